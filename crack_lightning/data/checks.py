@@ -1,0 +1,87 @@
+"""Whether photographs can be read: a fast look at each file's header and end, or a full decode."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from PIL import Image
+
+from crack_lightning.data.images import read_image, reason
+from crack_lightning.data.progress import track
+
+TAIL_BYTES = 64
+MOST_NAMED = 50  # unreadable files that one message names
+
+
+def find_unreadable(paths: Sequence[Path], *, decode: bool) -> dict[Path, str]:
+    """The files among `paths` that cannot be read, each with the reason.
+
+    Without `decode`, a file is opened (its header parsed) and its last bytes compared with the end that its
+    format has; only a file whose end looks wrong is decoded. With `decode`, every file is.
+    """
+    look = _decode_problem if decode else file_problem
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        reasons = list(track(pool.map(look, paths), "checking images", total=len(paths)))
+    return {path: problem for path, problem in zip(paths, reasons, strict=True) if problem}
+
+
+def file_problem(path: Path) -> str | None:
+    """Why `path` is no readable image, or None, from its header and end."""
+    if problem := _not_a_file(path):
+        return problem
+    try:
+        with Image.open(path) as image:
+            whole = _ends_as_it_should(path, image.format or "")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        return reason(error)
+    return None if whole else _decode_problem(path)
+
+
+def _not_a_file(path: Path) -> str | None:
+    if path.is_symlink() and not path.exists():
+        return f"broken link to {path.readlink()}"
+    if path.is_dir():
+        return "a folder, not a file"
+    if path.is_file() and path.stat().st_size == 0:
+        return "empty (0 bytes)"
+    return None
+
+
+def _ends_as_it_should(path: Path, image_format: str) -> bool:
+    """False means only that the end looks unusual: some cameras append data of their own."""
+    with path.open("rb") as file:
+        head = file.read(12)
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - TAIL_BYTES))
+        tail = file.read()
+    if image_format in ("JPEG", "MPO"):
+        return tail.rstrip(b"\0").endswith(b"\xff\xd9")
+    if image_format == "PNG":
+        return b"IEND" in tail
+    if image_format == "BMP":
+        return int.from_bytes(head[2:6], "little") == size
+    if image_format == "WEBP":
+        return int.from_bytes(head[4:8], "little") + 8 <= size
+    return False  # TIFF keeps its pixels anywhere in the file
+
+
+def _decode_problem(path: Path) -> str | None:
+    if problem := _not_a_file(path):
+        return problem
+    try:
+        read_image(path)
+    except ValueError as error:
+        return reason(error.__cause__ or error)
+    return None
+
+
+def unreadable_message(unreadable: dict[Path, str]) -> str:
+    """One message that names the files and both remedies."""
+    lines = [f"  {path}: {problem}" for path, problem in list(unreadable.items())[:MOST_NAMED]]
+    if len(unreadable) > MOST_NAMED:
+        lines.append(f"  ... and {len(unreadable) - MOST_NAMED} more")
+    files = "1 image cannot" if len(unreadable) == 1 else f"{len(unreadable)} images cannot"
+    return "\n".join(
+        [f"{files} be read: mend or remove what is listed, or leave it out with data.on_error=skip", *lines]
+    )

@@ -1,0 +1,183 @@
+"""The LightningDataModule over class folders, given or drawn."""
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader
+
+from crack_lightning.data.cache import cache_folder
+from crack_lightning.data.checks import find_unreadable, unreadable_message
+from crack_lightning.data.dataset import AugmentedDataset, PlainDataset, ViewSampler
+from crack_lightning.data.samples import SPLITS, Sample, check_class_names, find_samples, is_presplit
+from crack_lightning.data.splits import Splits, check_fractions, split_samples
+from crack_lightning.data.synthetic.folder import cached_surfaces
+from crack_lightning.data.transforms import IMAGE_SIZES, plain_transform, training_transform
+
+log = logging.getLogger(__name__)
+
+ON_ERROR = ("raise", "skip")
+MOST_WORKERS = 8
+
+
+class CrackDataModule(LightningDataModule):
+    """Class folders as training, validation and test batches of (uint8 (N, 3, h, w), labels (N,)).
+
+    `root` holds class folders, which are split by `fractions`, or `train/ val/ test/` with class folders in
+    each. With `surfaces` (count, seed, size_px) the folder is drawn instead, once, into `cache_dir`.
+
+    Raises ValueError for an option out of range; nothing is read before `prepare_data`.
+    """
+
+    def __init__(
+        self,
+        *,
+        root: str | None,
+        class_names: Sequence[str],
+        positive_class: str,
+        image_size: int,
+        batch_size: int,
+        num_workers: int | None,
+        fractions: Sequence[float],
+        on_error: str,
+        flip_probability: float,
+        rotation_degrees: float,
+        seed: int,
+        surfaces: Mapping[str, int] | None = None,
+        cache_dir: str | None = None,
+    ) -> None:
+        super().__init__()
+        check_class_names(class_names, positive_class)
+        check_fractions(fractions)
+        check_loading(batch_size=batch_size, num_workers=num_workers, on_error=on_error, image_size=image_size)
+        _check_augmentation(flip_probability, rotation_degrees)
+        _check_source(root, surfaces)
+        self.root = Path(root).expanduser().absolute() if root is not None else None
+        self.class_names = list(class_names)
+        self.positive_class = positive_class
+        self.image_size = image_size
+        self.batch_size = batch_size
+        self.num_workers = default_workers() if num_workers is None else num_workers
+        self.fractions = list(fractions)
+        self.on_error = on_error
+        self.flip_probability = flip_probability
+        self.rotation_degrees = rotation_degrees
+        self.seed = seed
+        self.surfaces = dict(surfaces) if surfaces is not None else None
+        self.cache_dir = cache_dir
+        self.splits: Splits = {}
+        self.unreadable: dict[Path, str] = {}
+
+    def prepare_data(self) -> None:
+        """Draw the surfaces if they are wanted and not there yet."""
+        if self.surfaces is not None and self.root is None:
+            # The cracked class is drawn last, whichever place it has among the names.
+            names = sorted(self.class_names, key=lambda name: name == self.positive_class)
+            self.root = cached_surfaces(cache_folder(self.cache_dir), class_names=names, **self.surfaces)
+
+    def setup(self, stage: str | None = None) -> None:
+        """Find, check and split the photographs; the second call does nothing.
+
+        Raises ValueError or FileNotFoundError that names the folder, class or files at fault. What could not
+        be read is in `unreadable` then, and also when it was skipped.
+        """
+        if self.splits:
+            return
+        if self.root is None:
+            self.prepare_data()
+        self.splits = self._found()
+        for split, samples in self.splits.items():
+            counts = [sum(sample.label == label for sample in samples) for label in range(len(self.class_names))]
+            named = ", ".join(f"{count} {name}" for name, count in zip(self.class_names, counts, strict=True))
+            log.info("%s: %d images (%s)", split, len(samples), named)
+
+    def _found(self) -> Splits:
+        root = self.root
+        if root is None:
+            raise ValueError("data.root is not set")
+        if is_presplit(root):
+            return {
+                split: self._checked(find_samples(root / split, self.class_names, group_prefix=f"{split}/"))
+                for split in SPLITS
+            }
+        samples = self._checked(find_samples(root, self.class_names))
+        return split_samples(samples, self.fractions, seed=self.seed, class_names=self.class_names)
+
+    def _checked(self, samples: list[Sample]) -> list[Sample]:
+        skip = self.on_error == "skip"
+        unreadable = find_unreadable([sample.path for sample in samples], decode=skip)
+        self.unreadable.update(unreadable)
+        if unreadable and not skip:
+            raise ValueError(unreadable_message(unreadable))
+        readable = [sample for sample in samples if sample.path not in unreadable]
+        for label, name in enumerate(self.class_names):
+            if not any(sample.label == label for sample in readable):
+                folder = samples[0].path.parent.parent
+                raise ValueError(f"class {name} has no readable image in {folder}")
+        return readable
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Augmented views, shuffled anew in every epoch."""
+        transform = training_transform(
+            self.image_size, flip_probability=self.flip_probability, rotation_degrees=self.rotation_degrees
+        )
+        dataset = AugmentedDataset(self.splits["train"], transform, seed=self.seed)
+        trainer = self.trainer
+        sampler = ViewSampler(
+            dataset,
+            num_replicas=trainer.world_size if trainer else 1,
+            rank=trainer.global_rank if trainer else 0,
+            seed=self.seed,
+        )
+        return self._loader(dataset, sampler=sampler)
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """Plain views in the order of `splits["val"]`."""
+        return self._loader(PlainDataset(self.splits["val"], plain_transform(self.image_size)))
+
+    def test_dataloader(self) -> DataLoader[Any]:
+        """Plain views in the order of `splits["test"]`."""
+        return self._loader(PlainDataset(self.splits["test"], plain_transform(self.image_size)))
+
+    def _loader(self, dataset: AugmentedDataset | PlainDataset, **options: Any) -> DataLoader[Any]:
+        return DataLoader(
+            dataset,
+            batch_size=self.batch_size,
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            **options,
+        )
+
+
+def default_workers() -> int:
+    """One loading process a core, at most eight."""
+    return min(MOST_WORKERS, os.cpu_count() or 1)
+
+
+def check_loading(*, batch_size: int, num_workers: int | None, on_error: str, image_size: int) -> None:
+    """Raise ValueError for an option of loading that is out of range."""
+    if batch_size < 1:
+        raise ValueError(f"data.batch_size={batch_size}: at least 1")
+    if num_workers is not None and num_workers < 0:
+        raise ValueError(f"data.num_workers={num_workers}: 0 or more, or null for one a core")
+    if on_error not in ON_ERROR:
+        raise ValueError(f"data.on_error={on_error}: one of {', '.join(ON_ERROR)}")
+    if image_size not in IMAGE_SIZES:
+        raise ValueError(f"data.image_size={image_size}: {IMAGE_SIZES[0]} to {IMAGE_SIZES[-1]} pixels")
+
+
+def _check_augmentation(flip_probability: float, rotation_degrees: float) -> None:
+    if not 0 <= flip_probability <= 1:
+        raise ValueError(f"data.flip_probability={flip_probability}: 0 to 1")
+    if not 0 <= rotation_degrees <= 180:
+        raise ValueError(f"data.rotation_degrees={rotation_degrees}: 0 to 180")
+
+
+def _check_source(root: str | None, surfaces: Mapping[str, int] | None) -> None:
+    if root is not None and surfaces is not None:
+        raise ValueError(f"data.root={root} is given, but data=synthetic draws its own: add data=folder")
+    if root is None and surfaces is None:
+        raise ValueError("data.root is not set: name the folder that holds the class folders")

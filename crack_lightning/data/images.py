@@ -1,0 +1,50 @@
+"""Any image file as an upright 8-bit RGB picture."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+SIXTEEN_BIT_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")
+
+
+def read_image(path: Path) -> Image.Image:
+    """The first frame of `path`: RGB, 8 bits a channel, turned as its EXIF orientation says.
+
+    16-bit grey is scaled (not cut off) to 8, transparency is laid over white, CMYK and palettes are converted.
+
+    Raises ValueError that names the file when it cannot be decoded.
+    """
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return to_rgb(ImageOps.exif_transpose(image))
+    except (OSError, ValueError, SyntaxError, EOFError, MemoryError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{path} cannot be decoded: {reason(error)}") from error
+
+
+def reason(error: BaseException) -> str:
+    """What went wrong in a few words, without the file's name, which the caller states."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image that can be identified"
+    return str(error) or type(error).__name__
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Convert a picture of any mode to RGB."""
+    if image.mode in SIXTEEN_BIT_MODES:
+        return _from_levels(np.asarray(image).astype(np.float64), white=65535.0)
+    if image.mode == "F":
+        levels = np.nan_to_num(np.asarray(image).astype(np.float64), posinf=0.0, neginf=0.0)
+        return _from_levels(levels, white=next((w for w in (1.0, 255.0) if levels.max() <= w), 65535.0))
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+    return image.convert("RGB")
+
+
+def _from_levels(levels: np.ndarray, *, white: float) -> Image.Image:
+    return Image.fromarray(np.clip(levels * (255.0 / white) + 0.5, 0, 255).astype(np.uint8)).convert("RGB")

@@ -1,0 +1,121 @@
+"""The samples of a data set: which photographs there are, their class and their group."""
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from torchvision.datasets.folder import has_file_allowed_extension
+
+from crack_lightning.data.images import IMAGE_EXTENSIONS
+
+log = logging.getLogger(__name__)
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A photograph, the index of its class, and the group that must not be torn apart by a split.
+
+    `group` is the file itself (its path below the root) until a rule says otherwise.
+    """
+
+    path: Path
+    label: int
+    group: str
+
+
+def check_class_names(class_names: Sequence[str], positive_class: str) -> None:
+    """Raise ValueError unless there are two different classes, one of which is the positive one."""
+    if len(class_names) != 2 or len(set(class_names)) != 2:
+        raise ValueError(f"data.class_names={list(class_names)}: two different classes are needed, sound and cracked")
+    if positive_class not in class_names:
+        raise ValueError(f"data.positive_class={positive_class} is not one of data.class_names={list(class_names)}")
+
+
+def is_presplit(root: Path) -> bool:
+    """Whether `root` holds `train/ val/ test/` rather than class folders.
+
+    Raises FileNotFoundError for a root that is missing or a file, or where one of the three is missing.
+    """
+    if not root.exists():
+        raise FileNotFoundError(f"data.root={root} does not exist: name the folder that holds the class folders")
+    if not root.is_dir():
+        raise NotADirectoryError(f"data.root={root} is a file: name the folder that holds the class folders")
+    there = [split for split in SPLITS if (root / split).is_dir()]
+    if there and len(there) < len(SPLITS):
+        missing = [split for split in SPLITS if split not in there]
+        raise FileNotFoundError(
+            f"{root} has {'/, '.join(there)}/ but not {'/, '.join(missing)}/: give all of train/ val/ test/, "
+            "or class folders alone, which are then split by data.fractions"
+        )
+    return bool(there)
+
+
+def find_samples(root: Path, class_names: Sequence[str], *, group_prefix: str = "") -> list[Sample]:
+    """All photographs in the class folders of `root`, sorted by path; label k belongs to `class_names[k]`.
+
+    A name with an image's extension that is no regular file is returned as well, for the checks to report.
+
+    Raises FileNotFoundError or ValueError when folders and `class_names` do not agree.
+    """
+    folders = _class_folders(root, class_names)
+    samples = []
+    for label, folder in enumerate(folders):
+        paths = _image_paths(folder)
+        if not paths:
+            raise FileNotFoundError(f"{folder} has no images ({', '.join(IMAGE_EXTENSIONS)}, in upper or lower case)")
+        samples += [Sample(path, label, group_prefix + path.relative_to(root).as_posix()) for path in paths]
+    return samples
+
+
+def _class_folders(root: Path, class_names: Sequence[str]) -> list[Path]:
+    entries = sorted(entry for entry in root.iterdir() if entry.is_dir())
+    visible = [entry.name for entry in entries if not entry.name.startswith(".")]
+    for entry in entries:
+        if entry.name.startswith("."):
+            log.info("ignored hidden folder %s", entry)
+    if not visible:
+        raise FileNotFoundError(f"{root} has no class folders: expected {' and '.join(class_names)}")
+    missing = [name for name in class_names if name not in visible]
+    undeclared = [name for name in visible if name not in class_names]
+    if missing:
+        raise FileNotFoundError(_missing_message(root, missing[0], class_names, undeclared))
+    if undeclared:
+        raise ValueError(
+            f"{root / undeclared[0]} is not a declared class: move it out of data.root, or declare the two "
+            f"classes (data.class_names={list(class_names)}; folders: {', '.join(visible)})"
+        )
+    return [root / name for name in class_names]
+
+
+def _missing_message(root: Path, name: str, class_names: Sequence[str], undeclared: Sequence[str]) -> str:
+    near = get_close_matches(name.lower(), [other.lower() for other in undeclared], 1, 0.5)
+    similar = [other for other in undeclared if other.lower() in near]
+    names = f"data.class_names=[{','.join(undeclared)}]" if len(undeclared) == 2 else "data.class_names"
+    there = f"there are: {', '.join(undeclared)}; " if undeclared else ""
+    hint = f"did you mean {similar[0]}? " if similar else ""
+    return f"class {name} has no folder in {root} ({there}declared: {', '.join(class_names)}): {hint}set {names}"
+
+
+def _image_paths(folder: Path) -> list[Path]:
+    """Paths with an image's extension below `folder`, hidden ones left out, links to folders not followed."""
+    found: list[Path] = []
+    others: Counter[str] = Counter()
+    for parent, folder_names, file_names in os.walk(folder):
+        folder_names[:] = [name for name in folder_names if not name.startswith(".")]
+        for name in [*folder_names, *file_names]:
+            if name.startswith("."):
+                continue
+            if has_file_allowed_extension(name, IMAGE_EXTENSIONS):
+                found.append(Path(parent, name))
+            elif name in file_names:
+                others[Path(name).suffix or name] += 1
+    if others:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in others.most_common(5))
+        log.info("ignored %d files that are no images in %s: %s", others.total(), folder, kinds)
+    return sorted(found)

@@ -1,0 +1,1 @@
+"""Concrete surfaces drawn procedurally, so that the project runs without anybody's photographs."""

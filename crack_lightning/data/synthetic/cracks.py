@@ -1,0 +1,130 @@
+"""Cracks: branching correlated walks whose width is log-normal along the way."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from crack_lightning.data.synthetic.concrete import (
+    SUPERSAMPLING,
+    Array,
+    Surface,
+    blank_mask,
+    reduced,
+    smoothstep,
+)
+
+STEP_PX = 3.0
+MOST_BRANCHES = 6
+# Median 3 px at 227 px and a long tail: hairlines of half a pixel and gaps of twenty are both in.
+WIDTH_MEDIAN_PX, WIDTH_SIGMA = 3.0, 0.75
+WIDTH_RANGE_PX = (0.7, 20.0)
+SHORTEST = 0.3  # of the picture's side
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A crack's centre line `xy` (n, 2) and full width `width_px` (n,) at each point, both in pixels."""
+
+    xy: Array
+    width_px: Array
+
+
+def draw_walks(rng: np.random.Generator, size: int) -> list[Walk]:
+    """A trunk that crosses the picture through a random point, with its branches."""
+    scale = size / 227
+    low, high = WIDTH_RANGE_PX
+    width = scale * float(np.clip(WIDTH_MEDIAN_PX * rng.lognormal(0, WIDTH_SIGMA), low, high))
+    origin, heading = rng.uniform(0.12, 0.88, 2) * size, rng.uniform(0, 2 * np.pi)
+    restless = rng.uniform(0.02, 0.07)
+    trunk = [_walk(rng, size, origin, heading + turn, width, restless) for turn in (0.0, np.pi)]
+    if sum(len(walk.xy) for walk in trunk) * STEP_PX < SHORTEST * size:
+        return draw_walks(rng, size)
+    branches: list[Walk] = []
+    chance = rng.choice([0.0, 0.006, 0.03])
+    for walk in trunk:
+        for k in np.flatnonzero(rng.random(len(walk.xy)) < chance):
+            if len(branches) < MOST_BRANCHES and k > 0:
+                branches.append(_branch(rng, size, walk, int(k), restless))
+    return trunk + branches
+
+
+def _branch(rng: np.random.Generator, size: int, trunk: Walk, k: int, restless: float) -> Walk:
+    along = trunk.xy[k] - trunk.xy[k - 1]
+    heading = np.arctan2(along[1], along[0]) + rng.choice([-1, 1]) * rng.uniform(0.4, 1.2)
+    return _walk(rng, size, trunk.xy[k], heading, trunk.width_px[k] * rng.uniform(0.35, 0.8), restless)
+
+
+def _walk(rng: np.random.Generator, size: int, origin: Array, heading: float, width: float, restless: float) -> Walk:
+    """Headings that remember the last turn, with kinks where the crack goes around a stone."""
+    most = int(1.6 * size / STEP_PX)
+    steps = min(most, 2 + int(rng.exponential(1.2) * size / STEP_PX)) if rng.random() < 0.25 else most
+    turns = _remembering(rng.normal(0, restless, steps), 0.6)
+    turns += rng.normal(0, 0.55, steps) * (rng.random(steps) < 0.05)
+    # The sum of the turns is pulled back to the first heading, or the walk would curl up.
+    headings = heading + _remembering(turns, 0.93) + rng.normal(0, 0.25, steps)
+    moves = STEP_PX * np.stack([np.cos(headings), np.sin(headings)], axis=1)
+    xy = np.concatenate([origin[None], origin + np.cumsum(moves, axis=0)])
+    widths = width * np.exp(_remembering(rng.normal(0, 0.16, len(xy)), 0.9))
+    if steps < most:
+        widths *= np.sqrt(np.linspace(1, 0.15, len(xy)))  # a crack that ends inside the picture tapers
+    outside = np.flatnonzero(np.any((xy < -width) | (xy > size + width), axis=1))
+    end = int(outside[0]) + 1 if len(outside) else len(xy)
+    return Walk(xy[:end], widths[:end])
+
+
+def _remembering(noise: Array, memory: float) -> Array:
+    """First-order autoregressive series driven by `noise`."""
+    values = np.empty_like(noise)
+    value = 0.0
+    for k, push in enumerate(noise):
+        value = memory * value + push
+        values[k] = value
+    return values
+
+
+def crack_opening(rng: np.random.Generator, size: int, walks: list[Walk]) -> Array:
+    """How far each pixel lies inside a crack: (size, size) in 0..1, with broken edges."""
+    mask, pen = blank_mask(size)
+    for walk in walks:
+        points = (walk.xy * SUPERSAMPLING).tolist()
+        widths = walk.width_px * SUPERSAMPLING
+        for start, end, width in zip(points[:-1], points[1:], widths[:-1], strict=True):
+            # Thinner than a third of a pixel cannot be drawn: such a line is drawn paler instead.
+            fill = int(255 * min(1.0, width))
+            pen.line([*start, *end], fill=fill, width=max(1, round(width)))
+            if width > 3:
+                half = width / 2
+                pen.ellipse([end[0] - half, end[1] - half, end[0] + half, end[1] + half], fill=fill)
+    return _frayed(rng, size, mask, widest=max(float(walk.width_px.max()) for walk in walks))
+
+
+def _frayed(rng: np.random.Generator, size: int, mask: Image.Image, *, widest: float) -> Array:
+    """Break the smooth outline: noise moves the level at which the softened mask is cut."""
+    sharp = reduced(mask)
+    if widest < 2.5:
+        return sharp
+    soft = np.asarray(Image.fromarray(np.uint8(255 * sharp)).filter(ImageFilter.BoxBlur(min(widest / 5, 2.5))))
+    coarse = rng.standard_normal((size // 3 + 1, size // 3 + 1), dtype=np.float32)
+    grain = np.asarray(Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC))
+    # The sharp mask in the mean keeps thin branches whole, which blurring alone would wash out.
+    cover = (soft / np.float32(255) + sharp) / 2
+    return smoothstep(cover + np.float32(rng.uniform(0.06, 0.16)) * grain, 0.2, 0.62) * (soft > 8)
+
+
+def cracked(rng: np.random.Generator, surface: Surface) -> Surface:
+    """The surface with a crack in it: an opening, worn lips, and at times a halo of dirt or lime."""
+    size = len(surface.height)
+    walks = draw_walks(rng, size)
+    opening = crack_opening(rng, size, walks)
+    halo = Image.fromarray(np.uint8(255 * opening)).filter(ImageFilter.BoxBlur(rng.uniform(1.5, 6)))
+    near = np.asarray(halo, dtype=np.float32) / 255.0
+    tint = np.float32(rng.choice([-0.6, -0.3, 0.0, 0.0, 0.35])) * near
+    widest = max(float(np.median(walk.width_px)) for walk in walks)
+    depth = rng.uniform(0.88, 0.99) if widest > 1.5 else rng.uniform(0.5, 0.92)
+    lip = rng.uniform(0.0, 9.0)
+    return Surface(
+        surface.height - 4.0 * opening - lip * near,
+        surface.colour * (1 + tint),
+        np.maximum(surface.opening, np.float32(depth) * opening),
+    )

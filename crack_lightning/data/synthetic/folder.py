@@ -1,0 +1,117 @@
+"""Synthetic photographs as class folders on disk."""
+
+import hashlib
+import json
+import logging
+import multiprocessing
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from crack_lightning.data.progress import track
+from crack_lightning.data.synthetic.surfaces import VERSION, render_surface
+
+log = logging.getLogger(__name__)
+
+SIZES_PX = range(32, 2049)
+CHUNK = 16  # surfaces that a process draws at a time
+FEW = 128  # so many are drawn before other processes have started
+
+
+def write_surfaces(
+    folder: Path,
+    *,
+    count: int,
+    seed: int,
+    size_px: int,
+    class_names: Sequence[str],
+    workers: int | None = None,
+) -> None:
+    """Draw `count` photographs into `folder/<class>/000000.jpg`, classes in turn, the last class cracked.
+
+    `folder` appears only when it is complete. `workers` processes draw (default: one a core); the result
+    does not depend on how many.
+
+    Raises FileExistsError if `folder` is there and not empty, ValueError for numbers out of range.
+    """
+    _check_numbers(count=count, size_px=size_px, class_names=class_names)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(f"{folder} is there already: name another folder or delete this one")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        for name in class_names:
+            (unfinished / name).mkdir()
+        draw = partial(_draw, folder=unfinished, seed=seed, size_px=size_px, class_names=tuple(class_names))
+        for _ in track(_mapped(draw, count, workers), "drawing surfaces", total=count):
+            pass
+        unfinished.chmod(0o755)  # mkdtemp makes it private
+        unfinished.replace(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def cached_surfaces(
+    cache: Path,
+    *,
+    count: int,
+    seed: int,
+    size_px: int,
+    class_names: Sequence[str],
+    workers: int | None = None,
+) -> Path:
+    """The folder in `cache` that holds exactly these surfaces, drawn now if it is not there yet."""
+    request = {
+        "version": VERSION,
+        "count": count,
+        "seed": seed,
+        "size_px": size_px,
+        "classes": list(class_names),
+    }
+    key = hashlib.sha256(json.dumps(request).encode()).hexdigest()[:12]
+    folder = cache / "synthetic" / f"{count}-surfaces-{key}"
+    if _is_complete(folder, count):
+        log.info("synthetic surfaces: %s", folder)
+        return folder
+    shutil.rmtree(folder, ignore_errors=True)
+    log.info("drawing %d synthetic surfaces into %s", count, folder)
+    try:
+        write_surfaces(folder, count=count, seed=seed, size_px=size_px, class_names=class_names, workers=workers)
+    except OSError:
+        # Another run that started together with this one may have put the same folder there first.
+        if not _is_complete(folder, count):
+            raise
+    return folder
+
+
+def _is_complete(folder: Path, count: int) -> bool:
+    return sum(1 for _ in folder.glob("*/*.jpg")) == count
+
+
+def _check_numbers(*, count: int, size_px: int, class_names: Sequence[str]) -> None:
+    if count < len(class_names):
+        raise ValueError(f"count={count}: at least one surface a class is needed, so {len(class_names)}")
+    if size_px not in SIZES_PX:
+        raise ValueError(f"size_px={size_px}: surfaces are {SIZES_PX[0]} to {SIZES_PX[-1]} pixels wide")
+
+
+def _mapped(draw: Callable[[int], None], count: int, workers: int | None) -> Iterator[None]:
+    workers = 1 if count <= FEW else workers or os.cpu_count() or 1
+    if workers == 1:
+        yield from map(draw, range(count))
+        return
+    # Not fork: PyTorch's threads may be running in this process.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        yield from pool.map(draw, range(count), chunksize=CHUNK)
+
+
+def _draw(index: int, *, folder: Path, seed: int, size_px: int, class_names: tuple[str, ...]) -> None:
+    label = index % len(class_names)
+    positive = label == len(class_names) - 1
+    data = render_surface(seed=seed, index=index, positive=positive, size_px=size_px)
+    (folder / class_names[label] / f"{index:06d}.jpg").write_bytes(data)
