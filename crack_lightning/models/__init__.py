@@ -1,0 +1,1 @@
+"""Backbones, their weights, the classifier and its checkpoint."""

@@ -1,0 +1,53 @@
+"""The layers of a classifier with the shapes that pass through them."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from crack_lightning.models.classifier import CrackClassifier
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer's name and kind, the shapes of one picture before and after it, and its parameters."""
+
+    name: str
+    kind: str
+    shape_in: tuple[int, ...]
+    shape_out: tuple[int, ...]
+    parameters: int
+    trainable: bool
+
+
+def layers(classifier: CrackClassifier) -> list[Layer]:
+    """The stages of `classifier` from feature map to logits for a picture of its image size."""
+    found: list[Layer] = []
+    stages = [(f"features.{name}", stage) for name, stage in classifier.features.named_children()]
+    stages += [(name, getattr(classifier, name)) for name in ("pool", "dropout", "head")]
+    hooks = [module.register_forward_hook(_recorder(name, found)) for name, module in stages]
+    size = classifier.image_size
+    device = classifier.pixel_mean.device
+    try:
+        classifier.predict_proba(torch.zeros(1, 3, size, size, dtype=torch.uint8, device=device))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found
+
+
+def _recorder(name: str, found: list[Layer]):  # type: ignore[no-untyped-def]
+    def record(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        parameters = list(module.parameters())
+        found.append(
+            Layer(
+                name=name,
+                kind=type(module).__name__,
+                shape_in=tuple(inputs[0].shape[1:]),
+                shape_out=tuple(output.shape[1:]),
+                parameters=sum(parameter.numel() for parameter in parameters),
+                trainable=any(parameter.requires_grad for parameter in parameters),
+            )
+        )
+
+    return record

@@ -1,0 +1,92 @@
+"""torchvision's backbones as feature extractors, by name."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+
+import torch
+from torch import nn
+from torchvision import models
+
+Cut = Callable[[nn.Module], "OrderedDict[str, nn.Module]"]
+
+BACKBONES: dict[str, Cut] = {}
+
+
+def register(*names: str) -> Callable[[Cut], Cut]:
+    """Name the torchvision models from which a function cuts the layers up to the feature map."""
+
+    def add(cut: Cut) -> Cut:
+        BACKBONES.update(dict.fromkeys(names, cut))
+        return cut
+
+    return add
+
+
+@register(
+    "mobilenet_v2",
+    "mobilenet_v3_small",
+    "mobilenet_v3_large",
+    "efficientnet_b0",
+    "efficientnet_v2_s",
+    "convnext_tiny",
+    "vgg16_bn",
+)
+def _features(model: nn.Module) -> "OrderedDict[str, nn.Module]":
+    return OrderedDict(model.get_submodule("features").named_children())
+
+
+@register("densenet121")
+def _densenet(model: nn.Module) -> "OrderedDict[str, nn.Module]":
+    return OrderedDict([*model.get_submodule("features").named_children(), ("relu", nn.ReLU())])
+
+
+@register("swin_t")
+def _swin(model: nn.Module) -> "OrderedDict[str, nn.Module]":
+    # Its stages give (N, h, w, C); the last layer puts the channels where the others have them.
+    last = [(name, model.get_submodule(name)) for name in ("norm", "permute")]
+    return OrderedDict([*model.get_submodule("features").named_children(), *last])
+
+
+@register("resnet18", "resnet50", "regnet_y_400mf", "shufflenet_v2_x1_0")
+def _up_to_the_pool(model: nn.Module) -> "OrderedDict[str, nn.Module]":
+    return OrderedDict((name, child) for name, child in model.named_children() if name not in ("avgpool", "fc"))
+
+
+def check_backbone(name: str) -> None:
+    """Raise ValueError, with the near name, for a backbone that is not registered."""
+    if name not in BACKBONES:
+        near = get_close_matches(name, BACKBONES, 1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise ValueError(f"unknown backbone {name!r}: {hint}There are {', '.join(sorted(BACKBONES))}")
+
+
+def build_features(name: str, state_dict: Mapping[str, torch.Tensor] | None) -> tuple[nn.Sequential, int]:
+    """The layers of torchvision's `name` up to its last feature map, and the map's number of channels.
+
+    Input (N, 3, h, w) normalised, output (N, channels, about h/32, about w/32). `state_dict` is the whole
+    torchvision model's, with or without its head; None leaves the weights random.
+
+    Raises ValueError for an unknown name or weights that do not fit.
+    """
+    check_backbone(name)
+    model = models.get_model(name, weights=None)
+    features = nn.Sequential(BACKBONES[name](model))
+    if state_dict is not None:
+        _load(name, model, features, state_dict)
+    with torch.no_grad():
+        channels = features.eval()(torch.zeros(1, 3, 64, 64)).shape[1]
+    return features, channels
+
+
+def _load(name: str, model: nn.Module, features: nn.Module, state_dict: Mapping[str, torch.Tensor]) -> None:
+    """Load the tensors into `model`; only those of its head, which is cut off, may be missing."""
+    try:
+        missing = model.load_state_dict(state_dict, strict=False).missing_keys
+    except (RuntimeError, AttributeError) as error:  # another shape, or values that are no tensors
+        raise ValueError(f"the weights do not fit {name}: {str(error).splitlines()[-1].strip()}") from error
+    kept = {id(tensor) for tensor in features.state_dict(keep_vars=True).values()}
+    places = model.state_dict(keep_vars=True)
+    lacking = [key for key in missing if id(places[key]) in kept and not key.endswith("num_batches_tracked")]
+    if lacking:
+        raise ValueError(f"the weights do not fit {name}: {len(lacking)} tensors are missing, such as {lacking[0]}")

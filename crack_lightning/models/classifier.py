@@ -1,0 +1,122 @@
+"""The network: normalise, backbone features, average pooling, dropout, linear head."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import get_model_weights
+
+from crack_lightning.models.backbones import build_features
+from crack_lightning.models.weights import resolve_weights
+
+
+class CrackClassifier(nn.Module):
+    """Tells cracked concrete from sound.
+
+    `forward` takes RGB pictures (N, 3, h, w), uint8 in 0..255 or float in 0..1, and gives logits (N, 2) in
+    the order of `class_names`. The normalisation is inside. `features` frozen means that no gradient reaches
+    them and that they stay in evaluation mode whatever `train()` is told.
+
+    `threshold`: a picture is called positive when its probability of `positive_class` is at least this.
+    """
+
+    pixel_mean: Tensor
+    pixel_std: Tensor
+
+    def __init__(
+        self,
+        *,
+        backbone: str,
+        class_names: Sequence[str],
+        positive_class: str,
+        image_size: int,
+        dropout: float,
+        freeze: bool,
+        threshold: float = 0.5,
+        weights: Mapping[str, str] | None = None,
+        state_dict: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        super().__init__()
+        if not 0 <= dropout < 1:
+            raise ValueError(f"model.dropout={dropout}: 0 or more, below 1")
+        self.backbone = backbone
+        self.class_names = list(class_names)
+        self.positive_class = positive_class
+        self.image_size = image_size
+        self.threshold = threshold
+        self.frozen = freeze
+        self.weights = dict(weights or {})
+        mean, std = _normalisation(backbone)
+        self.register_buffer("pixel_mean", torch.tensor(mean).view(3, 1, 1))
+        self.register_buffer("pixel_std", torch.tensor(std).view(3, 1, 1))
+        self.features, channels = build_features(backbone, state_dict)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(channels, len(self.class_names))
+        self.features.requires_grad_(not freeze)
+        self.to(memory_format=torch.channels_last)  # 1.5 times as fast on CPU
+        self.train()
+
+    @property
+    def positive_index(self) -> int:
+        """The place of the positive class among the logits."""
+        return self.class_names.index(self.positive_class)
+
+    def train(self, mode: bool = True) -> "CrackClassifier":
+        """As in any module, but frozen features stay in evaluation mode: BatchNorm would drift."""
+        super().train(mode)
+        if self.frozen:
+            self.features.eval()
+        return self
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Pictures (N, 3, h, w), uint8 or float in 0..1, as the backbone was trained on them."""
+        if images.dtype == torch.uint8:
+            images = images.to(self.pixel_mean.dtype) / 255
+        return (images - self.pixel_mean) / self.pixel_std
+
+    def feature_map(self, images: Tensor) -> Tensor:
+        """Pictures (N, 3, h, w) to the backbone's last feature map (N, channels, h', w')."""
+        images = self.normalise(images).contiguous(memory_format=torch.channels_last)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            return self.features(images)
+
+    def forward(self, images: Tensor) -> Tensor:
+        pooled = self.pool(self.feature_map(images)).flatten(1)  # (N, channels)
+        return self.head(self.dropout(pooled))
+
+    @torch.no_grad()
+    def predict_proba(self, images: Tensor) -> Tensor:
+        """Softmax probabilities (N, 2) of pictures as `forward` takes them; dropout is off."""
+        mode = self.training
+        self.eval()
+        try:
+            return self(images).float().softmax(dim=1)
+        finally:
+            self.train(mode)
+
+    def facts(self) -> dict[str, Any]:
+        """All that it takes, beside the tensors, to build this classifier again: plain values only."""
+        return {
+            "backbone": self.backbone,
+            "class_names": self.class_names,
+            "positive_class": self.positive_class,
+            "image_size": self.image_size,
+            "dropout": self.dropout.p,
+            "freeze": self.frozen,
+            "threshold": self.threshold,
+            "weights": self.weights,
+        }
+
+
+def build_classifier(*, backbone: str, weights: str | None, **options: Any) -> CrackClassifier:
+    """A `CrackClassifier` whose backbone has the weights that `resolve_weights` finds for the name."""
+    state_dict, source = resolve_weights(backbone, weights)
+    return CrackClassifier(backbone=backbone, weights=source.as_dict(), state_dict=state_dict, **options)
+
+
+def _normalisation(backbone: str) -> tuple[list[float], list[float]]:
+    """Mean and deviation of the pixels that torchvision trained this backbone on."""
+    transform = get_model_weights(backbone).DEFAULT.transforms()
+    return list(transform.mean), list(transform.std)
