@@ -1,0 +1,136 @@
+"""What every command has in common: Hydra in front, one clear message behind."""
+
+import logging
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from crack_lightning.config import register
+
+log = logging.getLogger(__name__)
+
+PACKAGE = Path(__file__).parent
+CONF = PACKAGE.parent / "conf"
+
+# Raised by libraries, with a text meant for the user.
+SPOKEN_BY_NAME = ("MisconfigurationException", "InstantiationException", "ConfigCompositionException")
+
+# Said by libraries on runs where nothing is amiss.
+QUIET = (
+    ".*does not have many workers",
+    ".*number of training batches .* is smaller than the logging interval",
+    ".*Checkpoint directory .* exists and is not empty",
+    ".*module\\(s\\) in eval mode at the start of training",  # the frozen backbone
+    "The dirpath has changed",  # a resumed run writes into its own folder
+    "This property will be removed in 2.0.0. Use `Metric.updated_called`",  # torchmetrics, under the graph's tracer
+    ".*torch.jit.trace",  # TensorBoard's model graph
+    ".*isinstance\\(treespec, LeafSpec\\)",
+)
+
+
+def command(verb: Callable[[DictConfig], Any], *, config_name: str) -> None:
+    """Run `verb` on the configuration that the command line composes from conf/`config_name`.yaml.
+
+    A user's mistake ends with one message and exit status 1, Ctrl-C with 130.
+    """
+    register()
+    try:
+        check_choices(sys.argv[1:])
+    except ValueError as error:
+        sys.exit(str(error))
+
+    def run(cfg: DictConfig) -> Any:
+        quieten()
+        try:
+            return verb(cfg)
+        except KeyboardInterrupt as error:
+            log.error("interrupted%s", f": {error}" if str(error) else "")
+            sys.exit(130)
+        except Exception as error:
+            if os.environ.get("HYDRA_FULL_ERROR") == "1" or not is_for_user(error):
+                raise
+            log.error("%s", message(error))
+            sys.exit(1)
+
+    hydra.main(config_path=str(CONF), config_name=config_name, version_base="1.3")(run)()
+
+
+def run_folder() -> Path:
+    """Where this run leaves everything."""
+    return Path(HydraConfig.get().runtime.output_dir)
+
+
+def is_multirun() -> bool:
+    """Whether this job is one of a Hydra multirun."""
+    return HydraConfig.get().mode is hydra.types.RunMode.MULTIRUN
+
+
+def plain(cfg: DictConfig) -> dict[str, Any]:
+    """The configuration resolved to plain dicts, lists and values.
+
+    Raises ValueError that names the keys which only the user knows and has not given.
+    """
+    missing = sorted(OmegaConf.missing_keys(cfg))
+    if missing:
+        raise ValueError(f"{' and '.join(missing)} not set: give {' '.join(f'{key}=...' for key in missing)}")
+    container = OmegaConf.to_container(cfg, resolve=True)
+    if not isinstance(container, dict):
+        raise TypeError(f"a configuration is a mapping, not a {type(container).__name__}")
+    return {str(key): value for key, value in container.items()}
+
+
+def check_choices(arguments: Sequence[str]) -> None:
+    """Raise ValueError, with the near name, for a group's option that there is none of."""
+    for argument in arguments:
+        group, equals, value = argument.lstrip("+").partition("=")
+        folder = CONF / group
+        if not equals or group == "hydra" or not group.replace("_", "").isalpha() or not folder.is_dir():
+            continue
+        options = sorted(path.stem for path in folder.glob("*.yaml"))
+        for choice in value.split(","):
+            if choice.strip(" []'\"") not in ("", "null", *options) and choice.isidentifier():
+                near = get_close_matches(choice, options, 1)
+                hint = f"did you mean {group}={near[0]}? " if near else ""
+                raise ValueError(f"{group}={choice}: no such option. {hint}There are {', '.join(options)}")
+
+
+def is_for_user(error: Exception) -> bool:
+    """Whether an error is a message of ours, or of the system about a file, rather than a bug."""
+    if isinstance(error, OSError) or type(error).__name__ in SPOKEN_BY_NAME:
+        return True
+    if not isinstance(error, ValueError):
+        return False
+    raised_in = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
+    ours = raised_in.is_relative_to(PACKAGE) or raised_in == PACKAGE.parent / "train.py"
+    return ours or _from_worker(error)
+
+
+def _from_worker(error: Exception) -> bool:
+    return str(error).startswith("Caught ValueError in DataLoader worker")
+
+
+def message(error: Exception) -> str:
+    """The text to show: of an error in a loading process, its last line."""
+    if _from_worker(error):
+        return str(error).strip().splitlines()[-1].removeprefix("ValueError: ")
+    return str(error)
+
+
+def quieten() -> None:
+    """Keep what libraries say on every run, whatever the user does, out of the way of what matters."""
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    for text in QUIET:
+        warnings.filterwarnings("ignore", message=text)
+    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    if int(os.environ.get("LOCAL_RANK", "0")) > 0:
+        logging.getLogger().setLevel(logging.WARNING)

@@ -1,0 +1,184 @@
+"""The types of the configuration: what a key may hold. Its values stand in conf/.
+
+Registered under `<name>_schema`; a typo or a value of another type is refused with the key named.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+
+
+@dataclass
+class SurfacesConfig:
+    """Synthetic surfaces, drawn once into the cache."""
+
+    count: int
+    seed: int
+    size_px: int
+
+
+@dataclass
+class DataConfig:
+    """The arguments of `CrackDataModule`."""
+
+    root: str | None
+    class_names: list[str]
+    positive_class: str
+    image_size: int
+    batch_size: int
+    num_workers: int | None
+    fractions: list[float]
+    on_error: str
+    flip_probability: float
+    rotation_degrees: float
+    surfaces: SurfacesConfig | None
+
+
+@dataclass
+class ModelConfig:
+    """The arguments of `build_classifier` that do not come from the data."""
+
+    backbone: str
+    weights: str | None
+    freeze: bool
+    dropout: float
+
+
+@dataclass
+class OptimizerConfig:
+    """An `OptimizerSpec`."""
+
+    name: str
+    lr: float
+    backbone_lr: float | None
+    weight_decay: float
+    options: dict[str, Any]
+
+
+@dataclass
+class SchedulerConfig:
+    """A `SchedulerSpec`; no name, no schedule."""
+
+    name: str | None
+    interval: str
+    monitor: str | None
+    options: dict[str, Any]
+
+
+@dataclass
+class TrainerConfig:
+    """The arguments of Lightning's `Trainer` that make sense here."""
+
+    _target_: str
+    accelerator: str
+    devices: Any
+    num_nodes: int
+    strategy: str
+    precision: Any
+    max_epochs: int
+    min_epochs: int | None
+    max_time: str | None
+    limit_train_batches: Any
+    limit_val_batches: Any
+    limit_test_batches: Any
+    overfit_batches: Any
+    fast_dev_run: Any
+    num_sanity_val_steps: int
+    log_every_n_steps: int
+    accumulate_grad_batches: int
+    gradient_clip_val: float | None
+    deterministic: bool
+    benchmark: bool | None
+    detect_anomaly: bool
+    profiler: str | None
+    enable_progress_bar: bool | None
+    enable_model_summary: bool
+
+
+@dataclass
+class EarlyStoppingConfig:
+    """Lightning's `EarlyStopping`."""
+
+    _target_: str
+    monitor: str
+    mode: str
+    patience: int
+    min_delta: float
+
+
+@dataclass
+class CheckpointConfig:
+    """A `ModelCheckpoint`."""
+
+    _target_: str
+    dirpath: str
+    filename: str
+    monitor: str | None
+    mode: str
+    enable_version_counter: bool
+
+
+@dataclass
+class TrainConfig:
+    """The whole of train.yaml."""
+
+    data: DataConfig
+    model: ModelConfig
+    optimizer: OptimizerConfig
+    scheduler: SchedulerConfig
+    trainer: TrainerConfig
+    callbacks: dict[str, Any]
+    seed: int
+    ckpt_path: str | None
+    cache_dir: str | None
+    figures: bool
+    objective: str
+    logger: dict[str, Any]
+
+
+@dataclass
+class EvaluateDataConfig:
+    """The photographs to be judged on."""
+
+    root: str
+    batch_size: int
+    num_workers: int | None
+    on_error: str
+    split: str | None
+    split_csv: str | None
+
+
+@dataclass
+class EvaluateConfig:
+    """The whole of evaluate.yaml."""
+
+    ckpt_path: str
+    device: str
+    data: EvaluateDataConfig
+
+
+@dataclass
+class GenerateConfig:
+    """The whole of generate.yaml."""
+
+    output_dir: str
+    count: int
+    seed: int
+    size_px: int
+    class_names: list[str]
+    num_workers: int | None
+
+
+def register() -> None:
+    """Make the types known to Hydra."""
+    store = ConfigStore.instance()
+    schemas = {
+        "train": TrainConfig,
+        "evaluate": EvaluateConfig,
+        "generate": GenerateConfig,
+        "early_stopping": EarlyStoppingConfig,
+        "checkpoint": CheckpointConfig,
+    }
+    for name, schema in schemas.items():
+        store.store(name=f"{name}_schema", node=schema)

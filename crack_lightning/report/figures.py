@@ -1,0 +1,124 @@
+"""Curves and matrices as matplotlib figures."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from torch import Tensor
+from torchmetrics.functional.classification import (
+    binary_auroc,
+    binary_average_precision,
+    binary_confusion_matrix,
+    binary_precision_recall_curve,
+    binary_roc,
+)
+
+BLUE, ORANGE, GREY = "#1f5fa8", "#d9822b", "#8a8f98"
+
+
+def learning_curves(epochs: Sequence[Mapping[str, float]]) -> Figure:
+    """Loss and accuracy of training and validation over the epochs, the best epoch marked."""
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    x = [row["epoch"] + 1 for row in epochs]
+    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        for split, colour in (("train", BLUE), ("val", ORANGE)):
+            y = [row.get(f"{split}/{name}", float("nan")) for row in epochs]
+            axes.plot(
+                x,
+                y,
+                "o-",
+                color=colour,
+                markersize=4,
+                label={"train": "training", "val": "validation"}[split],
+            )
+        best = min(epochs, key=lambda row: row.get("val/loss", float("inf")), default=None)
+        if best is not None:
+            axes.axvline(best["epoch"] + 1, color=GREY, linestyle=":", label="best epoch")
+        axes.set(xlabel="epoch", title=name)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.25)
+    figure.axes[0].legend()
+    figure.supxlabel("training is measured on augmented pictures with dropout", color=GREY, fontsize=7)
+    return figure
+
+
+def confusion_matrix(probabilities: Tensor, targets: Tensor, *, threshold: float, class_names: Sequence[str]) -> Figure:
+    """Counts and shares of truth (rows) against prediction (columns).
+
+    `probabilities` (N,) of the positive class; `targets` (N,), 1 for positive; `class_names` with the
+    positive class last.
+    """
+    called = (probabilities >= threshold).long()
+    counts = binary_confusion_matrix(called, targets)
+    shares = counts / counts.sum(dim=1, keepdim=True).clamp(min=1)
+    figure = Figure(figsize=(4.6, 4.2), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=1)
+    for row in range(2):
+        for column in range(2):
+            share = shares[row, column].item()
+            text = f"{int(counts[row, column])}\n{share:.2%}"
+            axes.text(column, row, text, ha="center", va="center", color="white" if share > 0.5 else "black")
+    axes.set_xticks([0, 1], class_names)
+    axes.set_yticks([0, 1], class_names, rotation=90, va="center")
+    axes.set(xlabel="predicted", ylabel="truth", title=f"{len(targets)} images, threshold {threshold:g}")
+    return figure
+
+
+def roc_figure(probabilities: Tensor, targets: Tensor, *, threshold: float) -> Figure:
+    """Share of cracks found against share of false alarms, the operating point marked."""
+    figure, axes = _square()
+    if _one_class(axes, targets):
+        return figure
+    false_positive_rate, true_positive_rate, _ = binary_roc(probabilities, targets)
+    area = binary_auroc(probabilities, targets).item()
+    axes.plot(false_positive_rate, true_positive_rate, color=BLUE, label=f"AUROC {area:.4f}")
+    axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="chance")
+    called, positive = probabilities >= threshold, targets == 1
+    x = (called & ~positive).sum() / (~positive).sum()
+    y = (called & positive).sum() / positive.sum()
+    axes.plot(x, y, "o", color=ORANGE, label=f"threshold {threshold:g}")
+    axes.set(xlabel="false alarms: share of sound images", ylabel="recall: share of cracked images", title="ROC")
+    axes.legend(loc="lower right")
+    return figure
+
+
+def precision_recall_figure(probabilities: Tensor, targets: Tensor, *, threshold: float) -> Figure:
+    """Precision against recall, the operating point marked."""
+    figure, axes = _square()
+    if _one_class(axes, targets):
+        return figure
+    precision, recall, _ = binary_precision_recall_curve(probabilities, targets)
+    area = binary_average_precision(probabilities, targets).item()
+    axes.plot(recall, precision, color=BLUE, label=f"average precision {area:.4f}")
+    called, positive = probabilities >= threshold, targets == 1
+    found = (called & positive).sum()
+    if called.any():
+        x, y = found / positive.sum(), found / called.sum()
+        axes.plot(x, y, "o", color=ORANGE, label=f"threshold {threshold:g}")
+    axes.axhline(positive.float().mean().item(), color=GREY, linestyle=":", label="chance")
+    axes.set(
+        xlabel="recall: share of cracked images found",
+        ylabel="precision: share of alarms that are cracks",
+        title="precision and recall",
+    )
+    axes.legend(loc="lower left")
+    return figure
+
+
+def _square() -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(4.8, 4.6), layout="constrained")
+    axes = figure.subplots()
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    axes.grid(alpha=0.25)
+    return figure, axes
+
+
+def _one_class(axes: Axes, targets: Tensor) -> bool:
+    """Say so where a curve is not defined: all images are of one class."""
+    one = len(torch.unique(targets)) < 2
+    if one:
+        axes.text(0.5, 0.5, "not defined: all images are of one class", ha="center", color=GREY)
+    return one

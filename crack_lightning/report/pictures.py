@@ -1,0 +1,87 @@
+"""Pictures with what the classifier says of them, and the classifier itself as a picture."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
+from PIL.Image import Image
+
+GREEN, RED, GREY = "#1b7f4b", "#c22f2f", "#8a8f98"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A picture, its true class, the class it is taken for, and the probability of that class in 0..1."""
+
+    image: Image
+    truth: str
+    predicted: str
+    confidence: float
+    name: str = ""
+
+
+def prediction_grid(predictions: Sequence[Prediction], *, title: str, columns: int = 4) -> Figure:
+    """Pictures with prediction beside truth: green where they agree, red where not."""
+    columns = max(1, min(columns, len(predictions)))
+    rows = max(1, -(-len(predictions) // columns))
+    figure = Figure(figsize=(max(5.0, 2.3 * columns), 2.75 * rows + 0.4), layout="constrained")
+    figure.suptitle(title, fontsize=11)
+    for axes in figure.subplots(rows, columns, squeeze=False).flat:
+        axes.axis("off")
+    for axes, shown in zip(figure.axes, predictions, strict=False):
+        right = shown.predicted == shown.truth
+        axes.imshow(shown.image)
+        axes.set_title(
+            f"{shown.predicted} ({shown.confidence:.1%})\ntruth: {shown.truth}",
+            fontsize=9,
+            color=GREEN if right else RED,
+        )
+        axes.text(
+            0.5,
+            -0.02,
+            _short(shown.name),
+            transform=axes.transAxes,
+            fontsize=6,
+            color=GREY,
+            ha="center",
+            va="top",
+        )
+    return figure
+
+
+def _short(name: str) -> str:
+    # A dollar sign would start a formula.
+    text = name if len(name) <= 44 else "..." + name[-41:]
+    return text.replace("$", r"\$")
+
+
+def architecture_figure(rows: Sequence[Sequence[str]], *, title: str, trainable: Sequence[bool]) -> Figure:
+    """Boxes from input to output; each row is (name, kind, shape in, shape out, parameters)."""
+    figure = Figure(figsize=(7.6, 0.42 * len(rows) + 0.9))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, 1), ylim=(len(rows) + 0.6, -1.4))
+    axes.axis("off")
+    axes.text(0.5, -0.95, title, ha="center", va="center", fontsize=11)
+    columns = (0.05, 0.27, 0.50, 0.68, 0.95)
+    for x, heading, side in zip(columns, ("layer", "kind", "in", "out", "parameters"), _SIDES, strict=True):
+        axes.text(x, -0.25, heading, fontsize=8, color=GREY, ha=side, va="center")
+    for y, (row, learns) in enumerate(zip(rows, trainable, strict=True)):
+        face = "#e3efe6" if learns else "#eef0f3"
+        axes.add_patch(
+            FancyBboxPatch(
+                (0.03, y + 0.12),
+                0.94,
+                0.72,
+                boxstyle="round,pad=0,rounding_size=0.012",
+                fc=face,
+                ec="#c3c8d0",
+            )
+        )
+        for x, text, side in zip(columns, row, _SIDES, strict=True):
+            axes.text(x, y + 0.48, text, fontsize=8, ha=side, va="center", family="monospace")
+    axes.text(0.5, len(rows) + 0.28, "green: learned in this run; grey: fixed", fontsize=7, color=GREY, ha="center")
+    return figure
+
+
+_SIDES = ("left", "left", "left", "left", "right")

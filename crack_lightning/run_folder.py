@@ -1,0 +1,149 @@
+"""The files that a command leaves in its run folder."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from crack_lightning.data.files import write_atomically, write_csv
+from crack_lightning.data.images import read_image
+from crack_lightning.data.samples import Sample
+from crack_lightning.models.architecture import layers
+from crack_lightning.models.classifier import CrackClassifier
+from crack_lightning.report.figures import (
+    confusion_matrix,
+    learning_curves,
+    precision_recall_figure,
+    roc_figure,
+)
+from crack_lightning.report.pictures import Prediction, architecture_figure, prediction_grid
+
+SHOWN = 16  # pictures in a grid
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Samples with the probability of the positive class (N,) that a classifier gives each."""
+
+    classifier: CrackClassifier
+    samples: Sequence[Sample]
+    probabilities: Tensor
+
+    @property
+    def targets(self) -> Tensor:
+        """(N,), 1 for positive."""
+        positive = self.classifier.positive_index
+        return torch.tensor([int(sample.label == positive) for sample in self.samples])
+
+    @property
+    def called(self) -> Tensor:
+        """(N,), 1 for what is called positive."""
+        return (self.probabilities >= self.classifier.threshold).long()
+
+    @property
+    def names(self) -> list[str]:
+        """The class names, positive last: names[target] is the true class."""
+        return sorted(self.classifier.class_names, key=lambda name: name == self.classifier.positive_class)
+
+
+def write_metrics(folder: Path, metrics: Mapping[str, float]) -> None:
+    """metrics.json: flat, numbers only."""
+    write_atomically(folder / "metrics.json", (json.dumps(metrics, indent=2, sort_keys=True) + "\n").encode())
+
+
+def write_unreadable(folder: Path, unreadable: Mapping[Path, str]) -> None:
+    """unreadable.csv, if there is anything to list."""
+    if unreadable:
+        write_csv(folder / "unreadable.csv", ["path", "reason"], list(unreadable.items()))
+
+
+def write_predictions(folder: Path, judged: Judged) -> None:
+    """predictions.csv: a row a sample, the probability being that of the positive class."""
+    rows = [
+        [sample.path, judged.names[target], judged.names[called], f"{probability:.6f}"]
+        for sample, target, called, probability in zip(
+            judged.samples,
+            judged.targets.tolist(),
+            judged.called.tolist(),
+            judged.probabilities.tolist(),
+            strict=True,
+        )
+    ]
+    write_csv(folder / "predictions.csv", ["path", "label", "predicted", "probability"], rows)
+
+
+def judgement_figures(judged: Judged) -> dict[str, Figure]:
+    """The figures of a test, by file name."""
+    probabilities, targets, threshold = judged.probabilities, judged.targets, judged.classifier.threshold
+    return {
+        "confusion_matrix": confusion_matrix(probabilities, targets, threshold=threshold, class_names=judged.names),
+        "roc": roc_figure(probabilities, targets, threshold=threshold),
+        "precision_recall": precision_recall_figure(probabilities, targets, threshold=threshold),
+        "predictions": prediction_grid(_predictions(judged, _spread(len(targets))), title="Predictions beside truth"),
+        "worst_errors": _worst_errors(judged),
+    }
+
+
+def training_figures(classifier: CrackClassifier, epochs: Sequence[Mapping[str, float]]) -> dict[str, Figure]:
+    """The figures of a training run, by file name."""
+    rows = [
+        (layer.name, layer.kind, _shape(layer.shape_in), _shape(layer.shape_out), f"{layer.parameters:,}")
+        for layer in layers(classifier)
+    ]
+    title = f"{classifier.backbone}, {classifier.image_size}x{classifier.image_size} px"
+    trainable = [layer.trainable for layer in layers(classifier)]
+    return {
+        "learning_curves": learning_curves(epochs),
+        "architecture": architecture_figure(rows, title=title, trainable=trainable),
+    }
+
+
+def write_figures(folder: Path, figures: Mapping[str, Figure]) -> None:
+    """figures/<name>.png."""
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    for name, figure in figures.items():
+        figure.savefig(folder / "figures" / f"{name}.png", dpi=120)
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape))
+
+
+def _spread(count: int) -> list[int]:
+    """At most SHOWN places, evenly over the samples, which stand class by class."""
+    return torch.linspace(0, count - 1, min(SHOWN, count)).long().tolist() if count else []
+
+
+def _worst_errors(judged: Judged) -> Figure:
+    """The errors the classifier was surest of; where there are none, the right answers it was least sure of."""
+    errors = judged.called != judged.targets
+    doubt = (judged.probabilities - judged.targets).abs()
+    ranked = doubt.argsort(descending=True, stable=True).tolist()
+    if not errors.any():
+        title = f"No errors in {len(ranked)} images; the least certain answers"
+        return prediction_grid(_predictions(judged, ranked[:SHOWN]), title=title)
+    wrong = [k for k in ranked if errors[k]]
+    noun = "error" if len(wrong) == 1 else "errors"
+    title = f"{len(wrong)} {noun} in {len(ranked)} images, the surest first"
+    return prediction_grid(_predictions(judged, wrong[:SHOWN]), title=title)
+
+
+def _predictions(judged: Judged, places: Sequence[int]) -> list[Prediction]:
+    shown = []
+    for k in places:
+        sample, called = judged.samples[k], int(judged.called[k])
+        positive = judged.probabilities[k].item()
+        shown.append(
+            Prediction(
+                image=read_image(sample.path),
+                truth=judged.names[int(judged.targets[k])],
+                predicted=judged.names[called],
+                confidence=positive if called else 1 - positive,
+                name=f"{sample.path.parent.name}/{sample.path.name}",
+            )
+        )
+    return shown

@@ -1,0 +1,34 @@
+"""The course of a training run, epoch by epoch."""
+
+import logging
+import time
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+log = logging.getLogger(__name__)
+
+
+class EpochHistory(Callback):
+    """Keeps the metrics of every epoch, also through a resume, and logs a line for each."""
+
+    def __init__(self) -> None:
+        self.epochs: list[dict[str, float]] = []
+        self._started_s = 0.0
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._started_s = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        metrics = {name: float(value) for name, value in sorted(trainer.callback_metrics.items())}
+        self.epochs.append({"epoch": trainer.current_epoch, **metrics})
+        shown = ("train/loss", "train/accuracy", "val/loss", "val/accuracy")
+        values = "  ".join(f"{name} {metrics[name]:.4f}" for name in shown if name in metrics)
+        seconds = time.monotonic() - self._started_s
+        log.info("epoch %d/%s  %s  %.0f s", trainer.current_epoch + 1, trainer.max_epochs, values, seconds)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epochs": self.epochs}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.epochs = list(state_dict["epochs"])

@@ -1,0 +1,83 @@
+"""Small surfaces and small runs: no network, no GPU, no cache of the user's."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, open_dict
+
+from crack_lightning.commands import CONF, QUIET, register
+from crack_lightning.data.synthetic.folder import write_surfaces
+
+# Half a second an epoch: random weights, tiny pictures, no loading processes.
+TINY = [
+    "data=folder",
+    "data.image_size=32",
+    "data.batch_size=8",
+    "data.num_workers=0",
+    "model.weights=null",
+    "model.dropout=0.5",
+    "trainer=cpu",
+    "trainer.max_epochs=2",
+    "logger=none",
+    "figures=false",
+]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for text in QUIET:
+        config.addinivalue_line("filterwarnings", "ignore:" + text.replace(":", "\\:"))
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+
+
+@pytest.fixture(scope="session")
+def surfaces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Class folders of 40 synthetic surfaces of 64 pixels. Not to be changed."""
+    folder = tmp_path_factory.mktemp("surfaces") / "root"
+    write_surfaces(folder, count=40, seed=5, size_px=64, class_names=["Negative", "Positive"], workers=1)
+    return folder
+
+
+@pytest.fixture
+def composed(tmp_path: Path) -> Callable[..., DictConfig]:
+    """Compose a command's configuration as its command line would, the run folder being tmp_path/<run>."""
+
+    def compose_command(name: str, overrides: list[str], *, run: str = "run") -> DictConfig:
+        register()
+        GlobalHydra.instance().clear()
+        initialize_config_dir(str(CONF), version_base="1.3")
+        cfg = compose(name, overrides=overrides, return_hydra_config=True)
+        folder = tmp_path / run
+        folder.mkdir(exist_ok=True)
+        with open_dict(cfg):
+            cfg.hydra.runtime.output_dir = str(folder)
+            cfg.hydra.job.config_name = name
+            cfg.hydra.mode = "RUN"
+            cfg.hydra.overrides.task = overrides
+        HydraConfig.instance().set_config(cfg)
+        with open_dict(cfg):
+            del cfg["hydra"]
+        return cfg
+
+    return compose_command
+
+
+@pytest.fixture
+def trained(composed: Callable[..., DictConfig], surfaces: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Train on the small surfaces and return the run folder."""
+    from train import train
+
+    def run(*overrides: str, run: str = "run", base: Any = TINY) -> Path:
+        train(composed("train", [*base, f"data.root={surfaces}", *overrides], run=run))
+        return tmp_path / run
+
+    return run

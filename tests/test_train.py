@@ -1,0 +1,250 @@
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from crack_lightning.commands import message
+from crack_lightning.data.samples import Sample
+from crack_lightning.models.checkpoint import load_classifier, read_checkpoint
+from crack_lightning.training.task import CrackTask
+
+PROMISED_METRICS = {
+    "test/accuracy",
+    "test/precision",
+    "test/recall",
+    "test/f1",
+    "test/auroc",
+    "test/average_precision",
+    "test/loss",
+    "val/accuracy",
+    "val/loss",
+    "epochs",
+    "fit_seconds",
+}
+FIGURES = {
+    "learning_curves",
+    "confusion_matrix",
+    "roc",
+    "precision_recall",
+    "predictions",
+    "worst_errors",
+    "architecture",
+}
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def metrics(folder: Path) -> dict[str, float]:
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def tensors(path: Path) -> dict[str, torch.Tensor]:
+    return torch.load(path, weights_only=True)["state_dict"]
+
+
+def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_a_run_leaves_what_is_promised(trained: Callable[..., Path]) -> None:
+    folder = trained("figures=true")
+    assert metrics(folder).keys() >= PROMISED_METRICS
+    assert metrics(folder)["epochs"] == 2
+    assert {path.stem for path in (folder / "figures").glob("*.png")} == FIGURES
+    assert "max_epochs: 2" in (folder / "config.yaml").read_text()
+    split, predictions = rows(folder / "split.csv"), rows(folder / "predictions.csv")
+    assert len(split) == 40
+    assert [row["path"] for row in predictions] == [row["path"] for row in split if row["split"] == "test"]
+    assert predictions[0].keys() == {"path", "label", "predicted", "probability"}
+    for row in predictions:
+        assert row["predicted"] == ("Positive" if float(row["probability"]) >= 0.5 else "Negative")
+    right = sum(row["label"] == row["predicted"] for row in predictions)
+    assert metrics(folder)["test/accuracy"] == pytest.approx(right / len(predictions))
+    assert not list(folder.rglob(".*.[0-9]*")), "partial files are left"
+
+
+def test_two_runs_of_seed_0_are_equal_to_the_last_bit(trained: Callable[..., Path]) -> None:
+    first, second = trained("seed=0", run="a"), trained("seed=0", run="b")
+    assert equal(tensors(first / "checkpoints/last.ckpt"), tensors(second / "checkpoints/last.ckpt"))
+    times = {"fit_seconds": 0.0}
+    assert metrics(first) | times == metrics(second) | times
+    other = trained("seed=1", run="c")
+    assert not equal(tensors(first / "checkpoints/last.ckpt"), tensors(other / "checkpoints/last.ckpt"))
+
+
+@pytest.mark.parametrize("extra", [[], ["model.freeze=false", "scheduler=step", "scheduler.options.step_size=1"]])
+def test_an_epoch_and_another_after_resuming_equal_two(trained: Callable[..., Path], extra: list[str]) -> None:
+    whole = trained(*extra, run="whole")
+    half = trained("trainer.max_epochs=1", *extra, run="half")
+    checkpoint = half / "checkpoints/last.ckpt"
+    resumed = trained(f"ckpt_path={checkpoint}", "trainer.max_epochs=2", run="resumed", base=[])
+    for name in ("last.ckpt", "best.ckpt"):
+        assert equal(tensors(whole / "checkpoints" / name), tensors(resumed / "checkpoints" / name))
+    times = {"fit_seconds": 0.0}
+    assert metrics(whole) | times == metrics(resumed) | times
+
+
+def test_the_best_checkpoint_goes_along_when_a_run_is_resumed_elsewhere(trained: Callable[..., Path]) -> None:
+    first = trained("trainer.max_epochs=1", run="first")
+    best = (first / "checkpoints/best.ckpt").read_bytes()
+    checkpoint = torch.load(first / "checkpoints/last.ckpt", weights_only=True)
+    (key,) = [key for key in checkpoint["callbacks"] if key.startswith("BestCheckpoint")]
+    checkpoint["callbacks"][key]["best_model_score"] = torch.tensor(-1.0)  # no later epoch can be better
+    checkpoint["callbacks"][key]["kth_value"] = torch.tensor(-1.0)
+    torch.save(checkpoint, first / "checkpoints/last.ckpt")
+    second = trained(f"ckpt_path={first}/checkpoints/last.ckpt", "trainer.max_epochs=2", run="second", base=[])
+    assert (second / "checkpoints/best.ckpt").read_bytes() == best
+    assert metrics(second)["best_epoch"] == 1
+
+
+def test_resuming_refuses_what_would_spoil_the_run(trained: Callable[..., Path]) -> None:
+    checkpoint = trained("trainer.max_epochs=1", run="first") / "checkpoints/last.ckpt"
+    for change, text in (
+        ("seed=3", "seed was 0"),
+        ("optimizer.lr=0.5", "optimizer was"),
+        ("model=resnet18", "model was"),
+        ("data.fractions=[0.5,0.25,0.25]", "data.fractions was"),
+        ("trainer.max_epochs=1", "has finished epoch 1"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            trained(f"ckpt_path={checkpoint}", change, run="second", base=[])
+
+
+def test_the_checkpoint_predicts_on_its_own(trained: Callable[..., Path]) -> None:
+    folder = trained("data.positive_class=Negative")
+    classifier = load_classifier(folder / "checkpoints/best.ckpt")
+    assert (classifier.class_names, classifier.positive_class) == (["Negative", "Positive"], "Negative")
+    assert classifier.image_size == 32
+    assert not classifier.training
+    assert classifier.weights["name"] == "null"
+    provenance = read_checkpoint(folder / "checkpoints/best.ckpt")["crack_classifier"]["provenance"]
+    assert provenance["images"] == {"train": 28, "val": 6, "test": 6}
+
+
+def test_a_frozen_backbone_does_not_move_and_an_unfrozen_one_does(trained: Callable[..., Path]) -> None:
+    for freeze in (True, False):
+        one = tensors(trained(f"model.freeze={freeze}", "trainer.max_epochs=1", run="1") / "checkpoints/last.ckpt")
+        two = tensors(trained(f"model.freeze={freeze}", "trainer.max_epochs=2", run="2") / "checkpoints/last.ckpt")
+        backbone = [key for key in one if "features" in key]
+        assert all(torch.equal(one[key], two[key]) for key in backbone) is freeze
+        assert not torch.equal(one["classifier.head.weight"], two["classifier.head.weight"])
+
+
+def test_a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_last_good_checkpoint(
+    trained: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    step = CrackTask._evaluated
+
+    def poisoned(task: CrackTask, batch: tuple[torch.Tensor, torch.Tensor]) -> tuple[torch.Tensor, ...]:
+        loss, probability, target = step(task, batch)
+        return loss * (float("nan") if task.global_step >= 6 else 1.0), probability, target
+
+    monkeypatch.setattr(CrackTask, "_evaluated", poisoned)
+    with pytest.raises(ValueError, match=r"loss is nan at training step 6 \(epoch 2\).*last good checkpoint"):
+        trained("data.fractions=[0.6,0.2,0.2]", "data.batch_size=5")
+    head = load_classifier(tmp_path / "run/checkpoints/last.ckpt").head.weight
+    assert torch.isfinite(head).all()
+
+
+def test_ctrl_c_leaves_a_checkpoint_to_go_on_from(
+    trained: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    step = CrackTask.training_step
+
+    def interrupted(task: CrackTask, batch: tuple[torch.Tensor, torch.Tensor], batch_idx: int) -> torch.Tensor:
+        if task.current_epoch == 1:
+            raise KeyboardInterrupt
+        return step(task, batch, batch_idx)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CrackTask, "training_step", interrupted)
+        with pytest.raises(KeyboardInterrupt, match=r"go on with python train.py ckpt_path=.*last.ckpt"):
+            trained()
+    resumed = trained(f"ckpt_path={tmp_path}/run/checkpoints/last.ckpt", run="resumed", base=[])
+    whole = trained(run="whole")
+    assert equal(tensors(whole / "checkpoints/last.ckpt"), tensors(resumed / "checkpoints/last.ckpt"))
+
+
+def test_unreadable_images_are_skipped_and_listed(trained: Callable[..., Path], surfaces: Path, tmp_path: Path) -> None:
+    root = copied(surfaces, tmp_path / "photos")
+    bad = root / "Positive/000001.jpg"
+    bad.write_bytes(bad.read_bytes()[:400])
+    with pytest.raises(ValueError, match=r"000001\.jpg"):
+        trained(f"data.root={root}", run="raise")
+    folder = trained(f"data.root={root}", "data.on_error=skip", run="skip")
+    assert [row["path"] for row in rows(folder / "unreadable.csv")] == [str(bad)]
+    assert len(rows(folder / "split.csv")) == 39
+
+
+def test_an_image_that_only_decoding_shows_to_be_broken_is_named(
+    trained: Callable[..., Path], surfaces: Path, tmp_path: Path
+) -> None:
+    root = copied(surfaces, tmp_path / "photos")
+    bad = root / "Positive/broken.png"
+    Image.effect_noise((64, 64), 50).save(bad)
+    data = bytearray(bad.read_bytes())
+    data[len(data) // 2] ^= 255  # header and end are right
+    bad.write_bytes(data)
+    for workers in (0, 1):
+        with pytest.raises(ValueError, match=r"broken.png cannot be decoded") as caught:
+            trained(f"data.root={root}", f"data.num_workers={workers}")
+        assert "Traceback" not in message(caught.value)
+
+
+def test_the_history_is_whole_when_the_best_epoch_was_not_the_last(
+    trained: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = CrackTask._evaluated
+
+    def worse_later(task: CrackTask, batch: tuple[torch.Tensor, torch.Tensor]) -> tuple[torch.Tensor, ...]:
+        loss, probability, target = step(task, batch)
+        return loss + task.current_epoch, probability, target
+
+    monkeypatch.setattr(CrackTask, "_evaluated", worse_later)
+    found = metrics(trained("trainer.max_epochs=3"))
+    assert (found["epochs"], found["best_epoch"]) == (3, 1)
+    assert found["val/loss"] < 1
+
+
+def test_the_tensorboard_file_holds_what_is_promised(trained: Callable[..., Path]) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    folder = trained("logger=tensorboard", "figures=true", "trainer.max_epochs=1", "trainer.log_every_n_steps=1")
+    events = EventAccumulator(str(folder / "tensorboard")).Reload()
+    tags = events.Tags()
+    assert {"train/loss", "val/loss", "val/f1", "test/auroc"} <= set(tags["scalars"])
+    assert {"train/augmented", "test/confusion_matrix", "test/predictions"} <= set(tags["images"])
+    assert "test/precision_recall" in tags["tensors"]
+    assert tags["graph"]
+    assert any(tag.startswith("_hparams_/session_start_info") for tag in events.summary_metadata)
+
+
+def test_the_training_split_of_a_presplit_root_is_its_folder(
+    trained: Callable[..., Path], surfaces: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "photos"
+    for split in ("train", "val", "test"):
+        copied(surfaces, root / split)
+    folder = trained(f"data.root={root}", "trainer.max_epochs=1")
+    for row in rows(folder / "split.csv"):
+        assert Path(row["path"]).parent.parent.name == row["split"]
+
+
+def copied(source: Path, target: Path) -> Path:
+    import shutil
+
+    shutil.copytree(source, target)
+    return target
+
+
+def test_a_sample_is_its_own_group_until_a_rule_says_otherwise(trained: Callable[..., Path], surfaces: Path) -> None:
+    groups = {row["group"] for row in rows(trained("trainer.max_epochs=1") / "split.csv")}
+    assert groups == {path.relative_to(surfaces).as_posix() for path in surfaces.glob("*/*.jpg")}
+    assert Sample(Path("a"), 0, "g") == Sample(Path("a"), 0, "g")

@@ -1,0 +1,245 @@
+"""python train.py: train a crack classifier, reload its best checkpoint, test it."""
+
+import logging
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from crack_lightning.commands import command, is_multirun, plain, run_folder
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Trainer
+
+    from crack_lightning.data.datamodule import CrackDataModule
+    from crack_lightning.models.classifier import CrackClassifier
+    from crack_lightning.run_folder import Judged
+    from crack_lightning.training.history import EpochHistory
+    from crack_lightning.training.task import CrackTask
+
+log = logging.getLogger(__name__)
+
+NAMES = ("accuracy", "precision", "recall", "f1", "auroc", "average_precision", "loss")
+OBJECTIVES = [f"{split}/{name}" for split in ("val", "test") for name in NAMES]
+MOST_SEED = 2**32 - 1
+
+
+def train(cfg: DictConfig) -> float | None:
+    """Train as `cfg` says and leave the run folder; the value of `cfg.objective` is for sweeps."""
+    from lightning.pytorch import seed_everything
+
+    cfg, checkpoint = _resumed(cfg)
+    options = plain(cfg)
+    _check_options(options)
+    folder = run_folder()
+    seed_everything(options["seed"], verbose=False)
+    data = _data(options)
+    specs = _specs(options)
+    history, trainer = _trainer(cfg)
+    classifier = _classifier(options, checkpoint)
+    _prepare(data, folder)
+    if trainer.is_global_zero:
+        OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
+    task = _task(options, classifier, data, specs, checkpoint)
+    fit_seconds = _fit(trainer, task, data, folder, options["ckpt_path"])
+    judged = _test(trainer, task, data)
+    if judged is None:
+        return None
+    metrics = _metrics(trainer, history) | {"fit_seconds": fit_seconds}
+    _leave(folder, trainer, judged, history, options, metrics)
+    return metrics[options["objective"]]
+
+
+def _resumed(cfg: DictConfig) -> tuple[DictConfig, dict[str, Any] | None]:
+    """The checkpoint to go on from, if any, and the configuration that goes on with it."""
+    if cfg.ckpt_path is None:
+        return cfg, None
+    from crack_lightning.models.checkpoint import read_checkpoint
+    from crack_lightning.resume import recomposed
+
+    checkpoint = read_checkpoint(cfg.ckpt_path)
+    return recomposed(cfg, checkpoint), checkpoint
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    if not 0 <= options["seed"] <= MOST_SEED:
+        raise ValueError(f"seed={options['seed']}: 0 to {MOST_SEED}")
+    if options["objective"] not in OBJECTIVES:
+        raise ValueError(f"objective={options['objective']}: one of {', '.join(OBJECTIVES)}")
+    epochs = options["trainer"]["max_epochs"]
+    if epochs < 1 and epochs != -1:
+        raise ValueError(f"trainer.max_epochs={epochs}: at least 1, or -1 for as many as early stopping allows")
+
+
+def _data(options: Mapping[str, Any]) -> "CrackDataModule":
+    from crack_lightning.data.datamodule import CrackDataModule
+
+    return CrackDataModule(**options["data"], seed=options["seed"], cache_dir=options["cache_dir"])
+
+
+def _specs(options: Mapping[str, Any]) -> dict[str, Any]:
+    from crack_lightning.training.optimizers import OptimizerSpec, SchedulerSpec
+
+    scheduler = SchedulerSpec(**options["scheduler"]) if options["scheduler"]["name"] else None
+    return {"optimizer": OptimizerSpec(**options["optimizer"]), "scheduler": scheduler}
+
+
+def _trainer(cfg: DictConfig) -> "tuple[EpochHistory, Trainer]":
+    from hydra.utils import instantiate
+
+    from crack_lightning.training.history import EpochHistory
+
+    history = EpochHistory()
+    callbacks = [instantiate(each, _convert_="all") for each in cfg.callbacks.values() if each is not None]
+    shown = cfg.trainer.enable_progress_bar
+    trainer: Trainer = instantiate(
+        cfg.trainer,
+        callbacks=[history, *callbacks],
+        logger=instantiate(cfg.logger, _convert_="all") if cfg.logger else False,
+        enable_progress_bar=sys.stderr.isatty() if shown is None else shown,
+        default_root_dir=run_folder(),
+        _convert_="all",
+    )
+    if is_multirun() and trainer.world_size > 1:
+        raise ValueError(
+            f"-m with {trainer.world_size} processes (trainer.strategy={cfg.trainer.strategy}) would start the whole "
+            "sweep again in each process: give trainer.devices=1, or run its points one by one without -m"
+        )
+    return history, trainer
+
+
+def _classifier(options: Mapping[str, Any], checkpoint: Mapping[str, Any] | None) -> "CrackClassifier":
+    from crack_lightning.models.checkpoint import classifier_from
+    from crack_lightning.models.classifier import build_classifier
+
+    if checkpoint is not None:
+        return classifier_from(checkpoint).train()
+    data = options["data"]
+    classifier = build_classifier(
+        **options["model"],
+        class_names=data["class_names"],
+        positive_class=data["positive_class"],
+        image_size=data["image_size"],
+    )
+    weights = classifier.weights
+    log.info("weights of %s: %s from %s", classifier.backbone, weights["name"], weights["source"])
+    if classifier.frozen and weights["name"] == "null":
+        log.warning("a frozen backbone with random weights learns little: model.freeze=false lets it learn")
+    return classifier
+
+
+def _prepare(data: "CrackDataModule", folder: Path) -> None:
+    """Find, check and split the photographs before anything long begins."""
+    from crack_lightning.data.splits import write_split
+    from crack_lightning.run_folder import write_unreadable
+
+    data.prepare_data()
+    try:
+        data.setup()
+    finally:
+        write_unreadable(folder, data.unreadable)
+    if data.unreadable:
+        log.warning("%d unreadable images left out: %s", len(data.unreadable), folder / "unreadable.csv")
+    write_split(folder / "split.csv", data.splits, data.class_names)
+
+
+def _task(
+    options: Mapping[str, Any],
+    classifier: "CrackClassifier",
+    data: "CrackDataModule",
+    specs: Mapping[str, Any],
+    checkpoint: Mapping[str, Any] | None,
+) -> "CrackTask":
+    from crack_lightning import __version__
+    from crack_lightning.resume import given_overrides
+    from crack_lightning.training.task import CrackTask
+
+    provenance = {
+        "crack_lightning": __version__,
+        "overrides": given_overrides(checkpoint),
+        "config": dict(options),
+        "data_root": str(data.root),
+        "images": {split: len(samples) for split, samples in data.splits.items()},
+    }
+    return CrackTask(classifier, **specs, seed=options["seed"], provenance=provenance)
+
+
+def _fit(trainer: "Trainer", task: "CrackTask", data: "CrackDataModule", folder: Path, ckpt_path: str | None) -> float:
+    started_s = time.perf_counter()
+    try:
+        trainer.fit(task, data, ckpt_path=ckpt_path, weights_only=True)
+    except SystemExit:  # Lightning's answer to Ctrl-C
+        last = folder / "checkpoints" / "last.ckpt"
+        goes_on = f"go on with python train.py ckpt_path={last}" if last.exists() else "no epoch was finished"
+        raise KeyboardInterrupt(goes_on) from None
+    return time.perf_counter() - started_s
+
+
+def _test(trainer: "Trainer", task: "CrackTask", data: "CrackDataModule") -> "Judged | None":
+    """Reload the best checkpoint and test it in one process; None in the others."""
+    from crack_lightning.models.checkpoint import read_checkpoint
+    from crack_lightning.run_folder import Judged
+    from crack_lightning.training.single import leave_group
+
+    tester = leave_group(trainer)
+    if tester is None:
+        return None
+    # Not test(ckpt_path=...), which would restore the callbacks too and forget the epochs after the best one.
+    if best := getattr(trainer.checkpoint_callback, "best_model_path", ""):
+        task.load_state_dict(read_checkpoint(best)["state_dict"])
+    tester.test(task, datamodule=data, verbose=False)
+    trainer.callback_metrics.update(tester.callback_metrics)
+    probabilities = task.test_probabilities
+    return Judged(task.classifier.cpu(), data.splits["test"][: len(probabilities)], probabilities)
+
+
+def _metrics(trainer: "Trainer", history: "EpochHistory") -> dict[str, float]:
+    """Figures of the test, and of training and validation in the epoch of the best checkpoint."""
+    from crack_lightning.models.checkpoint import read_checkpoint
+
+    best = getattr(trainer.checkpoint_callback, "best_model_path", "")
+    epoch = read_checkpoint(best)["epoch"] if best else history.epochs[-1]["epoch"]
+    row = next(row for row in history.epochs if row["epoch"] == epoch)
+    figures = {name: value for name, value in row.items() if name.startswith(("train/", "val/"))}
+    test = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
+    return figures | test | {"epochs": len(history.epochs), "best_epoch": int(epoch) + 1}
+
+
+def _leave(
+    folder: Path,
+    trainer: "Trainer",
+    judged: "Judged",
+    history: "EpochHistory",
+    options: Mapping[str, Any],
+    metrics: Mapping[str, float],
+) -> None:
+    """Write the results into the run folder and to TensorBoard."""
+    from crack_lightning import run_folder as files
+    from crack_lightning.training.tensorboard import log_test, tensorboard_of
+
+    files.write_metrics(folder, metrics)
+    files.write_predictions(folder, judged)
+    figures = files.judgement_figures(judged) if options["figures"] else {}
+    if options["figures"]:
+        files.write_figures(folder, figures | files.training_figures(judged.classifier, history.epochs))
+    if (logger := tensorboard_of(trainer)) is not None:
+        settings = {key: value for key, value in options.items() if key not in ("callbacks", "logger", "figures")}
+        log_test(
+            logger,
+            figures=figures,
+            probabilities=judged.probabilities,
+            targets=judged.targets,
+            settings=settings,
+            metrics=metrics,
+            epoch=int(metrics["epochs"]),
+        )
+    for name in NAMES:
+        log.info("test/%s %.4f", name, metrics[f"test/{name}"])
+    log.info("the run folder: %s", folder)
+
+
+if __name__ == "__main__":
+    command(train, config_name="train")
