@@ -36,17 +36,13 @@ def split_samples(
     for sample in sorted(samples, key=lambda sample: (sample.group, str(sample.path))):
         groups[sample.group].append(sample)
     _check_enough_groups(groups, class_names)
-    totals = Counter(sample.label for sample in samples)
-    wanted = [_shares(totals, fractions, split) for split in range(len(SPLITS))]
-    missing = [dict(share) for share in wanted]
+    missing = _wanted(Counter(sample.label for sample in samples), fractions)
     splits: Splits = {name: [] for name in SPLITS}
-    # The largest first, while there is room for them; equal ones in hashed order.
-    for name in sorted(groups, key=lambda name: (-len(groups[name]), _hash(seed, name))):
+    for name in sorted(groups, key=lambda name: _hash(seed, name)):
         counts = Counter(sample.label for sample in groups[name])
-        place = max(range(len(SPLITS)), key=lambda k: _need(counts, missing[k], wanted[k]))
-        for label, count in counts.items():
-            missing[place][label] -= count
-        splits[SPLITS[place]] += groups[name]
+        split = _place(counts, missing)
+        missing[split].subtract(counts)
+        splits[split] += groups[name]
     _check_every_class(splits, class_names)
     return {name: sorted(members, key=lambda sample: str(sample.path)) for name, members in splits.items()}
 
@@ -55,18 +51,27 @@ def _hash(seed: int, name: str) -> bytes:
     return hashlib.sha256(f"{seed}:{name}".encode()).digest()
 
 
-def _shares(totals: Mapping[int, int], fractions: Sequence[float], split: int) -> dict[int, int]:
-    """How many samples of each class `split` should get: rounded, never 0, summing to the total."""
-    shares = {}
+def _wanted(totals: Mapping[int, int], fractions: Sequence[float]) -> dict[str, Counter[int]]:
+    """How many samples of each class each split should get: rounded, never 0, summing to the total."""
+    wanted: dict[str, Counter[int]] = {name: Counter() for name in SPLITS}
     for label, total in totals.items():
-        held_out = [max(1, round(total * fraction)) for fraction in fractions[1:]]
-        shares[label] = [max(1, total - sum(held_out)), *held_out][split]
-    return shares
+        val, test = (max(1, round(total * fraction)) for fraction in fractions[1:])
+        while val + test >= total:
+            val, test = (val - 1, test) if val > test else (val, test - 1)
+        for name, count in zip(SPLITS, (total - val - test, val, test), strict=True):
+            wanted[name][label] = count
+    return wanted
 
 
-def _need(counts: Mapping[int, int], missing: Mapping[int, int], wanted: Mapping[int, int]) -> float:
-    """How much a split still lacks of the classes in a group, as a share of what it should get."""
-    return sum(count * missing[label] / wanted[label] for label, count in counts.items())
+def _place(counts: Mapping[int, int], missing: Mapping[str, Counter[int]]) -> str:
+    """The last split that has room for a whole group; where none has, the one that lacks most of its classes.
+
+    Filling one split after the other keeps the others as they are when a file comes or goes.
+    """
+    for name in reversed(SPLITS):
+        if all(missing[name][label] >= count for label, count in counts.items()):
+            return name
+    return max(SPLITS, key=lambda name: sum(missing[name][label] for label in counts))
 
 
 def _check_enough_groups(groups: Mapping[str, Sequence[Sample]], class_names: Sequence[str]) -> None:

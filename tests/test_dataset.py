@@ -1,0 +1,46 @@
+from pathlib import Path
+
+import torch
+from torch.utils.data import DataLoader
+
+from crack_lightning.data.dataset import AugmentedDataset, ViewSampler
+from crack_lightning.data.samples import find_samples
+from crack_lightning.data.transforms import training_transform
+
+
+def dataset(root: Path) -> AugmentedDataset:
+    transform = training_transform(32, flip_probability=0.5, rotation_degrees=72)
+    return AugmentedDataset(find_samples(root, ["Negative", "Positive"])[:8], transform, seed=0)
+
+
+def sampler(data: AugmentedDataset, *, epoch: int, rank: int = 0, ranks: int = 1) -> ViewSampler:
+    found = ViewSampler(data, num_replicas=ranks, rank=rank, seed=0)
+    found.set_epoch(epoch)
+    return found
+
+
+def test_an_epoch_visits_every_sample_once_in_its_own_order_and_view(surfaces: Path) -> None:
+    data = dataset(surfaces)
+    first, again, second = (list(sampler(data, epoch=epoch)) for epoch in (0, 0, 1))
+    assert sorted(index for index, _ in first) == list(range(8))
+    assert {view for _, view in first} == {0}
+    assert {view for _, view in second} == {1}
+    assert first == again
+    assert [index for index, _ in first] != [index for index, _ in second]
+
+
+def test_two_processes_share_an_epoch(surfaces: Path) -> None:
+    data = dataset(surfaces)
+    halves = [{index for index, _ in sampler(data, epoch=0, rank=rank, ranks=2)} for rank in (0, 1)]
+    assert halves[0] | halves[1] == set(range(8))
+    assert not halves[0] & halves[1]
+
+
+def test_loading_processes_do_not_change_what_is_loaded(surfaces: Path) -> None:
+    data = dataset(surfaces)
+    batches = [
+        list(DataLoader(data, batch_size=4, sampler=sampler(data, epoch=3), num_workers=workers)) for workers in (0, 2)
+    ]
+    for (images, labels), (same_images, same_labels) in zip(*batches, strict=True):
+        assert torch.equal(images, same_images)
+        assert torch.equal(labels, same_labels)
