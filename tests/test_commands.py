@@ -1,0 +1,140 @@
+"""Commands as a user types them: exit status, one message, no traceback."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+
+from crack_lightning import commands
+from crack_lightning.commands import command
+
+REPOSITORY = commands.CONF.parent
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """Run a command in this process; its exit status and what it printed to standard error."""
+    from crack_lightning.evaluate import evaluate
+    from crack_lightning.generate import generate
+    from train import train
+
+    verbs = {"train": train, "evaluate": evaluate, "generate": generate}
+
+    def run_command(name: str, *words: str) -> tuple[int, str]:
+        GlobalHydra.instance().clear()
+        folder = tmp_path / "run"
+        monkeypatch.setattr(sys, "argv", [f"{name}.py", *words, f"hydra.run.dir={folder}", f"hydra.sweep.dir={folder}"])
+        try:
+            command(verbs[name], config_name=name)
+        except SystemExit as stop:
+            # A text instead of a number is printed by Python at the end of the process, with exit status 1.
+            if isinstance(stop.code, str):
+                return 1, stop.code
+            return int(stop.code or 0), capfd.readouterr().err
+        return 0, capfd.readouterr().err
+
+    return run_command
+
+
+def refused(result: tuple[int, str]) -> str:
+    status, text = result
+    assert status != 0
+    assert "Traceback" not in text
+    return text
+
+
+def test_help_loads_neither_torch_nor_lightning() -> None:
+    code = (
+        "import sys, runpy; sys.argv = ['train.py', '--help']\n"
+        "try: runpy.run_path('train.py', run_name='__main__')\n"
+        "finally: print('loaded:', sorted({'torch', 'lightning', 'matplotlib'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert "loaded: []" in result.stdout
+    assert "mobilenet_v2" in result.stdout
+
+
+def test_a_command_in_a_process_of_its_own_ends_with_one_message(tmp_path: Path) -> None:
+    command_line = [sys.executable, "train.py", "data=folder", "data.root=/nowhere", f"hydra.run.dir={tmp_path}"]
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    result = subprocess.run(
+        [*command_line, "model.weights=null"], cwd=REPOSITORY, capture_output=True, text=True, env=environment
+    )
+    assert result.returncode == 1
+    assert "data.root=/nowhere does not exist" in result.stderr
+    assert "Traceback" not in result.stderr + result.stdout
+
+
+@pytest.mark.parametrize(
+    ("overrides", "text"),
+    [
+        (["data=folder"], "data.root not set"),
+        (["data=folder", "data.root=/nowhere", "model.weights=null"], "data.root=/nowhere does not exist"),
+        (["data.root=/nowhere"], "add data=folder"),
+        (["data.batch_size=0"], "data.batch_size=0"),
+        (["data.image_size=8"], "data.image_size=8"),
+        (["data.fractions=[0.9,0.2,0.1]"], "data.fractions="),
+        (["data.on_error=ignore"], "data.on_error=ignore"),
+        (["data.num_workers=-1"], "data.num_workers=-1"),
+        (["data.rotation_degrees=400"], "data.rotation_degrees=400"),
+        (["data.surfaces.count=1", "model.weights=null"], "count=1"),
+        (["optimizer.lr=-1"], "optimizer.lr=-1"),
+        (["optimizer.name=Adom"], "did you mean Adam?"),
+        (["model.dropout=1"], "model.dropout=1"),
+        (["model.backbone=resnet19"], "did you mean resnet18?"),
+        (["model.weights=/no/such/file"], "neither a file nor an entry"),
+        (["model=mobilnet_v2"], "did you mean model=mobilenet_v2?"),
+        (["trainer.max_epochs=0"], "trainer.max_epochs=0"),
+        (["trainer.accelerator=abacus"], "abacus"),
+        (["trainer.precision=7"], "7"),
+        (["seed=-1"], "seed=-1"),
+        (["objective=test/luck"], "objective=test/luck"),
+        (["ckpt_path=/no/such.ckpt"], "ckpt_path=/no/such.ckpt does not exist"),
+        (["model.dropout=abc"], "model.dropout"),
+        (["model.dropuot=1"], "dropuot"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_a_mistake_ends_with_one_message(run: Run, tmp_path: Path, overrides: list[str], text: str) -> None:
+    assert text in refused(run("train", *overrides))
+    assert not list(tmp_path.rglob("*.jpg")), "surfaces were drawn before the mistake was told"
+
+
+def test_a_sweep_over_several_processes_is_refused(run: Run) -> None:
+    text = refused(run("train", "-m", "trainer=cpu", "trainer.devices=2", "trainer.strategy=ddp", "seed=0,1"))
+    assert "would start the whole sweep again" in text
+
+
+def test_a_sweep_runs_every_point_and_compares_them(run: Run, surfaces: Path, tmp_path: Path) -> None:
+    tiny = ["data=folder", f"data.root={surfaces}", "data.image_size=32", "data.num_workers=0", "model.weights=null"]
+    quick = ["trainer=cpu", "trainer.max_epochs=1", "logger=none", "figures=false"]
+    status, _ = run("train", "-m", *tiny, *quick, "model=mobilenet_v2,resnet18", "optimizer.lr=1e-3,1e-4")
+    assert status == 0
+    assert {path.parent.name for path in (tmp_path / "run").glob("*/metrics.json")} == {"0", "1", "2", "3"}
+    assert len((tmp_path / "run/sweep.csv").read_text().splitlines()) == 5
+
+
+def test_generate_writes_class_folders_and_never_over_others(run: Run, tmp_path: Path) -> None:
+    target = tmp_path / "a folder/with 'quotes'"
+    words = ["count=4", "size_px=32", "class_names=[sound,cracked]", f'output_dir="{target}"']
+    assert run("generate", *words)[0] == 0
+    assert sorted(path.relative_to(target).as_posix() for path in target.rglob("*.jpg")) == [
+        "cracked/000001.jpg",
+        "cracked/000003.jpg",
+        "sound/000000.jpg",
+        "sound/000002.jpg",
+    ]
+    assert "is there already" in refused(run("generate", *words))
+    assert "output_dir not set" in refused(run("generate"))
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    assert not commands.is_for_user(KeyError("x"))
+    with pytest.raises(ValueError, match="x") as caught:
+        int("x")
+    assert not commands.is_for_user(caught.value)

@@ -1,0 +1,116 @@
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from hydra.errors import ConfigCompositionException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from crack_lightning.commands import CONF, check_choices, plain
+from crack_lightning.training.optimizers import OptimizerSpec
+
+GROUPS = ["data", "model", "optimizer", "scheduler", "trainer", "callbacks", "logger", "experiment"]
+OPTIONS = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
+README = (CONF.parent / "README.md").read_text(encoding="utf-8")
+Compose = Callable[..., DictConfig]
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS)
+def test_every_option_composes_and_instantiates(composed: Compose, group: str, option: str) -> None:
+    cfg = composed("train", [f"{group}={option}", "data.root=x" if (group, option) == ("data", "folder") else "seed=0"])
+    if group == "experiment" and option == "keras_original":
+        cfg.data.root = "x"
+    options = plain(cfg)
+    from train import _data, _specs
+
+    _data(options)
+    specs = _specs(options)
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    if specs["scheduler"] is not None:
+        specs["scheduler"].build(optimizer)
+    for callback in cfg.callbacks.values():
+        assert callback is None or instantiate(callback, _convert_="all") is not None
+    if option not in ("gpu", "ddp"):  # there may be none here
+        instantiate(cfg.trainer, logger=False, enable_progress_bar=False, _convert_="all")
+
+
+def test_the_defaults_are_those_of_the_port(composed: Compose) -> None:
+    cfg = composed("train", [])
+    assert (cfg.optimizer.name, cfg.optimizer.lr, cfg.data.batch_size, cfg.trainer.max_epochs) == ("Adam", 1e-3, 64, 5)
+    assert (cfg.data.image_size, cfg.data.rotation_degrees, cfg.model.dropout) == (180, 72.0, 0.3)
+    assert (list(cfg.data.class_names), cfg.data.positive_class) == (["Negative", "Positive"], "Positive")
+    assert OptimizerSpec(**plain(cfg)["optimizer"]).lr == 1e-3
+
+
+def test_the_original_is_run_as_its_script_ran(composed: Compose) -> None:
+    cfg = composed("train", ["experiment=keras_original", "data.root=x"])
+    assert (cfg.optimizer.lr, cfg.data.batch_size, cfg.callbacks.early_stopping.patience) == (1e-4, 10, 10)
+    assert list(cfg.data.fractions) == [0.8, 0.16, 0.04]
+    assert cfg.data.surfaces is None
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "model.dropuot=0.1",
+        "data.rooot=x",
+        "trainer.max_epoch=1",
+        "callbacks.early_stopping.patienc=3",
+        "lr=1",
+        "model.dropout=abc",
+        "data.batch_size=many",
+        "data.batch_size=1.5",
+        "data.class_names=Positive",
+        "optimizer.lr=fast",
+        "trainer.max_epochs=two",
+        "callbacks.early_stopping.patience=abc",
+        "seed=x",
+        "figures=perhaps",
+    ],
+)
+def test_a_typo_and_a_value_of_another_type_are_refused_with_the_key_named(composed: Compose, override: str) -> None:
+    key = override.partition("=")[0]
+    with pytest.raises(ConfigCompositionException) as caught:
+        composed("train", [override])
+    assert key.rpartition(".")[2] in f"{caught.value} {caught.value.__cause__}"
+
+
+def test_what_only_the_user_knows_is_asked_for(composed: Compose) -> None:
+    with pytest.raises(ValueError, match=r"data.root not set: give data.root=\.\.\."):
+        plain(composed("train", ["data=folder"]))
+    with pytest.raises(ValueError, match=r"ckpt_path and data.root not set"):
+        plain(composed("evaluate", []))
+
+
+def test_an_unknown_option_of_a_group_suggests_the_near_one() -> None:
+    with pytest.raises(ValueError, match=r"model=mobilnet_v2: no such option. did you mean model=mobilenet_v2\?"):
+        check_choices(["model=mobilnet_v2"])
+    with pytest.raises(ValueError, match=r"model=resnet81"):
+        check_choices(["-m", "model=mobilenet_v2,resnet81", "optimizer.lr=1"])
+    check_choices(["-m", "model=mobilenet_v2,resnet18", "+experiment=finetune", "data.root=model=x", "logger=none"])
+
+
+def readme_commands() -> list[list[str]]:
+    lines = re.findall(r"^(?:[A-Z_]+=\S+ )?(python (?:train\.py|-m crack_lightning\.\w+).*)$", README, re.MULTILINE)
+    return [shlex.split(line, comments=True) for line in lines]
+
+
+def test_the_readme_has_commands() -> None:
+    assert len(readme_commands()) >= 8
+
+
+@pytest.mark.parametrize("words", readme_commands(), ids=" ".join)
+def test_every_command_of_the_readme_parses(composed: Compose, words: list[str], tmp_path: Path) -> None:
+    name = "train" if words[1] == "train.py" else words[2].removeprefix("crack_lightning.")
+    overrides = [word for word in words if "=" in word and not word.startswith("-")]
+    check_choices(overrides)
+    composed(name, [re.sub(r",.*", "", word) if "-m" in words[2:3] else word for word in overrides])
+
+
+def test_nothing_in_the_configuration_needs_more_than_one_hop(composed: Compose) -> None:
+    raw = OmegaConf.to_container(composed("train", ["scheduler=cosine"]), resolve=False)
+    assert raw["scheduler"]["options"]["T_max"] == "${trainer.max_epochs}"
+    assert raw["trainer"]["max_epochs"] == 5

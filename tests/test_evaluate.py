@@ -1,0 +1,101 @@
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from omegaconf import DictConfig
+from test_train import metrics, rows
+
+from crack_lightning.evaluate import evaluate
+
+Compose = Callable[..., DictConfig]
+
+
+@pytest.fixture
+def run_folder(trained: Callable[..., Path]) -> Path:
+    return trained("trainer.max_epochs=1")
+
+
+def judge(composed: Compose, run_folder: Path, *overrides: str) -> Path:
+    checkpoint = f"ckpt_path={run_folder}/checkpoints/best.ckpt"
+    evaluate(composed("evaluate", [checkpoint, "data.num_workers=0", *overrides], run="judged"))
+    return run_folder.parent / "judged"
+
+
+def test_evaluate_repeats_the_test_of_the_run_from_checkpoint_and_folder_alone(
+    composed: Compose, run_folder: Path, surfaces: Path, tmp_path: Path
+) -> None:
+    split = run_folder / "split.csv"
+    moved = Path(shutil.move(run_folder / "checkpoints", tmp_path / "elsewhere")) / "best.ckpt"
+    cfg = composed(
+        "evaluate",
+        [f"ckpt_path={moved}", f"data.root={surfaces}", f"data.split_csv={split}", "data.split=test"],
+        run="judged",
+    )
+    found = evaluate(cfg)
+    expected = {name: value for name, value in metrics(run_folder).items() if name.startswith("test/")}
+    assert found == pytest.approx(expected, abs=1e-6)
+    assert json.loads((tmp_path / "judged/metrics.json").read_text()) == found
+    assert rows(tmp_path / "judged/predictions.csv") == rows(run_folder / "predictions.csv")
+    assert {path.stem for path in (tmp_path / "judged/figures").glob("*.png")} == {
+        "confusion_matrix",
+        "roc",
+        "precision_recall",
+        "predictions",
+        "worst_errors",
+    }
+
+
+def test_all_images_of_the_folder_are_judged_with_a_warning_where_they_were_trained_on(
+    composed: Compose, run_folder: Path, surfaces: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    judged = judge(composed, run_folder, f"data.root={surfaces}")
+    assert len(rows(judged / "predictions.csv")) == 40
+    assert "its figures here are too good" in caplog.text
+
+
+def test_of_train_val_test_the_test_folder_is_judged(
+    composed: Compose, run_folder: Path, surfaces: Path, tmp_path: Path
+) -> None:
+    for split in ("train", "val", "test"):
+        shutil.copytree(surfaces, tmp_path / "photos" / split)
+    judged = judge(composed, run_folder, f"data.root={tmp_path}/photos")
+    assert {Path(row["path"]).parts[-3] for row in rows(judged / "predictions.csv")} == {"test"}
+
+
+def test_unreadable_images_are_raised_or_skipped(
+    composed: Compose, run_folder: Path, surfaces: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(surfaces, tmp_path / "photos")
+    (tmp_path / "photos/Positive/zero.jpg").touch()
+    with pytest.raises(ValueError, match=r"zero.jpg: empty"):
+        judge(composed, run_folder, f"data.root={tmp_path}/photos")
+    judged = judge(composed, run_folder, f"data.root={tmp_path}/photos", "data.on_error=skip")
+    assert len(rows(judged / "predictions.csv")) == 40
+    assert len(rows(judged / "unreadable.csv")) == 1
+
+
+@pytest.mark.parametrize(
+    ("overrides", "text"),
+    [
+        (["data.split=dev"], "data.split=dev: one of train, val, test"),
+        (["data.split=test"], "belong together"),
+        (["data.batch_size=0"], "data.batch_size=0"),
+        (["device=abacus"], "device=abacus is not there"),
+    ],
+)
+def test_options_out_of_range_are_refused(
+    composed: Compose, run_folder: Path, surfaces: Path, overrides: list[str], text: str
+) -> None:
+    with pytest.raises(ValueError, match=text):
+        judge(composed, run_folder, f"data.root={surfaces}", *overrides)
+
+
+def test_other_class_folders_than_the_checkpoint_knows_are_refused(
+    composed: Compose, run_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "photos/Cracked").mkdir(parents=True)
+    (tmp_path / "photos/Non-cracked").mkdir()
+    with pytest.raises(FileNotFoundError, match="class Negative has no folder"):
+        judge(composed, run_folder, f"data.root={tmp_path}/photos")

@@ -1,0 +1,64 @@
+from typing import Any
+
+import pytest
+import torch
+from test_backbones import classifier
+
+from crack_lightning.models.classifier import CrackClassifier
+from crack_lightning.training.optimizers import OptimizerSpec, SchedulerSpec
+
+ADAM: dict[str, Any] = {"name": "Adam", "lr": 1e-3, "weight_decay": 0.0}
+
+
+def test_a_frozen_backbone_is_not_given_to_the_optimizer() -> None:
+    model = classifier("mobilenet_v2")
+    (group,) = OptimizerSpec(**ADAM).build(model).param_groups
+    assert [id(p) for p in group["params"]] == [id(p) for p in model.head.parameters()]
+
+
+@pytest.mark.parametrize(("given", "used"), [(None, 1e-4), (3e-5, 3e-5)])
+def test_an_unfrozen_backbone_has_its_own_learning_rate(given: float | None, used: float) -> None:
+    model = CrackClassifier(**classifier("mobilenet_v2").facts() | {"freeze": False})
+    head, backbone = OptimizerSpec(**ADAM, backbone_lr=given).build(model).param_groups
+    assert (head["lr"], backbone["lr"]) == (1e-3, pytest.approx(used))
+    assert len(backbone["params"]) == len(list(model.features.parameters()))
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"lr": 0.0}, r"optimizer.lr=0.0: above 0"),
+        ({"lr": -1.0}, r"optimizer.lr=-1.0"),
+        ({"lr": float("nan")}, r"optimizer.lr=nan"),
+        ({"lr": 11.0}, r"optimizer.lr=11.0"),
+        ({"backbone_lr": 0.0}, r"optimizer.backbone_lr=0.0"),
+        ({"weight_decay": -0.1}, r"optimizer.weight_decay=-0.1"),
+        ({"name": "Adamm"}, r"optimizer.name=Adamm: did you mean Adam\?"),
+        ({"name": "Optimizer"}, r"optimizer.name=Optimizer"),
+    ],
+)
+def test_what_is_out_of_range_is_refused_at_once(change: dict[str, Any], text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        OptimizerSpec(**ADAM | change)
+
+
+def test_options_that_an_optimizer_lacks_are_named() -> None:
+    spec = OptimizerSpec(**ADAM, options={"momentum": 0.9})
+    with pytest.raises(ValueError, match=r"optimizer.options=.*do not suit Adam.*momentum"):
+        spec.build(classifier("mobilenet_v2"))
+
+
+def test_a_schedule_is_built_by_name() -> None:
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    entry = SchedulerSpec("StepLR", "epoch", options={"step_size": 1, "gamma": 0.5}).build(optimizer)
+    optimizer.step()
+    entry["scheduler"].step()
+    assert optimizer.param_groups[0]["lr"] == 0.5
+    assert entry["interval"] == "epoch"
+
+
+def test_an_unknown_schedule_and_interval_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"scheduler.name=StepLr: did you mean StepLR\?"):
+        SchedulerSpec("StepLr", "epoch")
+    with pytest.raises(ValueError, match=r"scheduler.interval=batch: epoch or step"):
+        SchedulerSpec("StepLR", "batch")

@@ -1,0 +1,52 @@
+"""What only whole processes show."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import TINY
+from test_train import rows
+
+from crack_lightning.commands import CONF
+
+pytestmark = pytest.mark.slow
+
+
+def command_line(surfaces: Path, folder: Path, *overrides: str) -> list[str]:
+    return [sys.executable, "train.py", *TINY, f"data.root={surfaces}", f"hydra.run.dir={folder}", *overrides]
+
+
+def test_two_processes_train_together_and_one_tests(surfaces: Path, tmp_path: Path) -> None:
+    words = command_line(surfaces, tmp_path / "run", "trainer.devices=2", "trainer.strategy=ddp")
+    result = subprocess.run(words, cwd=CONF.parent, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    split, predictions = rows(tmp_path / "run/split.csv"), rows(tmp_path / "run/predictions.csv")
+    assert [row["path"] for row in predictions] == [row["path"] for row in split if row["split"] == "test"]
+    assert json.loads((tmp_path / "run/metrics.json").read_text())["epochs"] == 2
+    assert result.stderr.count("the run folder:") == 1
+
+
+def test_ctrl_c_ends_with_one_message_and_status_130(surfaces: Path, tmp_path: Path) -> None:
+    last = tmp_path / "run/checkpoints/last.ckpt"
+    endless = ["trainer.max_epochs=-1", "callbacks.early_stopping.patience=100000"]
+    words = command_line(surfaces, tmp_path / "run", *endless)
+    process = subprocess.Popen(words, cwd=CONF.parent, stderr=subprocess.PIPE, text=True)
+    while not last.exists() and process.poll() is None:
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, text = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert f"go on with python train.py ckpt_path={last}" in text
+    assert "Traceback" not in text
+    result = subprocess.run(
+        [sys.executable, "train.py", f"ckpt_path={last}", "trainer.max_epochs=100000", "trainer.max_time=00:00:00:05"],
+        cwd=CONF.parent,
+        capture_output=True,
+        text=True,
+    )
+    assert "resuming epoch" in result.stderr
+    assert result.returncode == 0, result.stderr
