@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from crack_lightning.commands import command, is_multirun, plain, run_folder
+from crack_lightning.commands import command, ctrl_c_says, is_multirun, plain, run_folder
+from crack_lightning.options import NAMES, check_options
 
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer
@@ -22,19 +23,20 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-NAMES = ("accuracy", "precision", "recall", "f1", "auroc", "average_precision", "loss")
-OBJECTIVES = [f"{split}/{name}" for split in ("val", "test") for name in NAMES]
-MOST_SEED = 2**32 - 1
-
 
 def train(cfg: DictConfig) -> float | None:
     """Train as `cfg` says and leave the run folder; the value of `cfg.objective` is for sweeps."""
     from lightning.pytorch import seed_everything
 
+    from crack_lightning.data.files import write_atomically
+    from crack_lightning.resume import check_split
+
     cfg, checkpoint = _resumed(cfg)
     options = plain(cfg)
-    _check_options(options)
+    check_options(options)
     folder = run_folder()
+    if (folder / "metrics.json").exists():
+        log.warning("%s holds the results of another run: they are written over", folder)
     seed_everything(options["seed"], verbose=False)
     data = _data(options)
     specs = _specs(options)
@@ -42,7 +44,9 @@ def train(cfg: DictConfig) -> float | None:
     classifier = _classifier(options, checkpoint)
     _prepare(data, folder)
     if trainer.is_global_zero:
-        OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
+        write_atomically(folder / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True).encode())
+    if checkpoint is not None:
+        check_split(checkpoint, data)
     task = _task(options, classifier, data, specs, checkpoint)
     fit_seconds = _fit(trainer, task, data, folder, options["ckpt_path"])
     judged = _test(trainer, task, data)
@@ -64,16 +68,6 @@ def _resumed(cfg: DictConfig) -> tuple[DictConfig, dict[str, Any] | None]:
     return recomposed(cfg, checkpoint), checkpoint
 
 
-def _check_options(options: Mapping[str, Any]) -> None:
-    if not 0 <= options["seed"] <= MOST_SEED:
-        raise ValueError(f"seed={options['seed']}: 0 to {MOST_SEED}")
-    if options["objective"] not in OBJECTIVES:
-        raise ValueError(f"objective={options['objective']}: one of {', '.join(OBJECTIVES)}")
-    epochs = options["trainer"]["max_epochs"]
-    if epochs < 1 and epochs != -1:
-        raise ValueError(f"trainer.max_epochs={epochs}: at least 1, or -1 for as many as early stopping allows")
-
-
 def _data(options: Mapping[str, Any]) -> "CrackDataModule":
     from crack_lightning.data.datamodule import CrackDataModule
 
@@ -88,6 +82,7 @@ def _specs(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _trainer(cfg: DictConfig) -> "tuple[EpochHistory, Trainer]":
+    from hydra.errors import InstantiationException
     from hydra.utils import instantiate
 
     from crack_lightning.training.history import EpochHistory
@@ -95,14 +90,17 @@ def _trainer(cfg: DictConfig) -> "tuple[EpochHistory, Trainer]":
     history = EpochHistory()
     callbacks = [instantiate(each, _convert_="all") for each in cfg.callbacks.values() if each is not None]
     shown = cfg.trainer.enable_progress_bar
-    trainer: Trainer = instantiate(
-        cfg.trainer,
-        callbacks=[history, *callbacks],
-        logger=instantiate(cfg.logger, _convert_="all") if cfg.logger else False,
-        enable_progress_bar=sys.stderr.isatty() if shown is None else shown,
-        default_root_dir=run_folder(),
-        _convert_="all",
-    )
+    try:
+        trainer: Trainer = instantiate(
+            cfg.trainer,
+            callbacks=[history, *callbacks],
+            logger=instantiate(cfg.logger, _convert_="all") if cfg.logger else False,
+            enable_progress_bar=sys.stderr.isatty() if shown is None else shown,
+            default_root_dir=run_folder(),
+            _convert_="all",
+        )
+    except InstantiationException as error:
+        raise ValueError(f"trainer: {error.__cause__ or error} (trainer=cpu runs everywhere)") from error
     if is_multirun() and trainer.world_size > 1:
         raise ValueError(
             f"-m with {trainer.world_size} processes (trainer.strategy={cfg.trainer.strategy}) would start the whole "
@@ -154,14 +152,16 @@ def _task(
     checkpoint: Mapping[str, Any] | None,
 ) -> "CrackTask":
     from crack_lightning import __version__
+    from crack_lightning.data.splits import split_digest
     from crack_lightning.resume import given_overrides
     from crack_lightning.training.task import CrackTask
 
     provenance = {
         "crack_lightning": __version__,
-        "overrides": given_overrides(checkpoint),
+        "overrides": given_overrides(checkpoint, data.root),
         "config": dict(options),
         "data_root": str(data.root),
+        "split": split_digest(data.splits),
         "images": {split: len(samples) for split, samples in data.splits.items()},
     }
     return CrackTask(classifier, **specs, seed=options["seed"], provenance=provenance)
@@ -169,12 +169,11 @@ def _task(
 
 def _fit(trainer: "Trainer", task: "CrackTask", data: "CrackDataModule", folder: Path, ckpt_path: str | None) -> float:
     started_s = time.perf_counter()
-    try:
+    last = folder / "checkpoints" / "last.ckpt"
+    with ctrl_c_says(
+        lambda: f"go on with python train.py ckpt_path={last}" if last.exists() else "no epoch was finished"
+    ):
         trainer.fit(task, data, ckpt_path=ckpt_path, weights_only=True)
-    except SystemExit:  # Lightning's answer to Ctrl-C
-        last = folder / "checkpoints" / "last.ckpt"
-        goes_on = f"go on with python train.py ckpt_path={last}" if last.exists() else "no epoch was finished"
-        raise KeyboardInterrupt(goes_on) from None
     return time.perf_counter() - started_s
 
 
@@ -190,7 +189,8 @@ def _test(trainer: "Trainer", task: "CrackTask", data: "CrackDataModule") -> "Ju
     # Not test(ckpt_path=...), which would restore the callbacks too and forget the epochs after the best one.
     if best := getattr(trainer.checkpoint_callback, "best_model_path", ""):
         task.load_state_dict(read_checkpoint(best)["state_dict"])
-    tester.test(task, datamodule=data, verbose=False)
+    with ctrl_c_says(lambda: f"it is trained but not tested: python -m crack_lightning.evaluate ckpt_path={best}"):
+        tester.test(task, datamodule=data, verbose=False)
     trainer.callback_metrics.update(tester.callback_metrics)
     probabilities = task.test_probabilities
     return Judged(task.classifier.cpu(), data.splits["test"][: len(probabilities)], probabilities)
@@ -224,7 +224,10 @@ def _leave(
     files.write_predictions(folder, judged)
     figures = files.judgement_figures(judged) if options["figures"] else {}
     if options["figures"]:
-        files.write_figures(folder, figures | files.training_figures(judged.classifier, history.epochs))
+        files.write_figures(
+            folder,
+            figures | files.training_figures(judged.classifier, history.epochs, best_epoch=int(metrics["best_epoch"])),
+        )
     if (logger := tensorboard_of(trainer)) is not None:
         settings = {key: value for key, value in options.items() if key not in ("callbacks", "logger", "figures")}
         log_test(

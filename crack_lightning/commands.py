@@ -5,7 +5,8 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from crack_lightning.config import register
 log = logging.getLogger(__name__)
 
 PACKAGE = Path(__file__).parent
-CONF = PACKAGE.parent / "conf"
+# In a checkout beside the package, in an installed wheel within it.
+CONF = next(folder for folder in (PACKAGE / "conf", PACKAGE.parent / "conf") if (folder / "train.yaml").is_file())
 
 # Raised by libraries, with a text meant for the user.
 SPOKEN_BY_NAME = ("MisconfigurationException", "InstantiationException", "ConfigCompositionException")
@@ -40,9 +42,10 @@ QUIET = (
 def command(verb: Callable[[DictConfig], Any], *, config_name: str) -> None:
     """Run `verb` on the configuration that the command line composes from conf/`config_name`.yaml.
 
-    A user's mistake ends with one message and exit status 1, Ctrl-C with 130.
+    A user's mistake ends with one message and exit status 1, Ctrl-C with 130. In a sweep the other points go on.
     """
     register()
+    failed: list[str] = []
     try:
         check_choices(sys.argv[1:])
     except ValueError as error:
@@ -59,9 +62,23 @@ def command(verb: Callable[[DictConfig], Any], *, config_name: str) -> None:
             if os.environ.get("HYDRA_FULL_ERROR") == "1" or not is_for_user(error):
                 raise
             log.error("%s", message(error))
-            sys.exit(1)
+            if not is_multirun():
+                sys.exit(1)
+            failed.append(str(HydraConfig.get().job.num))
+            return float("nan")
 
     hydra.main(config_path=str(CONF), config_name=config_name, version_base="1.3")(run)()
+    if failed:
+        sys.exit(f"{len(failed)} points of the sweep failed: {', '.join(failed)}")
+
+
+@contextmanager
+def ctrl_c_says(what_now: Callable[[], str]) -> Iterator[None]:
+    """Lightning answers Ctrl-C by leaving the process: make it an interrupt again that says what to do now."""
+    try:
+        yield
+    except SystemExit:
+        raise KeyboardInterrupt(what_now()) from None
 
 
 def run_folder() -> Path:
@@ -109,9 +126,13 @@ def is_for_user(error: Exception) -> bool:
         return True
     if not isinstance(error, ValueError):
         return False
-    raised_in = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
+    if _from_worker(error):
+        last_frame = str(error).rpartition('  File "')[2]
+        return last_frame.startswith(str(PACKAGE)) and "\n    raise " in last_frame
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    raised_in = Path(last.filename)
     ours = raised_in.is_relative_to(PACKAGE) or raised_in == PACKAGE.parent / "train.py"
-    return ours or _from_worker(error)
+    return ours and (last.line or "").startswith("raise ")  # what a builtin raises in our code is a bug
 
 
 def _from_worker(error: Exception) -> bool:
@@ -130,7 +151,7 @@ def quieten() -> None:
     warnings.filterwarnings("ignore", module=r"PIL\.")
     for text in QUIET:
         warnings.filterwarnings("ignore", message=text)
-    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed"):
+    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed", "matplotlib"):
         logging.getLogger(name).setLevel(logging.WARNING)
     if int(os.environ.get("LOCAL_RANK", "0")) > 0:
         logging.getLogger().setLevel(logging.WARNING)

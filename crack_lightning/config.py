@@ -82,7 +82,6 @@ class TrainerConfig:
     limit_train_batches: Any
     limit_val_batches: Any
     limit_test_batches: Any
-    overfit_batches: Any
     fast_dev_run: Any
     num_sanity_val_steps: int
     log_every_n_steps: int

@@ -16,7 +16,7 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     from torch.nn import functional
 
     from crack_lightning import run_folder as files
-    from crack_lightning.data.datamodule import check_loading, default_workers
+    from crack_lightning.data.loading import check_loading, default_workers
     from crack_lightning.inference.patches import pick_device, predict_samples
     from crack_lightning.models.checkpoint import classifier_from, read_checkpoint
     from crack_lightning.report.metrics import binary_metrics
@@ -63,6 +63,8 @@ def _samples(data: dict[str, Any], class_names: list[str], folder: Path) -> list
     if split is not None and split not in SPLITS:
         raise ValueError(f"data.split={split}: one of {', '.join(SPLITS)}")
     if is_presplit(root):
+        if data["split_csv"] is not None:
+            raise ValueError(f"{root} is split into train/ val/ test/ already: leave data.split_csv out")
         split = split or "test"
         samples = find_samples(root / split, class_names, group_prefix=f"{split}/")
     else:
@@ -72,6 +74,11 @@ def _samples(data: dict[str, Any], class_names: list[str], folder: Path) -> list
         if split is not None:
             groups = read_split(Path(data["split_csv"]).expanduser(), split)
             samples = [sample for sample in samples if sample.group in groups]
+            if gone := groups - {sample.group for sample in samples}:
+                raise FileNotFoundError(
+                    f"{len(gone)} of {len(groups)} images of the {split} split are not in {root}, such as {min(gone)}: "
+                    f"give the folder that {data['split_csv']} was made from"
+                )
     unreadable = find_unreadable([sample.path for sample in samples], decode=data["on_error"] == "skip")
     write_unreadable(folder, unreadable)
     if unreadable and data["on_error"] == "raise":

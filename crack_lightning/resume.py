@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from hydra import compose
 from hydra.core.hydra_config import HydraConfig
@@ -11,6 +12,9 @@ from omegaconf import DictConfig
 from crack_lightning.commands import plain
 from crack_lightning.models.checkpoint import FACTS_KEY
 
+if TYPE_CHECKING:
+    from crack_lightning.data.datamodule import CrackDataModule
+
 log = logging.getLogger(__name__)
 
 # Lightning restores these from the checkpoint, or the split and with it the honesty of the test hangs on them.
@@ -18,7 +22,8 @@ FIXED = (
     "seed",
     "model",
     "optimizer",
-    "scheduler.name",
+    "scheduler",
+    "callbacks.early_stopping",
     "data.class_names",
     "data.positive_class",
     "data.image_size",
@@ -27,9 +32,12 @@ FIXED = (
 )
 
 
-def given_overrides(checkpoint: Mapping[str, Any] | None) -> list[str]:
-    """The overrides to repeat this job with, those of the run that it resumes among them."""
+def given_overrides(checkpoint: Mapping[str, Any] | None, root: Path | None) -> list[str]:
+    """The overrides to repeat this job with from any folder, those of the run that it resumes among them."""
     given = [override for override in HydraConfig.get().overrides.task if _key(override) != "ckpt_path"]
+    if root is not None and any(_key(override) == "data.root" for override in given):
+        quoted = str(root).replace("\\", "\\\\").replace("'", "\\'")
+        given = [*(override for override in given if _key(override) != "data.root"), f"data.root='{quoted}'"]
     return given if checkpoint is None else _merged(checkpoint[FACTS_KEY]["provenance"]["overrides"], given)
 
 
@@ -42,7 +50,7 @@ def recomposed(cfg: DictConfig, checkpoint: Mapping[str, Any]) -> DictConfig:
         raise ValueError(f"ckpt_path={cfg.ckpt_path} predicts, but holds no state of training to go on from")
     provenance = checkpoint[FACTS_KEY]["provenance"]
     overrides = _merged(provenance["overrides"], HydraConfig.get().overrides.task)
-    log.info("resuming epoch %d with %s", checkpoint["epoch"] + 1, " ".join(overrides))
+    log.info("resuming after epoch %d with %s", checkpoint["epoch"] + 1, " ".join(overrides))
     resumed = compose(config_name=HydraConfig.get().job.config_name, overrides=overrides)
     options = plain(resumed)
     _check_unchanged(options, provenance["config"])
@@ -55,6 +63,18 @@ def recomposed(cfg: DictConfig, checkpoint: Mapping[str, Any]) -> DictConfig:
     return resumed
 
 
+def check_split(checkpoint: Mapping[str, Any], data: "CrackDataModule") -> None:
+    """Raise ValueError when the photographs, and so the split, are others than in the run that left the checkpoint."""
+    from crack_lightning.data.splits import split_digest
+
+    provenance = checkpoint[FACTS_KEY]["provenance"]
+    if split_digest(data.splits) != provenance["split"]:
+        raise ValueError(
+            f"the photographs in {data.root} are no longer those of {provenance['data_root']} when the checkpoint was "
+            "left: images it has learned from would be tested. Bring the folder back to what it was, or start a new run"
+        )
+
+
 def _merged(earlier: Sequence[str], later: Sequence[str]) -> list[str]:
     keys = {_key(override) for override in later}
     return [*(override for override in earlier if _key(override) not in keys), *later]
@@ -65,13 +85,22 @@ def _key(override: str) -> str:
 
 
 def _check_unchanged(now: Mapping[str, Any], then: Mapping[str, Any]) -> None:
-    for key in FIXED:
-        old, new = _at(then, key.split(".")), _at(now, key.split("."))
-        if old != new:
+    for section in FIXED:
+        before, after = _flat(section, _at(then, section.split("."))), _flat(section, _at(now, section.split(".")))
+        for key in sorted(before.keys() | after.keys()):
+            old, new = before.get(key), after.get(key)
+            if old == new:
+                continue
             raise ValueError(
                 f"{key} was {old} in the run that left the checkpoint and is {new} now: a resumed run keeps it. "
                 "Leave the override out, or start a new run without ckpt_path"
             )
+
+
+def _flat(key: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping) or not value:
+        return {key: value}
+    return {name: found for k, v in value.items() for name, found in _flat(f"{key}.{k}", v).items()}
 
 
 def _at(config: Any, keys: Sequence[str]) -> Any:

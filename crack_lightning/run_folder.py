@@ -1,5 +1,6 @@
 """The files that a command leaves in its run folder."""
 
+import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -88,7 +89,9 @@ def judgement_figures(judged: Judged) -> dict[str, Figure]:
     }
 
 
-def training_figures(classifier: CrackClassifier, epochs: Sequence[Mapping[str, float]]) -> dict[str, Figure]:
+def training_figures(
+    classifier: CrackClassifier, epochs: Sequence[Mapping[str, float]], *, best_epoch: int
+) -> dict[str, Figure]:
     """The figures of a training run, by file name."""
     rows = [
         (layer.name, layer.kind, _shape(layer.shape_in), _shape(layer.shape_out), f"{layer.parameters:,}")
@@ -97,16 +100,17 @@ def training_figures(classifier: CrackClassifier, epochs: Sequence[Mapping[str, 
     title = f"{classifier.backbone}, {classifier.image_size}x{classifier.image_size} px"
     trainable = [layer.trainable for layer in layers(classifier)]
     return {
-        "learning_curves": learning_curves(epochs),
+        "learning_curves": learning_curves(epochs, best_epoch=best_epoch),
         "architecture": architecture_figure(rows, title=title, trainable=trainable),
     }
 
 
 def write_figures(folder: Path, figures: Mapping[str, Figure]) -> None:
     """figures/<name>.png."""
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
     for name, figure in figures.items():
-        figure.savefig(folder / "figures" / f"{name}.png", dpi=120)
+        picture = io.BytesIO()
+        figure.savefig(picture, format="png", dpi=120)
+        write_atomically(folder / "figures" / f"{name}.png", picture.getvalue())
 
 
 def _shape(shape: Sequence[int]) -> str:

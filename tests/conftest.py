@@ -77,7 +77,9 @@ def trained(composed: Callable[..., DictConfig], surfaces: Path, tmp_path: Path)
     from train import train
 
     def run(*overrides: str, run: str = "run", base: Any = TINY) -> Path:
-        train(composed("train", [*base, f"data.root={surfaces}", *overrides], run=run))
+        # A resumed run (base=[]) finds its own way back to the photographs.
+        root = [f"data.root={surfaces}"] if base else []
+        train(composed("train", [*base, *root, *overrides], run=run))
         return tmp_path / run
 
     return run

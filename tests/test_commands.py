@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from hydra.core.global_hydra import GlobalHydra
+from test_backbones import classifier
 
 from crack_lightning import commands
 from crack_lightning.commands import command
@@ -34,7 +35,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_
         except SystemExit as stop:
             # A text instead of a number is printed by Python at the end of the process, with exit status 1.
             if isinstance(stop.code, str):
-                return 1, stop.code
+                return 1, capfd.readouterr().err + stop.code
             return int(stop.code or 0), capfd.readouterr().err
         return 0, capfd.readouterr().err
 
@@ -90,7 +91,13 @@ def test_a_command_in_a_process_of_its_own_ends_with_one_message(tmp_path: Path)
         (["model.weights=/no/such/file"], "neither a file nor an entry"),
         (["model=mobilnet_v2"], "did you mean model=mobilenet_v2?"),
         (["trainer.max_epochs=0"], "trainer.max_epochs=0"),
-        (["trainer.accelerator=abacus"], "abacus"),
+        (["trainer.limit_val_batches=0"], "trainer.limit_val_batches=0: above 0"),
+        (["trainer.strategy=ddp_spawn"], "trainer.strategy=ddp_spawn: one of auto, ddp"),
+        (["callbacks.early_stopping.monitor=val/los"], "callbacks.early_stopping.monitor=val/los: one of"),
+        (["scheduler.name=StepLR"], "do not suit StepLR"),
+        (["data.surfaces.seed=-1", "model.weights=null"], "seed=-1: 0 or more"),
+        (["cache_dir=/proc/nope", "model.weights=null"], "give another cache_dir=FOLDER"),
+        (["trainer.accelerator=abacus"], "(trainer=cpu runs everywhere)"),
         (["trainer.precision=7"], "7"),
         (["seed=-1"], "seed=-1"),
         (["objective=test/luck"], "objective=test/luck"),
@@ -119,6 +126,15 @@ def test_a_sweep_runs_every_point_and_compares_them(run: Run, surfaces: Path, tm
     assert len((tmp_path / "run/sweep.csv").read_text().splitlines()) == 5
 
 
+def test_a_point_that_fails_does_not_end_the_sweep(run: Run, surfaces: Path, tmp_path: Path) -> None:
+    tiny = ["data=folder", f"data.root={surfaces}", "data.image_size=32", "data.num_workers=0", "model.weights=null"]
+    quick = ["trainer=cpu", "trainer.max_epochs=1", "logger=none", "figures=false"]
+    text = refused(run("train", "-m", *tiny, *quick, "model.dropout=2,0.1"))
+    assert "model.dropout=2.0: 0 or more" in text
+    assert "1 points of the sweep failed: 0" in text
+    assert len((tmp_path / "run/sweep.csv").read_text().splitlines()) == 2
+
+
 def test_generate_writes_class_folders_and_never_over_others(run: Run, tmp_path: Path) -> None:
     target = tmp_path / "a folder/with 'quotes'"
     words = ["count=4", "size_px=32", "class_names=[sound,cracked]", f'output_dir="{target}"']
@@ -131,10 +147,15 @@ def test_generate_writes_class_folders_and_never_over_others(run: Run, tmp_path:
     ]
     assert "is there already" in refused(run("generate", *words))
     assert "output_dir not set" in refused(run("generate"))
+    for names in ("[a,a]", "[../b,c]", "[a]"):
+        assert "class_names=" in refused(run("generate", f"class_names={names}", f"output_dir={tmp_path}/other"))
+    assert not (tmp_path / "other").exists()
 
 
 def test_a_bug_keeps_its_traceback() -> None:
     assert not commands.is_for_user(KeyError("x"))
-    with pytest.raises(ValueError, match="x") as caught:
-        int("x")
+    model = classifier("mobilenet_v2")
+    model.positive_class = "none of them"
+    with pytest.raises(ValueError, match="not in list") as caught:
+        _ = model.positive_index  # raised by list.index within our own code
     assert not commands.is_for_user(caught.value)

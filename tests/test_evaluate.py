@@ -76,6 +76,17 @@ def test_unreadable_images_are_raised_or_skipped(
     assert len(rows(judged / "unreadable.csv")) == 1
 
 
+def test_a_split_whose_images_are_gone_is_refused(
+    composed: Compose, run_folder: Path, surfaces: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(surfaces, tmp_path / "photos")
+    lost = next(row["group"] for row in rows(run_folder / "split.csv") if row["split"] == "test")
+    (tmp_path / "photos" / lost).unlink()
+    split = ["data.split=test", f"data.split_csv={run_folder}/split.csv"]
+    with pytest.raises(FileNotFoundError, match=rf"1 of 6 images of the test split are not in .*such as {lost}"):
+        judge(composed, run_folder, f"data.root={tmp_path}/photos", *split)
+
+
 @pytest.mark.parametrize(
     ("overrides", "text"),
     [

@@ -41,7 +41,7 @@ def test_curves_of_one_class_say_that_they_are_not_defined() -> None:
 
 def test_the_learning_curves_mark_the_best_epoch() -> None:
     epochs = [{"epoch": k, "train/loss": 1.0, "val/loss": loss} for k, loss in enumerate([0.5, 0.2, 0.4])]
-    loss, accuracy = learning_curves(epochs).axes
+    loss, accuracy = learning_curves(epochs, best_epoch=2).axes
     assert loss.lines[1].get_ydata().tolist() == [0.5, 0.2, 0.4]
     assert list(loss.lines[2].get_xdata()) == [2, 2]
     assert np.isnan(accuracy.lines[0].get_ydata()).all()

@@ -1,3 +1,4 @@
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,14 @@ def test_the_exif_orientation_is_applied(tmp_path: Path) -> None:
     assert turned.shape == (6, 4, 3)
     assert turned[0, 3].max() < 60
     assert turned[0, 0].min() > 200
+
+
+def test_a_damaged_exif_block_beside_the_orientation_is_no_fault(tmp_path: Path) -> None:
+    orientation = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)
+    unit = struct.pack("<HHI4s", 0x0128, 2, 4, b"cm\0\0")  # a text where the standard has a number
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + orientation + unit + bytes(4)
+    Image.new("RGB", (6, 4), "white").save(tmp_path / "e.jpg", exif=exif)
+    assert read(tmp_path / "e.jpg").shape == (6, 4, 3)
 
 
 @pytest.mark.parametrize("name", ["m.webp", "m.tif", "m.png"])

@@ -7,7 +7,7 @@ from test_backbones import classifier
 from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.training.optimizers import OptimizerSpec, SchedulerSpec
 
-ADAM: dict[str, Any] = {"name": "Adam", "lr": 1e-3, "weight_decay": 0.0}
+ADAM: dict[str, Any] = {"name": "Adam", "lr": 1e-3, "backbone_lr": None, "weight_decay": 0.0, "options": {}}
 
 
 def test_a_frozen_backbone_is_not_given_to_the_optimizer() -> None:
@@ -19,7 +19,7 @@ def test_a_frozen_backbone_is_not_given_to_the_optimizer() -> None:
 @pytest.mark.parametrize(("given", "used"), [(None, 1e-4), (3e-5, 3e-5)])
 def test_an_unfrozen_backbone_has_its_own_learning_rate(given: float | None, used: float) -> None:
     model = CrackClassifier(**classifier("mobilenet_v2").facts() | {"freeze": False})
-    head, backbone = OptimizerSpec(**ADAM, backbone_lr=given).build(model).param_groups
+    head, backbone = OptimizerSpec(**ADAM | {"backbone_lr": given}).build(model).param_groups
     assert (head["lr"], backbone["lr"]) == (1e-3, pytest.approx(used))
     assert len(backbone["params"]) == len(list(model.features.parameters()))
 
@@ -42,23 +42,42 @@ def test_what_is_out_of_range_is_refused_at_once(change: dict[str, Any], text: s
         OptimizerSpec(**ADAM | change)
 
 
-def test_options_that_an_optimizer_lacks_are_named() -> None:
-    spec = OptimizerSpec(**ADAM, options={"momentum": 0.9})
-    with pytest.raises(ValueError, match=r"optimizer.options=.*do not suit Adam.*momentum"):
-        spec.build(classifier("mobilenet_v2"))
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"options": {"momentum": 0.9}}, r"optimizer.options=.*do not suit Adam.*momentum"),
+        ({"name": "Rprop", "weight_decay": 0.1}, r"do not suit Rprop"),
+        ({"name": "SparseAdam"}, r"optimizer.name=SparseAdam"),
+    ],
+)
+def test_what_an_optimizer_does_not_take_is_refused_at_once(change: dict[str, Any], text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        OptimizerSpec(**ADAM | change)
+
+
+def test_an_optimizer_without_weight_decay_can_be_chosen() -> None:
+    assert OptimizerSpec(**ADAM | {"name": "Rprop"}).build(classifier("mobilenet_v2")).defaults["lr"] == 1e-3
 
 
 def test_a_schedule_is_built_by_name() -> None:
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
-    entry = SchedulerSpec("StepLR", "epoch", options={"step_size": 1, "gamma": 0.5}).build(optimizer)
+    entry = SchedulerSpec("StepLR", "epoch", None, {"step_size": 1, "gamma": 0.5}).build(optimizer)
     optimizer.step()
     entry["scheduler"].step()
     assert optimizer.param_groups[0]["lr"] == 0.5
     assert entry["interval"] == "epoch"
 
 
-def test_an_unknown_schedule_and_interval_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"scheduler.name=StepLr: did you mean StepLR\?"):
-        SchedulerSpec("StepLr", "epoch")
-    with pytest.raises(ValueError, match=r"scheduler.interval=batch: epoch or step"):
-        SchedulerSpec("StepLR", "batch")
+@pytest.mark.parametrize(
+    ("spec", "text"),
+    [
+        (("StepLr", "epoch", None, {}), r"scheduler.name=StepLr: did you mean StepLR\?"),
+        (("StepLR", "batch", None, {"step_size": 1}), r"scheduler.interval=batch: epoch or step"),
+        (("StepLR", "epoch", None, {}), r"scheduler.options=\{\} do not suit StepLR"),
+        (("StepLR", "epoch", "val/loss", {"step_size": 1}), r"scheduler.monitor=val/loss with"),
+        (("ReduceLROnPlateau", "epoch", None, {}), r"scheduler.monitor=None with"),
+    ],
+)
+def test_a_schedule_that_cannot_be_is_refused_at_once(spec: tuple[Any, ...], text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        SchedulerSpec(*spec)

@@ -61,6 +61,18 @@ def test_a_folder_and_a_broken_link_with_an_image_name_are_left_for_the_checks(r
     assert {s.path.name for s in find_samples(root, NAMES)} >= {"x.jpg", "y.jpg"}
 
 
+def test_links_to_folders_are_followed_unless_they_loop(
+    root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    shutil.copy(root / "Positive/0.jpg", tmp_path / "elsewhere/site.jpg")
+    (root / "Positive/site1").symlink_to(tmp_path / "elsewhere")
+    (root / "Positive/loop").symlink_to(root / "Positive")
+    names = [s.path.relative_to(root).as_posix() for s in find_samples(root, NAMES) if s.label == 1]
+    assert names == ["Positive/0.jpg", "Positive/1.jpg", "Positive/site1/site.jpg"]
+    assert "loop leads back to" in caplog.text
+
+
 def test_a_declared_class_without_a_folder_is_named_with_the_near_one(root: Path) -> None:
     (root / "Positive").rename(root / "positive")
     with pytest.raises(FileNotFoundError, match=r"class Positive has no folder.*did you mean positive\?"):
@@ -105,6 +117,10 @@ def test_part_of_train_val_test_is_refused(root: Path) -> None:
         is_presplit(root)
     (root / "val").mkdir()
     (root / "test").mkdir()
+    with pytest.raises(ValueError, match=r"has Negative, Positive beside train/ val/ test/"):
+        is_presplit(root)
+    for name in NAMES:
+        shutil.rmtree(root / name)
     assert is_presplit(root)
 
 

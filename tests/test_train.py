@@ -79,7 +79,15 @@ def test_two_runs_of_seed_0_are_equal_to_the_last_bit(trained: Callable[..., Pat
     assert not equal(tensors(first / "checkpoints/last.ckpt"), tensors(other / "checkpoints/last.ckpt"))
 
 
-@pytest.mark.parametrize("extra", [[], ["model.freeze=false", "scheduler=step", "scheduler.options.step_size=1"]])
+@pytest.mark.parametrize(
+    "extra",
+    [
+        [],
+        ["model.freeze=false", "scheduler=step", "scheduler.options.step_size=1"],
+        ["scheduler=plateau", "scheduler.options.patience=0", "+scheduler.options.threshold=1"],
+    ],
+    ids=["default", "unfrozen, step", "plateau"],
+)
 def test_an_epoch_and_another_after_resuming_equal_two(trained: Callable[..., Path], extra: list[str]) -> None:
     whole = trained(*extra, run="whole")
     half = trained("trainer.max_epochs=1", *extra, run="half")
@@ -108,13 +116,30 @@ def test_resuming_refuses_what_would_spoil_the_run(trained: Callable[..., Path])
     checkpoint = trained("trainer.max_epochs=1", run="first") / "checkpoints/last.ckpt"
     for change, text in (
         ("seed=3", "seed was 0"),
-        ("optimizer.lr=0.5", "optimizer was"),
-        ("model=resnet18", "model was"),
+        ("optimizer.lr=0.5", "optimizer.lr was 0.001"),
+        ("model=resnet18", "model.backbone was mobilenet_v2"),
+        ("scheduler=cosine", "scheduler.name was None"),
+        ("callbacks.early_stopping.patience=9", "callbacks.early_stopping.patience was 3"),
         ("data.fractions=[0.5,0.25,0.25]", "data.fractions was"),
         ("trainer.max_epochs=1", "has finished epoch 1"),
     ):
         with pytest.raises(ValueError, match=text):
             trained(f"ckpt_path={checkpoint}", change, run="second", base=[])
+
+
+def test_resuming_on_other_photographs_is_refused(
+    trained: Callable[..., Path], surfaces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = copied(surfaces, tmp_path / "it's =here")
+    monkeypatch.chdir(tmp_path)
+    given = """data.root="it's =here\""""
+    checkpoint = trained("trainer.max_epochs=1", given, run="first") / "checkpoints/last.ckpt"
+    monkeypatch.chdir("/")
+    trained(f"ckpt_path={checkpoint}", "trainer.max_epochs=2", run="second", base=[])
+    for k in range(8):
+        Image.effect_noise((64, 64), 50).save(root / f"Negative/new{k}.png")
+    with pytest.raises(ValueError, match=r"no longer those of .*it's =here when the checkpoint was left"):
+        trained(f"ckpt_path={checkpoint}", "trainer.max_epochs=3", run="third", base=[])
 
 
 def test_the_checkpoint_predicts_on_its_own(trained: Callable[..., Path]) -> None:
@@ -224,6 +249,8 @@ def test_the_tensorboard_file_holds_what_is_promised(trained: Callable[..., Path
     assert "test/precision_recall" in tags["tensors"]
     assert tags["graph"]
     assert any(tag.startswith("_hparams_/session_start_info") for tag in events.summary_metadata)
+    assert len(events.Scalars("val/loss")) == 1, "the final metrics are drawn into the curve"
+    assert "final/test/accuracy" in tags["scalars"]
 
 
 def test_the_training_split_of_a_presplit_root_is_its_folder(

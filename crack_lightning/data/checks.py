@@ -33,7 +33,7 @@ def file_problem(path: Path) -> str | None:
     try:
         with Image.open(path) as image:
             whole = _ends_as_it_should(path, image.format or "")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Exception as error:  # decoders raise whatever they like on damaged files
         return reason(error)
     return None if whole else _decode_problem(path)
 

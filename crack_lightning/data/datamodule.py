@@ -1,7 +1,6 @@
 """The LightningDataModule over class folders, given or drawn."""
 
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,15 +11,13 @@ from torch.utils.data import DataLoader
 from crack_lightning.data.cache import cache_folder
 from crack_lightning.data.checks import find_unreadable, unreadable_message
 from crack_lightning.data.dataset import AugmentedDataset, PlainDataset, ViewSampler
+from crack_lightning.data.loading import check_loading, default_workers
 from crack_lightning.data.samples import SPLITS, Sample, check_class_names, find_samples, is_presplit
 from crack_lightning.data.splits import Splits, check_fractions, split_samples
 from crack_lightning.data.synthetic.folder import cached_surfaces
-from crack_lightning.data.transforms import IMAGE_SIZES, plain_transform, training_transform
+from crack_lightning.data.transforms import plain_transform, training_transform
 
 log = logging.getLogger(__name__)
-
-ON_ERROR = ("raise", "skip")
-MOST_WORKERS = 8
 
 
 class CrackDataModule(LightningDataModule):
@@ -46,8 +43,8 @@ class CrackDataModule(LightningDataModule):
         flip_probability: float,
         rotation_degrees: float,
         seed: int,
-        surfaces: Mapping[str, int] | None = None,
-        cache_dir: str | None = None,
+        surfaces: Mapping[str, int] | None,
+        cache_dir: str | None,
     ) -> None:
         super().__init__()
         check_class_names(class_names, positive_class)
@@ -150,23 +147,6 @@ class CrackDataModule(LightningDataModule):
             persistent_workers=self.num_workers > 0,
             **options,
         )
-
-
-def default_workers() -> int:
-    """One loading process a core, at most eight."""
-    return min(MOST_WORKERS, os.cpu_count() or 1)
-
-
-def check_loading(*, batch_size: int, num_workers: int | None, on_error: str, image_size: int) -> None:
-    """Raise ValueError for an option of loading that is out of range."""
-    if batch_size < 1:
-        raise ValueError(f"data.batch_size={batch_size}: at least 1")
-    if num_workers is not None and num_workers < 0:
-        raise ValueError(f"data.num_workers={num_workers}: 0 or more, or null for one a core")
-    if on_error not in ON_ERROR:
-        raise ValueError(f"data.on_error={on_error}: one of {', '.join(ON_ERROR)}")
-    if image_size not in IMAGE_SIZES:
-        raise ValueError(f"data.image_size={image_size}: {IMAGE_SIZES[0]} to {IMAGE_SIZES[-1]} pixels")
 
 
 def _check_augmentation(flip_probability: float, rotation_degrees: float) -> None:

@@ -3,9 +3,18 @@
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+ORIENTATIONS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 SIXTEEN_BIT_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 
 
@@ -19,9 +28,19 @@ def read_image(path: Path) -> Image.Image:
     try:
         with Image.open(path) as image:
             image.load()
-            return to_rgb(ImageOps.exif_transpose(image))
-    except (OSError, ValueError, SyntaxError, EOFError, MemoryError, Image.DecompressionBombError) as error:
+            return to_rgb(_upright(image))
+    except Exception as error:  # decoders raise whatever they like on damaged files
         raise ValueError(f"{path} cannot be decoded: {reason(error)}") from error
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turned as tag 0x0112 says; the other tags, which may be damaged, are not looked at."""
+    try:
+        orientation = image.getexif().get(0x0112)
+    except Exception:  # a damaged EXIF block is no damage to the picture
+        return image
+    turn = ORIENTATIONS.get(orientation) if isinstance(orientation, int) else None
+    return image if turn is None else image.transpose(turn)
 
 
 def reason(error: BaseException) -> str:

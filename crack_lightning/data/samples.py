@@ -53,7 +53,15 @@ def is_presplit(root: Path) -> bool:
             f"{root} has {'/, '.join(there)}/ but not {'/, '.join(missing)}/: give all of train/ val/ test/, "
             "or class folders alone, which are then split by data.fractions"
         )
+    others = [entry.name for entry in visible_folders(root) if entry.name not in SPLITS]
+    if there and others:
+        raise ValueError(f"{root} has {', '.join(others)} beside train/ val/ test/: move them out of data.root")
     return bool(there)
+
+
+def visible_folders(root: Path) -> list[Path]:
+    """The folders in `root` whose names do not begin with a dot, sorted."""
+    return sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
 
 
 def find_samples(root: Path, class_names: Sequence[str], *, group_prefix: str = "") -> list[Sample]:
@@ -74,11 +82,9 @@ def find_samples(root: Path, class_names: Sequence[str], *, group_prefix: str = 
 
 
 def _class_folders(root: Path, class_names: Sequence[str]) -> list[Path]:
-    entries = sorted(entry for entry in root.iterdir() if entry.is_dir())
-    visible = [entry.name for entry in entries if not entry.name.startswith(".")]
-    for entry in entries:
-        if entry.name.startswith("."):
-            log.info("ignored hidden folder %s", entry)
+    visible = [entry.name for entry in visible_folders(root)]
+    for entry in sorted(root.glob(".*/")):
+        log.info("ignored hidden folder %s", entry)
     if not visible:
         raise FileNotFoundError(f"{root} has no class folders: expected {' and '.join(class_names)}")
     missing = [name for name in class_names if name not in visible]
@@ -102,12 +108,22 @@ def _missing_message(root: Path, name: str, class_names: Sequence[str], undeclar
     return f"class {name} has no folder in {root} ({there}declared: {', '.join(class_names)}): {hint}set {names}"
 
 
+def _refuse(error: OSError) -> None:
+    raise error
+
+
 def _image_paths(folder: Path) -> list[Path]:
-    """Paths with an image's extension below `folder`, hidden ones left out, links to folders not followed."""
+    """Paths with an image's extension below `folder`, hidden ones left out, links followed unless they loop."""
     found: list[Path] = []
     others: Counter[str] = Counter()
-    for parent, folder_names, file_names in os.walk(folder):
-        folder_names[:] = [name for name in folder_names if not name.startswith(".")]
+    seen: set[Path] = set()
+    for parent, folder_names, file_names in os.walk(folder, followlinks=True, onerror=_refuse):
+        if (real := Path(parent).resolve()) in seen:
+            log.warning("%s leads back to %s, which is listed already: ignored", parent, real)
+            folder_names.clear()
+            continue
+        seen.add(real)
+        folder_names[:] = sorted(name for name in folder_names if not name.startswith("."))
         for name in [*folder_names, *file_names]:
             if name.startswith("."):
                 continue

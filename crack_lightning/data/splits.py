@@ -48,7 +48,13 @@ def split_samples(
 
 
 def _hash(seed: int, name: str) -> bytes:
-    return hashlib.sha256(f"{seed}:{name}".encode()).digest()
+    return hashlib.sha256(f"{seed}:{name}".encode("utf-8", "surrogateescape")).digest()
+
+
+def split_digest(splits: Splits) -> str:
+    """A hash that is the same for two splits when each puts the same groups into the same part."""
+    lines = sorted({f"{name}:{sample.group}" for name, members in splits.items() for sample in members})
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _wanted(totals: Mapping[int, int], fractions: Sequence[float]) -> dict[str, Counter[int]]:
@@ -111,7 +117,7 @@ def read_split(path: Path, split: str) -> set[str]:
 
     Raises ValueError when it is no such file or has no such split.
     """
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
         rows = list(csv.DictReader(file))
     if not rows or not {"group", "split"} <= rows[0].keys():
         raise ValueError(f"{path} is no split.csv of a training run: it needs columns group and split")

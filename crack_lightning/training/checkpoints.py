@@ -1,12 +1,13 @@
 """Keeping the best checkpoint, also when a run goes on in another folder."""
 
 import logging
-import shutil
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+
+from crack_lightning.data.files import write_atomically
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +32,7 @@ class BestCheckpoint(ModelCheckpoint):
             log.warning("the best checkpoint so far, %s, is gone: the best is counted from here on", earlier)
             return
         if self._copies_files and source.resolve() != here.resolve():
-            here.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, here)
+            write_atomically(here, source.read_bytes())
         score = state_dict["best_model_score"]
         moved = {
             "dirpath": self.dirpath,

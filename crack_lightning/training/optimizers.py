@@ -1,13 +1,15 @@
 """Optimisers and schedules by the names that PyTorch gives them."""
 
+import inspect
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from difflib import get_close_matches
 from types import ModuleType
 from typing import Any
 
 import torch
+from torch import nn
 from torch.optim import Optimizer, lr_scheduler
 
 from crack_lightning.models.classifier import CrackClassifier
@@ -22,9 +24,9 @@ class OptimizerSpec:
 
     name: str
     lr: float
+    backbone_lr: float | None
     weight_decay: float
-    backbone_lr: float | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any]
 
     def __post_init__(self) -> None:
         _class_named(torch.optim, self.name, Optimizer, key="optimizer.name")
@@ -33,6 +35,8 @@ class OptimizerSpec:
                 raise ValueError(f"optimizer.{key}={rate}: above 0, at most 10")
         if not 0 <= self.weight_decay < 1:
             raise ValueError(f"optimizer.weight_decay={self.weight_decay}: 0 or more, below 1")
+        # What does not suit shows before any data is read.
+        self._over([{"params": [nn.Parameter(torch.zeros(2, 2)), nn.Parameter(torch.zeros(2))], "lr": self.lr}])
 
     def build(self, classifier: CrackClassifier) -> Optimizer:
         """The optimiser over the head and, unless it is frozen, the backbone."""
@@ -40,9 +44,15 @@ class OptimizerSpec:
         if not classifier.frozen:
             rate = self.lr / 10 if self.backbone_lr is None else self.backbone_lr
             groups.append({"params": list(classifier.features.parameters()), "lr": rate})
+        return self._over(groups)
+
+    def _over(self, groups: list[dict[str, Any]]) -> Optimizer:
         kind = _class_named(torch.optim, self.name, Optimizer, key="optimizer.name")
+        options = {"lr": self.lr, **self.options}
+        if self.weight_decay or "weight_decay" in inspect.signature(kind).parameters:
+            options["weight_decay"] = self.weight_decay
         try:
-            return kind(groups, lr=self.lr, weight_decay=self.weight_decay, **self.options)
+            return kind(groups, **options)
         except (TypeError, ValueError) as error:
             raise ValueError(f"optimizer.options={dict(self.options)} do not suit {self.name}: {error}") from error
 
@@ -53,13 +63,19 @@ class SchedulerSpec:
 
     name: str
     interval: str
-    monitor: str | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
+    monitor: str | None
+    options: Mapping[str, Any]
 
     def __post_init__(self) -> None:
         _class_named(lr_scheduler, self.name, lr_scheduler.LRScheduler, key="scheduler.name")
         if self.interval not in ("epoch", "step"):
             raise ValueError(f"scheduler.interval={self.interval}: epoch or step")
+        if (self.name == "ReduceLROnPlateau") != (self.monitor is not None):
+            raise ValueError(
+                f"scheduler.monitor={self.monitor} with scheduler.name={self.name}: "
+                "ReduceLROnPlateau watches a figure such as val/loss, the others none"
+            )
+        self.build(torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0))
 
     def build(self, optimizer: Optimizer) -> dict[str, Any]:
         """What Lightning wants to know of a schedule."""
@@ -74,7 +90,8 @@ class SchedulerSpec:
 
 def _class_named(module: ModuleType, name: str, base: type, *, key: str) -> Any:
     names = [n for n, kind in vars(module).items() if isinstance(kind, type) and issubclass(kind, base)]
-    names = sorted(n for n in names if n != base.__name__ and not n.startswith("_"))
+    unfit = (base.__name__, "SparseAdam")  # it wants sparse gradients, of which there are none here
+    names = sorted(n for n in names if n not in unfit and not n.startswith("_"))
     if name not in names:
         near = get_close_matches(name, names, 1) or [n for n in names if n.lower() == name.lower()]
         hint = f"did you mean {near[0]}? " if near else ""

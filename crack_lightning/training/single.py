@@ -12,13 +12,15 @@ def leave_group(trainer: Trainer) -> Trainer | None:
     if trainer.world_size == 1:
         return trainer
     trainer.strategy.barrier("trained")
+    device = trainer.strategy.root_device
     first = trainer.is_global_zero
     torch.distributed.destroy_process_group()
     if not first:
         return None
     return Trainer(
-        accelerator=trainer.accelerator.name() if hasattr(trainer.accelerator, "name") else "auto",
-        devices=1,
+        accelerator=device.type,
+        devices=1 if device.index is None else [device.index],
+        precision=trainer.precision,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=trainer.progress_bar_callback is not None,

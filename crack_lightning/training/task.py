@@ -15,6 +15,8 @@ from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.report.metrics import binary_metrics
 from crack_lightning.training.optimizers import OptimizerSpec, SchedulerSpec
 
+METRIC_KEY = "metric_to_step_on"
+
 Batch = tuple[Tensor, Tensor]
 
 
@@ -47,6 +49,7 @@ class CrackTask(LightningModule):
         self.test_metrics = metrics.clone(prefix="test/")
         self.test_probabilities = torch.empty(0)
         self._test_batches: list[Tensor] = []
+        self._metric_to_step_on: float | None = None
         size = classifier.image_size
         self.example_input_array = torch.zeros(1, 3, size, size, dtype=torch.uint8)
 
@@ -97,6 +100,19 @@ class CrackTask(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[FACTS_KEY] = checkpoint_facts(self.classifier, self.provenance)
+        # Only ReduceLROnPlateau watches a figure.
+        if self.scheduler_spec is not None and self.scheduler_spec.monitor is not None:
+            checkpoint[METRIC_KEY] = float(self.trainer.callback_metrics[self.scheduler_spec.monitor])
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._metric_to_step_on = checkpoint.get(METRIC_KEY)
+
+    def on_train_start(self) -> None:
+        # Lightning saves before a schedule that watches a metric is stepped, and leaves the step out on resuming.
+        if self._metric_to_step_on is not None:
+            scheduler: Any = self.lr_schedulers()
+            scheduler.step(self._metric_to_step_on)
+            self._metric_to_step_on = None
 
     def _evaluated(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Loss (), probability of the positive class (N,), target (N,) with 1 for positive."""

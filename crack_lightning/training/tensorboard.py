@@ -49,6 +49,7 @@ def log_test(
     for name, figure in figures.items():
         writer.add_figure(f"test/{name}", figure, epoch)
     writer.add_pr_curve("test/precision_recall", targets, probabilities, epoch)
-    logger.log_hyperparams(dict(settings), dict(metrics))
+    # Under names of their own: at step 0 they would be drawn into the curves.
+    logger.log_hyperparams(dict(settings), {f"final/{name}": value for name, value in metrics.items()})
     logger.save()
     writer.flush()

@@ -12,6 +12,8 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
+from filelock import FileLock
+
 from crack_lightning.data.progress import track
 from crack_lightning.data.synthetic.surfaces import VERSION, render_surface
 
@@ -38,7 +40,7 @@ def write_surfaces(
 
     Raises FileExistsError if `folder` is there and not empty, ValueError for numbers out of range.
     """
-    _check_numbers(count=count, size_px=size_px, class_names=class_names)
+    _check_numbers(count=count, seed=seed, size_px=size_px, class_names=class_names, workers=workers)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"{folder} is there already: name another folder or delete this one")
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -74,17 +76,18 @@ def cached_surfaces(
     }
     key = hashlib.sha256(json.dumps(request).encode()).hexdigest()[:12]
     folder = cache / "synthetic" / f"{count}-surfaces-{key}"
-    if _is_complete(folder, count):
-        log.info("synthetic surfaces: %s", folder)
-        return folder
-    shutil.rmtree(folder, ignore_errors=True)
-    log.info("drawing %d synthetic surfaces into %s", count, folder)
     try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"{folder.parent} cannot be made ({error.strerror}): give another cache_dir=FOLDER") from error
+    with FileLock(folder.with_name(f"{folder.name}.lock")):  # of runs that start together, one draws
+        if _is_complete(folder, count):
+            log.info("synthetic surfaces: %s", folder)
+            return folder
+        for leftover in [folder, *folder.parent.glob(f".{folder.name}-*")]:
+            shutil.rmtree(leftover, ignore_errors=True)
+        log.info("drawing %d synthetic surfaces into %s", count, folder)
         write_surfaces(folder, count=count, seed=seed, size_px=size_px, class_names=class_names, workers=workers)
-    except OSError:
-        # Another run that started together with this one may have put the same folder there first.
-        if not _is_complete(folder, count):
-            raise
     return folder
 
 
@@ -92,9 +95,18 @@ def _is_complete(folder: Path, count: int) -> bool:
     return sum(1 for _ in folder.glob("*/*.jpg")) == count
 
 
-def _check_numbers(*, count: int, size_px: int, class_names: Sequence[str]) -> None:
+def _check_numbers(*, count: int, seed: int, size_px: int, class_names: Sequence[str], workers: int | None) -> None:
+    if len(class_names) != 2 or class_names[0] == class_names[1]:
+        raise ValueError(f"class_names={list(class_names)}: two different names are needed, sound and cracked")
+    for name in class_names:
+        if Path(name).name != name or name.startswith("."):
+            raise ValueError(f"class_names={list(class_names)}: {name!r} is no name for a folder")
     if count < len(class_names):
         raise ValueError(f"count={count}: at least one surface a class is needed, so {len(class_names)}")
+    if seed < 0:
+        raise ValueError(f"seed={seed}: 0 or more")
+    if workers is not None and workers < 1:
+        raise ValueError(f"num_workers={workers}: at least 1, or null for one a core")
     if size_px not in SIZES_PX:
         raise ValueError(f"size_px={size_px}: surfaces are {SIZES_PX[0]} to {SIZES_PX[-1]} pixels wide")
 

@@ -1,0 +1,25 @@
+"""The options of loading, wherever it is done."""
+
+import os
+
+from crack_lightning.data.transforms import IMAGE_SIZES
+
+ON_ERROR = ("raise", "skip")
+MOST_WORKERS = 8
+
+
+def default_workers() -> int:
+    """One loading process a core, at most eight."""
+    return min(MOST_WORKERS, os.cpu_count() or 1)
+
+
+def check_loading(*, batch_size: int, num_workers: int | None, on_error: str, image_size: int) -> None:
+    """Raise ValueError for an option of loading that is out of range."""
+    if batch_size < 1:
+        raise ValueError(f"data.batch_size={batch_size}: at least 1")
+    if num_workers is not None and num_workers < 0:
+        raise ValueError(f"data.num_workers={num_workers}: 0 or more, or null for one a core")
+    if on_error not in ON_ERROR:
+        raise ValueError(f"data.on_error={on_error}: one of {', '.join(ON_ERROR)}")
+    if image_size not in IMAGE_SIZES:
+        raise ValueError(f"data.image_size={image_size}: {IMAGE_SIZES[0]} to {IMAGE_SIZES[-1]} pixels")

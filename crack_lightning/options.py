@@ -1,0 +1,32 @@
+"""What the options of training may be, beyond their types."""
+
+from collections.abc import Mapping
+from typing import Any
+
+NAMES = ("accuracy", "precision", "recall", "f1", "auroc", "average_precision", "loss")
+OBJECTIVES = [f"{split}/{name}" for split in ("val", "test") for name in NAMES]
+MONITORED = [name for name in OBJECTIVES if name.startswith("val/")] + ["train/loss", "train/accuracy"]
+MOST_SEED = 2**32 - 1
+# Those in which every process runs this program from its start and the first one goes on alone.
+STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true")
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Raise ValueError for a value of train.yaml that is out of range and that nobody else looks at."""
+    if not 0 <= options["seed"] <= MOST_SEED:
+        raise ValueError(f"seed={options['seed']}: 0 to {MOST_SEED}")
+    if options["objective"] not in OBJECTIVES:
+        raise ValueError(f"objective={options['objective']}: one of {', '.join(OBJECTIVES)}")
+    epochs = options["trainer"]["max_epochs"]
+    if epochs < 1 and epochs != -1:
+        raise ValueError(f"trainer.max_epochs={epochs}: at least 1, or -1 for as many as early stopping allows")
+    for key in ("limit_train_batches", "limit_val_batches", "limit_test_batches", "accumulate_grad_batches"):
+        value = options["trainer"][key]
+        if isinstance(value, int | float) and value <= 0:
+            raise ValueError(f"trainer.{key}={value}: above 0")
+    if options["trainer"]["strategy"] not in STRATEGIES:
+        raise ValueError(f"trainer.strategy={options['trainer']['strategy']}: one of {', '.join(STRATEGIES)}")
+    for name, callback in options["callbacks"].items():
+        monitor = (callback or {}).get("monitor")
+        if monitor is not None and monitor not in MONITORED:
+            raise ValueError(f"callbacks.{name}.monitor={monitor}: one of {', '.join(MONITORED)}")
