@@ -34,11 +34,17 @@ def test_ctrl_c_ends_with_one_message_and_status_130(surfaces: Path, tmp_path: P
     last = tmp_path / "run/checkpoints/last.ckpt"
     endless = ["trainer.max_epochs=-1", "callbacks.early_stopping.patience=100000"]
     words = command_line(surfaces, tmp_path / "run", *endless)
+    # A test runner that was started in the background may have left SIGINT ignored, which children inherit.
+    listening = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(words, cwd=CONF.parent, stderr=subprocess.PIPE, text=True)
-    while not last.exists() and process.poll() is None:
-        time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
-    _, text = process.communicate(timeout=120)
+    signal.signal(signal.SIGINT, listening)
+    try:
+        while not last.exists() and process.poll() is None:
+            time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        _, text = process.communicate(timeout=120)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert f"go on with python train.py ckpt_path={last}" in text
     assert "Traceback" not in text
