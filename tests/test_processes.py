@@ -49,10 +49,13 @@ def test_ctrl_c_ends_with_one_message_and_status_130(surfaces: Path, tmp_path: P
     assert f"go on with python train.py ckpt_path={last}" in text
     assert "Traceback" not in text
     result = subprocess.run(
-        [sys.executable, "train.py", f"ckpt_path={last}", "trainer.max_epochs=100000", "trainer.max_time=00:00:00:05"],
+        [
+            *(sys.executable, "train.py", f"ckpt_path={last}", f"hydra.run.dir={tmp_path / 'resumed'}"),
+            *("trainer.max_epochs=100000", "trainer.max_time=00:00:00:05"),
+        ],
         cwd=CONF.parent,
         capture_output=True,
         text=True,
     )
-    assert "resuming epoch" in result.stderr
+    assert "resuming after epoch" in result.stderr
     assert result.returncode == 0, result.stderr
