@@ -3,19 +3,20 @@
 import logging
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from crack_lightning.commands import command, ctrl_c_says, is_multirun, plain, run_folder
+from crack_lightning.commands import command, ctrl_c_says, plain, refuse_sweep_of_processes, run_folder
 from crack_lightning.options import NAMES, check_options
 
 if TYPE_CHECKING:
-    from lightning.pytorch import Trainer
+    from lightning.pytorch import LightningDataModule, Trainer
 
     from crack_lightning.data.datamodule import CrackDataModule
+    from crack_lightning.data.samples import Sample
     from crack_lightning.models.classifier import CrackClassifier
     from crack_lightning.run_folder import Judged
     from crack_lightning.training.history import EpochHistory
@@ -29,9 +30,9 @@ def train(cfg: DictConfig) -> float | None:
     from lightning.pytorch import seed_everything
 
     from crack_lightning.data.files import write_atomically
-    from crack_lightning.resume import check_split
+    from crack_lightning.resume import resumed
 
-    cfg, checkpoint = _resumed(cfg)
+    cfg, checkpoint = resumed(cfg)
     options = plain(cfg)
     check_options(options)
     folder = run_folder()
@@ -42,30 +43,18 @@ def train(cfg: DictConfig) -> float | None:
     specs = _specs(options)
     history, trainer = _trainer(cfg)
     classifier = _classifier(options, checkpoint)
-    _prepare(data, folder)
+    _prepare(data, folder, checkpoint)
     if trainer.is_global_zero:
         write_atomically(folder / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True).encode())
-    if checkpoint is not None:
-        check_split(checkpoint, data)
     task = _task(options, classifier, data, specs, checkpoint)
-    fit_seconds = _fit(trainer, task, data, folder, options["ckpt_path"])
-    judged = _test(trainer, task, data)
+    batches = _batches(trainer, classifier, data, options)
+    fit_seconds = _fit(trainer, task, batches, folder, options["ckpt_path"])
+    judged = _test(trainer, task, batches, data.splits["test"])
     if judged is None:
         return None
     metrics = _metrics(trainer, history) | {"fit_seconds": fit_seconds}
     _leave(folder, trainer, judged, history, options, metrics)
     return metrics[options["objective"]]
-
-
-def _resumed(cfg: DictConfig) -> tuple[DictConfig, dict[str, Any] | None]:
-    """The checkpoint to go on from, if any, and the configuration that goes on with it."""
-    if cfg.ckpt_path is None:
-        return cfg, None
-    from crack_lightning.models.checkpoint import read_checkpoint
-    from crack_lightning.resume import recomposed
-
-    checkpoint = read_checkpoint(cfg.ckpt_path)
-    return recomposed(cfg, checkpoint), checkpoint
 
 
 def _data(options: Mapping[str, Any]) -> "CrackDataModule":
@@ -101,11 +90,7 @@ def _trainer(cfg: DictConfig) -> "tuple[EpochHistory, Trainer]":
         )
     except InstantiationException as error:
         raise ValueError(f"trainer: {error.__cause__ or error} (trainer=cpu runs everywhere)") from error
-    if is_multirun() and trainer.world_size > 1:
-        raise ValueError(
-            f"-m with {trainer.world_size} processes (trainer.strategy={cfg.trainer.strategy}) would start the whole "
-            "sweep again in each process: give trainer.devices=1, or run its points one by one without -m"
-        )
+    refuse_sweep_of_processes(trainer.world_size, strategy=cfg.trainer.strategy)
     return history, trainer
 
 
@@ -129,9 +114,10 @@ def _classifier(options: Mapping[str, Any], checkpoint: Mapping[str, Any] | None
     return classifier
 
 
-def _prepare(data: "CrackDataModule", folder: Path) -> None:
+def _prepare(data: "CrackDataModule", folder: Path, checkpoint: Mapping[str, Any] | None) -> None:
     """Find, check and split the photographs before anything long begins."""
     from crack_lightning.data.splits import write_split
+    from crack_lightning.resume import check_split
     from crack_lightning.run_folder import write_unreadable
 
     data.prepare_data()
@@ -141,6 +127,8 @@ def _prepare(data: "CrackDataModule", folder: Path) -> None:
         write_unreadable(folder, data.unreadable)
     if data.unreadable:
         log.warning("%d unreadable images left out: %s", len(data.unreadable), folder / "unreadable.csv")
+    if checkpoint is not None:
+        check_split(checkpoint, data)
     write_split(folder / "split.csv", data.splits, data.class_names)
 
 
@@ -167,17 +155,33 @@ def _task(
     return CrackTask(classifier, **specs, seed=options["seed"], provenance=provenance)
 
 
-def _fit(trainer: "Trainer", task: "CrackTask", data: "CrackDataModule", folder: Path, ckpt_path: str | None) -> float:
+def _batches(
+    trainer: "Trainer", classifier: "CrackClassifier", data: "CrackDataModule", options: Mapping[str, Any]
+) -> "LightningDataModule":
+    """The pictures, or where the backbone is frozen their features, computed now if need be."""
+    from crack_lightning.data.cache import cache_folder
+    from crack_lightning.training.frozen import prepared
+
+    cache, precision = cache_folder(options["cache_dir"]), str(options["trainer"]["precision"])
+    with ctrl_c_says(lambda: "the features computed so far are kept"):
+        return prepared(trainer, classifier, data, options["features"], cache=cache, precision=precision)
+
+
+def _fit(
+    trainer: "Trainer", task: "CrackTask", batches: "LightningDataModule", folder: Path, ckpt_path: str | None
+) -> float:
     started_s = time.perf_counter()
     last = folder / "checkpoints" / "last.ckpt"
     with ctrl_c_says(
         lambda: f"go on with python train.py ckpt_path={last}" if last.exists() else "no epoch was finished"
     ):
-        trainer.fit(task, data, ckpt_path=ckpt_path, weights_only=True)
+        trainer.fit(task, batches, ckpt_path=ckpt_path, weights_only=True)
     return time.perf_counter() - started_s
 
 
-def _test(trainer: "Trainer", task: "CrackTask", data: "CrackDataModule") -> "Judged | None":
+def _test(
+    trainer: "Trainer", task: "CrackTask", batches: "LightningDataModule", samples: "Sequence[Sample]"
+) -> "Judged | None":
     """Reload the best checkpoint and test it in one process; None in the others."""
     from crack_lightning.models.checkpoint import read_checkpoint
     from crack_lightning.run_folder import Judged
@@ -190,10 +194,10 @@ def _test(trainer: "Trainer", task: "CrackTask", data: "CrackDataModule") -> "Ju
     if best := getattr(trainer.checkpoint_callback, "best_model_path", ""):
         task.load_state_dict(read_checkpoint(best)["state_dict"])
     with ctrl_c_says(lambda: f"it is trained but not tested: python -m crack_lightning.evaluate ckpt_path={best}"):
-        tester.test(task, datamodule=data, verbose=False)
+        tester.test(task, datamodule=batches, verbose=False)
     trainer.callback_metrics.update(tester.callback_metrics)
     probabilities = task.test_probabilities
-    return Judged(task.classifier.cpu(), data.splits["test"][: len(probabilities)], probabilities)
+    return Judged(task.classifier.cpu(), samples[: len(probabilities)], probabilities)
 
 
 def _metrics(trainer: "Trainer", history: "EpochHistory") -> dict[str, float]:

@@ -91,6 +91,15 @@ def is_multirun() -> bool:
     return HydraConfig.get().mode is hydra.types.RunMode.MULTIRUN
 
 
+def refuse_sweep_of_processes(count: int, *, strategy: str) -> None:
+    """Raise ValueError for a multirun whose jobs train in several processes."""
+    if is_multirun() and count > 1:
+        raise ValueError(
+            f"-m with {count} processes (trainer.strategy={strategy}) would start the whole sweep again in each "
+            "process: give trainer.devices=1, or run its points one by one without -m"
+        )
+
+
 def plain(cfg: DictConfig) -> dict[str, Any]:
     """The configuration resolved to plain dicts, lists and values.
 

@@ -46,6 +46,19 @@ class ModelConfig:
 
 
 @dataclass
+class FeaturesConfig:
+    """How the features of a frozen backbone are kept."""
+
+    mode: str
+    views: int
+    dtype: str
+    identity: str
+    engine: str
+    lock_timeout_s: float
+    max_cache_gb: float
+
+
+@dataclass
 class OptimizerConfig:
     """An `OptimizerSpec`."""
 
@@ -124,6 +137,7 @@ class TrainConfig:
 
     data: DataConfig
     model: ModelConfig
+    features: FeaturesConfig
     optimizer: OptimizerConfig
     scheduler: SchedulerConfig
     trainer: TrainerConfig
@@ -169,6 +183,14 @@ class GenerateConfig:
     num_workers: int | None
 
 
+@dataclass
+class CacheConfig:
+    """The whole of cache.yaml."""
+
+    cache_dir: str | None
+    clear: str | None
+
+
 def register() -> None:
     """Make the types known to Hydra."""
     store = ConfigStore.instance()
@@ -176,6 +198,7 @@ def register() -> None:
         "train": TrainConfig,
         "evaluate": EvaluateConfig,
         "generate": GenerateConfig,
+        "cache": CacheConfig,
         "early_stopping": EarlyStoppingConfig,
         "checkpoint": CheckpointConfig,
     }

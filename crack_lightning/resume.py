@@ -10,7 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from crack_lightning.commands import plain
-from crack_lightning.models.checkpoint import FACTS_KEY
+from crack_lightning.models.checkpoint import FACTS_KEY, read_checkpoint
 
 if TYPE_CHECKING:
     from crack_lightning.data.datamodule import CrackDataModule
@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 FIXED = (
     "seed",
     "model",
+    "features.views",
     "optimizer",
     "scheduler",
     "callbacks.early_stopping",
@@ -30,6 +31,14 @@ FIXED = (
     "data.fractions",
     "data.surfaces",
 )
+
+
+def resumed(cfg: DictConfig) -> tuple[DictConfig, dict[str, Any] | None]:
+    """The configuration, and where it names a checkpoint to go on from, the run's own again with that checkpoint."""
+    if cfg.ckpt_path is None:
+        return cfg, None
+    checkpoint = read_checkpoint(cfg.ckpt_path)
+    return recomposed(cfg, checkpoint), checkpoint
 
 
 def given_overrides(checkpoint: Mapping[str, Any] | None, root: Path | None) -> list[str]:

@@ -25,6 +25,7 @@ TINY = [
     "trainer.max_epochs=2",
     "logger=none",
     "figures=false",
+    "features.engine=eager",  # no network to export or fold for a few pictures
 ]
 
 

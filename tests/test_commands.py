@@ -60,6 +60,7 @@ def test_help_loads_neither_torch_nor_lightning() -> None:
     assert "mobilenet_v2" in result.stdout
 
 
+@pytest.mark.slow
 def test_a_command_in_a_process_of_its_own_ends_with_one_message(tmp_path: Path) -> None:
     command_line = [sys.executable, "train.py", "data=folder", "data.root=/nowhere", f"hydra.run.dir={tmp_path}"]
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}

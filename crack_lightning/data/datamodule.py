@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import LightningDataModule
+from lightning.pytorch import LightningDataModule, Trainer
 from torch.utils.data import DataLoader
 
 from crack_lightning.data.cache import cache_folder
@@ -116,28 +116,34 @@ class CrackDataModule(LightningDataModule):
                 raise ValueError(f"class {name} has no readable image in {folder}")
         return readable
 
-    def train_dataloader(self) -> DataLoader[Any]:
-        """Augmented views, shuffled anew in every epoch."""
+    def augmented_dataset(self) -> AugmentedDataset:
+        """The training pictures, view by view."""
         transform = training_transform(
             self.image_size, flip_probability=self.flip_probability, rotation_degrees=self.rotation_degrees
         )
-        dataset = AugmentedDataset(self.splits["train"], transform, seed=self.seed)
-        trainer = self.trainer
-        sampler = ViewSampler(
-            dataset,
-            num_replicas=trainer.world_size if trainer else 1,
-            rank=trainer.global_rank if trainer else 0,
-            seed=self.seed,
-        )
-        return self._loader(dataset, sampler=sampler)
+        return AugmentedDataset(self.splits["train"], transform, seed=self.seed)
+
+    def plain_dataset(self, split: str) -> PlainDataset:
+        """The pictures of a split as they are."""
+        return PlainDataset(self.splits[split], plain_transform(self.image_size))
+
+    def view_sampler(self, dataset: AugmentedDataset, trainer: Trainer | None) -> ViewSampler:
+        """The order of training, shared out over the trainer's processes."""
+        replicas, rank = (trainer.world_size, trainer.global_rank) if trainer else (1, 0)
+        return ViewSampler(dataset, num_replicas=replicas, rank=rank, seed=self.seed)
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Augmented views, shuffled anew in every epoch."""
+        dataset = self.augmented_dataset()
+        return self._loader(dataset, sampler=self.view_sampler(dataset, self.trainer))
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Plain views in the order of `splits["val"]`."""
-        return self._loader(PlainDataset(self.splits["val"], plain_transform(self.image_size)))
+        return self._loader(self.plain_dataset("val"))
 
     def test_dataloader(self) -> DataLoader[Any]:
         """Plain views in the order of `splits["test"]`."""
-        return self._loader(PlainDataset(self.splits["test"], plain_transform(self.image_size)))
+        return self._loader(self.plain_dataset("test"))
 
     def _loader(self, dataset: AugmentedDataset | PlainDataset, **options: Any) -> DataLoader[Any]:
         return DataLoader(

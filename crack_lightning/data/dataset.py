@@ -43,9 +43,14 @@ class AugmentedDataset(Dataset[tuple[Tensor, int]]):
     def __getitem__(self, index_view: tuple[int, int]) -> tuple[Tensor, int]:
         index, view = index_view
         sample = self.samples[index]
-        key = f"{sample.path.parent.name}/{sample.path.name}"
         picture = read_image(sample.path)
+        key = self.key(sample)
         return transform_view(self.transform, picture, seed=self.seed, key=key, view=view), sample.label
+
+    @staticmethod
+    def key(sample: Sample) -> str:
+        """What a view hangs on besides seed and number: class folder and file name, on any computer."""
+        return f"{sample.path.parent.name}/{sample.path.name}"
 
 
 class ViewSampler(DistributedSampler):

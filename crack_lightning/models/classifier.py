@@ -82,9 +82,16 @@ class CrackClassifier(nn.Module):
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             return self.features(images)
 
-    def forward(self, images: Tensor) -> Tensor:
-        pooled = self.pool(self.feature_map(images)).flatten(1)  # (N, channels)
+    def pooled(self, images: Tensor) -> Tensor:
+        """Pictures (N, 3, h, w) to what the head gets: features averaged over the map, (N, channels)."""
+        return self.pool(self.feature_map(images)).flatten(1)
+
+    def classify(self, pooled: Tensor) -> Tensor:
+        """Pooled features (N, channels) to logits (N, 2)."""
         return self.head(self.dropout(pooled))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.classify(self.pooled(images))
 
     @torch.no_grad()
     def predict_proba(self, images: Tensor) -> Tensor:

@@ -23,7 +23,8 @@ Batch = tuple[Tensor, Tensor]
 class CrackTask(LightningModule):
     """Cross-entropy over the classifier's logits, with metrics of training, validation and test.
 
-    Batches are (pictures (N, 3, h, w), labels (N,)). `seed` fixes dropout for each batch, so that a resumed
+    Batches are (pictures (N, 3, h, w) or pooled features (N, channels), labels (N,)).
+    `seed` fixes dropout for each batch, so that a resumed
     run goes on as an unbroken one would have; None leaves it to chance. `provenance` (plain values) is kept
     in the checkpoint. After a test, `test_probabilities` (N,) holds the probability of the positive class.
     """
@@ -116,8 +117,9 @@ class CrackTask(LightningModule):
 
     def _evaluated(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Loss (), probability of the positive class (N,), target (N,) with 1 for positive."""
-        images, labels = batch
-        logits = self.classifier(images)  # (N, 2)
+        inputs, labels = batch
+        # Pictures have four dimensions, features of a frozen backbone two.
+        logits = self.classifier(inputs) if inputs.ndim == 4 else self.classifier.classify(inputs)  # (N, 2)
         loss = functional.cross_entropy(logits, labels)
         positive = self.classifier.positive_index
         probability = logits.detach().float().softmax(dim=1)[:, positive]

@@ -20,6 +20,7 @@ class TrainingPictures(Callback):
         if (logger := tensorboard_of(trainer)) is None or trainer.train_dataloader is None:
             return
         dataset = trainer.train_dataloader.dataset
+        dataset = getattr(dataset, "pictures", dataset)  # behind features stand the pictures they were made of
         places = torch.linspace(0, len(dataset) - 1, min(SHOWN, len(dataset))).long().tolist()
         pictures = torch.stack([dataset[place, trainer.current_epoch][0] for place in places])
         logger.experiment.add_image("train/augmented", make_grid(pictures, nrow=8), trainer.current_epoch)

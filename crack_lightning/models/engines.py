@@ -1,0 +1,139 @@
+"""Frozen features as fast as this machine computes them: the same numbers, other machinery."""
+
+import copy
+import io
+import logging
+import os
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from crack_lightning.models.classifier import CrackClassifier
+
+log = logging.getLogger(__name__)
+
+ENGINES = ("auto", "onnxruntime", "folded", "eager")
+TOLERANCE = 1e-3  # of the features' own scale; rounding alone gives 1e-5
+
+Engine = Callable[[Tensor], Tensor]  # uint8 pictures (N, 3, h, w) -> pooled features (N, channels)
+
+
+class PooledFeatures(nn.Module):
+    """Pictures (N, 3, h, w) to average-pooled features (N, channels), as the head gets them."""
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, classifier: CrackClassifier, features: nn.Module) -> None:
+        super().__init__()
+        self.register_buffer("scale", 1 / (255 * classifier.pixel_std))
+        self.register_buffer("shift", classifier.pixel_mean / classifier.pixel_std)
+        self.features = features
+
+    def forward(self, images: Tensor) -> Tensor:
+        normalised = images.to(self.scale.dtype) * self.scale - self.shift
+        return self.features(normalised.contiguous(memory_format=torch.channels_last)).mean(dim=(2, 3))
+
+
+def check_engine(name: str) -> None:
+    """Raise ValueError for a name that is unknown."""
+    if name not in ENGINES:
+        raise ValueError(f"features.engine={name}: one of {', '.join(ENGINES)}")
+
+
+def eager_engine(classifier: CrackClassifier) -> Engine:
+    """The classifier's own features, unchanged."""
+    return lambda images: classifier.pooled(images)
+
+
+def folded_engine(classifier: CrackClassifier) -> Engine:
+    """BatchNorm folded into the convolutions before it; where that cannot be traced, the features unchanged."""
+    features: nn.Module = copy.deepcopy(classifier.features).eval()
+    try:
+        from torch.fx.experimental.optimization import fuse
+
+        features = fuse(features)
+    except Exception as error:  # whatever a network does that cannot be traced
+        log.info("BatchNorm of %s is not folded (%s)", classifier.backbone, type(error).__name__)
+    pooled = PooledFeatures(classifier, features).eval().to(memory_format=torch.channels_last)
+    return pooled.to(classifier.pixel_mean.device)
+
+
+def onnx_engine(classifier: CrackClassifier) -> Engine:
+    """The same on ONNX Runtime, on all cores.
+
+    Raises ModuleNotFoundError that names the pip line when it is not installed.
+    """
+    try:
+        import onnxruntime
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            'features.engine=onnxruntime needs ONNX Runtime: pip install "crack_lightning[onnx]"'
+        ) from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
+    session = onnxruntime.InferenceSession(_exported(classifier), options, providers=["CPUExecutionProvider"])
+
+    def compute(images: Tensor) -> Tensor:
+        return torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
+
+    return compute
+
+
+def _exported(classifier: CrackClassifier) -> bytes:
+    features = copy.deepcopy(classifier.features).eval()
+    size = classifier.image_size
+    example = torch.zeros(2, 3, size, size, dtype=torch.uint8)
+    buffer = io.BytesIO()
+    axes = {"images": {0: "count"}, "features": {0: "count"}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter without extra packages is called deprecated
+        torch.onnx.export(
+            PooledFeatures(classifier, features).eval(),
+            (example,),
+            buffer,  # type: ignore[arg-type]  # the older exporter writes to an open file too
+            input_names=["images"],
+            output_names=["features"],
+            dynamic_axes=axes,
+            dynamo=False,
+        )
+    return buffer.getvalue()
+
+
+def pick_engine(classifier: CrackClassifier, name: str, first: Tensor) -> Engine:
+    """The engine of that name after its features of the `first` batch were compared with the eager ones.
+
+    `auto` is ONNX Runtime on the CPU if it is installed, else `folded`. One that differs is not used.
+    """
+    check_engine(name)
+    chosen = _auto(classifier) if name == "auto" else name
+    makers: dict[str, Any] = {"onnxruntime": onnx_engine, "folded": folded_engine, "eager": eager_engine}
+    eager = eager_engine(classifier)
+    if chosen == "eager":
+        return eager
+    try:
+        engine: Engine = makers[chosen](classifier)
+        difference = relative_difference(engine(first), eager(first))
+    except (RuntimeError, ValueError) as error:
+        log.warning("%s cannot run %s (%s): its own layers do", chosen, classifier.backbone, type(error).__name__)
+        return eager
+    if difference > TOLERANCE:
+        log.warning("features of %s differ by %.1e from the network's own: not used", chosen, difference)
+        return eager
+    log.info("features of %s by %s (difference %.0e)", classifier.backbone, chosen, difference)
+    return engine
+
+
+def _auto(classifier: CrackClassifier) -> str:
+    from importlib.util import find_spec
+
+    on_cpu = classifier.pixel_mean.device.type == "cpu"
+    return "onnxruntime" if on_cpu and find_spec("onnxruntime") else "folded"
+
+
+def relative_difference(a: Tensor, b: Tensor) -> float:
+    """The largest difference of two feature arrays as a share of the largest feature."""
+    return ((a - b).abs().max() / b.abs().max().clamp(min=1e-12)).item()
