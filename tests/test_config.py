@@ -50,6 +50,7 @@ def test_the_original_is_run_as_its_script_ran(composed: Compose) -> None:
     assert (cfg.optimizer.lr, cfg.data.batch_size, cfg.callbacks.early_stopping.patience) == (1e-4, 10, 10)
     assert list(cfg.data.fractions) == [0.8, 0.16, 0.04]
     assert cfg.data.surfaces is None
+    assert cfg.features.mode == "live"
 
 
 @pytest.mark.parametrize(
