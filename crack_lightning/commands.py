@@ -133,7 +133,7 @@ def is_for_user(error: Exception) -> bool:
     """Whether an error is a message of ours, or of the system about a file, rather than a bug."""
     if isinstance(error, OSError) or type(error).__name__ in SPOKEN_BY_NAME:
         return True
-    if not isinstance(error, ValueError):
+    if not isinstance(error, ValueError | ModuleNotFoundError):
         return False
     if _from_worker(error):
         last_frame = str(error).rpartition('  File "')[2]

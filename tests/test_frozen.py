@@ -1,4 +1,5 @@
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import torch
 from PIL import Image
 from test_train import copied, equal, metrics, tensors
 
+from crack_lightning.commands import is_for_user
 from crack_lightning.models import engines
 from crack_lightning.training.frozen import FeatureExtractor
 
@@ -121,17 +123,11 @@ def test_an_engine_that_differs_is_not_used(
     assert wrong | times == pytest.approx(metrics(trained("features=live", run="live")) | times, abs=1e-5)
 
 
-def test_an_image_that_turns_unreadable_after_the_check_is_named(
-    trained: Train, surfaces: Path, tmp_path: Path
-) -> None:
-    root = copied(surfaces, tmp_path / "photos")
-    bad = root / "Positive/broken.png"
-    Image.effect_noise((64, 64), 50).save(bad)
-    data = bytearray(bad.read_bytes())
-    data[len(data) // 2] ^= 255  # header and end are right
-    bad.write_bytes(data)
-    with pytest.raises(ValueError, match=r"broken.png cannot be decoded"):
-        trained(f"data.root={root}")
+def test_an_engine_that_is_not_installed_names_its_pip_line(trained: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)  # as if it were not there
+    with pytest.raises(ModuleNotFoundError, match=r"features.engine=onnxruntime needs .*: pip install onnx") as caught:
+        trained("features.engine=onnxruntime")
+    assert is_for_user(caught.value)
 
 
 @pytest.mark.parametrize(

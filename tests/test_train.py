@@ -83,10 +83,11 @@ def test_two_runs_of_seed_0_are_equal_to_the_last_bit(trained: Callable[..., Pat
     "extra",
     [
         [],
+        ["features=live"],
         ["model.freeze=false", "scheduler=step", "scheduler.options.step_size=1"],
         ["scheduler=plateau", "scheduler.options.patience=0", "+scheduler.options.threshold=1"],
     ],
-    ids=["default", "unfrozen, step", "plateau"],
+    ids=["default", "live", "unfrozen, step", "plateau"],
 )
 def test_an_epoch_and_another_after_resuming_equal_two(trained: Callable[..., Path], extra: list[str]) -> None:
     whole = trained(*extra, run="whole")
@@ -217,9 +218,9 @@ def test_an_image_that_only_decoding_shows_to_be_broken_is_named(
     data = bytearray(bad.read_bytes())
     data[len(data) // 2] ^= 255  # header and end are right
     bad.write_bytes(data)
-    for workers in (0, 1):
+    for workers, features in ((0, "live"), (1, "live"), (1, "cached")):
         with pytest.raises(ValueError, match=r"broken.png cannot be decoded") as caught:
-            trained(f"data.root={root}", f"data.num_workers={workers}")
+            trained(f"data.root={root}", f"data.num_workers={workers}", f"features={features}")
         assert "Traceback" not in message(caught.value)
 
 

@@ -71,7 +71,7 @@ def onnx_engine(classifier: CrackClassifier) -> Engine:
         import onnxruntime
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            'features.engine=onnxruntime needs ONNX Runtime: pip install "crack_lightning[onnx]"'
+            "features.engine=onnxruntime needs ONNX Runtime: pip install onnxruntime onnx"
         ) from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
