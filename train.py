@@ -226,17 +226,16 @@ def _leave(
 
     files.write_metrics(folder, metrics)
     files.write_predictions(folder, judged)
-    figures = files.judgement_figures(judged) if options["figures"] else {}
+    figures = files.drawn(files.judgement_figures(judged)) if options["figures"] else {}
     if options["figures"]:
-        files.write_figures(
-            folder,
-            figures | files.training_figures(judged.classifier, history.epochs, best_epoch=int(metrics["best_epoch"])),
-        )
+        best_epoch = int(metrics["best_epoch"])
+        curves = files.drawn(files.training_figures(judged.classifier, history.epochs, best_epoch=best_epoch))
+        files.write_figures(folder, figures | curves)
     if (logger := tensorboard_of(trainer)) is not None:
         settings = {key: value for key, value in options.items() if key not in ("callbacks", "logger", "figures")}
         log_test(
             logger,
-            figures=figures,
+            pictures=figures,
             probabilities=judged.probabilities,
             targets=judged.targets,
             settings=settings,

@@ -45,7 +45,7 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     metrics["test/loss"] = functional.cross_entropy(logits, labels).item()
     files.write_metrics(folder, metrics)
     files.write_predictions(folder, judged)
-    files.write_figures(folder, files.judgement_figures(judged))
+    files.write_figures(folder, files.drawn(files.judgement_figures(judged)))
     for name, value in sorted(metrics.items()):
         log.info("%s %.4f", name, value)
     log.info("%d images judged: %s", len(samples), folder)

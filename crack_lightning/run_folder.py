@@ -105,12 +105,20 @@ def training_figures(
     }
 
 
-def write_figures(folder: Path, figures: Mapping[str, Figure]) -> None:
-    """figures/<name>.png."""
+def drawn(figures: Mapping[str, Figure]) -> dict[str, bytes]:
+    """Each figure as a PNG file, by name."""
+    pictures = {}
     for name, figure in figures.items():
         picture = io.BytesIO()
-        figure.savefig(picture, format="png", dpi=120)
-        write_atomically(folder / "figures" / f"{name}.png", picture.getvalue())
+        figure.savefig(picture, format="png", dpi=120, pil_kwargs={"compress_level": 3})
+        pictures[name] = picture.getvalue()
+    return pictures
+
+
+def write_figures(folder: Path, pictures: Mapping[str, bytes]) -> None:
+    """figures/<name>.png."""
+    for name, picture in pictures.items():
+        write_atomically(folder / "figures" / f"{name}.png", picture)
 
 
 def _shape(shape: Sequence[int]) -> str:

@@ -30,6 +30,30 @@ def test_two_processes_train_together_and_one_tests(surfaces: Path, tmp_path: Pa
     assert result.stderr.count("the run folder:") == 1
 
 
+SLOW_SECOND = """
+import os, sys, time
+from crack_lightning.data.feature_store import PartWriter
+append = PartWriter.append
+def slow(self, keys, rows):
+    if os.environ.get("LOCAL_RANK") == "1":
+        time.sleep(0.5)
+    append(self, keys, rows)
+PartWriter.append = slow
+sys.path.insert(0, {repository!r})
+from train import command, train
+command(train, config_name="train")
+"""
+
+
+def test_the_first_process_waits_for_the_features_of_the_second(surfaces: Path, tmp_path: Path) -> None:
+    script = tmp_path / "slow_second.py"
+    script.write_text(SLOW_SECOND.format(repository=str(CONF.parent)))
+    words = command_line(surfaces, tmp_path / "run", "trainer.devices=2", "trainer.strategy=ddp")
+    result = subprocess.run([words[0], str(script), *words[2:]], cwd=CONF.parent, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.count("computing the features of 40 views") == 1
+
+
 def test_ctrl_c_ends_with_one_message_and_status_130(surfaces: Path, tmp_path: Path) -> None:
     last = tmp_path / "run/checkpoints/last.ckpt"
     endless = ["trainer.max_epochs=-1", "callbacks.early_stopping.patience=100000"]

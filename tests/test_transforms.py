@@ -2,61 +2,83 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision.transforms import InterpolationMode, v2
 
-from crack_lightning.data.transforms import plain_transform, training_transform, transform_view
+from crack_lightning.data.transforms import augmented, plain_transform, random_view
 
 NOISE = Image.effect_noise((90, 70), 60).convert("RGB")
+KERAS = {"flip_probability": 0.5, "rotation_degrees": 72.0}
 
 
-def view(image: Image.Image = NOISE, *, seed: int = 0, key: str = "a", number: int = 0) -> torch.Tensor:
-    transform = training_transform(64, flip_probability=0.5, rotation_degrees=72.0)
-    return transform_view(transform, image, seed=seed, key=key, view=number)
+def drawn(*, seed: int = 0, key: str = "a", number: int = 0) -> torch.Tensor:
+    return random_view(KERAS, seed=seed, key=key, view=number)
+
+
+def shown(image: Image.Image, *views: tuple[float, float]) -> torch.Tensor:
+    pictures = plain_transform(64)(image).expand(len(views), -1, -1, -1)
+    return augmented(pictures, torch.tensor(views))
 
 
 @pytest.mark.parametrize("size", [32, 180, 181])
-def test_both_transforms_give_a_square_of_bytes(size: int) -> None:
-    for transform in (plain_transform(size), training_transform(size, flip_probability=1, rotation_degrees=72)):
-        tensor = transform(NOISE)
-        assert (tensor.shape, tensor.dtype) == ((3, size, size), torch.uint8)
+def test_the_plain_transform_gives_a_square_of_bytes(size: int) -> None:
+    tensor = plain_transform(size)(NOISE)
+    assert (tensor.shape, tensor.dtype) == ((3, size, size), torch.uint8)
 
 
 def test_a_turned_white_picture_has_no_black_corner() -> None:
     white = Image.new("RGB", (90, 70), "white")
-    for number in range(20):
-        assert view(white, number=number).min() == 255
+    assert shown(white, *[(0.0, float(degrees)) for degrees in range(-72, 73, 9)]).min() == 255
 
 
 def test_a_view_follows_from_seed_key_and_number_alone() -> None:
-    first = view()
+    first = drawn()
     torch.manual_seed(99)
-    assert torch.equal(first, view())
-    for other in (view(seed=1), view(key="b"), view(number=1)):
+    assert torch.equal(first, drawn())
+    for other in (drawn(seed=1), drawn(key="b"), drawn(number=1)):
         assert not torch.equal(first, other)
 
 
-def test_a_view_leaves_the_global_random_state_alone() -> None:
-    torch.manual_seed(5)
-    before = torch.get_rng_state()
-    view()
-    assert torch.equal(before, torch.get_rng_state())
+def test_a_name_that_is_no_text_has_views_too() -> None:
+    assert drawn(key="caf\udce9.jpg").shape == (2,)
 
 
 def test_the_views_are_turned_by_up_to_72_degrees_and_half_of_them_mirrored() -> None:
-    # A wedge of light from the centre to the right: where it lies tells angle and mirroring.
-    picture = np.zeros((129, 129, 3), dtype=np.uint8)
-    picture[62:67, 64:110] = 255
-    angles = []
-    for number in range(200):
-        light = view(Image.fromarray(picture), number=number)[0].float()
-        y, x = (light * torch.arange(64)[:, None]).sum() / light.sum(), (light * torch.arange(64)).sum() / light.sum()
-        angles.append(np.degrees(np.arctan2(float(y) - 31.5, float(x) - 31.5)))
-    mirrored = [abs(angle) > 90 for angle in angles]
-    assert 70 < sum(mirrored) < 130
-    turns = [180 - abs(angle) if flip else abs(angle) for angle, flip in zip(angles, mirrored, strict=True)]
-    assert max(turns) < 76
-    assert max(turns) > 60
+    mirrored, degrees = torch.stack([drawn(number=number) for number in range(400)]).unbind(1)
+    assert set(mirrored.tolist()) == {0.0, 1.0}
+    assert 160 < mirrored.sum() < 240
+    assert 68 < degrees.max() <= 72
+    assert -72 <= degrees.min() < -68
+    assert abs(degrees.mean()) < 8
 
 
-def test_no_flip_and_no_rotation_is_the_plain_view() -> None:
-    still = training_transform(64, flip_probability=0.0, rotation_degrees=0.0)
-    assert torch.equal(still(NOISE), plain_transform(64)(NOISE))
+def test_mirroring_is_that_of_torchvision() -> None:
+    picture = plain_transform(64)(NOISE)
+    assert torch.equal(shown(NOISE, (1.0, 0.0))[0], v2.functional.horizontal_flip(picture))
+
+
+@pytest.mark.parametrize("degrees", [-72.0, -10.0, 30.0, 90.0])
+def test_turning_is_that_of_torchvision_where_the_picture_covers_it(degrees: float) -> None:
+    picture = v2.functional.gaussian_blur(plain_transform(64)(NOISE), 5)
+    turned = augmented(picture[None], torch.tensor([[0.0, degrees]]))[0]
+    same = v2.functional.rotate(picture, degrees, InterpolationMode.BILINEAR)
+    y, x = np.mgrid[:64, :64] - 31.5
+    inside = torch.from_numpy(x**2 + y**2 < 30**2)
+    assert (turned.int() - same.int()).abs()[:, inside].max() <= 1
+
+
+def test_it_is_mirrored_first_and_turned_then() -> None:
+    both = shown(NOISE, (1.0, 30.0))
+    one_by_one = augmented(shown(NOISE, (1.0, 0.0)), torch.tensor([[0.0, 30.0]]))
+    assert (both.int() - one_by_one.int()).abs().max() <= 1
+
+
+def test_the_plain_view_is_the_picture_whatever_stands_beside_it() -> None:
+    pictures = shown(NOISE, *[(0.0, 20.0)] * 20, (0.0, 0.0))
+    assert torch.equal(pictures[-1], plain_transform(64)(NOISE))
+
+
+def test_a_view_does_not_depend_on_its_batch() -> None:
+    views = [(float(k % 2), 7.0 * k - 60) for k in range(18)]
+    together = shown(NOISE, *views)
+    for view, picture in zip(views, together, strict=True):
+        assert torch.equal(shown(NOISE, view)[0], picture)

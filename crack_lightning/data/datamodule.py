@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningDataModule, Trainer
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from crack_lightning.data.cache import cache_folder
 from crack_lightning.data.checks import find_unreadable, unreadable_message
@@ -15,7 +15,7 @@ from crack_lightning.data.loading import check_loading, default_workers
 from crack_lightning.data.samples import SPLITS, Sample, check_class_names, find_samples, is_presplit
 from crack_lightning.data.splits import Splits, check_fractions, split_samples
 from crack_lightning.data.synthetic.folder import cached_surfaces
-from crack_lightning.data.transforms import plain_transform, training_transform
+from crack_lightning.data.transforms import augmented, plain_transform
 
 log = logging.getLogger(__name__)
 
@@ -60,8 +60,7 @@ class CrackDataModule(LightningDataModule):
         self.num_workers = default_workers() if num_workers is None else num_workers
         self.fractions = list(fractions)
         self.on_error = on_error
-        self.flip_probability = flip_probability
-        self.rotation_degrees = rotation_degrees
+        self.augmentation = {"flip_probability": flip_probability, "rotation_degrees": rotation_degrees}
         self.seed = seed
         self.surfaces = dict(surfaces) if surfaces is not None else None
         self.cache_dir = cache_dir
@@ -118,10 +117,7 @@ class CrackDataModule(LightningDataModule):
 
     def augmented_dataset(self) -> AugmentedDataset:
         """The training pictures, view by view."""
-        transform = training_transform(
-            self.image_size, flip_probability=self.flip_probability, rotation_degrees=self.rotation_degrees
-        )
-        return AugmentedDataset(self.splits["train"], transform, seed=self.seed)
+        return AugmentedDataset(self.plain_dataset("train"), self.augmentation, seed=self.seed)
 
     def plain_dataset(self, split: str) -> PlainDataset:
         """The pictures of a split as they are."""
@@ -145,14 +141,32 @@ class CrackDataModule(LightningDataModule):
         """Plain views in the order of `splits["test"]`."""
         return self._loader(self.plain_dataset("test"))
 
-    def _loader(self, dataset: AugmentedDataset | PlainDataset, **options: Any) -> DataLoader[Any]:
+    def _loader(self, dataset: Dataset[Any], **options: Any) -> DataLoader[Any]:
         return DataLoader(
             dataset,
             batch_size=self.batch_size,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
+            pin_memory=pins(self.trainer),
             **options,
         )
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Training pictures become what their views say, on the device that they are on by then."""
+        return with_views(batch)
+
+
+def pins(trainer: Trainer | None) -> bool:
+    """Whether batches are copied to a GPU, which they are faster from pinned memory."""
+    return trainer is not None and trainer.strategy.root_device.type == "cuda"
+
+
+def with_views(batch: Any) -> Any:
+    """A batch of (pictures, views, labels) as (augmented pictures, labels); any other unchanged."""
+    if len(batch) != 3:
+        return batch
+    images, views, labels = batch
+    return augmented(images, views), labels
 
 
 def _check_augmentation(flip_probability: float, rotation_degrees: float) -> None:

@@ -1,6 +1,6 @@
 """Samples as tensors, and the order in which training sees them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from torch import Tensor
 from torch.utils.data import Dataset, DistributedSampler
@@ -8,7 +8,7 @@ from torchvision.transforms import v2
 
 from crack_lightning.data.images import read_image
 from crack_lightning.data.samples import Sample
-from crack_lightning.data.transforms import transform_view
+from crack_lightning.data.transforms import random_view
 
 
 class PlainDataset(Dataset[tuple[Tensor, int]]):
@@ -26,26 +26,29 @@ class PlainDataset(Dataset[tuple[Tensor, int]]):
         return self.transform(read_image(sample.path)), sample.label
 
 
-class AugmentedDataset(Dataset[tuple[Tensor, int]]):
-    """`dataset[index, view]` is one of endlessly many random views of a sample, (picture, label).
+class AugmentedDataset(Dataset[tuple[Tensor, Tensor, int]]):
+    """`dataset[index, number]` is a sample with one of its endlessly many views: (plain picture, view (2,), label).
 
-    The view is asked for by number, so that neither workers, resuming nor the order change what it shows.
+    `augmented` makes a batch of such pictures what their views say, on the device that they are on by then.
     """
 
-    def __init__(self, samples: Sequence[Sample], transform: v2.Compose, *, seed: int) -> None:
-        self.samples = samples
-        self.transform = transform
+    def __init__(self, plain: PlainDataset, augmentation: Mapping[str, float], *, seed: int) -> None:
+        self.plain = plain
+        self.augmentation = dict(augmentation)
         self.seed = seed
 
     def __len__(self) -> int:
-        return len(self.samples)
+        return len(self.plain)
 
-    def __getitem__(self, index_view: tuple[int, int]) -> tuple[Tensor, int]:
-        index, view = index_view
-        sample = self.samples[index]
-        picture = read_image(sample.path)
-        key = self.key(sample)
-        return transform_view(self.transform, picture, seed=self.seed, key=key, view=view), sample.label
+    def __getitem__(self, index_number: tuple[int, int]) -> tuple[Tensor, Tensor, int]:
+        index, number = index_number
+        picture, label = self.plain[index]
+        return picture, self.view(index, number), label
+
+    def view(self, index: int, number: int) -> Tensor:
+        """(2,), as `random_view` has it."""
+        key = self.key(self.plain.samples[index])
+        return random_view(self.augmentation, seed=self.seed, key=key, view=number)
 
     @staticmethod
     def key(sample: Sample) -> str:

@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningDataModule
+from lightning.pytorch import LightningDataModule, Trainer
 from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler, SequentialSampler
 
-from crack_lightning.data.datamodule import CrackDataModule
+from crack_lightning.data.datamodule import CrackDataModule, pins
 from crack_lightning.data.dataset import AugmentedDataset, PlainDataset, ViewSampler
 from crack_lightning.data.feature_store import FeatureStore, keys_of
 from crack_lightning.data.samples import SPLITS, Sample
+from crack_lightning.data.transforms import PLAIN_VIEW
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +52,8 @@ class Wanted:
     key: int
 
 
-class WantedImages(Dataset[tuple[Tensor, int]]):
-    """Pictures of the views whose features are missing, each with its place in `wanted`."""
+class WantedImages(Dataset[tuple[Tensor, Tensor, int]]):
+    """Pictures of the views whose features are missing: (plain picture, view (2,), place in `wanted`)."""
 
     def __init__(self, wanted: Sequence[Wanted], augmented: AugmentedDataset, plain: dict[str, PlainDataset]) -> None:
         self.wanted = wanted
@@ -62,11 +63,10 @@ class WantedImages(Dataset[tuple[Tensor, int]]):
     def __len__(self) -> int:
         return len(self.wanted)
 
-    def __getitem__(self, place: int) -> tuple[Tensor, int]:
+    def __getitem__(self, place: int) -> tuple[Tensor, Tensor, int]:
         wanted = self.wanted[place]
-        if wanted.view is None:
-            return self.plain[wanted.split][wanted.index][0], place
-        return self.augmented[wanted.index, wanted.view][0], place
+        view = PLAIN_VIEW if wanted.view is None else self.augmented.view(wanted.index, wanted.view)
+        return self.plain[wanted.split][wanted.index][0], view, place
 
 
 class FeatureDataset(Dataset[tuple[Tensor, Tensor]]):
@@ -161,10 +161,14 @@ class FeatureModule(LightningDataModule):
                 wanted.setdefault(key, Wanted(split, index, views[view], key))
         return list(wanted.values())
 
-    def wanted_images(self, wanted: Sequence[Wanted]) -> DataLoader[Any]:
-        """Batches of (uint8 pictures (N, 3, h, w), places (N,) in `wanted`)."""
-        dataset = WantedImages(wanted, self.augmented, self.plain)
-        return DataLoader(dataset, batch_size=self.data.batch_size, num_workers=self.data.num_workers)
+    def wanted_images(self, wanted: Sequence[Wanted], trainer: Trainer | None) -> DataLoader[Any]:
+        """Batches of (plain uint8 pictures (N, 3, h, w), views (N, 2), places (N,) in `wanted`)."""
+        return DataLoader(
+            WantedImages(wanted, self.augmented, self.plain),
+            batch_size=self.data.batch_size,
+            num_workers=self.data.num_workers,
+            pin_memory=pins(trainer),
+        )
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Stored views, shuffled anew in every epoch as the pictures would be."""

@@ -54,6 +54,8 @@ def reason(error: BaseException) -> str:
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """Convert a picture of any mode to RGB."""
+    if image.mode == "RGB" and not image.has_transparency_data:
+        return image
     if image.mode in SIXTEEN_BIT_MODES:
         return _from_levels(np.asarray(image).astype(np.float64), white=65535.0)
     if image.mode == "F":

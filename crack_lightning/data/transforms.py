@@ -1,46 +1,60 @@
-"""From a picture of any size to the tensor that the classifier takes."""
+"""From a picture of any size to the tensor that the classifier takes, and that tensor's random views."""
 
 import math
-import zlib
+import random
+from collections.abc import Mapping
 
 import torch
-from PIL import Image
 from torch import Tensor
+from torch.nn import functional
 from torchvision.transforms import InterpolationMode, v2
 
 IMAGE_SIZES = range(32, 1025)  # the backbones halve the picture five times
+VERSION = 2  # raised when the numbers change, so that features of older transforms are not taken for today's
+CHUNK = 8  # pictures turned at a time on the CPU: more no longer fit its cache
 
-BILINEAR = InterpolationMode.BILINEAR
+PLAIN_VIEW = torch.zeros(2)
 
 
 def plain_transform(image_size: int) -> v2.Compose:
     """RGB picture of any size -> uint8 (3, image_size, image_size), aspect ratio not kept."""
-    return v2.Compose([v2.Resize((image_size, image_size), BILINEAR), v2.PILToTensor()])
-
-
-def training_transform(image_size: int, *, flip_probability: float, rotation_degrees: float) -> v2.Compose:
-    """As `plain_transform`, then mirrored left to right and turned by up to +-`rotation_degrees`.
-
-    The picture is reflected at its edges before it is turned: black corners would look like crack edges.
-    """
-    margin = math.ceil(image_size * (math.sqrt(2) - 1) / 2) + 1  # what the diagonal sticks out
     return v2.Compose(
-        [
-            v2.Resize((image_size, image_size), BILINEAR),
-            v2.RandomHorizontalFlip(flip_probability),
-            v2.Pad(margin, padding_mode="reflect"),
-            v2.RandomRotation(rotation_degrees, BILINEAR),
-            v2.CenterCrop(image_size),
-            v2.PILToTensor(),
-        ]
+        [v2.PILToTensor(), v2.Resize((image_size, image_size), InterpolationMode.BILINEAR, antialias=True)]
     )
 
 
-def transform_view(transform: v2.Compose, image: Image.Image, *, seed: int, key: str, view: int) -> Tensor:
-    """Apply a random transform as a pure function of (seed, sample's key, view).
+def random_view(augmentation: Mapping[str, float], *, seed: int, key: str, view: int) -> Tensor:
+    """What view number `view` of the sample `key` shows: (2,) of 1 if mirrored else 0, and degrees turned.
 
-    The global random state is left as it was.
+    What torchvision's RandomHorizontalFlip(`flip_probability`) and RandomRotation(`rotation_degrees`) draw, as a
+    pure function of (seed, key, view): neither order nor process nor the global random state has a part in it.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(zlib.crc32(f"{seed}:{view}:{key}".encode("utf-8", "surrogateescape")))
-        return transform(image)
+    draw = random.Random(f"{seed}:{view}:{key}".encode("utf-8", "surrogateescape"))
+    mirrored = draw.random() < augmentation["flip_probability"]
+    degrees = draw.uniform(-1, 1) * augmentation["rotation_degrees"]
+    return torch.tensor([float(mirrored), degrees])
+
+
+def augmented(images: Tensor, views: Tensor) -> Tensor:
+    """Square pictures (N, 3, size, size) uint8, mirrored left to right, then turned, as `views` (N, 2) say.
+
+    Works on the device of `images`. The picture is reflected beyond its edges: the black corners of
+    RandomRotation look like crack edges, and it has no reflecting fill (pytorch/vision#9147).
+    """
+    changed = views.any(dim=1).nonzero().flatten()
+    result = images.clone()
+    for places in changed.split(CHUNK if images.device.type == "cpu" else len(images)):
+        result[places] = _turned(images[places], views[places])
+    return result
+
+
+def _turned(images: Tensor, views: Tensor) -> Tensor:
+    size = images.shape[-1]
+    sign = (1 - 2 * views[:, 0])[:, None, None]
+    angle = views[:, 1] * (math.pi / 180)
+    cos, sin = angle.cos()[:, None, None], angle.sin()[:, None, None]
+    centres = (torch.arange(size, device=images.device) * 2 + 1) / size - 1  # of the pixels, -1 to 1
+    x, y = centres[None, None, :], centres[None, :, None]
+    grid = torch.stack((sign * (cos * x - sin * y), sin * x + cos * y), dim=-1)  # (N, size, size, 2)
+    turned = functional.grid_sample(images.float(), grid, "bilinear", "reflection", align_corners=False)
+    return turned.round_().to(images.dtype)

@@ -10,6 +10,8 @@ from torchvision.models import get_model_weights
 from crack_lightning.models.backbones import build_features
 from crack_lightning.models.weights import resolve_weights
 
+CHUNK = 4  # pictures a core at a time on the CPU: what passes from layer to layer stays in its cache
+
 
 class CrackClassifier(nn.Module):
     """Tells cracked concrete from sound.
@@ -78,9 +80,15 @@ class CrackClassifier(nn.Module):
 
     def feature_map(self, images: Tensor) -> Tensor:
         """Pictures (N, 3, h, w) to the backbone's last feature map (N, channels, h', w')."""
-        images = self.normalise(images).contiguous(memory_format=torch.channels_last)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            return self.features(images)
+            chunk = CHUNK * torch.get_num_threads()
+            tracing = torch.jit.is_tracing()  # type: ignore[attr-defined]
+            if tracing or torch.is_grad_enabled() or images.device.type != "cpu" or len(images) <= chunk:
+                return self._features(images)
+            return torch.cat([self._features(some) for some in images.split(chunk)])
+
+    def _features(self, images: Tensor) -> Tensor:
+        return self.features(self.normalise(images).contiguous(memory_format=torch.channels_last))
 
     def pooled(self, images: Tensor) -> Tensor:
         """Pictures (N, 3, h, w) to what the head gets: features averaged over the map, (N, channels)."""

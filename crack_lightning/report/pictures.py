@@ -25,8 +25,13 @@ def prediction_grid(predictions: Sequence[Prediction], *, title: str, columns: i
     """Pictures with prediction beside truth: green where they agree, red where not."""
     columns = max(1, min(columns, len(predictions)))
     rows = max(1, -(-len(predictions) // columns))
-    figure = Figure(figsize=(max(5.0, 2.3 * columns), 2.75 * rows + 0.4), layout="constrained")
-    figure.suptitle(title, fontsize=11)
+    width, height = max(5.0, 2.3 * columns), 2.75 * rows + 0.5
+    figure = Figure(figsize=(width, height))
+    figure.suptitle(title, fontsize=11, y=1 - 0.1 / height, va="top")
+    # Margins in inches by hand: a layout that measures every text takes longer than all else of a run's end.
+    figure.subplots_adjust(
+        left=0.1 / width, right=1 - 0.1 / width, bottom=0.25 / height, top=1 - 0.85 / height, wspace=0.06, hspace=0.3
+    )
     for axes in figure.subplots(rows, columns, squeeze=False).flat:
         axes.axis("off")
     for axes, shown in zip(figure.axes, predictions, strict=False):

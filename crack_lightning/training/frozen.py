@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,13 @@ from filelock import FileLock, Timeout
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from crack_lightning.data.cache import evict, touch
-from crack_lightning.data.datamodule import CrackDataModule
+from crack_lightning.data.datamodule import CrackDataModule, with_views
 from crack_lightning.data.feature_module import FeatureModule, Wanted, check_feature_options
 from crack_lightning.data.feature_store import FeatureStore, PartWriter
+from crack_lightning.data.transforms import VERSION
 from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.models.engines import Engine, check_engine, pick_engine
 
@@ -43,22 +45,64 @@ class FeatureExtractor(LightningModule):
         return self._engine(images)
 
 
+class MissingImages(LightningDataModule):
+    """The pictures whose features a store lacks, agreed upon by all processes, which then share them out.
+
+    The first process holds the store's lock from `prepare_data` until `release`: of runs that need the same features
+    one computes and the others wait.
+    """
+
+    def __init__(self, features: FeatureModule, *, lock_timeout_s: float) -> None:
+        super().__init__()
+        self.prepare_data_per_node = False
+        self.features = features
+        self.lock_timeout_s = lock_timeout_s
+        self.lock = FileLock(features.store.folder / "lock")
+        self.wanted: list[Wanted] = []
+
+    def prepare_data(self) -> None:
+        _acquire(self.lock, self.lock_timeout_s)
+
+    def setup(self, stage: str) -> None:
+        self.features.store.reload()
+        trainer = self.trainer
+        if trainer is None:
+            raise RuntimeError("MissingImages is set up by a Trainer")
+        # Listed once: rows that one process has written before another looks would make two lists.
+        found = self.features.missing() if trainer.is_global_zero else []
+        self.wanted = trainer.strategy.broadcast(found)
+        if self.wanted and trainer.is_global_zero:
+            self.features.store.check_space(len(self.wanted))
+            log.info("computing the features of %d views into %s", len(self.wanted), self.features.store.folder)
+
+    def predict_dataloader(self) -> DataLoader[Any]:
+        return self.features.wanted_images(self.wanted, self.trainer)
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        return with_views(batch)
+
+    def release(self) -> None:
+        """Let other runs at the store."""
+        self.lock.release()
+
+
 class FeatureWriter(BasePredictionWriter):
     """Appends each batch of features to the store as soon as it is there."""
 
-    def __init__(self, store: FeatureStore, wanted: Sequence[Wanted]) -> None:
+    def __init__(self, images: MissingImages) -> None:
         super().__init__(write_interval="batch")
-        self.store = store
-        self.keys = np.array([each.key for each in wanted], dtype="<u8")
+        self.images = images
+        self._keys = np.empty(0, "<u8")
         self._writer: PartWriter | None = None
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._writer = PartWriter(self.store).__enter__()
+        self._keys = np.array([each.key for each in self.images.wanted], dtype="<u8")
+        self._writer = PartWriter(self.images.features.store).__enter__()
 
     def write_on_batch_end(self, trainer: Trainer, pl_module: LightningModule, prediction: Tensor, *rest: Any) -> None:
         _, (_, places), *_ = rest
         if self._writer is not None:
-            self._writer.append(self.keys[places.cpu().numpy()], prediction.float().cpu().numpy())
+            self._writer.append(self._keys[places.cpu().numpy()], prediction.float().cpu().numpy())
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._close()
@@ -80,8 +124,8 @@ def open_store(
         "backbone": classifier.backbone,
         "weights": weights_hash(classifier),
         "image_size": data.image_size,
-        "flip_probability": data.flip_probability,
-        "rotation_degrees": data.rotation_degrees,
+        "transform": VERSION,
+        **data.augmentation,
         "precision": precision,
     }
     key = hashlib.sha256(repr(sorted({**made_by, "dtype": dtype}.items())).encode()).hexdigest()[:12]
@@ -106,19 +150,20 @@ def complete(
 
     Raises TimeoutError when another run holds the lock for longer than `lock_timeout_s`.
     """
-    lock = FileLock(features.store.folder / "lock")
-    if trainer.is_global_zero:
-        _acquire(lock, lock_timeout_s)
+    # One process sees by itself that nothing is missing; several must agree.
+    if trainer.world_size == 1 and not features.missing():
+        log.info("features: all stored in %s", features.store.folder)
+        return
+    images = MissingImages(features, lock_timeout_s=lock_timeout_s)
+    started_s = time.perf_counter()
     try:
-        features.store.reload()
-        wanted = features.missing()
-        if not wanted:
-            log.info("features: all stored in %s", features.store.folder)
-            return
-        features.store.check_space(len(wanted))
-        _compute(trainer, features, classifier, wanted, engine)
+        _compute(trainer, images, FeatureExtractor(classifier, engine))
     finally:
-        lock.release()
+        images.release()
+    seconds = time.perf_counter() - started_s
+    log.info(
+        "features of %d views in %.1f s (%.0f images/s)", len(images.wanted), seconds, len(images.wanted) / seconds
+    )
     features.store.reload()
 
 
@@ -137,21 +182,16 @@ def _acquire(lock: FileLock, timeout_s: float) -> None:
         ) from error
 
 
-def _compute(
-    trainer: Trainer, features: FeatureModule, classifier: CrackClassifier, wanted: Sequence[Wanted], engine: str
-) -> None:
-    log.info("computing the features of %d views into %s", len(wanted), features.store.folder)
-    writer = FeatureWriter(features.store, wanted)
-    started_s = time.perf_counter()
+def _compute(trainer: Trainer, images: MissingImages, extractor: FeatureExtractor) -> None:
+    writer = FeatureWriter(images)
     loggers, trainer.loggers = trainer.loggers, []  # nothing to log, and no graph to draw
     trainer.callbacks.append(writer)  # type: ignore[attr-defined]
     try:
-        trainer.predict(FeatureExtractor(classifier, engine), features.wanted_images(wanted), return_predictions=False)
+        trainer.predict(extractor, datamodule=images, return_predictions=False)
+        trainer.strategy.barrier("features")  # the others may still be writing theirs
     finally:
         trainer.callbacks.remove(writer)  # type: ignore[attr-defined]
         trainer.loggers = loggers
-    seconds = time.perf_counter() - started_s
-    log.info("features of %d views in %.1f s (%.0f images/s)", len(wanted), seconds, len(wanted) / seconds)
 
 
 def check_features(options: Mapping[str, Any], *, frozen: bool) -> None:

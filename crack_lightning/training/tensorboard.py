@@ -1,29 +1,47 @@
 """What TensorBoard shows beside the scalars."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
-from matplotlib.figure import Figure
+from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import Tensor
 from torchvision.utils import make_grid
+
+from crack_lightning.data.transforms import augmented
 
 SHOWN = 32  # training pictures
 
 
 class TrainingPictures(Callback):
-    """A grid of training pictures as the network sees them in the first epoch of the run."""
+    """The network as a graph, and a grid of training pictures as it sees them in the first epoch of the run."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if (logger := tensorboard_of(trainer)) is None or trainer.train_dataloader is None:
             return
+        _log_graph(logger, pl_module)
         dataset = trainer.train_dataloader.dataset
         dataset = getattr(dataset, "pictures", dataset)  # behind features stand the pictures they were made of
         places = torch.linspace(0, len(dataset) - 1, min(SHOWN, len(dataset))).long().tolist()
-        pictures = torch.stack([dataset[place, trainer.current_epoch][0] for place in places])
+        shown = [dataset[place, trainer.current_epoch] for place in places]
+        pictures, views = (torch.stack(column) for column in list(zip(*shown, strict=True))[:2])
+        pictures = augmented(pictures, views)
         logger.experiment.add_image("train/augmented", make_grid(pictures, nrow=8), trainer.current_epoch)
+
+
+def _log_graph(logger: TensorBoardLogger, module: LightningModule) -> None:
+    """As Lightning's `log_graph` would, which traces and checks three times, and again before the test."""
+    example = module.example_input_array.to(module.device)  # type: ignore[union-attr]
+    training = module.training
+    module.eval()
+    trace = torch.jit.trace_module(module, {"forward": example}, check_trace=False)
+    module.train(training)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that what is traced already is not traced again
+        logger.experiment.add_graph(trace, example)
 
 
 def tensorboard_of(trainer: Trainer) -> TensorBoardLogger | None:
@@ -35,7 +53,7 @@ def tensorboard_of(trainer: Trainer) -> TensorBoardLogger | None:
 def log_test(
     logger: TensorBoardLogger,
     *,
-    figures: Mapping[str, Figure],
+    pictures: Mapping[str, bytes],
     probabilities: Tensor,
     targets: Tensor,
     settings: Mapping[str, Any],
@@ -44,12 +62,15 @@ def log_test(
 ) -> None:
     """The test's figures and PR curve, and the HPARAMS row with the final metrics.
 
-    `settings` may be nested; `probabilities` (N,) of the positive class, `targets` (N,) 1 for positive.
+    `pictures` are PNG files by name; `settings` may be nested; `probabilities` (N,) of the positive class,
+    `targets` (N,) 1 for positive.
     """
     writer = logger.experiment
-    for name, figure in figures.items():
-        writer.add_figure(f"test/{name}", figure, epoch)
-    writer.add_pr_curve("test/precision_recall", targets, probabilities, epoch)
+    writer.add_pr_curve("test/precision_recall", targets, probabilities, epoch)  # opens the file again after the test
+    for name, picture in pictures.items():
+        # As it is: add_image would decode and encode it again, add_figure draw it a second time.
+        image = Summary.Image(encoded_image_string=picture)
+        writer.file_writer.add_summary(Summary(value=[Summary.Value(tag=f"test/{name}", image=image)]), epoch)
     # Under names of their own: at step 0 they would be drawn into the curves.
     logger.log_hyperparams(dict(settings), {f"final/{name}": value for name, value in metrics.items()})
     logger.save()
