@@ -13,6 +13,15 @@ from crack_lightning.models.weights import resolve_weights
 CHUNK = 4  # pictures a core at a time on the CPU: what passes from layer to layer stays in its cache
 
 
+class Dropout(nn.Dropout):
+    """torch's, at half the time on the CPU, where it takes longer than all else of a step of the head."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        if not self.training or self.p == 0:
+            return features
+        return features * (torch.rand_like(features) >= self.p) / (1 - self.p)
+
+
 class CrackClassifier(nn.Module):
     """Tells cracked concrete from sound.
 
@@ -54,7 +63,7 @@ class CrackClassifier(nn.Module):
         self.register_buffer("pixel_std", torch.tensor(std).view(3, 1, 1))
         self.features, channels = build_features(backbone, state_dict)
         self.pool = nn.AdaptiveAvgPool2d(1)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.head = nn.Linear(channels, len(self.class_names))
         self.features.requires_grad_(not freeze)
         self.to(memory_format=torch.channels_last)  # 1.5 times as fast on CPU

@@ -6,18 +6,20 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
-from torchmetrics import MetricCollection
+from torchmetrics import MeanMetric, MetricCollection
 
 from crack_lightning.models.checkpoint import FACTS_KEY, checkpoint_facts
 from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.report.metrics import binary_metrics
 from crack_lightning.training.optimizers import OptimizerSpec, SchedulerSpec
 
+STAGES = ("train", "val", "test")
 METRIC_KEY = "metric_to_step_on"
 
 Batch = tuple[Tensor, Tensor]
+Judged = tuple[Tensor, Tensor, Tensor]  # loss (), probability of the positive class (N,), target (N,), 1 for positive
 
 
 class CrackTask(LightningModule):
@@ -44,12 +46,13 @@ class CrackTask(LightningModule):
         self.scheduler_spec = scheduler
         self.seed = seed
         self.provenance = dict(provenance or {})
-        metrics = binary_metrics(classifier.threshold)
-        self.train_accuracy = metrics["accuracy"].clone()
-        self.val_metrics = metrics.clone(prefix="val/")
-        self.test_metrics = metrics.clone(prefix="test/")
+        stages = binary_metrics(classifier.threshold)
+        self.train_metrics = MetricCollection({"accuracy": stages["accuracy"].clone()}, prefix="train/")
+        self.val_metrics = stages.clone(prefix="val/")
+        self.test_metrics = stages.clone(prefix="test/")
+        self.losses = nn.ModuleDict({f"{stage}_loss": MeanMetric() for stage in STAGES})
         self.test_probabilities = torch.empty(0)
-        self._test_batches: list[Tensor] = []
+        self._judged: dict[str, list[Judged]] = {stage: [] for stage in STAGES}  # not in the metrics yet
         self._metric_to_step_on: float | None = None
         size = classifier.image_size
         self.example_input_array = torch.zeros(1, 3, size, size, dtype=torch.uint8)
@@ -61,37 +64,40 @@ class CrackTask(LightningModule):
         # For every batch: what else draws random numbers between them differs in a resumed run.
         if self.seed is not None:
             parts = f"{self.seed}:{self.current_epoch}:{batch_idx}:{self.global_rank}"
-            torch.manual_seed(zlib.crc32(parts.encode()))
+            self._draw_from(zlib.crc32(parts.encode()))
+
+    def _draw_from(self, seed: int) -> None:
+        # On the CPU not torch.manual_seed, which asks for every other kind of device, a hundred times as long.
+        if self.device.type == "cpu":
+            torch.default_generator.manual_seed(seed)
+        else:
+            torch.manual_seed(seed)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        loss, probability, target = self._evaluated(batch)
+        loss = self._judge("train", batch)
         self._check_finite(loss, f"training step {self.global_step}")
-        self.train_accuracy.update(probability, target)
-        self.log("train/loss", loss, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(target))
-        self.log("train/accuracy", self.train_accuracy, on_step=False, on_epoch=True)
         return loss
 
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        if self.trainer.is_last_batch or self.trainer.should_stop:
+            self._log_judged("train", self.train_metrics)
+
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        loss, probability, target = self._evaluated(batch)
+        loss = self._judge("val", batch)
         self._check_finite(loss, f"validation step {batch_idx} after training step {self.global_step}")
-        self.val_metrics.update(probability, target)
-        self.log("val/loss", loss, prog_bar=True, sync_dist=True, batch_size=len(target))
 
     def on_validation_epoch_end(self) -> None:
-        self._log_metrics(self.val_metrics)
+        self._log_judged("val", self.val_metrics)
 
     def on_test_start(self) -> None:
-        self._test_batches.clear()
+        self._judged["test"].clear()
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        loss, probability, target = self._evaluated(batch)
-        self.test_metrics.update(probability, target)
-        self._test_batches.append(probability.cpu())
-        self.log("test/loss", loss, sync_dist=True, batch_size=len(target))
+        self._judge("test", batch)
 
     def on_test_epoch_end(self) -> None:
-        self.test_probabilities = torch.cat(self._test_batches)
-        self._log_metrics(self.test_metrics)
+        self.test_probabilities = torch.cat([probability.cpu() for _, probability, _ in self._judged["test"]])
+        self._log_judged("test", self.test_metrics)
 
     def configure_optimizers(self) -> Any:
         optimizer = self.optimizer_spec.build(self.classifier)
@@ -115,8 +121,13 @@ class CrackTask(LightningModule):
             scheduler.step(self._metric_to_step_on)
             self._metric_to_step_on = None
 
-    def _evaluated(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Loss (), probability of the positive class (N,), target (N,) with 1 for positive."""
+    def _judge(self, stage: str, batch: Batch) -> Tensor:
+        """The loss () of a batch, which is kept for the metrics."""
+        loss, probability, target = self._evaluated(batch)
+        self._judged[stage].append((loss.detach(), probability, target))
+        return loss
+
+    def _evaluated(self, batch: Batch) -> Judged:
         inputs, labels = batch
         # Pictures have four dimensions, features of a frozen backbone two.
         logits = self.classifier(inputs) if inputs.ndim == 4 else self.classifier.classify(inputs)  # (N, 2)
@@ -124,6 +135,19 @@ class CrackTask(LightningModule):
         positive = self.classifier.positive_index
         probability = logits.detach().float().softmax(dim=1)[:, positive]
         return loss, probability, (labels == positive).long()
+
+    def _log_judged(self, stage: str, metrics: MetricCollection) -> None:
+        """Update the metrics with the batches since the last time, all at once, and log them for the epoch."""
+        if not self._judged[stage]:
+            return
+        losses, probabilities, targets = zip(*self._judged[stage], strict=True)
+        self._judged[stage].clear()
+        loss: Any = self.losses[f"{stage}_loss"]
+        loss.update(torch.stack(losses), torch.tensor([len(each) for each in targets], device=self.device))
+        metrics.update(torch.cat(probabilities), torch.cat(targets))
+        # Lightning computes them at the end of the epoch; torchmetrics gathers from all processes itself.
+        self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, prog_bar=stage == "val")
+        self.log_dict(metrics, on_step=False, on_epoch=True)
 
     def _check_finite(self, loss: Tensor, where: str) -> None:
         if not torch.isfinite(loss):
@@ -133,7 +157,3 @@ class CrackTask(LightningModule):
                 f"{self.optimizer_spec.lr:g} or use trainer.precision=32-true. "
                 + (f"The last good checkpoint is {kept}" if kept else "No epoch was finished: no checkpoint is left")
             )
-
-    def _log_metrics(self, metrics: MetricCollection) -> None:
-        self.log_dict(metrics.compute())  # torchmetrics gathers from all processes itself
-        metrics.reset()
