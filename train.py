@@ -75,16 +75,18 @@ def _trainer(cfg: DictConfig) -> "tuple[EpochHistory, Trainer]":
     from hydra.utils import instantiate
 
     from crack_lightning.training.history import EpochHistory
+    from crack_lightning.training.progress import ImagesBar
 
     history = EpochHistory()
     callbacks = [instantiate(each, _convert_="all") for each in cfg.callbacks.values() if each is not None]
-    shown = cfg.trainer.enable_progress_bar
+    shown = sys.stderr.isatty() if cfg.trainer.enable_progress_bar is None else cfg.trainer.enable_progress_bar
+    bars = [ImagesBar()] if shown else []
     try:
         trainer: Trainer = instantiate(
             cfg.trainer,
-            callbacks=[history, *callbacks],
+            callbacks=[*bars, history, *callbacks],
             logger=instantiate(cfg.logger, _convert_="all") if cfg.logger else False,
-            enable_progress_bar=sys.stderr.isatty() if shown is None else shown,
+            enable_progress_bar=shown,
             default_root_dir=run_folder(),
             _convert_="all",
         )

@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -276,3 +277,16 @@ def test_a_sample_is_its_own_group_until_a_rule_says_otherwise(trained: Callable
     groups = {row["group"] for row in rows(trained("trainer.max_epochs=1") / "split.csv")}
     assert groups == {path.relative_to(surfaces).as_posix() for path in surfaces.glob("*/*.jpg")}
     assert Sample(Path("a"), 0, "g") == Sample(Path("a"), 0, "g")
+
+
+def test_a_person_sees_images_done_images_a_second_and_time_left(
+    trained: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as in a terminal
+    monkeypatch.setenv("COLUMNS", "120")
+    trained("trainer.enable_progress_bar=true")
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", capsys.readouterr().err)
+    for name, total in (("computing features", 40), ("epoch 1/2", 28), ("epoch 2/2", 28)):
+        assert re.search(rf"{name} \S+ +\d+/{total} .*\d+ images/s \d:\d\d:\d\d", shown), name
+    for name in ("validating", "testing"):  # one batch each: too few for a speed
+        assert re.search(rf"{name} \S+ +6/6", shown), name

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 
 from PIL import Image
@@ -11,6 +12,7 @@ from crack_lightning.data.images import read_image, reason
 from crack_lightning.data.progress import track
 
 TAIL_BYTES = 64
+REMEMBERED = 2**17  # files that the points of a sweep need not look at again
 MOST_NAMED = 50  # unreadable files that one message names
 
 
@@ -20,9 +22,10 @@ def find_unreadable(paths: Sequence[Path], *, decode: bool) -> dict[Path, str]:
     Without `decode`, a file is opened (its header parsed) and its last bytes compared with the end that its
     format has; only a file whose end looks wrong is decoded. With `decode`, every file is.
     """
-    look = _decode_problem if decode else file_problem
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        reasons = list(track(pool.map(look, paths), "checking images", total=len(paths)))
+        # Headers are read one after another: it is work of the interpreter, which threads only contend for.
+        found = pool.map(_decode_problem, paths) if decode else map(file_problem, paths)
+        reasons = list(track(found, "checking images", total=len(paths)))
     return {path: problem for path, problem in zip(paths, reasons, strict=True) if problem}
 
 
@@ -30,6 +33,12 @@ def file_problem(path: Path) -> str | None:
     """Why `path` is no readable image, or None, from its header and end."""
     if problem := _not_a_file(path):
         return problem
+    found = path.stat()
+    return _problem_of(path, found.st_size, found.st_mtime_ns)
+
+
+@lru_cache(REMEMBERED)
+def _problem_of(path: Path, size: int, mtime_ns: int) -> str | None:
     try:
         with Image.open(path) as image:
             whole = _ends_as_it_should(path, image.format or "")

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 from crack_lightning.data.cache import cache_folder
 from crack_lightning.data.checks import find_unreadable, unreadable_message
 from crack_lightning.data.dataset import AugmentedDataset, PlainDataset, ViewSampler
-from crack_lightning.data.loading import check_loading, default_workers
+from crack_lightning.data.loading import check_loading, default_workers, worker_options
 from crack_lightning.data.samples import SPLITS, Sample, check_class_names, find_samples, is_presplit
 from crack_lightning.data.splits import Splits, check_fractions, split_samples
 from crack_lightning.data.synthetic.folder import cached_surfaces
@@ -145,7 +145,7 @@ class CrackDataModule(LightningDataModule):
         return DataLoader(
             dataset,
             batch_size=self.batch_size,
-            num_workers=self.num_workers,
+            **worker_options(self.num_workers),
             persistent_workers=self.num_workers > 0,
             pin_memory=pins(self.trainer),
             **options,

@@ -4,6 +4,7 @@ import hashlib
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from lightning.pytorch import LightningDataModule, Trainer
 from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler, SequentialSampler
 
+from crack_lightning.data.checks import REMEMBERED
 from crack_lightning.data.datamodule import CrackDataModule, pins
 from crack_lightning.data.dataset import AugmentedDataset, PlainDataset, ViewSampler
 from crack_lightning.data.feature_store import FeatureStore, keys_of
+from crack_lightning.data.loading import worker_options
 from crack_lightning.data.samples import SPLITS, Sample
 from crack_lightning.data.transforms import PLAIN_VIEW
 
@@ -36,10 +39,15 @@ def check_feature_options(*, views: int, identity: str, dtype: str) -> None:
 
 def file_identity(path: Path, identity: str) -> str:
     """What tells one file from another: a hash of its bytes, or its path, size and time of change."""
-    if identity == "content":
-        return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
     found = path.stat()
+    if identity == "content":
+        return _content_hash(path, found.st_size, found.st_mtime_ns)
     return f"{path.absolute()}:{found.st_size}:{found.st_mtime_ns}"
+
+
+@lru_cache(REMEMBERED)
+def _content_hash(path: Path, size: int, mtime_ns: int) -> str:
+    return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -166,7 +174,7 @@ class FeatureModule(LightningDataModule):
         return DataLoader(
             WantedImages(wanted, self.augmented, self.plain),
             batch_size=self.data.batch_size,
-            num_workers=self.data.num_workers,
+            **worker_options(self.data.num_workers),
             pin_memory=pins(trainer),
         )
 

@@ -1,6 +1,8 @@
 """The options of loading, wherever it is done."""
 
 import os
+import sys
+from typing import Any
 
 from crack_lightning.data.transforms import IMAGE_SIZES
 
@@ -23,3 +25,10 @@ def check_loading(*, batch_size: int, num_workers: int | None, on_error: str, im
         raise ValueError(f"data.on_error={on_error}: one of {', '.join(ON_ERROR)}")
     if image_size not in IMAGE_SIZES:
         raise ValueError(f"data.image_size={image_size}: {IMAGE_SIZES[0]} to {IMAGE_SIZES[-1]} pixels")
+
+
+def worker_options(num_workers: int) -> dict[str, Any]:
+    """What a DataLoader is told of its loading processes."""
+    # By name: within joblib's processes, where the points of a sweep may run, the default is one that fails.
+    context = ("fork" if sys.platform == "linux" else "spawn") if num_workers else None
+    return {"num_workers": num_workers, "multiprocessing_context": context}

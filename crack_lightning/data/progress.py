@@ -19,9 +19,8 @@ class _Speed(ProgressColumn):
         return Text(f"{task.speed:.0f} {self.unit}/s" if task.speed else "")
 
 
-def track(items: Iterable[T], description: str, *, total: int, unit: str = "images") -> Iterator[T]:
-    """Yield `items` while a bar shows how many of `total` are done, how fast, and the time left."""
-    console = Console(stderr=True)
+def bar(unit: str) -> Progress:
+    """A bar that shows how many are done, how fast, and the time left; disabled when no person looks."""
     columns = (
         "[progress.description]{task.description}",
         BarColumn(),
@@ -29,5 +28,11 @@ def track(items: Iterable[T], description: str, *, total: int, unit: str = "imag
         _Speed(unit),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, disable=not console.is_terminal)
+
+
+def track(items: Iterable[T], description: str, *, total: int, unit: str = "images") -> Iterator[T]:
+    """Yield `items` while a bar shows how many of `total` are done, how fast, and the time left."""
+    with bar(unit) as progress:
         yield from progress.track(items, total=total, description=description)

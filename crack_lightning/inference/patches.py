@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from crack_lightning.data.dataset import PlainDataset
+from crack_lightning.data.loading import worker_options
 from crack_lightning.data.progress import track
 from crack_lightning.data.samples import Sample
 from crack_lightning.data.transforms import plain_transform
@@ -39,7 +40,7 @@ def predict_samples(
     """Logits (N, 2) of `samples`, in their order, on the CPU."""
     classifier = classifier.eval().to(device)
     dataset = PlainDataset(samples, plain_transform(classifier.image_size))
-    loader = DataLoader(dataset, batch_size=batch_size, num_workers=num_workers)
+    loader = DataLoader(dataset, batch_size=batch_size, **worker_options(num_workers))
     logits = [torch.empty(0, len(classifier.class_names))]
     batches = track(loader, "predicting", total=len(loader), unit="batches")
     logits += [classifier(images.to(device)).float().cpu() for images, _ in batches]
