@@ -16,6 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from crack_lightning.config import register
+from crack_lightning.data.files import write_atomically
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,9 @@ CONF = next(folder for folder in (PACKAGE / "conf", PACKAGE.parent / "conf") if 
 
 # Raised by libraries, with a text meant for the user.
 SPOKEN_BY_NAME = ("MisconfigurationException", "InstantiationException", "ConfigCompositionException")
+
+FAILED = "error.txt"  # why a point of a sweep failed, in its run folder
+failed_points: list[str] = []  # their names, filled when the sweep ends
 
 # Said by libraries on runs where nothing is amiss.
 QUIET = (
@@ -45,7 +49,7 @@ def command(verb: Callable[[DictConfig], Any], *, config_name: str) -> None:
     A user's mistake ends with one message and exit status 1, Ctrl-C with 130. In a sweep the other points go on.
     """
     register()
-    failed: list[str] = []
+    failed_points.clear()
     try:
         check_choices(sys.argv[1:])
     except ValueError as error:
@@ -53,6 +57,7 @@ def command(verb: Callable[[DictConfig], Any], *, config_name: str) -> None:
 
     def run(cfg: DictConfig) -> Any:
         quieten()
+        (run_folder() / FAILED).unlink(missing_ok=True)
         try:
             return verb(cfg)
         except KeyboardInterrupt as error:
@@ -64,12 +69,13 @@ def command(verb: Callable[[DictConfig], Any], *, config_name: str) -> None:
             log.error("%s", message(error))
             if not is_multirun():
                 sys.exit(1)
-            failed.append(str(HydraConfig.get().job.num))
+            # A file, since the points of a sweep may run in processes of their own.
+            write_atomically(run_folder() / FAILED, f"{message(error)}\n".encode())
             return float("nan")
 
     hydra.main(config_path=str(CONF), config_name=config_name, version_base="1.3")(run)()
-    if failed:
-        sys.exit(f"{len(failed)} points of the sweep failed: {', '.join(failed)}")
+    if failed_points:
+        sys.exit(f"{len(failed_points)} points of the sweep failed: {', '.join(failed_points)}")
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
+from crack_lightning.commands import FAILED, failed_points
 from crack_lightning.data.files import write_csv
 
 log = logging.getLogger(__name__)
@@ -18,6 +19,7 @@ class SweepTable(Callback):
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         folder = Path(config.hydra.sweep.dir).absolute()
+        failed_points.extend(path.parent.name for path in sorted(folder.glob(f"*/{FAILED}"), key=_number))
         jobs = [_job(path.parent) for path in sorted(folder.glob("*/metrics.json"), key=_number)]
         if not jobs:
             return

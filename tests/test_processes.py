@@ -1,6 +1,7 @@
 """What only whole processes show."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -28,6 +29,24 @@ def test_two_processes_train_together_and_one_tests(surfaces: Path, tmp_path: Pa
     assert [row["path"] for row in predictions] == [row["path"] for row in split if row["split"] == "test"]
     assert json.loads((tmp_path / "run/metrics.json").read_text())["epochs"] == 2
     assert result.stderr.count("the run folder:") == 1
+
+
+def test_points_of_a_sweep_side_by_side_compute_features_once_and_a_bad_one_is_told(
+    surfaces: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    words = [
+        *(sys.executable, "train.py", "-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"),
+        *(*TINY, "data.num_workers=1", f"data.root={surfaces}", f"hydra.sweep.dir={tmp_path / 'sweep'}"),
+        "optimizer.lr=1e-3,-1,1e-2",
+    ]
+    result = subprocess.run(words, cwd=CONF.parent, capture_output=True, text=True)
+    assert result.returncode == 1
+    assert "1 points of the sweep failed: 1" in result.stderr
+    assert "optimizer.lr=-1" in (tmp_path / "sweep/1/error.txt").read_text()
+    assert [row["optimizer.lr"] for row in rows(tmp_path / "sweep/sweep.csv")] == ["0.001", "0.01"]
+    text = result.stderr + result.stdout
+    assert len(re.findall(r"features of 40 views in \d", text)) == 1
 
 
 SLOW_SECOND = """
