@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from crack_lightning.data import feature_store
 from crack_lightning.data.feature_store import FeatureStore, PartWriter, keys_of
 
 ROWS = np.arange(40, dtype=np.float32).reshape(10, 4)
@@ -125,3 +126,11 @@ def test_a_full_disk_is_told_before_and_during_a_build(tmp_path: Path, monkeypat
             writer.append(KEYS[4:], ROWS[4:])
     store.reload()
     assert store.find(KEYS)[1].tolist() == [False] * 4 + [True] * 6
+
+
+def test_rows_are_the_same_after_their_memory_was_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feature_store, "RESIDENT_BYTES", 0)
+    store = filled(tmp_path / "s")
+    place, _ = store.find(KEYS)
+    for _ in range(3):
+        assert (store.rows(place) == ROWS).all()

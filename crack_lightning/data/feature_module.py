@@ -50,7 +50,7 @@ def _content_hash(path: Path, size: int, mtime_ns: int) -> str:
     return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """The dataset index of a view, `None` for the plain one, and the key of its row."""
 
@@ -143,11 +143,11 @@ class FeatureModule(LightningDataModule):
 
     def _keys(self, split: str, identity: str) -> np.ndarray:
         """(samples, views) uint64."""
-        names = []
-        for sample in self.data.splits[split]:
-            file = file_identity(sample.path, identity)
-            names += [self._name(file, sample, view) for view in self._views(split)]
-        return keys_of(names).reshape(-1, len(self._views(split)))
+        views = self._views(split)
+        files = ((file_identity(sample.path, identity), sample) for sample in self.data.splits[split])
+        return keys_of(self._name(file, sample, view) for file, sample in files for view in views).reshape(
+            -1, len(views)
+        )
 
     def _views(self, split: str) -> Sequence[int | None]:
         return range(self.views) if split == "train" else [None]

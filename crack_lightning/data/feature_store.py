@@ -9,11 +9,12 @@ import errno
 import hashlib
 import json
 import logging
+import mmap
 import os
 import shutil
 import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 VERSION = 1
 RECORD = np.dtype([("key", "<u8"), ("crc", "<u4")])
 CHUNK = 4096  # rows verified at a time
+RESIDENT_BYTES = 8 * 2**20  # rows read before their memory is given back; with their neighbours some thirty times that
 RESERVE_BYTES = 64 * 2**20  # of the disk that a build leaves free
 
 Array = np.ndarray
@@ -53,6 +55,8 @@ class FeatureStore:
         self.dtype = np.dtype(dtype)
         self.row_bytes = channels * self.dtype.itemsize
         self.parts: list[Array] = []
+        self._maps: list[mmap.mmap] = []
+        self._read_bytes = 0
         self._keys = np.empty(0, "<u8")
         self._part = np.empty(0, np.int32)
         self._row = np.empty(0, np.int64)
@@ -74,7 +78,7 @@ class FeatureStore:
 
     def reload(self) -> None:
         """Look again at what the folder holds."""
-        self.parts, records = [], []
+        self.parts, self._maps, records = [], [], []
         for path in sorted(self.folder.glob("*.keys")):
             rows = path.with_suffix(".rows")
             count = min(_size(path) // RECORD.itemsize, _size(rows) // self.row_bytes)
@@ -85,7 +89,9 @@ class FeatureStore:
             found = np.fromfile(path, RECORD, count)
             part = np.full(count, len(self.parts), np.int32)
             records.append((found["key"], part, np.arange(count, dtype=np.int64), found["crc"]))
-            self.parts.append(np.memmap(rows, self.dtype, "r", shape=(count, self.channels)))
+            with rows.open("rb") as file:
+                self._maps.append(mmap.mmap(file.fileno(), count * self.row_bytes, access=mmap.ACCESS_READ))
+            self.parts.append(np.frombuffer(self._maps[-1], self.dtype).reshape(count, self.channels))
         if records:
             keys, parts, rows_, crcs = (np.concatenate(column) for column in zip(*records, strict=True))
             order = np.argsort(keys, kind="stable")
@@ -125,7 +131,17 @@ class FeatureStore:
             here = place.part == number
             if here.any():
                 found[here] = part[place.row[here]]
+        self._read_bytes += found.nbytes
+        if self._read_bytes > RESIDENT_BYTES:
+            self._let_go()
         return found
+
+    def _let_go(self) -> None:
+        """Give back the memory of what was read; the system has it at hand as long as there is room."""
+        self._read_bytes = 0
+        for each in self._maps:
+            if hasattr(each, "madvise"):  # not on Windows
+                each.madvise(mmap.MADV_DONTNEED)
 
     def check_space(self, rows: int) -> None:
         """Raise OSError when the disk has no room for so many more rows."""
@@ -188,7 +204,7 @@ def _read_json(path: Path) -> Any:
         return None
 
 
-def keys_of(names: Sequence[str]) -> Array:
+def keys_of(names: Iterable[str]) -> Array:
     """64-bit keys (n,) of texts."""
     digests = (hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8).digest() for name in names)
     return np.frombuffer(b"".join(digests), "<u8")
