@@ -26,7 +26,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -133,14 +133,17 @@ def sweep(root: Path, cache: Path) -> Result:
     return Result(seconds, best["test/accuracy"], peak)
 
 
-def repeat(root: Path, plain_epochs: int) -> dict[str, Result]:
+def repeat(root: Path, plain_epochs: int, chosen: Sequence[str]) -> dict[str, Result]:
     with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
-        found = {"plain": plain(root, Path(first), plain_epochs)}
-        found["cold"] = ours(root, Path(first))
-        found["warm"] = ours(root, Path(first))
-        found[f"cold, {EPOCHS} views"] = ours(root, Path(second), f"features.views={EPOCHS}")
-    with tempfile.TemporaryDirectory() as third:
-        found[f"sweep of {POINTS}"] = sweep(root, Path(third))
+        caches = (Path(first), Path(second))
+        found = {"plain": plain(root, caches[0], plain_epochs)}
+        found["cold"] = ours(root, caches[0])
+        found["warm"] = ours(root, caches[0])
+        if "views" in chosen:
+            found[f"cold, {EPOCHS} views"] = ours(root, caches[1], f"features.views={EPOCHS}")
+    if "sweep" in chosen:
+        with tempfile.TemporaryDirectory() as third:
+            found[f"sweep of {POINTS}"] = sweep(root, Path(third))
     print(json.dumps({name: vars(result) for name, result in found.items()}), file=sys.stderr, flush=True)
     return found
 
@@ -169,10 +172,11 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=4000)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--plain-epochs", type=int, default=EPOCHS)
+    parser.add_argument("--also", nargs="*", choices=["views", "sweep"], default=["views", "sweep"])
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         link_split(options.root, Path(folder), options.count)
-        print(table([repeat(Path(folder), options.plain_epochs) for _ in range(options.repeats)]))
+        print(table([repeat(Path(folder), options.plain_epochs, options.also) for _ in range(options.repeats)]))
 
 
 if __name__ == "__main__":

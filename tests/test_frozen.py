@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from test_backbones import classifier
 from test_train import copied, equal, metrics, tensors
 
 from crack_lightning.commands import is_for_user
@@ -121,6 +122,16 @@ def test_an_engine_that_differs_is_not_used(
     assert "features of folded differ by 1.0e-02" in caplog.text
     times = {"fit_seconds": 0.0}
     assert wrong | times == pytest.approx(metrics(trained("features=live", run="live")) | times, abs=1e-5)
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_low_precision_is_compared_as_such(precision: torch.dtype, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    pictures = torch.randint(0, 256, (4, 3, 64, 64), dtype=torch.uint8)
+    with torch.no_grad(), torch.autocast("cpu", precision, enabled=precision != torch.float32):
+        engine = engines.pick_engine(classifier("mobilenet_v2").eval(), "folded", pictures)
+        assert engine(pictures).shape == (4, 1280)
+    assert "features of mobilenet_v2 by folded" in caplog.text
 
 
 def test_an_engine_that_is_not_installed_names_its_pip_line(trained: Train, monkeypatch: pytest.MonkeyPatch) -> None:
