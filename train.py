@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from crack_lightning.commands import command, ctrl_c_says, plain, refuse_sweep_of_processes, run_folder
-from crack_lightning.options import NAMES, check_options
+from crack_lightning.options import check_options
+from crack_lightning.results import leave, training_metrics
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningDataModule, Trainer
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from crack_lightning.training.task import CrackTask
 
 log = logging.getLogger(__name__)
+
+COPIES = "test images with a copy in training: %d of %d (exact copies; python -m crack_lightning.audit finds near ones)"
 
 
 def train(cfg: DictConfig) -> float | None:
@@ -43,17 +46,18 @@ def train(cfg: DictConfig) -> float | None:
     specs = _specs(options)
     history, trainer = _trainer(cfg)
     classifier = _classifier(options, checkpoint)
-    _prepare(data, folder, checkpoint)
+    leakage = _prepare(data, folder, checkpoint)
     if trainer.is_global_zero:
         write_atomically(folder / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True).encode())
     task = _task(options, classifier, data, specs, checkpoint)
     batches = _batches(trainer, classifier, data, options)
     fit_seconds = _fit(trainer, task, batches, folder, options["ckpt_path"])
-    judged = _test(trainer, task, batches, data.splits["test"])
-    if judged is None:
+    tested = _test(trainer, task, batches, data.splits["test"], options)
+    if tested is None:
         return None
-    metrics = _metrics(trainer, history) | {"fit_seconds": fit_seconds}
-    _leave(folder, trainer, judged, history, options, metrics)
+    judged, confidence = tested
+    metrics = training_metrics(trainer, history) | leakage | confidence | {"fit_seconds": fit_seconds}
+    leave(folder, trainer, judged, history, options, metrics)
     return metrics[options["objective"]]
 
 
@@ -116,8 +120,9 @@ def _classifier(options: Mapping[str, Any], checkpoint: Mapping[str, Any] | None
     return classifier
 
 
-def _prepare(data: "CrackDataModule", folder: Path, checkpoint: Mapping[str, Any] | None) -> None:
-    """Find, check and split the photographs before anything long begins."""
+def _prepare(data: "CrackDataModule", folder: Path, checkpoint: Mapping[str, Any] | None) -> dict[str, float]:
+    """Find, check and split the photographs before anything long begins; the leakage of the split."""
+    from crack_lightning.data.copies import copies_in_training
     from crack_lightning.data.splits import write_split
     from crack_lightning.resume import check_split
     from crack_lightning.run_folder import write_unreadable
@@ -132,6 +137,9 @@ def _prepare(data: "CrackDataModule", folder: Path, checkpoint: Mapping[str, Any
     if checkpoint is not None:
         check_split(checkpoint, data)
     write_split(folder / "split.csv", data.splits, data.class_names)
+    leaked, tested = copies_in_training(data.splits), len(data.splits["test"])
+    log.log(logging.WARNING if leaked else logging.INFO, COPIES, leaked, tested)
+    return {"split/test_images_with_a_copy_in_training": leaked}
 
 
 def _task(
@@ -142,7 +150,7 @@ def _task(
     checkpoint: Mapping[str, Any] | None,
 ) -> "CrackTask":
     from crack_lightning import __version__
-    from crack_lightning.data.splits import split_digest
+    from crack_lightning.data.splits import class_weights, split_digest
     from crack_lightning.resume import given_overrides
     from crack_lightning.training.task import CrackTask
 
@@ -154,7 +162,8 @@ def _task(
         "split": split_digest(data.splits),
         "images": {split: len(samples) for split, samples in data.splits.items()},
     }
-    return CrackTask(classifier, **specs, seed=options["seed"], provenance=provenance)
+    weights = class_weights(data.splits["train"], len(data.class_names), options["task"]["class_weights"])
+    return CrackTask(classifier, **specs, seed=options["seed"], class_weights=weights, provenance=provenance)
 
 
 def _batches(
@@ -182,9 +191,13 @@ def _fit(
 
 
 def _test(
-    trainer: "Trainer", task: "CrackTask", batches: "LightningDataModule", samples: "Sequence[Sample]"
-) -> "Judged | None":
-    """Reload the best checkpoint and test it in one process; None in the others."""
+    trainer: "Trainer",
+    task: "CrackTask",
+    batches: "LightningDataModule",
+    samples: "Sequence[Sample]",
+    options: Mapping[str, Any],
+) -> "tuple[Judged, dict[str, float]] | None":
+    """Reload the best checkpoint, calibrate it on validation and test it in one process; None in the others."""
     from crack_lightning.models.checkpoint import read_checkpoint
     from crack_lightning.run_folder import Judged
     from crack_lightning.training.single import leave_group
@@ -195,58 +208,36 @@ def _test(
     # Not test(ckpt_path=...), which would restore the callbacks too and forget the epochs after the best one.
     if best := getattr(trainer.checkpoint_callback, "best_model_path", ""):
         task.load_state_dict(read_checkpoint(best)["state_dict"])
+    confidence = _confidence(trainer, task, batches, best, options)
     with ctrl_c_says(lambda: f"it is trained but not tested: python -m crack_lightning.evaluate ckpt_path={best}"):
         tester.test(task, datamodule=batches, verbose=False)
     trainer.callback_metrics.update(tester.callback_metrics)
     probabilities = task.test_probabilities
-    return Judged(task.classifier.cpu(), samples[: len(probabilities)], probabilities)
+    return Judged(task.classifier.cpu(), samples[: len(probabilities)], probabilities), confidence
 
 
-def _metrics(trainer: "Trainer", history: "EpochHistory") -> dict[str, float]:
-    """Figures of the test, and of training and validation in the epoch of the best checkpoint."""
-    from crack_lightning.models.checkpoint import read_checkpoint
+def _confidence(
+    trainer: "Trainer", task: "CrackTask", batches: "LightningDataModule", best: str, options: Mapping[str, Any]
+) -> dict[str, float]:
+    """Calibrate on validation and keep it in the best checkpoint; the figures that come of it."""
+    from crack_lightning.training.confidence import keep_facts, logits_of, set_confidence
 
-    best = getattr(trainer.checkpoint_callback, "best_model_path", "")
-    epoch = read_checkpoint(best)["epoch"] if best else history.epochs[-1]["epoch"]
-    row = next(row for row in history.epochs if row["epoch"] == epoch)
-    figures = {name: value for name, value in row.items() if name.startswith(("train/", "val/"))}
-    test = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
-    return figures | test | {"epochs": len(history.epochs), "best_epoch": int(epoch) + 1}
-
-
-def _leave(
-    folder: Path,
-    trainer: "Trainer",
-    judged: "Judged",
-    history: "EpochHistory",
-    options: Mapping[str, Any],
-    metrics: Mapping[str, float],
-) -> None:
-    """Write the results into the run folder and to TensorBoard."""
-    from crack_lightning import run_folder as files
-    from crack_lightning.training.tensorboard import log_test, tensorboard_of
-
-    files.write_metrics(folder, metrics)
-    files.write_predictions(folder, judged)
-    figures = files.drawn(files.judgement_figures(judged)) if options["figures"] else {}
-    if options["figures"]:
-        best_epoch = int(metrics["best_epoch"])
-        curves = files.drawn(files.training_figures(judged.classifier, history.epochs, best_epoch=best_epoch))
-        files.write_figures(folder, figures | curves)
-    if (logger := tensorboard_of(trainer)) is not None:
-        settings = {key: value for key, value in options.items() if key not in ("callbacks", "logger", "figures")}
-        log_test(
-            logger,
-            pictures=figures,
-            probabilities=judged.probabilities,
-            targets=judged.targets,
-            settings=settings,
-            metrics=metrics,
-            epoch=int(metrics["epochs"]),
-        )
-    for name in NAMES:
-        log.info("test/%s %.4f", name, metrics[f"test/{name}"])
-    log.info("the run folder: %s", folder)
+    if options["trainer"]["limit_val_batches"] is not None or options["trainer"]["fast_dev_run"]:
+        log.info("not calibrated, since validation is limited: threshold %.2f", task.classifier.threshold)
+        return {}
+    logits, labels = logits_of(task, batches.val_dataloader())
+    found = set_confidence(
+        task.classifier,
+        logits,
+        labels,
+        calibrate=options["calibrate"],
+        threshold=options["threshold"],
+        review_error_rate=options["review_band"],
+    )
+    task.set_threshold(task.classifier.threshold)
+    if best:
+        keep_facts(best, task.classifier)
+    return found
 
 
 if __name__ == "__main__":

@@ -29,6 +29,9 @@ class DataConfig:
     batch_size: int
     num_workers: int | None
     fractions: list[float]
+    group_by: str
+    folds: int | None
+    fold: int
     on_error: str
     flip_probability: float
     rotation_degrees: float
@@ -132,6 +135,13 @@ class CheckpointConfig:
 
 
 @dataclass
+class TaskConfig:
+    """How classes are weighed."""
+
+    class_weights: str | None
+
+
+@dataclass
 class TrainConfig:
     """The whole of train.yaml."""
 
@@ -142,6 +152,10 @@ class TrainConfig:
     scheduler: SchedulerConfig
     trainer: TrainerConfig
     callbacks: dict[str, Any]
+    task: TaskConfig
+    calibrate: bool
+    threshold: Any
+    review_band: float | None
     seed: int
     ckpt_path: str | None
     cache_dir: str | None
@@ -191,6 +205,25 @@ class CacheConfig:
     clear: str | None
 
 
+@dataclass
+class AuditDataConfig:
+    """The photographs to be audited."""
+
+    root: str
+    class_names: list[str] | None
+
+
+@dataclass
+class AuditConfig:
+    """The whole of audit.yaml."""
+
+    near_duplicates: bool
+    split_csv: str | None
+    num_workers: int | None
+    shown: int
+    data: AuditDataConfig
+
+
 def register() -> None:
     """Make the types known to Hydra."""
     store = ConfigStore.instance()
@@ -199,6 +232,7 @@ def register() -> None:
         "evaluate": EvaluateConfig,
         "generate": GenerateConfig,
         "cache": CacheConfig,
+        "audit": AuditConfig,
         "early_stopping": EarlyStoppingConfig,
         "checkpoint": CheckpointConfig,
     }

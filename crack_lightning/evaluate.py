@@ -1,6 +1,7 @@
 """python -m crack_lightning.evaluate: a checkpoint's figures on a folder of photographs."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +38,13 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     _warn_of_training_data(data, checkpoint)
     workers = default_workers() if data["num_workers"] is None else data["num_workers"]
     logits = predict_samples(classifier, samples, batch_size=data["batch_size"], num_workers=workers, device=device)
-    probabilities = logits.softmax(dim=1)[:, classifier.positive_index]
+    probabilities = classifier.probabilities(logits)[:, classifier.positive_index]
     judged = files.Judged(classifier.cpu(), samples, probabilities)
     collection = binary_metrics(classifier.threshold, prefix="test/")
     metrics = {name: value.item() for name, value in collection(probabilities, judged.targets).items()}
     labels = judged.targets.new_tensor([sample.label for sample in samples])
     metrics["test/loss"] = functional.cross_entropy(logits, labels).item()
+    metrics |= files.confidence_metrics(judged, seed=0)
     files.write_metrics(folder, metrics)
     files.write_predictions(folder, judged)
     files.write_figures(folder, files.drawn(files.judgement_figures(judged)))
@@ -74,11 +76,12 @@ def _samples(data: dict[str, Any], class_names: list[str], folder: Path) -> list
         if split is not None:
             groups = read_split(Path(data["split_csv"]).expanduser(), split)
             samples = [sample for sample in samples if sample.group in groups]
-            if gone := groups - {sample.group for sample in samples}:
+            if gone := groups.keys() - {sample.group for sample in samples}:
                 raise FileNotFoundError(
                     f"{len(gone)} of {len(groups)} images of the {split} split are not in {root}, such as {min(gone)}: "
                     f"give the folder that {data['split_csv']} was made from"
                 )
+            samples = [replace(sample, group=groups[sample.group]) for sample in samples]
     unreadable = find_unreadable([sample.path for sample in samples], decode=data["on_error"] == "skip")
     write_unreadable(folder, unreadable)
     if unreadable and data["on_error"] == "raise":

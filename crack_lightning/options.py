@@ -8,6 +8,7 @@ OBJECTIVES = [f"{split}/{name}" for split in ("val", "test") for name in NAMES]
 MONITORED = [name for name in OBJECTIVES if name.startswith("val/")] + ["train/loss", "train/accuracy"]
 MOST_SEED = 2**32 - 1
 # Those in which every process runs this program from its start and the first one goes on alone.
+CLASS_WEIGHTS = (None, "balanced")
 STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true")
 
 
@@ -16,6 +17,7 @@ def check_options(options: Mapping[str, Any]) -> None:
     from crack_lightning.training.frozen import check_features
 
     check_features(options["features"], frozen=options["model"]["freeze"])
+    _check_confidence(options)
     if not 0 <= options["seed"] <= MOST_SEED:
         raise ValueError(f"seed={options['seed']}: 0 to {MOST_SEED}")
     if options["objective"] not in OBJECTIVES:
@@ -33,3 +35,14 @@ def check_options(options: Mapping[str, Any]) -> None:
         monitor = (callback or {}).get("monitor")
         if monitor is not None and monitor not in MONITORED:
             raise ValueError(f"callbacks.{name}.monitor={monitor}: one of {', '.join(MONITORED)}")
+
+
+def _check_confidence(options: Mapping[str, Any]) -> None:
+    from crack_lightning.report.calibration import parse_threshold
+
+    parse_threshold(options["threshold"])
+    weights, rate = options["task"]["class_weights"], options["review_band"]
+    if weights not in CLASS_WEIGHTS:
+        raise ValueError(f"task.class_weights={weights}: balanced or null")
+    if rate is not None and not 0 <= rate < 1:
+        raise ValueError(f"review_band={rate}: a share of errors, 0 or more and below 1, or null")

@@ -24,11 +24,15 @@ FIXED = (
     "features.views",
     "optimizer",
     "scheduler",
+    "task.class_weights",
     "callbacks.early_stopping",
     "data.class_names",
     "data.positive_class",
     "data.image_size",
     "data.fractions",
+    "data.group_by",
+    "data.folds",
+    "data.fold",
     "data.surfaces",
 )
 

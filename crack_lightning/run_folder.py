@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +16,15 @@ from crack_lightning.data.images import read_image
 from crack_lightning.data.samples import Sample
 from crack_lightning.models.architecture import layers
 from crack_lightning.models.classifier import CrackClassifier
+from crack_lightning.report.calibration import brier_score, reliability
 from crack_lightning.report.figures import (
     confusion_matrix,
     learning_curves,
     precision_recall_figure,
+    reliability_figure,
     roc_figure,
 )
+from crack_lightning.report.intervals import bootstrap_intervals
 from crack_lightning.report.pictures import Prediction, architecture_figure, prediction_grid
 
 SHOWN = 16  # pictures in a grid
@@ -45,10 +49,29 @@ class Judged:
         """(N,), 1 for what is called positive."""
         return (self.probabilities >= self.classifier.threshold).long()
 
+    def for_review(self, probability: float) -> int:
+        """1 where a person should look at a picture of that probability."""
+        band = self.classifier.review_band
+        return int(band is not None and band[0] <= probability <= band[1])
+
     @property
     def names(self) -> list[str]:
         """The class names, positive last: names[target] is the true class."""
         return sorted(self.classifier.class_names, key=lambda name: name == self.classifier.positive_class)
+
+
+def confidence_metrics(judged: Judged, *, seed: int) -> dict[str, float]:
+    """test/ece and test/brier, and <name>_low and <name>_high of every figure: where 95 % of bootstrap draws lie."""
+    groups = [sample.group for sample in judged.samples]
+    probabilities, targets = judged.probabilities, judged.targets
+    found = {
+        "test/ece": reliability(probabilities, targets).error,
+        "test/brier": brier_score(probabilities, targets),
+    }
+    intervals = bootstrap_intervals(probabilities, targets, groups, threshold=judged.classifier.threshold, seed=seed)
+    for name, (low, high) in intervals.items():
+        found |= {f"test/{name}_low": low, f"test/{name}_high": high}
+    return {name: value for name, value in found.items() if not math.isnan(value)}
 
 
 def write_metrics(folder: Path, metrics: Mapping[str, float]) -> None:
@@ -63,9 +86,15 @@ def write_unreadable(folder: Path, unreadable: Mapping[Path, str]) -> None:
 
 
 def write_predictions(folder: Path, judged: Judged) -> None:
-    """predictions.csv: a row a sample, the probability being that of the positive class."""
+    """predictions.csv: a row a sample, the probability of the positive class, and 1 where a person should look."""
     rows = [
-        [sample.path, judged.names[target], judged.names[called], f"{probability:.6f}"]
+        [
+            sample.path,
+            judged.names[target],
+            judged.names[called],
+            f"{probability:.6f}",
+            judged.for_review(probability),
+        ]
         for sample, target, called, probability in zip(
             judged.samples,
             judged.targets.tolist(),
@@ -74,7 +103,7 @@ def write_predictions(folder: Path, judged: Judged) -> None:
             strict=True,
         )
     ]
-    write_csv(folder / "predictions.csv", ["path", "label", "predicted", "probability"], rows)
+    write_csv(folder / "predictions.csv", ["path", "label", "predicted", "probability", "review"], rows)
 
 
 def judgement_figures(judged: Judged) -> dict[str, Figure]:
@@ -84,6 +113,7 @@ def judgement_figures(judged: Judged) -> dict[str, Figure]:
         "confusion_matrix": confusion_matrix(probabilities, targets, threshold=threshold, class_names=judged.names),
         "roc": roc_figure(probabilities, targets, threshold=threshold),
         "precision_recall": precision_recall_figure(probabilities, targets, threshold=threshold),
+        "reliability": reliability_figure(probabilities, targets, temperature=judged.classifier.temperature),
         "predictions": prediction_grid(_predictions(judged, _spread(len(targets))), title="Predictions beside truth"),
         "worst_errors": _worst_errors(judged),
     }

@@ -44,7 +44,18 @@ def test_evaluate_repeats_the_test_of_the_run_from_checkpoint_and_folder_alone(
         "precision_recall",
         "predictions",
         "worst_errors",
+        "reliability",
     }
+
+
+def test_evaluate_finds_the_test_of_a_split_by_groups_again(
+    composed: Compose, trained: Callable[..., Path], surfaces: Path, tmp_path: Path
+) -> None:
+    run = trained("trainer.max_epochs=1", 'data.group_by="([0-9])[.]jpg$"', "data.fractions=[0.4,0.3,0.3]")
+    root = shutil.copytree(surfaces, tmp_path / "moved")
+    judged = judge(composed, run, f"data.root={root}", f"data.split_csv={run}/split.csv", "data.split=test")
+    expected = {name: value for name, value in metrics(run).items() if name.startswith("test/")}
+    assert metrics(judged) == pytest.approx(expected, abs=1e-6)
 
 
 def test_all_images_of_the_folder_are_judged_with_a_warning_where_they_were_trained_on(

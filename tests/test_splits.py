@@ -5,7 +5,16 @@ from pathlib import Path
 import pytest
 
 from crack_lightning.data.samples import Sample
-from crack_lightning.data.splits import Splits, check_fractions, read_split, split_samples, write_split
+from crack_lightning.data.splits import (
+    Splits,
+    check_folds,
+    check_fractions,
+    class_weights,
+    fold_samples,
+    read_split,
+    split_samples,
+    write_split,
+)
 
 NAMES = ["Negative", "Positive"]
 
@@ -85,9 +94,70 @@ def test_fractions_out_of_range_are_refused(fractions: tuple[float, ...]) -> Non
 def test_a_written_split_is_read_again(tmp_path: Path) -> None:
     found = split(samples(10, 10))
     write_split(tmp_path / "split.csv", found, NAMES)
-    assert read_split(tmp_path / "split.csv", "val") == {sample.group for sample in found["val"]}
+    assert read_split(tmp_path / "split.csv", "val") == {str(s.path): s.group for s in found["val"]}
     with pytest.raises(ValueError, match=r"has no split 'dev': it has test, train, val"):
         read_split(tmp_path / "split.csv", "dev")
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
     with pytest.raises(ValueError, match=r"is no split.csv"):
         read_split(tmp_path / "other.csv", "val")
+
+
+def uneven(sizes: list[tuple[int, int]]) -> list[Sample]:
+    """Groups with so many negative and positive images."""
+    return [
+        Sample(Path(f"{NAMES[label]}/{group}-{k}.jpg"), label, str(group))
+        for group, counts in enumerate(sizes)
+        for label in (0, 1)
+        for k in range(counts[label])
+    ]
+
+
+def shares(found: Splits) -> list[float]:
+    return [sum(sample.label for sample in members) / len(members) for members in found.values()]
+
+
+def test_large_groups_come_close_to_the_fractions_and_to_the_share_of_each_class() -> None:
+    found = split(uneven([(40, 10), (80, 20), (30, 8), (90, 20), (35, 9), (120, 31), (44, 10), (20, 5)]))
+    total = sum(map(len, found.values()))
+    for members, fraction in zip(found.values(), (0.7, 0.15, 0.15), strict=True):
+        assert len(members) / total == pytest.approx(fraction, abs=0.05)
+    assert shares(found) == pytest.approx([0.2] * 3, abs=0.03)
+
+
+def test_where_whole_groups_do_not_allow_even_shares_it_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    split(uneven([(10, 90), (90, 10), (50, 50)]))
+    assert "whole groups do not share out Negative evenly: 50% of all" in caplog.text
+
+
+def test_a_class_that_lives_in_one_group_cannot_be_split() -> None:
+    with pytest.raises(ValueError, match=r"class Positive has 1 groups \(12 images\), too few to split"):
+        split(uneven([(10, 12), (20, 0), (30, 0), (40, 0)]))
+
+
+@pytest.mark.parametrize("per_group", [1, 3])
+def test_every_image_is_tested_in_exactly_one_fold(per_group: int) -> None:
+    given = samples(60, 30, per_group=per_group)
+    folds = [fold_samples(given, folds=5, fold=fold, seed=0, class_names=NAMES) for fold in range(5)]
+    assert Counter(sample for found in folds for sample in found["test"]) == Counter(given)
+    for number, found in enumerate(folds):
+        assert Counter(sample for members in found.values() for sample in members) == Counter(given)
+        assert found["val"] == folds[(number + 1) % 5]["test"]
+        assert len(found["test"]) == pytest.approx(18, abs=3)
+        assert not {s.group for s in found["train"]} & {s.group for s in [*found["val"], *found["test"]]}
+
+
+def test_more_folds_than_groups_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"class Positive has 3 groups .* at least 5 are needed"):
+        fold_samples(samples(30, 9, per_group=3), folds=5, fold=0, seed=0, class_names=NAMES)
+
+
+@pytest.mark.parametrize(("folds", "fold"), [(2, 0), (0, 0), (5, 5), (5, -1), (None, 1)])
+def test_folds_that_cannot_be_are_refused(folds: int | None, fold: int) -> None:
+    with pytest.raises(ValueError, match=r"data\.fold"):
+        check_folds(folds, fold)
+
+
+def test_balanced_weights_make_all_classes_weigh_alike() -> None:
+    given = samples(30, 10)
+    assert class_weights(given, 2, None) is None
+    assert class_weights(given, 2, "balanced") == pytest.approx([40 / 60, 40 / 20])

@@ -25,6 +25,15 @@ PROMISED_METRICS = {
     "val/loss",
     "epochs",
     "fit_seconds",
+    "test/ece",
+    "test/brier",
+    "test/accuracy_low",
+    "test/accuracy_high",
+    "val/ece",
+    "val/ece_uncalibrated",
+    "temperature",
+    "threshold",
+    "split/test_images_with_a_copy_in_training",
 }
 FIGURES = {
     "learning_curves",
@@ -33,6 +42,7 @@ FIGURES = {
     "precision_recall",
     "predictions",
     "worst_errors",
+    "reliability",
     "architecture",
 }
 
@@ -63,7 +73,7 @@ def test_a_run_leaves_what_is_promised(trained: Callable[..., Path]) -> None:
     split, predictions = rows(folder / "split.csv"), rows(folder / "predictions.csv")
     assert len(split) == 40
     assert [row["path"] for row in predictions] == [row["path"] for row in split if row["split"] == "test"]
-    assert predictions[0].keys() == {"path", "label", "predicted", "probability"}
+    assert predictions[0].keys() == {"path", "label", "predicted", "probability", "review"}
     for row in predictions:
         assert row["predicted"] == ("Positive" if float(row["probability"]) >= 0.5 else "Negative")
     right = sum(row["label"] == row["predicted"] for row in predictions)

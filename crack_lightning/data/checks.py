@@ -8,11 +8,11 @@ from pathlib import Path
 
 from PIL import Image
 
+from crack_lightning.data.files import REMEMBERED
 from crack_lightning.data.images import read_image, reason
 from crack_lightning.data.progress import track
 
 TAIL_BYTES = 64
-REMEMBERED = 2**17  # files that the points of a sweep need not look at again
 MOST_NAMED = 50  # unreadable files that one message names
 
 
@@ -31,7 +31,7 @@ def find_unreadable(paths: Sequence[Path], *, decode: bool) -> dict[Path, str]:
 
 def file_problem(path: Path) -> str | None:
     """Why `path` is no readable image, or None, from its header and end."""
-    if problem := _not_a_file(path):
+    if problem := not_a_file(path):
         return problem
     found = path.stat()
     return _problem_of(path, found.st_size, found.st_mtime_ns)
@@ -47,14 +47,15 @@ def _problem_of(path: Path, size: int, mtime_ns: int) -> str | None:
     return None if whole else _decode_problem(path)
 
 
-def _not_a_file(path: Path) -> str | None:
+def not_a_file(path: Path) -> str | None:
+    """Why `path` is no file with something in it, or None."""
     if path.is_symlink() and not path.exists():
         return f"broken link to {path.readlink()}"
     if path.is_dir():
         return "a folder, not a file"
     if path.is_file() and path.stat().st_size == 0:
         return "empty (0 bytes)"
-    return None
+    return None if path.exists() else "vanished while it was looked at"
 
 
 def _ends_as_it_should(path: Path, image_format: str) -> bool:
@@ -76,7 +77,7 @@ def _ends_as_it_should(path: Path, image_format: str) -> bool:
 
 
 def _decode_problem(path: Path) -> str | None:
-    if problem := _not_a_file(path):
+    if problem := not_a_file(path):
         return problem
     try:
         read_image(path)

@@ -11,9 +11,10 @@ from torch.utils.data import DataLoader, Dataset
 from crack_lightning.data.cache import cache_folder
 from crack_lightning.data.checks import find_unreadable, unreadable_message
 from crack_lightning.data.dataset import AugmentedDataset, PlainDataset, ViewSampler
+from crack_lightning.data.groups import grouped
 from crack_lightning.data.loading import check_loading, default_workers, worker_options
 from crack_lightning.data.samples import SPLITS, Sample, check_class_names, find_samples, is_presplit
-from crack_lightning.data.splits import Splits, check_fractions, split_samples
+from crack_lightning.data.splits import Splits, check_folds, check_fractions, fold_samples, split_samples
 from crack_lightning.data.synthetic.folder import cached_surfaces
 from crack_lightning.data.transforms import augmented, plain_transform
 
@@ -39,6 +40,9 @@ class CrackDataModule(LightningDataModule):
         batch_size: int,
         num_workers: int | None,
         fractions: Sequence[float],
+        group_by: str,
+        folds: int | None,
+        fold: int,
         on_error: str,
         flip_probability: float,
         rotation_degrees: float,
@@ -49,6 +53,7 @@ class CrackDataModule(LightningDataModule):
         super().__init__()
         check_class_names(class_names, positive_class)
         check_fractions(fractions)
+        check_folds(folds, fold)
         check_loading(batch_size=batch_size, num_workers=num_workers, on_error=on_error, image_size=image_size)
         _check_augmentation(flip_probability, rotation_degrees)
         _check_source(root, surfaces)
@@ -59,6 +64,7 @@ class CrackDataModule(LightningDataModule):
         self.batch_size = batch_size
         self.num_workers = default_workers() if num_workers is None else num_workers
         self.fractions = list(fractions)
+        self.group_by, self.folds, self.fold = group_by, folds, fold
         self.on_error = on_error
         self.augmentation = {"flip_probability": flip_probability, "rotation_degrees": rotation_degrees}
         self.seed = seed
@@ -95,11 +101,18 @@ class CrackDataModule(LightningDataModule):
         if root is None:
             raise ValueError("data.root is not set")
         if is_presplit(root):
+            if self.group_by != "file" or self.folds is not None:
+                raise ValueError(
+                    f"{root} is split into train/ val/ test/ already: leave data.group_by and data.folds out"
+                )
             return {
                 split: self._checked(find_samples(root / split, self.class_names, group_prefix=f"{split}/"))
                 for split in SPLITS
             }
         samples = self._checked(find_samples(root, self.class_names))
+        samples = grouped(samples, self.group_by, root, workers=self.num_workers)
+        if self.folds is not None:
+            return fold_samples(samples, folds=self.folds, fold=self.fold, seed=self.seed, class_names=self.class_names)
         return split_samples(samples, self.fractions, seed=self.seed, class_names=self.class_names)
 
     def _checked(self, samples: list[Sample]) -> list[Sample]:

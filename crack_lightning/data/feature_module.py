@@ -1,10 +1,8 @@
 """A data set's stored features as training, validation and test batches."""
 
-import hashlib
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +12,10 @@ from lightning.pytorch import LightningDataModule, Trainer
 from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler, SequentialSampler
 
-from crack_lightning.data.checks import REMEMBERED
 from crack_lightning.data.datamodule import CrackDataModule, pins
 from crack_lightning.data.dataset import AugmentedDataset, PlainDataset, ViewSampler
 from crack_lightning.data.feature_store import FeatureStore, keys_of
+from crack_lightning.data.files import content_hash
 from crack_lightning.data.loading import worker_options
 from crack_lightning.data.samples import SPLITS, Sample
 from crack_lightning.data.transforms import PLAIN_VIEW
@@ -39,15 +37,10 @@ def check_feature_options(*, views: int, identity: str, dtype: str) -> None:
 
 def file_identity(path: Path, identity: str) -> str:
     """What tells one file from another: a hash of its bytes, or its path, size and time of change."""
-    found = path.stat()
     if identity == "content":
-        return _content_hash(path, found.st_size, found.st_mtime_ns)
+        return content_hash(path)
+    found = path.stat()
     return f"{path.absolute()}:{found.st_size}:{found.st_mtime_ns}"
-
-
-@lru_cache(REMEMBERED)
-def _content_hash(path: Path, size: int, mtime_ns: int) -> str:
-    return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

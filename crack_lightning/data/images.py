@@ -28,19 +28,23 @@ def read_image(path: Path) -> Image.Image:
     try:
         with Image.open(path) as image:
             image.load()
-            return to_rgb(_upright(image))
+            return to_rgb(upright(image)[1])
     except Exception as error:  # decoders raise whatever they like on damaged files
         raise ValueError(f"{path} cannot be decoded: {reason(error)}") from error
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """Turned as tag 0x0112 says; the other tags, which may be damaged, are not looked at."""
+def upright(image: Image.Image) -> tuple[int, Image.Image]:
+    """The EXIF orientation (1 when there is none) and the picture turned as it says.
+
+    The other tags, which may be damaged, are not looked at.
+    """
     try:
         orientation = image.getexif().get(0x0112)
     except Exception:  # a damaged EXIF block is no damage to the picture
-        return image
-    turn = ORIENTATIONS.get(orientation) if isinstance(orientation, int) else None
-    return image if turn is None else image.transpose(turn)
+        return 1, image
+    if not isinstance(orientation, int) or orientation not in ORIENTATIONS:
+        return 1, image
+    return orientation, image.transpose(ORIENTATIONS[orientation])
 
 
 def reason(error: BaseException) -> str:

@@ -30,6 +30,8 @@ class CrackClassifier(nn.Module):
     them and that they stay in evaluation mode whatever `train()` is told.
 
     `threshold`: a picture is called positive when its probability of `positive_class` is at least this.
+    `temperature`: what logits are divided by before the softmax (Guo et al. 2017). `review_band`: the lowest and the
+    highest probability that a person should look at.
     """
 
     pixel_mean: Tensor
@@ -45,6 +47,8 @@ class CrackClassifier(nn.Module):
         dropout: float,
         freeze: bool,
         threshold: float = 0.5,
+        temperature: float = 1.0,
+        review_band: Sequence[float] | None = None,
         weights: Mapping[str, str] | None = None,
         state_dict: Mapping[str, Tensor] | None = None,
     ) -> None:
@@ -56,6 +60,8 @@ class CrackClassifier(nn.Module):
         self.positive_class = positive_class
         self.image_size = image_size
         self.threshold = threshold
+        self.temperature = temperature
+        self.review_band = list(review_band) if review_band is not None else None
         self.frozen = freeze
         self.weights = dict(weights or {})
         mean, std = _normalisation(backbone)
@@ -110,13 +116,17 @@ class CrackClassifier(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         return self.classify(self.pooled(images))
 
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Logits (N, 2) to calibrated probabilities (N, 2)."""
+        return (logits.float() / self.temperature).softmax(dim=1)
+
     @torch.no_grad()
     def predict_proba(self, images: Tensor) -> Tensor:
-        """Softmax probabilities (N, 2) of pictures as `forward` takes them; dropout is off."""
+        """Calibrated probabilities (N, 2) of pictures as `forward` takes them; dropout is off."""
         mode = self.training
         self.eval()
         try:
-            return self(images).float().softmax(dim=1)
+            return self.probabilities(self(images))
         finally:
             self.train(mode)
 
@@ -130,6 +140,8 @@ class CrackClassifier(nn.Module):
             "dropout": self.dropout.p,
             "freeze": self.frozen,
             "threshold": self.threshold,
+            "temperature": self.temperature,
+            "review_band": self.review_band,
             "weights": self.weights,
         }
 

@@ -15,6 +15,8 @@ from torchmetrics.functional.classification import (
     binary_roc,
 )
 
+from crack_lightning.report.calibration import reliability
+
 BLUE, ORANGE, GREY = "#1f5fa8", "#d9822b", "#8a8f98"
 
 
@@ -104,6 +106,22 @@ def precision_recall_figure(probabilities: Tensor, targets: Tensor, *, threshold
         title="precision and recall",
     )
     axes.legend(loc="lower left")
+    return figure
+
+
+def reliability_figure(probabilities: Tensor, targets: Tensor, *, temperature: float) -> Figure:
+    """Share of cracks against the probability given, before and after the logits were divided by `temperature`."""
+    figure, axes = _square()
+    before = torch.sigmoid(torch.logit(probabilities.double(), eps=1e-12) * temperature)
+    axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="as it should be")
+    for values, colour, name in ((before, ORANGE, "before"), (probabilities, BLUE, "after")):
+        found = reliability(values, targets)
+        label = f"{name} calibration: ECE {found.error:.4f}"
+        axes.plot(found.probability, found.share, "o-", color=colour, markersize=4, label=label)
+    axes.set(
+        xlabel="probability of a crack", ylabel="share of cracks", title=f"reliability, temperature {temperature:.2f}"
+    )
+    axes.legend(loc="upper left")
     return figure
 
 

@@ -1,7 +1,7 @@
 """What is learned and how: the LightningModule around the classifier."""
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -27,7 +27,8 @@ class CrackTask(LightningModule):
 
     Batches are (pictures (N, 3, h, w) or pooled features (N, channels), labels (N,)).
     `seed` fixes dropout for each batch, so that a resumed
-    run goes on as an unbroken one would have; None leaves it to chance. `provenance` (plain values) is kept
+    run goes on as an unbroken one would have; None leaves it to chance. `class_weights` (2,) weigh the classes in the
+    loss of training, in the order of the logits. `provenance` (plain values) is kept
     in the checkpoint. After a test, `test_probabilities` (N,) holds the probability of the positive class.
     """
 
@@ -38,6 +39,7 @@ class CrackTask(LightningModule):
         optimizer: OptimizerSpec,
         scheduler: SchedulerSpec | None = None,
         seed: int | None = None,
+        class_weights: Sequence[float] | None = None,
         provenance: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
@@ -45,6 +47,9 @@ class CrackTask(LightningModule):
         self.optimizer_spec = optimizer
         self.scheduler_spec = scheduler
         self.seed = seed
+        self.class_weights: Tensor | None
+        weights = None if class_weights is None else torch.tensor(class_weights)
+        self.register_buffer("class_weights", weights, persistent=False)
         self.provenance = dict(provenance or {})
         stages = binary_metrics(classifier.threshold)
         self.train_metrics = MetricCollection({"accuracy": stages["accuracy"].clone()}, prefix="train/")
@@ -121,6 +126,14 @@ class CrackTask(LightningModule):
             scheduler.step(self._metric_to_step_on)
             self._metric_to_step_on = None
 
+    def logits(self, inputs: Tensor) -> Tensor:
+        """Logits (N, 2) of pictures (N, 3, h, w) or of pooled features (N, channels)."""
+        return self.classifier(inputs) if inputs.ndim == 4 else self.classifier.classify(inputs)
+
+    def set_threshold(self, threshold: float) -> None:
+        """What the test calls positive from now on."""
+        self.test_metrics = binary_metrics(threshold, prefix="test/").to(self.device)
+
     def _judge(self, stage: str, batch: Batch) -> Tensor:
         """The loss () of a batch, which is kept for the metrics."""
         loss, probability, target = self._evaluated(batch)
@@ -129,11 +142,10 @@ class CrackTask(LightningModule):
 
     def _evaluated(self, batch: Batch) -> Judged:
         inputs, labels = batch
-        # Pictures have four dimensions, features of a frozen backbone two.
-        logits = self.classifier(inputs) if inputs.ndim == 4 else self.classifier.classify(inputs)  # (N, 2)
-        loss = functional.cross_entropy(logits, labels)
+        logits = self.logits(inputs)
+        loss = functional.cross_entropy(logits, labels, self.class_weights if self.training else None)
         positive = self.classifier.positive_index
-        probability = logits.detach().float().softmax(dim=1)[:, positive]
+        probability = self.classifier.probabilities(logits.detach())[:, positive]
         return loss, probability, (labels == positive).long()
 
     def _log_judged(self, stage: str, metrics: MetricCollection) -> None:

@@ -1,0 +1,115 @@
+"""What there is to know of an image file, from one reading of it."""
+
+import hashlib
+import io
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from crack_lightning.data.checks import not_a_file
+from crack_lightning.data.fingerprints import SIDE, fingerprint
+from crack_lightning.data.images import reason, to_rgb, upright
+from crack_lightning.data.loading import default_workers, worker_options
+from crack_lightning.data.progress import track
+
+FEW = 100  # files that are read sooner than processes start
+DRAFT_PX = 256  # a large JPEG is decoded at an eighth, quarter or half of its size, not below this
+EXTENSIONS = {
+    "JPEG": (".jpg", ".jpeg"),
+    "MPO": (".jpg", ".jpeg"),  # what some cameras write: a JPEG with a preview behind it
+    "PNG": (".png",),
+    "BMP": (".bmp",),
+    "DIB": (".bmp",),
+    "TIFF": (".tif", ".tiff"),
+    "WEBP": (".webp",),
+}
+
+
+def _nothing() -> np.ndarray:
+    return np.zeros((SIDE, SIDE), np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """An image file. `problem` says why it cannot be read, and then only path, bytes and digest mean anything.
+
+    Sizes are those of the upright picture; `mean` and `deviation` are grey levels, 0 to 255; `orientation` is the EXIF
+    tag, 1 when there is none; `print` as `fingerprint` gives it.
+    """
+
+    path: Path
+    bytes: int = 0
+    digest: str = ""
+    problem: str = ""
+    format: str = ""
+    mode: str = ""
+    width_px: int = 0
+    height_px: int = 0
+    orientation: int = 1
+    frames: int = 1
+    mean: float = 0.0
+    deviation: float = 0.0
+    print: np.ndarray = field(default_factory=_nothing)
+
+    @property
+    def extension_fits(self) -> bool:
+        """Whether the file's name says what it is."""
+        return self.path.suffix.lower() in EXTENSIONS.get(self.format, ())
+
+
+def file_facts(path: Path) -> FileFacts:
+    """Read, decode and describe a file. Raises nothing: what goes wrong is the `problem`."""
+    if problem := not_a_file(path):
+        return FileFacts(path, problem=problem)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        return FileFacts(path, problem=reason(error))
+    digest = hashlib.blake2b(content, digest_size=16).hexdigest()  # as content_hash has it
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of large pictures and damaged tags; too large ones raise
+            return _described(path, content, digest)
+    except Exception as error:  # decoders raise whatever they like on damaged files
+        return FileFacts(path, len(content), digest, problem=reason(error))
+
+
+def read_facts(paths: Sequence[Path], *, workers: int | None) -> list[FileFacts]:
+    """The facts of every file, in the order of `paths`, read by so many processes; None is one a core."""
+    count = default_workers() if workers is None else workers
+    if count < 2 or len(paths) < FEW:
+        return list(track(map(file_facts, paths), "reading", total=len(paths)))
+    context = worker_options(count)["multiprocessing_context"]
+    with ProcessPoolExecutor(count, mp_context=get_context(context)) as pool:
+        return list(track(pool.map(file_facts, paths, chunksize=32), "reading", total=len(paths)))
+
+
+def _described(path: Path, content: bytes, digest: str) -> FileFacts:
+    with Image.open(io.BytesIO(content)) as image:
+        mode, size, kind, frames = image.mode, image.size, image.format or "", getattr(image, "n_frames", 1)
+        image.draft(None, (DRAFT_PX, DRAFT_PX))
+        image.load()
+        orientation, picture = upright(image)
+        grey = to_rgb(picture).convert("L")
+    width, height = size if orientation < 5 else size[::-1]
+    levels = np.asarray(grey)
+    return FileFacts(
+        path=path,
+        bytes=len(content),
+        digest=digest,
+        format=kind,
+        mode=mode,
+        width_px=width,
+        height_px=height,
+        orientation=orientation,
+        frames=frames,
+        mean=float(levels.mean()),
+        deviation=float(levels.std()),
+        print=fingerprint(grey),
+    )

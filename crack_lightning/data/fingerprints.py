@@ -1,0 +1,61 @@
+"""What a picture looks like, in a few numbers that re-encoding, resizing and other light hardly change.
+
+The lowest cosine frequencies of the picture in grey (as perceptual hashes use them, but kept as numbers: concrete is
+too even for their signs to be stable), without brightness and the linear shading of a wall lit from one side.
+"""
+
+import numpy as np
+from PIL import Image
+
+SIDE = 12  # frequencies each way
+GREY_PX = 48  # the picture is brought to this size first
+
+Array = np.ndarray
+
+
+def _cosines() -> Array:
+    """(SIDE, GREY_PX), orthonormal rows of the DCT-II."""
+    frequency, pixel = np.arange(SIDE)[:, None], np.arange(GREY_PX)[None, :]
+    rows = np.cos(np.pi * frequency * (2 * pixel + 1) / (2 * GREY_PX)) * np.sqrt(2 / GREY_PX)
+    rows[0] /= np.sqrt(2)
+    return rows.astype(np.float32)
+
+
+COSINES = _cosines()
+
+
+def fingerprint(image: Image.Image) -> Array:
+    """(SIDE, SIDE) float32 of unit length; zeros for a picture of one colour."""
+    grey = np.asarray(image.convert("L").resize((GREY_PX, GREY_PX), Image.Resampling.BOX), np.float32)
+    found = COSINES @ grey @ COSINES.T
+    found[0, 0] = found[0, 1] = found[1, 0] = 0
+    length = float(np.linalg.norm(found))
+    return found / length if length > 1e-3 else np.zeros_like(found)
+
+
+def orientations(prints: Array) -> Array:
+    """Fingerprints (N, SIDE, SIDE) of the eight mirrored and turned copies of each picture, (N, 8, SIDE, SIDE)."""
+    sign = (-1.0) ** np.arange(SIDE, dtype=np.float32)
+    both = np.stack([prints, prints.swapaxes(1, 2)], axis=1)  # (N, 2, SIDE, SIDE)
+    signs = np.stack([np.outer(a, b) for a in (sign**0, sign) for b in (sign**0, sign)])  # (4, SIDE, SIDE)
+    return (both[:, :, None] * signs).reshape(len(prints), 8, SIDE, SIDE)
+
+
+def invariant_keys(prints: Array) -> Array:
+    """(N, SIDE * SIDE) float32 of unit length, the same for all eight mirrored and turned copies.
+
+    Mirroring changes signs of frequencies, turning exchanges the two directions: what is left is sum and difference of
+    the amounts. No farther apart than the fingerprints of the best fitting copies.
+    """
+    amount = np.abs(prints)
+    upper = np.triu_indices(SIDE, 1)
+    one, other = amount[:, upper[0], upper[1]], amount[:, upper[1], upper[0]]
+    diagonal = amount[:, np.arange(SIDE), np.arange(SIDE)]
+    root = np.float32(np.sqrt(0.5))
+    return np.concatenate([diagonal, (one + other) * root, np.abs(one - other) * root], axis=1)
+
+
+def similarity(one: Array, other: Array) -> Array:
+    """Correlation (N,) of fingerprints (N, SIDE, SIDE) in the orientation in which they fit best, -1..1."""
+    turned = orientations(one).reshape(len(one), 8, -1)
+    return np.einsum("noc,nc->no", turned, other.reshape(len(other), -1)).max(axis=1)

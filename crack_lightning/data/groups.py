@@ -1,0 +1,127 @@
+"""Which images must not be torn apart by a split: by file, folder, a pattern in the path, or a table."""
+
+import csv
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from crack_lightning.data.copies import groups_of
+from crack_lightning.data.duplicates import find_copies
+from crack_lightning.data.facts import read_facts
+from crack_lightning.data.samples import Sample
+
+log = logging.getLogger(__name__)
+
+PLAIN = ("file", "folder")
+CLUSTERED = ("near_duplicates",)
+MOST_NAMED = 5
+
+
+def grouped(samples: Sequence[Sample], group_by: str, root: Path, *, workers: int | None = None) -> list[Sample]:
+    """`samples` with the groups that `group_by` gives them.
+
+    One of `file`, `folder`, `near_duplicates`, NAME.csv or a regular expression.
+
+    `folder` is the place below the class folder, the same in both classes. A regular expression is searched in the path
+    below `root` (with /), and what its groups capture is the group. A table has columns path (below `root`, or
+    absolute) and group, and a row for each image.
+
+    Raises ValueError or FileNotFoundError that names what does not fit, and when all images are one group.
+    """
+    if group_by == "file":
+        return list(samples)
+    if group_by == "near_duplicates":
+        return _by_copies(samples, root, workers)
+    if group_by == "folder":
+        names = [Path(*_below(sample, root).parts[1:-1]).as_posix() for sample in samples]
+    elif group_by.endswith(".csv"):
+        names = _from_table(samples, Path(group_by).expanduser(), root)
+    else:
+        names = _from_pattern(samples, group_by, root)
+    return with_groups(samples, names, group_by)
+
+
+def with_groups(samples: Sequence[Sample], names: Sequence[str], group_by: str) -> list[Sample]:
+    """`samples` with these groups. Raises ValueError when there is one only."""
+    if len(set(names)) == 1:
+        raise ValueError(
+            f"data.group_by={group_by} puts all {len(samples)} images into one group ({names[0] or 'no subfolder'}): "
+            "there is nothing to split"
+        )
+    return [replace(sample, group=name) for sample, name in zip(samples, names, strict=True)]
+
+
+def _by_copies(samples: Sequence[Sample], root: Path, workers: int | None) -> list[Sample]:
+    facts = read_facts([sample.path for sample in samples], workers=workers)
+    found = find_copies(facts, near=True)["near_duplicate"]
+    log.info("%d images have a near copy, in %d groups", sum(map(len, found)), len(found))
+    names = groups_of(found, [_below(sample, root).as_posix() for sample in samples])
+    return with_groups(samples, names, "near_duplicates")
+
+
+def _below(sample: Sample, root: Path) -> Path:
+    return sample.path.relative_to(root)
+
+
+def _from_pattern(samples: Sequence[Sample], pattern: str, root: Path) -> list[str]:
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise ValueError(
+            f"data.group_by={pattern} is neither {', '.join((*PLAIN, *CLUSTERED))}, a .csv file, nor a regular "
+            f"expression: {error}"
+        ) from error
+    if not compiled.groups:
+        raise ValueError(
+            f"data.group_by={pattern} has no group in brackets to say what belongs together, such as (\\d+)-\\d+; "
+            f"without one there are {', '.join((*PLAIN, *CLUSTERED))} and .csv files"
+        )
+    names, unmatched = [], []
+    for sample in samples:
+        found = compiled.search(_below(sample, root).as_posix())
+        if found is None:
+            unmatched.append(sample.path)
+        names.append("" if found is None else "/".join(part or "" for part in found.groups()))
+    if unmatched:
+        raise ValueError(
+            f"data.group_by={pattern} is not found in {len(unmatched)} of {len(samples)} paths: {_named(unmatched)}"
+        )
+    return names
+
+
+def _from_table(samples: Sequence[Sample], table: Path, root: Path) -> list[str]:
+    groups = read_groups(table)
+    wanted = {_below(sample, root).as_posix(): str(sample.path) for sample in samples}
+    known = {key: groups[form] for key, path in wanted.items() for form in (key, path) if form in groups}
+    if missing := [Path(key) for key in wanted if key not in known]:
+        raise ValueError(f"{table} has no group for {len(missing)} of {len(samples)} images: {_named(missing)}")
+    used = {form for pair in wanted.items() for form in pair}
+    if unknown := [Path(path) for path in groups if path not in used]:
+        raise ValueError(f"{table} names {len(unknown)} files that are not in {root}: {_named(unknown)}")
+    return [known[key] for key in wanted]
+
+
+def read_groups(table: Path) -> Mapping[str, str]:
+    """Path to group, from a table with these two columns. Raises ValueError when a path comes twice."""
+    if not table.is_file():
+        raise FileNotFoundError(f"data.group_by={table} does not exist: a table with columns path and group is needed")
+    with table.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        reader = csv.DictReader(file)
+        if not {"path", "group"} <= set(reader.fieldnames or ()):
+            raise ValueError(f"{table} needs columns path and group; it has {', '.join(reader.fieldnames or ['none'])}")
+        groups: dict[str, str] = {}
+        for row in reader:
+            path, group = row["path"] or "", row["group"] or ""
+            if path in groups:
+                raise ValueError(f"{table} names {path} twice (line {reader.line_num})")
+            if not group:
+                raise ValueError(f"{table} gives {path} no group (line {reader.line_num})")
+            groups[path] = group
+    return groups
+
+
+def _named(paths: Sequence[Path]) -> str:
+    names = ", ".join(str(path) for path in paths[:MOST_NAMED])
+    return names if len(paths) <= MOST_NAMED else f"{names} and {len(paths) - MOST_NAMED} more"

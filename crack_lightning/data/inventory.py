@@ -1,0 +1,105 @@
+"""What lies in a folder that is to become a data set, whatever state it is in."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from torchvision.datasets.folder import has_file_allowed_extension
+
+from crack_lightning.data.findings import Finding
+from crack_lightning.data.images import IMAGE_EXTENSIONS
+from crack_lightning.data.samples import SPLITS
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A file, the class folder it lies in (empty: none), and train, val, test or empty."""
+
+    path: Path
+    class_name: str
+    split: str
+
+
+def inventory(root: Path, class_names: Sequence[str] | None) -> tuple[list[Listed], list[Finding]]:
+    """All files below `root` that are images by name, sorted, and what is to be said of its folders and other files.
+
+    `class_names` are compared with the folders; None takes these as they are. A root without folders is one class.
+    """
+    listed: list[Listed] = []
+    findings: list[Finding] = []
+    for split, top in _tops(root).items():
+        folders = [entry for entry in _entries(top, findings) if entry.is_dir()]
+        findings += [Finding("hidden_folder", each, "ignored") for each in folders if each.name.startswith(".")]
+        classes = [each for each in folders if not each.name.startswith(".")]
+        findings += _compared(top, [each.name for each in classes], class_names)
+        loose = [] if classes else [Listed(path, "", split) for path in _files(top, findings)]
+        listed += loose
+        for folder in classes:
+            if class_names is None or folder.name in class_names:
+                listed += [Listed(path, folder.name, split) for path in _files(folder, findings)]
+    return sorted(listed, key=lambda each: each.path), findings
+
+
+def _tops(root: Path) -> dict[str, Path]:
+    split = all((root / name).is_dir() for name in SPLITS)
+    return {name: root / name for name in SPLITS} if split else {"": root}
+
+
+def _entries(folder: Path, findings: list[Finding]) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        findings.append(Finding("unreadable_folder", folder, error.strerror or str(error)))
+        return []
+
+
+def _compared(top: Path, there: Sequence[str], class_names: Sequence[str] | None) -> Iterator[Finding]:
+    if class_names is None:
+        return
+    for name in class_names:
+        if name not in there:
+            near = get_close_matches(name, there, 1)
+            yield Finding(
+                "missing_class", top / name, f"no such folder; did you mean {near[0]}?" if near else "no such folder"
+            )
+    for name in there:
+        if name not in class_names:
+            yield Finding("undeclared_class", top / name, f"declared are {', '.join(class_names)}")
+
+
+def _files(folder: Path, findings: list[Finding]) -> Iterator[Path]:
+    """Files with an image's extension, links followed unless they loop; the others are found remarkable."""
+
+    def refused(error: OSError) -> None:
+        findings.append(Finding("unreadable_folder", Path(error.filename or folder), error.strerror or str(error)))
+
+    seen: set[Path] = set()
+    for parent, folder_names, file_names in os.walk(folder, followlinks=True, onerror=refused):
+        here = Path(parent)
+        if (real := here.resolve()) in seen:
+            findings.append(Finding("link_loop", here, f"leads back to {real}, which is listed already"))
+            folder_names.clear()
+            continue
+        seen.add(real)
+        findings += [Finding("hidden_folder", here / name, "ignored") for name in folder_names if name.startswith(".")]
+        folder_names[:] = sorted(name for name in folder_names if not name.startswith("."))
+        for name in sorted([*folder_names, *file_names]):
+            if name.startswith("."):
+                continue
+            if has_file_allowed_extension(name, IMAGE_EXTENSIONS):
+                yield here / name  # a folder of that name too, which is then found unreadable
+            elif name in file_names:
+                findings.append(_other(here / name))
+
+
+def _other(path: Path) -> Finding:
+    """A file whose name is not that of an image."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            return Finding("wrong_extension", path, f"is {image.format}, and not read under this name")
+    except Exception:  # what is no image raises whatever its first bytes remind a decoder of
+        return Finding("no_image", path, "ignored")

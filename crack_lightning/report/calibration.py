@@ -1,0 +1,155 @@
+"""How far a probability can be believed, what to call a crack, and what a person should look at."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+BINS = 15  # of equal width, as in Guo et al. 2017
+TEMPERATURES = (0.05, 20.0)
+
+
+def fit_temperature(logits: Tensor, labels: Tensor) -> float:
+    """What to divide logits (N, 2) by, so that their softmax is as sure as it is right (Guo et al. 2017).
+
+    Minimises the cross-entropy with targets as Platt (1999) smooths them: without, a validation set in which nothing is
+    wrong would ask for certainty.
+
+    Raises ValueError when `labels` (N,) hold one class only.
+    """
+    counts = torch.bincount(labels, minlength=logits.shape[1])
+    if (counts == 0).any():
+        raise ValueError(f"{len(labels)} images of one class cannot say how sure to be: both are needed to calibrate")
+    smooth = (counts + 1) / (counts + 2)  # of the true class
+    targets = torch.stack([1 - smooth[labels], smooth[labels]], dim=1).double()
+    own, other = logits.gather(1, labels[:, None]), logits.gather(1, 1 - labels[:, None])
+    ordered = torch.cat([other, own], dim=1).double()  # (N, 2): the other class, the true class
+
+    def loss(log_temperature: float) -> float:
+        return functional.cross_entropy(ordered / math.exp(log_temperature), targets).item()
+
+    return math.exp(_lowest(loss, *map(math.log, TEMPERATURES)))
+
+
+def _lowest(function: Callable[[float], float], low: float, high: float) -> float:
+    """Where a function of one valley is lowest, by golden sections, to 1e-6."""
+    ratio = (math.sqrt(5) - 1) / 2
+    a, b = high - ratio * (high - low), low + ratio * (high - low)
+    at_a, at_b = function(a), function(b)
+    while high - low > 1e-6:
+        if at_a < at_b:
+            high, b, at_b = b, a, at_a
+            a = high - ratio * (high - low)
+            at_a = function(a)
+        else:
+            low, a, at_a = a, b, at_b
+            b = low + ratio * (high - low)
+            at_b = function(b)
+    return (low + high) / 2
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """A row a bin that holds anything: mean probability, share of positives, number of images, each (bins,)."""
+
+    probability: Tensor
+    share: Tensor
+    count: Tensor
+
+    @property
+    def error(self) -> float:
+        """Expected calibration error, 0..1: the mean distance of probability and share, by images."""
+        if not self.count.sum():
+            return math.nan
+        return (((self.probability - self.share).abs() * self.count).sum() / self.count.sum()).item()
+
+
+def reliability(probabilities: Tensor, targets: Tensor, *, bins: int = BINS) -> Reliability:
+    """Probabilities (N,) of the positive class against what came true, `targets` (N,), 1 for positive."""
+    place = (probabilities * bins).long().clamp(0, bins - 1)
+    count = torch.bincount(place, minlength=bins)
+    there = count > 0
+    mean = torch.bincount(place, probabilities.double(), bins)[there] / count[there]
+    share = torch.bincount(place, targets.double(), bins)[there] / count[there]
+    return Reliability(mean, share, count[there])
+
+
+def brier_score(probabilities: Tensor, targets: Tensor) -> float:
+    """Mean squared distance of probability and truth, 0 to 1, lower is better (Brier 1950)."""
+    return ((probabilities - targets) ** 2).mean().item()
+
+
+def operating_point(wanted: str | float, probabilities: Tensor, targets: Tensor) -> float:
+    """The threshold that `wanted` asks for: a number, `recall:0.99` or `precision:0.95`.
+
+    For a recall the highest threshold that reaches it, for a precision the lowest, on `probabilities` (N,) of the
+    positive class and `targets` (N,), 1 for positive.
+
+    Raises ValueError when it is none of these, or when no threshold reaches it.
+    """
+    kind, level = parse_threshold(wanted)
+    if kind == "number":
+        return level
+    if not targets.any():
+        raise ValueError(f"threshold={wanted}: there is no positive image to choose it on")
+    order = probabilities.argsort(descending=True)
+    ranked, hits = probabilities[order], targets[order].cumsum(0)
+    last = torch.cat([ranked[1:] != ranked[:-1], torch.tensor([True])])  # of equal probabilities
+    called = torch.arange(1, len(ranked) + 1)
+    reached = (hits / targets.sum() if kind == "recall" else hits / called) >= level
+    places = (reached & last).nonzero().flatten()
+    if not len(places):
+        best = (hits / called)[last].max().item()
+        raise ValueError(
+            f"threshold={wanted}: the highest {kind} that any threshold reaches on validation is {best:.3f}"
+        )
+    return ranked[places[0] if kind == "recall" else places[-1]].item()
+
+
+def parse_threshold(wanted: str | float) -> tuple[str, float]:
+    """(`number`, `recall` or `precision`; level). Raises ValueError for anything else."""
+    kind, colon, text = str(wanted).partition(":")
+    if not colon:
+        kind, text = "number", kind
+    try:
+        level = float(text)
+    except ValueError:
+        level = math.nan
+    if kind not in ("number", "recall", "precision") or not 0 < level <= 1:
+        raise ValueError(f"threshold={wanted}: a number above 0, at most 1, or recall:0.99 or precision:0.95")
+    return kind, level
+
+
+@dataclass(frozen=True)
+class ReviewBand:
+    """Probabilities from `low` to `high` go to a person: `share` of all images; `error_rate` of the rest is wrong."""
+
+    low: float
+    high: float
+    share: float
+    error_rate: float
+
+
+def review_band(probabilities: Tensor, targets: Tensor, *, threshold: float, error_rate: float) -> ReviewBand:
+    """The fewest images for a person to look at, so that of the rest at most `error_rate` is called wrong.
+
+    Images are sent in the order of their doubt, the distance of their log-odds from those of the `threshold`.
+    """
+    odds = torch.logit(probabilities.double(), eps=1e-12)
+    centre = torch.logit(torch.tensor(threshold, dtype=torch.float64), eps=1e-12)
+    doubt, order = (odds - centre).abs().sort()
+    wrong = ((probabilities >= threshold).long() != targets)[order]
+    left = torch.cat([wrong.flip(0).cumsum(0).flip(0), torch.zeros(1)])  # errors when the first k are looked at
+    rest = torch.arange(len(wrong), -1, -1).clamp(min=1)
+    count = int(((left / rest) <= error_rate).nonzero()[0])
+    if count == 0:
+        return ReviewBand(threshold, threshold, 0.0, left[0].item() / max(1, len(wrong)))
+    width = doubt[count - 1]
+    low, high = torch.sigmoid(centre - width).item(), torch.sigmoid(centre + width).item()
+    inside = (probabilities >= low) & (probabilities <= high)
+    outside = ~inside
+    errors = ((probabilities >= threshold).long() != targets)[outside]
+    return ReviewBand(low, high, inside.double().mean().item(), errors.double().mean().item() if len(errors) else 0.0)

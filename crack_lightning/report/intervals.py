@@ -1,0 +1,90 @@
+"""How far a figure would move on other images of the same kind: bootstrap intervals by group."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from torch import Tensor
+
+REPEATS = 1000
+LEVEL = 0.95
+BINS = 15
+BLOCK_NUMBERS = 4_000_000  # weights held at a time
+
+Array = np.ndarray
+
+
+def weighted_figures(weights: Array, probabilities: Array, targets: Array, *, threshold: float) -> dict[str, Array]:
+    """Figures (B,) of images (N,) that count as often as each row of `weights` (B, N) says.
+
+    Names and ranges as `binary_metrics` has them, besides balanced_accuracy and ece. NaN where a figure is not defined.
+    """
+    called = probabilities >= threshold
+    positive, negative = targets == 1, targets == 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        tp, fn = weights @ (called & positive), weights @ (~called & positive)
+        fp, tn = weights @ (called & negative), weights @ (~called & negative)
+        recall, precision = tp / (tp + fn), tp / (tp + fp)
+        found = {
+            "accuracy": (tp + tn) / (tp + tn + fp + fn),
+            "balanced_accuracy": (recall + tn / (tn + fp)) / 2,
+            "precision": precision,
+            "recall": recall,
+            "f1": 2 * tp / (2 * tp + fp + fn),
+        }
+        return found | _ranked(weights, probabilities, targets) | {"ece": _ece(weights, probabilities, targets)}
+
+
+def _ranked(weights: Array, probabilities: Array, targets: Array) -> dict[str, Array]:
+    order = np.argsort(-probabilities, kind="stable")
+    ranked, truth = probabilities[order], targets[order]
+    last = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))  # of equal probabilities
+    weights = weights[:, order]
+    hits, alarms = np.cumsum(weights * truth, axis=1)[:, last], np.cumsum(weights * (1 - truth), axis=1)[:, last]
+    recall, false = hits / hits[:, -1:], alarms / alarms[:, -1:]
+    zero = np.zeros((len(weights), 1))
+    steps = np.diff(recall, axis=1, prepend=zero)
+    before = np.concatenate([zero, recall[:, :-1]], axis=1)
+    auroc = (np.diff(false, axis=1, prepend=zero) * (recall + before) / 2).sum(axis=1)
+    precision = hits / np.maximum(hits + alarms, 1e-300)
+    return {"auroc": auroc, "average_precision": (steps * precision).sum(axis=1)}
+
+
+def _ece(weights: Array, probabilities: Array, targets: Array) -> Array:
+    place = np.clip((probabilities * BINS).astype(int), 0, BINS - 1)
+    bins = (place[:, None] == np.arange(BINS)).astype(float)  # (N, BINS)
+    apart = np.abs(weights @ (bins * (probabilities - targets)[:, None]))
+    return apart.sum(axis=1) / weights.sum(axis=1)
+
+
+def bootstrap_intervals(
+    probabilities: Tensor,
+    targets: Tensor,
+    groups: Sequence[str],
+    *,
+    threshold: float,
+    repeats: int = REPEATS,
+    level: float = LEVEL,
+    seed: int = 0,
+) -> dict[str, tuple[float, float]]:
+    """Percentile interval of each figure when whole groups are drawn again with replacement (Efron 1979).
+
+    `probabilities` (N,) of the positive class, `targets` (N,) 1 for positive, `groups` (N,). Draws in which a figure is
+    not defined, for want of a class, are left out; a figure never defined is (nan, nan). Where nothing varies, as with
+    no error at all, the interval has no width: it is about other draws of these images, not about other sites.
+    """
+    names, place = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)
+    p, t = probabilities.double().numpy(), targets.double().numpy()
+    random = np.random.default_rng(seed)
+    rows = max(1, BLOCK_NUMBERS // max(1, len(p)))
+    blocks = []
+    for start in range(0, repeats, rows):
+        draws = random.multinomial(len(names), np.full(len(names), 1 / len(names)), size=min(rows, repeats - start))
+        blocks.append(weighted_figures(draws[:, place].astype(float), p, t, threshold=threshold))
+    sides = (50 - 50 * level, 50 + 50 * level)
+    found = {}
+    for name in blocks[0]:
+        values = np.concatenate([block[name] for block in blocks])
+        values = values[~np.isnan(values)]
+        low, high = np.percentile(values, sides) if len(values) else (np.nan, np.nan)
+        found[name] = (float(low), float(high))
+    return found

@@ -1,0 +1,78 @@
+"""What validation says of a trained classifier's confidence: temperature, threshold, band for a person."""
+
+import io
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from crack_lightning.data.files import write_atomically
+from crack_lightning.models.checkpoint import FACTS_KEY, read_checkpoint
+from crack_lightning.models.classifier import CrackClassifier
+from crack_lightning.report.calibration import fit_temperature, operating_point, reliability, review_band
+from crack_lightning.training.task import CrackTask
+
+log = logging.getLogger(__name__)
+
+
+@torch.no_grad()
+def logits_of(task: CrackTask, loader: DataLoader[Any]) -> tuple[Tensor, Tensor]:
+    """Logits (N, 2) and labels (N,) of all batches of pictures or features, on the CPU."""
+    training = task.training
+    task.eval()
+    found = [(task.logits(inputs.to(task.device)).float().cpu(), labels) for inputs, labels in loader]
+    task.train(training)
+    return torch.cat([logits for logits, _ in found]), torch.cat([labels for _, labels in found])
+
+
+def set_confidence(
+    classifier: CrackClassifier,
+    logits: Tensor,
+    labels: Tensor,
+    *,
+    calibrate: bool,
+    threshold: str | float,
+    review_error_rate: float | None,
+) -> dict[str, float]:
+    """Set temperature, threshold and review band of `classifier` from validation, and say what they do there.
+
+    `logits` (N, 2), `labels` (N,). Raises ValueError when no threshold reaches what is asked for.
+    """
+    targets = (labels == classifier.positive_index).long()
+    before = classifier.probabilities(logits)[:, classifier.positive_index]
+    found = {"val/ece_uncalibrated": reliability(before, targets).error}
+    if calibrate:
+        classifier.temperature = fit_temperature(logits, labels)
+    probabilities = classifier.probabilities(logits)[:, classifier.positive_index]
+    classifier.threshold = operating_point(threshold, probabilities, targets)
+    found |= {
+        "val/ece": reliability(probabilities, targets).error,
+        "temperature": classifier.temperature,
+        "threshold": classifier.threshold,
+    }
+    if review_error_rate is not None:
+        band = review_band(probabilities, targets, threshold=classifier.threshold, error_rate=review_error_rate)
+        classifier.review_band = [band.low, band.high]
+        found |= {"review/low": band.low, "review/high": band.high, "review/val_share": band.share}
+        log.info(
+            "%.1f %% of validation is for a person to look at: %.3f to %.3f", 100 * band.share, band.low, band.high
+        )
+    log.info(
+        "temperature %.3f, threshold %.4f, from %d validation images",
+        classifier.temperature,
+        classifier.threshold,
+        len(labels),
+    )
+    return found
+
+
+def keep_facts(path: str | Path, classifier: CrackClassifier) -> None:
+    """Write what is known of `classifier` besides its tensors into the checkpoint at `path`."""
+    checkpoint = read_checkpoint(path)
+    checkpoint[FACTS_KEY]["facts"] = classifier.facts()
+    file = io.BytesIO()
+    torch.save(checkpoint, file)
+    write_atomically(Path(path), file.getvalue())
