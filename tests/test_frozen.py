@@ -40,6 +40,16 @@ def test_stored_features_train_as_live_ones_do(trained: Train, engine: str) -> N
     assert cached | times == pytest.approx(live | times, abs=1e-5)
 
 
+def test_views_that_no_epoch_would_see_are_not_computed(trained: Train, computed: list[int]) -> None:
+    trained("features.views=9", "trainer.max_epochs=2", run="a")
+    assert sum(computed) == 2 * 28 + 6 + 6
+
+
+def test_low_precision_trains_with_every_engine(trained: Train) -> None:
+    pytest.importorskip("onnxruntime")
+    trained("features.engine=onnxruntime", "trainer.precision=bf16-mixed", "trainer.max_epochs=1")
+
+
 def test_fewer_views_than_epochs_are_gone_through_in_turn(trained: Train, computed: list[int]) -> None:
     trained("features.views=2", "trainer.max_epochs=3", run="a")
     assert sum(computed) == 2 * 28 + 6 + 6
@@ -145,6 +155,8 @@ def test_an_engine_that_is_not_installed_names_its_pip_line(trained: Train, monk
     ("overrides", "text"),
     [
         (["features.views=0"], r"features.views=0: at least 1"),
+        (["features.views=1000000"], r"features.views=1000000: .* at most 1000"),
+        (["features.max_cache_gb=nan"], r"features.max_cache_gb=nan"),
         (["features=cached", "model.freeze=false"], r"features=cached keeps what a frozen backbone computes"),
         (["features.mode=often"], r"features.mode=often: one of auto, cached, live"),
         (["features.engine=steam"], r"features.engine=steam: one of"),

@@ -22,13 +22,14 @@ from crack_lightning.data.transforms import PLAIN_VIEW
 
 log = logging.getLogger(__name__)
 
+MOST_VIEWS = 1000
 IDENTITIES = ("content", "stat")
 
 
 def check_feature_options(*, views: int, identity: str, dtype: str) -> None:
     """Raise ValueError for an option of the feature cache that is out of range."""
-    if views < 1:
-        raise ValueError(f"features.views={views}: at least 1 stored view of each training image")
+    if not 1 <= views <= MOST_VIEWS:
+        raise ValueError(f"features.views={views}: at least 1 stored view of each training image, at most {MOST_VIEWS}")
     if identity not in IDENTITIES:
         raise ValueError(f"features.identity={identity}: one of {', '.join(IDENTITIES)}")
     if dtype not in ("float16", "float32"):

@@ -160,10 +160,9 @@ def complete(
         _compute(trainer, images, FeatureExtractor(classifier, engine))
     finally:
         images.release()
-    seconds = time.perf_counter() - started_s
-    log.info(
-        "features of %d views in %.1f s (%.0f images/s)", len(images.wanted), seconds, len(images.wanted) / seconds
-    )
+    count, seconds = len(images.wanted), time.perf_counter() - started_s
+    if count:
+        log.info("features of %d views in %.1f s (%.0f images/s)", count, seconds, count / seconds)
     features.store.reload()
 
 
@@ -206,7 +205,7 @@ def check_features(options: Mapping[str, Any], *, frozen: bool) -> None:
     check_engine(options["engine"])
     check_feature_options(views=options["views"], identity=options["identity"], dtype=options["dtype"])
     for key in ("lock_timeout_s", "max_cache_gb"):
-        if options[key] < 0:
+        if not options[key] >= 0:
             raise ValueError(f"features.{key}={options[key]}: 0 or more")
 
 
@@ -226,7 +225,11 @@ def prepared(
     if options["mode"] == "live" or not classifier.frozen or getattr(trainer, "fast_dev_run", False):
         return data
     store = open_store(cache, classifier, data, dtype=options["dtype"], precision=precision)
-    features = FeatureModule(data, store, views=options["views"], identity=options["identity"])
+    views, epochs = options["views"], trainer.max_epochs or -1
+    if views > epochs > 0:
+        log.info("features.views=%d, but trainer.max_epochs=%d: the others would never be seen", views, epochs)
+        views = epochs
+    features = FeatureModule(data, store, views=views, identity=options["identity"])
     complete(trainer, features, classifier, engine=options["engine"], lock_timeout_s=options["lock_timeout_s"])
     if trainer.is_global_zero:
         touch(store.folder)
