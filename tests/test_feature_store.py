@@ -134,3 +134,18 @@ def test_rows_are_the_same_after_their_memory_was_given_back(tmp_path: Path, mon
     place, _ = store.find(KEYS)
     for _ in range(3):
         assert (store.rows(place) == ROWS).all()
+
+
+def test_a_truncated_part_is_told_once_and_a_foreign_one_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    filled(tmp_path / "s")
+    (part,) = (tmp_path / "s").glob("*.rows")
+    part.write_bytes(part.read_bytes()[:-1])
+    (tmp_path / "s/foreign.rows").write_bytes(b"junk")
+    opened(tmp_path / "s")
+    assert f"{part} is truncated" in caplog.text
+    assert "foreign.rows is no part of this store: ignored" in caplog.text
+    caplog.clear()
+    opened(tmp_path / "s")
+    assert "is truncated" not in caplog.text

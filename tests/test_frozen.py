@@ -168,3 +168,10 @@ def test_an_engine_that_is_not_installed_names_its_pip_line(trained: Train, monk
 def test_options_out_of_range_are_refused(trained: Train, overrides: list[str], text: str) -> None:
     with pytest.raises(ValueError, match=text):
         trained(*overrides)
+
+
+def test_a_cache_that_cannot_be_made_is_named_with_the_remedy(trained: Train, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(OSError, match=r"cannot be made \(Not a directory\): give another cache_dir=FOLDER") as caught:
+        trained(f"cache_dir={tmp_path}/file")
+    assert is_for_user(caught.value)

@@ -79,11 +79,15 @@ class FeatureStore:
     def reload(self) -> None:
         """Look again at what the folder holds."""
         self.parts, self._maps, records = [], [], []
+        for foreign in sorted(self.folder.glob("*.rows")):
+            if not foreign.with_suffix(".keys").exists():
+                log.warning("%s is no part of this store: ignored", foreign)
         for path in sorted(self.folder.glob("*.keys")):
             rows = path.with_suffix(".rows")
             count = min(_size(path) // RECORD.itemsize, _size(rows) // self.row_bytes)
             if _size(path) // RECORD.itemsize > count:
                 log.warning("%s is truncated: what it lacks is computed again", rows)
+                os.truncate(path, count * RECORD.itemsize)  # told once
             if count == 0:
                 continue
             found = np.fromfile(path, RECORD, count)

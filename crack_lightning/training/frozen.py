@@ -130,7 +130,12 @@ def open_store(
     }
     key = hashlib.sha256(repr(sorted({**made_by, "dtype": dtype}.items())).encode()).hexdigest()[:12]
     folder = cache / "features" / f"{classifier.backbone}-{data.image_size}px-{key}"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            f"{folder} cannot be made ({error.strerror}): give another cache_dir=FOLDER or features=live"
+        ) from error
     return FeatureStore(folder, channels=classifier.head.in_features, dtype=dtype, made_by=made_by)
 
 
