@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-COPIES = "test images with a copy in training: %d of %d (exact copies; python -m crack_lightning.audit finds near ones)"
+COPIES = "test images with a copy in training: %d of %d (%s)"
+LOOKED_FOR = {
+    "exact": ("a_copy", "exact copies; leakage=near_duplicates or overlap looks for more"),
+    "near_duplicates": ("a_near_copy", "near copies"),
+    "overlap": ("a_shared_part", "near copies, or crops that share a part"),
+}
 
 
 def train(cfg: DictConfig) -> float | None:
@@ -46,7 +51,7 @@ def train(cfg: DictConfig) -> float | None:
     specs = _specs(options)
     history, trainer = _trainer(cfg)
     classifier = _classifier(options, checkpoint)
-    leakage = _prepare(data, folder, checkpoint)
+    leakage = _prepare(data, folder, checkpoint, options["leakage"])
     if trainer.is_global_zero:
         write_atomically(folder / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True).encode())
     task = _task(options, classifier, data, specs, checkpoint)
@@ -120,9 +125,11 @@ def _classifier(options: Mapping[str, Any], checkpoint: Mapping[str, Any] | None
     return classifier
 
 
-def _prepare(data: "CrackDataModule", folder: Path, checkpoint: Mapping[str, Any] | None) -> dict[str, float]:
+def _prepare(
+    data: "CrackDataModule", folder: Path, checkpoint: Mapping[str, Any] | None, leakage: str
+) -> dict[str, float]:
     """Find, check and split the photographs before anything long begins; the leakage of the split."""
-    from crack_lightning.data.copies import copies_in_training
+    from crack_lightning.data.copies import seen_in_training
     from crack_lightning.data.splits import write_split
     from crack_lightning.resume import check_split
     from crack_lightning.run_folder import write_unreadable
@@ -137,9 +144,12 @@ def _prepare(data: "CrackDataModule", folder: Path, checkpoint: Mapping[str, Any
     if checkpoint is not None:
         check_split(checkpoint, data)
     write_split(folder / "split.csv", data.splits, data.class_names)
-    leaked, tested = copies_in_training(data.splits), len(data.splits["test"])
-    log.log(logging.WARNING if leaked else logging.INFO, COPIES, leaked, tested)
-    return {"split/test_images_with_a_copy_in_training": leaked}
+    found: dict[str, float] = {}
+    for by in dict.fromkeys(("exact", leakage)):
+        leaked, (name, text) = seen_in_training(data.splits, by=by, workers=data.num_workers), LOOKED_FOR[by]
+        log.log(logging.WARNING if leaked else logging.INFO, COPIES, leaked, len(data.splits["test"]), text)
+        found[f"split/test_images_with_{name}_in_training"] = leaked
+    return found
 
 
 def _task(

@@ -4,7 +4,7 @@ import logging
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -39,7 +39,6 @@ class Stages:
 def audit(cfg: DictConfig) -> None:
     """Look at every file of a folder; leaves audit.csv, audit.json and audit.html, and exit status 1 for errors."""
     from crack_lightning import findings_files as files
-    from crack_lightning.data.duplicates import find_copies
     from crack_lightning.data.facts import read_facts
     from crack_lightning.data.findings import file_findings, imbalance
     from crack_lightning.data.inventory import inventory
@@ -54,15 +53,25 @@ def audit(cfg: DictConfig) -> None:
     findings += file_findings(facts)
     findings += imbalance(Counter(each.class_name for each in listed), root)
     splits = _splits(options["split_csv"], listed, root)
-    copies = stages("copies", lambda: find_copies(facts, near=options["near_duplicates"]))
+    copies = _copies(facts, options, stages)
     found, leaks = _of_copies(copies, facts, listed, splits)
     audited = files.Audited(root, listed, facts, findings + found, leaks, stages.seconds)
     folder = run_folder()
     stages("writing", lambda: files.write_audit(folder, audited, shown=options["shown"]))
-    files.write_groups(folder, copies["near_duplicate" if options["near_duplicates"] else "exact_duplicate"], audited)
+    files.write_groups(folder, list(copies.values())[-1], audited)
     errors = _say(audited, folder)
     if errors:
         sys.exit(1)
+
+
+def _copies(facts: "Sequence[FileFacts]", options: Mapping[str, Any], stages: Stages) -> dict[str, list[list[int]]]:
+    from crack_lightning.data.duplicates import find_copies
+    from crack_lightning.data.overlaps import find_overlaps
+
+    paths, overlaps = [each.path for each in facts], None
+    if options["overlaps"]:
+        overlaps = stages("overlaps", lambda: find_overlaps(paths, workers=options["num_workers"]))
+    return stages("copies", lambda: find_copies(facts, near=options["near_duplicates"], overlaps=overlaps))
 
 
 def _root(given: str) -> Path:
@@ -93,16 +102,18 @@ def _of_copies(
 
     paths, classes = [each.path for each in facts], [each.class_name for each in listed]
     found: list[Finding] = []
+    told: set[tuple[int, ...]] = set()
     for kind, clusters in copies.items():
         # What is the same file to the last byte is not told again as alike.
-        told = [c for c in clusters if kind == "exact_duplicate" or len({facts[k].digest for k in c}) > 1]
-        found += cluster_findings(kind, told, paths)
+        found += cluster_findings(kind, [cluster for cluster in clusters if tuple(cluster) not in told], paths)
+        told |= {tuple(cluster) for cluster in clusters}
     widest = list(copies.values())[-1]
-    found += label_conflicts(widest, paths, classes)
+    # Crops that overlap may well belong to two classes.
+    found += label_conflicts(copies.get("near_duplicate", copies["exact_duplicate"]), paths, classes)
     if "test" not in splits:
         return found, {}
     for place in leaked_places(widest, splits):
-        found.append(Finding("leak", paths[place], "a test image of which training has a copy"))
+        found.append(Finding("leak", paths[place], "a test image that training has a copy or a part of"))
     return found, {kind: leakage(clusters, classes, splits) for kind, clusters in copies.items()}
 
 

@@ -153,6 +153,7 @@ class TrainConfig:
     trainer: TrainerConfig
     callbacks: dict[str, Any]
     task: TaskConfig
+    leakage: str
     calibrate: bool
     threshold: Any
     review_band: float | None
@@ -218,6 +219,7 @@ class AuditConfig:
     """The whole of audit.yaml."""
 
     near_duplicates: bool
+    overlaps: bool
     split_csv: str | None
     num_workers: int | None
     shown: int

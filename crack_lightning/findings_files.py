@@ -21,8 +21,8 @@ EXPLANATIONS = {
     "missing_class": "Declared in data.class_names, but there is no such folder.",
     "undeclared_class": "A folder that data.class_names does not name: training refuses it.",
     "label_conflict": "The same picture lies in two classes: one of the labels is wrong.",
-    "leak": "Test images of which training has a copy: the figures of the test are too good. Split with "
-    "data.group_by=near_duplicates.",
+    "leak": "Test images of which training has a copy or a part: the figures of the test are too good. Split with "
+    "data.group_by=near_duplicates or overlap.",
     "wrong_extension": "The name says another format than the content.",
     "odd_aspect": "Twice as long as wide, or more: stretched to a square, cracks change their look.",
     "nearly_black": "Hardly anything to be seen.",
@@ -31,6 +31,7 @@ EXPLANATIONS = {
     "class_imbalance": "Of two classes the smaller one is seldom seen in training.",
     "exact_duplicate": "The same file under several names: in two parts of a split, a test that training has seen.",
     "near_duplicate": "The same picture encoded anew, resized, made lighter or darker, mirrored or turned by quarters.",
+    "overlap": "Crops of one photograph that share a part of it: of two in different splits one has been seen in part.",
     "odd_size": "Another size than most.",
     "odd_mode": "Another colour mode than most; converted when read.",
     "sixteen_bit": "16 bits a channel, scaled to 8 when read.",

@@ -14,10 +14,13 @@ STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true")
 
 def check_options(options: Mapping[str, Any]) -> None:
     """Raise ValueError for a value of train.yaml that is out of range and that nobody else looks at."""
+    from crack_lightning.data.copies import LOOKED_FOR
     from crack_lightning.training.frozen import check_features
 
     check_features(options["features"], frozen=options["model"]["freeze"])
     _check_confidence(options)
+    if options["leakage"] not in LOOKED_FOR:
+        raise ValueError(f"leakage={options['leakage']}: one of {', '.join(LOOKED_FOR)}")
     if not 0 <= options["seed"] <= MOST_SEED:
         raise ValueError(f"seed={options['seed']}: 0 to {MOST_SEED}")
     if options["objective"] not in OBJECTIVES:

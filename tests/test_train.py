@@ -165,6 +165,7 @@ def test_the_checkpoint_predicts_on_its_own(trained: Callable[..., Path]) -> Non
     assert provenance["images"] == {"train": 28, "val": 6, "test": 6}
 
 
+@pytest.mark.slow
 def test_a_frozen_backbone_does_not_move_and_an_unfrozen_one_does(trained: Callable[..., Path]) -> None:
     for freeze in (True, False):
         one = tensors(trained(f"model.freeze={freeze}", "trainer.max_epochs=1", run="1") / "checkpoints/last.ckpt")
@@ -250,6 +251,7 @@ def test_the_history_is_whole_when_the_best_epoch_was_not_the_last(
     assert found["val/loss"] < 1
 
 
+@pytest.mark.slow
 def test_the_tensorboard_file_holds_what_is_promised(trained: Callable[..., Path]) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

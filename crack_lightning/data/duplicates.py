@@ -1,4 +1,4 @@
-"""Copies among pictures: which are the same file, which show the same, and the clusters they form."""
+"""Copies among pictures: which are the same file, show the same or share a part, and the clusters they form."""
 
 import itertools
 from collections import defaultdict
@@ -24,15 +24,23 @@ def exact_copies(hashes: Sequence[str]) -> list[list[int]]:
     return [group for group in places.values() if len(group) > 1]
 
 
-def find_copies(facts: Sequence[FileFacts], *, near: bool) -> dict[str, list[list[int]]]:
-    """Clusters of places by kind: `exact_duplicate` and, if asked for, `near_duplicate`, with the exact ones in it."""
+def find_copies(facts: Sequence[FileFacts], *, near: bool, overlaps: Array | None = None) -> dict[str, list[list[int]]]:
+    """Clusters of places by kind, each with those of the kinds before: `exact_duplicate`, `near_duplicate`, `overlap`.
+
+    The second if asked for, the third if pairs (M, 2) of places that overlap are given.
+    """
     readable = [place for place, each in enumerate(facts) if not each.problem]
     exact = [[readable[k] for k in group] for group in exact_copies([facts[place].digest for place in readable])]
-    if not near:
-        return {"exact_duplicate": exact}
-    pairs, _ = near_copies(np.stack([each.print for each in facts])) if facts else (np.empty((0, 2), np.int64), None)
-    chained = [pair for group in exact for pair in itertools.pairwise(group)]
-    return {"exact_duplicate": exact, "near_duplicate": clusters(len(facts), [*pairs.tolist(), *chained])}
+    found = {"exact_duplicate": exact}
+    if not facts:
+        return found
+    pairs = [pair for group in exact for pair in itertools.pairwise(group)]
+    if near:
+        pairs += near_copies(np.stack([each.print for each in facts]))[0].tolist()
+        found["near_duplicate"] = clusters(len(facts), pairs)
+    if overlaps is not None:
+        found["overlap"] = clusters(len(facts), [*pairs, *overlaps.tolist()])
+    return found
 
 
 def near_copies(prints: Array, *, similar: float = SIMILAR) -> tuple[Array, Array]:

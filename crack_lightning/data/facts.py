@@ -4,9 +4,7 @@ import hashlib
 import io
 import warnings
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +13,8 @@ from PIL import Image
 from crack_lightning.data.checks import not_a_file
 from crack_lightning.data.fingerprints import SIDE, fingerprint
 from crack_lightning.data.images import reason, to_rgb, upright
-from crack_lightning.data.loading import default_workers, worker_options
-from crack_lightning.data.progress import track
+from crack_lightning.data.processes import in_processes
 
-FEW = 100  # files that are read sooner than processes start
 DRAFT_PX = 256  # a large JPEG is decoded at an eighth, quarter or half of its size, not below this
 EXTENSIONS = {
     "JPEG": (".jpg", ".jpeg"),
@@ -82,12 +78,7 @@ def file_facts(path: Path) -> FileFacts:
 
 def read_facts(paths: Sequence[Path], *, workers: int | None) -> list[FileFacts]:
     """The facts of every file, in the order of `paths`, read by so many processes; None is one a core."""
-    count = default_workers() if workers is None else workers
-    if count < 2 or len(paths) < FEW:
-        return list(track(map(file_facts, paths), "reading", total=len(paths)))
-    context = worker_options(count)["multiprocessing_context"]
-    with ProcessPoolExecutor(count, mp_context=get_context(context)) as pool:
-        return list(track(pool.map(file_facts, paths, chunksize=32), "reading", total=len(paths)))
+    return in_processes(file_facts, paths, "reading", workers=workers)
 
 
 def _described(path: Path, content: bytes, digest: str) -> FileFacts:

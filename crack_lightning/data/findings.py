@@ -19,7 +19,7 @@ IMBALANCED = 0.25  # of all images in the smaller class, or fewer
 ERRORS = ("unreadable", "unreadable_folder", "missing_class", "undeclared_class", "label_conflict", "leak")
 WARNINGS = (
     *("wrong_extension", "odd_aspect", "nearly_black", "nearly_white", "one_colour", "class_imbalance"),
-    *("exact_duplicate", "near_duplicate"),
+    *("exact_duplicate", "near_duplicate", "overlap"),
 )
 NOTES = ("odd_size", "odd_mode", "sixteen_bit", "turned_by_exif", "animated", "hidden_folder", "link_loop", "no_image")
 KINDS = (*ERRORS, *WARNINGS, *NOTES)

@@ -13,15 +13,15 @@ GREY_PX = 48  # the picture is brought to this size first
 Array = np.ndarray
 
 
-def _cosines() -> Array:
-    """(SIDE, GREY_PX), orthonormal rows of the DCT-II."""
-    frequency, pixel = np.arange(SIDE)[:, None], np.arange(GREY_PX)[None, :]
-    rows = np.cos(np.pi * frequency * (2 * pixel + 1) / (2 * GREY_PX)) * np.sqrt(2 / GREY_PX)
+def cosine_rows(frequencies: int, px: int) -> Array:
+    """(frequencies, px), orthonormal rows of the DCT-II."""
+    frequency, pixel = np.arange(frequencies)[:, None], np.arange(px)[None, :]
+    rows = np.cos(np.pi * frequency * (2 * pixel + 1) / (2 * px)) * np.sqrt(2 / px)
     rows[0] /= np.sqrt(2)
     return rows.astype(np.float32)
 
 
-COSINES = _cosines()
+COSINES = cosine_rows(SIDE, GREY_PX)
 
 
 def fingerprint(image: Image.Image) -> Array:
@@ -34,11 +34,15 @@ def fingerprint(image: Image.Image) -> Array:
 
 
 def orientations(prints: Array) -> Array:
-    """Fingerprints (N, SIDE, SIDE) of the eight mirrored and turned copies of each picture, (N, 8, SIDE, SIDE)."""
-    sign = (-1.0) ** np.arange(SIDE, dtype=np.float32)
-    both = np.stack([prints, prints.swapaxes(1, 2)], axis=1)  # (N, 2, SIDE, SIDE)
-    signs = np.stack([np.outer(a, b) for a in (sign**0, sign) for b in (sign**0, sign)])  # (4, SIDE, SIDE)
-    return (both[:, :, None] * signs).reshape(len(prints), 8, SIDE, SIDE)
+    """Frequencies (N, D, D) of the eight mirrored and turned copies of each picture, (N, 8, D, D).
+
+    Number 4 t + 2 v + h: transposed if t, then turned upside down if v and mirrored if h.
+    """
+    side = prints.shape[-1]
+    sign = (-1.0) ** np.arange(side, dtype=np.float32)
+    both = np.stack([prints, prints.swapaxes(1, 2)], axis=1)  # (N, 2, D, D)
+    signs = np.stack([np.outer(a, b) for a in (sign**0, sign) for b in (sign**0, sign)])  # (4, D, D)
+    return (both[:, :, None] * signs).reshape(len(prints), 8, side, side)
 
 
 def invariant_keys(prints: Array) -> Array:

@@ -7,22 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from crack_lightning.data.copies import groups_of
-from crack_lightning.data.duplicates import find_copies
-from crack_lightning.data.facts import read_facts
+from crack_lightning.data.copies import CLUSTERED, clusters_of, groups_of
 from crack_lightning.data.samples import Sample
 
 log = logging.getLogger(__name__)
 
 PLAIN = ("file", "folder")
-CLUSTERED = ("near_duplicates",)
 MOST_NAMED = 5
 
 
 def grouped(samples: Sequence[Sample], group_by: str, root: Path, *, workers: int | None = None) -> list[Sample]:
     """`samples` with the groups that `group_by` gives them.
 
-    One of `file`, `folder`, `near_duplicates`, NAME.csv or a regular expression.
+    One of `file`, `folder`, `near_duplicates`, `overlap`, NAME.csv or a regular expression.
 
     `folder` is the place below the class folder, the same in both classes. A regular expression is searched in the path
     below `root` (with /), and what its groups capture is the group. A table has columns path (below `root`, or
@@ -32,8 +29,8 @@ def grouped(samples: Sequence[Sample], group_by: str, root: Path, *, workers: in
     """
     if group_by == "file":
         return list(samples)
-    if group_by == "near_duplicates":
-        return _by_copies(samples, root, workers)
+    if group_by in CLUSTERED:
+        return _by_copies(samples, group_by, root, workers)
     if group_by == "folder":
         names = [Path(*_below(sample, root).parts[1:-1]).as_posix() for sample in samples]
     elif group_by.endswith(".csv"):
@@ -53,12 +50,11 @@ def with_groups(samples: Sequence[Sample], names: Sequence[str], group_by: str) 
     return [replace(sample, group=name) for sample, name in zip(samples, names, strict=True)]
 
 
-def _by_copies(samples: Sequence[Sample], root: Path, workers: int | None) -> list[Sample]:
-    facts = read_facts([sample.path for sample in samples], workers=workers)
-    found = find_copies(facts, near=True)["near_duplicate"]
-    log.info("%d images have a near copy, in %d groups", sum(map(len, found)), len(found))
+def _by_copies(samples: Sequence[Sample], group_by: str, root: Path, workers: int | None) -> list[Sample]:
+    found = clusters_of([sample.path for sample in samples], group_by, workers=workers)
+    log.info("%d images have a copy or share a part, in %d groups", sum(map(len, found)), len(found))
     names = groups_of(found, [_below(sample, root).as_posix() for sample in samples])
-    return with_groups(samples, names, "near_duplicates")
+    return with_groups(samples, names, group_by)
 
 
 def _below(sample: Sample, root: Path) -> Path:

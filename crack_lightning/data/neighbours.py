@@ -22,10 +22,7 @@ def close_pairs(points: Array, distance: float, *, probes: int = 3, seed: int = 
     if len(points) <= SMALL:
         return _within(points, np.arange(len(points)), distance)
     centres = _centres(points, seed)
-    cells = _nearest(points, centres, min(probes, len(centres)))  # (N, probes)
-    order = np.argsort(cells.ravel(), kind="stable")
-    starts = np.searchsorted(cells.ravel()[order], np.arange(len(centres) + 1))
-    members = order // cells.shape[1]
+    members, starts = _by_cell(_nearest(points, centres, min(probes, len(centres))), len(centres))
     found = [_within(points, np.sort(members[start:end]), distance) for start, end in itertools.pairwise(starts)]
     return np.unique(np.concatenate(found), axis=0)
 
@@ -64,5 +61,37 @@ def _nearest(points: Array, centres: Array, count: int) -> Array:
     offset = (centres**2).sum(axis=1) / 2
     for start in range(0, len(points), BLOCK):
         far = offset[None] - points[start : start + BLOCK] @ centres.T
-        found.append(np.argpartition(far, count - 1, axis=1)[:, :count])
+        found.append(far.argmin(axis=1)[:, None] if count == 1 else np.argpartition(far, count - 1, axis=1)[:, :count])
     return np.concatenate(found)
+
+
+def nearest_others(
+    points: Array, owners: Array, queries: Array, *, probes: int = 1, seed: int = 0
+) -> tuple[Array, Array]:
+    """For each of `queries` (N, D) the place of its nearest of `points` (N, D) that another owner has, and how near.
+
+    Query k belongs to `owners[k]` (N,), as point k does; rows are of unit length, and nearness is their product (N,),
+    -1 where no other owner has a point in the cells that the query falls into.
+    """
+    centres = _centres(points, seed)
+    order, starts = _by_cell(_nearest(points, centres, 1), len(centres))
+    asked, first = _by_cell(_nearest(queries, centres, min(probes, len(centres))), len(centres))
+    found, near = np.zeros(len(queries), np.int64), np.full(len(queries), -1, np.float32)
+    for cell in range(len(centres)):
+        members = order[starts[cell] : starts[cell + 1]]
+        for start in range(first[cell], first[cell + 1] if len(members) else first[cell], BLOCK):
+            some = asked[start : min(start + BLOCK, first[cell + 1])]
+            alike = queries[some] @ points[members].T
+            alike[owners[some][:, None] == owners[members]] = -1
+            best = alike.argmax(axis=1)
+            value = alike[np.arange(len(some)), best]
+            better = value > near[some]
+            found[some[better]], near[some[better]] = members[best[better]], value[better]
+    return found, near
+
+
+def _by_cell(cells: Array, count: int) -> tuple[Array, Array]:
+    """Rows of `cells` (N, probes) in the order of their cells, and where each of `count` cells starts, (count + 1,)."""
+    flat = cells.ravel()
+    order = np.argsort(flat, kind="stable")
+    return order // cells.shape[1], np.searchsorted(flat[order], np.arange(count + 1))
