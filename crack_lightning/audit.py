@@ -46,7 +46,8 @@ def audit(cfg: DictConfig) -> None:
     options = plain(cfg)
     root = _root(options["data"]["root"])
     stages = Stages()
-    listed, findings = stages("listing", lambda: inventory(root, options["data"]["class_names"]))
+    layout = _layout(root, options["data"])
+    listed, findings = stages("listing", lambda: inventory(root, options["data"]["class_names"], layout=layout))
     if not listed and not findings:
         raise FileNotFoundError(f"{root} has no images")
     facts = stages("reading", lambda: read_facts([each.path for each in listed], workers=options["num_workers"]))
@@ -62,6 +63,20 @@ def audit(cfg: DictConfig) -> None:
     errors = _say(audited, folder)
     if errors:
         sys.exit(1)
+
+
+def _layout(root: Path, data: Mapping[str, Any]) -> str:
+    from crack_lightning.data.layouts import LAYOUTS, OWN, check_layout, matching_folders, recognised
+
+    if data["layout"] is None:
+        found = recognised(root, data["class_names"] or [])
+        # Where classes lie at the top their own names say more.
+        nested = found in LAYOUTS and any(
+            each.parent != root for side in matching_folders(root, found) for each in side
+        )
+        return found if nested and data["class_names"] is None else OWN
+    check_layout(data["layout"])
+    return data["layout"]
 
 
 def _copies(facts: "Sequence[FileFacts]", options: Mapping[str, Any], stages: Stages) -> dict[str, list[list[int]]]:

@@ -23,6 +23,7 @@ class DataConfig:
     """The arguments of `CrackDataModule`."""
 
     root: str | None
+    layout: str
     class_names: list[str]
     positive_class: str
     image_size: int
@@ -211,6 +212,7 @@ class AuditDataConfig:
     """The photographs to be audited."""
 
     root: str
+    layout: str | None
     class_names: list[str] | None
 
 

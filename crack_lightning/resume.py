@@ -30,6 +30,7 @@ FIXED = (
     "data.positive_class",
     "data.image_size",
     "data.fractions",
+    "data.layout",
     "data.group_by",
     "data.folds",
     "data.fold",

@@ -20,7 +20,8 @@ Compose = Callable[..., DictConfig]
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_every_option_composes_and_instantiates(composed: Compose, group: str, option: str) -> None:
-    cfg = composed("train", [f"{group}={option}", "data.root=x" if (group, option) == ("data", "folder") else "seed=0"])
+    given = group == "data" and option != "synthetic"
+    cfg = composed("train", [f"{group}={option}", "data.root=x" if given else "seed=0"])
     if group == "experiment" and option == "keras_original":
         cfg.data.root = "x"
     options = plain(cfg)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-KINDS = ("features", "synthetic")
+KINDS = ("features", "groups", "synthetic")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from crack_lightning.data.cache import cache_folder
 from crack_lightning.data.checks import find_unreadable, unreadable_message
 from crack_lightning.data.dataset import AugmentedDataset, PlainDataset, ViewSampler
 from crack_lightning.data.groups import grouped
+from crack_lightning.data.layouts import OWN, check_layout
 from crack_lightning.data.loading import check_loading, default_workers, worker_options
 from crack_lightning.data.samples import SPLITS, Sample, check_class_names, find_samples, is_presplit
 from crack_lightning.data.splits import Splits, check_folds, check_fractions, fold_samples, split_samples
@@ -34,6 +35,7 @@ class CrackDataModule(LightningDataModule):
         self,
         *,
         root: str | None,
+        layout: str,
         class_names: Sequence[str],
         positive_class: str,
         image_size: int,
@@ -54,15 +56,14 @@ class CrackDataModule(LightningDataModule):
         check_class_names(class_names, positive_class)
         check_fractions(fractions)
         check_folds(folds, fold)
+        check_layout(layout)
         check_loading(batch_size=batch_size, num_workers=num_workers, on_error=on_error, image_size=image_size)
         _check_augmentation(flip_probability, rotation_degrees)
         _check_source(root, surfaces)
         self.root = Path(root).expanduser().absolute() if root is not None else None
-        self.class_names = list(class_names)
-        self.positive_class = positive_class
+        self.layout, self.class_names, self.positive_class = layout, list(class_names), positive_class
         self.image_size = image_size
-        self.batch_size = batch_size
-        self.num_workers = default_workers() if num_workers is None else num_workers
+        self.batch_size, self.num_workers = batch_size, default_workers() if num_workers is None else num_workers
         self.fractions = list(fractions)
         self.group_by, self.folds, self.fold = group_by, folds, fold
         self.on_error = on_error
@@ -101,16 +102,19 @@ class CrackDataModule(LightningDataModule):
         if root is None:
             raise ValueError("data.root is not set")
         if is_presplit(root):
-            if self.group_by != "file" or self.folds is not None:
+            if self.group_by != "file" or self.folds is not None or self.layout != OWN:
                 raise ValueError(
-                    f"{root} is split into train/ val/ test/ already: leave data.group_by and data.folds out"
+                    f"{root} is split into train/ val/ test/ already: leave data.group_by and data.folds out, and use "
+                    "data=folder"
                 )
             return {
                 split: self._checked(find_samples(root / split, self.class_names, group_prefix=f"{split}/"))
                 for split in SPLITS
             }
-        samples = self._checked(find_samples(root, self.class_names))
-        samples = grouped(samples, self.group_by, root, workers=self.num_workers)
+        found = find_samples(root, self.class_names, layout=self.layout, positive_class=self.positive_class)
+        samples = self._checked(found)
+        cache, workers = cache_folder(self.cache_dir), self.num_workers
+        samples = grouped(samples, self.group_by, root, layout=self.layout, cache=cache, workers=workers)
         if self.folds is not None:
             return fold_samples(samples, folds=self.folds, fold=self.fold, seed=self.seed, class_names=self.class_names)
         return split_samples(samples, self.fractions, seed=self.seed, class_names=self.class_names)

@@ -1,37 +1,54 @@
 """Which images must not be torn apart by a split: by file, folder, a pattern in the path, or a table."""
 
 import csv
+import hashlib
 import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from filelock import FileLock
+
 from crack_lightning.data.copies import CLUSTERED, clusters_of, groups_of
+from crack_lightning.data.files import content_hash, write_csv
+from crack_lightning.data.layouts import LAYOUTS, OWN
 from crack_lightning.data.samples import Sample
 
 log = logging.getLogger(__name__)
 
-PLAIN = ("file", "folder")
+PLAIN = ("file", "folder", "photograph")
+VERSION = 1  # of what counts as a copy or an overlap
 MOST_NAMED = 5
 
 
-def grouped(samples: Sequence[Sample], group_by: str, root: Path, *, workers: int | None = None) -> list[Sample]:
+def grouped(
+    samples: Sequence[Sample],
+    group_by: str,
+    root: Path,
+    *,
+    layout: str = OWN,
+    cache: Path | None = None,
+    workers: int | None = None,
+) -> list[Sample]:
     """`samples` with the groups that `group_by` gives them.
 
-    One of `file`, `folder`, `near_duplicates`, `overlap`, NAME.csv or a regular expression.
+    One of `file`, `folder`, `photograph`, `near_duplicates`, `overlap`, NAME.csv or a regular expression.
 
-    `folder` is the place below the class folder, the same in both classes. A regular expression is searched in the path
-    below `root` (with /), and what its groups capture is the group. A table has columns path (below `root`, or
-    absolute) and group, and a row for each image.
+    `folder` is the place below the class folder, the same in both classes; `photograph` is told from the path as the
+    `layout` says. Clusters of copies and overlaps are kept in `cache`, for the same images again. A regular expression
+    is searched in the path below `root` (with /), and what its groups capture is the group. A table has columns path
+    (below `root`, or absolute) and group, and a row for each image.
 
     Raises ValueError or FileNotFoundError that names what does not fit, and when all images are one group.
     """
     if group_by == "file":
         return list(samples)
     if group_by in CLUSTERED:
-        return _by_copies(samples, group_by, root, workers)
-    if group_by == "folder":
+        return with_groups(samples, _by_copies(samples, group_by, root, cache, workers), group_by)
+    if group_by == "photograph":
+        names = _from_pattern(samples, _photograph(layout), root)
+    elif group_by == "folder":
         names = [Path(*_below(sample, root).parts[1:-1]).as_posix() for sample in samples]
     elif group_by.endswith(".csv"):
         names = _from_table(samples, Path(group_by).expanduser(), root)
@@ -50,11 +67,38 @@ def with_groups(samples: Sequence[Sample], names: Sequence[str], group_by: str) 
     return [replace(sample, group=name) for sample, name in zip(samples, names, strict=True)]
 
 
-def _by_copies(samples: Sequence[Sample], group_by: str, root: Path, workers: int | None) -> list[Sample]:
+def _by_copies(
+    samples: Sequence[Sample], group_by: str, root: Path, cache: Path | None, workers: int | None
+) -> list[str]:
+    below = [_below(sample, root).as_posix() for sample in samples]
+    if cache is None:
+        return _clustered(samples, group_by, below, workers)
+    contents = "\n".join(f"{name}:{content_hash(sample.path)}" for name, sample in zip(below, samples, strict=True))
+    key = hashlib.sha256(f"{VERSION}:{group_by}:{contents}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    table = cache / "groups" / f"{group_by}-{len(samples)}-{key}" / "groups.csv"
+    table.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(table.with_suffix(".lock")):  # of runs that start together, one looks
+        if not table.exists():
+            names = _clustered(samples, group_by, below, workers)
+            write_csv(table, ["path", "group"], list(zip(below, names, strict=True)))
+    log.info("groups by %s: %s", group_by, table)
+    return _from_table(samples, table, root)
+
+
+def _clustered(samples: Sequence[Sample], group_by: str, names: Sequence[str], workers: int | None) -> list[str]:
     found = clusters_of([sample.path for sample in samples], group_by, workers=workers)
     log.info("%d images have a copy or share a part, in %d groups", sum(map(len, found)), len(found))
-    names = groups_of(found, [_below(sample, root).as_posix() for sample in samples])
-    return with_groups(samples, names, group_by)
+    return groups_of(found, names)
+
+
+def _photograph(layout: str) -> str:
+    pattern = LAYOUTS[layout].photograph if layout in LAYOUTS else None
+    if pattern is None:
+        raise ValueError(
+            f"data.group_by=photograph: the names of data.layout={layout} do not say from which photograph they were "
+            "cut; a regular expression that captures it does, or overlap"
+        )
+    return pattern
 
 
 def _below(sample: Sample, root: Path) -> Path:

@@ -10,6 +10,7 @@ from torchvision.datasets.folder import has_file_allowed_extension
 
 from crack_lightning.data.findings import Finding
 from crack_lightning.data.images import IMAGE_EXTENSIONS
+from crack_lightning.data.layouts import OWN, layout_folders, matching_folders
 from crack_lightning.data.samples import SPLITS
 
 
@@ -22,13 +23,21 @@ class Listed:
     split: str
 
 
-def inventory(root: Path, class_names: Sequence[str] | None) -> tuple[list[Listed], list[Finding]]:
+def inventory(
+    root: Path, class_names: Sequence[str] | None, *, layout: str = OWN
+) -> tuple[list[Listed], list[Finding]]:
     """All files below `root` that are images by name, sorted, and what is to be said of its folders and other files.
 
-    `class_names` are compared with the folders; None takes these as they are. A root without folders is one class.
+    `class_names` are compared with the folders; None takes these as they are. A root without folders is one class. In a
+    `layout` of its own the classes are sound and cracked.
     """
     listed: list[Listed] = []
     findings: list[Finding] = []
+    if layout != OWN:
+        findings += _misfit(root, layout)
+        for name, folders in zip(("sound", "cracked"), matching_folders(root, layout), strict=True):
+            listed += [Listed(path, name, "") for folder in folders for path in _files(folder, findings)]
+        return sorted(listed, key=lambda each: each.path), findings
     for split, top in _tops(root).items():
         folders = [entry for entry in _entries(top, findings) if entry.is_dir()]
         findings += [Finding("hidden_folder", each, "ignored") for each in folders if each.name.startswith(".")]
@@ -40,6 +49,16 @@ def inventory(root: Path, class_names: Sequence[str] | None) -> tuple[list[Liste
             if class_names is None or folder.name in class_names:
                 listed += [Listed(path, folder.name, split) for path in _files(folder, findings)]
     return sorted(listed, key=lambda each: each.path), findings
+
+
+def _misfit(root: Path, layout: str) -> list[Finding]:
+    try:
+        layout_folders(root, layout)
+    except FileNotFoundError as error:
+        return [Finding("missing_class", root, str(error))]
+    except ValueError as error:
+        return [Finding("undeclared_class", root, str(error))]
+    return []
 
 
 def _tops(root: Path) -> dict[str, Path]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from torchvision.datasets.folder import has_file_allowed_extension
 
 from crack_lightning.data.images import IMAGE_EXTENSIONS
+from crack_lightning.data.layouts import OWN, layout_folders
 
 log = logging.getLogger(__name__)
 
@@ -64,16 +65,28 @@ def visible_folders(root: Path) -> list[Path]:
     return sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
 
 
-def find_samples(root: Path, class_names: Sequence[str], *, group_prefix: str = "") -> list[Sample]:
-    """All photographs in the class folders of `root`, sorted by path; label k belongs to `class_names[k]`.
+def find_samples(
+    root: Path,
+    class_names: Sequence[str],
+    *,
+    layout: str = OWN,
+    positive_class: str | None = None,
+    group_prefix: str = "",
+) -> list[Sample]:
+    """All photographs in the class folders of `root`, sorted by class and path; label k belongs to `class_names[k]`.
 
-    A name with an image's extension that is no regular file is returned as well, for the checks to report.
+    In a `layout` of its own the cracked ones are of `positive_class`, whatever their folders are called. A name with an
+    image's extension that is no regular file is returned as well, for the checks to report.
 
     Raises FileNotFoundError or ValueError when folders and `class_names` do not agree.
     """
-    folders = _class_folders(root, class_names)
+    if layout == OWN:
+        folders = list(enumerate(_class_folders(root, class_names)))
+    else:
+        sides = layout_folders(root, layout)
+        folders = [(k, folder) for k, name in enumerate(class_names) for folder in sides[name == positive_class]]
     samples = []
-    for label, folder in enumerate(folders):
+    for label, folder in folders:
         paths = _image_paths(folder)
         if not paths:
             raise FileNotFoundError(f"{folder} has no images ({', '.join(IMAGE_EXTENSIONS)}, in upper or lower case)")

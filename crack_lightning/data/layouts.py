@@ -1,0 +1,107 @@
+"""Public data sets as they unpack: in which folders sound and cracked concrete lies, by whom, under which licence."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+OWN = "folders"  # a folder for each class, called as it is
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Patterns of the folders below the root, and what to say of the data set.
+
+    `photograph` is a regular expression that captures in a path below the root which photograph it was cut from.
+    """
+
+    sound: tuple[str, ...]
+    cracked: tuple[str, ...]
+    photograph: str | None
+    title: str
+    citation: str
+    licence: str
+    url: str
+
+
+LAYOUTS = {
+    "metu": Layout(
+        sound=("Negative",),
+        cracked=("Positive",),
+        photograph=None,
+        title="Concrete Crack Images for Classification (METU)",
+        citation="Ç. F. Özgenel, Concrete Crack Images for Classification, Mendeley Data, version 2, 2019",
+        licence="CC BY 4.0",
+        url="https://doi.org/10.17632/5y9wdsg2zt.2",
+    ),
+    "sdnet2018": Layout(
+        # As published: D/UD, D/CD and so on; or by surface with whole words; or one surface alone.
+        sound=("U[DPW]", "[DPW]/U[DPW]", "Non-cracked", "*/Non-cracked"),
+        cracked=("C[DPW]", "[DPW]/C[DPW]", "Cracked", "*/Cracked"),
+        photograph=r"(?i)^(?:([^/]+)/)?[^/]+/(\d+)-\d+[.]jpe?g$",  # D/CD/7052-137.jpg: tile 137 of photograph 7052
+        title="SDNET2018",
+        citation="S. Dorafshan, R. J. Thomas, M. Maguire, SDNET2018: an annotated image dataset for non-contact "
+        "concrete crack detection using deep convolutional neural networks, Data in Brief 21 (2018) 1664-1668",
+        licence="CC BY 4.0",
+        url="https://doi.org/10.15142/T3TD19",
+    ),
+}
+
+
+def check_layout(name: str) -> None:
+    """Raise ValueError for a name that is unknown."""
+    if name not in (OWN, *LAYOUTS):
+        raise ValueError(f"data.layout={name}: one of {', '.join((OWN, *LAYOUTS))}")
+
+
+def matching_folders(root: Path, name: str) -> tuple[list[Path], list[Path]]:
+    """As `layout_folders`, of a folder in whatever state."""
+    layout = LAYOUTS[name]
+    return _matching(root, layout.sound), _matching(root, layout.cracked)
+
+
+def layout_folders(root: Path, name: str) -> tuple[list[Path], list[Path]]:
+    """The folders below `root` with sound and those with cracked concrete, sorted.
+
+    Raises FileNotFoundError when the data set does not lie there, or one class of a surface is missing, and ValueError
+    for a folder beside them.
+    """
+    layout = LAYOUTS[name]
+    sound, cracked = matching_folders(root, name)
+    if not sound and not cracked:
+        raise FileNotFoundError(
+            f"{root} is not laid out as {name}: {_expected(layout)} (data=folder takes other folders)"
+        )
+    for one, other, patterns in ((sound, cracked, layout.cracked), (cracked, sound, layout.sound)):
+        if lonely := [folder for folder in one if folder.parent not in {each.parent for each in other}]:
+            raise FileNotFoundError(
+                f"{lonely[0]} has no counterpart beside it: expected {' or '.join(patterns)} in {root}"
+            )
+    used = {*sound, *cracked}
+    for folder in sorted({root, *(each.parent for each in used)}):
+        for entry in _folders(folder):
+            if entry not in used and not any(entry in each.parents for each in used):
+                raise ValueError(f"{entry} does not belong to {name}: move it out of data.root, or use data=folder")
+    return sound, cracked
+
+
+def recognised(root: Path, class_names: Sequence[str]) -> str:
+    """The layout that `root` has: its own class folders where they are there, else the first known one that fits."""
+    there = {entry.name for entry in _folders(root)} if root.is_dir() else set()
+    if there and there <= set(class_names):
+        return OWN
+    for name in LAYOUTS:
+        if all(matching_folders(root, name)):
+            return name
+    return OWN
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+
+
+def _matching(root: Path, patterns: Sequence[str]) -> list[Path]:
+    return sorted({path for pattern in patterns for path in root.glob(pattern) if path.is_dir()})
+
+
+def _expected(layout: Layout) -> str:
+    return f"expected sound concrete in {' or '.join(layout.sound)}, cracked in {' or '.join(layout.cracked)}"
