@@ -170,7 +170,10 @@ class TrainConfig:
 class EvaluateDataConfig:
     """The photographs to be judged on."""
 
-    root: str
+    root: str | None
+    roots: Any
+    layout: str | None
+    group_by: str | None
     batch_size: int
     num_workers: int | None
     on_error: str
@@ -182,7 +185,7 @@ class EvaluateDataConfig:
 class EvaluateConfig:
     """The whole of evaluate.yaml."""
 
-    ckpt_path: str
+    ckpt_path: Any
     device: str
     data: EvaluateDataConfig
 

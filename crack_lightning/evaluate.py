@@ -1,110 +1,201 @@
-"""python -m crack_lightning.evaluate: a checkpoint's figures on a folder of photographs."""
+"""python -m crack_lightning.evaluate: a checkpoint's figures on a folder of photographs, or several on several."""
 
+import json
 import logging
-from dataclasses import replace
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
 from crack_lightning.commands import command, plain, run_folder
 
+if TYPE_CHECKING:
+    from crack_lightning.models.classifier import CrackClassifier
+    from crack_lightning.report.matrix import Cell
+    from crack_lightning.run_folder import Judged
+
 log = logging.getLogger(__name__)
 
 
 def evaluate(cfg: DictConfig) -> dict[str, float]:
-    """Judge a checkpoint on class folders; leaves metrics, predictions and figures in the run folder."""
-    from torch.nn import functional
+    """Judge checkpoints on class folders; leaves metrics, predictions and figures in the run folder.
 
-    from crack_lightning import run_folder as files
-    from crack_lightning.data.loading import check_loading, default_workers
-    from crack_lightning.inference.patches import pick_device, predict_samples
+    The metrics of one checkpoint on one folder; of several none, which stand in the matrix.
+    """
+    from crack_lightning.judging import images_of, judge, leave_judgement
     from crack_lightning.models.checkpoint import classifier_from, read_checkpoint
-    from crack_lightning.report.metrics import binary_metrics
 
     options = plain(cfg)
     data = options["data"]
-    checkpoint = read_checkpoint(options["ckpt_path"])
+    checkpoints, roots = _checkpoints(options["ckpt_path"]), _roots(data)
+    if len(checkpoints) > 1 or data["roots"]:
+        _matrix(checkpoints, roots, options)
+        return {}
+    checkpoint = read_checkpoint(*checkpoints.values())
     classifier = classifier_from(checkpoint)
-    check_loading(
-        batch_size=data["batch_size"],
-        num_workers=data["num_workers"],
-        on_error=data["on_error"],
-        image_size=classifier.image_size,
-    )
-    device = pick_device(options["device"])
-    folder = run_folder()
-    samples = _samples(data, classifier.class_names, folder)
-    _warn_of_training_data(data, checkpoint)
-    workers = default_workers() if data["num_workers"] is None else data["num_workers"]
-    logits = predict_samples(classifier, samples, batch_size=data["batch_size"], num_workers=workers, device=device)
-    probabilities = classifier.probabilities(logits)[:, classifier.positive_index]
-    judged = files.Judged(classifier.cpu(), samples, probabilities)
-    collection = binary_metrics(classifier.threshold, prefix="test/")
-    metrics = {name: value.item() for name, value in collection(probabilities, judged.targets).items()}
-    labels = judged.targets.new_tensor([sample.label for sample in samples])
-    metrics["test/loss"] = functional.cross_entropy(logits, labels).item()
-    metrics |= files.confidence_metrics(judged, seed=0)
-    files.write_metrics(folder, metrics)
-    files.write_predictions(folder, judged)
-    files.write_figures(folder, files.drawn(files.judgement_figures(judged)))
+    _check(data, classifier)
+    folder, root = run_folder(), next(iter(roots.values()))
+    samples = images_of(root, data, classifier, folder, split=data["split"])
+    _warn_of_training_data(root, data, checkpoint)
+    judged, metrics = judge(classifier, samples, data, options["device"])
+    leave_judgement(folder, judged, metrics)
     for name, value in sorted(metrics.items()):
         log.info("%s %.4f", name, value)
     log.info("%d images judged: %s", len(samples), folder)
     return metrics
 
 
-def _samples(data: dict[str, Any], class_names: list[str], folder: Path) -> list[Any]:
-    """The photographs to judge on, checked; what could not be read is listed in the run folder."""
-    from crack_lightning.data.checks import find_unreadable, unreadable_message
-    from crack_lightning.data.samples import SPLITS, find_samples, is_presplit
-    from crack_lightning.data.splits import read_split
-    from crack_lightning.run_folder import write_unreadable
+def _matrix(checkpoints: Mapping[str, Path], roots: Mapping[str, Path], options: Mapping[str, Any]) -> None:
+    """Every checkpoint on every folder; of images that it learned from, those of its own test."""
+    from crack_lightning.judging import held_out, images_of, judge, leave_judgement
+    from crack_lightning.models.checkpoint import load_classifier
 
-    root, split = Path(data["root"]).expanduser().absolute(), data["split"]
-    if split is not None and split not in SPLITS:
-        raise ValueError(f"data.split={split}: one of {', '.join(SPLITS)}")
-    if is_presplit(root):
-        if data["split_csv"] is not None:
-            raise ValueError(f"{root} is split into train/ val/ test/ already: leave data.split_csv out")
-        split = split or "test"
-        samples = find_samples(root / split, class_names, group_prefix=f"{split}/")
-    else:
-        samples = find_samples(root, class_names)
-        if (split is None) != (data["split_csv"] is None):
-            raise ValueError("data.split and data.split_csv belong together where data.root is not split already")
-        if split is not None:
-            groups = read_split(Path(data["split_csv"]).expanduser(), split)
-            samples = [sample for sample in samples if sample.group in groups]
-            if gone := groups.keys() - {sample.group for sample in samples}:
-                raise FileNotFoundError(
-                    f"{len(gone)} of {len(groups)} images of the {split} split are not in {root}, such as {min(gone)}: "
-                    f"give the folder that {data['split_csv']} was made from"
-                )
-            samples = [replace(sample, group=groups[sample.group]) for sample in samples]
-    unreadable = find_unreadable([sample.path for sample in samples], decode=data["on_error"] == "skip")
-    write_unreadable(folder, unreadable)
-    if unreadable and data["on_error"] == "raise":
-        raise ValueError(unreadable_message(unreadable))
-    samples = [sample for sample in samples if sample.path not in unreadable]
-    if not samples:
-        raise ValueError(f"no image to judge is left in {root}")
-    return samples
+    data, folder, cells = options["data"], run_folder(), []
+    if data["split"] is not None or data["split_csv"] is not None:
+        raise ValueError("data.split and data.split_csv are for one checkpoint and data.root, not for data.roots")
+    classifiers = {name: load_classifier(path) for name, path in checkpoints.items()}
+    for classifier in classifiers.values():
+        _check(data, classifier)
+    found = {
+        (name, where): images_of(root, data, classifier, folder / name / where, split=None)
+        for name, classifier in classifiers.items()
+        for where, root in roots.items()
+    }
+    for (name, where), samples in found.items():
+        kept, own = held_out(samples, checkpoints[name])
+        judged, metrics = judge(classifiers[name], kept, data, options["device"])
+        leave_judgement(folder / name / where, judged, metrics)
+        cells.append(_cell(name, where, judged, own=own))
+        log.info("%s on %s: %d images%s, F1 %.3f", name, where, len(kept), " held out" * own, cells[-1].figures["f1"])
+    _leave_matrix(folder, cells)
+    log.info("%d checkpoints on %d data sets: %s", len(checkpoints), len(roots), folder / "matrix.md")
 
 
-def _warn_of_training_data(data: dict[str, Any], checkpoint: dict[str, Any]) -> None:
+def _cell(name: str, where: str, judged: "Judged", *, own: bool) -> "Cell":
+    from crack_lightning.report.intervals import bootstrap_intervals, figures_of
+    from crack_lightning.report.matrix import Cell
+
+    groups, threshold = [sample.group for sample in judged.samples], judged.classifier.threshold
+    return Cell(
+        checkpoint=name,
+        data=where,
+        images=len(groups),
+        cracked=int(judged.targets.sum()),
+        groups=len(set(groups)),
+        threshold=threshold,
+        held_out=own,
+        figures=figures_of(judged.probabilities, judged.targets, threshold=threshold),
+        intervals=bootstrap_intervals(judged.probabilities, judged.targets, groups, threshold=threshold),
+    )
+
+
+def _leave_matrix(folder: Path, cells: "Sequence[Cell]") -> None:
+    """matrix.csv, matrix.json, matrix.md, figures/matrix.png and TensorBoard."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    from crack_lightning.data.files import write_atomically, write_csv
+    from crack_lightning.report.matrix import matrix_figure, matrix_markdown, matrix_rows
+    from crack_lightning.run_folder import drawn, write_figures
+
+    write_csv(folder / "matrix.csv", *matrix_rows(cells))
+    text = json.dumps([_without_nan(asdict(cell)) for cell in cells], indent=2, ensure_ascii=False) + "\n"
+    write_atomically(folder / "matrix.json", text.encode("utf-8", "surrogateescape"))
+    table = matrix_markdown(cells)
+    write_atomically(folder / "matrix.md", table.encode("utf-8", "surrogateescape"))
+    figure = matrix_figure(cells)
+    write_figures(folder, drawn({"matrix": figure}))
+    with SummaryWriter(str(folder / "tensorboard")) as writer:
+        writer.add_figure("matrix", matrix_figure(cells), close=False)
+        writer.add_text("matrix", table)
+        for cell in cells:
+            for name, value in cell.figures.items():
+                writer.add_scalar(f"{cell.checkpoint}/{cell.data}/{name}", value)
+
+
+def _without_nan(value: Any) -> Any:
+    """JSON has no NaN."""
+    if isinstance(value, dict):
+        return {key: _without_nan(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(each) for each in value]
+    return None if isinstance(value, float) and value != value else value
+
+
+def _checkpoints(given: Any) -> dict[str, Path]:
+    """Name to path: of a mapping, a list, one path, or several with commas between them."""
+    if isinstance(given, dict):
+        return {str(name): Path(str(path)).expanduser() for name, path in given.items()}
+    texts = [str(each) for each in given] if isinstance(given, list) else [str(given)]
+    if len(texts) == 1 and not Path(texts[0]).expanduser().exists():
+        texts = [each.strip() for each in texts[0].split(",")]
+    paths = [Path(text).expanduser() for text in texts]
+    return dict(zip(_names(paths), paths, strict=True))
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """Short names that differ: of a run folder's checkpoint that of the run, else more of the path."""
+    most = max(len(path.parts) for path in paths)
+    for depth in range(1, most + 1):
+        names = ["-".join(part for part in _telling(path)[-depth:]) for path in paths]
+        if len(set(names)) == len(paths):
+            return names
+    raise ValueError(f"ckpt_path names {paths[0]} twice")
+
+
+def _telling(path: Path) -> list[str]:
+    parts = [part for part in path.absolute().parts[1:-1] if part != "checkpoints"]
+    return [*parts, *([] if path.name == "best.ckpt" else [path.stem])]
+
+
+def _roots(data: Mapping[str, Any]) -> dict[str, Path]:
+    if (data["root"] is None) != bool(data["roots"]):
+        raise ValueError("give data.root=FOLDER, or data.roots={name:FOLDER,other:FOLDER} for a matrix")
+    if not isinstance(data["roots"], dict | type(None)):
+        raise ValueError(f"data.roots={data['roots']}: folders by name, data.roots={{name:FOLDER,other:FOLDER}}")
+    named = data["roots"] or {Path(data["root"]).name: data["root"]}
+    for name in named:
+        if "/" in name or name in (".", ".."):
+            raise ValueError(f"data.roots: {name!r} is to be a folder's name: leave out what a path is made of")
+    return {name: Path(str(root)).expanduser().absolute() for name, root in named.items()}
+
+
+def _check(data: Mapping[str, Any], classifier: "CrackClassifier") -> None:
+    from crack_lightning.data.loading import check_loading
+
+    check_loading(
+        batch_size=data["batch_size"],
+        num_workers=data["num_workers"],
+        on_error=data["on_error"],
+        image_size=classifier.image_size,
+    )
+
+
+def _warn_of_training_data(root: Path, data: Mapping[str, Any], checkpoint: Mapping[str, Any]) -> None:
     from crack_lightning.models.checkpoint import FACTS_KEY
 
-    trained_on = checkpoint[FACTS_KEY]["provenance"].get("data_root")
-    same = trained_on == str(Path(data["root"]).expanduser().absolute())
-    if same and data["split"] is None:
+    if checkpoint[FACTS_KEY]["provenance"].get("data_root") == str(root) and data["split"] is None:
         log.warning(
             "the checkpoint was trained on photographs of this folder: its figures here are too good. "
             "For those held out give data.split=test data.split_csv=<run folder>/split.csv"
         )
 
 
+def listed(arguments: Sequence[str]) -> list[str]:
+    """Arguments with ckpt_path=a,b, which would be a sweep, as the list ckpt_path=[a,b] unless it is one."""
+    if {"-m", "--multirun"} & set(arguments):
+        return list(arguments)
+    return [
+        f"ckpt_path=[{value}]" if key == "ckpt_path" and "," in value and value[0] not in "[{'\"" else argument
+        for argument in arguments
+        for key, _, value in [argument.partition("=")]
+    ]
+
+
 def main() -> None:
+    sys.argv[1:] = listed(sys.argv[1:])
     command(evaluate, config_name="evaluate")
 
 

@@ -83,8 +83,10 @@ def test_a_typo_and_a_value_of_another_type_are_refused_with_the_key_named(compo
 def test_what_only_the_user_knows_is_asked_for(composed: Compose) -> None:
     with pytest.raises(ValueError, match=r"data.root not set: give data.root=\.\.\."):
         plain(composed("train", ["data=folder"]))
-    with pytest.raises(ValueError, match=r"ckpt_path and data.root not set"):
+    with pytest.raises(ValueError, match=r"ckpt_path not set"):
         plain(composed("evaluate", []))
+    with pytest.raises(ValueError, match=r"data.root not set"):
+        plain(composed("audit", []))
 
 
 def test_an_unknown_option_of_a_group_suggests_the_near_one() -> None:

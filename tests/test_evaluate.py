@@ -117,7 +117,7 @@ def test_options_out_of_range_are_refused(
 def test_other_class_folders_than_the_checkpoint_knows_are_refused(
     composed: Compose, run_folder: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "photos/Cracked").mkdir(parents=True)
-    (tmp_path / "photos/Non-cracked").mkdir()
+    (tmp_path / "photos/bad").mkdir(parents=True)
+    (tmp_path / "photos/good").mkdir()
     with pytest.raises(FileNotFoundError, match="class Negative has no folder"):
         judge(composed, run_folder, f"data.root={tmp_path}/photos")

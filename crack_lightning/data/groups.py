@@ -91,6 +91,21 @@ def _clustered(samples: Sequence[Sample], group_by: str, names: Sequence[str], w
     return groups_of(found, names)
 
 
+def by_photograph(samples: Sequence[Sample], root: Path, layout: str) -> list[Sample]:
+    """`samples` by the photograph that their names tell; by file where the layout or a name does not tell it."""
+    pattern = LAYOUTS[layout].photograph if layout in LAYOUTS else None
+    names = [captured(re.compile(pattern), _below(sample, root)) for sample in samples] if pattern else [None]
+    if None in names:
+        return list(samples)
+    return [replace(sample, group=name or "") for sample, name in zip(samples, names, strict=True)]
+
+
+def captured(pattern: re.Pattern[str], path: Path) -> str | None:
+    """What the groups of `pattern` find in `path`, with / between them."""
+    found = pattern.search(path.as_posix())
+    return None if found is None else "/".join(part or "" for part in found.groups())
+
+
 def _photograph(layout: str) -> str:
     pattern = LAYOUTS[layout].photograph if layout in LAYOUTS else None
     if pattern is None:
@@ -120,10 +135,10 @@ def _from_pattern(samples: Sequence[Sample], pattern: str, root: Path) -> list[s
         )
     names, unmatched = [], []
     for sample in samples:
-        found = compiled.search(_below(sample, root).as_posix())
-        if found is None:
+        name = captured(compiled, _below(sample, root))
+        if name is None:
             unmatched.append(sample.path)
-        names.append("" if found is None else "/".join(part or "" for part in found.groups()))
+        names.append(name or "")
     if unmatched:
         raise ValueError(
             f"data.group_by={pattern} is not found in {len(unmatched)} of {len(samples)} paths: {_named(unmatched)}"

@@ -56,6 +56,13 @@ def _ece(weights: Array, probabilities: Array, targets: Array) -> Array:
     return apart.sum(axis=1) / weights.sum(axis=1)
 
 
+def figures_of(probabilities: Tensor, targets: Tensor, *, threshold: float) -> dict[str, float]:
+    """The figures of images that count once each; `probabilities` (N,) of the positive class, `targets` (N,)."""
+    p, t = probabilities.double().numpy(), targets.double().numpy()
+    found = weighted_figures(np.ones((1, len(p))), p, t, threshold=threshold)
+    return {name: float(value[0]) for name, value in found.items()}
+
+
 def bootstrap_intervals(
     probabilities: Tensor,
     targets: Tensor,

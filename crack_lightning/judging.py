@@ -1,0 +1,123 @@
+"""A checkpoint on a folder of photographs: which images it is judged on, and what comes of it."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from crack_lightning.data.samples import Sample
+    from crack_lightning.models.classifier import CrackClassifier
+    from crack_lightning.run_folder import Judged
+
+log = logging.getLogger(__name__)
+
+
+def images_of(
+    root: Path, data: Mapping[str, Any], classifier: "CrackClassifier", folder: Path, *, split: str | None
+) -> "list[Sample]":
+    """The photographs in `root` to judge on, checked; what could not be read is listed in `folder`.
+
+    `split` is one of the three folders, or of `data.split_csv`; None takes all, or test/ where there are three folders.
+    """
+    from crack_lightning.data.checks import find_unreadable, unreadable_message
+    from crack_lightning.data.samples import SPLITS, is_presplit
+    from crack_lightning.run_folder import write_unreadable
+
+    if split is not None and split not in SPLITS:
+        raise ValueError(f"data.split={split}: one of {', '.join(SPLITS)}")
+    if is_presplit(root):
+        if data["split_csv"] is not None:
+            raise ValueError(f"{root} is split into train/ val/ test/ already: leave data.split_csv out")
+        split = split or "test"
+        samples = _found(root / split, data, classifier, f"{split}/")
+    else:
+        if (split is None) != (data["split_csv"] is None):
+            raise ValueError("data.split and data.split_csv belong together where data.root is not split already")
+        samples = _found(root, data, classifier, "")
+        if split is not None:
+            samples = _of_split(samples, Path(data["split_csv"]).expanduser(), split, root)
+    unreadable = find_unreadable([sample.path for sample in samples], decode=data["on_error"] == "skip")
+    write_unreadable(folder, unreadable)
+    if unreadable and data["on_error"] == "raise":
+        raise ValueError(unreadable_message(unreadable))
+    samples = [sample for sample in samples if sample.path not in unreadable]
+    if not samples:
+        raise ValueError(f"no image to judge is left in {root}")
+    return samples
+
+
+def _found(root: Path, data: Mapping[str, Any], classifier: "CrackClassifier", prefix: str) -> "list[Sample]":
+    """All photographs, in the groups that intervals are drawn by."""
+    from crack_lightning.data.groups import by_photograph, grouped
+    from crack_lightning.data.layouts import check_layout, recognised
+    from crack_lightning.data.samples import find_samples
+
+    names, group_by = classifier.class_names, data["group_by"]
+    layout = data["layout"] or recognised(root, names)
+    check_layout(layout)
+    samples = find_samples(root, names, layout=layout, positive_class=classifier.positive_class, group_prefix=prefix)
+    return by_photograph(samples, root, layout) if group_by is None else grouped(samples, group_by, root, layout=layout)
+
+
+def _of_split(samples: "Sequence[Sample]", table: Path, split: str, root: Path) -> "list[Sample]":
+    from crack_lightning.data.splits import read_split
+
+    groups = read_split(table, split)
+    below = {sample.path.relative_to(root).as_posix(): sample for sample in samples}
+    if gone := groups.keys() - below.keys():
+        raise FileNotFoundError(
+            f"{len(gone)} of {len(groups)} images of the {split} split are not in {root}, such as {min(gone)}: "
+            f"give the folder that {table} was made from"
+        )
+    return [replace(sample, group=groups[name]) for name, sample in below.items() if name in groups]
+
+
+def held_out(samples: "Sequence[Sample]", ckpt_path: Path) -> "tuple[list[Sample], bool]":
+    """Of images that the checkpoint's run had, by the split.csv in its folder, those of its test; else all of them."""
+    from crack_lightning.data.splits import read_splits
+
+    table = ckpt_path.absolute().parent.parent / "split.csv"
+    if not table.is_file():
+        return list(samples), False
+    splits = read_splits(table)
+    if not any(str(sample.path) in splits for sample in samples):
+        return list(samples), False
+    kept = [sample for sample in samples if splits.get(str(sample.path), "test") == "test"]
+    if not kept:
+        raise ValueError(f"{ckpt_path} was trained or validated on all of these images: none is left to judge it on")
+    return kept, True
+
+
+def judge(
+    classifier: "CrackClassifier", samples: "Sequence[Sample]", data: Mapping[str, Any], device: str
+) -> "tuple[Judged, dict[str, float]]":
+    """The classifier on `samples`: its probabilities, and its figures as `test/<name>` with their intervals."""
+    from torch.nn import functional
+
+    from crack_lightning.data.loading import default_workers
+    from crack_lightning.inference.patches import pick_device, predict_samples
+    from crack_lightning.report.metrics import binary_metrics
+    from crack_lightning.run_folder import Judged, confidence_metrics
+
+    workers = default_workers() if data["num_workers"] is None else data["num_workers"]
+    logits = predict_samples(
+        classifier, samples, batch_size=data["batch_size"], num_workers=workers, device=pick_device(device)
+    )
+    probabilities = classifier.probabilities(logits)[:, classifier.positive_index]
+    judged = Judged(classifier.cpu(), samples, probabilities)
+    collection = binary_metrics(classifier.threshold, prefix="test/")
+    metrics = {name: value.item() for name, value in collection(probabilities, judged.targets).items()}
+    labels = judged.targets.new_tensor([sample.label for sample in samples])
+    metrics["test/loss"] = functional.cross_entropy(logits, labels).item()
+    return judged, metrics | confidence_metrics(judged, seed=0)
+
+
+def leave_judgement(folder: Path, judged: "Judged", metrics: Mapping[str, float]) -> None:
+    """metrics.json, predictions.csv and figures/ in `folder`."""
+    from crack_lightning import run_folder as files
+
+    files.write_metrics(folder, metrics)
+    files.write_predictions(folder, judged)
+    files.write_figures(folder, files.drawn(files.judgement_figures(judged)))

@@ -1,0 +1,116 @@
+"""Checkpoints against data sets: the figures of each on each, side by side."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+FIGURES = ("accuracy", "balanced_accuracy", "precision", "recall", "f1", "auroc", "average_precision", "ece")
+LOW_IS_GOOD = ("ece",)
+COLUMNS = 4  # heat maps beside each other
+HELD_OUT = "*"  # marks where a checkpoint was judged on its own test images
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A checkpoint on a data set: `figures` by name, 0..1, NaN where not defined, and the `intervals` they lie in.
+
+    `held_out`: the checkpoint learned from images of this data set, and was judged on those of its test alone.
+    """
+
+    checkpoint: str
+    data: str
+    images: int
+    cracked: int
+    groups: int
+    threshold: float
+    held_out: bool
+    figures: Mapping[str, float]
+    intervals: Mapping[str, tuple[float, float]]
+
+
+def matrix_rows(cells: Sequence[Cell]) -> tuple[list[str], list[list[object]]]:
+    """Header and rows of a table with a row a cell."""
+    header = ["checkpoint", "data", "images", "cracked", "groups", "threshold", "held_out"]
+    header += [f"{name}{side}" for name in FIGURES for side in ("", "_low", "_high")]
+    rows: list[list[object]] = []
+    for cell in cells:
+        values = [(cell.figures[name], *cell.intervals[name]) for name in FIGURES]
+        flat = ["" if np.isnan(value) else f"{value:.6f}" for three in values for value in three]
+        facts = [cell.checkpoint, cell.data, cell.images, cell.cracked, cell.groups, f"{cell.threshold:.6f}"]
+        rows.append([*facts, int(cell.held_out), *flat])
+    return header, rows
+
+
+def matrix_markdown(cells: Sequence[Cell]) -> str:
+    """A table a figure: checkpoints down, data sets across, each with its interval."""
+    checkpoints, sets = _axes(cells)
+    at = {(cell.checkpoint, cell.data): cell for cell in cells}
+    lines = ["# Checkpoints against data sets", "", "In brackets the 95 % bootstrap interval, drawn by group."]
+    if any(cell.held_out for cell in cells):
+        lines += [f"{HELD_OUT} the test images of the checkpoint's own split: it learned from others of this set."]
+    for name in FIGURES:
+        lines += ["", f"## {name}", "", "| | " + " | ".join(map(_escaped, sets)) + " |", "|---|" + "---|" * len(sets)]
+        for checkpoint in checkpoints:
+            told = " | ".join(_told(at[checkpoint, each], name) for each in sets)
+            lines.append(f"| {_escaped(checkpoint)} | {told} |")
+    lines += ["", "## images (cracked)", "", "| | " + " | ".join(map(_escaped, sets)) + " |"]
+    lines += ["|---|" + "---|" * len(sets)]
+    for checkpoint in checkpoints:
+        counts = " | ".join(f"{at[checkpoint, each].images} ({at[checkpoint, each].cracked})" for each in sets)
+        lines.append(f"| {_escaped(checkpoint)} | {counts} |")
+    return "\n".join([*lines, ""])
+
+
+def _told(cell: Cell, name: str) -> str:
+    value, (low, high) = cell.figures[name], cell.intervals[name]
+    if np.isnan(value):
+        return "not defined"
+    return f"{value:.3f}{HELD_OUT if cell.held_out else ''} ({low:.3f} to {high:.3f})"
+
+
+def _escaped(name: str) -> str:
+    return name.replace("|", "\\|").replace("\n", " ")
+
+
+def matrix_figure(cells: Sequence[Cell]) -> Figure:
+    """A heat map a figure: checkpoints down, data sets across."""
+    checkpoints, sets = _axes(cells)
+    rows = -(-len(FIGURES) // COLUMNS)
+    width, height = 1.6 + 1.1 * len(sets), 1.3 + 0.62 * len(checkpoints)
+    figure = Figure(figsize=(max(9.0, COLUMNS * width), rows * max(2.2, height) + 0.5), layout="constrained")
+    grid = figure.subplots(rows, COLUMNS, squeeze=False)
+    for number, (name, axes) in enumerate(zip(FIGURES, grid.flat, strict=False)):
+        _heat(axes, cells, name, checkpoints if number % COLUMNS == 0 else [""] * len(checkpoints), sets)
+    if any(cell.held_out for cell in cells):
+        figure.supxlabel(f"{HELD_OUT} held-out test images of the same data set", fontsize=8)
+    return figure
+
+
+def _heat(axes: Axes, cells: Sequence[Cell], name: str, down: Sequence[str], across: Sequence[str]) -> None:
+    values = np.array([cell.figures[name] for cell in cells]).reshape(-1, len(across))
+    good = 1 - values if name in LOW_IS_GOOD else values
+    axes.imshow(good, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for place, cell in enumerate(cells):
+        row, column = divmod(place, len(across))
+        dark = good[row, column] > 0.6
+        low, high = cell.intervals[name]
+        text = "none" if np.isnan(cell.figures[name]) else f"{cell.figures[name]:.3f}{HELD_OUT * cell.held_out}"
+        colour = "white" if dark else "black"
+        axes.text(column, row - 0.1, text, ha="center", va="center", fontsize=9, color=colour)
+        if not np.isnan(low):
+            axes.text(column, row + 0.25, f"{low:.2f}-{high:.2f}", ha="center", va="center", fontsize=6, color=colour)
+    axes.set_xticks(range(len(across)), [_short(each) for each in across], rotation=25, ha="right", fontsize=8)
+    axes.set_yticks(range(len(down)), [_short(each) for each in down], fontsize=8)
+    axes.set_title(name.replace("_", " "), fontsize=10)
+
+
+def _short(name: str) -> str:
+    text = name if len(name) <= 24 else "..." + name[-21:]
+    return text.replace("$", r"\$")
+
+
+def _axes(cells: Sequence[Cell]) -> tuple[list[str], list[str]]:
+    return list(dict.fromkeys(cell.checkpoint for cell in cells)), list(dict.fromkeys(cell.data for cell in cells))

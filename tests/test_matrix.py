@@ -1,0 +1,117 @@
+"""Several checkpoints on several data sets."""
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from omegaconf import DictConfig
+from test_train import metrics, rows
+
+from crack_lightning.evaluate import evaluate, listed
+from crack_lightning.report.matrix import FIGURES, Cell, matrix_figure, matrix_markdown, matrix_rows
+
+Compose = Callable[..., DictConfig]
+
+
+def cell(checkpoint: str, data: str, value: float, *, held_out: bool = False) -> Cell:
+    figures = dict.fromkeys(FIGURES, value)
+    intervals = dict.fromkeys(FIGURES, (value - 0.1, value + 0.1))
+    return Cell(checkpoint, data, 10, 4, 5, 0.5, held_out, figures, intervals)
+
+
+CELLS = [
+    cell("a", "x", 0.5, held_out=True),
+    cell("a", "y|z", 0.25),
+    cell("b", "x", 0.75),
+    cell("b", "y|z", float("nan")),
+]
+
+
+def test_a_table_holds_every_figure_with_its_interval() -> None:
+    header, lines = matrix_rows(CELLS)
+    first = dict(zip(header, lines[0], strict=True))
+    assert (first["checkpoint"], first["data"], first["held_out"], first["images"]) == ("a", "x", 1, 10)
+    for name in FIGURES:
+        assert [first[f"{name}{side}"] for side in ("", "_low", "_high")] == ["0.500000", "0.400000", "0.600000"]
+    assert dict(zip(header, lines[3], strict=True))["f1"] == ""
+
+
+def test_markdown_has_checkpoints_down_and_data_sets_across() -> None:
+    lines = matrix_markdown(CELLS).splitlines()
+    place = lines.index("## recall")
+    assert lines[place + 2] == r"| | x | y\|z |"
+    assert lines[place + 4] == "| a | 0.500* (0.400 to 0.600) | 0.250 (0.150 to 0.350) |"
+    assert lines[place + 5].endswith("| not defined |")
+
+
+def test_the_figure_has_a_heat_map_a_figure() -> None:
+    axes = matrix_figure(CELLS).axes
+    assert [each.get_title() for each in axes] == [name.replace("_", " ") for name in FIGURES]
+    assert {text.get_text() for text in axes[0].texts} >= {"0.500*", "0.250", "0.750", "none"}
+
+
+@pytest.fixture
+def two_runs(trained: Callable[..., Path], surfaces: Path, tmp_path: Path) -> list[Path]:
+    """Of the surfaces themselves, and of a copy with other class folders."""
+    site = tmp_path / "site"
+    shutil.copytree(surfaces / "Negative", site / "Non-cracked")
+    shutil.copytree(surfaces / "Positive", site / "Cracked")
+    options = ["trainer.max_epochs=1", "data.fractions=[0.5,0.2,0.3]"]
+    names = ["data.class_names=[Cracked,Non-cracked]", "data.positive_class=Cracked"]
+    return [trained(*options, run="one"), trained(*options, f"data.root={site}", *names, run="two")]
+
+
+def test_each_checkpoint_is_judged_on_each_set_and_on_its_own_by_its_test_alone(
+    composed: Compose, two_runs: list[Path], surfaces: Path, tmp_path: Path
+) -> None:
+    paths = ",".join(str(run / "checkpoints/best.ckpt") for run in two_runs)
+    overrides = listed([f"ckpt_path={paths}", f"data.roots={{metu:{surfaces},site:{tmp_path}/site}}"])
+    evaluate(composed("evaluate", [*overrides, "data.num_workers=0"], run="matrix"))
+    folder = tmp_path / "matrix"
+    with (folder / "matrix.csv").open() as file:
+        found = {(row["checkpoint"], row["data"]): row for row in csv.DictReader(file)}
+    assert {key: (row["images"], row["held_out"]) for key, row in found.items()} == {
+        ("one", "metu"): ("12", "1"),
+        ("one", "site"): ("40", "0"),
+        ("two", "metu"): ("40", "0"),
+        ("two", "site"): ("12", "1"),
+    }
+    for name, run, where in (("one", two_runs[0], "metu"), ("two", two_runs[1], "site")):
+        own = metrics(run)
+        for figure in ("accuracy", "recall", "f1", "auroc", "average_precision", "ece"):
+            assert float(found[name, where][figure]) == pytest.approx(own[f"test/{figure}"], abs=1e-5)
+        assert rows(folder / name / where / "predictions.csv") == rows(run / "predictions.csv")
+    cells = json.loads((folder / "matrix.json").read_text())
+    assert [(each["checkpoint"], each["data"]) for each in cells] == list(found)
+    assert "## balanced_accuracy" in (folder / "matrix.md").read_text()
+    assert (folder / "figures/matrix.png").stat().st_size > 0
+    assert list((folder / "tensorboard").glob("events.*"))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "text"),
+    [
+        ([], r"give data.root=FOLDER, or data.roots="),
+        (["data.root=x", "data.roots={a:y}"], r"give data.root=FOLDER, or data.roots="),
+        (["data.roots={a:x}", "data.split=test", "data.split_csv=s.csv"], r"not for data.roots"),
+        (["data.roots=[x,y]"], r"data.roots=.*folders by name"),
+        (["data.roots={a/b:x}"], r"'a/b' is to be a folder's name"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(composed: Compose, overrides: list[str], text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        evaluate(composed("evaluate", ["ckpt_path=a.ckpt", *overrides]))
+
+
+def test_a_checkpoint_named_twice_is_refused(composed: Compose) -> None:
+    with pytest.raises(ValueError, match=r"ckpt_path names a.ckpt twice"):
+        evaluate(composed("evaluate", ["ckpt_path=[a.ckpt,a.ckpt]", "data.root=x"]))
+
+
+def test_several_checkpoints_with_commas_are_no_sweep() -> None:
+    assert listed(["ckpt_path=a.ckpt,b.ckpt", "data.root=x,y"]) == ["ckpt_path=[a.ckpt,b.ckpt]", "data.root=x,y"]
+    assert listed(["-m", "ckpt_path=a.ckpt,b.ckpt"]) == ["-m", "ckpt_path=a.ckpt,b.ckpt"]
+    assert listed(["ckpt_path={m:a.ckpt,n:b.ckpt}"]) == ["ckpt_path={m:a.ckpt,n:b.ckpt}"]
