@@ -62,7 +62,7 @@ def train(cfg: DictConfig) -> float | None:
         return None
     judged, confidence = tested
     metrics = training_metrics(trainer, history) | leakage | confidence | {"fit_seconds": fit_seconds}
-    leave(folder, trainer, judged, history, options, metrics)
+    leave(folder, trainer, judged, data, history, options, metrics)
     return metrics[options["objective"]]
 
 
@@ -129,7 +129,8 @@ def _prepare(
     data: "CrackDataModule", folder: Path, checkpoint: Mapping[str, Any] | None, leakage: str
 ) -> dict[str, float]:
     """Find, check and split the photographs before anything long begins; the leakage of the split."""
-    from crack_lightning.data.copies import seen_in_training
+    from crack_lightning.data.cache import cache_folder
+    from crack_lightning.data.groups import seen_in_training
     from crack_lightning.data.splits import write_split
     from crack_lightning.resume import check_split
     from crack_lightning.run_folder import write_unreadable
@@ -145,8 +146,10 @@ def _prepare(
         check_split(checkpoint, data)
     write_split(folder / "split.csv", data.splits, data.class_names)
     found: dict[str, float] = {}
+    cache = cache_folder(data.cache_dir)
     for by in dict.fromkeys(("exact", leakage)):
-        leaked, (name, text) = seen_in_training(data.splits, by=by, workers=data.num_workers), LOOKED_FOR[by]
+        name, text = LOOKED_FOR[by]
+        leaked = seen_in_training(data.splits, by=by, root=data.root or Path(), cache=cache, workers=data.num_workers)
         log.log(logging.WARNING if leaked else logging.INFO, COPIES, leaked, len(data.splits["test"]), text)
         found[f"split/test_images_with_{name}_in_training"] = leaked
     return found

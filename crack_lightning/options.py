@@ -14,7 +14,7 @@ STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true")
 
 def check_options(options: Mapping[str, Any]) -> None:
     """Raise ValueError for a value of train.yaml that is out of range and that nobody else looks at."""
-    from crack_lightning.data.copies import LOOKED_FOR
+    from crack_lightning.data.groups import LOOKED_FOR
     from crack_lightning.training.frozen import check_features
 
     check_features(options["features"], frozen=options["model"]["freeze"])

@@ -10,6 +10,7 @@ from crack_lightning.options import NAMES
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer
 
+    from crack_lightning.data.datamodule import CrackDataModule
     from crack_lightning.run_folder import Judged
     from crack_lightning.training.history import EpochHistory
 
@@ -32,17 +33,20 @@ def leave(
     folder: Path,
     trainer: "Trainer",
     judged: "Judged",
+    data: "CrackDataModule",
     history: "EpochHistory",
     options: Mapping[str, Any],
     metrics: Mapping[str, float],
 ) -> None:
     """Write the results into the run folder and to TensorBoard."""
     from crack_lightning import run_folder as files
+    from crack_lightning.card import write_card
     from crack_lightning.training.tensorboard import log_test, tensorboard_of
 
     metrics = dict(metrics) | files.confidence_metrics(judged, seed=options["seed"])
     files.write_metrics(folder, metrics)
     files.write_predictions(folder, judged)
+    write_card(folder, judged, data, options, metrics)
     figures = files.drawn(files.judgement_figures(judged)) if options["figures"] else {}
     if options["figures"]:
         best_epoch = int(metrics["best_epoch"])
@@ -63,4 +67,9 @@ def leave(
         low, high = (metrics.get(f"test/{name}_{side}") for side in ("low", "high"))
         interval = "" if low is None or high is None else f"  ({low:.4f} to {high:.4f})"
         log.info("test/%s %.4f%s", name, metrics[f"test/{name}"], interval)
+    if "review/test_share" in metrics:
+        share, rate = metrics["review/test_share"], metrics["review/test_error_rate"]
+        log.info(
+            "%.1f %% of the test is for a person to look at; of the rest %.2f %% is wrong", 100 * share, 100 * rate
+        )
     log.info("the run folder: %s", folder)

@@ -24,7 +24,7 @@ from crack_lightning.report.figures import (
     reliability_figure,
     roc_figure,
 )
-from crack_lightning.report.intervals import bootstrap_intervals
+from crack_lightning.report.intervals import bootstrap_intervals, figures_of
 from crack_lightning.report.pictures import Prediction, architecture_figure, prediction_grid
 
 SHOWN = 16  # pictures in a grid
@@ -61,13 +61,24 @@ class Judged:
 
 
 def confidence_metrics(judged: Judged, *, seed: int) -> dict[str, float]:
-    """test/ece and test/brier, and <name>_low and <name>_high of every figure: where 95 % of bootstrap draws lie."""
+    """test/ece, test/brier and test/balanced_accuracy, and <name>_low and <name>_high of every figure: where 95 % of
+    bootstrap draws lie. With a review band its share of the test, and the share of the rest that is called wrong."""
     groups = [sample.group for sample in judged.samples]
     probabilities, targets = judged.probabilities, judged.targets
     found = {
         "test/ece": reliability(probabilities, targets).error,
         "test/brier": brier_score(probabilities, targets),
+        "test/balanced_accuracy": figures_of(probabilities, targets, threshold=judged.classifier.threshold)[
+            "balanced_accuracy"
+        ],
     }
+    if judged.classifier.review_band is not None:
+        band = torch.tensor([bool(judged.for_review(each)) for each in probabilities.tolist()])
+        wrong = (judged.called != judged.targets)[~band].float()
+        found |= {
+            "review/test_share": band.float().mean().item(),
+            "review/test_error_rate": wrong.mean().item() if len(wrong) else 0.0,
+        }
     intervals = bootstrap_intervals(probabilities, targets, groups, threshold=judged.classifier.threshold, seed=seed)
     for name, (low, high) in intervals.items():
         found |= {f"test/{name}_low": low, f"test/{name}_high": high}

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from crack_lightning.commands import FAILED, failed_points
 from crack_lightning.data.files import write_csv
+from crack_lightning.report.folds import fold_summary
 
 log = logging.getLogger(__name__)
+
+TOLD = ("test/accuracy", "test/recall", "test/precision", "test/f1")
 
 
 class SweepTable(Callback):
@@ -25,12 +29,25 @@ class SweepTable(Callback):
             return
         names = list(dict.fromkeys(name for job in jobs for name in job))
         write_csv(folder / "sweep.csv", names, [[job.get(name, "") for name in names] for job in jobs])
+        _leave_folds(folder, jobs)
         objective = config.get("objective")
         if objective in names:
             sign = 1 if objective.endswith("loss") else -1
             best = min(jobs, key=lambda job: sign * job[objective])
             log.info("best %s %.4f in %s", objective, best[objective], folder / str(best["job"]))
         log.info("%d runs side by side: %s", len(jobs), folder / "sweep.csv")
+
+
+def _leave_folds(folder: Path, jobs: Sequence[dict[str, Any]]) -> None:
+    header, rows = fold_summary(jobs)
+    if not rows:
+        return
+    write_csv(folder / "folds.csv", header, rows)
+    for row in rows:
+        *_, figure, count, mean, deviation, worst, number = row
+        if figure in TOLD:
+            told = (figure, count, mean, deviation, worst, number)
+            log.info("%s over %d folds: mean %.4f, deviation %.4f, worst %.4f in fold %s", *told)
 
 
 def _number(path: Path) -> tuple[int, str]:

@@ -4,15 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from crack_lightning.data.duplicates import exact_copies, find_copies
+from crack_lightning.data.duplicates import find_copies
 from crack_lightning.data.facts import read_facts
-from crack_lightning.data.files import content_hash
 from crack_lightning.data.findings import Finding
 from crack_lightning.data.overlaps import find_overlaps
-from crack_lightning.data.splits import Splits
 
 CLUSTERED = ("near_duplicates", "overlap")
-LOOKED_FOR = ("exact", *CLUSTERED)
 Clusters = Sequence[Sequence[int]]
 
 
@@ -75,19 +72,10 @@ def leaked_places(clusters: Clusters, splits: Sequence[str]) -> list[int]:
 
 
 def clusters_of(paths: Sequence[Path], by: str, *, workers: int | None) -> list[list[int]]:
-    """Places of images that are copies of each other to the last byte (`exact`), near ones, or share a part."""
-    if by == "exact":
-        return exact_copies([content_hash(path) for path in paths])
+    """Places of images that are copies of each other, near ones too, or with `overlap` share a part."""
     facts = read_facts(paths, workers=workers)
     overlaps = find_overlaps(paths, workers=workers) if by == "overlap" else None
     return list(find_copies(facts, near=True, overlaps=overlaps).values())[-1]
-
-
-def seen_in_training(splits: Splits, *, by: str, workers: int | None) -> int:
-    """How many test images have a counterpart in training; `by` is one of LOOKED_FOR."""
-    places = [(sample.path, name) for name, members in splits.items() for sample in members]
-    clusters = clusters_of([path for path, _ in places], by, workers=workers)
-    return len(leaked_places(clusters, [name for _, name in places]))
 
 
 def groups_of(clusters: Clusters, names: Sequence[str]) -> list[str]:

@@ -14,10 +14,12 @@ from crack_lightning.data.copies import CLUSTERED, clusters_of, groups_of
 from crack_lightning.data.files import content_hash, write_csv
 from crack_lightning.data.layouts import LAYOUTS, OWN
 from crack_lightning.data.samples import Sample
+from crack_lightning.data.splits import Splits
 
 log = logging.getLogger(__name__)
 
 PLAIN = ("file", "folder", "photograph")
+LOOKED_FOR = ("exact", *CLUSTERED)  # counterparts of test images in training
 VERSION = 1  # of what counts as a copy or an overlap
 MOST_NAMED = 5
 
@@ -45,7 +47,7 @@ def grouped(
     if group_by == "file":
         return list(samples)
     if group_by in CLUSTERED:
-        return with_groups(samples, _by_copies(samples, group_by, root, cache, workers), group_by)
+        return with_groups(samples, cluster_names(samples, group_by, root, cache, workers), group_by)
     if group_by == "photograph":
         names = _from_pattern(samples, _photograph(layout), root)
     elif group_by == "folder":
@@ -67,13 +69,26 @@ def with_groups(samples: Sequence[Sample], names: Sequence[str], group_by: str) 
     return [replace(sample, group=name) for sample, name in zip(samples, names, strict=True)]
 
 
-def _by_copies(
+def seen_in_training(splits: Splits, *, by: str, root: Path, cache: Path | None, workers: int | None) -> int:
+    """How many test images have a counterpart in training; `by` is one of LOOKED_FOR."""
+    samples = [sample for members in splits.values() for sample in members]
+    if by == "exact":
+        names = [content_hash(sample.path) for sample in samples]
+    else:
+        names = cluster_names(samples, by, root, cache, workers)
+    cluster = {sample.path: name for sample, name in zip(samples, names, strict=True)}
+    trained = {cluster[sample.path] for sample in splits["train"]}
+    return sum(cluster[sample.path] in trained for sample in splits["test"])
+
+
+def cluster_names(
     samples: Sequence[Sample], group_by: str, root: Path, cache: Path | None, workers: int | None
 ) -> list[str]:
+    """The cluster that each image is in, `near_duplicates` or `overlap`; looked up in `cache` for the same images."""
     below = [_below(sample, root).as_posix() for sample in samples]
     if cache is None:
         return _clustered(samples, group_by, below, workers)
-    contents = "\n".join(f"{name}:{content_hash(sample.path)}" for name, sample in zip(below, samples, strict=True))
+    contents = "\n".join(sorted(f"{name}:{content_hash(each.path)}" for name, each in zip(below, samples, strict=True)))
     key = hashlib.sha256(f"{VERSION}:{group_by}:{contents}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
     table = cache / "groups" / f"{group_by}-{len(samples)}-{key}" / "groups.csv"
     table.parent.mkdir(parents=True, exist_ok=True)
