@@ -187,6 +187,7 @@ class EvaluateConfig:
 
     ckpt_path: Any
     device: str
+    engine: str
     data: EvaluateDataConfig
 
 

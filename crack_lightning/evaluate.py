@@ -36,11 +36,11 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
         return {}
     checkpoint = read_checkpoint(*checkpoints.values())
     classifier = classifier_from(checkpoint)
-    _check(data, classifier)
+    _check(options, classifier)
     folder, root = run_folder(), next(iter(roots.values()))
     samples = images_of(root, data, classifier, folder, split=data["split"])
     _warn_of_training_data(root, data, checkpoint)
-    judged, metrics = judge(classifier, samples, data, options["device"])
+    judged, metrics = judge(classifier, samples, data, device=options["device"], engine=options["engine"])
     leave_judgement(folder, judged, metrics)
     for name, value in sorted(metrics.items()):
         log.info("%s %.4f", name, value)
@@ -52,13 +52,14 @@ def _matrix(checkpoints: Mapping[str, Path], roots: Mapping[str, Path], options:
     """Every checkpoint on every folder; of images that it learned from, those of its own test."""
     from crack_lightning.judging import held_out, images_of, judge, leave_judgement
     from crack_lightning.models.checkpoint import load_classifier
+    from crack_lightning.report.matrix import nothing_left
 
     data, folder, cells = options["data"], run_folder(), []
     if data["split"] is not None or data["split_csv"] is not None:
         raise ValueError("data.split and data.split_csv are for one checkpoint and data.root, not for data.roots")
     classifiers = {name: load_classifier(path) for name, path in checkpoints.items()}
     for classifier in classifiers.values():
-        _check(data, classifier)
+        _check(options, classifier)
     found = {
         (name, where): images_of(root, data, classifier, folder / name / where, split=None)
         for name, classifier in classifiers.items()
@@ -66,7 +67,11 @@ def _matrix(checkpoints: Mapping[str, Path], roots: Mapping[str, Path], options:
     }
     for (name, where), samples in found.items():
         kept, own = held_out(samples, checkpoints[name])
-        judged, metrics = judge(classifiers[name], kept, data, options["device"])
+        if not kept:
+            log.warning("%s learned from all of %s: there is nothing left to judge it on", name, where)
+            cells.append(nothing_left(name, where))
+            continue
+        judged, metrics = judge(classifiers[name], kept, data, device=options["device"], engine=options["engine"])
         leave_judgement(folder / name / where, judged, metrics)
         cells.append(_cell(name, where, judged, own=own))
         log.info("%s on %s: %d images%s, F1 %.3f", name, where, len(kept), " held out" * own, cells[-1].figures["f1"])
@@ -162,9 +167,12 @@ def _roots(data: Mapping[str, Any]) -> dict[str, Path]:
     return {name: Path(str(root)).expanduser().absolute() for name, root in named.items()}
 
 
-def _check(data: Mapping[str, Any], classifier: "CrackClassifier") -> None:
+def _check(options: Mapping[str, Any], classifier: "CrackClassifier") -> None:
     from crack_lightning.data.loading import check_loading
+    from crack_lightning.models.engines import check_engine
 
+    check_engine(options["engine"])
+    data = options["data"]
     check_loading(
         batch_size=data["batch_size"],
         num_workers=data["num_workers"],

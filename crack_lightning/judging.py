@@ -51,14 +51,16 @@ def images_of(
 def _found(root: Path, data: Mapping[str, Any], classifier: "CrackClassifier", prefix: str) -> "list[Sample]":
     """All photographs, in the groups that intervals are drawn by."""
     from crack_lightning.data.groups import by_photograph, grouped
-    from crack_lightning.data.layouts import check_layout, recognised
+    from crack_lightning.data.layouts import OWN, check_layout, recognised
     from crack_lightning.data.samples import find_samples
 
     names, group_by = classifier.class_names, data["group_by"]
     layout = data["layout"] or recognised(root, names)
     check_layout(layout)
     samples = find_samples(root, names, layout=layout, positive_class=classifier.positive_class, group_prefix=prefix)
-    return by_photograph(samples, root, layout) if group_by is None else grouped(samples, group_by, root, layout=layout)
+    if group_by is not None:
+        return grouped(samples, group_by, root, layout=layout)
+    return by_photograph(samples, root, recognised(root, []) if layout == OWN else layout)
 
 
 def _of_split(samples: "Sequence[Sample]", table: Path, split: str, root: Path) -> "list[Sample]":
@@ -84,14 +86,11 @@ def held_out(samples: "Sequence[Sample]", ckpt_path: Path) -> "tuple[list[Sample
     splits = read_splits(table)
     if not any(str(sample.path) in splits for sample in samples):
         return list(samples), False
-    kept = [sample for sample in samples if splits.get(str(sample.path), "test") == "test"]
-    if not kept:
-        raise ValueError(f"{ckpt_path} was trained or validated on all of these images: none is left to judge it on")
-    return kept, True
+    return [sample for sample in samples if splits.get(str(sample.path), "test") == "test"], True
 
 
 def judge(
-    classifier: "CrackClassifier", samples: "Sequence[Sample]", data: Mapping[str, Any], device: str
+    classifier: "CrackClassifier", samples: "Sequence[Sample]", data: Mapping[str, Any], *, device: str, engine: str
 ) -> "tuple[Judged, dict[str, float]]":
     """The classifier on `samples`: its probabilities, and its figures as `test/<name>` with their intervals."""
     from torch.nn import functional
@@ -102,9 +101,8 @@ def judge(
     from crack_lightning.run_folder import Judged, confidence_metrics
 
     workers = default_workers() if data["num_workers"] is None else data["num_workers"]
-    logits = predict_samples(
-        classifier, samples, batch_size=data["batch_size"], num_workers=workers, device=pick_device(device)
-    )
+    options = {"batch_size": data["batch_size"], "num_workers": workers, "device": pick_device(device)}
+    logits = predict_samples(classifier, samples, **options, engine=engine)
     probabilities = classifier.probabilities(logits)[:, classifier.positive_index]
     judged = Judged(classifier.cpu(), samples, probabilities)
     collection = binary_metrics(classifier.threshold, prefix="test/")
@@ -120,4 +118,4 @@ def leave_judgement(folder: Path, judged: "Judged", metrics: Mapping[str, float]
 
     files.write_metrics(folder, metrics)
     files.write_predictions(folder, judged)
-    files.write_figures(folder, files.drawn(files.judgement_figures(judged)))
+    files.write_figures(folder, files.drawn(files.judgement_figures(judged, metrics)))

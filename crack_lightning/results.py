@@ -47,7 +47,7 @@ def leave(
     files.write_metrics(folder, metrics)
     files.write_predictions(folder, judged)
     write_card(folder, judged, data, options, metrics)
-    figures = files.drawn(files.judgement_figures(judged)) if options["figures"] else {}
+    figures = files.drawn(files.judgement_figures(judged, metrics)) if options["figures"] else {}
     if options["figures"]:
         best_epoch = int(metrics["best_epoch"])
         curves = files.drawn(files.training_figures(judged.classifier, history.epochs, best_epoch=best_epoch))

@@ -16,7 +16,7 @@ from crack_lightning.data.images import read_image
 from crack_lightning.data.samples import Sample
 from crack_lightning.models.architecture import layers
 from crack_lightning.models.classifier import CrackClassifier
-from crack_lightning.report.calibration import brier_score, reliability
+from crack_lightning.report.calibration import brier_score, reliability, uncalibrated
 from crack_lightning.report.figures import (
     confusion_matrix,
     learning_curves,
@@ -67,6 +67,7 @@ def confidence_metrics(judged: Judged, *, seed: int) -> dict[str, float]:
     probabilities, targets = judged.probabilities, judged.targets
     found = {
         "test/ece": reliability(probabilities, targets).error,
+        "test/ece_uncalibrated": reliability(uncalibrated(probabilities, judged.classifier.temperature), targets).error,
         "test/brier": brier_score(probabilities, targets),
         "test/balanced_accuracy": figures_of(probabilities, targets, threshold=judged.classifier.threshold)[
             "balanced_accuracy"
@@ -117,13 +118,20 @@ def write_predictions(folder: Path, judged: Judged) -> None:
     write_csv(folder / "predictions.csv", ["path", "label", "predicted", "probability", "review"], rows)
 
 
-def judgement_figures(judged: Judged) -> dict[str, Figure]:
-    """The figures of a test, by file name."""
+def judgement_figures(judged: Judged, metrics: Mapping[str, float]) -> dict[str, Figure]:
+    """The figures of a test, by file name; `metrics` as metrics.json has them."""
+    intervals = {
+        name.removeprefix("test/").removesuffix("_low"): (low, metrics[name.removesuffix("_low") + "_high"])
+        for name, low in metrics.items()
+        if name.startswith("test/") and name.endswith("_low")
+    }
     probabilities, targets, threshold = judged.probabilities, judged.targets, judged.classifier.threshold
     return {
-        "confusion_matrix": confusion_matrix(probabilities, targets, threshold=threshold, class_names=judged.names),
-        "roc": roc_figure(probabilities, targets, threshold=threshold),
-        "precision_recall": precision_recall_figure(probabilities, targets, threshold=threshold),
+        "confusion_matrix": confusion_matrix(
+            probabilities, targets, threshold=threshold, class_names=judged.names, intervals=intervals
+        ),
+        "roc": roc_figure(probabilities, targets, threshold=threshold, intervals=intervals),
+        "precision_recall": precision_recall_figure(probabilities, targets, threshold=threshold, intervals=intervals),
         "reliability": reliability_figure(probabilities, targets, temperature=judged.classifier.temperature),
         "predictions": prediction_grid(_predictions(judged, _spread(len(targets))), title="Predictions beside truth"),
         "worst_errors": _worst_errors(judged),

@@ -19,7 +19,7 @@ def run_folder(trained: Callable[..., Path]) -> Path:
 
 def judge(composed: Compose, run_folder: Path, *overrides: str) -> Path:
     checkpoint = f"ckpt_path={run_folder}/checkpoints/best.ckpt"
-    evaluate(composed("evaluate", [checkpoint, "data.num_workers=0", *overrides], run="judged"))
+    evaluate(composed("evaluate", [checkpoint, "data.num_workers=0", "engine=eager", *overrides], run="judged"))
     return run_folder.parent / "judged"
 
 
@@ -30,7 +30,7 @@ def test_evaluate_repeats_the_test_of_the_run_from_checkpoint_and_folder_alone(
     moved = Path(shutil.move(run_folder / "checkpoints", tmp_path / "elsewhere")) / "best.ckpt"
     cfg = composed(
         "evaluate",
-        [f"ckpt_path={moved}", f"data.root={surfaces}", f"data.split_csv={split}", "data.split=test"],
+        [f"ckpt_path={moved}", f"data.root={surfaces}", f"data.split_csv={split}", "data.split=test", "engine=eager"],
         run="judged",
     )
     found = evaluate(cfg)

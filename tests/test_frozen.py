@@ -146,7 +146,7 @@ def test_low_precision_is_compared_as_such(precision: torch.dtype, caplog: pytes
 
 def test_an_engine_that_is_not_installed_names_its_pip_line(trained: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)  # as if it were not there
-    with pytest.raises(ModuleNotFoundError, match=r"features.engine=onnxruntime needs .*: pip install onnx") as caught:
+    with pytest.raises(ModuleNotFoundError, match=r"engine=onnxruntime needs .*: pip install onnx") as caught:
         trained("features.engine=onnxruntime")
     assert is_for_user(caught.value)
 

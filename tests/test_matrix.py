@@ -69,7 +69,7 @@ def test_each_checkpoint_is_judged_on_each_set_and_on_its_own_by_its_test_alone(
 ) -> None:
     paths = ",".join(str(run / "checkpoints/best.ckpt") for run in two_runs)
     overrides = listed([f"ckpt_path={paths}", f"data.roots={{metu:{surfaces},site:{tmp_path}/site}}"])
-    evaluate(composed("evaluate", [*overrides, "data.num_workers=0"], run="matrix"))
+    evaluate(composed("evaluate", [*overrides, "data.num_workers=0", "engine=eager"], run="matrix"))
     folder = tmp_path / "matrix"
     with (folder / "matrix.csv").open() as file:
         found = {(row["checkpoint"], row["data"]): row for row in csv.DictReader(file)}
@@ -89,6 +89,21 @@ def test_each_checkpoint_is_judged_on_each_set_and_on_its_own_by_its_test_alone(
     assert "## balanced_accuracy" in (folder / "matrix.md").read_text()
     assert (folder / "figures/matrix.png").stat().st_size > 0
     assert list((folder / "tensorboard").glob("events.*"))
+
+
+def test_a_set_that_was_learned_whole_is_told_and_the_others_are_judged(
+    composed: Compose, two_runs: list[Path], surfaces: Path, tmp_path: Path
+) -> None:
+    table = two_runs[0] / "split.csv"
+    table.write_text(table.read_text().replace(",test", ",train"))
+    checkpoint = f"ckpt_path={two_runs[0]}/checkpoints/best.ckpt"
+    roots = f"data.roots={{metu:{surfaces},site:{tmp_path}/site}}"
+    evaluate(composed("evaluate", [checkpoint, roots, "data.num_workers=0", "engine=eager"], run="matrix"))
+    with (tmp_path / "matrix/matrix.csv").open() as file:
+        found = {row["data"]: (row["images"], row["f1"]) for row in csv.DictReader(file)}
+    assert found["metu"] == ("0", "")
+    assert found["site"][0] == "40"
+    assert "learned from all of it" in (tmp_path / "matrix/matrix.md").read_text()
 
 
 @pytest.mark.parametrize(

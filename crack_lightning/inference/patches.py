@@ -12,6 +12,7 @@ from crack_lightning.data.progress import track
 from crack_lightning.data.samples import Sample
 from crack_lightning.data.transforms import plain_transform
 from crack_lightning.models.classifier import CrackClassifier
+from crack_lightning.models.engines import Engine, pick_engine
 
 
 def pick_device(name: str) -> torch.device:
@@ -36,12 +37,17 @@ def predict_samples(
     batch_size: int,
     num_workers: int,
     device: torch.device,
+    engine: str = "auto",
 ) -> Tensor:
-    """Logits (N, 2) of `samples`, in their order, on the CPU."""
+    """Logits (N, 2) of `samples`, in their order, on the CPU; the features are computed by `engine`."""
     classifier = classifier.eval().to(device)
     dataset = PlainDataset(samples, plain_transform(classifier.image_size))
     loader = DataLoader(dataset, batch_size=batch_size, **worker_options(num_workers))
     logits = [torch.empty(0, len(classifier.class_names))]
     batches = track(loader, "predicting", total=len(loader), unit="batches")
-    logits += [classifier(images.to(device)).float().cpu() for images, _ in batches]
+    features: Engine | None = None
+    for images, _ in batches:
+        images = images.to(device)
+        features = features or pick_engine(classifier, engine, images)
+        logits.append(classifier.classify(features(images)).float().cpu())
     return torch.cat(logits)

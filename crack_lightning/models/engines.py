@@ -41,10 +41,10 @@ class PooledFeatures(nn.Module):
         return self.features(normalised.contiguous(memory_format=torch.channels_last)).mean(dim=(2, 3))
 
 
-def check_engine(name: str) -> None:
-    """Raise ValueError for a name that is unknown."""
+def check_engine(name: str, *, key: str = "engine") -> None:
+    """Raise ValueError for a name that is unknown; `key` is what the user sets it by."""
     if name not in ENGINES:
-        raise ValueError(f"features.engine={name}: one of {', '.join(ENGINES)}")
+        raise ValueError(f"{key}={name}: one of {', '.join(ENGINES)}")
 
 
 def eager_engine(classifier: CrackClassifier) -> Engine:
@@ -78,9 +78,7 @@ def onnx_engine(classifier: CrackClassifier) -> Engine:
     try:
         import onnxruntime
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "features.engine=onnxruntime needs ONNX Runtime: pip install onnxruntime onnx"
-        ) from error
+        raise ModuleNotFoundError("engine=onnxruntime needs ONNX Runtime: pip install onnxruntime onnx") from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(_exported(classifier), options, providers=["CPUExecutionProvider"])

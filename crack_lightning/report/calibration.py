@@ -77,6 +77,11 @@ def reliability(probabilities: Tensor, targets: Tensor, *, bins: int = BINS) -> 
     return Reliability(mean, share, count[there])
 
 
+def uncalibrated(probabilities: Tensor, temperature: float) -> Tensor:
+    """What probabilities (N,) were before their logits were divided by `temperature`."""
+    return torch.sigmoid(torch.logit(probabilities.double(), eps=1e-12) * temperature)
+
+
 def brier_score(probabilities: Tensor, targets: Tensor) -> float:
     """Mean squared distance of probability and truth, 0 to 1, lower is better (Brier 1950)."""
     return ((probabilities - targets) ** 2).mean().item()

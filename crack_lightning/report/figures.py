@@ -1,5 +1,6 @@
 """Curves and matrices as matplotlib figures."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -15,7 +16,9 @@ from torchmetrics.functional.classification import (
     binary_roc,
 )
 
-from crack_lightning.report.calibration import reliability
+from crack_lightning.report.calibration import reliability, uncalibrated
+
+Intervals = Mapping[str, tuple[float, float]]  # of figures, by name
 
 BLUE, ORANGE, GREY = "#1f5fa8", "#d9822b", "#8a8f98"
 
@@ -45,11 +48,18 @@ def learning_curves(epochs: Sequence[Mapping[str, float]], *, best_epoch: int) -
     return figure
 
 
-def confusion_matrix(probabilities: Tensor, targets: Tensor, *, threshold: float, class_names: Sequence[str]) -> Figure:
+def confusion_matrix(
+    probabilities: Tensor,
+    targets: Tensor,
+    *,
+    threshold: float,
+    class_names: Sequence[str],
+    intervals: Intervals | None = None,
+) -> Figure:
     """Counts and shares of truth (rows) against prediction (columns).
 
     `probabilities` (N,) of the positive class; `targets` (N,), 1 for positive; `class_names` with the
-    positive class last.
+    positive class last; `intervals` of accuracy and recall are told below.
     """
     called = (probabilities >= threshold).long()
     counts = binary_confusion_matrix(called, targets)
@@ -65,17 +75,30 @@ def confusion_matrix(probabilities: Tensor, targets: Tensor, *, threshold: float
     axes.set_xticks([0, 1], class_names)
     axes.set_yticks([0, 1], class_names, rotation=90, va="center")
     axes.set(xlabel="predicted", ylabel="truth", title=f"{len(targets)} images, threshold {threshold:g}")
+    told = [f"{name}{_between(intervals, name)}" for name in ("accuracy", "recall") if _between(intervals, name)]
+    if told:
+        figure.supxlabel("95 %: " + ", ".join(told), color=GREY, fontsize=8)
     return figure
 
 
-def roc_figure(probabilities: Tensor, targets: Tensor, *, threshold: float) -> Figure:
+def _between(intervals: Intervals | None, name: str) -> str:
+    """The interval of a figure in brackets; nothing where there is none."""
+    low, high = (intervals or {}).get(name, (math.nan, math.nan))
+    return "" if math.isnan(low) else f" ({low:.3f} to {high:.3f})"
+
+
+def roc_figure(
+    probabilities: Tensor, targets: Tensor, *, threshold: float, intervals: Intervals | None = None
+) -> Figure:
     """Share of cracks found against share of false alarms, the operating point marked."""
     figure, axes = _square()
     if _one_class(axes, targets):
         return figure
     false_positive_rate, true_positive_rate, _ = binary_roc(probabilities, targets)
     area = binary_auroc(probabilities, targets).item()
-    axes.plot(false_positive_rate, true_positive_rate, color=BLUE, label=f"AUROC {area:.4f}")
+    axes.plot(
+        false_positive_rate, true_positive_rate, color=BLUE, label=f"AUROC {area:.4f}" + _between(intervals, "auroc")
+    )
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="chance")
     called, positive = probabilities >= threshold, targets == 1
     x = (called & ~positive).sum() / (~positive).sum()
@@ -86,14 +109,18 @@ def roc_figure(probabilities: Tensor, targets: Tensor, *, threshold: float) -> F
     return figure
 
 
-def precision_recall_figure(probabilities: Tensor, targets: Tensor, *, threshold: float) -> Figure:
+def precision_recall_figure(
+    probabilities: Tensor, targets: Tensor, *, threshold: float, intervals: Intervals | None = None
+) -> Figure:
     """Precision against recall, the operating point marked."""
     figure, axes = _square()
     if _one_class(axes, targets):
         return figure
     precision, recall, _ = binary_precision_recall_curve(probabilities, targets)
     area = binary_average_precision(probabilities, targets).item()
-    axes.plot(recall, precision, color=BLUE, label=f"average precision {area:.4f}")
+    axes.plot(
+        recall, precision, color=BLUE, label=f"average precision {area:.4f}" + _between(intervals, "average_precision")
+    )
     called, positive = probabilities >= threshold, targets == 1
     found = (called & positive).sum()
     if called.any():
@@ -112,7 +139,7 @@ def precision_recall_figure(probabilities: Tensor, targets: Tensor, *, threshold
 def reliability_figure(probabilities: Tensor, targets: Tensor, *, temperature: float) -> Figure:
     """Share of cracks against the probability given, before and after the logits were divided by `temperature`."""
     figure, axes = _square()
-    before = torch.sigmoid(torch.logit(probabilities.double(), eps=1e-12) * temperature)
+    before = uncalibrated(probabilities, temperature)
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="as it should be")
     for values, colour, name in ((before, ORANGE, "before"), (probabilities, BLUE, "after")):
         found = reliability(values, targets)

@@ -76,8 +76,9 @@ def bootstrap_intervals(
     """Percentile interval of each figure when whole groups are drawn again with replacement (Efron 1979).
 
     `probabilities` (N,) of the positive class, `targets` (N,) 1 for positive, `groups` (N,). Draws in which a figure is
-    not defined, for want of a class, are left out; a figure never defined is (nan, nan). Where nothing varies, as with
-    no error at all, the interval has no width: it is about other draws of these images, not about other sites.
+    not defined, for want of a class, are left out; a figure never defined is (nan, nan), and so are all where there is
+    one group. Where nothing varies, as with no error at all, the interval has no width: it is about other draws of
+    these images, not about other sites.
     """
     names, place = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)
     p, t = probabilities.double().numpy(), targets.double().numpy()
@@ -92,6 +93,6 @@ def bootstrap_intervals(
     for name in blocks[0]:
         values = np.concatenate([block[name] for block in blocks])
         values = values[~np.isnan(values)]
-        low, high = np.percentile(values, sides) if len(values) else (np.nan, np.nan)
+        low, high = np.percentile(values, sides) if len(values) and len(names) > 1 else (np.nan, np.nan)
         found[name] = (float(low), float(high))
     return found

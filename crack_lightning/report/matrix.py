@@ -31,6 +31,13 @@ class Cell:
     intervals: Mapping[str, tuple[float, float]]
 
 
+def nothing_left(checkpoint: str, data: str) -> Cell:
+    """A checkpoint that learned from every image of the data set."""
+    nan = float("nan")
+    none, unknown = dict.fromkeys(FIGURES, nan), dict.fromkeys(FIGURES, (nan, nan))
+    return Cell(checkpoint, data, 0, 0, 0, nan, True, none, unknown)
+
+
 def matrix_rows(cells: Sequence[Cell]) -> tuple[list[str], list[list[object]]]:
     """Header and rows of a table with a row a cell."""
     header = ["checkpoint", "data", "images", "cracked", "groups", "threshold", "held_out"]
@@ -39,7 +46,8 @@ def matrix_rows(cells: Sequence[Cell]) -> tuple[list[str], list[list[object]]]:
     for cell in cells:
         values = [(cell.figures[name], *cell.intervals[name]) for name in FIGURES]
         flat = ["" if np.isnan(value) else f"{value:.6f}" for three in values for value in three]
-        facts = [cell.checkpoint, cell.data, cell.images, cell.cracked, cell.groups, f"{cell.threshold:.6f}"]
+        threshold = "" if np.isnan(cell.threshold) else f"{cell.threshold:.6f}"
+        facts = [cell.checkpoint, cell.data, cell.images, cell.cracked, cell.groups, threshold]
         rows.append([*facts, int(cell.held_out), *flat])
     return header, rows
 
@@ -48,7 +56,11 @@ def matrix_markdown(cells: Sequence[Cell]) -> str:
     """A table a figure: checkpoints down, data sets across, each with its interval."""
     checkpoints, sets = _axes(cells)
     at = {(cell.checkpoint, cell.data): cell for cell in cells}
-    lines = ["# Checkpoints against data sets", "", "In brackets the 95 % bootstrap interval, drawn by group."]
+    lines = [
+        "# Checkpoints against data sets",
+        "",
+        "In brackets the 95 % bootstrap interval, drawn by group; of one group there is none.",
+    ]
     if any(cell.held_out for cell in cells):
         lines += [f"{HELD_OUT} the test images of the checkpoint's own split: it learned from others of this set."]
     for name in FIGURES:
@@ -67,8 +79,9 @@ def matrix_markdown(cells: Sequence[Cell]) -> str:
 def _told(cell: Cell, name: str) -> str:
     value, (low, high) = cell.figures[name], cell.intervals[name]
     if np.isnan(value):
-        return "not defined"
-    return f"{value:.3f}{HELD_OUT if cell.held_out else ''} ({low:.3f} to {high:.3f})"
+        return "not defined" if cell.images else "learned from all of it"
+    interval = "one group" if np.isnan(low) else f"{low:.3f} to {high:.3f}"
+    return f"{value:.3f}{HELD_OUT if cell.held_out else ''} ({interval})"
 
 
 def _escaped(name: str) -> str:

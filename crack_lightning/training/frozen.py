@@ -207,7 +207,7 @@ def check_features(options: Mapping[str, Any], *, frozen: bool) -> None:
             "features=cached keeps what a frozen backbone computes, but model.freeze=false: "
             "its features change with every step. Give model.freeze=true or features=live"
         )
-    check_engine(options["engine"])
+    check_engine(options["engine"], key="features.engine")
     check_feature_options(views=options["views"], identity=options["identity"], dtype=options["dtype"])
     for key in ("lock_timeout_s", "max_cache_gb"):
         if not options[key] >= 0:
