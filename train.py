@@ -38,6 +38,7 @@ def train(cfg: DictConfig) -> float | None:
     from lightning.pytorch import seed_everything
 
     from crack_lightning.data.files import write_atomically
+    from crack_lightning.data.samples import side_px
     from crack_lightning.resume import resumed
 
     cfg, checkpoint = resumed(cfg)
@@ -54,6 +55,7 @@ def train(cfg: DictConfig) -> float | None:
     leakage = _prepare(data, folder, checkpoint, options["leakage"])
     if trainer.is_global_zero:
         write_atomically(folder / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True).encode())
+    classifier.patch_px, classifier.mm_per_px = side_px(data.splits["train"]), data.mm_per_px
     task = _task(options, classifier, data, specs, checkpoint)
     batches = _batches(trainer, classifier, data, options)
     fit_seconds = _fit(trainer, task, batches, folder, options["ckpt_path"])

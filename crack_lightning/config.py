@@ -34,6 +34,7 @@ class DataConfig:
     folds: int | None
     fold: int
     on_error: str
+    mm_per_px: float | None
     flip_probability: float
     rotation_degrees: float
     surfaces: SurfacesConfig | None

@@ -46,6 +46,7 @@ class CrackDataModule(LightningDataModule):
         folds: int | None,
         fold: int,
         on_error: str,
+        mm_per_px: float | None,
         flip_probability: float,
         rotation_degrees: float,
         seed: int,
@@ -60,13 +61,15 @@ class CrackDataModule(LightningDataModule):
         check_loading(batch_size=batch_size, num_workers=num_workers, on_error=on_error, image_size=image_size)
         _check_augmentation(flip_probability, rotation_degrees)
         _check_source(root, surfaces)
+        if mm_per_px is not None and mm_per_px <= 0:
+            raise ValueError(f"data.mm_per_px={mm_per_px}: above 0, or null where it is not known")
         self.root = Path(root).expanduser().absolute() if root is not None else None
         self.layout, self.class_names, self.positive_class = layout, list(class_names), positive_class
         self.image_size = image_size
         self.batch_size, self.num_workers = batch_size, default_workers() if num_workers is None else num_workers
         self.fractions = list(fractions)
         self.group_by, self.folds, self.fold = group_by, folds, fold
-        self.on_error = on_error
+        self.on_error, self.mm_per_px = on_error, mm_per_px
         self.augmentation = {"flip_probability": flip_probability, "rotation_degrees": rotation_degrees}
         self.seed = seed
         self.surfaces = dict(surfaces) if surfaces is not None else None

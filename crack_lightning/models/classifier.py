@@ -31,7 +31,9 @@ class CrackClassifier(nn.Module):
 
     `threshold`: a picture is called positive when its probability of `positive_class` is at least this.
     `temperature`: what logits are divided by before the softmax (Guo et al. 2017). `review_band`: the lowest and the
-    highest probability that a person should look at.
+    highest probability that a person should look at. `patch_px` and `mm_per_px`: the side of the pictures that it
+    learned from, before they were brought to `image_size`, and the millimetres that one of their pixels shows; None if
+    not known.
     """
 
     pixel_mean: Tensor
@@ -49,6 +51,8 @@ class CrackClassifier(nn.Module):
         threshold: float = 0.5,
         temperature: float = 1.0,
         review_band: Sequence[float] | None = None,
+        patch_px: int | None = None,
+        mm_per_px: float | None = None,
         weights: Mapping[str, str] | None = None,
         state_dict: Mapping[str, Tensor] | None = None,
     ) -> None:
@@ -62,6 +66,7 @@ class CrackClassifier(nn.Module):
         self.threshold = threshold
         self.temperature = temperature
         self.review_band = list(review_band) if review_band is not None else None
+        self.patch_px, self.mm_per_px = patch_px, mm_per_px
         self.frozen = freeze
         self.weights = dict(weights or {})
         mean, std = _normalisation(backbone)
@@ -142,6 +147,8 @@ class CrackClassifier(nn.Module):
             "threshold": self.threshold,
             "temperature": self.temperature,
             "review_band": self.review_band,
+            "patch_px": self.patch_px,
+            "mm_per_px": self.mm_per_px,
             "weights": self.weights,
         }
 
