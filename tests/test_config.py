@@ -10,6 +10,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from crack_lightning.commands import CONF, check_choices, plain
+from crack_lightning.evaluate import listed
 from crack_lightning.training.optimizers import OptimizerSpec
 
 GROUPS = ["data", "model", "optimizer", "scheduler", "trainer", "callbacks", "logger", "experiment"]
@@ -111,6 +112,8 @@ def test_every_command_of_the_readme_parses(composed: Compose, words: list[str],
     name = "train" if words[1] == "train.py" else words[2].removeprefix("crack_lightning.")
     overrides = [word for word in words if "=" in word and not word.startswith("-")]
     check_choices(overrides)
+    if name == "evaluate":
+        overrides = listed(overrides)
     composed(name, [re.sub(r",.*", "", word) if "-m" in words[2:3] else word for word in overrides])
 
 
