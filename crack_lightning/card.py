@@ -39,7 +39,7 @@ def write_card(
     """model_card.md in the run folder."""
     wrong = (judged.called != judged.targets).tolist()
     groups = [sample.group for sample in judged.samples]
-    whole = len(set(groups)) < len(groups)
+    whole = 1 < len(set(groups)) < len(groups)
     card = model_card(
         data=_data(data),
         model=_model(judged.classifier, options, metrics),

@@ -213,6 +213,45 @@ class CacheConfig:
 
 
 @dataclass
+class PredictConfig:
+    """The whole of predict.yaml."""
+
+    ckpt_path: str
+    source: str
+    device: str
+    engine: str
+    batch_size: int
+    num_workers: int | None
+    jsonl: bool
+
+
+@dataclass
+class InspectConfig:
+    """The whole of inspect.yaml."""
+
+    ckpt_path: str
+    source: str
+    device: str
+    engine: str
+    threshold: float | None
+    tile_px: float | None
+    mm_per_px: float | None
+    scales: list[float]
+    memory_mb: float
+    max_megapixels: float
+    overlay_px: int | None
+
+
+@dataclass
+class ExplainConfig:
+    """The whole of explain.yaml."""
+
+    ckpt_path: str
+    source: str
+    side_px: int
+
+
+@dataclass
 class AuditDataConfig:
     """The photographs to be audited."""
 
@@ -242,6 +281,9 @@ def register() -> None:
         "generate": GenerateConfig,
         "cache": CacheConfig,
         "audit": AuditConfig,
+        "predict": PredictConfig,
+        "inspect": InspectConfig,
+        "explain": ExplainConfig,
         "early_stopping": EarlyStoppingConfig,
         "checkpoint": CheckpointConfig,
     }

@@ -1,6 +1,7 @@
 """A checkpoint on a folder of photographs: which images it is judged on, and what comes of it."""
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -77,16 +78,42 @@ def _of_split(samples: "Sequence[Sample]", table: Path, split: str, root: Path) 
 
 
 def held_out(samples: "Sequence[Sample]", ckpt_path: Path) -> "tuple[list[Sample], bool]":
-    """Of images that the checkpoint's run had, by the split.csv in its folder, those of its test; else all of them."""
-    from crack_lightning.data.splits import read_splits
+    """Of images that the checkpoint's run had those of its test, in the groups of its split; else all as they are.
+
+    Looked up in the split.csv of the run folder, by path; by content where the photographs still lie where they did; by
+    their place below the root where they were moved as a whole.
+    """
+    from crack_lightning.data.splits import read_split_rows
 
     table = ckpt_path.absolute().parent.parent / "split.csv"
     if not table.is_file():
         return list(samples), False
-    splits = read_splits(table)
-    if not any(str(sample.path) in splits for sample in samples):
+    known = _recognised(samples, read_split_rows(table))
+    if not known:
         return list(samples), False
-    return [sample for sample in samples if splits.get(str(sample.path), "test") == "test"], True
+    kept = [sample for sample in samples if known.get(sample.path, ("test", ""))[0] == "test"]
+    return [replace(each, group=known[each.path][1]) if each.path in known else each for each in kept], True
+
+
+def _recognised(samples: "Sequence[Sample]", rows: Sequence[Mapping[str, str]]) -> dict[Path, tuple[str, str]]:
+    """Split and group of those samples that were in it."""
+    from crack_lightning.data.files import content_hash
+
+    facts = {row["path"]: (row["split"], row["group"]) for row in rows}
+    found = {sample.path: facts[str(sample.path)] for sample in samples if str(sample.path) in facts}
+    if found:
+        return found
+    if there := [path for path in facts if Path(path).is_file()]:
+        contents = {content_hash(Path(path)): facts[path] for path in there}
+        hashes = {sample.path: content_hash(sample.path) for sample in samples}
+        return {path: contents[digest] for path, digest in hashes.items() if digest in contents}
+    was, now = (os.path.commonpath(paths) for paths in (list(facts), [str(sample.path) for sample in samples]))
+    below = {os.path.relpath(path, was): each for path, each in facts.items()}
+    places = {sample.path: os.path.relpath(sample.path, now) for sample in samples}
+    # Other data sets number their files alike: only all of them are the same again.
+    if not below.keys() <= set(places.values()):
+        return {}
+    return {path: below[place] for path, place in places.items() if place in below}
 
 
 def judge(

@@ -69,7 +69,7 @@ def leave(
         log.info("test/%s %.4f%s", name, metrics[f"test/{name}"], interval)
     if "review/test_share" in metrics:
         share, rate = metrics["review/test_share"], metrics["review/test_error_rate"]
-        log.info(
-            "%.1f %% of the test is for a person to look at; of the rest %.2f %% is wrong", 100 * share, 100 * rate
-        )
+        text = "%.1f %% of the test is for a person to look at; of the rest %.2f %% is called wrong"
+        level = logging.WARNING if rate > (options["review_band"] or 0) else logging.INFO
+        log.log(level, text, 100 * share, 100 * rate)
     log.info("the run folder: %s", folder)

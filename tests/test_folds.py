@@ -9,7 +9,8 @@ from crack_lightning.report.folds import fold_summary
 
 
 def job(fold: str, accuracy: float, loss: float, **others: str) -> dict[str, object]:
-    return {"job": "0", "data.folds": "3", "data.fold": fold, **others, "test/accuracy": accuracy, "test/loss": loss}
+    figures = {"test/accuracy": accuracy, "test/loss": loss, "test/ece_uncalibrated": loss}
+    return {"job": "0", "data.folds": "3", "data.fold": fold, **others, **figures}
 
 
 def test_folds_are_summed_up_with_mean_deviation_and_the_worst_of_each_figure() -> None:
@@ -18,6 +19,7 @@ def test_folds_are_summed_up_with_mean_deviation_and_the_worst_of_each_figure() 
     assert {row[0]: row[1:] for row in rows} == {
         "test/accuracy": [3, pytest.approx(0.9), pytest.approx(0.1), 0.8, "1"],
         "test/loss": [3, pytest.approx(0.3), pytest.approx(0.2645751), 0.6, "2"],
+        "test/ece_uncalibrated": [3, pytest.approx(0.3), pytest.approx(0.2645751), 0.6, "2"],
     }
 
 

@@ -44,6 +44,7 @@ def test_by_table_paths_below_the_root_or_whole_ones(tmp_path: Path) -> None:
     ("pattern", "text"),
     [
         (r"\d+-\d+", "has no group in brackets"),
+        ("photgraph", "did you mean photograph?"),
         (r"(\d+", "nor a regular expression"),
         (r"(site b)", "is not found in 3 of 4 paths: /photos/Cracked/site a/7001-1.jpg"),
         (r"(700)", "puts all 4 images into one group (700)"),

@@ -61,7 +61,7 @@ def test_tiles_of_one_photograph_of_one_surface_belong_together(tmp_path: Path, 
     ("folders", "text"),
     [
         (("good", "bad"), "is not laid out as sdnet2018: expected sound concrete in"),
-        (("D/UD", "D/CD", "P/UP"), "P/UP has no counterpart beside it"),
+        (("D/UD", "D/CD", "P/UP"), "P/CP is missing: "),
         (("D/UD", "D/CD", "Q"), "Q does not belong to sdnet2018"),
         (("D/UD", "D/CD", "D/UX"), "D/UX does not belong to sdnet2018"),
     ],

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from omegaconf import DictConfig
+from PIL import Image
 from test_train import metrics, rows
 
 from crack_lightning.evaluate import evaluate, listed
@@ -55,10 +56,12 @@ def test_the_figure_has_a_heat_map_a_figure() -> None:
 
 @pytest.fixture
 def two_runs(trained: Callable[..., Path], surfaces: Path, tmp_path: Path) -> list[Path]:
-    """Of the surfaces themselves, and of a copy with other class folders."""
+    """Of the surfaces themselves, and of others in other class folders."""
     site = tmp_path / "site"
-    shutil.copytree(surfaces / "Negative", site / "Non-cracked")
-    shutil.copytree(surfaces / "Positive", site / "Cracked")
+    for before, after in (("Negative", "Non-cracked"), ("Positive", "Cracked")):
+        (site / after).mkdir(parents=True)
+        for path in (surfaces / before).iterdir():
+            Image.open(path).rotate(90).save(site / after / path.name)
     options = ["trainer.max_epochs=1", "data.fractions=[0.5,0.2,0.3]"]
     names = ["data.class_names=[Cracked,Non-cracked]", "data.positive_class=Cracked"]
     return [trained(*options, run="one"), trained(*options, f"data.root={site}", *names, run="two")]
@@ -89,6 +92,29 @@ def test_each_checkpoint_is_judged_on_each_set_and_on_its_own_by_its_test_alone(
     assert "## balanced_accuracy" in (folder / "matrix.md").read_text()
     assert (folder / "figures/matrix.png").stat().st_size > 0
     assert list((folder / "tensorboard").glob("events.*"))
+
+
+@pytest.mark.parametrize("gone", [False, True], ids=["copied", "moved"])
+def test_images_that_it_learned_from_are_recognised_elsewhere_and_keep_their_groups(
+    composed: Compose, trained: Callable[..., Path], surfaces: Path, tmp_path: Path, gone: bool
+) -> None:
+    first = Path(shutil.copytree(surfaces, tmp_path / "first"))
+    grouping = ["data.fractions=[0.4,0.3,0.3]", 'data.group_by="([0-9])[.]jpg$"']
+    run = trained("trainer.max_epochs=1", f"data.root={first}", *grouping)
+    second = tmp_path / "second"
+    if gone:
+        shutil.move(first, second)
+    else:
+        shutil.copytree(first, second)
+    checkpoint = f"ckpt_path={run}/checkpoints/best.ckpt"
+    roots = f"data.roots={{second:{second}}}"
+    evaluate(composed("evaluate", [checkpoint, roots, "data.num_workers=0", "engine=eager"], run="matrix"))
+    with (tmp_path / "matrix/matrix.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    own = metrics(run)
+    assert row["held_out"] == "1"
+    for name in ("accuracy", "recall_low", "recall_high", "f1_low"):
+        assert float(row[name]) == pytest.approx(own[f"test/{name}"], abs=1e-5)
 
 
 def test_a_set_that_was_learned_whole_is_told_and_the_others_are_judged(

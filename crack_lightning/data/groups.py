@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 
 from filelock import FileLock
@@ -144,9 +145,11 @@ def _from_pattern(samples: Sequence[Sample], pattern: str, root: Path) -> list[s
             f"expression: {error}"
         ) from error
     if not compiled.groups:
+        near = get_close_matches(pattern, (*PLAIN, *CLUSTERED), 1)
+        hint = f": did you mean {near[0]}? As a regular expression it" if near else ""
         raise ValueError(
-            f"data.group_by={pattern} has no group in brackets to say what belongs together, such as (\\d+)-\\d+; "
-            f"without one there are {', '.join((*PLAIN, *CLUSTERED))} and .csv files"
+            f"data.group_by={pattern}{hint} has no group in brackets to say what belongs together, such as "
+            f"(\\d+)-\\d+; without one there are {', '.join((*PLAIN, *CLUSTERED))} and .csv files"
         )
     names, unmatched = [], []
     for sample in samples:

@@ -1,5 +1,8 @@
 """Any image file as an upright 8-bit RGB picture."""
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +34,19 @@ def read_image(path: Path) -> Image.Image:
             return to_rgb(upright(image)[1])
     except Exception as error:  # decoders raise whatever they like on damaged files
         raise ValueError(f"{path} cannot be decoded: {reason(error)}") from error
+
+
+@contextmanager
+def limited_to(megapixels: float) -> Iterator[None]:
+    """Within, a file of more pixels cannot be decoded, and one of fewer can, whatever Pillow's own limit is."""
+    before = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = int(megapixels * 1e6)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
 
 
 def upright(image: Image.Image) -> tuple[int, Image.Image]:

@@ -73,15 +73,21 @@ def layout_folders(root: Path, name: str) -> tuple[list[Path], list[Path]]:
         )
     for one, other, patterns in ((sound, cracked, layout.cracked), (cracked, sound, layout.sound)):
         if lonely := [folder for folder in one if folder.parent not in {each.parent for each in other}]:
-            raise FileNotFoundError(
-                f"{lonely[0]} has no counterpart beside it: expected {' or '.join(patterns)} in {root}"
-            )
+            missing = lonely[0].with_name(_counterpart(lonely[0].name, patterns))
+            raise FileNotFoundError(f"{missing} is missing: {lonely[0]} has no counterpart beside it")
     used = {*sound, *cracked}
     for folder in sorted({root, *(each.parent for each in used)}):
         for entry in _folders(folder):
             if entry not in used and not any(entry in each.parents for each in used):
                 raise ValueError(f"{entry} does not belong to {name}: move it out of data.root, or use data=folder")
     return sound, cracked
+
+
+def _counterpart(name: str, patterns: Sequence[str]) -> str:
+    """What the other class's folder beside `name` is called."""
+    ends = [pattern.rpartition("/")[2] for pattern in patterns]
+    plain = next(end for end in ends if "[" not in end) if "-" in name or (name.isalpha() and len(name) > 2) else None
+    return plain or ends[0][0] + name[1:]
 
 
 def recognised(root: Path, class_names: Sequence[str]) -> str:

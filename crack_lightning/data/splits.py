@@ -224,7 +224,7 @@ def read_split(path: Path, split: str) -> dict[str, str]:
 
     Raises ValueError when it is no such file or has no such split.
     """
-    rows = _rows(path)
+    rows = read_split_rows(path)
     root = os.path.commonpath([row["path"] for row in rows])  # what both class folders lie in
     groups = {os.path.relpath(row["path"], root): row["group"] for row in rows if row["split"] == split}
     if not groups:
@@ -235,10 +235,11 @@ def read_split(path: Path, split: str) -> dict[str, str]:
 
 def read_splits(path: Path) -> dict[str, str]:
     """The split of every path in a file that `write_split` left. Raises ValueError when it is no such file."""
-    return {row["path"]: row["split"] for row in _rows(path)}
+    return {row["path"]: row["split"] for row in read_split_rows(path)}
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
+def read_split_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a file that `write_split` left. Raises ValueError when it is no such file."""
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist: the split.csv of a training run is needed")
     with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:

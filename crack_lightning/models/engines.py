@@ -36,9 +36,13 @@ class PooledFeatures(nn.Module):
         self.register_buffer("shift", classifier.pixel_mean / classifier.pixel_std)
         self.features = features
 
-    def forward(self, images: Tensor) -> Tensor:
+    def feature_map(self, images: Tensor) -> Tensor:
+        """Pictures (N, 3, h, w) to the backbone's last feature map (N, channels, h', w')."""
         normalised = images.to(self.scale.dtype) * self.scale - self.shift
-        return self.features(normalised.contiguous(memory_format=torch.channels_last)).mean(dim=(2, 3))
+        return self.features(normalised.contiguous(memory_format=torch.channels_last))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.feature_map(images).mean(dim=(2, 3))
 
 
 def check_engine(name: str, *, key: str = "engine") -> None:
@@ -52,8 +56,8 @@ def eager_engine(classifier: CrackClassifier) -> Engine:
     return lambda images: classifier.pooled(images)
 
 
-def folded_engine(classifier: CrackClassifier) -> Engine:
-    """BatchNorm folded into the convolutions before it; where that cannot be traced, the features unchanged."""
+def folded_features(classifier: CrackClassifier) -> nn.Module:
+    """BatchNorm folded into the convolutions before it; where that cannot be traced, a copy of the features."""
     features: nn.Module = copy.deepcopy(classifier.features).eval()
     try:
         from torch.fx.experimental.optimization import fuse
@@ -61,7 +65,12 @@ def folded_engine(classifier: CrackClassifier) -> Engine:
         features = fuse(features)
     except Exception as error:  # whatever a network does that cannot be traced
         log.info("BatchNorm of %s is not folded (%s)", classifier.backbone, type(error).__name__)
-    pooled = PooledFeatures(classifier, features).eval().to(memory_format=torch.channels_last)
+    return features
+
+
+def folded_engine(classifier: CrackClassifier) -> Engine:
+    """`folded_features`, averaged."""
+    pooled = PooledFeatures(classifier, folded_features(classifier)).eval().to(memory_format=torch.channels_last)
     device = classifier.pixel_mean.device
     pooled = pooled.to(device)
     if device.type != "cpu":
@@ -123,7 +132,7 @@ def pick_engine(classifier: CrackClassifier, name: str, first: Tensor) -> Engine
     `auto` is ONNX Runtime on the CPU if it is installed, else `folded`. One that differs is not used.
     """
     check_engine(name)
-    chosen = _auto(classifier) if name == "auto" else name
+    chosen = auto_engine(classifier) if name == "auto" else name
     makers: dict[str, Any] = {"onnxruntime": onnx_engine, "folded": folded_engine, "eager": eager_engine}
     eager = eager_engine(classifier)
     if chosen == "eager":
@@ -145,7 +154,8 @@ def pick_engine(classifier: CrackClassifier, name: str, first: Tensor) -> Engine
     return engine
 
 
-def _auto(classifier: CrackClassifier) -> str:
+def auto_engine(classifier: CrackClassifier) -> str:
+    """What `auto` means on this machine."""
     from importlib.util import find_spec
 
     on_cpu = classifier.pixel_mean.device.type == "cpu"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 FOLD = "data.fold"
-HIGH_IS_BAD = ("loss", "ece", "brier", "in_training")
+HIGH_IS_BAD = ("/loss", "/ece", "/brier", "_in_training")
 HEADER = ["figure", "folds", "mean", "deviation", "worst", "worst_fold"]
 
 
@@ -34,7 +34,7 @@ def fold_summary(jobs: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[lis
 
 def _summary(figure: str, folds: Sequence[Mapping[str, Any]]) -> list[Any]:
     values = [float(fold[figure]) for fold in folds]
-    worst = max(values) if figure.endswith(HIGH_IS_BAD) else min(values)
+    worst = max(values) if any(name in figure for name in HIGH_IS_BAD) else min(values)
     number = folds[values.index(worst)][FOLD]
     return [figure, len(values), statistics.fmean(values), statistics.stdev(values), worst, number]
 

@@ -154,6 +154,8 @@ def _figures(metrics: Mapping[str, float]) -> str:
             interval = "" if low is None or high is None else f"{low:.4f} to {high:.4f}"
             rows.append((name, f"{value:.4f}", interval))
     note = "The intervals are 95 % bootstrap intervals that draw whole groups: of such images, not of other sites."
+    if not any(interval for _, _, interval in rows):
+        note = "All test images are of one group: there is no telling how far the figures would move on another."
     return f"{_table(('figure', 'value', 'interval'), rows)}\n\n{note}"
 
 

@@ -13,9 +13,12 @@ from crack_lightning.data.files import write_atomically
 from crack_lightning.models.checkpoint import FACTS_KEY, read_checkpoint
 from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.report.calibration import fit_temperature, operating_point, reliability, review_band
+from crack_lightning.report.intervals import figures_of
 from crack_lightning.training.task import CrackTask
 
 log = logging.getLogger(__name__)
+
+MUCH = 0.5  # of all images for a person to look at is worth a warning
 
 
 @torch.no_grad()
@@ -55,16 +58,21 @@ def set_confidence(
     }
     if review_error_rate is not None:
         band = review_band(probabilities, targets, threshold=classifier.threshold, error_rate=review_error_rate)
-        classifier.review_band = [band.low, band.high]
+        classifier.review_band = [band.low, band.high] if band.share else None
         found |= {"review/low": band.low, "review/high": band.high, "review/val_share": band.share}
-        log.info(
-            "%.1f %% of validation is for a person to look at: %.3f to %.3f", 100 * band.share, band.low, band.high
-        )
+        text = "%.1f %% of validation is for a person to look at: %.3f to %.3f"
+        if not band.share:
+            text = "%.0f images of validation need a person: without one no more is wrong there than review_band allows"
+        level = logging.WARNING if band.share > MUCH else logging.INFO
+        log.log(level, text, *((100 * band.share, band.low, band.high) if band.share else (0,)))
+    reached = figures_of(probabilities, targets, threshold=classifier.threshold)
     log.info(
-        "temperature %.3f, threshold %.4f, from %d validation images",
+        "temperature %.3f, threshold %.4f, from %d validation images: recall %.3f, precision %.3f there",
         classifier.temperature,
         classifier.threshold,
         len(labels),
+        reached["recall"],
+        reached["precision"],
     )
     return found
 

@@ -1,0 +1,55 @@
+"""A heat map over a photograph: probabilities of windows at their middles, between them and to the edges."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from crack_lightning.inference.geometry import Grid
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Heat:
+    """`probability` (rows, columns), 0..1, of windows of `window_px` whose middles lie at `y_px` (rows,), `x_px`
+    (columns,) of a photograph of `size_hw`."""
+
+    probability: Array
+    y_px: Array
+    x_px: Array
+    size_hw: tuple[int, int]
+    window_px: float
+
+    def at(self, y_px: Array, x_px: Array) -> Array:
+        """Probabilities (len(y_px), len(x_px)) at rows and columns; beyond the outermost middles those of them."""
+        rows = _between(self.y_px, y_px)
+        columns = _between(self.x_px, x_px)
+        found = self.probability[rows[0]] * (1 - rows[2])[:, None] + self.probability[rows[1]] * rows[2][:, None]
+        return found[:, columns[0]] * (1 - columns[2]) + found[:, columns[1]] * columns[2]
+
+    def share_above(self, threshold: float) -> float:
+        """The part of the photograph, 0..1, where the probability is at least `threshold`."""
+        step = max(1.0, self.window_px / 8)
+        y, x = (np.arange(step / 2, side, step) if side > step / 2 else np.array([side / 2]) for side in self.size_hw)
+        return float((self.at(y, x) >= threshold).mean())
+
+
+def _between(known: Array, asked: Array) -> tuple[Array, Array, Array]:
+    """For each of `asked` the places before and behind it among `known`, and how far it is on the way, 0..1."""
+    place = np.interp(asked, known, np.arange(len(known)))
+    low = np.floor(place).astype(int)
+    return low, np.minimum(low + 1, len(known) - 1), place - low
+
+
+def heat_of(probability: Array, grid: Grid, window_px: float) -> Heat:
+    """The heat map of one scale."""
+    down, across = grid.centres_px()
+    return Heat(np.asarray(probability, np.float32), np.array(down), np.array(across), grid.size_hw, window_px)
+
+
+def merged(heats: Sequence[Heat]) -> Heat:
+    """The highest probability of several scales, at the places of the finest."""
+    finest = max(heats, key=lambda each: each.probability.size)
+    highest = np.max([each.at(finest.y_px, finest.x_px) for each in heats], axis=0)
+    return Heat(highest.astype(np.float32), finest.y_px, finest.x_px, finest.size_hw, finest.window_px)

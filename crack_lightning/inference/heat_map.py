@@ -1,0 +1,82 @@
+"""What a classifier says of every window of a whole photograph, in one pass over it."""
+
+from collections.abc import Callable
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional
+from torchvision.transforms.v2.functional import pil_to_tensor
+
+from crack_lightning.inference.geometry import Grid, bands, grid_of
+from crack_lightning.models.classifier import CrackClassifier
+from crack_lightning.models.logit_maps import LogitMapper
+
+CROPS = 64  # windows that are looked at one by one, at a time
+
+
+@torch.no_grad()
+def shape_of_map(classifier: CrackClassifier) -> tuple[int, int]:
+    """Pixels between two places of the feature map, and its places each way in a picture of `image_size`."""
+    device = classifier.pixel_mean.device
+
+    def places(side: int) -> int:
+        return classifier.feature_map(torch.zeros(1, 3, side, side, dtype=torch.uint8, device=device)).shape[-1]
+
+    return 320 // places(320), places(classifier.image_size)
+
+
+def photograph_grid(classifier: CrackClassifier, image: Image.Image, *, window_px: float) -> Grid:
+    """The grid of an upright photograph, of which `window_px` pixels are what the classifier learned to see at once."""
+    stride, cells = shape_of_map(classifier)
+    size_hw = (image.height, image.width)
+    return grid_of(size_hw, window_px=window_px, image_size=classifier.image_size, stride=stride, window_cells=cells)
+
+
+def to_scale(image: Image.Image, grid: Grid) -> Image.Image:
+    """The photograph at the scale that the classifier learned at. As a whole: in parts, rounding would differ."""
+    height, width = grid.scaled_hw
+    return image.resize((width, height), Image.Resampling.BILINEAR)
+
+
+def _rows(scaled: Image.Image, top: int, bottom: int) -> Tensor:
+    """Rows of a photograph, uint8 (1, 3, rows, width)."""
+    return pil_to_tensor(scaled.crop((0, top, scaled.width, bottom)))[None]
+
+
+def window_logits(image: Image.Image, grid: Grid, mapper: LogitMapper, *, margin_px: int, most_px: float) -> Tensor:
+    """Logits of every window, (2, rows, columns), of an RGB photograph.
+
+    The class activation map, computed in bands of at most `most_px` scaled pixels that overlap by `margin_px`, averaged
+    over the cells of each window: what the network would say of the window if its crop did not end at its edges.
+    """
+    scaled, found = to_scale(image, grid), []
+    for band in bands(grid, margin_px=margin_px, most_px=most_px):
+        logits = mapper(_rows(scaled, band.top, band.bottom))[0]
+        found.append(logits[:, band.skip : band.skip + band.cells])
+    whole = torch.cat(found, dim=1)
+    cells = (min(grid.window_cells, whole.shape[1]), min(grid.window_cells, whole.shape[2]))
+    return functional.avg_pool2d(whole[None], cells, stride=1)[0]
+
+
+def window_logits_by_crops(image: Image.Image, grid: Grid, predict: Callable[[Tensor], Tensor]) -> Tensor:
+    """The same by a crop a window: for backbones that look at a picture as a whole, and to compare with.
+
+    `predict` takes uint8 (N, 3, image_size, image_size) and gives logits (N, 2).
+    """
+    rows, columns = grid.windows_hw
+    scaled, side, found = to_scale(image, grid), grid.image_size, []
+    for row in range(rows):
+        top = min(row * grid.stride, grid.scaled_hw[0] - side)
+        strip = _rows(scaled, top, top + side)[0]
+        lefts = [min(column * grid.stride, grid.scaled_hw[1] - side) for column in range(columns)]
+        for start in range(0, columns, CROPS):
+            crops = torch.stack([strip[:, :, left : left + side] for left in lefts[start : start + CROPS]])
+            found.append(predict(crops))
+    return torch.cat(found).T.reshape(-1, rows, columns)
+
+
+def probability_map(classifier: CrackClassifier, logits: Tensor) -> Tensor:
+    """Logits (2, rows, columns) to calibrated probabilities of the positive class (rows, columns)."""
+    flat = classifier.probabilities(logits.flatten(1).T)[:, classifier.positive_index]
+    return flat.reshape(logits.shape[1:])

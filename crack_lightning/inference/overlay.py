@@ -1,0 +1,71 @@
+"""A photograph with its heat map over it, the regions outlined, and a scale bar."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib import colormaps
+from PIL import Image, ImageDraw, ImageFont
+
+from crack_lightning.inference.heat import Heat
+from crack_lightning.inference.regions import Region
+
+Array = np.ndarray
+
+COLOURS = "inferno"
+OPAQUE = 0.6  # of the heat map where it is surest
+OUTLINE = (0, 229, 255)  # a colour that concrete does not have
+BAR_SHARE = 0.2  # of the width, at most
+
+
+def reduced(image: Image.Image, most_px: int | None) -> Image.Image:
+    """The photograph with at most so many pixels on its longer side."""
+    small = image.copy()
+    if most_px is not None:
+        small.thumbnail((most_px, most_px), Image.Resampling.LANCZOS)
+    return small
+
+
+def heat_picture(heat: Heat, size: tuple[int, int]) -> Image.Image:
+    """The heat map alone as a grey picture of `size` (width, height), 255 for a probability of 1."""
+    return Image.fromarray(np.rint(_levels(heat, size) * 255).astype(np.uint8))
+
+
+def _levels(heat: Heat, size: tuple[int, int]) -> Array:
+    y, x = ((np.arange(n) + 0.5) * side / n for n, side in zip(size[::-1], heat.size_hw, strict=True))
+    return heat.at(y, x).clip(0, 1)
+
+
+def overlay(small: Image.Image, heat: Heat, found: Sequence[Region], *, mm_per_px: float | None) -> Image.Image:
+    """`small`, a reduced photograph, marked. `mm_per_px` is of the photograph itself."""
+    levels = _levels(heat, small.size)
+    colours = colormaps[COLOURS](levels)[..., :3] * 255
+    alpha = (OPAQUE * levels)[..., None]
+    mixed = np.asarray(small, np.float32) * (1 - alpha) + colours * alpha
+    picture = Image.fromarray(np.rint(mixed).astype(np.uint8))
+    factor = small.width / heat.size_hw[1], small.height / heat.size_hw[0]
+    draw = ImageDraw.Draw(picture)
+    width = max(2, round(max(small.size) / 500))
+    for region in found:
+        for ring in (region.outline, *region.holes):
+            draw.line([(x * factor[0], y * factor[1]) for x, y in ring], fill=OUTLINE, width=width, joint="curve")
+    if mm_per_px is not None:
+        _scale_bar(draw, picture.size, mm_per_px / factor[0])
+    return picture
+
+
+def bar_length_mm(width_mm: float) -> float:
+    """The longest of 1, 2 or 5 times a power of ten that is at most BAR_SHARE of a picture's width."""
+    most = BAR_SHARE * width_mm
+    power = 10.0 ** np.floor(np.log10(most))
+    return float(max(step * power for step in (1, 2, 5) if step * power <= most))
+
+
+def _scale_bar(draw: ImageDraw.ImageDraw, size: tuple[int, int], mm_per_px: float) -> None:
+    length_mm = bar_length_mm(size[0] * mm_per_px)
+    length, unit = length_mm / mm_per_px, max(size) / 100
+    x, y = 2 * unit, size[1] - 2 * unit
+    font = ImageFont.load_default(max(10, round(1.6 * unit)))
+    text = f"{length_mm:g} mm" if length_mm < 1000 else f"{length_mm / 1000:g} m"
+    draw.rectangle((x - unit, y - 3.2 * unit, x + length + unit, y + unit), fill=(0, 0, 0))
+    draw.line((x, y, x + length, y), fill=(255, 255, 255), width=max(2, round(unit / 3)))
+    draw.text((x, y - 2.8 * unit), text, fill=(255, 255, 255), font=font)

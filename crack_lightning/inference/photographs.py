@@ -1,0 +1,79 @@
+"""A classifier on whole photographs: heat maps of one or several scales."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from crack_lightning.inference.heat import Heat, heat_of, merged
+from crack_lightning.inference.heat_map import (
+    photograph_grid,
+    probability_map,
+    window_logits,
+    window_logits_by_crops,
+)
+from crack_lightning.models.backbones import SEES_PX
+from crack_lightning.models.classifier import CrackClassifier
+from crack_lightning.models.engines import Engine, pick_engine
+from crack_lightning.models.logit_maps import LogitMapper, logit_mapper
+
+log = logging.getLogger(__name__)
+
+BYTES_PER_PX = 170  # of memory that the layers of a small backbone take for a scaled pixel, measured with mobilenet_v2
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large a window is: `window_px` pixels of a photograph, times each of `factors`."""
+
+    window_px: float
+    factors: Sequence[float] = (1.0,)
+
+
+def window_px(classifier: CrackClassifier, *, tile_px: float | None, mm_per_px: float | None) -> float:
+    """Pixels of a photograph that show as much as a training picture did.
+
+    As given, else by the millimetres of both, else as many as the training picture had.
+    """
+    side = float(tile_px or classifier.patch_px or classifier.image_size)
+    if tile_px is None and mm_per_px is not None and classifier.mm_per_px is not None:
+        return side * classifier.mm_per_px / mm_per_px
+    return side
+
+
+class PhotographReader:
+    """Heat maps by one classifier, which is exported or folded once.
+
+    `memory_mb` is what the layers may take; where the backbone can be computed part by part a larger photograph is.
+    """
+
+    def __init__(self, classifier: CrackClassifier, *, engine: str, memory_mb: float) -> None:
+        self.classifier = classifier.eval()
+        self.engine, self.most_px = engine, memory_mb * 2**20 / BYTES_PER_PX
+        self.margin_px = SEES_PX.get(classifier.backbone)
+        self._mapper: LogitMapper | None = None
+        self._features: Engine | None = None
+        if self.margin_px is None:
+            log.info("%s looks at a picture as a whole: windows are cut out one by one", classifier.backbone)
+
+    def heat(self, image: Image.Image, scale: Scale) -> Heat:
+        """The heat map of an upright RGB photograph, of several scales the highest."""
+        return merged([self._of_one_scale(image, scale.window_px * factor) for factor in scale.factors])
+
+    def _of_one_scale(self, image: Image.Image, side_px: float) -> Heat:
+        grid = photograph_grid(self.classifier, image, window_px=side_px)
+        if self.margin_px is None:
+            logits = window_logits_by_crops(image, grid, self._predict)
+        else:
+            self._mapper = self._mapper or logit_mapper(self.classifier, self.engine)
+            logits = window_logits(image, grid, self._mapper, margin_px=self.margin_px, most_px=self.most_px)
+        return heat_of(probability_map(self.classifier, logits).numpy(), grid, side_px)
+
+    @torch.no_grad()
+    def _predict(self, crops: Tensor) -> Tensor:
+        crops = crops.to(self.classifier.pixel_mean.device)
+        self._features = self._features or pick_engine(self.classifier, self.engine, crops)
+        return self.classifier.classify(self._features(crops)).float().cpu()

@@ -1,0 +1,108 @@
+"""Where a heat map is above the threshold: connected regions as polygons."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from contourpy import FillType, contour_generator
+
+from crack_lightning.inference.heat import Heat
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Region:
+    """A region of a photograph: its `outline` (N, 2) and `holes` as x and y in pixels, closed; area, and length along
+    its main axis, in pixels; mean and highest probability."""
+
+    outline: Array
+    holes: Sequence[Array]
+    area_px: float
+    length_px: float
+    peak: float
+    mean: float
+
+
+def regions(heat: Heat, threshold: float) -> list[Region]:
+    """The regions where the probability is at least `threshold`, the largest first."""
+    y, x, z = _to_the_edges(heat)
+    lines = contour_generator(x, y, z, fill_type=FillType.OuterOffset).filled(threshold, np.inf)
+    found = []
+    for points, offsets in zip(*lines, strict=True):
+        rings = [points[start:end] for start, end in itertools.pairwise(offsets)]
+        area = abs(_area(rings[0])) - sum(abs(_area(ring)) for ring in rings[1:])
+        peak, mean = _levels(heat, rings, threshold)
+        found.append(Region(rings[0], rings[1:], float(area), _length(rings[0]), peak, mean))
+    return sorted(found, key=lambda region: -region.area_px)
+
+
+def _to_the_edges(heat: Heat) -> tuple[Array, Array, Array]:
+    """Rows, columns and probabilities, with those of the outermost middles at the photograph's edges too."""
+    height, width = heat.size_hw
+    y = np.concatenate([[0.0], np.clip(heat.y_px, 1e-3, height - 1e-3), [height]])
+    x = np.concatenate([[0.0], np.clip(heat.x_px, 1e-3, width - 1e-3), [width]])
+    return y, x, np.pad(heat.probability.astype(np.float64), 1, mode="edge")
+
+
+def _area(ring: Array) -> float:
+    """Of a closed ring, by the shoelace formula; its sign is the direction."""
+    x, y = ring[:, 0], ring[:, 1]
+    return float((x[:-1] * y[1:] - x[1:] * y[:-1]).sum() / 2)
+
+
+def _length(ring: Array) -> float:
+    """Extent of a ring along its main axis."""
+    centred = ring - ring.mean(axis=0)
+    _, axes = np.linalg.eigh(centred.T @ centred)
+    along = centred @ axes[:, -1]
+    return float(along.max() - along.min())
+
+
+def _levels(heat: Heat, rings: Sequence[Array], threshold: float) -> tuple[float, float]:
+    """Highest and mean probability inside."""
+    low, high = rings[0].min(axis=0), rings[0].max(axis=0)
+    step = max(1.0, heat.window_px / 16, *((high - low) / 256))
+    x, y = (np.arange(a, b + step / 2, step) for a, b in zip(low, high, strict=True))
+    values = heat.at(y, x)
+    # Another region may lie within the same box, but not above the threshold inside these outlines.
+    inside = _inside(rings, x, y) & (values >= threshold)
+    chosen = values[inside] if inside.any() else np.array([threshold])
+    return float(chosen.max()), float(chosen.mean())
+
+
+def _inside(rings: Sequence[Array], x: Array, y: Array) -> Array:
+    """(len(y), len(x)): whether a point lies within the outline and in no hole (crossings of a ray, counted)."""
+    inside = np.zeros((len(y), len(x)), bool)
+    for ring in rings:
+        for (x0, y0), (x1, y1) in itertools.pairwise(ring):
+            rows = np.flatnonzero((y0 > y) != (y1 > y))
+            if len(rows):
+                crossing = x0 + (y[rows] - y0) / (y1 - y0) * (x1 - x0)
+                inside[rows] ^= x[None, :] < crossing[:, None]
+    return inside
+
+
+def geojson(found: Sequence[Region], *, mm_per_px: float | None) -> dict[str, Any]:
+    """A FeatureCollection of polygons in pixels of the upright photograph, x to the right, y down from its corner."""
+    return {"type": "FeatureCollection", "features": [_feature(k, each, mm_per_px) for k, each in enumerate(found, 1)]}
+
+
+def _feature(number: int, region: Region, mm_per_px: float | None) -> dict[str, Any]:
+    rings = [[[round(float(x), 2), round(float(y), 2)] for x, y in ring] for ring in (region.outline, *region.holes)]
+    properties: dict[str, Any] = {
+        "region": number,
+        "peak_probability": round(region.peak, 6),
+        "mean_probability": round(region.mean, 6),
+        "area_px": round(region.area_px, 1),
+        "length_px": round(region.length_px, 1),
+    }
+    if mm_per_px is not None:
+        properties |= {
+            "area_mm2": round(region.area_px * mm_per_px**2, 1),
+            "length_mm": round(region.length_px * mm_per_px, 1),
+            "outline_mm": [[[round(x * mm_per_px, 2), round(y * mm_per_px, 2)] for x, y in ring] for ring in rings],
+        }
+    return {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": rings}, "properties": properties}

@@ -1,0 +1,80 @@
+"""Which photographs a command is to look at, and what each is called among its results."""
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from crack_lightning.data.images import IMAGE_EXTENSIONS
+
+log = logging.getLogger(__name__)
+
+RUN_MARK = ".hydra"  # a folder with this in it is a run's, whose pictures are results
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A file and its name: the path below what all photographs have in common, so that no two have the same."""
+
+    path: Path
+    name: str
+
+
+def find_photographs(source: str) -> list[Photograph]:
+    """The photographs that a folder holds, in subfolders too, or a glob pattern matches, or a file is; sorted.
+
+    Folders that hold results of a run are left out. Raises FileNotFoundError when there is none.
+    """
+    given = Path(source).expanduser()
+    if given.is_file() or given.is_symlink():
+        paths, root = [given.absolute()], given.absolute().parent
+    elif given.is_dir():
+        root = given.absolute()
+        paths = _below(root)
+    else:
+        found = _matching(given)
+        paths = sorted({path for each in found for path in (_below(each) if each.is_dir() else [each])})
+        paths = [path for path in paths if path.suffix.lower() in IMAGE_EXTENSIONS]
+        root = Path(os.path.commonpath([path.parent for path in paths])) if paths else given
+    if not paths:
+        raise FileNotFoundError(f"source={source}: no photographs there ({', '.join(IMAGE_EXTENSIONS)})")
+    return [Photograph(path, path.relative_to(root).as_posix()) for path in paths]
+
+
+def _matching(pattern: Path) -> list[Path]:
+    """What a pattern with wildcards matches, ** for folders in between."""
+    fixed = next((parent for parent in pattern.absolute().parents if not set("*?[") & set(str(parent))), Path("/"))
+    return sorted(fixed.glob(str(pattern.absolute().relative_to(fixed)))) if fixed.is_dir() else []
+
+
+def _below(root: Path) -> list[Path]:
+    found: list[Path] = []
+    seen: set[Path] = set()
+    for parent, folders, files in os.walk(root, followlinks=True, onerror=_refuse):
+        if (real := Path(parent).resolve()) in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        if RUN_MARK in folders:
+            log.info("left out %s: results of a run", parent)
+            folders.clear()
+            continue
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found += [Path(parent, name) for name in files if _is_image(name)]
+    return sorted(found)
+
+
+def _is_image(name: str) -> bool:
+    return not name.startswith(".") and name.lower().endswith(IMAGE_EXTENSIONS)
+
+
+def _refuse(error: OSError) -> None:
+    raise error
+
+
+def check_not_among(folder: Path, photographs: Sequence[Photograph]) -> None:
+    """Raise ValueError when results would be written beside a photograph."""
+    for each in photographs:
+        if each.path.parent == folder.absolute():
+            raise ValueError(f"{folder} holds photographs to be looked at: give another hydra.run.dir=FOLDER")

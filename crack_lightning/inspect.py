@@ -1,0 +1,147 @@
+"""python -m crack_lightning.inspect: whole photographs to heat maps, regions and a report."""
+
+import logging
+import math
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig
+
+from crack_lightning.commands import command, ctrl_c_says, plain, run_folder
+
+if TYPE_CHECKING:
+    from crack_lightning.inference.heat import Heat
+    from crack_lightning.inference.photographs import PhotographReader, Scale
+    from crack_lightning.inference.regions import Region
+    from crack_lightning.inference.sources import Photograph
+    from crack_lightning.models.classifier import CrackClassifier
+    from crack_lightning.photograph_files import Inspected
+
+log = logging.getLogger(__name__)
+
+
+def inspect(cfg: DictConfig) -> None:
+    """Mark the cracks in photographs; exit status 1 if there were any that could not be read."""
+    from crack_lightning import photograph_files as files
+    from crack_lightning.data.files import content_hash
+    from crack_lightning.data.images import limited_to
+    from crack_lightning.data.progress import track
+    from crack_lightning.inference.patches import pick_device
+    from crack_lightning.inference.photographs import PhotographReader, Scale, window_px
+    from crack_lightning.inference.sources import check_not_among, find_photographs
+    from crack_lightning.models.checkpoint import load_classifier
+
+    options = plain(cfg)
+    _check(options)
+    classifier = load_classifier(options["ckpt_path"]).to(pick_device(options["device"]))
+    classifier.threshold = options["threshold"] or classifier.threshold
+    photographs, folder = find_photographs(options["source"]), run_folder()
+    check_not_among(folder, photographs)
+    side_px = window_px(classifier, tile_px=options["tile_px"], mm_per_px=options["mm_per_px"])
+    log.info("%d photographs; a window is %.0f pixels of them", len(photographs), side_px)
+    reader = PhotographReader(classifier, engine=options["engine"], memory_mb=options["memory_mb"])
+    scale = Scale(side_px, options["scales"])
+    kept = content_hash(Path(options["ckpt_path"]).expanduser().absolute())
+    settings = f"{kept}:{side_px}:{[options[key] for key in ('scales', 'threshold', 'mm_per_px', 'overlay_px')]}"
+    found: list[Inspected] = []
+    with limited_to(options["max_megapixels"]), ctrl_c_says(lambda: f"go on with hydra.run.dir={folder}"):
+        for each in track(photographs, "inspecting", total=len(photographs), unit="photographs"):
+            found.append(_inspected(each, folder, reader, scale, options, settings))
+    told = f"threshold {classifier.threshold:.4f}, windows of {side_px:.0f} px"
+    facts = f"{len(found)} photographs, {classifier.backbone}, {told}"
+    files.write_summary(folder, found, facts)
+    _say(found, folder)
+    if any(each.error for each in found):
+        sys.exit(1)
+
+
+def _inspected(
+    photograph: "Photograph",
+    run: Path,
+    reader: "PhotographReader",
+    scale: "Scale",
+    options: Mapping[str, Any],
+    settings: str,
+) -> "Inspected":
+    """The findings of one photograph, and its files; of one that cannot be read, why."""
+    from crack_lightning import photograph_files as files
+    from crack_lightning.data.images import read_image
+    from crack_lightning.inference.regions import regions
+
+    started_s = time.perf_counter()
+    folder = files.folder_of(run, photograph)
+    try:
+        key = files.key_of(photograph, settings)
+        if (before := files.done_before(folder, key)) is not None:
+            return before
+        image = read_image(photograph.path)
+    except (ValueError, OSError) as error:
+        log.error("%s", error)
+        return files.Inspected(photograph.name, str(photograph.path), "error", error=str(error))
+    heat = reader.heat(image, scale)
+    marked = regions(heat, reader.classifier.threshold)
+    found = _findings(photograph, heat, marked, reader.classifier, options["mm_per_px"])
+    found = replace(found, key=key, seconds=time.perf_counter() - started_s)
+    mm_per_px, overlay_px = options["mm_per_px"], options["overlay_px"]
+    files.write_photograph(folder, image, heat, marked, found, mm_per_px=mm_per_px, overlay_px=overlay_px)
+    return found
+
+
+def _findings(
+    photograph: "Photograph",
+    heat: "Heat",
+    marked: "Sequence[Region]",
+    classifier: "CrackClassifier",
+    mm_per_px: float | None,
+) -> "Inspected":
+    from crack_lightning.photograph_files import Inspected
+
+    peak = float(heat.probability.max())
+    band = classifier.review_band
+    review = band is not None and bool(((heat.probability >= band[0]) & (heat.probability <= band[1])).any())
+    largest = max((region.length_px for region in marked), default=0.0)
+    return Inspected(
+        name=photograph.name,
+        path=str(photograph.path),
+        verdict="cracked" if marked else "review" if review else "sound",
+        peak=peak,
+        share=heat.share_above(classifier.threshold),
+        regions=len(marked),
+        largest_px=largest,
+        largest_mm=largest * mm_per_px if mm_per_px is not None else None,
+        height_px=heat.size_hw[0],
+        width_px=heat.size_hw[1],
+    )
+
+
+def _check(options: Mapping[str, Any]) -> None:
+    """Refuse what is out of range before anything is read."""
+    from crack_lightning.models.engines import check_engine
+
+    check_engine(options["engine"])
+    for key in ("mm_per_px", "tile_px", "memory_mb", "max_megapixels", "overlay_px"):
+        value = options[key]
+        if value is not None and not (value > 0 and math.isfinite(value)):
+            raise ValueError(f"{key}={value}: above 0")
+    if options["threshold"] is not None and not 0 < options["threshold"] <= 1:
+        raise ValueError(f"threshold={options['threshold']}: above 0, at most 1, or null for the checkpoint's")
+    if not options["scales"] or not all(0 < factor <= 16 for factor in options["scales"]):
+        raise ValueError(f"scales={options['scales']}: at least one number above 0, such as [1.0,2.0]")
+
+
+def _say(found: "Sequence[Inspected]", folder: Path) -> None:
+    counts = {kind: sum(each.verdict == kind for each in found) for kind in ("cracked", "review", "sound", "error")}
+    told = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
+    log.info("%s: %s", told, folder / "report.html")
+
+
+def main() -> None:
+    command(inspect, config_name="inspect")
+
+
+if __name__ == "__main__":
+    main()

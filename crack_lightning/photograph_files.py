@@ -1,0 +1,155 @@
+"""The files that an inspection leaves, of each photograph and of all."""
+
+import hashlib
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from crack_lightning.data.files import write_atomically, write_csv
+from crack_lightning.inference.geometry import tiles
+from crack_lightning.inference.heat import Heat
+from crack_lightning.inference.overlay import heat_picture, overlay, reduced
+from crack_lightning.inference.regions import Region, geojson
+from crack_lightning.inference.sources import Photograph
+from crack_lightning.report.inspection_page import Shown, inspection_page
+
+DONE = "inspection.json"  # written last: what has it needs not be done again
+THUMBNAIL_PX = 112
+SEVERITY = ("cracked", "review", "error", "sound")
+HEADER = [
+    *("path", "verdict", "peak_probability", "share_above_threshold", "regions", "largest_region_px"),
+    *("largest_region_mm", "width_px", "height_px", "seconds", "folder", "error"),
+]
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """A photograph and what was found; `largest_` is the length of the largest region, `key` says of what, by what."""
+
+    name: str
+    path: str
+    verdict: str
+    peak: float | None = None
+    share: float | None = None
+    regions: int | None = None
+    largest_px: float = 0.0
+    largest_mm: float | None = None
+    width_px: int = 0
+    height_px: int = 0
+    seconds: float = 0.0
+    error: str = ""
+    key: str = ""
+
+
+def folder_of(run: Path, photograph: Photograph) -> Path:
+    """Where the files of a photograph are left: no two photographs have the same."""
+    return run / "photographs" / photograph.name
+
+
+def key_of(photograph: Photograph, options: str) -> str:
+    """Changes with the file and with whatever changes the result."""
+    found = photograph.path.stat()
+    text = f"{photograph.path}:{found.st_size}:{found.st_mtime_ns}:{options}"
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def done_before(folder: Path, key: str) -> Inspected | None:
+    """What an earlier run that was killed found of the same photograph with the same options."""
+    try:
+        found = Inspected(**json.loads((folder / DONE).read_text(encoding="utf-8", errors="surrogateescape")))
+    except (OSError, ValueError, TypeError):
+        return None
+    return found if found.key == key else None
+
+
+def write_photograph(
+    folder: Path,
+    image: Image.Image,
+    heat: Heat,
+    found: Sequence[Region],
+    inspected: Inspected,
+    *,
+    mm_per_px: float | None,
+    overlay_px: int | None,
+) -> None:
+    """overlay.png, photograph.jpg, heat_map.png and .npy, regions.geojson, tiles.csv, and at last inspection.json."""
+    small = reduced(image, overlay_px)
+    write_atomically(folder / "overlay.png", _png(overlay(small, heat, found, mm_per_px=mm_per_px)))
+    write_atomically(folder / "photograph.jpg", _jpeg(small, quality=88))
+    write_atomically(folder / "heat_map.png", _png(heat_picture(heat, small.size)))
+    array = io.BytesIO()
+    np.save(array, heat.probability)
+    write_atomically(folder / "heat_map.npy", array.getvalue())
+    text = json.dumps(geojson(found, mm_per_px=mm_per_px), indent=1)
+    write_atomically(folder / "regions.geojson", text.encode())
+    header = ["row", "column", "left_px", "top_px", "right_px", "bottom_px", "probability"]
+    write_csv(folder / "tiles.csv", header, _tiles(heat))
+    write_atomically(folder / DONE, (json.dumps(asdict(inspected)) + "\n").encode("utf-8", "surrogateescape"))
+
+
+def _tiles(heat: Heat) -> list[list[object]]:
+    rows: list[list[object]] = []
+    for row, column, box in tiles(heat.size_hw, heat.window_px):
+        y, x = np.array([(box[1] + box[3]) / 2]), np.array([(box[0] + box[2]) / 2])
+        rows.append([row, column, *box, f"{heat.at(y, x)[0, 0]:.6f}"])
+    return rows
+
+
+def _png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+def _jpeg(image: Image.Image, *, quality: int) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=quality)
+    return file.getvalue()
+
+
+def write_summary(run: Path, inspected: Sequence[Inspected], facts: str) -> None:
+    """inspection.csv and report.html of all photographs, the worst first."""
+    ranked = sorted(inspected, key=lambda each: (SEVERITY.index(each.verdict), -(each.share or 0), -(each.peak or 0)))
+    write_csv(run / "inspection.csv", HEADER, [_row(run, each) for each in ranked])
+    page = inspection_page("Inspection", facts, [_shown(run, each) for each in ranked])
+    write_atomically(run / "report.html", page.encode())
+
+
+def _row(run: Path, each: Inspected) -> list[object]:
+    numbers = ["" if value is None else f"{value:.6f}" for value in (each.peak, each.share)]
+    largest = [f"{each.largest_px:.1f}", "" if each.largest_mm is None else f"{each.largest_mm:.1f}"]
+    regions = "" if each.regions is None else each.regions
+    folder = "" if each.error else (run / "photographs" / each.name).relative_to(run)
+    sizes = [each.width_px, each.height_px]
+    return [each.path, each.verdict, *numbers, regions, *largest, *sizes, f"{each.seconds:.2f}", folder, each.error]
+
+
+def _shown(run: Path, each: Inspected) -> Shown:
+    largest = f"{each.largest_mm:.0f} mm" if each.largest_mm is not None else f"{each.largest_px:.0f} px"
+    below = f"photographs/{each.name}"
+    return Shown(
+        name=each.name,
+        verdict=each.verdict,
+        peak=each.peak,
+        share=each.share,
+        regions=each.regions,
+        largest=largest if each.regions else "",
+        largest_px=each.largest_px,
+        seconds=each.seconds,
+        photograph="" if each.error else f"{below}/photograph.jpg",
+        overlay="" if each.error else f"{below}/overlay.png",
+        thumbnail=None if each.error else _thumbnail(run / below / "overlay.png"),
+        error=each.error,
+    )
+
+
+def _thumbnail(path: Path) -> bytes:
+    with Image.open(path) as image:
+        small = image.convert("RGB")
+    small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+    return _jpeg(small, quality=70)
