@@ -1,0 +1,73 @@
+"""python -m crack_lightning.explain: where in a patch the classifier sees what it says."""
+
+import io
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig
+
+from crack_lightning.commands import command, plain, run_folder
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from crack_lightning.models.classifier import CrackClassifier
+
+log = logging.getLogger(__name__)
+
+SIDES_PX = range(64, 4097)
+
+
+def explain(cfg: DictConfig) -> None:
+    """Leave explanations/<name>.png of each patch, and explanations.csv; exit status 1 if any could not be read."""
+    from crack_lightning.data.files import write_atomically, write_csv
+    from crack_lightning.data.images import read_image
+    from crack_lightning.data.progress import track
+    from crack_lightning.inference.sources import find_photographs
+    from crack_lightning.models.checkpoint import load_classifier
+
+    options = plain(cfg)
+    if options["side_px"] not in SIDES_PX:
+        raise ValueError(f"side_px={options['side_px']}: {SIDES_PX[0]} to {SIDES_PX[-1]}")
+    classifier = load_classifier(options["ckpt_path"])
+    photographs, folder = find_photographs(options["source"]), run_folder()
+    rows: list[list[object]] = []
+    for each in track(photographs, "explaining", total=len(photographs)):
+        try:
+            image = read_image(each.path)
+        except ValueError as error:
+            log.error("%s", error)
+            rows.append([each.path, "", "", str(error)])
+            continue
+        picture, probability = _explained(classifier, image, options["side_px"])
+        file = io.BytesIO()
+        picture.save(file, "PNG")
+        where = folder / "explanations" / f"{each.name}.png"
+        write_atomically(where, file.getvalue())
+        rows.append([each.path, f"{probability:.6f}", where.relative_to(folder), ""])
+    write_csv(folder / "explanations.csv", ["path", "probability", "explanation", "error"], rows)
+    log.info("%d explanations: %s", sum(not row[3] for row in rows), folder / "explanations")
+    if any(row[3] for row in rows):
+        sys.exit(1)
+
+
+def _explained(classifier: "CrackClassifier", image: "Image", side_px: int) -> "tuple[Image, float]":
+    """The patch beside itself with its class activation map over it, and the probability of a crack."""
+    from crack_lightning.data.transforms import plain_transform
+    from crack_lightning.inference.explanation import activation, beside
+    from crack_lightning.models.logit_maps import logit_mapper
+
+    pictures = plain_transform(classifier.image_size)(image)[None]
+    logits = logit_mapper(classifier, "eager")(pictures)
+    probability = classifier.probabilities(logits.mean(dim=(2, 3)))[0, classifier.positive_index].item()
+    text = f"{classifier.positive_class} {probability:.1%}"
+    return beside(image, activation(logits[0], classifier.positive_index), side_px=side_px, text=text), probability
+
+
+def main() -> None:
+    command(explain, config_name="explain")
+
+
+if __name__ == "__main__":
+    main()

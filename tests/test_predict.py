@@ -1,0 +1,100 @@
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from omegaconf import DictConfig
+from PIL import Image
+
+from crack_lightning.data.transforms import plain_transform
+from crack_lightning.explain import explain
+from crack_lightning.models.checkpoint import load_classifier
+from crack_lightning.predict import predict
+
+Compose = Callable[..., DictConfig]
+
+
+@pytest.fixture
+def checkpoint(trained: Callable[..., Path]) -> Path:
+    return trained("trainer.max_epochs=1", "review_band=0.05", run="trained") / "checkpoints/best.ckpt"
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        return list(csv.DictReader(file))
+
+
+def predicted(composed: Compose, checkpoint: Path, source: Path, *overrides: str) -> None:
+    options = [f"ckpt_path={checkpoint}", f"source={source}", "num_workers=0", "engine=eager", *overrides]
+    predict(composed("predict", options, run="predicted"))
+
+
+def test_every_file_has_a_row_with_what_the_checkpoint_says(
+    composed: Compose, checkpoint: Path, surfaces: Path, tmp_path: Path
+) -> None:
+    predicted(composed, checkpoint, surfaces, "jsonl=true", "batch_size=7")
+    rows = table(tmp_path / "predicted/predictions.csv")
+    assert [row["path"] for row in rows] == [str(path) for path in sorted(surfaces.rglob("*.jpg"))]
+    classifier = load_classifier(checkpoint)
+    for row in rows[::9]:
+        picture = plain_transform(classifier.image_size)(Image.open(row["path"]).convert("RGB"))
+        probability = classifier.predict_proba(picture[None])[0, classifier.positive_index].item()
+        assert float(row["probability"]) == pytest.approx(probability, abs=1e-5)
+        assert row["predicted"] == ("Positive" if probability >= classifier.threshold else "Negative")
+    lines = [json.loads(line) for line in (tmp_path / "predicted/predictions.jsonl").read_text().splitlines()]
+    assert [(each["path"], f"{each['probability']:.6f}") for each in lines] == [
+        (row["path"], row["probability"]) for row in rows
+    ]
+
+
+def test_a_bad_file_is_a_row_with_its_error(
+    composed: Compose, checkpoint: Path, surfaces: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(surfaces / "Negative", tmp_path / "patches"))
+    (folder / "a, b.jpg").write_text("no image")
+    with pytest.raises(SystemExit) as end:
+        predicted(composed, checkpoint, folder, "jsonl=true")
+    assert end.value.code == 1
+    rows = {Path(row["path"]).name: row for row in table(tmp_path / "predicted/predictions.csv")}
+    assert len(rows) == 21
+    assert "not an image" in rows["a, b.jpg"]["error"]
+    assert rows["a, b.jpg"]["probability"] == ""
+    assert all(row["probability"] for name, row in rows.items() if name != "a, b.jpg")
+
+
+def test_a_file_and_a_pattern_are_sources_too(
+    composed: Compose, checkpoint: Path, surfaces: Path, tmp_path: Path
+) -> None:
+    predicted(composed, checkpoint, surfaces / "Negative/000000.jpg")
+    assert len(table(tmp_path / "predicted/predictions.csv")) == 1
+    predicted(composed, checkpoint, surfaces / "*/00000*.jpg")
+    assert len(table(tmp_path / "predicted/predictions.csv")) == 10
+
+
+def test_another_kind_of_checkpoint_is_refused(composed: Compose, surfaces: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.ckpt").write_text("weights of another program")
+    with pytest.raises(ValueError, match=r"is no checkpoint of crack_lightning|is damaged or no checkpoint"):
+        predicted(composed, tmp_path / "other.ckpt", surfaces)
+
+
+@pytest.mark.parametrize("backbone", ["mobilenet_v2", "swin_t"])
+def test_an_explanation_says_what_the_checkpoint_says(
+    composed: Compose, trained: Callable[..., Path], surfaces: Path, tmp_path: Path, backbone: str
+) -> None:
+    run = trained(f"model={backbone}", "model.weights=null", "trainer.max_epochs=1", run="trained")
+    folder = Path(shutil.copytree(surfaces / "Negative", tmp_path / "patches"))
+    (folder / "bad.png").write_bytes(b"")
+    options = [f"ckpt_path={run}/checkpoints/best.ckpt", f"source='{folder}/[0b]*'", "side_px=64"]
+    with pytest.raises(SystemExit) as end:
+        explain(composed("explain", options, run="explained"))
+    assert end.value.code == 1
+    rows = {Path(row["path"]).name: row for row in table(tmp_path / "explained/explanations.csv")}
+    assert rows["bad.png"]["error"]
+    classifier = load_classifier(run / "checkpoints/best.ckpt")
+    picture = plain_transform(classifier.image_size)(Image.open(folder / "000000.jpg").convert("RGB"))
+    expected = classifier.predict_proba(picture[None])[0, classifier.positive_index].item()
+    assert float(rows["000000.jpg"]["probability"]) == pytest.approx(expected, abs=1e-4)
+    with Image.open(tmp_path / "explained" / rows["000000.jpg"]["explanation"]) as shown:
+        assert shown.size == (136, 84)
