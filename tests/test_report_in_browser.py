@@ -1,0 +1,63 @@
+"""The report of an inspection in a real browser: chromium, headless, from a file, without a network."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import DictConfig
+from PIL import Image
+
+from crack_lightning.inspect import inspect
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def page() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": 1100, "height": 800}, offline=True)
+        page.problems = []
+        page.on("pageerror", lambda error: page.problems.append(str(error)))
+        page.on("requestfailed", lambda request: page.problems.append(request.url[:200]))
+        yield page
+        browser.close()
+
+
+def test_a_person_can_sort_filter_and_compare(
+    page: Any, trained: Callable[..., Path], composed: Callable[..., DictConfig], surfaces: Path, tmp_path: Path
+) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    for number, path in enumerate(sorted(surfaces.rglob("*.jpg"))[:3]):
+        Image.open(path).resize((240, 160)).save(site / f"a 'wall' #{number}%.jpg")
+    (site / "broken.jpg").write_text("no image")
+    checkpoint = trained("trainer.max_epochs=1", "threshold=0.2", run="trained") / "checkpoints/best.ckpt"
+    options = [f"ckpt_path={checkpoint}", f"source={site}", "engine=eager", "mm_per_px=0.5"]
+    with pytest.raises(SystemExit):
+        inspect(composed("inspect", options, run="inspected"))
+    page.goto((tmp_path / "inspected/report.html").as_uri())
+    assert page.locator("#count").inner_text() == "4 of 4"
+    page.fill("#find", "#1")
+    assert page.locator("#count").inner_text() == "1 of 4"
+    page.fill("#find", "")
+    page.select_option("#kind", "error")
+    assert page.locator("tbody tr:visible").count() == 1
+    page.select_option("#kind", "")
+    page.click("th:has-text('photograph')")
+    names = page.locator("tbody td.path").all_inner_texts()
+    assert [name.split("\n")[0] for name in names] == sorted(name.split("\n")[0] for name in names)
+    page.locator("tbody tr", has_text="#2%").click()
+    page.wait_for_function("document.getElementById('over').complete && document.getElementById('under').complete")
+    widths = page.evaluate("['over','under'].map(k => document.getElementById(k).naturalWidth)")
+    assert widths == [240, 240]
+    page.evaluate("const s=document.getElementById('slide'); s.value=60; s.dispatchEvent(new Event('input'))")
+    assert "60%" in page.evaluate("document.getElementById('over').style.clipPath")
+    page.keyboard.press("Escape")
+    assert not page.locator("#view").is_visible()
+    assert page.problems == []
