@@ -1,6 +1,7 @@
 """From photographs to a report, and what may be wrong with photographs."""
 
 import csv
+import errno
 import json
 import shutil
 from collections.abc import Callable
@@ -192,6 +193,27 @@ def test_results_within_the_source_are_not_taken_for_photographs(
     Image.new("RGB", (90, 90)).save(source / "outputs/overlay.png")
     found, _ = inspected(source)
     assert set(found) == {"wall 0.jpg", "wall 1.jpg"}
+
+
+def test_a_full_disk_ends_the_run_with_its_reason_and_the_next_one_goes_on(
+    site: Path, inspected: Callable[..., tuple[Rows, int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Path.write_bytes
+
+    def full(path: Path, data: bytes) -> int:
+        if "wall 1.jpg" in path.parts:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return write(path, data)
+
+    # No disk can be filled here without harm: the system's refusal is played.
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_bytes", full)
+        with pytest.raises(OSError, match="No space left on device"):
+            inspected(site)
+    assert (tmp_path / "inspected/photographs/wall 0.jpg/inspection.json").is_file()
+    assert not (tmp_path / "inspected/report.html").exists()
+    found, status = inspected(site)
+    assert (set(found), status) == ({"wall 0.jpg", "wall 1.jpg"}, 0)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,232 @@
+"""Whole photographs and folders of patches, against what one would write without this project; and how good it is.
+
+python benchmarks/photographs.py speed CHECKPOINT PHOTOGRAPH PATCHES   each way in a process of its own, by turns
+python benchmarks/photographs.py quality CHECKPOINT PHOTOGRAPHS        a folder with tiles.csv: photo, row, col, label
+"""
+
+import argparse
+import csv
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torchmetrics.functional.classification import binary_auroc
+from torchvision.transforms import v2
+
+from crack_lightning.data.images import read_image
+from crack_lightning.inference.geometry import Grid
+from crack_lightning.inference.heat import Heat, heat_of
+from crack_lightning.inference.heat_map import photograph_grid, probability_map, window_logits_by_crops
+from crack_lightning.inference.photographs import PhotographReader, Scale, window_px
+from crack_lightning.models.checkpoint import load_classifier
+from crack_lightning.models.classifier import CrackClassifier
+
+SIZE = (4032, 3024)  # 12 megapixels, as telephones have them
+PATCHES, BATCH = 4000, 64
+FALSE_ALARMS = 0.05
+WAYS = ("heat map, ONNX Runtime", "heat map, folded", "sliding window", "predict", "plain loop")
+
+
+def window_of(classifier: CrackClassifier) -> float:
+    """Pixels of a window at the training scale."""
+    return window_px(classifier, tile_px=None, mm_per_px=None)
+
+
+def heat_map(checkpoint: Path, photograph: Path, engine: str) -> None:
+    """A photograph's file to its heat map, once."""
+    classifier = load_classifier(checkpoint)
+    reader = PhotographReader(classifier, engine=engine, memory_mb=900)
+    reader.heat(Image.new("RGB", (600, 600)), Scale(window_of(classifier)))  # export and folding are done once a run
+    timed(lambda: reader.heat(read_image(photograph), Scale(window_of(classifier))))
+
+
+def plain_network(checkpoint: Path) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The network as torchvision has it: whole batches, and not the order in memory that this project gives it."""
+    classifier = load_classifier(checkpoint).to(memory_format=torch.contiguous_format)
+
+    def compute(pictures: torch.Tensor) -> torch.Tensor:
+        features = classifier.features(classifier.normalise(pictures))
+        return classifier.classify(classifier.pool(features).flatten(1))
+
+    return compute
+
+
+def sliding_window(checkpoint: Path, photograph: Path) -> None:
+    """The same pitch by crops, resized and judged batch by batch as a plain script would."""
+    classifier, network = load_classifier(checkpoint), plain_network(checkpoint)
+    side = round(window_of(classifier))
+    grid = grid_for(classifier, photograph)
+    down, across = grid.px_per_scaled_hw
+
+    @torch.no_grad()
+    def work() -> None:
+        image = Image.open(photograph).convert("RGB")
+        corners = [
+            (round(column * grid.stride * across), round(row * grid.stride * down))
+            for row in range(grid.windows_hw[0])
+            for column in range(grid.windows_hw[1])
+        ]
+        transform = v2.Compose([v2.PILToTensor(), v2.Resize((classifier.image_size,) * 2, antialias=True)])
+        for start in range(0, len(corners), BATCH):
+            crops = [image.crop((x, y, x + side, y + side)) for x, y in corners[start : start + BATCH]]
+            network(torch.stack([transform(crop) for crop in crops]))
+
+    timed(work)
+
+
+def grid_for(classifier: CrackClassifier, photograph: Path) -> Grid:
+    """The grid of a file."""
+    with Image.open(photograph) as image:
+        return photograph_grid(classifier, image, window_px=window_of(classifier))
+
+
+def plain_loop(checkpoint: Path, patches: Path) -> None:
+    """PIL, torchvision, the model as it is, batches of 64."""
+    classifier, network = load_classifier(checkpoint), plain_network(checkpoint)
+    transform = v2.Compose([v2.PILToTensor(), v2.Resize((classifier.image_size,) * 2, antialias=True)])
+    paths = sorted(patches.rglob("*.jpg"))[:PATCHES]
+
+    @torch.no_grad()
+    def work() -> None:
+        for start in range(0, len(paths), BATCH):
+            pictures = [transform(Image.open(path).convert("RGB")) for path in paths[start : start + BATCH]]
+            network(torch.stack(pictures)).softmax(dim=1)
+
+    timed(work)
+
+
+def predict(checkpoint: Path, patches: Path, run: Path) -> None:
+    """The command, from its start to its end."""
+    command = [sys.executable, "-m", "crack_lightning.predict", f"ckpt_path={checkpoint}", f"source={patches}"]
+    timed(lambda: subprocess.run([*command, f"hydra.run.dir={run}"], check=True, capture_output=True))
+
+
+def timed(work: Callable[[], object]) -> None:
+    """Seconds and the peak of memory in MiB, of this process or of its child."""
+    started_s = time.perf_counter()
+    work()
+    seconds = time.perf_counter() - started_s
+    usages = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    print(seconds, max(usages) / 1024)
+
+
+def measure(way: str, checkpoint: Path, photograph: Path, patches: Path, work: Path) -> None:
+    """One way, in this process."""
+    if way.startswith("heat map"):
+        heat_map(checkpoint, photograph, "onnxruntime" if "ONNX" in way else "folded")
+    elif way == "sliding window":
+        sliding_window(checkpoint, photograph)
+    elif way == "predict":
+        predict(checkpoint, patches, work / "run")
+    else:
+        plain_loop(checkpoint, patches)
+
+
+def speed(options: argparse.Namespace) -> None:
+    """All ways by turns, and their ratios."""
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        read_image(options.photograph).resize(SIZE).save(work / "photograph.jpg", quality=92)
+        (work / "patches").mkdir()
+        for number, path in enumerate(sorted(options.patches.rglob("*.jpg"))[:PATCHES]):
+            (work / "patches" / f"{number}.jpg").symlink_to(path.absolute())
+        found: dict[str, list[tuple[float, float]]] = {way: [] for way in WAYS}
+        for _ in range(options.repeats):
+            for way in WAYS:
+                arguments = ["measure", way, str(options.checkpoint), str(work)]
+                done = subprocess.run(
+                    [sys.executable, __file__, *arguments], check=True, capture_output=True, text=True
+                )
+                seconds, memory = map(float, done.stdout.split())
+                found[way].append((seconds, memory))
+    for way, values in found.items():
+        peer = found["plain loop" if way in ("predict", "plain loop") else "sliding window"]
+        ratios = [theirs[0] / own[0] for own, theirs in zip(values, peer, strict=True)]
+        print(f"| {way} | {spread([v[0] for v in values])} | {spread(ratios)} | {spread([v[1] for v in values], 0)} |")
+
+
+def spread(values: list[float], digits: int = 2) -> str:
+    """Median (lowest to highest)."""
+    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+
+def quality(options: argparse.Namespace) -> None:
+    """Tiles of photographs against their labels, by the map and by crops."""
+    classifier = load_classifier(options.checkpoint)
+    reader = PhotographReader(classifier, engine="auto", memory_mb=900)
+    side = window_of(classifier)
+    with (options.photographs / "tiles.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    totals: dict[str, list[tuple[float, int]]] = {"map": [], "crops": []}
+    for name in dict.fromkeys(row["photo"] for row in rows):
+        image = read_image(options.photographs / name)
+        grid = photograph_grid(classifier, image, window_px=side)
+        crops = window_logits_by_crops(image, grid, reader._predict)
+        heats = {
+            "map": reader.heat(image, Scale(side)),
+            "crops": heat_of(probability_map(classifier, crops).numpy(), grid, side),
+        }
+        ranks = [each.probability.ravel().argsort().argsort() for each in heats.values()]
+        told = [f"{name}: rank correlation of map and crops {np.corrcoef(ranks[0], ranks[1])[0, 1]:.3f}"]
+        labels = [int(row["label"] == "Cracked") for row in rows if row["photo"] == name]
+        for way, heat in heats.items():
+            values = [tile(heat, int(row["row"]), int(row["col"]), side) for row in rows if row["photo"] == name]
+            totals[way] += zip(values, labels, strict=True)
+            told.append(f"{way} AUROC {auroc(values, labels):.3f}")
+        print(", ".join(told), flush=True)
+    for way, pairs in totals.items():
+        scores, truth = (np.array(column) for column in zip(*pairs, strict=True))
+        threshold = np.quantile(scores[truth == 0], 1 - FALSE_ALARMS)
+        recall = (scores[truth == 1] > threshold).mean()
+        own = scores >= classifier.threshold
+        area = (truth == 0).sum() * (side * (classifier.mm_per_px or float("nan")) / 1000) ** 2
+        print(
+            f"{way}, all {len(truth)} tiles: AUROC {auroc(list(scores), list(truth)):.3f}; recall {recall:.3f} at "
+            f"{FALSE_ALARMS:.0%} false alarms ({(scores[truth == 0] > threshold).sum() / area:.2f} a square metre); at "
+            f"the threshold {classifier.threshold:.3f} recall {own[truth == 1].mean():.3f}, "
+            f"{own[truth == 0].sum() / area:.2f} false alarms a square metre of sound surface"
+        )
+
+
+def tile(heat: Heat, row: int, column: int, side: float) -> float:
+    """The probability at the middle of a tile."""
+    return float(heat.at(np.array([(row + 0.5) * side]), np.array([(column + 0.5) * side]))[0, 0])
+
+
+def auroc(scores: list[float], labels: list[int]) -> float:
+    """Area under the curve of found against false alarms."""
+    return float(binary_auroc(torch.tensor(scores), torch.tensor(labels)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    fast = verbs.add_parser("speed")
+    for name in ("checkpoint", "photograph", "patches"):
+        fast.add_argument(name, type=Path)
+    fast.add_argument("--repeats", type=int, default=3)
+    good = verbs.add_parser("quality")
+    for name in ("checkpoint", "photographs"):
+        good.add_argument(name, type=Path)
+    one = verbs.add_parser("measure")
+    one.add_argument("way", choices=WAYS)
+    one.add_argument("checkpoint", type=Path)
+    one.add_argument("work", type=Path)
+    options = parser.parse_args()
+    if options.verb == "measure":
+        work = options.work
+        measure(options.way, options.checkpoint, work / "photograph.jpg", work / "patches", work)
+    else:
+        {"speed": speed, "quality": quality}[options.verb](options)
+
+
+if __name__ == "__main__":
+    main()
