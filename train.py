@@ -25,13 +25,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-COPIES = "test images with a copy in training: %d of %d (%s)"
-LOOKED_FOR = {
-    "exact": ("a_copy", "exact copies; leakage=near_duplicates or overlap looks for more"),
-    "near_duplicates": ("a_near_copy", "near copies"),
-    "overlap": ("a_shared_part", "near copies, or crops that share a part"),
-}
-
 
 def train(cfg: DictConfig) -> float | None:
     """Train as `cfg` says and leave the run folder; the value of `cfg.objective` is for sweeps."""
@@ -131,9 +124,8 @@ def _prepare(
     data: "CrackDataModule", folder: Path, checkpoint: Mapping[str, Any] | None, leakage: str
 ) -> dict[str, float]:
     """Find, check and split the photographs before anything long begins; the leakage of the split."""
-    from crack_lightning.data.cache import cache_folder
-    from crack_lightning.data.groups import seen_in_training
     from crack_lightning.data.splits import write_split
+    from crack_lightning.leakage import told_leakage
     from crack_lightning.resume import check_split
     from crack_lightning.run_folder import write_unreadable
 
@@ -147,14 +139,7 @@ def _prepare(
     if checkpoint is not None:
         check_split(checkpoint, data)
     write_split(folder / "split.csv", data.splits, data.class_names)
-    found: dict[str, float] = {}
-    cache = cache_folder(data.cache_dir)
-    for by in dict.fromkeys(("exact", leakage)):
-        name, text = LOOKED_FOR[by]
-        leaked = seen_in_training(data.splits, by=by, root=data.root or Path(), cache=cache, workers=data.num_workers)
-        log.log(logging.WARNING if leaked else logging.INFO, COPIES, leaked, len(data.splits["test"]), text)
-        found[f"split/test_images_with_{name}_in_training"] = leaked
-    return found
+    return told_leakage(data, leakage)
 
 
 def _task(

@@ -8,6 +8,16 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 
+from crack_lightning.command_config import (
+    AuditConfig,
+    CacheConfig,
+    EvaluateConfig,
+    ExplainConfig,
+    GenerateConfig,
+    InspectConfig,
+    PredictConfig,
+)
+
 
 @dataclass
 class SurfacesConfig:
@@ -165,111 +175,6 @@ class TrainConfig:
     figures: bool
     objective: str
     logger: dict[str, Any]
-
-
-@dataclass
-class EvaluateDataConfig:
-    """The photographs to be judged on."""
-
-    root: str | None
-    roots: Any
-    layout: str | None
-    group_by: str | None
-    batch_size: int
-    num_workers: int | None
-    on_error: str
-    split: str | None
-    split_csv: str | None
-
-
-@dataclass
-class EvaluateConfig:
-    """The whole of evaluate.yaml."""
-
-    ckpt_path: Any
-    device: str
-    engine: str
-    data: EvaluateDataConfig
-
-
-@dataclass
-class GenerateConfig:
-    """The whole of generate.yaml."""
-
-    output_dir: str
-    count: int
-    seed: int
-    size_px: int
-    class_names: list[str]
-    num_workers: int | None
-
-
-@dataclass
-class CacheConfig:
-    """The whole of cache.yaml."""
-
-    cache_dir: str | None
-    clear: str | None
-
-
-@dataclass
-class PredictConfig:
-    """The whole of predict.yaml."""
-
-    ckpt_path: str
-    source: str
-    device: str
-    engine: str
-    batch_size: int
-    num_workers: int | None
-    jsonl: bool
-
-
-@dataclass
-class InspectConfig:
-    """The whole of inspect.yaml."""
-
-    ckpt_path: str
-    source: str
-    device: str
-    engine: str
-    threshold: float | None
-    tile_px: float | None
-    mm_per_px: float | None
-    scales: list[float]
-    memory_mb: float
-    max_megapixels: float
-    overlay_px: int | None
-
-
-@dataclass
-class ExplainConfig:
-    """The whole of explain.yaml."""
-
-    ckpt_path: str
-    source: str
-    side_px: int
-
-
-@dataclass
-class AuditDataConfig:
-    """The photographs to be audited."""
-
-    root: str
-    layout: str | None
-    class_names: list[str] | None
-
-
-@dataclass
-class AuditConfig:
-    """The whole of audit.yaml."""
-
-    near_duplicates: bool
-    overlaps: bool
-    split_csv: str | None
-    num_workers: int | None
-    shown: int
-    data: AuditDataConfig
 
 
 def register() -> None:

@@ -41,7 +41,6 @@ def leave(
     """Write the results into the run folder and to TensorBoard."""
     from crack_lightning import run_folder as files
     from crack_lightning.card import write_card
-    from crack_lightning.training.tensorboard import log_test, tensorboard_of
 
     metrics = dict(metrics) | files.confidence_metrics(judged, seed=options["seed"])
     files.write_metrics(folder, metrics)
@@ -52,6 +51,20 @@ def leave(
         best_epoch = int(metrics["best_epoch"])
         curves = files.drawn(files.training_figures(judged.classifier, history.epochs, best_epoch=best_epoch))
         files.write_figures(folder, figures | curves)
+    _to_tensorboard(trainer, judged, figures, options, metrics)
+    _tell(metrics, options)
+    log.info("the run folder: %s", folder)
+
+
+def _to_tensorboard(
+    trainer: "Trainer",
+    judged: "Judged",
+    figures: Mapping[str, bytes],
+    options: Mapping[str, Any],
+    metrics: Mapping[str, float],
+) -> None:
+    from crack_lightning.training.tensorboard import log_test, tensorboard_of
+
     if (logger := tensorboard_of(trainer)) is not None:
         settings = {key: value for key, value in options.items() if key not in ("callbacks", "logger", "figures")}
         log_test(
@@ -63,6 +76,10 @@ def leave(
             metrics=metrics,
             epoch=int(metrics["epochs"]),
         )
+
+
+def _tell(metrics: Mapping[str, float], options: Mapping[str, Any]) -> None:
+    """The figures of the test, with their intervals."""
     for name in NAMES:
         low, high = (metrics.get(f"test/{name}_{side}") for side in ("low", "high"))
         interval = "" if low is None or high is None else f"  ({low:.4f} to {high:.4f})"
@@ -72,4 +89,3 @@ def leave(
         text = "%.1f %% of the test is for a person to look at; of the rest %.2f %% is called wrong"
         level = logging.WARNING if rate > (options["review_band"] or 0) else logging.INFO
         log.log(level, text, 100 * share, 100 * rate)
-    log.info("the run folder: %s", folder)

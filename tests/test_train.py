@@ -60,6 +60,13 @@ def tensors(path: Path) -> dict[str, torch.Tensor]:
     return torch.load(path, weights_only=True)["state_dict"]
 
 
+def copied(source: Path, target: Path) -> Path:
+    import shutil
+
+    shutil.copytree(source, target)
+    return target
+
+
 def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
 
@@ -88,70 +95,6 @@ def test_two_runs_of_seed_0_are_equal_to_the_last_bit(trained: Callable[..., Pat
     assert metrics(first) | times == metrics(second) | times
     other = trained("seed=1", run="c")
     assert not equal(tensors(first / "checkpoints/last.ckpt"), tensors(other / "checkpoints/last.ckpt"))
-
-
-@pytest.mark.parametrize(
-    "extra",
-    [
-        [],
-        ["features=live"],
-        ["model.freeze=false", "scheduler=step", "scheduler.options.step_size=1"],
-        ["scheduler=plateau", "scheduler.options.patience=0", "+scheduler.options.threshold=1"],
-    ],
-    ids=["default", "live", "unfrozen, step", "plateau"],
-)
-def test_an_epoch_and_another_after_resuming_equal_two(trained: Callable[..., Path], extra: list[str]) -> None:
-    whole = trained(*extra, run="whole")
-    half = trained("trainer.max_epochs=1", *extra, run="half")
-    checkpoint = half / "checkpoints/last.ckpt"
-    resumed = trained(f"ckpt_path={checkpoint}", "trainer.max_epochs=2", run="resumed", base=[])
-    for name in ("last.ckpt", "best.ckpt"):
-        assert equal(tensors(whole / "checkpoints" / name), tensors(resumed / "checkpoints" / name))
-    times = {"fit_seconds": 0.0}
-    assert metrics(whole) | times == metrics(resumed) | times
-
-
-def test_the_best_checkpoint_goes_along_when_a_run_is_resumed_elsewhere(trained: Callable[..., Path]) -> None:
-    first = trained("trainer.max_epochs=1", run="first")
-    best = (first / "checkpoints/best.ckpt").read_bytes()
-    checkpoint = torch.load(first / "checkpoints/last.ckpt", weights_only=True)
-    (key,) = [key for key in checkpoint["callbacks"] if key.startswith("BestCheckpoint")]
-    checkpoint["callbacks"][key]["best_model_score"] = torch.tensor(-1.0)  # no later epoch can be better
-    checkpoint["callbacks"][key]["kth_value"] = torch.tensor(-1.0)
-    torch.save(checkpoint, first / "checkpoints/last.ckpt")
-    second = trained(f"ckpt_path={first}/checkpoints/last.ckpt", "trainer.max_epochs=2", run="second", base=[])
-    assert (second / "checkpoints/best.ckpt").read_bytes() == best
-    assert metrics(second)["best_epoch"] == 1
-
-
-def test_resuming_refuses_what_would_spoil_the_run(trained: Callable[..., Path]) -> None:
-    checkpoint = trained("trainer.max_epochs=1", run="first") / "checkpoints/last.ckpt"
-    for change, text in (
-        ("seed=3", "seed was 0"),
-        ("optimizer.lr=0.5", "optimizer.lr was 0.001"),
-        ("model=resnet18", "model.backbone was mobilenet_v2"),
-        ("scheduler=cosine", "scheduler.name was None"),
-        ("callbacks.early_stopping.patience=9", "callbacks.early_stopping.patience was 3"),
-        ("data.fractions=[0.5,0.25,0.25]", "data.fractions was"),
-        ("trainer.max_epochs=1", "has finished epoch 1"),
-    ):
-        with pytest.raises(ValueError, match=text):
-            trained(f"ckpt_path={checkpoint}", change, run="second", base=[])
-
-
-def test_resuming_on_other_photographs_is_refused(
-    trained: Callable[..., Path], surfaces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    root = copied(surfaces, tmp_path / "it's =here")
-    monkeypatch.chdir(tmp_path)
-    given = """data.root="it's =here\""""
-    checkpoint = trained("trainer.max_epochs=1", given, run="first") / "checkpoints/last.ckpt"
-    monkeypatch.chdir("/")
-    trained(f"ckpt_path={checkpoint}", "trainer.max_epochs=2", run="second", base=[])
-    for k in range(8):
-        Image.effect_noise((64, 64), 50).save(root / f"Negative/new{k}.png")
-    with pytest.raises(ValueError, match=r"no longer those of .*it's =here when the checkpoint was left"):
-        trained(f"ckpt_path={checkpoint}", "trainer.max_epochs=3", run="third", base=[])
 
 
 def test_the_checkpoint_predicts_on_its_own(trained: Callable[..., Path]) -> None:
@@ -189,25 +132,6 @@ def test_a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_last_good_check
         trained("data.fractions=[0.6,0.2,0.2]", "data.batch_size=5")
     head = load_classifier(tmp_path / "run/checkpoints/last.ckpt").head.weight
     assert torch.isfinite(head).all()
-
-
-def test_ctrl_c_leaves_a_checkpoint_to_go_on_from(
-    trained: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    step = CrackTask.training_step
-
-    def interrupted(task: CrackTask, batch: tuple[torch.Tensor, torch.Tensor], batch_idx: int) -> torch.Tensor:
-        if task.current_epoch == 1:
-            raise KeyboardInterrupt
-        return step(task, batch, batch_idx)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(CrackTask, "training_step", interrupted)
-        with pytest.raises(KeyboardInterrupt, match=r"go on with python train.py ckpt_path=.*last.ckpt"):
-            trained()
-    resumed = trained(f"ckpt_path={tmp_path}/run/checkpoints/last.ckpt", run="resumed", base=[])
-    whole = trained(run="whole")
-    assert equal(tensors(whole / "checkpoints/last.ckpt"), tensors(resumed / "checkpoints/last.ckpt"))
 
 
 def test_unreadable_images_are_skipped_and_listed(trained: Callable[..., Path], surfaces: Path, tmp_path: Path) -> None:
@@ -276,13 +200,6 @@ def test_the_training_split_of_a_presplit_root_is_its_folder(
     folder = trained(f"data.root={root}", "trainer.max_epochs=1")
     for row in rows(folder / "split.csv"):
         assert Path(row["path"]).parent.parent.name == row["split"]
-
-
-def copied(source: Path, target: Path) -> Path:
-    import shutil
-
-    shutil.copytree(source, target)
-    return target
 
 
 def test_a_sample_is_its_own_group_until_a_rule_says_otherwise(trained: Callable[..., Path], surfaces: Path) -> None:

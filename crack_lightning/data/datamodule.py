@@ -59,10 +59,8 @@ class CrackDataModule(LightningDataModule):
         check_folds(folds, fold)
         check_layout(layout)
         check_loading(batch_size=batch_size, num_workers=num_workers, on_error=on_error, image_size=image_size)
-        _check_augmentation(flip_probability, rotation_degrees)
+        _check_numbers(flip_probability, rotation_degrees, mm_per_px)
         _check_source(root, surfaces)
-        if mm_per_px is not None and mm_per_px <= 0:
-            raise ValueError(f"data.mm_per_px={mm_per_px}: above 0, or null where it is not known")
         self.root = Path(root).expanduser().absolute() if root is not None else None
         self.layout, self.class_names, self.positive_class = layout, list(class_names), positive_class
         self.image_size = image_size
@@ -71,9 +69,8 @@ class CrackDataModule(LightningDataModule):
         self.group_by, self.folds, self.fold = group_by, folds, fold
         self.on_error, self.mm_per_px = on_error, mm_per_px
         self.augmentation = {"flip_probability": flip_probability, "rotation_degrees": rotation_degrees}
-        self.seed = seed
+        self.seed, self.cache_dir = seed, cache_dir
         self.surfaces = dict(surfaces) if surfaces is not None else None
-        self.cache_dir = cache_dir
         self.splits: Splits = {}
         self.unreadable: dict[Path, str] = {}
 
@@ -189,7 +186,9 @@ def with_views(batch: Any) -> Any:
     return augmented(images, views), labels
 
 
-def _check_augmentation(flip_probability: float, rotation_degrees: float) -> None:
+def _check_numbers(flip_probability: float, rotation_degrees: float, mm_per_px: float | None) -> None:
+    if mm_per_px is not None and mm_per_px <= 0:
+        raise ValueError(f"data.mm_per_px={mm_per_px}: above 0, or null where it is not known")
     if not 0 <= flip_probability <= 1:
         raise ValueError(f"data.flip_probability={flip_probability}: 0 to 1")
     if not 0 <= rotation_degrees <= 180:

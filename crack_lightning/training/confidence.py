@@ -57,14 +57,7 @@ def set_confidence(
         "threshold": classifier.threshold,
     }
     if review_error_rate is not None:
-        band = review_band(probabilities, targets, threshold=classifier.threshold, error_rate=review_error_rate)
-        classifier.review_band = [band.low, band.high] if band.share else None
-        found |= {"review/low": band.low, "review/high": band.high, "review/val_share": band.share}
-        text = "%.1f %% of validation is for a person to look at: %.3f to %.3f"
-        if not band.share:
-            text = "%.0f images of validation need a person: without one no more is wrong there than review_band allows"
-        level = logging.WARNING if band.share > MUCH else logging.INFO
-        log.log(level, text, *((100 * band.share, band.low, band.high) if band.share else (0,)))
+        found |= _set_band(classifier, probabilities, targets, review_error_rate)
     reached = figures_of(probabilities, targets, threshold=classifier.threshold)
     log.info(
         "temperature %.3f, threshold %.4f, from %d validation images: recall %.3f, precision %.3f there",
@@ -75,6 +68,22 @@ def set_confidence(
         reached["precision"],
     )
     return found
+
+
+def _set_band(
+    classifier: CrackClassifier, probabilities: Tensor, targets: Tensor, error_rate: float
+) -> dict[str, float]:
+    """Set the review band, none where nobody is needed, and say what share of validation it takes."""
+    band = review_band(probabilities, targets, threshold=classifier.threshold, error_rate=error_rate)
+    if not band.share:
+        classifier.review_band = None
+        log.info("no image of validation needs a person: without one no more is wrong there than review_band allows")
+        return {"review/val_share": 0.0}
+    classifier.review_band = [band.low, band.high]
+    level = logging.WARNING if band.share > MUCH else logging.INFO
+    text = "%.1f %% of validation is for a person to look at: %.3f to %.3f"
+    log.log(level, text, 100 * band.share, band.low, band.high)
+    return {"review/low": band.low, "review/high": band.high, "review/val_share": band.share}
 
 
 def keep_facts(path: str | Path, classifier: CrackClassifier) -> None:
