@@ -63,13 +63,11 @@ class CrackDataModule(LightningDataModule):
         _check_source(root, surfaces)
         self.root = Path(root).expanduser().absolute() if root is not None else None
         self.layout, self.class_names, self.positive_class = layout, list(class_names), positive_class
-        self.image_size = image_size
         self.batch_size, self.num_workers = batch_size, default_workers() if num_workers is None else num_workers
-        self.fractions = list(fractions)
-        self.group_by, self.folds, self.fold = group_by, folds, fold
-        self.on_error, self.mm_per_px = on_error, mm_per_px
+        self.image_size, self.fractions = image_size, list(fractions)
+        self.group_by, self.folds, self.fold, self.on_error = group_by, folds, fold, on_error
         self.augmentation = {"flip_probability": flip_probability, "rotation_degrees": rotation_degrees}
-        self.seed, self.cache_dir = seed, cache_dir
+        self.seed, self.cache_dir, self.mm_per_px = seed, cache_dir, mm_per_px
         self.surfaces = dict(surfaces) if surfaces is not None else None
         self.splits: Splits = {}
         self.unreadable: dict[Path, str] = {}
