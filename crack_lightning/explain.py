@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from crack_lightning.models.classifier import CrackClassifier
+    from crack_lightning.models.logit_maps import LogitMapper
 
 log = logging.getLogger(__name__)
 
@@ -26,13 +27,14 @@ def explain(cfg: DictConfig) -> None:
     from crack_lightning.data.progress import track
     from crack_lightning.inference.sources import find_photographs
     from crack_lightning.models.checkpoint import load_classifier
+    from crack_lightning.models.logit_maps import logit_mapper
 
     options = plain(cfg)
     if options["side_px"] not in SIDES_PX:
         raise ValueError(f"side_px={options['side_px']}: {SIDES_PX[0]} to {SIDES_PX[-1]}")
     classifier = load_classifier(options["ckpt_path"])
     photographs, folder = find_photographs(options["source"]), run_folder()
-    rows: list[list[object]] = []
+    mapper, rows = logit_mapper(classifier, "eager"), list[list[object]]()
     for each in track(photographs, "explaining", total=len(photographs)):
         try:
             image = read_image(each.path)
@@ -40,7 +42,7 @@ def explain(cfg: DictConfig) -> None:
             log.error("%s", error)
             rows.append([each.path, "", "", str(error)])
             continue
-        picture, probability = _explained(classifier, image, options["side_px"])
+        picture, probability = _explained(classifier, mapper, image, options["side_px"])
         file = io.BytesIO()
         picture.save(file, "PNG")
         where = folder / "explanations" / f"{each.name}.png"
@@ -52,14 +54,15 @@ def explain(cfg: DictConfig) -> None:
         sys.exit(1)
 
 
-def _explained(classifier: "CrackClassifier", image: "Image", side_px: int) -> "tuple[Image, float]":
+def _explained(
+    classifier: "CrackClassifier", mapper: "LogitMapper", image: "Image", side_px: int
+) -> "tuple[Image, float]":
     """The patch beside itself with its class activation map over it, and the probability of a crack."""
     from crack_lightning.data.transforms import plain_transform
     from crack_lightning.inference.explanation import activation, beside
-    from crack_lightning.models.logit_maps import logit_mapper
 
     pictures = plain_transform(classifier.image_size)(image)[None]
-    logits = logit_mapper(classifier, "eager")(pictures)
+    logits = mapper(pictures)
     probability = classifier.probabilities(logits.mean(dim=(2, 3)))[0, classifier.positive_index].item()
     text = f"{classifier.positive_class} {probability:.1%}"
     return beside(image, activation(logits[0], classifier.positive_index), side_px=side_px, text=text), probability

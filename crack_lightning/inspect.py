@@ -80,8 +80,10 @@ def _inspected(
             return before
         image = read_image(photograph.path)
     except (ValueError, OSError) as error:
-        log.error("%s", error)
-        return files.Inspected(photograph.name, str(photograph.path), "error", error=str(error))
+        too_large = "decompression bomb" in str(error)
+        text = f"{error} Give a larger max_megapixels if you trust it." if too_large else str(error)
+        log.error("%s", text)
+        return files.Inspected(photograph.name, str(photograph.path), "error", error=text)
     heat = reader.heat(image, scale)
     marked = regions(heat, reader.classifier.threshold)
     found = _findings(photograph, heat, marked, reader.classifier, options["mm_per_px"])

@@ -67,6 +67,17 @@ def test_bands_give_what_one_pass_gives(engine: str) -> None:
     assert (several - one).abs().max() < 1e-4
 
 
+@pytest.mark.parametrize("backbone", SEES_PX)
+def test_bands_of_every_backbone_that_is_cut_overlap_far_enough(backbone: str) -> None:
+    network, margin_px = classifier_of(backbone), SEES_PX[backbone]
+    image = photograph(64, 1200)
+    grid = photograph_grid(network, image, window_px=64)
+    mapper, most_px = logit_mapper(network, "eager"), 64 * (2 * margin_px + 128)
+    assert len(bands(grid, margin_px=margin_px, most_px=most_px)) > 3
+    one, several = (window_logits(image, grid, mapper, margin_px=margin_px, most_px=most) for most in (1e9, most_px))
+    assert (several - one).abs().max() < 1e-4
+
+
 def test_the_map_of_a_patch_has_its_logits_as_mean() -> None:
     network = classifier_of()
     images = torch.randint(0, 256, (3, 3, 64, 64), dtype=torch.uint8)

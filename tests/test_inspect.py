@@ -169,6 +169,7 @@ def test_a_bad_file_is_a_row_with_its_error_and_the_rest_goes_on(
     assert status == 1
     assert "not an image" in found["bad.jpg"]["error"]
     assert "4000000 pixels" in found["large.png"]["error"]
+    assert "max_megapixels" in found["large.png"]["error"]
     assert [found[name]["verdict"] for name in ("bad.jpg", "large.png")] == ["error", "error"]
     assert found["wall 0.jpg"]["error"] == ""
 

@@ -46,24 +46,30 @@ class LogitMap(nn.Module):
 def logit_mapper(classifier: CrackClassifier, engine: str) -> LogitMapper:
     """The map of `classifier` by `engine` on its device, compared with the network itself on a small picture."""
     name = auto_engine(classifier) if engine == "auto" else engine
-    features = folded_features(classifier) if name == "folded" else copy.deepcopy(classifier.features)
-    network = LogitMap(classifier, features).eval().to(classifier.pixel_mean.device)
-    if name != "onnxruntime":
-        return _without_gradients(network)
-    mapper = _onnx_mapper(network.cpu(), classifier.image_size)
+    own = _without_gradients(LogitMap(classifier, copy.deepcopy(classifier.features)))
+    if name == "eager":
+        return own
+    if name == "folded":
+        mapper = _without_gradients(LogitMap(classifier, folded_features(classifier)))
+    else:
+        network = LogitMap(classifier, copy.deepcopy(classifier.features)).eval().cpu()
+        mapper = _onnx_mapper(network, classifier.image_size)
     sample = torch.randint(0, 256, (1, 3, 2 * classifier.image_size, classifier.image_size), dtype=torch.uint8)
-    with torch.no_grad():
-        difference = relative_difference(mapper(sample), network(sample))
+    difference = relative_difference(mapper(sample), own(sample))
     if difference > TOLERANCE:
         log.warning("the map of %s differs by %.1e from the network's own: not used", name, difference)
-        return _without_gradients(network)
+        return own
     return mapper
 
 
-def _without_gradients(network: nn.Module) -> LogitMapper:
+def _without_gradients(network: LogitMap) -> LogitMapper:
+    """`network` on the device of its features, for pictures on the CPU."""
+    device = network.features.scale.device
+    network.eval().to(device)
+
     def compute(images: Tensor) -> Tensor:
         with torch.no_grad():
-            return network(images).float().cpu()
+            return network(images.to(device)).float().cpu()
 
     return compute
 
