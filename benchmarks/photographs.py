@@ -43,7 +43,7 @@ def window_of(classifier: CrackClassifier) -> float:
 def heat_map(checkpoint: Path, photograph: Path, engine: str) -> None:
     """A photograph's file to its heat map, once."""
     classifier = load_classifier(checkpoint)
-    reader = PhotographReader(classifier, engine=engine, memory_mb=900)
+    reader = PhotographReader(classifier, engine=engine)
     reader.heat(Image.new("RGB", (600, 600)), Scale(window_of(classifier)))  # export and folding are done once a run
     timed(lambda: reader.heat(read_image(photograph), Scale(window_of(classifier))))
 
@@ -161,7 +161,7 @@ def spread(values: list[float], digits: int = 2) -> str:
 def quality(options: argparse.Namespace) -> None:
     """Tiles of photographs against their labels, by the map and by crops."""
     classifier = load_classifier(options.checkpoint)
-    reader = PhotographReader(classifier, engine="auto", memory_mb=900)
+    reader = PhotographReader(classifier, engine="auto")
     side = window_of(classifier)
     with (options.photographs / "tiles.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -169,7 +169,7 @@ def quality(options: argparse.Namespace) -> None:
     for name in dict.fromkeys(row["photo"] for row in rows):
         image = read_image(options.photographs / name)
         grid = photograph_grid(classifier, image, window_px=side)
-        crops = window_logits_by_crops(image, grid, reader._predict)
+        crops = window_logits_by_crops(image, grid, reader.crop_logits)
         heats = {
             "map": reader.heat(image, Scale(side)),
             "crops": heat_of(probability_map(classifier, crops).numpy(), grid, side),

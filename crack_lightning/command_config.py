@@ -74,7 +74,7 @@ class InspectConfig:
     tile_px: float | None
     mm_per_px: float | None
     scales: list[float]
-    memory_mb: float
+    memory_mb: float | None
     max_megapixels: float
     overlay_px: int | None
 

@@ -1,11 +1,16 @@
 """The heat map of a whole photograph: one pass, in bands, by crops."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
+from torch.nn import functional
+from torchvision.transforms.v2.functional import pil_to_tensor
 
-from crack_lightning.inference.geometry import bands, grid_of, tiles
+from crack_lightning.inference.geometry import MapShape, grid_of, overlapping, tiles
 from crack_lightning.inference.heat import Heat, heat_of, merged
 from crack_lightning.inference.heat_map import (
     photograph_grid,
@@ -15,9 +20,11 @@ from crack_lightning.inference.heat_map import (
     window_logits_by_crops,
 )
 from crack_lightning.inference.photographs import PhotographReader, Scale, window_px
-from crack_lightning.models.backbones import BACKBONES, SEES_PX
+from crack_lightning.inference.tiled import logit_map
+from crack_lightning.models.backbones import BACKBONES
 from crack_lightning.models.classifier import CrackClassifier
-from crack_lightning.models.logit_maps import logit_mapper
+from crack_lightning.models.logit_maps import LogitMapper, logit_mapper
+from crack_lightning.models.parts import PARTS
 
 
 def classifier_of(backbone: str = "mobilenet_v2", image_size: int = 64, **options: object) -> CrackClassifier:
@@ -39,43 +46,63 @@ def photograph(width: int, height: int, seed: int = 0) -> Image.Image:
     return Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
 
 
-@pytest.mark.parametrize("backbone", SEES_PX)
-def test_no_place_of_the_map_sees_farther_than_is_known_of_its_backbone(backbone: str) -> None:
-    # Perturbed by the gradient: what a place does not see has none.
+def lively(network: CrackClassifier) -> CrackClassifier:
+    """With layers scaled as training scales them: of what a fresh network's outermost pixels say next to nothing is
+    left at the end, and seams could not be seen."""
+    layers = [layer for layer in network.features.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
+    for layer in layers:
+        layer.momentum = 1.0
+    network.features.train()
+    with torch.no_grad():
+        network.feature_map(pil_to_tensor(photograph(256, 256, seed=1))[None])
+    return network.eval()
+
+
+@pytest.mark.parametrize("backbone", PARTS)
+def test_tiles_of_every_backbone_that_is_cut_give_what_one_pass_gives(backbone: str) -> None:
+    # As little memory as makes several tiles of each part, each way: seams would show.
+    mapper = logit_mapper(lively(classifier_of(backbone)), "eager")
+    pixels = pil_to_tensor(photograph(489, 701))[None]
+    for part, memory_mb in ((part, part.cell_bytes * (4 * part.reach) ** 2 / 2**20) for part in PARTS[backbone]):
+        found, expected = logit_map(mapper, pixels, memory_mb=memory_mb), mapper(pixels)
+        assert (found - expected).abs().max() < 1e-4 * expected.abs().max(), part
+
+
+@pytest.mark.parametrize("engine", ["eager", "folded", "onnxruntime"])
+@pytest.mark.parametrize("size", [(190, 1400), (1403, 191)])
+def test_tiles_give_what_the_network_gives_in_one_pass(engine: str, size: tuple[int, int]) -> None:
+    network = lively(classifier_of())
+    image = photograph(*size)
+    grid = photograph_grid(network, image, window_px=64)
+    logits = window_logits(image, grid, logit_mapper(network, engine), memory_mb=4)
+    with torch.no_grad():
+        whole = network.head(network.feature_map(pil_to_tensor(image)[None]).movedim(1, 3)).movedim(3, 1)
+    assert logits.shape == (2, *grid.windows_hw)
+    assert (logits - functional.avg_pool2d(whole, 2, stride=1)[0]).abs().max() < 1e-4
+
+
+def test_less_memory_makes_smaller_tiles() -> None:
+    # Counted, not timed: the largest input that a step of the network sees.
+    mapper = logit_mapper(classifier_of(), "eager")
+    pixels = pil_to_tensor(photograph(700, 900))[None]
+    for memory_mb in (4.0, 16.0, 64.0):
+        taken: list[float] = []
+
+        def watched(number: int, inputs: Tensor, taken: list[float] = taken) -> Tensor:
+            taken.append(inputs.shape[2] * inputs.shape[3] * mapper.parts[number].cell_bytes)
+            return mapper.steps[number](inputs)
+
+        steps = [partial(watched, number) for number in range(len(mapper.steps))]
+        logit_map(LogitMapper(steps, mapper.parts, 1), pixels, memory_mb=memory_mb)
+        assert memory_mb * 2**18 < max(taken) <= memory_mb * 2**20
+
+
+@pytest.mark.parametrize("backbone", PARTS)
+def test_a_window_has_its_place_in_photographs_of_any_size(backbone: str) -> None:
     network = classifier_of(backbone)
-    side = 2 * SEES_PX[backbone] + 128
-    images = torch.rand(1, 3, side, side, requires_grad=True)
-    middle = network.features(network.normalise(images))[0, :, side // 64, side // 64]
-    middle.sum().backward()
-    assert images.grad is not None
-    seen = images.grad[0].abs().sum(dim=(0, 2)).nonzero().flatten()
-    centre = 32 * (side // 64) + 16
-    assert centre - int(seen[0]) - 32 <= SEES_PX[backbone]
-    assert int(seen[-1]) - centre - 32 <= SEES_PX[backbone]
-
-
-@pytest.mark.parametrize("engine", ["eager", "folded"])
-def test_bands_give_what_one_pass_gives(engine: str) -> None:
-    network = classifier_of()
-    image = photograph(190, 1400)
-    grid = photograph_grid(network, image, window_px=64)
-    mapper = logit_mapper(network, engine)
-    one = window_logits(image, grid, mapper, margin_px=256, most_px=1e9)
-    assert len(bands(grid, margin_px=256, most_px=190 * 700)) > 3
-    several = window_logits(image, grid, mapper, margin_px=256, most_px=190 * 700)
-    assert several.shape == one.shape == (2, *grid.windows_hw)
-    assert (several - one).abs().max() < 1e-4
-
-
-@pytest.mark.parametrize("backbone", SEES_PX)
-def test_bands_of_every_backbone_that_is_cut_overlap_far_enough(backbone: str) -> None:
-    network, margin_px = classifier_of(backbone), SEES_PX[backbone]
-    image = photograph(64, 1200)
-    grid = photograph_grid(network, image, window_px=64)
-    mapper, most_px = logit_mapper(network, "eager"), 64 * (2 * margin_px + 128)
-    assert len(bands(grid, margin_px=margin_px, most_px=most_px)) > 3
-    one, several = (window_logits(image, grid, mapper, margin_px=margin_px, most_px=most) for most in (1e9, most_px))
-    assert (several - one).abs().max() < 1e-4
+    for size in ((200, 140), (64, 65), (95, 96)):
+        heat = PhotographReader(network, engine="eager").heat(photograph(*size), Scale(64))
+        assert heat.probability.shape == (len(heat.y_px), len(heat.x_px))
 
 
 def test_the_map_of_a_patch_has_its_logits_as_mean() -> None:
@@ -114,7 +141,7 @@ def test_a_window_by_its_crop_is_what_the_classifier_says_of_the_crop() -> None:
 @pytest.mark.parametrize("size", [(1, 1), (64, 64), (10, 3), (2000, 20)])
 def test_a_photograph_smaller_than_a_window_has_one_at_least(size: tuple[int, int]) -> None:
     network = classifier_of()
-    heat = PhotographReader(network, engine="eager", memory_mb=900).heat(photograph(*size), Scale(64))
+    heat = PhotographReader(network, engine="eager").heat(photograph(*size), Scale(64))
     assert heat.probability.size >= 1
     assert ((heat.probability >= 0) & (heat.probability <= 1)).all()
 
@@ -122,7 +149,7 @@ def test_a_photograph_smaller_than_a_window_has_one_at_least(size: tuple[int, in
 def test_a_backbone_that_looks_at_the_whole_is_read_by_crops() -> None:
     network = classifier_of("mobilenet_v3_small")
     image = photograph(100, 64)
-    heat = PhotographReader(network, engine="eager", memory_mb=900).heat(image, Scale(64))
+    heat = PhotographReader(network, engine="eager").heat(image, Scale(64))
     with torch.no_grad():
         crop = torch.from_numpy(np.asarray(image.crop((0, 0, 64, 64))).copy()).permute(2, 0, 1)[None]
         expected = network.predict_proba(crop)[0, 1].item()
@@ -135,12 +162,18 @@ def test_probabilities_are_calibrated() -> None:
     assert probability_map(network, logits).item() == pytest.approx(1 / (1 + np.exp(-2)))
 
 
-def test_a_band_counts_every_cell_once() -> None:
-    for height in (64, 1000, 2398, 5001):
-        grid = grid_of((height, 800), window_px=180, image_size=180, stride=32, window_cells=6)
-        found = bands(grid, margin_px=256, most_px=800 * 900)
-        assert sum(band.cells for band in found) == grid.cells_hw[0]
-        assert all(0 <= band.top < band.bottom <= grid.scaled_hw[0] for band in found)
+@pytest.mark.parametrize("size_hw", [(64, 64), (1, 5000), (1000, 37), (2398, 2835)])
+def test_overlapping_tiles_count_every_cell_once_and_keep_to_their_size(size_hw: tuple[int, int]) -> None:
+    found = overlapping(size_hw, most=10_000, reach=12, stride=4)
+    counted = np.zeros(size_hw, int)
+    for down, across in found:
+        counted[down.start : down.end, across.start : across.end] += 1
+        assert (down.high - down.low) * (across.high - across.low) <= 10_000
+        for span, size in ((down, size_hw[0]), (across, size_hw[1])):
+            assert span.low == max(0, span.start - 12)
+            assert span.high == min(size, span.end + 12)
+            assert span.start % 4 == span.low % 4 == 0
+    assert (counted == 1).all()
 
 
 def test_tiles_cover_the_photograph_without_overlap() -> None:
@@ -159,7 +192,7 @@ def test_windows_follow_the_millimetres_where_both_are_known() -> None:
 
 
 def test_the_size_of_the_map_is_that_of_the_backbone() -> None:
-    assert shape_of_map(classifier_of(image_size=180)) == (32, 6)
+    assert shape_of_map(classifier_of(image_size=180)) == MapShape(32, 6)
 
 
 def test_the_highest_of_several_scales_counts() -> None:
@@ -172,7 +205,7 @@ def test_the_highest_of_several_scales_counts() -> None:
 
 
 def test_between_two_middles_the_probability_is_between_theirs() -> None:
-    grid = grid_of((96, 96), window_px=64, image_size=64, stride=32, window_cells=2)
+    grid = grid_of((96, 96), window_px=64, image_size=64, shape=MapShape(32, 2))
     heat = heat_of(np.array([[0.0, 1.0], [0.0, 1.0]]), grid, 64)
     assert heat.at(np.array([48.0]), np.array([0.0, 32.0, 48.0, 64.0, 96.0])) == pytest.approx(
         np.array([[0.0, 0.0, 0.5, 1.0, 1.0]])

@@ -7,6 +7,18 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class MapShape:
+    """Of a backbone's feature map: pixels between two cells, and cells each way in a training picture.
+
+    Some backbones leave out what is less than a cell at the end: they have `whole_cells` only.
+    """
+
+    stride: int
+    window_cells: int
+    whole_cells: bool = False
+
+
+@dataclass(frozen=True)
 class Grid:
     """A photograph as a classifier sees it: brought to `scaled_hw`, so that a window of `window_px` fills `image_size`.
 
@@ -18,12 +30,14 @@ class Grid:
     image_size: int
     stride: int
     window_cells: int
+    whole_cells: bool = False
 
     @property
     def cells_hw(self) -> tuple[int, int]:
         """Rows and columns of the feature map."""
-        height, width = self.scaled_hw
-        return math.ceil(height / self.stride), math.ceil(width / self.stride)
+        beyond = 0 if self.whole_cells else self.stride - 1
+        height, width = ((side + beyond) // self.stride for side in self.scaled_hw)
+        return height, width
 
     @property
     def windows_hw(self) -> tuple[int, int]:
@@ -47,42 +61,44 @@ class Grid:
         )
 
 
-def grid_of(size_hw: tuple[int, int], *, window_px: float, image_size: int, stride: int, window_cells: int) -> Grid:
+def grid_of(size_hw: tuple[int, int], *, window_px: float, image_size: int, shape: MapShape) -> Grid:
     """The grid of a photograph. One that is smaller than a window, either way, is stretched to one."""
     factor = image_size / window_px
     height, width = (max(image_size, round(side * factor)) for side in size_hw)
-    return Grid(size_hw, (height, width), image_size, stride, window_cells)
+    return Grid(size_hw, (height, width), image_size, shape.stride, shape.window_cells, shape.whole_cells)
 
 
 @dataclass(frozen=True)
-class Band:
-    """Rows `top` to `bottom` of the scaled photograph are computed; of their cells `skip` above do not count, then
-    `cells` do."""
+class Span:
+    """Of a side, cells `low` to `high` are computed and `start` to `end` counted: these do not see where those end."""
 
-    top: int
-    bottom: int
-    skip: int
-    cells: int
+    start: int
+    end: int
+    low: int
+    high: int
 
 
-def bands(grid: Grid, *, margin_px: int, most_px: float) -> list[Band]:
-    """Overlapping bands of full width with at most `most_px` scaled pixels each, as far as their margins allow.
+def spans(size: int, *, most: int, reach: int, stride: int) -> list[Span]:
+    """Overlapping spans of a side of `size` cells, of at most `most` each as far as `reach` to either end allows.
 
-    `margin_px` is as far as a cell sees, so that no cell that counts knows that its band ends.
+    They begin at multiples of `stride`.
     """
-    height, width = grid.scaled_hw
-    if height * width <= most_px:
-        return [Band(0, height, 0, grid.cells_hw[0])]
-    margin = math.ceil(margin_px / grid.stride) * grid.stride
-    core = max(grid.stride, int((most_px / width - 2 * margin) // grid.stride) * grid.stride)
-    count = math.ceil(height / core)
-    core = math.ceil(height / count / grid.stride) * grid.stride  # bands of like size
-    found = []
-    for start in range(0, height, core):
-        top, end = max(0, start - margin), min(height, start + core)
-        cells = math.ceil(end / grid.stride) - start // grid.stride
-        found.append(Band(top, min(height, end + margin), (start - top) // grid.stride, cells))
-    return found
+    if size <= most:
+        return [Span(0, size, 0, size)]
+    core = max(stride, (most - 2 * reach) // stride * stride)
+    core = math.ceil(size / math.ceil(size / core) / stride) * stride  # of like size
+    starts = range(0, size, core)
+    return [Span(s, min(size, s + core), max(0, s - reach), min(size, s + core + reach)) for s in starts]
+
+
+def overlapping(size_hw: tuple[int, int], *, most: float, reach: int, stride: int) -> list[tuple[Span, Span]]:
+    """Tiles, down and across, of at most `most` cells each. Squares, or longer where the other side is short."""
+    short, long = sorted(size_hw)
+    across_short = spans(short, most=math.isqrt(int(most)), reach=reach, stride=stride)
+    widest = max(span.high - span.low for span in across_short)
+    across_long = spans(long, most=int(most / widest), reach=reach, stride=stride)
+    down, across = (across_short, across_long) if size_hw[0] == short else (across_long, across_short)
+    return list(itertools.product(down, across))
 
 
 def tiles(size_hw: tuple[int, int], side_px: float) -> Iterator[tuple[int, int, tuple[int, int, int, int]]]:

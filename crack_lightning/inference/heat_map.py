@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.transforms.v2.functional import pil_to_tensor
 
-from crack_lightning.inference.geometry import Grid, bands, grid_of
+from crack_lightning.inference.geometry import Grid, MapShape, grid_of
+from crack_lightning.inference.tiled import logit_map
 from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.models.logit_maps import LogitMapper
 
@@ -16,21 +17,20 @@ CROPS = 64  # windows that are looked at one by one, at a time
 
 
 @torch.no_grad()
-def shape_of_map(classifier: CrackClassifier) -> tuple[int, int]:
-    """Pixels between two places of the feature map, and its places each way in a picture of `image_size`."""
+def shape_of_map(classifier: CrackClassifier) -> MapShape:
+    """What the feature map of a picture looks like, found by trying."""
     device = classifier.pixel_mean.device
 
-    def places(side: int) -> int:
+    def cells(side: int) -> int:
         return classifier.feature_map(torch.zeros(1, 3, side, side, dtype=torch.uint8, device=device)).shape[-1]
 
-    return 320 // places(320), places(classifier.image_size)
+    return MapShape(320 // cells(320), cells(classifier.image_size), whole_cells=cells(321) == cells(320))
 
 
 def photograph_grid(classifier: CrackClassifier, image: Image.Image, *, window_px: float) -> Grid:
     """The grid of an upright photograph, of which `window_px` pixels are what the classifier learned to see at once."""
-    stride, cells = shape_of_map(classifier)
-    size_hw = (image.height, image.width)
-    return grid_of(size_hw, window_px=window_px, image_size=classifier.image_size, stride=stride, window_cells=cells)
+    size_hw, shape = (image.height, image.width), shape_of_map(classifier)
+    return grid_of(size_hw, window_px=window_px, image_size=classifier.image_size, shape=shape)
 
 
 def to_scale(image: Image.Image, grid: Grid) -> Image.Image:
@@ -39,24 +39,16 @@ def to_scale(image: Image.Image, grid: Grid) -> Image.Image:
     return image.resize((width, height), Image.Resampling.BILINEAR)
 
 
-def _rows(scaled: Image.Image, top: int, bottom: int) -> Tensor:
-    """Rows of a photograph, uint8 (1, 3, rows, width)."""
-    return pil_to_tensor(scaled.crop((0, top, scaled.width, bottom)))[None]
-
-
-def window_logits(image: Image.Image, grid: Grid, mapper: LogitMapper, *, margin_px: int, most_px: float) -> Tensor:
+def window_logits(image: Image.Image, grid: Grid, mapper: LogitMapper, *, memory_mb: float) -> Tensor:
     """Logits of every window, (2, rows, columns), of an RGB photograph.
 
-    The class activation map, computed in bands of at most `most_px` scaled pixels that overlap by `margin_px`, averaged
-    over the cells of each window: what the network would say of the window if its crop did not end at its edges.
+    The class activation map, its layers computed in `memory_mb`, averaged over the cells of each window: what the
+    network would say of the window if its crop did not end at its edges.
     """
-    scaled, found = to_scale(image, grid), []
-    for band in bands(grid, margin_px=margin_px, most_px=most_px):
-        logits = mapper(_rows(scaled, band.top, band.bottom))[0]
-        found.append(logits[:, band.skip : band.skip + band.cells])
-    whole = torch.cat(found, dim=1)
-    cells = (min(grid.window_cells, whole.shape[1]), min(grid.window_cells, whole.shape[2]))
-    return functional.avg_pool2d(whole[None], cells, stride=1)[0]
+    # No name for the scaled photograph: its memory is free again when the first layers are done.
+    whole = logit_map(mapper, pil_to_tensor(to_scale(image, grid))[None], memory_mb=memory_mb)
+    cells = (min(grid.window_cells, whole.shape[2]), min(grid.window_cells, whole.shape[3]))
+    return functional.avg_pool2d(whole, cells, stride=1)[0]
 
 
 def window_logits_by_crops(image: Image.Image, grid: Grid, predict: Callable[[Tensor], Tensor]) -> Tensor:
@@ -68,7 +60,7 @@ def window_logits_by_crops(image: Image.Image, grid: Grid, predict: Callable[[Te
     scaled, side, found = to_scale(image, grid), grid.image_size, []
     for row in range(rows):
         top = min(row * grid.stride, grid.scaled_hw[0] - side)
-        strip = _rows(scaled, top, top + side)[0]
+        strip = pil_to_tensor(scaled.crop((0, top, scaled.width, top + side)))
         lefts = [min(column * grid.stride, grid.scaled_hw[1] - side) for column in range(columns)]
         for start in range(0, columns, CROPS):
             crops = torch.stack([strip[:, :, left : left + side] for left in lefts[start : start + CROPS]])

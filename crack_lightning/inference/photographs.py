@@ -15,14 +15,14 @@ from crack_lightning.inference.heat_map import (
     window_logits,
     window_logits_by_crops,
 )
-from crack_lightning.models.backbones import SEES_PX
 from crack_lightning.models.classifier import CrackClassifier
-from crack_lightning.models.engines import Engine, pick_engine
+from crack_lightning.models.engines import Engine, cores, pick_engine
 from crack_lightning.models.logit_maps import LogitMapper, logit_mapper
+from crack_lightning.models.parts import PARTS
 
 log = logging.getLogger(__name__)
 
-BYTES_PER_PX = 170  # of memory that the layers of a small backbone take for a scaled pixel, measured with mobilenet_v2
+MB_OF_A_CORE = 32  # less makes tiles that are mostly overlap; more is no faster, since it no longer fits the caches
 
 
 @dataclass(frozen=True)
@@ -47,16 +47,15 @@ def window_px(classifier: CrackClassifier, *, tile_px: float | None, mm_per_px: 
 class PhotographReader:
     """Heat maps by one classifier, which is exported or folded once.
 
-    `memory_mb` is what the layers may take; where the backbone can be computed part by part a larger photograph is.
+    `memory_mb` is what the layers may take of a backbone that can be cut into parts; None is what suits the machine.
     """
 
-    def __init__(self, classifier: CrackClassifier, *, engine: str, memory_mb: float) -> None:
+    def __init__(self, classifier: CrackClassifier, *, engine: str, memory_mb: float | None = None) -> None:
         self.classifier = classifier.eval()
-        self.engine, self.most_px = engine, memory_mb * 2**20 / BYTES_PER_PX
-        self.margin_px = SEES_PX.get(classifier.backbone)
+        self.engine, self.memory_mb = engine, memory_mb or MB_OF_A_CORE * cores()
         self._mapper: LogitMapper | None = None
         self._features: Engine | None = None
-        if self.margin_px is None:
+        if classifier.backbone not in PARTS:
             log.info("%s looks at a picture as a whole: windows are cut out one by one", classifier.backbone)
 
     def heat(self, image: Image.Image, scale: Scale) -> Heat:
@@ -65,15 +64,16 @@ class PhotographReader:
 
     def _of_one_scale(self, image: Image.Image, side_px: float) -> Heat:
         grid = photograph_grid(self.classifier, image, window_px=side_px)
-        if self.margin_px is None:
-            logits = window_logits_by_crops(image, grid, self._predict)
+        if self.classifier.backbone not in PARTS:
+            logits = window_logits_by_crops(image, grid, self.crop_logits)
         else:
             self._mapper = self._mapper or logit_mapper(self.classifier, self.engine)
-            logits = window_logits(image, grid, self._mapper, margin_px=self.margin_px, most_px=self.most_px)
+            logits = window_logits(image, grid, self._mapper, memory_mb=self.memory_mb)
         return heat_of(probability_map(self.classifier, logits).numpy(), grid, side_px)
 
     @torch.no_grad()
-    def _predict(self, crops: Tensor) -> Tensor:
+    def crop_logits(self, crops: Tensor) -> Tensor:
+        """Logits (N, 2) of crops uint8 (N, 3, image_size, image_size)."""
         crops = crops.to(self.classifier.pixel_mean.device)
         self._features = self._features or pick_engine(self.classifier, self.engine, crops)
         return self.classifier.classify(self._features(crops)).float().cpu()

@@ -12,10 +12,6 @@ Cut = Callable[[nn.Module], "OrderedDict[str, nn.Module]"]
 
 BACKBONES: dict[str, Cut] = {}
 
-# How far, in pixels, a place of the feature map sees at most, where a whole picture can be computed part by part. The
-# others look at all of it (squeeze and excitation, attention), or so far that parts would be no smaller than the whole.
-SEES_PX = {"mobilenet_v2": 256, "resnet18": 224, "resnet50": 224, "vgg16_bn": 128}
-
 
 def register(*names: str) -> Callable[[Cut], Cut]:
     """Name the torchvision models from which a function cuts the layers up to the feature map."""

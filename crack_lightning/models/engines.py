@@ -24,25 +24,31 @@ LOW_PRECISION_TOLERANCE = 0.05  # where either has 8 or 11 bits, as under bf16-m
 Engine = Callable[[Tensor], Tensor]  # uint8 pictures (N, 3, h, w) -> pooled features (N, channels)
 
 
-class PooledFeatures(nn.Module):
-    """Pictures (N, 3, h, w) to average-pooled features (N, channels), as the head gets them."""
+class Pixels(nn.Module):
+    """Pictures (N, 3, h, w) uint8, normalised as the backbone takes them."""
 
     scale: Tensor
     shift: Tensor
 
-    def __init__(self, classifier: CrackClassifier, features: nn.Module) -> None:
+    def __init__(self, classifier: CrackClassifier) -> None:
         super().__init__()
         self.register_buffer("scale", 1 / (255 * classifier.pixel_std))
         self.register_buffer("shift", classifier.pixel_mean / classifier.pixel_std)
-        self.features = features
-
-    def feature_map(self, images: Tensor) -> Tensor:
-        """Pictures (N, 3, h, w) to the backbone's last feature map (N, channels, h', w')."""
-        normalised = images.to(self.scale.dtype) * self.scale - self.shift
-        return self.features(normalised.contiguous(memory_format=torch.channels_last))
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.feature_map(images).mean(dim=(2, 3))
+        normalised = images.to(self.scale.dtype) * self.scale - self.shift
+        return normalised.contiguous(memory_format=torch.channels_last)
+
+
+class PooledFeatures(nn.Module):
+    """Pictures (N, 3, h, w) to average-pooled features (N, channels), as the head gets them."""
+
+    def __init__(self, classifier: CrackClassifier, features: nn.Module) -> None:
+        super().__init__()
+        self.pixels, self.features = Pixels(classifier), features
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.features(self.pixels(images)).mean(dim=(2, 3))
 
 
 def check_engine(name: str, *, key: str = "engine") -> None:
@@ -56,21 +62,25 @@ def eager_engine(classifier: CrackClassifier) -> Engine:
     return lambda images: classifier.pooled(images)
 
 
-def folded_features(classifier: CrackClassifier) -> nn.Module:
-    """BatchNorm folded into the convolutions before it; where that cannot be traced, a copy of the features."""
-    features: nn.Module = copy.deepcopy(classifier.features).eval()
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def folded(network: nn.Module) -> nn.Module:
+    """A copy with BatchNorm folded into the convolutions before it, where that can be traced."""
     try:
         from torch.fx.experimental.optimization import fuse
 
-        features = fuse(features)
+        return fuse(network.eval())
     except Exception as error:  # whatever a network does that cannot be traced
-        log.info("BatchNorm of %s is not folded (%s)", classifier.backbone, type(error).__name__)
-    return features
+        log.info("BatchNorm is not folded (%s)", type(error).__name__)
+        return copy.deepcopy(network).eval()
 
 
 def folded_engine(classifier: CrackClassifier) -> Engine:
-    """`folded_features`, averaged."""
-    pooled = PooledFeatures(classifier, folded_features(classifier)).eval().to(memory_format=torch.channels_last)
+    """`folded` features, averaged."""
+    pooled = PooledFeatures(classifier, folded(classifier.features)).eval().to(memory_format=torch.channels_last)
     device = classifier.pixel_mean.device
     pooled = pooled.to(device)
     if device.type != "cpu":
@@ -91,7 +101,7 @@ def onnx_engine(classifier: CrackClassifier) -> Engine:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(_exported(classifier), options, providers=["CPUExecutionProvider"])
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = cores()
     # A few pictures a core stay in its cache, and no core waits or spins for another: a quarter faster than
     # whole batches on all cores at once, and it leaves the cores to those who load when there is nothing to do.
     pool = ThreadPoolExecutor(threads)

@@ -6,55 +6,55 @@ With average pooling and a linear head the map is exact (Zhou et al. 2016): its 
 import copy
 import io
 import logging
-import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from crack_lightning.models.classifier import CrackClassifier
-from crack_lightning.models.engines import (
-    TOLERANCE,
-    PooledFeatures,
-    auto_engine,
-    folded_features,
-    relative_difference,
-)
+from crack_lightning.models.engines import TOLERANCE, Pixels, auto_engine, cores, folded, relative_difference
+from crack_lightning.models.parts import PARTS, Part, split
 
 log = logging.getLogger(__name__)
 
-LogitMapper = Callable[[Tensor], Tensor]  # uint8 pictures (N, 3, h, w) -> logits (N, 2, h', w'), not yet calibrated
+Step = Callable[[Tensor], Tensor]  # the input of a part (N, channels, h, w) -> its output
 
 
-class LogitMap(nn.Module):
-    """Pictures (N, 3, h, w) uint8 to logits at each place of the feature map, (N, 2, h', w')."""
+@dataclass(frozen=True)
+class LogitMapper:
+    """Pictures (N, 3, h, w) uint8 to logits (N, 2, h', w'), not yet calibrated, at each place of the feature map.
 
-    def __init__(self, classifier: CrackClassifier, features: nn.Module) -> None:
-        super().__init__()
-        self.features = PooledFeatures(classifier, features)
-        channels, classes = classifier.head.in_features, classifier.head.out_features
-        self.head = nn.Conv2d(channels, classes, 1)
-        with torch.no_grad():
-            self.head.weight.copy_(classifier.head.weight[:, :, None, None])
-            self.head.bias.copy_(classifier.head.bias)  # type: ignore[union-attr]
+    `steps` are computed one after another, each of one of `parts`; the map of a backbone that cannot be cut has one
+    step and no parts. So many calls of a step as `at_once` keep all cores busy.
+    """
 
-    def forward(self, images: Tensor) -> Tensor:
-        return self.head(self.features.feature_map(images))
+    steps: Sequence[Step]
+    parts: Sequence[Part]
+    at_once: int
+
+    def __call__(self, images: Tensor) -> Tensor:
+        for step in self.steps:
+            images = step(images)
+        return images.float().cpu()
 
 
 def logit_mapper(classifier: CrackClassifier, engine: str) -> LogitMapper:
     """The map of `classifier` by `engine` on its device, compared with the network itself on a small picture."""
     name = auto_engine(classifier) if engine == "auto" else engine
-    own = _without_gradients(LogitMap(classifier, copy.deepcopy(classifier.features)))
+    parts = PARTS.get(classifier.backbone, ())
+    networks = _networks(classifier, parts)
+    device = classifier.pixel_mean.device
+    own = LogitMapper([_without_gradients(network, device) for network in networks], parts, 1)
     if name == "eager":
         return own
+    height, width = 2 * classifier.image_size, classifier.image_size
+    sample = torch.randint(0, 256, (1, 3, height, width), dtype=torch.uint8)
     if name == "folded":
-        mapper = _without_gradients(LogitMap(classifier, folded_features(classifier)))
+        mapper = LogitMapper([_without_gradients(folded(network), device) for network in networks], parts, 1)
     else:
-        network = LogitMap(classifier, copy.deepcopy(classifier.features)).eval().cpu()
-        mapper = _onnx_mapper(network, classifier.image_size)
-    sample = torch.randint(0, 256, (1, 3, 2 * classifier.image_size, classifier.image_size), dtype=torch.uint8)
+        mapper = LogitMapper(_exported(networks, sample), parts, cores())
     difference = relative_difference(mapper(sample), own(sample))
     if difference > TOLERANCE:
         log.warning("the map of %s differs by %.1e from the network's own: not used", name, difference)
@@ -62,35 +62,55 @@ def logit_mapper(classifier: CrackClassifier, engine: str) -> LogitMapper:
     return mapper
 
 
-def _without_gradients(network: LogitMap) -> LogitMapper:
-    """`network` on the device of its features, for pictures on the CPU."""
-    device = network.features.scale.device
-    network.eval().to(device)
+def _networks(classifier: CrackClassifier, parts: Sequence[Part]) -> list[nn.Sequential]:
+    """A copy of the layers of each part: the first takes pictures, the last gives logits."""
+    features = copy.deepcopy(classifier.features).eval()
+    networks = split(features, parts) if parts else [nn.Sequential(features)]
+    head = nn.Conv2d(classifier.head.in_features, classifier.head.out_features, 1)
+    with torch.no_grad():
+        head.weight.copy_(classifier.head.weight[:, :, None, None])
+        head.bias.copy_(classifier.head.bias)  # type: ignore[union-attr]
+    networks[0].insert(0, Pixels(classifier))
+    networks[-1].append(head)
+    return [network.eval() for network in networks]
 
-    def compute(images: Tensor) -> Tensor:
+
+def _without_gradients(network: nn.Module, device: torch.device) -> Step:
+    """`network` on `device`, for inputs from wherever they are."""
+    network.to(device)
+
+    def compute(inputs: Tensor) -> Tensor:
         with torch.no_grad():
-            return network(images.to(device)).float().cpu()
+            return network(inputs.to(device))
 
     return compute
 
 
-def _onnx_mapper(network: LogitMap, image_size: int) -> LogitMapper:
+def _exported(networks: Sequence[nn.Sequential], sample: Tensor) -> list[Step]:
+    """The same on ONNX Runtime, each call on one core."""
+    steps = []
+    for network in networks:
+        network = network.cpu()
+        steps.append(_session(network, sample))
+        with torch.no_grad():
+            sample = network(sample)
+    return steps
+
+
+def _session(network: nn.Module, sample: Tensor) -> Step:
     try:
         import onnxruntime
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError("engine=onnxruntime needs ONNX Runtime: pip install onnxruntime onnx") from error
-    example = torch.zeros(1, 3, 2 * image_size, image_size, dtype=torch.uint8)
-    axes = {"images": {0: "count", 2: "height", 3: "width"}, "logits": {0: "count", 2: "rows", 3: "columns"}}
+    axes = {"inputs": {0: "count", 2: "height", 3: "width"}, "outputs": {0: "count", 2: "rows", 3: "columns"}}
     file = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter without extra packages is called deprecated
-        names = {"input_names": ["images"], "output_names": ["logits"], "dynamic_axes": axes}
-        torch.onnx.export(network, (example,), file, **names, dynamo=False)  # type: ignore[arg-type]
+        names = {"input_names": ["inputs"], "output_names": ["outputs"], "dynamic_axes": axes}
+        torch.onnx.export(network, (sample,), file, **names, dynamo=False)  # type: ignore[arg-type]
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
-    # Memory is asked for as it is needed and given back at the end: the default doubles what it holds.
+    options.intra_op_num_threads = 1
+    # Memory is asked for as it is needed: the default plans for the largest tile of each size.
     options.enable_mem_pattern = False
     session = onnxruntime.InferenceSession(file.getvalue(), options, providers=["CPUExecutionProvider"])
-    run = onnxruntime.RunOptions()
-    run.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-    return lambda images: torch.from_numpy(session.run(None, {"images": images.contiguous().numpy()}, run)[0])
+    return lambda inputs: torch.from_numpy(session.run(None, {"inputs": inputs.contiguous().numpy()})[0])
