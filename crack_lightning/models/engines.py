@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 ENGINES = ("auto", "onnxruntime", "folded", "eager")
 TOLERANCE = 1e-3  # of the features' own scale; rounding alone gives 1e-5
+COMPARED = 8  # pictures of the first batch
 LOW_PRECISION_TOLERANCE = 0.05  # where either has 8 or 11 bits, as under bf16-mixed and 16-mixed
 
 Engine = Callable[[Tensor], Tensor]  # uint8 pictures (N, 3, h, w) -> pooled features (N, channels)
@@ -137,14 +138,14 @@ def _exported(classifier: CrackClassifier) -> bytes:
 
 
 def pick_engine(classifier: CrackClassifier, name: str, first: Tensor) -> Engine:
-    """The engine of that name after its features of the `first` batch were compared with the eager ones.
+    """The engine of that name after its features of pictures of the `first` batch were compared with the eager ones.
 
     `auto` is ONNX Runtime on the CPU if it is installed, else `folded`. One that differs is not used.
     """
     check_engine(name)
     chosen = auto_engine(classifier) if name == "auto" else name
     makers: dict[str, Any] = {"onnxruntime": onnx_engine, "folded": folded_engine, "eager": eager_engine}
-    eager = eager_engine(classifier)
+    eager, first = eager_engine(classifier), first[:COMPARED]
     if chosen == "eager":
         return eager
     try:
