@@ -73,6 +73,7 @@ class InspectConfig:
     threshold: float | None
     tile_px: float | None
     mm_per_px: float | None
+    windows: str
     scales: list[float]
     memory_mb: float | None
     max_megapixels: float

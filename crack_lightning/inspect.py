@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+RESULT_KEYS = ("windows", "scales", "threshold", "mm_per_px", "overlay_px")  # whatever changes what is found or left
+
 
 def inspect(cfg: DictConfig) -> None:
     """Mark the cracks in photographs; exit status 1 if there were any that could not be read."""
@@ -43,10 +45,10 @@ def inspect(cfg: DictConfig) -> None:
     check_not_among(folder, photographs)
     side_px = window_px(classifier, tile_px=options["tile_px"], mm_per_px=options["mm_per_px"])
     log.info("%d photographs; a window is %.0f pixels of them", len(photographs), side_px)
-    reader = PhotographReader(classifier, engine=options["engine"], memory_mb=options["memory_mb"])
+    reader = PhotographReader(classifier, **{key: options[key] for key in ("engine", "windows", "memory_mb")})
     scale = Scale(side_px, options["scales"])
     kept = content_hash(Path(options["ckpt_path"]).expanduser().absolute())
-    settings = f"{kept}:{side_px}:{[options[key] for key in ('scales', 'threshold', 'mm_per_px', 'overlay_px')]}"
+    settings = f"{kept}:{side_px}:{[options[key] for key in RESULT_KEYS]}"
     found: list[Inspected] = []
     with limited_to(options["max_megapixels"]), ctrl_c_says(lambda: f"go on with hydra.run.dir={folder}"):
         for each in track(photographs, "inspecting", total=len(photographs), unit="photographs"):
@@ -122,9 +124,12 @@ def _findings(
 
 def _check(options: Mapping[str, Any]) -> None:
     """Refuse what is out of range before anything is read."""
+    from crack_lightning.inference.photographs import WINDOWS
     from crack_lightning.models.engines import check_engine
 
     check_engine(options["engine"])
+    if options["windows"] not in WINDOWS:
+        raise ValueError(f"windows={options['windows']}: one of {', '.join(WINDOWS)}")
     for key in ("mm_per_px", "tile_px", "memory_mb", "max_megapixels", "overlay_px"):
         value = options[key]
         if value is not None and not (value > 0 and math.isfinite(value)):

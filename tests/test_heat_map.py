@@ -161,6 +161,23 @@ def test_a_backbone_that_looks_at_the_whole_is_read_by_crops() -> None:
     assert heat.probability[0, 0] == pytest.approx(expected, abs=1e-5)
 
 
+def test_windows_are_cut_out_where_the_user_wants_it() -> None:
+    network, image = lively(classifier_of()), photograph(128, 96)
+    heat = PhotographReader(network, engine="eager", windows="crops").heat(image, Scale(64))
+    with torch.no_grad():
+        crop = pil_to_tensor(image.crop((32, 32, 96, 96)))[None]
+        expected = network.predict_proba(crop)[0, 1].item()
+    assert heat.probability[1, 1] == pytest.approx(expected, abs=1e-5)
+    of_map = PhotographReader(network, engine="eager", windows="map").heat(image, Scale(64))
+    assert of_map.probability.shape == heat.probability.shape
+    assert abs(of_map.probability[1, 1] - expected) > 1e-4  # it sees what lies around the crop
+
+
+def test_a_map_of_a_backbone_that_cannot_be_cut_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"windows=map: mobilenet_v3_small .* windows=auto"):
+        PhotographReader(classifier_of("mobilenet_v3_small"), engine="eager", windows="map")
+
+
 def test_probabilities_are_calibrated() -> None:
     network = classifier_of(temperature=2.0)
     logits = torch.tensor([[[0.0]], [[4.0]]])

@@ -226,6 +226,7 @@ def test_a_full_disk_ends_the_run_with_its_reason_and_the_next_one_goes_on(
         (["threshold=2"], r"threshold=2.0"),
         (["engine=steam"], r"engine=steam"),
         (["memory_mb=0"], r"memory_mb=0.0"),
+        (["windows=doors"], r"windows=doors: one of auto, map, crops"),
     ],
 )
 def test_options_out_of_range_are_refused(

@@ -22,6 +22,7 @@ from crack_lightning.models.parts import PARTS
 
 log = logging.getLogger(__name__)
 
+WINDOWS = ("auto", "map", "crops")
 MB_OF_A_CORE = 32  # less makes tiles that are mostly overlap; more is no faster, since it no longer fits the caches
 
 
@@ -47,15 +48,24 @@ def window_px(classifier: CrackClassifier, *, tile_px: float | None, mm_per_px: 
 class PhotographReader:
     """Heat maps by one classifier, which is exported or folded once.
 
+    `windows` is one of WINDOWS. Raises ValueError for "map" of a backbone that cannot be cut into parts.
     `memory_mb` is what the layers may take of a backbone that can be cut into parts; None is what suits the machine.
     """
 
-    def __init__(self, classifier: CrackClassifier, *, engine: str, memory_mb: float | None = None) -> None:
+    def __init__(
+        self, classifier: CrackClassifier, *, engine: str, windows: str = "auto", memory_mb: float | None = None
+    ) -> None:
         self.classifier = classifier.eval()
         self.engine, self.memory_mb = engine, memory_mb or MB_OF_A_CORE * cores()
         self._mapper: LogitMapper | None = None
         self._features: Engine | None = None
-        if classifier.backbone not in PARTS:
+        self.by_crops = windows == "crops" or classifier.backbone not in PARTS
+        if self.by_crops and windows == "map":
+            raise ValueError(
+                f"windows=map: {classifier.backbone} looks at a picture as a whole or too far; give windows=auto, or a "
+                f"checkpoint of {', '.join(PARTS)}"
+            )
+        if self.by_crops and windows == "auto":
             log.info("%s looks at a picture as a whole: windows are cut out one by one", classifier.backbone)
 
     def heat(self, image: Image.Image, scale: Scale) -> Heat:
@@ -64,7 +74,7 @@ class PhotographReader:
 
     def _of_one_scale(self, image: Image.Image, side_px: float) -> Heat:
         grid = photograph_grid(self.classifier, image, window_px=side_px)
-        if self.classifier.backbone not in PARTS:
+        if self.by_crops:
             logits = window_logits_by_crops(image, grid, self.crop_logits)
         else:
             self._mapper = self._mapper or logit_mapper(self.classifier, self.engine)
