@@ -54,9 +54,9 @@ def inspect(cfg: DictConfig) -> None:
         for each in track(photographs, "inspecting", total=len(photographs), unit="photographs"):
             found.append(_inspected(each, folder, reader, scale, options, settings))
     told = f"threshold {classifier.threshold:.4f}, windows of {side_px:.0f} px"
-    facts = f"{len(found)} photographs, {classifier.backbone}, {told}"
+    facts = f"{len(found)} photographs: {_counts(found)}; {classifier.backbone}, {told}"
     files.write_summary(folder, found, facts)
-    _say(found, folder)
+    log.info("%s: %s", _counts(found), folder / "report.html")
     if any(each.error for each in found):
         sys.exit(1)
 
@@ -140,10 +140,9 @@ def _check(options: Mapping[str, Any]) -> None:
         raise ValueError(f"scales={options['scales']}: at least one number above 0, such as [1.0,2.0]")
 
 
-def _say(found: "Sequence[Inspected]", folder: Path) -> None:
+def _counts(found: "Sequence[Inspected]") -> str:
     counts = {kind: sum(each.verdict == kind for each in found) for kind in ("cracked", "review", "sound", "error")}
-    told = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
-    log.info("%s: %s", told, folder / "report.html")
+    return ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
 
 
 def main() -> None:

@@ -58,6 +58,15 @@ def test_a_person_can_sort_filter_and_compare(
     assert widths == [240, 240]
     page.evaluate("const s=document.getElementById('slide'); s.value=60; s.dispatchEvent(new Event('input'))")
     assert "60%" in page.evaluate("document.getElementById('over').style.clipPath")
+    page.keyboard.press("ArrowUp")
+    assert page.locator("#name").inner_text() == "a 'wall' #1%.jpg"
+    assert "60%" in page.evaluate("document.getElementById('over').style.clipPath")  # as it was left
+    page.click("text=next")
+    assert page.locator("#name").inner_text() == "a 'wall' #2%.jpg"
+    page.click("text=next")  # the last one; behind it is the file that cannot be read
     page.keyboard.press("Escape")
     assert not page.locator("#view").is_visible()
+    page.locator("tbody tr").nth(1).focus()
+    page.keyboard.press("Enter")
+    assert page.locator("#view").is_visible()
     assert page.problems == []
