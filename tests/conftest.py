@@ -1,10 +1,12 @@
 """Small surfaces and small runs: no network, no GPU, no cache of the user's."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -30,6 +32,11 @@ TINY = [
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if processes := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
+        # Threads that wait for cores which another process of pytest -n has take several times as long.
+        threads = max(1, (os.cpu_count() or 1) // processes)
+        torch.set_num_threads(threads)
+        os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # for the commands that tests start
     for text in QUIET:
         config.addinivalue_line("filterwarnings", "ignore:" + text.replace(":", "\\:"))
 
