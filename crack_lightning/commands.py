@@ -83,7 +83,7 @@ def ctrl_c_says(what_now: Callable[[], str]) -> Iterator[None]:
     """Lightning answers Ctrl-C by leaving the process: make it an interrupt again that says what to do now."""
     try:
         yield
-    except SystemExit:
+    except (SystemExit, KeyboardInterrupt):
         raise KeyboardInterrupt(what_now()) from None
 
 

@@ -86,10 +86,15 @@ def _inspected(
         text = f"{error} Give a larger max_megapixels if you trust it." if too_large else str(error)
         log.error("%s", text)
         return files.Inspected(photograph.name, str(photograph.path), "error", error=text)
+    too_small = max(image.size) < scale.window_px / 2
+    if too_small:
+        text = "%s: %d x %d pixels are less than half a window of %.0f each way, too few to judge"
+        log.warning(f"{text}; check mm_per_px, tile_px", photograph.path, *image.size, scale.window_px)
     heat = reader.heat(image, scale)
     marked = regions(heat, reader.classifier.threshold)
     found = _findings(photograph, heat, marked, reader.classifier, options["mm_per_px"])
-    found = replace(found, key=key, seconds=time.perf_counter() - started_s)
+    verdict = "review" if too_small and found.verdict == "sound" else found.verdict
+    found = replace(found, verdict=verdict, key=key, seconds=time.perf_counter() - started_s)
     mm_per_px, overlay_px = options["mm_per_px"], options["overlay_px"]
     files.write_photograph(folder, image, heat, marked, found, mm_per_px=mm_per_px, overlay_px=overlay_px)
     return found

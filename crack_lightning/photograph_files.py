@@ -19,6 +19,7 @@ from crack_lightning.inference.sources import Photograph
 from crack_lightning.report.inspection_page import Shown, inspection_page
 
 DONE = "inspection.json"  # written last: what has it needs not be done again
+FILES = ("overlay.png", "photograph.jpg", "heat_map.png", "heat_map.npy", "regions.geojson", "tiles.csv")
 THUMBNAIL_PX = 112
 SEVERITY = ("cracked", "review", "error", "sound")
 HEADER = [
@@ -64,7 +65,8 @@ def done_before(folder: Path, key: str) -> Inspected | None:
         found = Inspected(**json.loads((folder / DONE).read_text(encoding="utf-8", errors="surrogateescape")))
     except (OSError, ValueError, TypeError):
         return None
-    return found if found.key == key else None
+    complete = all((folder / name).is_file() and (folder / name).stat().st_size for name in FILES)
+    return found if found.key == key and complete else None
 
 
 def write_photograph(

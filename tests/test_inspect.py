@@ -54,6 +54,20 @@ def inspected(composed: Compose, checkpoint: Path, tmp_path: Path) -> Callable[.
     return run
 
 
+def test_the_page_does_not_grow_with_its_photographs_pixels(
+    inspected: Callable[..., tuple[Rows, int]], tmp_path: Path
+) -> None:
+    # Thousands of photographs are to be in one page: no more than a small thumbnail of each.
+    folder = tmp_path / "noise"
+    folder.mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (600, 800, 3), dtype=np.uint8)
+    for number in range(2):
+        Image.fromarray(noise).save(folder / f"{number}.png")
+    inspected(folder, "tile_px=200")
+    page, overlay = (tmp_path / "inspected" / name for name in ("report.html", "photographs/0.png/overlay.png"))
+    assert page.stat().st_size < 30_000 < overlay.stat().st_size
+
+
 def test_a_photograph_gets_all_its_files(
     site: Path, inspected: Callable[..., tuple[Rows, int]], tmp_path: Path
 ) -> None:
@@ -215,6 +229,31 @@ def test_a_full_disk_ends_the_run_with_its_reason_and_the_next_one_goes_on(
     assert not (tmp_path / "inspected/report.html").exists()
     found, status = inspected(site)
     assert (set(found), status) == ({"wall 0.jpg", "wall 1.jpg"}, 0)
+
+
+def test_a_result_of_which_a_file_is_lost_is_made_again(
+    site: Path, inspected: Callable[..., tuple[Rows, int]], tmp_path: Path
+) -> None:
+    inspected(site)
+    folder = tmp_path / "inspected/photographs/wall 0.jpg"
+    (folder / "overlay.png").unlink()
+    (folder / "tiles.csv").write_text("")
+    assert inspected(site)[1] == 0
+    assert all((folder / name).stat().st_size for name in FILES)
+
+
+def test_a_photograph_far_smaller_than_a_window_is_not_called_sound(
+    site: Path, inspected: Callable[..., tuple[Rows, int]], caplog: pytest.LogCaptureFixture
+) -> None:
+    found, status = inspected(site, "tile_px=5000", "threshold=0.999999")
+    assert status == 0
+    assert {row["verdict"] for row in found.values()} == {"review"}
+    assert "too few to judge; check mm_per_px" in caplog.text
+
+
+def test_a_link_to_a_folder_is_a_folder(site: Path, inspected: Callable[..., tuple[Rows, int]], tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(site)
+    assert len(inspected(tmp_path / "link")[0]) == 2
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def find_photographs(source: str) -> list[Photograph]:
     Folders that hold results of a run are left out. Raises FileNotFoundError when there is none.
     """
     given = Path(source).expanduser()
-    if given.is_file() or given.is_symlink():
+    if given.is_file() or (given.is_symlink() and not given.is_dir()):
         paths, root = [given.absolute()], given.absolute().parent
     elif given.is_dir():
         root = given.absolute()
