@@ -23,8 +23,7 @@ from torchvision.transforms import v2
 
 from crack_lightning.data.images import read_image
 from crack_lightning.inference.geometry import Grid
-from crack_lightning.inference.heat import Heat, heat_of
-from crack_lightning.inference.heat_map import photograph_grid, probability_map, window_logits_by_crops
+from crack_lightning.inference.heat import Heat
 from crack_lightning.inference.photographs import PhotographReader, Scale, window_px
 from crack_lightning.models.checkpoint import load_classifier
 from crack_lightning.models.classifier import CrackClassifier
@@ -44,8 +43,9 @@ def heat_map(checkpoint: Path, photograph: Path, engine: str) -> None:
     """A photograph's file to its heat map, once."""
     classifier = load_classifier(checkpoint)
     reader = PhotographReader(classifier, engine=engine)
-    reader.heat(Image.new("RGB", (600, 600)), Scale(window_of(classifier)))  # export and folding are done once a run
-    timed(lambda: reader.heat(read_image(photograph), Scale(window_of(classifier))))
+    scale = Scale(window_of(classifier))
+    reader.heat(reader.scaled(Image.new("RGB", (600, 600)), scale))  # export and folding are done once a run
+    timed(lambda: reader.heat(reader.scaled(read_image(photograph), scale)))
 
 
 def plain_network(checkpoint: Path) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -84,8 +84,8 @@ def sliding_window(checkpoint: Path, photograph: Path) -> None:
 
 def grid_for(classifier: CrackClassifier, photograph: Path) -> Grid:
     """The grid of a file."""
-    with Image.open(photograph) as image:
-        return photograph_grid(classifier, image, window_px=window_of(classifier))
+    reader = PhotographReader(classifier, engine="eager")
+    return reader.scaled(read_image(photograph), Scale(window_of(classifier)))[0].grid
 
 
 def plain_loop(checkpoint: Path, patches: Path) -> None:
@@ -161,19 +161,14 @@ def spread(values: list[float], digits: int = 2) -> str:
 def quality(options: argparse.Namespace) -> None:
     """Tiles of photographs against their labels, by the map and by crops."""
     classifier = load_classifier(options.checkpoint)
-    reader = PhotographReader(classifier, engine="auto")
+    readers = {way: PhotographReader(classifier, engine="auto", windows=way) for way in ("map", "crops")}
     side = window_of(classifier)
     with (options.photographs / "tiles.csv").open() as file:
         rows = list(csv.DictReader(file))
     totals: dict[str, list[tuple[float, int]]] = {"map": [], "crops": []}
     for name in dict.fromkeys(row["photo"] for row in rows):
         image = read_image(options.photographs / name)
-        grid = photograph_grid(classifier, image, window_px=side)
-        crops = window_logits_by_crops(image, grid, reader.crop_logits)
-        heats = {
-            "map": reader.heat(image, Scale(side)),
-            "crops": heat_of(probability_map(classifier, crops).numpy(), grid, side),
-        }
+        heats = {way: reader.heat(reader.scaled(image, Scale(side))) for way, reader in readers.items()}
         ranks = [each.probability.ravel().argsort().argsort() for each in heats.values()]
         told = [f"{name}: rank correlation of map and crops {np.corrcoef(ranks[0], ranks[1])[0, 1]:.3f}"]
         labels = [int(row["label"] == "Cracked") for row in rows if row["photo"] == name]

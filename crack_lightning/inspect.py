@@ -72,6 +72,7 @@ def _inspected(
     """The findings of one photograph, and its files; of one that cannot be read, why."""
     from crack_lightning import photograph_files as files
     from crack_lightning.data.images import read_image
+    from crack_lightning.inference.overlay import reduced
     from crack_lightning.inference.regions import regions
 
     started_s = time.perf_counter()
@@ -90,13 +91,14 @@ def _inspected(
     if too_small:
         text = "%s: %d x %d pixels are less than half a window of %.0f each way, too few to judge"
         log.warning(f"{text}; check mm_per_px, tile_px", photograph.path, *image.size, scale.window_px)
-    heat = reader.heat(image, scale)
+    pictures, small = reader.scaled(image, scale), reduced(image, options["overlay_px"])
+    del image  # of a large photograph most of the memory
+    heat = reader.heat(pictures)
     marked = regions(heat, reader.classifier.threshold)
     found = _findings(photograph, heat, marked, reader.classifier, options["mm_per_px"])
     verdict = "review" if too_small and found.verdict == "sound" else found.verdict
     found = replace(found, verdict=verdict, key=key, seconds=time.perf_counter() - started_s)
-    mm_per_px, overlay_px = options["mm_per_px"], options["overlay_px"]
-    files.write_photograph(folder, image, heat, marked, found, mm_per_px=mm_per_px, overlay_px=overlay_px)
+    files.write_photograph(folder, small, heat, marked, found, mm_per_px=options["mm_per_px"])
     return found
 
 

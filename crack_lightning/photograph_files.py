@@ -13,7 +13,7 @@ from PIL import Image
 from crack_lightning.data.files import write_atomically, write_csv
 from crack_lightning.inference.geometry import tiles
 from crack_lightning.inference.heat import Heat
-from crack_lightning.inference.overlay import heat_picture, overlay, reduced
+from crack_lightning.inference.overlay import heat_picture, overlay
 from crack_lightning.inference.regions import Region, geojson
 from crack_lightning.inference.sources import Photograph
 from crack_lightning.report.inspection_page import Shown, inspection_page
@@ -71,16 +71,17 @@ def done_before(folder: Path, key: str) -> Inspected | None:
 
 def write_photograph(
     folder: Path,
-    image: Image.Image,
+    small: Image.Image,
     heat: Heat,
     found: Sequence[Region],
     inspected: Inspected,
     *,
     mm_per_px: float | None,
-    overlay_px: int | None,
 ) -> None:
-    """overlay.png, photograph.jpg, heat_map.png and .npy, regions.geojson, tiles.csv, and at last inspection.json."""
-    small = reduced(image, overlay_px)
+    """overlay.png, photograph.jpg, heat_map.png and .npy, regions.geojson, tiles.csv, and at last inspection.json.
+
+    `small` is the photograph as it is to be shown, `mm_per_px` of the photograph itself.
+    """
     write_atomically(folder / "overlay.png", _png(overlay(small, heat, found, mm_per_px=mm_per_px)))
     write_atomically(folder / "photograph.jpg", _jpeg(small, quality=88))
     write_atomically(folder / "heat_map.png", _png(heat_picture(heat, small.size)))

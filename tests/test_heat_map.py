@@ -14,9 +14,9 @@ from torchvision.transforms.v2.functional import pil_to_tensor
 from crack_lightning.inference.geometry import MapShape, grid_of, overlapping, tiles
 from crack_lightning.inference.heat import Heat, heat_of, merged
 from crack_lightning.inference.heat_map import (
-    photograph_grid,
     probability_map,
     shape_of_map,
+    to_scale,
     window_logits,
     window_logits_by_crops,
 )
@@ -47,6 +47,11 @@ def photograph(width: int, height: int, seed: int = 0) -> Image.Image:
     return Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
 
 
+def heat_of_photograph(network: CrackClassifier, image: Image.Image, *, windows: str = "auto") -> Heat:
+    reader = PhotographReader(network, engine="eager", windows=windows)
+    return reader.heat(reader.scaled(image, Scale(64)))
+
+
 def lively(network: CrackClassifier) -> CrackClassifier:
     """With layers scaled as training scales them: of what a fresh network's outermost pixels say next to nothing is
     left at the end, and seams could not be seen."""
@@ -63,13 +68,13 @@ def lively(network: CrackClassifier) -> CrackClassifier:
 def test_tiles_of_every_backbone_that_is_cut_give_what_one_pass_gives(backbone: str) -> None:
     # One part after another in nine tiles or more, the others whole: seams would show.
     mapper = logit_mapper(lively(classifier_of(backbone)), "eager")
-    pixels, stride = pil_to_tensor(photograph(345, 300))[None], 1
-    expected, whole = mapper(pixels), [replace(part, cell_bytes=1) for part in mapper.parts]
+    image, stride = photograph(345, 300), 1
+    expected, whole = mapper(pil_to_tensor(image)[None]), [replace(part, cell_bytes=1) for part in mapper.parts]
     for number, part in enumerate(mapper.parts):
         small = replace(part, cell_bytes=2**30 // (300 // stride // 3 + 2 * part.reach) ** 2)
         stride *= part.stride
         parts = [*whole[:number], small, *whole[number + 1 :]]
-        found = logit_map(LogitMapper(mapper.steps, parts, 1), pixels, memory_mb=1024)
+        found = logit_map(LogitMapper(mapper.steps, parts, 1), image, memory_mb=1024)
         assert (found - expected).abs().max() < 1e-4 * expected.abs().max(), part
 
 
@@ -78,18 +83,18 @@ def test_tiles_of_every_backbone_that_is_cut_give_what_one_pass_gives(backbone: 
 def test_tiles_give_what_the_network_gives_in_one_pass(engine: str, size: tuple[int, int]) -> None:
     network = lively(classifier_of())
     image = photograph(*size)
-    grid = photograph_grid(network, image, window_px=64)
-    logits = window_logits(image, grid, logit_mapper(network, engine), memory_mb=4)
+    scaled = to_scale(image, window_px=64, image_size=64, shape=shape_of_map(network))
+    logits = window_logits(scaled, logit_mapper(network, engine), memory_mb=4)
     with torch.no_grad():
         whole = network.head(network.feature_map(pil_to_tensor(image)[None]).movedim(1, 3)).movedim(3, 1)
-    assert logits.shape == (2, *grid.windows_hw)
+    assert logits.shape == (2, *scaled.grid.windows_hw)
     assert (logits - functional.avg_pool2d(whole, 2, stride=1)[0]).abs().max() < 1e-4
 
 
 def test_less_memory_makes_smaller_tiles() -> None:
     # Counted, not timed: the largest input that a step of the network sees.
     mapper = logit_mapper(classifier_of(), "eager")
-    pixels = pil_to_tensor(photograph(700, 900))[None]
+    image = photograph(700, 900)
     for memory_mb in (4.0, 16.0, 64.0):
         taken: list[float] = []
 
@@ -98,7 +103,7 @@ def test_less_memory_makes_smaller_tiles() -> None:
             return mapper.steps[number](inputs)
 
         steps = [partial(watched, number) for number in range(len(mapper.steps))]
-        logit_map(LogitMapper(steps, mapper.parts, 1), pixels, memory_mb=memory_mb)
+        logit_map(LogitMapper(steps, mapper.parts, 1), image, memory_mb=memory_mb)
         assert memory_mb * 2**18 < max(taken) <= memory_mb * 2**20
 
 
@@ -106,7 +111,7 @@ def test_less_memory_makes_smaller_tiles() -> None:
 def test_a_window_has_its_place_in_photographs_of_any_size(backbone: str) -> None:
     network = classifier_of(backbone)
     for size in ((200, 140), (64, 65), (95, 96)):
-        heat = PhotographReader(network, engine="eager").heat(photograph(*size), Scale(64))
+        heat = heat_of_photograph(network, photograph(*size))
         assert heat.probability.shape == (len(heat.y_px), len(heat.x_px))
 
 
@@ -136,9 +141,9 @@ def test_onnx_runtime_gives_the_same_map_for_pictures_of_any_size() -> None:
 def test_a_window_by_its_crop_is_what_the_classifier_says_of_the_crop() -> None:
     network = classifier_of()
     image = photograph(160, 128)
-    grid = photograph_grid(network, image, window_px=64)
-    logits = window_logits_by_crops(image, grid, lambda crops: network(crops).detach())
-    assert logits.shape == (2, *grid.windows_hw)
+    scaled = to_scale(image, window_px=64, image_size=64, shape=shape_of_map(network))
+    logits = window_logits_by_crops(scaled, lambda crops: network(crops).detach())
+    assert logits.shape == (2, *scaled.grid.windows_hw)
     crop = torch.from_numpy(np.asarray(image.crop((32, 64, 96, 128))).copy()).permute(2, 0, 1)[None]
     assert torch.allclose(logits[:, 2, 1], network(crop)[0], atol=1e-4)
 
@@ -146,7 +151,7 @@ def test_a_window_by_its_crop_is_what_the_classifier_says_of_the_crop() -> None:
 @pytest.mark.parametrize("size", [(1, 1), (64, 64), (10, 3), (2000, 20)])
 def test_a_photograph_smaller_than_a_window_has_one_at_least(size: tuple[int, int]) -> None:
     network = classifier_of()
-    heat = PhotographReader(network, engine="eager").heat(photograph(*size), Scale(64))
+    heat = heat_of_photograph(network, photograph(*size))
     assert heat.probability.size >= 1
     assert ((heat.probability >= 0) & (heat.probability <= 1)).all()
 
@@ -154,7 +159,7 @@ def test_a_photograph_smaller_than_a_window_has_one_at_least(size: tuple[int, in
 def test_a_backbone_that_looks_at_the_whole_is_read_by_crops() -> None:
     network = classifier_of("mobilenet_v3_small")
     image = photograph(100, 64)
-    heat = PhotographReader(network, engine="eager").heat(image, Scale(64))
+    heat = heat_of_photograph(network, image)
     with torch.no_grad():
         crop = torch.from_numpy(np.asarray(image.crop((0, 0, 64, 64))).copy()).permute(2, 0, 1)[None]
         expected = network.predict_proba(crop)[0, 1].item()
@@ -163,12 +168,12 @@ def test_a_backbone_that_looks_at_the_whole_is_read_by_crops() -> None:
 
 def test_windows_are_cut_out_where_the_user_wants_it() -> None:
     network, image = lively(classifier_of()), photograph(128, 96)
-    heat = PhotographReader(network, engine="eager", windows="crops").heat(image, Scale(64))
+    heat = heat_of_photograph(network, image, windows="crops")
     with torch.no_grad():
         crop = pil_to_tensor(image.crop((32, 32, 96, 96)))[None]
         expected = network.predict_proba(crop)[0, 1].item()
     assert heat.probability[1, 1] == pytest.approx(expected, abs=1e-5)
-    of_map = PhotographReader(network, engine="eager", windows="map").heat(image, Scale(64))
+    of_map = heat_of_photograph(network, image, windows="map")
     assert of_map.probability.shape == heat.probability.shape
     assert abs(of_map.probability[1, 1] - expected) > 1e-4  # it sees what lies around the crop
 
@@ -228,7 +233,7 @@ def test_the_highest_of_several_scales_counts() -> None:
 
 def test_between_two_middles_the_probability_is_between_theirs() -> None:
     grid = grid_of((96, 96), window_px=64, image_size=64, shape=MapShape(32, 2))
-    heat = heat_of(np.array([[0.0, 1.0], [0.0, 1.0]]), grid, 64)
+    heat = heat_of(np.array([[0.0, 1.0], [0.0, 1.0]]), grid)
     assert heat.at(np.array([48.0]), np.array([0.0, 32.0, 48.0, 64.0, 96.0])) == pytest.approx(
         np.array([[0.0, 0.0, 0.5, 1.0, 1.0]])
     )

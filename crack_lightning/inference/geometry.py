@@ -26,6 +26,7 @@ class Grid:
     """
 
     size_hw: tuple[int, int]  # of the photograph
+    window_px: float
     scaled_hw: tuple[int, int]
     image_size: int
     stride: int
@@ -65,7 +66,7 @@ def grid_of(size_hw: tuple[int, int], *, window_px: float, image_size: int, shap
     """The grid of a photograph. One that is smaller than a window, either way, is stretched to one."""
     factor = image_size / window_px
     height, width = (max(image_size, round(side * factor)) for side in size_hw)
-    return Grid(size_hw, (height, width), image_size, shape.stride, shape.window_cells, shape.whole_cells)
+    return Grid(size_hw, window_px, (height, width), image_size, shape.stride, shape.window_cells, shape.whole_cells)
 
 
 @dataclass(frozen=True)

@@ -42,10 +42,10 @@ def _between(known: Array, asked: Array) -> tuple[Array, Array, Array]:
     return low, np.minimum(low + 1, len(known) - 1), place - low
 
 
-def heat_of(probability: Array, grid: Grid, window_px: float) -> Heat:
+def heat_of(probability: Array, grid: Grid) -> Heat:
     """The heat map of one scale."""
     down, across = grid.centres_px()
-    return Heat(np.asarray(probability, np.float32), np.array(down), np.array(across), grid.size_hw, window_px)
+    return Heat(np.asarray(probability, np.float32), np.array(down), np.array(across), grid.size_hw, grid.window_px)
 
 
 def merged(heats: Sequence[Heat]) -> Heat:

@@ -1,6 +1,7 @@
 """What a classifier says of every window of a whole photograph, in one pass over it."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from PIL import Image
@@ -27,40 +28,45 @@ def shape_of_map(classifier: CrackClassifier) -> MapShape:
     return MapShape(320 // cells(320), cells(classifier.image_size), whole_cells=cells(321) == cells(320))
 
 
-def photograph_grid(classifier: CrackClassifier, image: Image.Image, *, window_px: float) -> Grid:
-    """The grid of an upright photograph, of which `window_px` pixels are what the classifier learned to see at once."""
-    size_hw, shape = (image.height, image.width), shape_of_map(classifier)
-    return grid_of(size_hw, window_px=window_px, image_size=classifier.image_size, shape=shape)
+@dataclass(frozen=True)
+class Scaled:
+    """A photograph at the scale that a classifier learned at, RGB, and the grid of its windows."""
+
+    picture: Image.Image
+    grid: Grid
 
 
-def to_scale(image: Image.Image, grid: Grid) -> Image.Image:
-    """The photograph at the scale that the classifier learned at. As a whole: in parts, rounding would differ."""
+def to_scale(image: Image.Image, *, window_px: float, image_size: int, shape: MapShape) -> Scaled:
+    """An upright RGB photograph, of which `window_px` pixels are what the classifier learned to see at once, scaled.
+
+    As a whole: in parts, rounding would differ.
+    """
+    grid = grid_of((image.height, image.width), window_px=window_px, image_size=image_size, shape=shape)
     height, width = grid.scaled_hw
-    return image.resize((width, height), Image.Resampling.BILINEAR)
+    return Scaled(image.resize((width, height), Image.Resampling.BILINEAR), grid)
 
 
-def window_logits(image: Image.Image, grid: Grid, mapper: LogitMapper, *, memory_mb: float) -> Tensor:
-    """Logits of every window, (2, rows, columns), of an RGB photograph.
+def window_logits(scaled: Scaled, mapper: LogitMapper, *, memory_mb: float) -> Tensor:
+    """Logits of every window, (2, rows, columns).
 
     The class activation map, its layers computed in `memory_mb`, averaged over the cells of each window: what the
     network would say of the window if its crop did not end at its edges.
     """
-    # No name for the scaled photograph: its memory is free again when the first layers are done.
-    whole = logit_map(mapper, pil_to_tensor(to_scale(image, grid))[None], memory_mb=memory_mb)
-    cells = (min(grid.window_cells, whole.shape[2]), min(grid.window_cells, whole.shape[3]))
+    whole, count = logit_map(mapper, scaled.picture, memory_mb=memory_mb), scaled.grid.window_cells
+    cells = (min(count, whole.shape[2]), min(count, whole.shape[3]))
     return functional.avg_pool2d(whole, cells, stride=1)[0]
 
 
-def window_logits_by_crops(image: Image.Image, grid: Grid, predict: Callable[[Tensor], Tensor]) -> Tensor:
+def window_logits_by_crops(scaled: Scaled, predict: Callable[[Tensor], Tensor]) -> Tensor:
     """The same by a crop a window: for backbones that look at a picture as a whole, and to compare with.
 
     `predict` takes uint8 (N, 3, image_size, image_size) and gives logits (N, 2).
     """
+    grid, side, found = scaled.grid, scaled.grid.image_size, []
     rows, columns = grid.windows_hw
-    scaled, side, found = to_scale(image, grid), grid.image_size, []
     for row in range(rows):
         top = min(row * grid.stride, grid.scaled_hw[0] - side)
-        strip = pil_to_tensor(scaled.crop((0, top, scaled.width, top + side)))
+        strip = pil_to_tensor(scaled.picture.crop((0, top, scaled.picture.width, top + side)))
         lefts = [min(column * grid.stride, grid.scaled_hw[1] - side) for column in range(columns)]
         for start in range(0, columns, CROPS):
             crops = torch.stack([strip[:, :, left : left + side] for left in lefts[start : start + CROPS]])

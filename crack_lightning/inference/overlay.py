@@ -1,6 +1,6 @@
 """A photograph with its heat map over it, the regions outlined, and a scale bar."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from matplotlib import colormaps
@@ -14,34 +14,40 @@ Array = np.ndarray
 COLOURS = "inferno"
 OPAQUE = 0.6  # of the heat map where it is surest
 OUTLINE = (0, 229, 255)  # a colour that concrete does not have
+ROWS = 256  # of a picture at a time: the arithmetic takes a hundred bytes a pixel
 BAR_SHARE = 0.2  # of the width, at most
 
 
 def reduced(image: Image.Image, most_px: int | None) -> Image.Image:
     """The photograph with at most so many pixels on its longer side."""
-    small = image.copy()
-    if most_px is not None:
-        small.thumbnail((most_px, most_px), Image.Resampling.LANCZOS)
-    return small
+    factor = 1 if most_px is None else most_px / max(image.size)
+    if factor >= 1:
+        return image
+    width, height = (max(1, round(side * factor)) for side in image.size)
+    return image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=2.0)
 
 
 def heat_picture(heat: Heat, size: tuple[int, int]) -> Image.Image:
     """The heat map alone as a grey picture of `size` (width, height), 255 for a probability of 1."""
-    return Image.fromarray(np.rint(_levels(heat, size) * 255).astype(np.uint8))
+    picture = Image.new("L", size)
+    for top, levels in _bands(heat, size):
+        picture.paste(Image.fromarray(np.rint(levels * 255).astype(np.uint8)), (0, top))
+    return picture
 
 
-def _levels(heat: Heat, size: tuple[int, int]) -> Array:
+def _bands(heat: Heat, size: tuple[int, int]) -> Iterator[tuple[int, Array]]:
+    """The heat map at the pixels of a picture of `size` (width, height): ROWS rows (n, width) and where they begin."""
     y, x = ((np.arange(n) + 0.5) * side / n for n, side in zip(size[::-1], heat.size_hw, strict=True))
-    return heat.at(y, x).clip(0, 1)
+    for top in range(0, size[1], ROWS):
+        yield top, heat.at(y[top : top + ROWS], x).clip(0, 1)
 
 
 def overlay(small: Image.Image, heat: Heat, found: Sequence[Region], *, mm_per_px: float | None) -> Image.Image:
     """`small`, a reduced photograph, marked. `mm_per_px` is of the photograph itself."""
-    levels = _levels(heat, small.size)
-    colours = colormaps[COLOURS](levels)[..., :3] * 255
-    alpha = (OPAQUE * levels)[..., None]
-    mixed = np.asarray(small, np.float32) * (1 - alpha) + colours * alpha
-    picture = Image.fromarray(np.rint(mixed).astype(np.uint8))
+    picture = small.copy()
+    for top, levels in _bands(heat, small.size):
+        band = np.asarray(small.crop((0, top, small.width, top + len(levels))), np.float32)
+        picture.paste(Image.fromarray(_coloured(band, levels)), (0, top))
     factor = small.width / heat.size_hw[1], small.height / heat.size_hw[0]
     draw = ImageDraw.Draw(picture)
     width = max(2, round(max(small.size) / 500))
@@ -51,6 +57,13 @@ def overlay(small: Image.Image, heat: Heat, found: Sequence[Region], *, mm_per_p
     if mm_per_px is not None:
         _scale_bar(draw, picture.size, mm_per_px / factor[0])
     return picture
+
+
+def _coloured(band: Array, levels: Array) -> Array:
+    """Pixels (h, w, 3), 0..255, under the colours of `levels` (h, w), the more opaque the higher."""
+    colours = colormaps[COLOURS](levels)[..., :3] * 255
+    alpha = (OPAQUE * levels)[..., None]
+    return np.rint(band * (1 - alpha) + colours * alpha).astype(np.uint8)
 
 
 def bar_length_mm(width_mm: float) -> float:

@@ -3,15 +3,19 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from PIL import Image
 from torch import Tensor
 
+from crack_lightning.inference.geometry import MapShape
 from crack_lightning.inference.heat import Heat, heat_of, merged
 from crack_lightning.inference.heat_map import (
-    photograph_grid,
+    Scaled,
     probability_map,
+    shape_of_map,
+    to_scale,
     window_logits,
     window_logits_by_crops,
 )
@@ -68,21 +72,31 @@ class PhotographReader:
         if self.by_crops and windows == "auto":
             log.info("%s looks at a picture as a whole: windows are cut out one by one", classifier.backbone)
 
-    def heat(self, image: Image.Image, scale: Scale) -> Heat:
-        """The heat map of an upright RGB photograph, of several scales the highest."""
-        return merged([self._of_one_scale(image, scale.window_px * factor) for factor in scale.factors])
+    @cached_property
+    def shape(self) -> MapShape:
+        """Of the classifier's feature map."""
+        return shape_of_map(self.classifier)
 
-    def _of_one_scale(self, image: Image.Image, side_px: float) -> Heat:
-        grid = photograph_grid(self.classifier, image, window_px=side_px)
+    def scaled(self, image: Image.Image, scale: Scale) -> list[Scaled]:
+        """An upright RGB photograph for `heat`, once for each scale: of a large one less than half is left to hold."""
+        size = self.classifier.image_size
+        sides = [scale.window_px * factor for factor in scale.factors]
+        return [to_scale(image, window_px=side, image_size=size, shape=self.shape) for side in sides]
+
+    def heat(self, pictures: Sequence[Scaled]) -> Heat:
+        """The heat map of a photograph that was `scaled`, of several scales the highest."""
+        return merged([self._of_one_scale(each) for each in pictures])
+
+    def _of_one_scale(self, scaled: Scaled) -> Heat:
         if self.by_crops:
-            logits = window_logits_by_crops(image, grid, self.crop_logits)
+            logits = window_logits_by_crops(scaled, self._crop_logits)
         else:
             self._mapper = self._mapper or logit_mapper(self.classifier, self.engine)
-            logits = window_logits(image, grid, self._mapper, memory_mb=self.memory_mb)
-        return heat_of(probability_map(self.classifier, logits).numpy(), grid, side_px)
+            logits = window_logits(scaled, self._mapper, memory_mb=self.memory_mb)
+        return heat_of(probability_map(self.classifier, logits).numpy(), scaled.grid)
 
     @torch.no_grad()
-    def crop_logits(self, crops: Tensor) -> Tensor:
+    def _crop_logits(self, crops: Tensor) -> Tensor:
         """Logits (N, 2) of crops uint8 (N, 3, image_size, image_size)."""
         crops = crops.to(self.classifier.pixel_mean.device)
         self._features = self._features or pick_engine(self.classifier, self.engine, crops)

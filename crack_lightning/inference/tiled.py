@@ -1,41 +1,54 @@
 """Class activation maps of pictures of any size in a given memory: part by part, and each part tile by tile."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import torch
+from PIL import Image
 from torch import Tensor
+from torchvision.transforms.v2.functional import pil_to_tensor
 
 from crack_lightning.inference.geometry import Span, overlapping
 from crack_lightning.models.logit_maps import LogitMapper, Step
 from crack_lightning.models.parts import Part
 
+Cut = Callable[[Span, Span], Tensor]  # what is computed of a tile, (1, channels, h, w)
 
-def logit_map(mapper: LogitMapper, picture: Tensor, *, memory_mb: float) -> Tensor:
-    """A picture (1, 3, h, w) uint8 to logits (1, 2, h', w'), as `mapper` gives them of the whole, on the CPU.
+
+def logit_map(mapper: LogitMapper, picture: Image.Image, *, memory_mb: float) -> Tensor:
+    """An RGB picture to logits (1, 2, h', w'), as `mapper` gives them of the whole, on the CPU.
 
     The layers take about `memory_mb`. Beside it stand the picture and the map between two parts, of about 6 bytes a
     pixel. Tiles overlap by as far as their part sees, so that no cell that counts knows that its tile ends.
     """
     if not mapper.parts:
-        return mapper(picture)
+        return mapper(pil_to_tensor(picture)[None])
+    cut, size_hw = _of_picture(picture), (picture.height, picture.width)
     with ThreadPoolExecutor(mapper.at_once) as pool:
         for step, part in zip(mapper.steps, mapper.parts, strict=True):
             most = memory_mb * 2**20 / mapper.at_once / part.cell_bytes
-            picture = _computed(step, part, picture, pool, most)
-    return picture.float().cpu()
+            inputs = _computed(step, part, cut, size_hw, pool, most)
+            cut, size_hw = _of_map(inputs), (inputs.shape[2], inputs.shape[3])
+    return inputs.float().cpu()
 
 
-def _computed(step: Step, part: Part, inputs: Tensor, pool: ThreadPoolExecutor, most: float) -> Tensor:
-    """The output of one part, of tiles of at most `most` cells."""
-    height, width = inputs.shape[2:]
-    tiles = overlapping((height, width), most=most, reach=part.reach, stride=part.stride)
+def _of_picture(picture: Image.Image) -> Cut:
+    """Tiles become tensors one by one: a whole photograph is not held twice."""
+    return lambda down, across: pil_to_tensor(picture.crop((across.low, down.low, across.high, down.high)))[None]
 
-    def compute(tile: tuple[Span, Span]) -> Tensor:
-        down, across = tile
-        return step(inputs[:, :, down.low : down.high, across.low : across.high])
 
-    found: Iterator[Tensor] = pool.map(compute, tiles)
-    whole, rows, columns = inputs.new_empty(0), 0, 0
+def _of_map(inputs: Tensor) -> Cut:
+    return lambda down, across: inputs[:, :, down.low : down.high, across.low : across.high]
+
+
+def _computed(
+    step: Step, part: Part, cut: Cut, size_hw: tuple[int, int], pool: ThreadPoolExecutor, most: float
+) -> Tensor:
+    """The output of one part, of tiles of at most `most` cells of an input of `size_hw`."""
+    height, width = size_hw
+    tiles = overlapping(size_hw, most=most, reach=part.reach, stride=part.stride)
+    found: Iterator[Tensor] = pool.map(lambda tile: step(cut(*tile)), tiles)
+    whole, rows, columns = torch.empty(0), 0, 0
     for (down, across), output in zip(tiles, found, strict=True):
         if not whole.numel():
             whole = output.new_empty(1, output.shape[1], -(-height // part.stride), -(-width // part.stride))
