@@ -241,4 +241,4 @@ def _confidence(
 
 
 if __name__ == "__main__":
-    command(train, config_name="train")
+    command(train, config_name="train", needs="lightning.pytorch")

@@ -31,7 +31,8 @@ from crack_lightning.models.classifier import CrackClassifier
 SIZE = (4032, 3024)  # 12 megapixels, as telephones have them
 PATCHES, BATCH = 4000, 64
 FALSE_ALARMS = 0.05
-WAYS = ("heat map, ONNX Runtime", "heat map, folded", "sliding window", "predict", "plain loop")
+PLAIN_PREDICT = Path(__file__).with_name("plain_predict.py")
+WAYS = ("heat map, ONNX Runtime", "heat map, folded", "sliding window", "predict", "plain script")
 
 
 def window_of(classifier: CrackClassifier) -> float:
@@ -88,25 +89,10 @@ def grid_for(classifier: CrackClassifier, photograph: Path) -> Grid:
     return reader.scaled(read_image(photograph), Scale(window_of(classifier)))[0].grid
 
 
-def plain_loop(checkpoint: Path, patches: Path) -> None:
-    """PIL, torchvision, the model as it is, batches of 64."""
-    classifier, network = load_classifier(checkpoint), plain_network(checkpoint)
-    transform = v2.Compose([v2.PILToTensor(), v2.Resize((classifier.image_size,) * 2, antialias=True)])
-    paths = sorted(patches.rglob("*.jpg"))[:PATCHES]
-
-    @torch.no_grad()
-    def work() -> None:
-        for start in range(0, len(paths), BATCH):
-            pictures = [transform(Image.open(path).convert("RGB")) for path in paths[start : start + BATCH]]
-            network(torch.stack(pictures)).softmax(dim=1)
-
-    timed(work)
-
-
-def predict(checkpoint: Path, patches: Path, run: Path) -> None:
-    """The command, from its start to its end."""
-    command = [sys.executable, "-m", "crack_lightning.predict", f"ckpt_path={checkpoint}", f"source={patches}"]
-    timed(lambda: subprocess.run([*command, f"hydra.run.dir={run}"], check=True, capture_output=True))
+def command(*arguments: object) -> None:
+    """A process of its own, from its start to its end."""
+    words = [sys.executable, *map(str, arguments)]
+    timed(lambda: subprocess.run(words, check=True, capture_output=True))
 
 
 def timed(work: Callable[[], object]) -> None:
@@ -125,9 +111,10 @@ def measure(way: str, checkpoint: Path, photograph: Path, patches: Path, work: P
     elif way == "sliding window":
         sliding_window(checkpoint, photograph)
     elif way == "predict":
-        predict(checkpoint, patches, work / "run")
+        options = (f"ckpt_path={checkpoint}", f"source={patches}", f"hydra.run.dir={work}/run")
+        command("-m", "crack_lightning.predict", *options)
     else:
-        plain_loop(checkpoint, patches)
+        command(PLAIN_PREDICT, checkpoint, patches, work / "plain.csv")
 
 
 def speed(options: argparse.Namespace) -> None:
@@ -148,7 +135,7 @@ def speed(options: argparse.Namespace) -> None:
                 seconds, memory = map(float, done.stdout.split())
                 found[way].append((seconds, memory))
     for way, values in found.items():
-        peer = found["plain loop" if way in ("predict", "plain loop") else "sliding window"]
+        peer = found["plain script" if way in ("predict", "plain script") else "sliding window"]
         ratios = [theirs[0] / own[0] for own, theirs in zip(values, peer, strict=True)]
         print(f"| {way} | {spread([v[0] for v in values])} | {spread(ratios)} | {spread([v[1] for v in values], 0)} |")
 

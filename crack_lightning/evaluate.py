@@ -204,7 +204,7 @@ def listed(arguments: Sequence[str]) -> list[str]:
 
 def main() -> None:
     sys.argv[1:] = listed(sys.argv[1:])
-    command(evaluate, config_name="evaluate")
+    command(evaluate, config_name="evaluate", needs="torchvision")
 
 
 if __name__ == "__main__":

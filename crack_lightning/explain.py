@@ -69,7 +69,7 @@ def _explained(
 
 
 def main() -> None:
-    command(explain, config_name="explain")
+    command(explain, config_name="explain", needs="torchvision")
 
 
 if __name__ == "__main__":

@@ -153,7 +153,7 @@ def _counts(found: "Sequence[Inspected]") -> str:
 
 
 def main() -> None:
-    command(inspect, config_name="inspect")
+    command(inspect, config_name="inspect", needs="torchvision")
 
 
 if __name__ == "__main__":

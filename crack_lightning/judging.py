@@ -122,14 +122,15 @@ def judge(
     """The classifier on `samples`: its probabilities, and its figures as `test/<name>` with their intervals."""
     from torch.nn import functional
 
-    from crack_lightning.data.loading import default_workers
-    from crack_lightning.inference.patches import pick_device, predict_samples
+    from crack_lightning.inference.patches import judge_files, pick_device
     from crack_lightning.report.metrics import binary_metrics
     from crack_lightning.run_folder import Judged, confidence_metrics
 
-    workers = default_workers() if data["num_workers"] is None else data["num_workers"]
-    options = {"batch_size": data["batch_size"], "num_workers": workers, "device": pick_device(device)}
-    logits = predict_samples(classifier, samples, **options, engine=engine)
+    loading = {key: data[key] for key in ("batch_size", "num_workers")}
+    paths = [sample.path for sample in samples]
+    logits, errors = judge_files(classifier, paths, **loading, device=pick_device(device), engine=engine)
+    if unread := [error for error in errors if error]:
+        raise ValueError(unread[0])
     probabilities = classifier.probabilities(logits)[:, classifier.positive_index]
     judged = Judged(classifier.cpu(), samples, probabilities)
     collection = binary_metrics(classifier.threshold, prefix="test/")

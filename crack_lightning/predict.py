@@ -18,8 +18,8 @@ HEADER = ["path", "predicted", "probability", "review", "error"]
 def predict(cfg: DictConfig) -> None:
     """Leave predictions.csv, a row a file; exit status 1 if there were any that could not be read."""
     from crack_lightning.data.files import write_csv
-    from crack_lightning.data.loading import check_loading, default_workers
-    from crack_lightning.inference.patches import pick_device, predict_files
+    from crack_lightning.data.loading import check_loading
+    from crack_lightning.inference.patches import judge_files, pick_device
     from crack_lightning.inference.sources import find_photographs
     from crack_lightning.models.checkpoint import load_classifier
     from crack_lightning.models.engines import check_engine
@@ -27,18 +27,13 @@ def predict(cfg: DictConfig) -> None:
     options = plain(cfg)
     check_engine(options["engine"])
     classifier = load_classifier(options["ckpt_path"])
-    workers, size = options["num_workers"], classifier.image_size
-    check_loading(batch_size=options["batch_size"], num_workers=workers, on_error="skip", image_size=size)
+    loading = {key: options[key] for key in ("batch_size", "num_workers")}
+    check_loading(**loading, on_error="skip", image_size=classifier.image_size)
     paths = [each.path for each in find_photographs(options["source"])]
     with ctrl_c_says(lambda: "nothing is left: predict again"):
-        probabilities, errors = predict_files(
-            classifier,
-            paths,
-            batch_size=options["batch_size"],
-            num_workers=default_workers() if workers is None else workers,
-            device=pick_device(options["device"]),
-            engine=options["engine"],
-        )
+        device = pick_device(options["device"])
+        logits, errors = judge_files(classifier, paths, **loading, device=device, engine=options["engine"])
+    probabilities = classifier.probabilities(logits)[:, classifier.positive_index]
     names = sorted(classifier.class_names, key=lambda name: name == classifier.positive_class)
     rows = [
         _row(path, probability, error, names, classifier.threshold, classifier.review_band)
@@ -77,7 +72,7 @@ def _write_lines(path: Path, rows: list[list[Any]]) -> None:
 
 
 def main() -> None:
-    command(predict, config_name="predict")
+    command(predict, config_name="predict", needs="torchvision")
 
 
 if __name__ == "__main__":

@@ -55,28 +55,43 @@ def surfaces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def compose_into(folder: Path, name: str, overrides: list[str]) -> DictConfig:
+    """A command's configuration as its command line would compose it, the run folder being `folder`."""
+    register()
+    GlobalHydra.instance().clear()
+    initialize_config_dir(str(CONF), version_base="1.3")
+    cfg = compose(name, overrides=overrides, return_hydra_config=True)
+    folder.mkdir(exist_ok=True)
+    with open_dict(cfg):
+        cfg.hydra.runtime.output_dir = str(folder)
+        cfg.hydra.job.config_name = name
+        cfg.hydra.mode = "RUN"
+        cfg.hydra.overrides.task = overrides
+    HydraConfig.instance().set_config(cfg)
+    with open_dict(cfg):
+        del cfg["hydra"]
+    return cfg
+
+
 @pytest.fixture
 def composed(tmp_path: Path) -> Callable[..., DictConfig]:
-    """Compose a command's configuration as its command line would, the run folder being tmp_path/<run>."""
+    """Compose a command's configuration, the run folder being tmp_path/<run>."""
 
     def compose_command(name: str, overrides: list[str], *, run: str = "run") -> DictConfig:
-        register()
-        GlobalHydra.instance().clear()
-        initialize_config_dir(str(CONF), version_base="1.3")
-        cfg = compose(name, overrides=overrides, return_hydra_config=True)
-        folder = tmp_path / run
-        folder.mkdir(exist_ok=True)
-        with open_dict(cfg):
-            cfg.hydra.runtime.output_dir = str(folder)
-            cfg.hydra.job.config_name = name
-            cfg.hydra.mode = "RUN"
-            cfg.hydra.overrides.task = overrides
-        HydraConfig.instance().set_config(cfg)
-        with open_dict(cfg):
-            del cfg["hydra"]
-        return cfg
+        return compose_into(tmp_path / run, name, overrides)
 
     return compose_command
+
+
+@pytest.fixture(scope="session")
+def checkpoint(surfaces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The best.ckpt of one epoch on the small surfaces, with a threshold and a review band. Not to be changed."""
+    from train import train
+
+    folder = tmp_path_factory.mktemp("trained")
+    options = ["trainer.max_epochs=1", "threshold=0.2", "review_band=0.05", f"cache_dir={folder}/cache"]
+    train(compose_into(folder / "run", "train", [*TINY, f"data.root={surfaces}", *options]))
+    return folder / "run/checkpoints/best.ckpt"
 
 
 @pytest.fixture

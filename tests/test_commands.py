@@ -1,5 +1,6 @@
 """Commands as a user types them: exit status, one message, no traceback."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 from test_backbones import classifier
 
 from crack_lightning import commands
-from crack_lightning.commands import command
+from crack_lightning.commands import command, load
 
 REPOSITORY = commands.CONF.parent
 Run = Callable[..., tuple[int, str]]
@@ -116,6 +117,23 @@ def test_a_mistake_ends_with_one_message(run: Run, tmp_path: Path, overrides: li
 def test_a_sweep_over_several_processes_is_refused(run: Run) -> None:
     text = refused(run("train", "-m", "trainer=cpu", "trainer.devices=2", "trainer.strategy=ddp", "seed=0,1"))
     assert "would start the whole sweep again" in text
+
+
+def test_of_a_library_that_is_imported_no_garbage_is_looked_for_but_of_the_run_it_is() -> None:
+    sys.modules.pop("colorsys", None)
+    load("colorsys")
+    frozen = gc.get_freeze_count()
+    assert frozen > 0
+    kept = [[number] for number in range(10_000)]  # of a run: the next point of a sweep must not keep it for good
+    load("colorsys")
+    assert (gc.isenabled(), gc.get_freeze_count() < frozen + len(kept)) == (True, True)
+    gc.unfreeze()
+
+
+def test_a_library_that_is_missing_leaves_the_garbage_collector_on() -> None:
+    with pytest.raises(ModuleNotFoundError):
+        load("nowhere_to_be_had")
+    assert gc.isenabled()
 
 
 def test_a_sweep_runs_every_point_and_compares_them(run: Run, surfaces: Path, tmp_path: Path) -> None:

@@ -1,24 +1,22 @@
 import csv
 import json
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from omegaconf import DictConfig
 from PIL import Image
 
 from crack_lightning.data.transforms import plain_transform
 from crack_lightning.explain import explain
+from crack_lightning.inference.patches import in_threads
 from crack_lightning.models.checkpoint import load_classifier
 from crack_lightning.predict import predict
 
 Compose = Callable[..., DictConfig]
-
-
-@pytest.fixture
-def checkpoint(trained: Callable[..., Path]) -> Path:
-    return trained("trainer.max_epochs=1", "review_band=0.05", run="trained") / "checkpoints/best.ckpt"
 
 
 def table(path: Path) -> list[dict[str, str]]:
@@ -27,7 +25,7 @@ def table(path: Path) -> list[dict[str, str]]:
 
 
 def predicted(composed: Compose, checkpoint: Path, source: Path, *overrides: str) -> None:
-    options = [f"ckpt_path={checkpoint}", f"source={source}", "num_workers=0", "engine=eager", *overrides]
+    options = [f"ckpt_path={checkpoint}", f"source={source}", "num_workers=2", "engine=eager", *overrides]
     predict(composed("predict", options, run="predicted"))
 
 
@@ -42,11 +40,43 @@ def test_every_file_has_a_row_with_what_the_checkpoint_says(
         picture = plain_transform(classifier.image_size)(Image.open(row["path"]).convert("RGB"))
         probability = classifier.predict_proba(picture[None])[0, classifier.positive_index].item()
         assert float(row["probability"]) == pytest.approx(probability, abs=1e-5)
+        low, high = classifier.review_band or (1.0, 0.0)
+        assert row["review"] == str(int(low <= probability <= high))
         assert row["predicted"] == ("Positive" if probability >= classifier.threshold else "Negative")
     lines = [json.loads(line) for line in (tmp_path / "predicted/predictions.jsonl").read_text().splitlines()]
     assert [(each["path"], f"{each['probability']:.6f}") for each in lines] == [
         (row["path"], row["probability"]) for row in rows
     ]
+
+
+def test_work_in_threads_keeps_its_order_and_begins_no_more_than_a_few_ahead() -> None:
+    begun: list[int] = []
+
+    def work(number: int) -> int:
+        begun.append(number)
+        time.sleep(0.01 * (number % 3))
+        return number
+
+    found = in_threads(work, range(100), 3)
+    assert [next(found), next(found)] == [0, 1]
+    assert len(begun) <= 9
+    found.close()  # as Ctrl-C does
+    assert len(begun) <= 9
+    assert list(in_threads(work, range(20), 4)) == list(range(20))
+    assert list(in_threads(work, [], 4)) == []
+
+
+def test_an_error_in_a_thread_is_raised() -> None:
+    with pytest.raises(ZeroDivisionError):
+        list(in_threads(lambda number: 1 / number, [2, 1, 0, 3], 2))
+
+
+def test_torch_has_its_cores_again_after_predicting(composed: Compose, checkpoint: Path, surfaces: Path) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    predicted(composed, checkpoint, surfaces / "Negative")
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(before)
 
 
 def test_a_bad_file_is_a_row_with_its_error(

@@ -30,14 +30,13 @@ def page() -> Iterator[Any]:
 
 
 def test_a_person_can_sort_filter_and_compare(
-    page: Any, trained: Callable[..., Path], composed: Callable[..., DictConfig], surfaces: Path, tmp_path: Path
+    page: Any, checkpoint: Path, composed: Callable[..., DictConfig], surfaces: Path, tmp_path: Path
 ) -> None:
     site = tmp_path / "site"
     site.mkdir()
     for number, path in enumerate(sorted(surfaces.rglob("*.jpg"))[:3]):
         Image.open(path).resize((240, 160)).save(site / f"a 'wall' #{number}%.jpg")
     (site / "broken.jpg").write_text("no image")
-    checkpoint = trained("trainer.max_epochs=1", "threshold=0.2", run="trained") / "checkpoints/best.ckpt"
     options = [f"ckpt_path={checkpoint}", f"source={site}", "engine=eager", "mm_per_px=0.5"]
     with pytest.raises(SystemExit):
         inspect(composed("inspect", options, run="inspected"))

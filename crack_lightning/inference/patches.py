@@ -1,21 +1,26 @@
 """What a classifier says of a list of image files."""
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
-from torchvision.transforms import v2
 
-from crack_lightning.data.dataset import PlainDataset
 from crack_lightning.data.images import read_image
-from crack_lightning.data.loading import worker_options
+from crack_lightning.data.loading import default_workers
 from crack_lightning.data.progress import track
-from crack_lightning.data.samples import Sample
 from crack_lightning.data.transforms import plain_transform
-from crack_lightning.models.classifier import CrackClassifier
-from crack_lightning.models.engines import Engine, pick_engine
+from crack_lightning.models.classifier import CHUNK, CrackClassifier
+from crack_lightning.models.engines import COMPARED, cores, pick_engine
+
+Item = TypeVar("Item")
+Found = TypeVar("Found")
+
+Read = tuple[Tensor, list[str]]  # uint8 pictures (N, 3, h, w), black where there is an error, and the errors
 
 
 def pick_device(name: str) -> torch.device:
@@ -32,66 +37,80 @@ def pick_device(name: str) -> torch.device:
         raise ValueError(f"device={name} is not there: {str(error).splitlines()[0]}; use auto or cpu") from error
 
 
-@torch.no_grad()
-def predict_samples(
-    classifier: CrackClassifier,
-    samples: Sequence[Sample],
-    *,
-    batch_size: int,
-    num_workers: int,
-    device: torch.device,
-    engine: str = "auto",
-) -> Tensor:
-    """Logits (N, 2) of `samples`, in their order, on the CPU; the features are computed by `engine`."""
-    classifier = classifier.eval().to(device)
-    dataset = PlainDataset(samples, plain_transform(classifier.image_size))
-    loader = DataLoader(dataset, batch_size=batch_size, **worker_options(num_workers))
-    logits = [torch.empty(0, len(classifier.class_names))]
-    batches = track(loader, "predicting", total=len(loader), unit="batches")
-    features: Engine | None = None
-    for images, _ in batches:
-        images = images.to(device)
-        features = features or pick_engine(classifier, engine, images)
-        logits.append(classifier.classify(features(images)).float().cpu())
-    return torch.cat(logits)
-
-
-class FileDataset(Dataset[tuple[Tensor, str]]):
-    """`dataset[index]` is (uint8 picture (3, h, w), ""), or of a file that cannot be read (zeros, why)."""
-
-    def __init__(self, paths: Sequence[Path], transform: v2.Compose, image_size: int) -> None:
-        self.paths, self.transform = paths, transform
-        self.nothing = torch.zeros(3, image_size, image_size, dtype=torch.uint8)
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, str]:
-        try:
-            return self.transform(read_image(self.paths[index])), ""
-        except ValueError as error:
-            return self.nothing, str(error)
-
-
-@torch.no_grad()
-def predict_files(
+def judge_files(
     classifier: CrackClassifier,
     paths: Sequence[Path],
     *,
     batch_size: int,
-    num_workers: int,
+    num_workers: int | None,
     device: torch.device,
     engine: str,
 ) -> tuple[Tensor, list[str]]:
-    """Probabilities (N,) of the positive class, and for each file why it cannot be read, or nothing."""
+    """Logits (N, 2) of the files on the CPU, and for each of them why it cannot be read, or nothing.
+
+    `num_workers` threads each read some pictures and compute them by `engine`; None is as many as suit the device.
+    """
+    if not paths:
+        return torch.empty(0, len(classifier.class_names)), []
     classifier = classifier.eval().to(device)
-    dataset = FileDataset(paths, plain_transform(classifier.image_size), classifier.image_size)
-    loader = DataLoader(dataset, batch_size=batch_size, **worker_options(num_workers))
-    logits, errors = [torch.empty(0, len(classifier.class_names))], list[str]()
-    features: Engine | None = None
-    for images, problems in track(loader, "predicting", total=len(loader), unit="batches"):
-        images = images.to(device)
-        features = features or pick_engine(classifier, engine, images)
-        logits.append(classifier.classify(features(images)).float().cpu())
-        errors += problems
-    return classifier.probabilities(torch.cat(logits))[:, classifier.positive_index], errors
+    read = _reader(classifier.image_size)
+    features = pick_engine(classifier, engine, read(paths[:COMPARED])[0].to(device))
+    on_cpu = device.type == "cpu"
+    # On the CPU a picture stays in the cache of its core from its file to its logits.
+    size = min(batch_size, CHUNK) if on_cpu else batch_size
+    threads = num_workers if num_workers is not None else cores() if on_cpu else default_workers()
+
+    @torch.no_grad()  # in each thread
+    def judge(some: Sequence[Path]) -> tuple[Tensor, list[str]]:
+        pictures, errors = read(some)
+        return classifier.classify(features(pictures.to(device))).float().cpu(), errors
+
+    parts = [paths[start : start + size] for start in range(0, len(paths), size)]
+    logits, errors = list[Tensor](), list[str]()
+    with _one_core_each():
+        for found, problems in track(in_threads(judge, parts, threads), "predicting", total=len(parts), unit="batches"):
+            logits.append(found)
+            errors += problems
+    return torch.cat(logits), errors
+
+
+def _reader(image_size: int) -> Callable[[Sequence[Path]], Read]:
+    transform, black = plain_transform(image_size), torch.zeros(3, image_size, image_size, dtype=torch.uint8)
+
+    def read_one(path: Path) -> tuple[Tensor, str]:
+        try:
+            return transform(read_image(path)), ""
+        except ValueError as error:
+            return black, str(error)
+
+    def read(paths: Sequence[Path]) -> Read:
+        pictures, errors = zip(*map(read_one, paths), strict=True)
+        return torch.stack(pictures), list(errors)
+
+    return read
+
+
+@contextmanager
+def _one_core_each() -> Iterator[None]:
+    """Threads that start within compute on one core: cores that wait for each other compute nothing."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def in_threads(work: Callable[[Item], Found], items: Sequence[Item], threads: int) -> Iterator[Found]:
+    """What `work` finds for each of `items`, in their order; no more than a few are begun ahead of the caller."""
+    waiting: deque[Future[Found]] = deque()
+    pool = ThreadPoolExecutor(max(1, threads))
+    try:
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) > 2 * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)  # after Ctrl-C, what has not begun is not done

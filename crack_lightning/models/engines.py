@@ -108,11 +108,13 @@ def onnx_engine(classifier: CrackClassifier) -> Engine:
     pool = ThreadPoolExecutor(threads)
 
     def chunk_features(images: Tensor) -> Tensor:
-        return torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
+        return torch.from_numpy(session.run(None, {"images": images.contiguous().numpy()})[0])
 
     def compute(images: Tensor) -> Tensor:
+        if len(images) <= CHUNK:
+            return chunk_features(images)
         size = max(1, min(CHUNK, math.ceil(len(images) / threads)))
-        return torch.cat(list(pool.map(chunk_features, images.contiguous().split(size))))
+        return torch.cat(list(pool.map(chunk_features, images.split(size))))
 
     return compute
 
