@@ -21,6 +21,11 @@ ORIENTATIONS = {
 SIXTEEN_BIT_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 
 
+def is_image_name(name: str) -> bool:
+    """Whether a file of that name is taken for an image."""
+    return name.lower().endswith(IMAGE_EXTENSIONS)
+
+
 def read_image(path: Path) -> Image.Image:
     """The first frame of `path`: RGB, 8 bits a channel, turned as its EXIF orientation says.
 

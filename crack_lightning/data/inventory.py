@@ -1,15 +1,13 @@
 """What lies in a folder that is to become a data set, whatever state it is in."""
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from torchvision.datasets.folder import has_file_allowed_extension
-
 from crack_lightning.data.findings import Finding
-from crack_lightning.data.images import IMAGE_EXTENSIONS
+from crack_lightning.data.folders import walk
+from crack_lightning.data.images import is_image_name
 from crack_lightning.data.layouts import OWN, layout_folders, matching_folders
 from crack_lightning.data.samples import SPLITS
 
@@ -89,28 +87,20 @@ def _compared(top: Path, there: Sequence[str], class_names: Sequence[str] | None
 
 
 def _files(folder: Path, findings: list[Finding]) -> Iterator[Path]:
-    """Files with an image's extension, links followed unless they loop; the others are found remarkable."""
+    """Files with an image's extension; the others are found remarkable."""
 
     def refused(error: OSError) -> None:
         findings.append(Finding("unreadable_folder", Path(error.filename or folder), error.strerror or str(error)))
 
-    seen: set[Path] = set()
-    for parent, folder_names, file_names in os.walk(folder, followlinks=True, onerror=refused):
-        here = Path(parent)
-        if (real := here.resolve()) in seen:
-            findings.append(Finding("link_loop", here, f"leads back to {real}, which is listed already"))
-            folder_names.clear()
-            continue
-        seen.add(real)
-        findings += [Finding("hidden_folder", here / name, "ignored") for name in folder_names if name.startswith(".")]
-        folder_names[:] = sorted(name for name in folder_names if not name.startswith("."))
-        for name in sorted([*folder_names, *file_names]):
-            if name.startswith("."):
-                continue
-            if has_file_allowed_extension(name, IMAGE_EXTENSIONS):
-                yield here / name  # a folder of that name too, which is then found unreadable
-            elif name in file_names:
-                findings.append(_other(here / name))
+    for each in walk(folder, refused=refused):
+        if each.leads_to is not None:
+            findings.append(Finding("link_loop", each.path, f"leads back to {each.leads_to}, which is listed already"))
+        findings += [Finding("hidden_folder", each.path / name, "ignored") for name in each.hidden_folders]
+        for name in sorted([*each.folders, *each.files]):
+            if is_image_name(name):
+                yield each.path / name  # a folder of that name too, which is then found unreadable
+            elif name in each.files:
+                findings.append(_other(each.path / name))
 
 
 def _other(path: Path) -> Finding:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from crack_lightning.data.folders import visible_folders
+
 OWN = "folders"  # a folder for each class, called as it is
 
 
@@ -77,7 +79,7 @@ def layout_folders(root: Path, name: str) -> tuple[list[Path], list[Path]]:
             raise FileNotFoundError(f"{missing} is missing: {lonely[0]} has no counterpart beside it")
     used = {*sound, *cracked}
     for folder in sorted({root, *(each.parent for each in used)}):
-        for entry in _folders(folder):
+        for entry in visible_folders(folder):
             if entry not in used and not any(entry in each.parents for each in used):
                 raise ValueError(f"{entry} does not belong to {name}: move it out of data.root, or use data=folder")
     return sound, cracked
@@ -92,17 +94,13 @@ def _counterpart(name: str, patterns: Sequence[str]) -> str:
 
 def recognised(root: Path, class_names: Sequence[str]) -> str:
     """The layout that `root` has: its own class folders where they are there, else the first known one that fits."""
-    there = {entry.name for entry in _folders(root)} if root.is_dir() else set()
+    there = {entry.name for entry in visible_folders(root)} if root.is_dir() else set()
     if there and there <= set(class_names):
         return OWN
     for name in LAYOUTS:
         if all(matching_folders(root, name)):
             return name
     return OWN
-
-
-def _folders(folder: Path) -> list[Path]:
-    return sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
 
 
 def _matching(root: Path, patterns: Sequence[str]) -> list[Path]:

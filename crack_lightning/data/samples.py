@@ -1,7 +1,6 @@
 """The samples of a data set: which photographs there are, their class and their group."""
 
 import logging
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,9 +8,9 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from PIL import Image
-from torchvision.datasets.folder import has_file_allowed_extension
 
-from crack_lightning.data.images import IMAGE_EXTENSIONS
+from crack_lightning.data.folders import visible_folders, walk
+from crack_lightning.data.images import IMAGE_EXTENSIONS, is_image_name
 from crack_lightning.data.layouts import OWN, layout_folders
 
 log = logging.getLogger(__name__)
@@ -73,11 +72,6 @@ def is_presplit(root: Path) -> bool:
     return bool(there)
 
 
-def visible_folders(root: Path) -> list[Path]:
-    """The folders in `root` whose names do not begin with a dot, sorted."""
-    return sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-
-
 def find_samples(
     root: Path,
     class_names: Sequence[str],
@@ -134,29 +128,15 @@ def _missing_message(root: Path, name: str, class_names: Sequence[str], undeclar
     return f"class {name} has no folder in {root} ({there}declared: {', '.join(class_names)}): {hint}set {names}"
 
 
-def _refuse(error: OSError) -> None:
-    raise error
-
-
 def _image_paths(folder: Path) -> list[Path]:
-    """Paths with an image's extension below `folder`, hidden ones left out, links followed unless they loop."""
+    """Paths with an image's extension below `folder`, folders of such a name too, which are then found unreadable."""
     found: list[Path] = []
     others: Counter[str] = Counter()
-    seen: set[Path] = set()
-    for parent, folder_names, file_names in os.walk(folder, followlinks=True, onerror=_refuse):
-        if (real := Path(parent).resolve()) in seen:
-            log.warning("%s leads back to %s, which is listed already: ignored", parent, real)
-            folder_names.clear()
-            continue
-        seen.add(real)
-        folder_names[:] = sorted(name for name in folder_names if not name.startswith("."))
-        for name in [*folder_names, *file_names]:
-            if name.startswith("."):
-                continue
-            if has_file_allowed_extension(name, IMAGE_EXTENSIONS):
-                found.append(Path(parent, name))
-            elif name in file_names:
-                others[Path(name).suffix or name] += 1
+    for each in walk(folder):
+        if each.leads_to is not None:
+            log.warning("%s leads back to %s, which is listed already: ignored", each.path, each.leads_to)
+        found += [each.path / name for name in [*each.folders, *each.files] if is_image_name(name)]
+        others.update(Path(name).suffix or name for name in each.files if not is_image_name(name))
     if others:
         kinds = ", ".join(f"{count} {kind}" for kind, count in others.most_common(5))
         log.info("ignored %d files that are no images in %s: %s", others.total(), folder, kinds)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from crack_lightning.data.images import IMAGE_EXTENSIONS
+from crack_lightning.data.folders import walk
+from crack_lightning.data.images import IMAGE_EXTENSIONS, is_image_name
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ def find_photographs(source: str) -> list[Photograph]:
     else:
         found = _matching(given)
         paths = sorted({path for each in found for path in (_below(each) if each.is_dir() else [each])})
-        paths = [path for path in paths if path.suffix.lower() in IMAGE_EXTENSIONS]
+        paths = [path for path in paths if is_image_name(path.name)]
         root = Path(os.path.commonpath([path.parent for path in paths])) if paths else given
     if not paths:
         raise FileNotFoundError(f"source={source}: no photographs there ({', '.join(IMAGE_EXTENSIONS)})")
@@ -50,27 +51,13 @@ def _matching(pattern: Path) -> list[Path]:
 
 def _below(root: Path) -> list[Path]:
     found: list[Path] = []
-    seen: set[Path] = set()
-    for parent, folders, files in os.walk(root, followlinks=True, onerror=_refuse):
-        if (real := Path(parent).resolve()) in seen:
-            folders.clear()
+    for each in walk(root):
+        if RUN_MARK in each.hidden_folders:
+            log.info("left out %s: results of a run", each.path)
+            each.folders.clear()
             continue
-        seen.add(real)
-        if RUN_MARK in folders:
-            log.info("left out %s: results of a run", parent)
-            folders.clear()
-            continue
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [Path(parent, name) for name in files if _is_image(name)]
+        found += [each.path / name for name in each.files if is_image_name(name)]
     return sorted(found)
-
-
-def _is_image(name: str) -> bool:
-    return not name.startswith(".") and name.lower().endswith(IMAGE_EXTENSIONS)
-
-
-def _refuse(error: OSError) -> None:
-    raise error
 
 
 def check_not_among(folder: Path, photographs: Sequence[Photograph]) -> None:
