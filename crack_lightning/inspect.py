@@ -6,11 +6,13 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
+from crack_lightning import __version__
 from crack_lightning.commands import command, ctrl_c_says, plain, run_folder
 
 if TYPE_CHECKING:
@@ -53,10 +55,8 @@ def inspect(cfg: DictConfig) -> None:
     with limited_to(options["max_megapixels"]), ctrl_c_says(lambda: f"go on with hydra.run.dir={folder}"):
         for each in track(photographs, "inspecting", total=len(photographs), unit="photographs"):
             found.append(_inspected(each, folder, reader, scale, options, settings))
-    told = f"threshold {classifier.threshold:.4f}, windows of {side_px:.0f} px"
-    facts = f"{len(found)} photographs: {_counts(found)}; {classifier.backbone}, {told}"
-    files.write_summary(folder, found, facts)
-    log.info("%s: %s", _counts(found), folder / "report.html")
+    files.write_summary(folder, found, _method(classifier, side_px, options))
+    log.info("%s: %s", files.counted(found), folder / "report.html")
     if any(each.error for each in found):
         sys.exit(1)
 
@@ -71,7 +71,7 @@ def _inspected(
 ) -> "Inspected":
     """The findings of one photograph, and its files; of one that cannot be read, why."""
     from crack_lightning import photograph_files as files
-    from crack_lightning.data.images import read_image
+    from crack_lightning.data.images import read_image, reason
     from crack_lightning.inference.overlay import reduced
     from crack_lightning.inference.regions import regions
 
@@ -83,8 +83,9 @@ def _inspected(
             return before
         image = read_image(photograph.path)
     except (ValueError, OSError) as error:
-        too_large = "decompression bomb" in str(error)
-        text = f"{error} Give a larger max_megapixels if you trust it." if too_large else str(error)
+        text = str(error) if isinstance(error, ValueError) else f"{photograph.path} cannot be read: {reason(error)}"
+        if "decompression bomb" in text:
+            text = f"{text} Give a larger max_megapixels if you trust it."
         log.error("%s", text)
         return files.Inspected(photograph.name, str(photograph.path), "error", error=text)
     too_small = max(image.size) < scale.window_px / 2
@@ -147,9 +148,20 @@ def _check(options: Mapping[str, Any]) -> None:
         raise ValueError(f"scales={options['scales']}: at least one number above 0, such as [1.0,2.0]")
 
 
-def _counts(found: "Sequence[Inspected]") -> str:
-    counts = {kind: sum(each.verdict == kind for each in found) for kind in ("cracked", "review", "sound", "error")}
-    return ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
+def _method(classifier: "CrackClassifier", side_px: float, options: Mapping[str, Any]) -> dict[str, str]:
+    """What the report says of how it came about."""
+    mm_per_px, scales = options["mm_per_px"], options["scales"]
+    side = f"{side_px:.0f} px" + ("" if mm_per_px is None else f", {side_px * mm_per_px:.0f} mm")
+    wider = "" if scales == [1.0] else f", times {', '.join(f'{factor:g}' for factor in scales)}"
+    return {
+        "inspected": f"{datetime.now():%Y-%m-%d %H:%M}",
+        "checkpoint": str(options["ckpt_path"]),
+        "network": classifier.backbone,
+        "threshold": f"{classifier.threshold:.3f}",
+        "window": side + wider,
+        "scale": "not known" if mm_per_px is None else f"{mm_per_px:g} mm a pixel",
+        "crack_lightning": __version__,
+    }
 
 
 def main() -> None:

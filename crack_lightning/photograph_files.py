@@ -3,7 +3,7 @@
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,13 +13,16 @@ from PIL import Image
 from crack_lightning.data.files import write_atomically, write_csv
 from crack_lightning.inference.geometry import tiles
 from crack_lightning.inference.heat import Heat
-from crack_lightning.inference.overlay import heat_picture, overlay
+from crack_lightning.inference.overlay import heat_picture, overlay, scale_colours
 from crack_lightning.inference.regions import Region, geojson
 from crack_lightning.inference.sources import Photograph
 from crack_lightning.report.inspection_page import Shown, inspection_page
 
 DONE = "inspection.json"  # written last: what has it needs not be done again
-FILES = ("overlay.png", "photograph.jpg", "heat_map.png", "heat_map.npy", "regions.geojson", "tiles.csv")
+FILES = (
+    *("overlay.png", "photograph.jpg", "heat_map.png", "heat_map.npy", "regions.geojson", "tiles.csv"),
+    "thumbnail.jpg",
+)
 THUMBNAIL_PX = 112
 SEVERITY = ("cracked", "review", "error", "sound")
 HEADER = [
@@ -78,11 +81,14 @@ def write_photograph(
     *,
     mm_per_px: float | None,
 ) -> None:
-    """overlay.png, photograph.jpg, heat_map.png and .npy, regions.geojson, tiles.csv, and at last inspection.json.
+    """All of FILES, and at last inspection.json.
 
     `small` is the photograph as it is to be shown, `mm_per_px` of the photograph itself.
     """
-    write_atomically(folder / "overlay.png", _png(overlay(small, heat, found, mm_per_px=mm_per_px)))
+    marked = overlay(small, heat, found, mm_per_px=mm_per_px)
+    write_atomically(folder / "overlay.png", _png(marked))
+    marked.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+    write_atomically(folder / "thumbnail.jpg", _jpeg(marked, quality=70))
     write_atomically(folder / "photograph.jpg", _jpeg(small, quality=88))
     write_atomically(folder / "heat_map.png", _png(heat_picture(heat, small.size)))
     array = io.BytesIO()
@@ -115,12 +121,19 @@ def _jpeg(image: Image.Image, *, quality: int) -> bytes:
     return file.getvalue()
 
 
-def write_summary(run: Path, inspected: Sequence[Inspected], facts: str) -> None:
-    """inspection.csv and report.html of all photographs, the worst first."""
+def write_summary(run: Path, inspected: Sequence[Inspected], method: Mapping[str, str]) -> None:
+    """inspection.csv and report.html of all photographs, the worst first; `method` is what the report says of how."""
     ranked = sorted(inspected, key=lambda each: (SEVERITY.index(each.verdict), -(each.share or 0), -(each.peak or 0)))
     write_csv(run / "inspection.csv", HEADER, [_row(run, each) for each in ranked])
-    page = inspection_page("Inspection", facts, [_shown(run, each) for each in ranked])
+    summary = f"{len(inspected)} photographs: {counted(inspected)}"
+    page = inspection_page(summary, method, scale_colours(), [_shown(run, each) for each in ranked])
     write_atomically(run / "report.html", page.encode())
+
+
+def counted(inspected: Sequence[Inspected]) -> str:
+    """How many have which verdict."""
+    counts = {verdict: sum(each.verdict == verdict for each in inspected) for verdict in SEVERITY}
+    return ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
 
 
 def _row(run: Path, each: Inspected) -> list[object]:
@@ -146,13 +159,6 @@ def _shown(run: Path, each: Inspected) -> Shown:
         seconds=each.seconds,
         photograph="" if each.error else f"{below}/photograph.jpg",
         overlay="" if each.error else f"{below}/overlay.png",
-        thumbnail=None if each.error else _thumbnail(run / below / "overlay.png"),
+        thumbnail=None if each.error else (run / below / "thumbnail.jpg").read_bytes(),
         error=each.error,
     )
-
-
-def _thumbnail(path: Path) -> bytes:
-    with Image.open(path) as image:
-        small = image.convert("RGB")
-    small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
-    return _jpeg(small, quality=70)

@@ -20,7 +20,15 @@ from crack_lightning.models.checkpoint import load_classifier
 
 Compose = Callable[..., DictConfig]
 Rows = dict[str, dict[str, str]]
-FILES = {"overlay.png", "photograph.jpg", "heat_map.png", "heat_map.npy", "regions.geojson", "tiles.csv"}
+FILES = {
+    "overlay.png",
+    "photograph.jpg",
+    "heat_map.png",
+    "heat_map.npy",
+    "regions.geojson",
+    "tiles.csv",
+    "thumbnail.jpg",
+}
 
 
 @pytest.fixture(scope="module")
@@ -176,10 +184,12 @@ def test_a_bad_file_is_a_row_with_its_error_and_the_rest_goes_on(
 ) -> None:
     folder = Path(shutil.copytree(site, tmp_path / "photos"))
     (folder / "bad.jpg").write_text("no image")
+    (folder / "gone.jpg").symlink_to(tmp_path / "nowhere")
     Image.new("L", (4000, 1000)).save(folder / "large.png")
     found, status = inspected(folder, "max_megapixels=1")
     assert status == 1
     assert "not an image" in found["bad.jpg"]["error"]
+    assert found["gone.jpg"]["error"] == f"{folder}/gone.jpg cannot be read: No such file or directory"
     assert "4000000 pixels" in found["large.png"]["error"]
     assert "max_megapixels" in found["large.png"]["error"]
     assert [found[name]["verdict"] for name in ("bad.jpg", "large.png")] == ["error", "error"]

@@ -48,15 +48,26 @@ def test_a_person_can_sort_filter_and_compare(
     page.select_option("#kind", "error")
     assert page.locator("tbody tr:visible").count() == 1
     page.select_option("#kind", "")
-    page.click("th:has-text('photograph')")
-    names = page.locator("tbody td.path").all_inner_texts()
-    assert [name.split("\n")[0] for name in names] == sorted(name.split("\n")[0] for name in names)
+    for descending in (False, True):
+        page.click("th:has-text('photograph') button")
+        names = [name.split("\n")[0] for name in page.locator("tbody td.path").all_inner_texts()]
+        assert names == sorted(names, reverse=descending)
+    page.click("th:has-text('peak') button")
+    peaks = [float(text) for text in page.locator("tbody td[data-name=peak]").all_inner_texts() if text]
+    assert peaks == sorted(peaks, reverse=True)
+    page.click("th:has-text('photograph') button")
+    page.check("#pictures")
+    page.wait_for_function("[...document.querySelectorAll('td img')].every(i => i.complete && i.naturalWidth == 240)")
+    page.uncheck("#pictures")
     page.locator("tbody tr", has_text="#2%").click()
     page.wait_for_function("document.getElementById('over').complete && document.getElementById('under').complete")
     widths = page.evaluate("['over','under'].map(k => document.getElementById(k).naturalWidth)")
     assert widths == [240, 240]
     page.evaluate("const s=document.getElementById('slide'); s.value=60; s.dispatchEvent(new Event('input'))")
     assert "60%" in page.evaluate("document.getElementById('over').style.clipPath")
+    page.click("#stage")
+    assert page.evaluate("document.getElementById('under').getBoundingClientRect().width") == 240  # as it is
+    page.click("#stage")
     page.keyboard.press("ArrowUp")
     assert page.locator("#name").inner_text() == "a 'wall' #1%.jpg"
     assert "60%" in page.evaluate("document.getElementById('over').style.clipPath")  # as it was left

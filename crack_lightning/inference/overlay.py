@@ -14,6 +14,7 @@ Array = np.ndarray
 COLOURS = "inferno"
 OPAQUE = 0.6  # of the heat map where it is surest
 OUTLINE = (0, 229, 255)  # a colour that concrete does not have
+CONCRETE = 165  # grey of the legend
 ROWS = 256  # of a picture at a time: the arithmetic takes a hundred bytes a pixel
 BAR_SHARE = 0.2  # of the width, at most
 
@@ -51,12 +52,20 @@ def overlay(small: Image.Image, heat: Heat, found: Sequence[Region], *, mm_per_p
     factor = small.width / heat.size_hw[1], small.height / heat.size_hw[0]
     draw = ImageDraw.Draw(picture)
     width = max(2, round(max(small.size) / 500))
-    for region in found:
+    for number, region in enumerate(found, 1):
         for ring in (region.outline, *region.holes):
             draw.line([(x * factor[0], y * factor[1]) for x, y in ring], fill=OUTLINE, width=width, joint="curve")
+        _number(draw, number, region.outline * factor, picture.size)
     if mm_per_px is not None:
         _scale_bar(draw, picture.size, mm_per_px / factor[0])
     return picture
+
+
+def scale_colours(count: int = 11) -> list[str]:
+    """The colours over grey concrete from a probability of 0 to 1, as CSS has them."""
+    levels = np.linspace(0, 1, count)[None]
+    pixels = _coloured(np.full((1, count, 3), CONCRETE, np.float32), levels)[0]
+    return [f"rgb({red},{green},{blue})" for red, green, blue in pixels.tolist()]
 
 
 def _coloured(band: Array, levels: Array) -> Array:
@@ -64,6 +73,15 @@ def _coloured(band: Array, levels: Array) -> Array:
     colours = colormaps[COLOURS](levels)[..., :3] * 255
     alpha = (OPAQUE * levels)[..., None]
     return np.rint(band * (1 - alpha) + colours * alpha).astype(np.uint8)
+
+
+def _number(draw: ImageDraw.ImageDraw, number: int, outline: Array, size: tuple[int, int]) -> None:
+    """The region's number, as in regions.geojson, at the top of its `outline`, within the picture."""
+    font_px = max(12, round(max(size) / 80))
+    x, y = outline[outline[:, 1].argmin()]
+    place = (min(max(x, font_px), size[0] - font_px), max(y, 1.2 * font_px))
+    font, stroke = ImageFont.load_default(font_px), max(1, font_px // 8)
+    draw.text(place, str(number), OUTLINE, font, anchor="mb", stroke_width=stroke, stroke_fill="black")
 
 
 def bar_length_mm(width_mm: float) -> float:

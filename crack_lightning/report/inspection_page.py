@@ -2,58 +2,19 @@
 
 import base64
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from urllib.parse import quote
 
-STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;color:#1f2328;margin:1.5rem auto;max-width:75rem;padding:0 1rem}
-h1{font-size:1.5rem;margin:0}.facts{color:#57606a;margin:.2rem 0 1rem}
-.bar{display:flex;gap:1rem;flex-wrap:wrap;margin:.8rem 0}input[type=search]{padding:.3rem .5rem;min-width:16rem}
-table{border-collapse:collapse;width:100%}th{text-align:left;border-bottom:2px solid #d0d7de;cursor:pointer}
-td,th{padding:.35rem .6rem;vertical-align:middle}td{border-bottom:1px solid #eaeef2}tbody tr{cursor:pointer}
-tbody tr:hover{background:#f6f8fa}.n{text-align:right!important;font-variant-numeric:tabular-nums}
-td img{display:block;max-width:112px;max-height:84px}.path{font-family:ui-monospace,monospace;font-size:12px;
-overflow-wrap:anywhere}.cracked{color:#b3261e;font-weight:600}.review{color:#9a6700;font-weight:600}
-.sound{color:#1b7f4b}.error{color:#57606a;font-style:italic}
-#view{position:fixed;inset:0;background:#0d1117ee;color:#fff;display:none;flex-direction:column;align-items:center;
-padding:1rem;gap:.6rem}#view.open{display:flex}#stage{position:relative;flex:1;min-height:0;max-width:100%}
-#stage img{max-width:100%;max-height:100%;height:100%;object-fit:contain;display:block}
-#stage img+img{position:absolute;inset:0}#view label{display:flex;gap:.6rem;width:min(40rem,90%)}#view input{flex:1}
-#view button{font:inherit;padding:.2rem .9rem}
-@media print{.bar,#view{display:none!important}body{margin:0;max-width:none;font-size:10pt}tr{break-inside:avoid}}
-"""
-
-SCRIPT = """
-const rows=[...document.querySelectorAll('tbody tr')],body=document.querySelector('tbody');
-const view=document.getElementById('view'),under=document.getElementById('under'),over=document.getElementById('over');
-const slide=document.getElementById('slide'),find=document.getElementById('find'),kind=document.getElementById('kind');
-function wipe(){over.style.clipPath='inset(0 0 0 '+slide.value+'%)'}
-function close_(){view.classList.remove('open');under.removeAttribute('src');over.removeAttribute('src')}
-let now;function show(row){if(!row||!row.dataset.overlay)return;now=row;
-under.src=row.dataset.photograph;over.src=row.dataset.overlay;
-document.getElementById('name').textContent=row.dataset.name;wipe();view.classList.add('open')}
-function step(by){const seen=[...body.children].filter(r=>!r.hidden&&r.dataset.overlay);
-show(seen[seen.indexOf(now)+by])}
-function filter(){const text=find.value.toLowerCase();let n=0;for(const row of rows){const on=
-row.dataset.name.toLowerCase().includes(text)&&(!kind.value||row.dataset.verdict===kind.value);
-row.hidden=!on;n+=on}document.getElementById('count').textContent=n+' of '+rows.length}
-let last=-1,up=1;
-document.querySelectorAll('th').forEach((th,k)=>th.addEventListener('click',()=>{up=last===k?-up:1;last=k;
-const key=r=>{const c=r.children[k];return c.dataset.v!==undefined?parseFloat(c.dataset.v):c.textContent};
-rows.sort((a,b)=>{const x=key(a),y=key(b);return up*(typeof x==='number'&&typeof y==='number'?y-x:
-String(x).localeCompare(String(y)))});rows.forEach(r=>body.append(r))}));
-body.addEventListener('click',e=>{const row=e.target.closest('tr');if(row)show(row)});
-slide.addEventListener('input',wipe);document.getElementById('close').addEventListener('click',close_);
-document.getElementById('back').addEventListener('click',()=>step(-1));
-document.getElementById('on').addEventListener('click',()=>step(1));
-addEventListener('keydown',e=>{const open=view.classList.contains('open');if(open&&e.key==='Escape')close_();
-else if(open&&(e.key==='ArrowUp'||e.key==='ArrowDown')){step(e.key==='ArrowUp'?-1:1);e.preventDefault()}
-else if(!open&&e.key==='Enter'&&e.target.closest('tbody tr'))show(e.target)});
-find.addEventListener('input',filter);kind.addEventListener('change',filter);filter();
-"""
-
-COLUMNS = ("", "photograph", "verdict", "peak", "surface above threshold", "regions", "largest", "seconds")
+NAMES = ("photograph", "verdict")
+MEANINGS = {
+    "cracked": "a region at least",
+    "review": "no region, but a person should look",
+    "sound": "neither",
+    "error": "not inspected",
+}
+NUMBERS = ("peak", "surface above threshold", "regions", "largest", "seconds")
 
 
 @dataclass(frozen=True)
@@ -74,25 +35,50 @@ class Shown:
     error: str = ""
 
 
-def inspection_page(title: str, facts: str, shown: Sequence[Shown]) -> str:
-    """The page; `shown` stand in the order that they are to have."""
-    head = "".join(f"<th{' class=n' * (k > 2)}>{_text(name)}</th>" for k, name in enumerate(COLUMNS))
-    rows = "".join(map(_row, shown))
-    kinds = "".join(f"<option>{kind}</option>" for kind in dict.fromkeys(each.verdict for each in shown))
+def inspection_page(summary: str, method: Mapping[str, str], colours: Sequence[str], shown: Sequence[Shown]) -> str:
+    """The page; `shown` stand in the order that they are to have.
+
+    `summary` is what was found, `method` what it was found by. `colours` are those of the overlay, as CSS has them,
+    from a probability of 0 to 1.
+    """
+    verdicts = list(dict.fromkeys(each.verdict for each in shown))
+    kinds = "".join(f"<option>{verdict}</option>" for verdict in verdicts)
+    style, script = (files(__package__).joinpath(f"inspection.{kind}").read_text("utf-8") for kind in ("css", "js"))
+    facts = "".join(f"<span>{_text(name)} <strong>{_text(value)}</strong></span> " for name, value in method.items())
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Inspection</title>
+<meta name="viewport" content="width=device-width"><style>
+{style}</style></head><body>
+<h1>Inspection</h1><p class="facts">{_text(summary)}</p><p class="method">{facts}</p>
+<p class="legend">{_legend(verdicts, colours)}</p>
+<div class="bar"><input type="search" id="find" placeholder="part of a name" aria-label="part of a name">
+<select id="kind" aria-label="verdict"><option value="">all verdicts</option>{kinds}</select>
+<label><input type="checkbox" id="pictures" autocomplete="off"> pictures, to print</label><span id="count"></span></div>
+<table><thead><tr><th></th>{_headings()}</tr></thead><tbody>
+{"".join(map(_row, shown))}</tbody></table>
+<div id="view"><div id="name" class="path"></div>
+<div id="stage"><img id="under" alt="photograph"><img id="over" alt="overlay"></div>
+<label>overlay <input type="range" id="slide" min="0" max="100" value="0"> photograph</label>
+<div><button id="back">&uarr; previous</button> <button id="on">&darr; next</button>
+<button id="close">close</button></div></div>
+<script>
+{script}</script></body></html>
+"""
+
+
+def _legend(verdicts: Sequence[str], colours: Sequence[str]) -> str:
+    scale = f'<i class="scale" style="background:linear-gradient(to right,{",".join(colours)})"></i>'
+    kinds = [f'<span><b class="{kind}">{kind}</b> {MEANINGS[kind]}</span>' for kind in verdicts]
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{_text(title)}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>'
-        f'<h1>{_text(title)}</h1><p class="facts">{_text(facts)}</p><div class="bar">'
-        '<input type="search" id="find" placeholder="part of a name" aria-label="part of a name">'
-        f'<select id="kind" aria-label="verdict"><option value="">all verdicts</option>{kinds}</select>'
-        '<span id="count"></span></div>'
-        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-        '<div id="view"><div id="name" class="path"></div><div id="stage"><img id="under" alt="photograph">'
-        '<img id="over" alt="overlay"></div><label>overlay <input type="range" id="slide" min="0" max="100" value="0">'
-        ' photograph</label><div><button id="back">&uarr; previous</button> <button id="on">&darr; next</button> '
-        '<button id="close">close</button></div></div>'
-        f"<script>{SCRIPT}</script></body></html>"
+        f"<span>probability of a crack 0{scale}1</span>"
+        '<span><i class="outline"></i>region at or above the threshold, numbered from the largest</span>'
+        f"{''.join(kinds)}"
     )
+
+
+def _headings() -> str:
+    kinds = [(name, "") for name in NAMES] + [(name, ' class="n"') for name in NUMBERS]
+    return "".join(f"<th{kind}><button>{name}</button></th>" for name, kind in kinds)
 
 
 def _row(each: Shown) -> str:
@@ -107,7 +93,8 @@ def _row(each: Shown) -> str:
         (f"{each.seconds:.1f}", each.seconds),
     ]
     cells = "".join(
-        f'<td class="n" data-v="{-1 if value is None else value}">{_text(text)}</td>' for text, value in numbers
+        f'<td class="n" data-name="{name}" data-v="{-1 if value is None else value}">{_text(text)}</td>'
+        for name, (text, value) in zip(NUMBERS, numbers, strict=True)
     )
     error = f'<div class="error">{_text(each.error)}</div>' if each.error else ""
     links = f'data-photograph="{_url(each.photograph)}" data-overlay="{_url(each.overlay)}"' if each.overlay else ""
@@ -115,7 +102,7 @@ def _row(each: Shown) -> str:
         f'<tr tabindex="0" data-name="{_text(each.name)}" data-verdict="{_text(each.verdict)}" {links}>'
         f'<td>{picture}</td><td class="path">{_text(each.name)}{error}</td>'
         f'<td class="{_text(each.verdict)}">{_text(each.verdict)}</td>'
-        f"{cells}</tr>"
+        f"{cells}</tr>\n"
     )
 
 

@@ -1,0 +1,118 @@
+"use strict";
+
+const body = document.querySelector("tbody");
+const rows = [...body.children];
+const byId = (id) => document.getElementById(id);
+const [view, stage, under, over, slide] = ["view", "stage", "under", "over", "slide"].map(byId);
+const [find, kind, pictures] = ["find", "kind", "pictures"].map(byId);
+
+// Filter
+
+const shown = () => [...body.children].filter((row) => !row.hidden);
+
+function filter() {
+  const text = find.value.toLowerCase();
+  for (const row of rows) {
+    const named = row.dataset.name.toLowerCase().includes(text);
+    row.hidden = !(named && (!kind.value || row.dataset.verdict === kind.value));
+  }
+  byId("count").textContent = `${shown().length} of ${rows.length}`;
+}
+
+find.addEventListener("input", filter);
+kind.addEventListener("change", filter);
+filter();
+
+// Sort: numbers from the highest, names from the first, the other way round at the second click
+
+function sortBy(heading) {
+  const column = heading.cellIndex;
+  const numbers = heading.classList.contains("n");
+  const before = heading.getAttribute("aria-sort");
+  const descending = before ? before === "ascending" : numbers;
+  const value = (row) => numbers ? Number(row.cells[column].dataset.v) : row.cells[column].textContent;
+  const compare = (a, b) => numbers ? value(a) - value(b) : value(a).localeCompare(value(b));
+  rows.sort((a, b) => (descending ? compare(b, a) : compare(a, b)));
+  body.append(...rows);
+  document.querySelectorAll("th").forEach((each) => each.removeAttribute("aria-sort"));
+  heading.setAttribute("aria-sort", descending ? "descending" : "ascending");
+}
+
+document.querySelectorAll("th button").forEach((each) =>
+  each.addEventListener("click", () => sortBy(each.parentElement)));
+
+// Pictures in the list, to scroll through and to print
+
+const MANY = 200; // more are loaded as they come into view
+
+function exchange() {
+  document.body.classList.toggle("pictures", pictures.checked);
+  const loading = shown().length > MANY ? "lazy" : "eager";
+  for (const row of rows) {
+    const image = row.querySelector("img");
+    if (!image) continue;
+    image.dataset.thumbnail ??= image.src;
+    image.loading = loading;
+    image.src = pictures.checked && !row.hidden ? row.dataset.overlay : image.dataset.thumbnail;
+  }
+}
+
+for (const each of [pictures, find, kind]) {
+  each.addEventListener("change", exchange);
+}
+
+// One photograph, its overlay under a slider
+
+let current;
+
+function wipe() {
+  over.style.clipPath = `inset(0 0 0 ${slide.value}%)`;
+}
+
+function show(row) {
+  if (!row?.dataset.overlay) return;
+  current = row;
+  under.src = row.dataset.photograph;
+  over.src = row.dataset.overlay;
+  byId("name").textContent = row.dataset.name;
+  stage.classList.remove("whole");
+  wipe();
+  view.classList.add("open");
+}
+
+function step(by) {
+  const among = shown().filter((row) => row.dataset.overlay);
+  show(among[among.indexOf(current) + by]);
+}
+
+function close() {
+  view.classList.remove("open");
+  under.removeAttribute("src");
+  over.removeAttribute("src");
+  current?.focus();
+}
+
+function zoom(event) {
+  const box = under.getBoundingClientRect();
+  const [x, y] = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+  if (stage.classList.toggle("whole")) {
+    stage.scrollTo(x * under.naturalWidth - stage.clientWidth / 2, y * under.naturalHeight - stage.clientHeight / 2);
+  }
+}
+
+body.addEventListener("click", (event) => show(event.target.closest("tr")));
+stage.addEventListener("click", zoom);
+slide.addEventListener("input", wipe);
+byId("back").addEventListener("click", () => step(-1));
+byId("on").addEventListener("click", () => step(1));
+byId("close").addEventListener("click", close);
+
+addEventListener("keydown", (event) => {
+  const open = view.classList.contains("open");
+  if (open && event.key === "Escape") close();
+  else if (open && event.key === "ArrowUp") step(-1);
+  else if (open && event.key === "ArrowDown") step(1);
+  else if (!open && event.key === "Enter" && event.target.closest("tbody tr")) show(event.target);
+  else return;
+  event.preventDefault();
+});
