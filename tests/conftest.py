@@ -1,5 +1,6 @@
 """Small surfaces and small runs: no network, no GPU, no cache of the user's."""
 
+import csv
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict
+from PIL import Image
 
 from crack_lightning.commands import CONF, QUIET, register
 from crack_lightning.data.synthetic.folder import write_surfaces
@@ -104,5 +106,33 @@ def trained(composed: Callable[..., DictConfig], surfaces: Path, tmp_path: Path)
         root = [f"data.root={surfaces}"] if base else []
         train(composed("train", [*base, *root, *overrides], run=run))
         return tmp_path / run
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def site(surfaces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two photographs. Not to be changed."""
+    folder = tmp_path_factory.mktemp("site")
+    for number, path in enumerate(sorted(surfaces.rglob("*.jpg"))[:2]):
+        Image.open(path).resize((200, 130)).save(folder / f"wall {number}.jpg")
+    return folder
+
+
+@pytest.fixture
+def inspected(composed: Callable[..., DictConfig], checkpoint: Path, tmp_path: Path) -> Callable[..., Any]:
+    """Inspect: the rows of inspection.csv by name of the file, and the exit status."""
+    from crack_lightning.inspect import inspect
+
+    def run(source: Path, *overrides: str, run: str = "inspected") -> tuple[dict[str, dict[str, str]], int]:
+        quoted = str(source).replace("'", r"\'")
+        options = [f"ckpt_path={checkpoint}", f"source='{quoted}'", "engine=eager", *overrides]
+        status = 0
+        try:
+            inspect(composed("inspect", options, run=run))
+        except SystemExit as end:
+            status = int(end.code or 0)
+        with (tmp_path / run / "inspection.csv").open(newline="", encoding="utf-8") as file:
+            return {Path(row["path"]).name: row for row in csv.DictReader(file)}, status
 
     return run

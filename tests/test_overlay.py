@@ -3,7 +3,7 @@ from PIL import Image
 
 from crack_lightning.inference import overlay as drawing
 from crack_lightning.inference.heat import Heat
-from crack_lightning.inference.overlay import heat_picture, overlay, reduced, scale_colours
+from crack_lightning.inference.overlay import bar_length_mm, heat_picture, overlay, reduced, scale_colours
 from crack_lightning.inference.regions import regions
 
 
@@ -51,3 +51,7 @@ def test_the_legend_begins_with_bare_concrete_and_has_the_colours_of_the_overlay
     heat = Heat(np.array([[1.0]], np.float32), np.array([1.0]), np.array([1.0]), (2, 2), 2)
     pixel = overlay(Image.new("RGB", (2, 2), (grey,) * 3), heat, [], mm_per_px=None).getpixel((0, 0))
     assert scale_colours()[-1] == "rgb({},{},{})".format(*pixel)  # type: ignore[misc]
+
+
+def test_a_scale_bar_is_a_round_length() -> None:
+    assert [bar_length_mm(width) for width in (100, 240, 1000, 33_000)] == [20, 20, 200, 5000]
