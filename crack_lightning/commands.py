@@ -1,5 +1,6 @@
 """What every command has in common: Hydra in front, one clear message behind."""
 
+import atexit
 import gc
 import importlib
 import logging
@@ -52,6 +53,7 @@ def command(verb: Callable[[DictConfig], Any], *, config_name: str, needs: str |
     `needs` is the library that takes longest to import of those that the verb uses.
     """
     register()
+    atexit.register(gc.freeze)  # what is left at the end need not be looked through: that takes longer than to leave it
     failed_points.clear()
     try:
         check_choices(sys.argv[1:])

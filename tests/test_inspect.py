@@ -106,22 +106,3 @@ def test_a_result_of_which_a_file_is_lost_is_made_again(
     (folder / "tiles.csv").write_text("")
     assert inspected(site)[1] == 0
     assert all((folder / name).stat().st_size for name in FILES)
-
-
-@pytest.mark.parametrize(
-    ("overrides", "text"),
-    [
-        (["mm_per_px=0"], r"mm_per_px=0.0: above 0"),
-        (["mm_per_px=-1"], r"mm_per_px=-1.0: above 0"),
-        (["scales=[]"], r"scales=\[\]"),
-        (["threshold=2"], r"threshold=2.0"),
-        (["engine=steam"], r"engine=steam"),
-        (["memory_mb=0"], r"memory_mb=0.0"),
-        (["windows=doors"], r"windows=doors: one of auto, map, crops"),
-    ],
-)
-def test_options_out_of_range_are_refused(
-    site: Path, inspected: Callable[..., tuple[Rows, int]], overrides: list[str], text: str
-) -> None:
-    with pytest.raises(ValueError, match=text):
-        inspected(site, *overrides)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from omegaconf import DictConfig
 from PIL import Image
 
@@ -19,7 +20,7 @@ Rows = dict[str, dict[str, str]]
 
 ODD = {
     "one pixel.png": lambda: Image.new("RGB", (1, 1), "grey"),
-    "thin.png": lambda: Image.new("L", (3000, 10), 90),
+    "thin.png": lambda: Image.new("L", (60_000, 200), 90),
     "one colour.jpg": lambda: Image.new("RGB", (90, 90), (120, 120, 120)),
     "alpha.png": lambda: Image.new("RGBA", (90, 60), (10, 20, 30, 100)),
     "sixteen.png": lambda: Image.fromarray(np.full((60, 90), 40_000, np.uint16)),
@@ -158,3 +159,41 @@ def test_results_beside_the_photographs_are_refused(
     Image.new("RGB", (90, 90)).save(tmp_path / "run/photo.png")
     with pytest.raises(ValueError, match="holds photographs to be looked at"):
         inspect(composed("inspect", [f"ckpt_path={checkpoint}", f"source={tmp_path}/run"]))
+
+
+@pytest.mark.parametrize("backbone", ["mobilenet_v3_small", "resnet18"])
+def test_checkpoints_of_other_backbones_inspect_too(
+    site: Path, composed: Compose, trained: Callable[..., Path], tmp_path: Path, backbone: str
+) -> None:
+    run = trained(f"model={backbone}", "model.weights=null", "trainer.max_epochs=1", run="trained")
+    inspect(composed("inspect", [f"ckpt_path={run}/checkpoints/best.ckpt", f"source={site}"], run="other"))
+    assert (tmp_path / "other/photographs/wall 1.jpg/overlay.png").is_file()
+
+
+def test_a_checkpoint_of_an_unknown_backbone_is_refused(
+    site: Path, composed: Compose, checkpoint: Path, tmp_path: Path
+) -> None:
+    contents = torch.load(checkpoint, weights_only=True)
+    contents["crack_classifier"]["facts"]["backbone"] = "mobilenet_v22"
+    torch.save(contents, tmp_path / "newer.ckpt")
+    with pytest.raises(ValueError, match=r"newer.ckpt needs another .*v22.*did you mean mobilenet_v2"):
+        inspect(composed("inspect", [f"ckpt_path={tmp_path}/newer.ckpt", f"source={site}"]))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "text"),
+    [
+        (["mm_per_px=0"], r"mm_per_px=0.0: above 0"),
+        (["mm_per_px=-1"], r"mm_per_px=-1.0: above 0"),
+        (["scales=[]"], r"scales=\[\]"),
+        (["threshold=2"], r"threshold=2.0"),
+        (["engine=steam"], r"engine=steam"),
+        (["memory_mb=0"], r"memory_mb=0.0"),
+        (["windows=doors"], r"windows=doors: one of auto, map, crops"),
+    ],
+)
+def test_options_out_of_range_are_refused(
+    site: Path, inspected: Callable[..., tuple[Rows, int]], overrides: list[str], text: str
+) -> None:
+    with pytest.raises(ValueError, match=text):
+        inspected(site, *overrides)

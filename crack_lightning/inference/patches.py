@@ -15,7 +15,7 @@ from crack_lightning.data.loading import default_workers
 from crack_lightning.data.progress import track
 from crack_lightning.data.transforms import plain_transform
 from crack_lightning.models.classifier import CHUNK, CrackClassifier
-from crack_lightning.models.engines import COMPARED, cores, pick_engine
+from crack_lightning.models.engines import cores, pick_engine
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")
@@ -54,7 +54,7 @@ def judge_files(
         return torch.empty(0, len(classifier.class_names)), []
     classifier = classifier.eval().to(device)
     read = _reader(classifier.image_size)
-    features = pick_engine(classifier, engine, read(paths[:COMPARED])[0].to(device))
+    features = pick_engine(classifier, engine, read(paths[:CHUNK])[0].to(device))
     on_cpu = device.type == "cpu"
     # On the CPU a picture stays in the cache of its core from its file to its logits.
     size = min(batch_size, CHUNK) if on_cpu else batch_size

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from crack_lightning.models.backbones import check_backbone
 from crack_lightning.models.classifier import CrackClassifier
 
 FORMAT = 1
@@ -17,7 +18,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """The contents of a checkpoint of this project, tensors on the CPU.
 
     Raises FileNotFoundError when it is missing and ValueError when it is damaged, of another program, or
-    holds anything but plain data (which is then not executed).
+    holds anything but plain data (which is then not executed), or of a backbone that is not known here.
     """
     path = Path(path).expanduser()
     if not path.exists():
@@ -34,6 +35,10 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise ValueError(
             f"ckpt_path={path} has format {checkpoint[FACTS_KEY].get('format')}; this version reads {FORMAT}"
         )
+    try:
+        check_backbone(checkpoint[FACTS_KEY]["facts"]["backbone"])
+    except ValueError as error:
+        raise ValueError(f"ckpt_path={path} needs another version of crack_lightning: {error}") from error
     return checkpoint
 
 
