@@ -86,6 +86,7 @@ class ExplainConfig:
 
     ckpt_path: str
     source: str
+    device: str
     side_px: int
 
 

@@ -57,7 +57,8 @@ def command(verb: Callable[[DictConfig], Any], *, config_name: str, needs: str |
     failed_points.clear()
     try:
         check_choices(sys.argv[1:])
-    except ValueError as error:
+        check_folder(sys.argv[1:])
+    except (ValueError, OSError) as error:
         sys.exit(str(error))
 
     def run(cfg: DictConfig) -> Any:
@@ -155,6 +156,21 @@ def check_choices(arguments: Sequence[str]) -> None:
                 near = get_close_matches(choice, options, 1)
                 hint = f"did you mean {group}={near[0]}? " if near else ""
                 raise ValueError(f"{group}={choice}: no such option. {hint}There are {', '.join(options)}")
+
+
+def check_folder(arguments: Sequence[str]) -> None:
+    """Raise OSError where the run folder cannot be made: Hydra, which makes it, would end with a traceback."""
+    many = {"-m", "--multirun"} & set(arguments)
+    if {argument for argument in arguments if argument.startswith("-")} - {"-m", "--multirun"}:
+        return  # --help, --cfg: nothing is written
+    key = "hydra.sweep.dir" if many else "hydra.run.dir"
+    given = [argument.partition("=")[2] for argument in arguments if argument.partition("=")[0] == key]
+    folder = Path(given[-1].strip("'\"") if given else "outputs").absolute()
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not there.is_dir():
+        raise NotADirectoryError(f"{key}={folder} cannot be made: {there} is a file")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PermissionError(f"{key}={folder} cannot be made: {there} cannot be written to; give another {key}=FOLDER")
 
 
 def is_for_user(error: Exception) -> bool:

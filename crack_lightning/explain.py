@@ -25,6 +25,7 @@ def explain(cfg: DictConfig) -> None:
     from crack_lightning.data.files import write_atomically, write_csv
     from crack_lightning.data.images import read_image
     from crack_lightning.data.progress import track
+    from crack_lightning.inference.patches import pick_device
     from crack_lightning.inference.sources import find_photographs
     from crack_lightning.models.checkpoint import load_classifier
     from crack_lightning.models.logit_maps import logit_mapper
@@ -32,7 +33,7 @@ def explain(cfg: DictConfig) -> None:
     options = plain(cfg)
     if options["side_px"] not in SIDES_PX:
         raise ValueError(f"side_px={options['side_px']}: {SIDES_PX[0]} to {SIDES_PX[-1]}")
-    classifier = load_classifier(options["ckpt_path"])
+    classifier = load_classifier(options["ckpt_path"]).to(pick_device(options["device"]))
     photographs, folder = find_photographs(options["source"]), run_folder()
     mapper, rows = logit_mapper(classifier, "eager"), list[list[object]]()
     for each in track(photographs, "explaining", total=len(photographs)):

@@ -47,6 +47,8 @@ def inspect(cfg: DictConfig) -> None:
     check_not_among(folder, photographs)
     side_px = window_px(classifier, tile_px=options["tile_px"], mm_per_px=options["mm_per_px"])
     log.info("%d photographs; a window is %.0f pixels of them", len(photographs), side_px)
+    if options["mm_per_px"] is not None and classifier.mm_per_px is None and options["tile_px"] is None:
+        log.warning("the checkpoint does not know the scale that it learned at: photographs are not brought to it")
     reader = PhotographReader(classifier, **{key: options[key] for key in ("engine", "windows", "memory_mb")})
     scale = Scale(side_px, options["scales"])
     kept = content_hash(Path(options["ckpt_path"]).expanduser().absolute())
@@ -73,6 +75,7 @@ def _inspected(
     from crack_lightning import photograph_files as files
     from crack_lightning.data.images import read_image, reason
     from crack_lightning.inference.overlay import reduced
+    from crack_lightning.inference.photographs import check_enlarged
     from crack_lightning.inference.regions import regions
 
     started_s = time.perf_counter()
@@ -82,10 +85,12 @@ def _inspected(
         if (before := files.done_before(folder, key)) is not None:
             return before
         image = read_image(photograph.path)
+        check_enlarged(image.size, scale, reader.classifier.image_size, megapixels=options["max_megapixels"])
     except (ValueError, OSError) as error:
         text = str(error) if isinstance(error, ValueError) else f"{photograph.path} cannot be read: {reason(error)}"
         if "decompression bomb" in text:
             text = f"{text} Give a larger max_megapixels if you trust it."
+        text = text if str(photograph.path) in text else f"{photograph.path}: {text}"
         log.error("%s", text)
         return files.Inspected(photograph.name, str(photograph.path), "error", error=text)
     too_small = max(image.size) < scale.window_px / 2
@@ -110,23 +115,26 @@ def _findings(
     classifier: "CrackClassifier",
     mm_per_px: float | None,
 ) -> "Inspected":
-    from crack_lightning.photograph_files import Inspected
+    from crack_lightning.photograph_files import MEASURED, Inspected, grid_facts
 
     peak = float(heat.probability.max())
     band = classifier.review_band
     review = band is not None and bool(((heat.probability >= band[0]) & (heat.probability <= band[1])).any())
-    largest = max((region.length_px for region in marked), default=0.0)
+    longest = max((region.length_px for region in marked), default=0.0)
+    height, width = heat.size_hw
     return Inspected(
         name=photograph.name,
         path=str(photograph.path),
         verdict="cracked" if marked else "review" if review else "sound",
         peak=peak,
-        share=heat.share_above(classifier.threshold),
+        share=min(1.0, sum(region.area_px for region in marked) / (height * width)),
         regions=len(marked),
-        largest_px=largest,
-        largest_mm=largest * mm_per_px if mm_per_px is not None else None,
-        height_px=heat.size_hw[0],
-        width_px=heat.size_hw[1],
+        longest_px=longest,
+        longest_mm=longest * mm_per_px if mm_per_px is not None else None,
+        height_px=height,
+        width_px=width,
+        heat_map=grid_facts(heat),
+        measured=[[each.length_px, each.area_px, each.peak] for each in marked[:MEASURED]],
     )
 
 
@@ -145,7 +153,7 @@ def _check(options: Mapping[str, Any]) -> None:
     if options["threshold"] is not None and not 0 < options["threshold"] <= 1:
         raise ValueError(f"threshold={options['threshold']}: above 0, at most 1, or null for the checkpoint's")
     if not options["scales"] or not all(0 < factor <= 16 for factor in options["scales"]):
-        raise ValueError(f"scales={options['scales']}: at least one number above 0, such as [1.0,2.0]")
+        raise ValueError(f"scales={options['scales']}: numbers above 0 and at most 16, such as [1.0,2.0]")
 
 
 def _method(classifier: "CrackClassifier", side_px: float, options: Mapping[str, Any]) -> dict[str, str]:
@@ -153,13 +161,15 @@ def _method(classifier: "CrackClassifier", side_px: float, options: Mapping[str,
     mm_per_px, scales = options["mm_per_px"], options["scales"]
     side = f"{side_px:.0f} px" + ("" if mm_per_px is None else f", {side_px * mm_per_px:.0f} mm")
     wider = "" if scales == [1.0] else f", times {', '.join(f'{factor:g}' for factor in scales)}"
+    unscaled = "" if classifier.mm_per_px is not None else ", that of the training pictures is not known"
     return {
+        "source": str(options["source"]),
         "inspected": f"{datetime.now():%Y-%m-%d %H:%M}",
         "checkpoint": str(options["ckpt_path"]),
         "network": classifier.backbone,
         "threshold": f"{classifier.threshold:.3f}",
         "window": side + wider,
-        "scale": "not known" if mm_per_px is None else f"{mm_per_px:g} mm a pixel",
+        "scale": "not known" if mm_per_px is None else f"{mm_per_px:g} mm a pixel{unscaled}",
         "crack_lightning": __version__,
     }
 

@@ -128,9 +128,10 @@ def judge(
 
     loading = {key: data[key] for key in ("batch_size", "num_workers")}
     paths = [sample.path for sample in samples]
-    logits, errors = judge_files(classifier, paths, **loading, device=pick_device(device), engine=engine)
-    if unread := [error for error in errors if error]:
+    found = judge_files(classifier, paths, **loading, device=pick_device(device), engine=engine)
+    if unread := [error for error in found.errors if error]:
         raise ValueError(unread[0])
+    logits = found.logits
     probabilities = classifier.probabilities(logits)[:, classifier.positive_index]
     judged = Judged(classifier.cpu(), samples, probabilities)
     collection = binary_metrics(classifier.threshold, prefix="test/")

@@ -23,17 +23,21 @@ FILES = (
     *("overlay.png", "photograph.jpg", "heat_map.png", "heat_map.npy", "regions.geojson", "tiles.csv"),
     "thumbnail.jpg",
 )
+MEASURED = 12  # regions whose figures the report shows
 THUMBNAIL_PX = 112
 SEVERITY = ("cracked", "review", "error", "sound")
 HEADER = [
-    *("path", "verdict", "peak_probability", "share_above_threshold", "regions", "largest_region_px"),
-    *("largest_region_mm", "width_px", "height_px", "seconds", "folder", "error"),
+    *("path", "verdict", "peak_probability", "share_above_threshold", "regions", "longest_region_px"),
+    *("longest_region_mm", "width_px", "height_px", "seconds", "folder", "error"),
 ]
 
 
 @dataclass(frozen=True)
 class Inspected:
-    """A photograph and what was found; `largest_` is the length of the largest region, `key` says of what, by what."""
+    """A photograph and what was found; `longest_` is the length of the longest region, `key` says of what, by what.
+
+    `heat_map` says where the values of heat_map.npy lie; `measured` are length, area and peak of the largest regions.
+    """
 
     name: str
     path: str
@@ -41,13 +45,22 @@ class Inspected:
     peak: float | None = None
     share: float | None = None
     regions: int | None = None
-    largest_px: float = 0.0
-    largest_mm: float | None = None
+    longest_px: float = 0.0
+    longest_mm: float | None = None
     width_px: int = 0
     height_px: int = 0
     seconds: float = 0.0
     error: str = ""
     key: str = ""
+    heat_map: dict[str, float] | None = None
+    measured: Sequence[Sequence[float]] = ()
+
+
+def grid_facts(heat: Heat) -> dict[str, float]:
+    """Where the values of a heat map lie: row r, column c at top + r * down, left + c * across, in pixels."""
+    down, across = (float(np.diff(middles[:2])[0]) if len(middles) > 1 else 0.0 for middles in (heat.y_px, heat.x_px))
+    first = {"top_px": float(heat.y_px[0]), "left_px": float(heat.x_px[0])}
+    return {**first, "down_px": down, "across_px": across, "window_px": heat.window_px}
 
 
 def folder_of(run: Path, photograph: Photograph) -> Path:
@@ -138,15 +151,25 @@ def counted(inspected: Sequence[Inspected]) -> str:
 
 def _row(run: Path, each: Inspected) -> list[object]:
     numbers = ["" if value is None else f"{value:.6f}" for value in (each.peak, each.share)]
-    largest = [f"{each.largest_px:.1f}", "" if each.largest_mm is None else f"{each.largest_mm:.1f}"]
-    regions = "" if each.regions is None else each.regions
-    folder = "" if each.error else (run / "photographs" / each.name).relative_to(run)
-    sizes = [each.width_px, each.height_px]
-    return [each.path, each.verdict, *numbers, regions, *largest, *sizes, f"{each.seconds:.2f}", folder, each.error]
+    longest = [f"{each.longest_px:.1f}", "" if each.longest_mm is None else f"{each.longest_mm:.1f}"]
+    if each.error:
+        return [each.path, each.verdict, *[""] * (len(HEADER) - 3), each.error]
+    facts = [each.regions, *longest, each.width_px, each.height_px, f"{each.seconds:.2f}"]
+    return [each.path, each.verdict, *numbers, *facts, f"photographs/{each.name}", ""]
+
+
+def _figures(each: Inspected) -> list[str]:
+    """Of the largest regions, in millimetres where they are known, so many to a pixel as the longest has."""
+    known = each.longest_mm is not None and each.longest_px > 0
+    mm_per_px, unit = (each.longest_mm / each.longest_px, "mm") if known else (1.0, "px")  # type: ignore[operator]
+    return [
+        f"{number}: {length * mm_per_px:.0f} {unit} long, {area * mm_per_px**2:.0f} {unit}², peak {peak:.2f}"
+        for number, (length, area, peak) in enumerate(each.measured, 1)
+    ]
 
 
 def _shown(run: Path, each: Inspected) -> Shown:
-    largest = f"{each.largest_mm:.0f} mm" if each.largest_mm is not None else f"{each.largest_px:.0f} px"
+    longest = f"{each.longest_mm:.0f} mm" if each.longest_mm is not None else f"{each.longest_px:.0f} px"
     below = f"photographs/{each.name}"
     return Shown(
         name=each.name,
@@ -154,9 +177,10 @@ def _shown(run: Path, each: Inspected) -> Shown:
         peak=each.peak,
         share=each.share,
         regions=each.regions,
-        largest=largest if each.regions else "",
-        largest_px=each.largest_px,
+        longest=longest if each.regions else "",
+        longest_px=each.longest_px,
         seconds=each.seconds,
+        figures=_figures(each),
         photograph="" if each.error else f"{below}/photograph.jpg",
         overlay="" if each.error else f"{below}/overlay.png",
         thumbnail=None if each.error else (run / below / "thumbnail.jpg").read_bytes(),

@@ -1,17 +1,25 @@
-"""python -m crack_lightning.predict: what a checkpoint says of patches or small photographs."""
+"""python -m crack_lightning.predict: what a checkpoint says of patches."""
 
 import json
 import logging
+import math
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
 from crack_lightning.commands import command, ctrl_c_says, plain, run_folder
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from crack_lightning.inference.patches import Judged
+    from crack_lightning.models.classifier import CrackClassifier
+
 log = logging.getLogger(__name__)
 
+PATCH = 2  # times as large or small as those of training a picture is still judged as one
 HEADER = ["path", "predicted", "probability", "review", "error"]
 
 
@@ -28,22 +36,17 @@ def predict(cfg: DictConfig) -> None:
     check_engine(options["engine"])
     classifier = load_classifier(options["ckpt_path"])
     loading = {key: options[key] for key in ("batch_size", "num_workers")}
-    check_loading(**loading, on_error="skip", image_size=classifier.image_size)
+    check_loading(**loading, on_error="skip", image_size=classifier.image_size, group="")
     paths = [each.path for each in find_photographs(options["source"])]
     with ctrl_c_says(lambda: "nothing is left: predict again"):
         device = pick_device(options["device"])
-        logits, errors = judge_files(classifier, paths, **loading, device=device, engine=options["engine"])
-    probabilities = classifier.probabilities(logits)[:, classifier.positive_index]
-    names = sorted(classifier.class_names, key=lambda name: name == classifier.positive_class)
-    rows = [
-        _row(path, probability, error, names, classifier.threshold, classifier.review_band)
-        for path, probability, error in zip(paths, probabilities.tolist(), errors, strict=True)
-    ]
+        found = judge_files(classifier, paths, **loading, device=device, engine=options["engine"])
+    rows = _rows(classifier, paths, found)
     folder = run_folder()
     write_csv(folder / "predictions.csv", HEADER, rows)
     if options["jsonl"]:
         _write_lines(folder / "predictions.jsonl", rows)
-    unread = sum(bool(error) for error in errors)
+    unread = sum(bool(error) for error in found.errors)
     cracked = sum(row[1] == classifier.positive_class for row in rows)
     log.info("%d images, %d %s: %s", len(rows), cracked, classifier.positive_class, folder / "predictions.csv")
     if unread:
@@ -51,13 +54,25 @@ def predict(cfg: DictConfig) -> None:
         sys.exit(1)
 
 
-def _row(
-    path: Path, probability: float, error: str, names: list[str], threshold: float, band: list[float] | None
-) -> list[Any]:
-    if error:
-        return [path, "", "", "", error]
-    review = int(band is not None and band[0] <= probability <= band[1])
-    return [path, names[probability >= threshold], f"{probability:.6f}", review, ""]
+def _rows(classifier: "CrackClassifier", paths: "Sequence[Path]", found: "Judged") -> list[list[Any]]:
+    """A row a file. One that is no patch, by its size, is for a person to look at."""
+    probabilities = classifier.probabilities(found.logits)[:, classifier.positive_index].tolist()
+    names = sorted(classifier.class_names, key=lambda name: name == classifier.positive_class)
+    low, high = classifier.review_band or (2.0, 2.0)  # none
+    least, most = (classifier.patch_px or math.nan) / PATCH, (classifier.patch_px or math.nan) * PATCH
+    rows, odd = list[list[Any]](), 0
+    for path, probability, error, side_px in zip(paths, probabilities, found.errors, found.sides_px, strict=True):
+        if error:
+            rows.append([path, "", "", "", error])
+            continue
+        no_patch = side_px < least or side_px > most
+        odd += no_patch
+        review = int(no_patch or low <= probability <= high)
+        rows.append([path, names[probability >= classifier.threshold], f"{probability:.6f}", review, ""])
+    if odd:
+        text = "%d images are for review: not half to twice as large as the patches of %d pixels that it learned from"
+        log.warning(f"{text}; whole photographs are for inspect", odd, classifier.patch_px)
+    return rows
 
 
 def _write_lines(path: Path, rows: list[list[Any]]) -> None:

@@ -12,7 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 from test_backbones import classifier
 
 from crack_lightning import commands
-from crack_lightning.commands import command, load
+from crack_lightning.commands import check_folder, command, load
 
 REPOSITORY = commands.CONF.parent
 Run = Callable[..., tuple[int, str]]
@@ -128,6 +128,17 @@ def test_of_a_library_that_is_imported_no_garbage_is_looked_for_but_of_the_run_i
     load("colorsys")
     assert (gc.isenabled(), gc.get_freeze_count() < frozen + len(kept)) == (True, True)
     gc.unfreeze()
+
+
+@pytest.mark.parametrize("many", [[], ["-m"]])
+def test_a_run_folder_that_cannot_be_made_is_said_before_hydra_tries(tmp_path: Path, many: list[str]) -> None:
+    (tmp_path / "file").write_text("")
+    key = "hydra.sweep.dir" if many else "hydra.run.dir"
+    with pytest.raises(NotADirectoryError, match=rf"{key}=.*file/run cannot be made: .*file is a file"):
+        check_folder([*many, f"{key}={tmp_path}/file/run"])
+    check_folder([*many, f"{key}={tmp_path}/new/run"])
+    check_folder([*many, f"{key}={tmp_path}/file/run", "--help"])
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_library_that_is_missing_leaves_the_garbage_collector_on() -> None:

@@ -227,8 +227,6 @@ def test_the_highest_of_several_scales_counts() -> None:
     one = Heat(np.array([[0.1, 0.2], [0.3, 0.4]], np.float32), y, x, (40, 40), 20)
     other = Heat(np.array([[0.35]], np.float32), np.array([20.0]), np.array([20.0]), (40, 40), 40)
     assert merged([one, other]).probability == pytest.approx(np.array([[0.35, 0.35], [0.35, 0.4]]))
-    places = np.arange(1.25, 40, 2.5)
-    assert merged([one]).share_above(0.3) == pytest.approx((one.at(places, places) >= 0.3).mean())
 
 
 def test_between_two_middles_the_probability_is_between_theirs() -> None:

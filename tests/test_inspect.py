@@ -58,9 +58,16 @@ def test_a_photograph_gets_all_its_files(
         assert (int(row["width_px"]), int(row["height_px"])) == (200, 130)
         features = json.loads((folder / "regions.geojson").read_text())["features"]
         assert len(features) == int(row["regions"])
+        shares = sum(each["properties"]["area_px"] for each in features) / (200 * 130)
+        assert float(row["share_above_threshold"]) == pytest.approx(shares, abs=1e-4)
+        facts = json.loads((folder / "inspection.json").read_text())["heat_map"]
+        assert facts["top_px"] == pytest.approx(facts["window_px"] / 2, abs=1)
+        assert facts["down_px"] == facts["window_px"]  # of one cell each
         if features:
+            peak = max(each["properties"]["peak_probability"] for each in features)
+            assert peak == pytest.approx(array.max(), abs=1e-6)
             longest = max(each["properties"]["length_mm"] for each in features)
-            assert float(row["largest_region_mm"]) == pytest.approx(longest, abs=0.1)
+            assert float(row["longest_region_mm"]) == pytest.approx(longest, abs=0.1)
         low, high = load_classifier(checkpoint).review_band or (1.0, 0.0)
         looked_at = "review" if ((array >= low) & (array <= high)).any() else "sound"
         assert row["verdict"] == ("cracked" if features else looked_at)

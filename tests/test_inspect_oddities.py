@@ -12,6 +12,7 @@ import torch
 from omegaconf import DictConfig
 from PIL import Image
 
+from crack_lightning.inference.sources import find_photographs
 from crack_lightning.inspect import inspect
 
 Compose = Callable[..., DictConfig]
@@ -143,10 +144,21 @@ def test_a_link_to_a_folder_is_a_folder(site: Path, inspected: Callable[..., tup
     assert len(inspected(tmp_path / "link")[0]) == 2
 
 
+def test_a_window_that_would_enlarge_a_photograph_without_bound_is_an_error(
+    site: Path, inspected: Callable[..., tuple[Rows, int]]
+) -> None:
+    found, status = inspected(site, "tile_px=1", "max_megapixels=20")
+    assert status == 1
+    assert all("at a window of 1 pixels it would be enlarged to 6400 x 4160" in row["error"] for row in found.values())
+    assert all(path in row["error"] for path, row in found.items())
+
+
 def test_where_there_are_no_photographs_is_said(
     inspected: Callable[..., tuple[Rows, int]], tmp_path: Path, site: Path
 ) -> None:
     (tmp_path / "bare").mkdir()
+    with pytest.raises(FileNotFoundError, match="source= is empty"):
+        find_photographs("")
     for source in (tmp_path / "bare", tmp_path / "nowhere", site / "*.tif"):
         with pytest.raises(FileNotFoundError, match=r"no photographs there"):
             inspected(source)
@@ -155,7 +167,7 @@ def test_where_there_are_no_photographs_is_said(
 def test_results_beside_the_photographs_are_refused(
     site: Path, composed: Compose, checkpoint: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "run").mkdir()
+    (tmp_path / "run/.hydra").mkdir(parents=True)  # as Hydra leaves it before anything can be said
     Image.new("RGB", (90, 90)).save(tmp_path / "run/photo.png")
     with pytest.raises(ValueError, match="holds photographs to be looked at"):
         inspect(composed("inspect", [f"ckpt_path={checkpoint}", f"source={tmp_path}/run"]))

@@ -2,7 +2,15 @@ from crack_lightning.report.inspection_page import Shown, inspection_page
 
 
 def shown(verdict: str, **options: object) -> Shown:
-    facts = {"peak": 0.5, "share": 0.1, "regions": 1, "largest": "9 px", "largest_px": 9.0, "seconds": 1.0}
+    facts = {
+        "peak": 0.5,
+        "share": 0.1,
+        "regions": 1,
+        "longest": "9 px",
+        "longest_px": 9.0,
+        "seconds": 1.0,
+        "figures": ["1: 9 px long"],
+    }
     links = {"photograph": "a.jpg", "overlay": "b.png", "thumbnail": b"jpeg"}
     return Shown(**{"name": "wall", "verdict": verdict, **facts, **links, **options})  # type: ignore[arg-type]
 

@@ -94,6 +94,19 @@ def test_a_bad_file_is_a_row_with_its_error(
     assert all(row["probability"] for name, row in rows.items() if name != "a, b.jpg")
 
 
+def test_what_is_no_patch_by_its_size_is_for_review(
+    composed: Compose, trained: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Of patches of 64 pixels, without a band of doubt.
+    checkpoint = trained("trainer.max_epochs=1", run="trained") / "checkpoints/best.ckpt"
+    for side in (31, 32, 128, 129):
+        Image.new("RGB", (side, 20), "grey").save(tmp_path / f"{side}.png")
+    predicted(composed, checkpoint, tmp_path / "*.png")
+    rows = table(tmp_path / "predicted/predictions.csv")
+    assert {Path(row["path"]).stem for row in rows if row["review"] == "1"} == {"31", "129"}
+    assert "2 images are for review: not half to twice as large as the patches of 64 pixels" in caplog.text
+
+
 def test_a_file_and_a_pattern_are_sources_too(
     composed: Compose, checkpoint: Path, surfaces: Path, tmp_path: Path
 ) -> None:

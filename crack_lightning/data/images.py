@@ -38,7 +38,8 @@ def read_image(path: Path) -> Image.Image:
             image.load()
             return to_rgb(upright(image)[1])
     except Exception as error:  # decoders raise whatever they like on damaged files
-        raise ValueError(f"{path} cannot be decoded: {reason(error)}") from error
+        verb = "read" if isinstance(error, OSError) and error.strerror else "decoded"
+        raise ValueError(f"{path} cannot be {verb}: {reason(error)}") from error
 
 
 @contextmanager

@@ -15,16 +15,18 @@ def default_workers() -> int:
     return min(MOST_WORKERS, os.cpu_count() or 1)
 
 
-def check_loading(*, batch_size: int, num_workers: int | None, on_error: str, image_size: int) -> None:
-    """Raise ValueError for an option of loading that is out of range."""
+def check_loading(
+    *, batch_size: int, num_workers: int | None, on_error: str, image_size: int, group: str = "data."
+) -> None:
+    """Raise ValueError for an option of loading that is out of range; `group` is what stands before its key."""
     if batch_size < 1:
-        raise ValueError(f"data.batch_size={batch_size}: at least 1")
+        raise ValueError(f"{group}batch_size={batch_size}: at least 1")
     if num_workers is not None and num_workers < 0:
-        raise ValueError(f"data.num_workers={num_workers}: 0 or more, or null for one a core")
+        raise ValueError(f"{group}num_workers={num_workers}: 0 or more, or null for one a core")
     if on_error not in ON_ERROR:
-        raise ValueError(f"data.on_error={on_error}: one of {', '.join(ON_ERROR)}")
+        raise ValueError(f"{group}on_error={on_error}: one of {', '.join(ON_ERROR)}")
     if image_size not in IMAGE_SIZES:
-        raise ValueError(f"data.image_size={image_size}: {IMAGE_SIZES[0]} to {IMAGE_SIZES[-1]} pixels")
+        raise ValueError(f"{group}image_size={image_size}: {IMAGE_SIZES[0]} to {IMAGE_SIZES[-1]} pixels")
 
 
 def worker_options(num_workers: int) -> dict[str, Any]:

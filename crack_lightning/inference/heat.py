@@ -28,12 +28,6 @@ class Heat:
         found = self.probability[rows[0]] * (1 - rows[2])[:, None] + self.probability[rows[1]] * rows[2][:, None]
         return found[:, columns[0]] * (1 - columns[2]) + found[:, columns[1]] * columns[2]
 
-    def share_above(self, threshold: float) -> float:
-        """The part of the photograph, 0..1, where the probability is at least `threshold`."""
-        step = max(1.0, self.window_px / 8)
-        y, x = (np.arange(step / 2, side, step) if side > step / 2 else np.array([side / 2]) for side in self.size_hw)
-        return float((self.at(y, x) >= threshold).mean())
-
 
 def _between(known: Array, asked: Array) -> tuple[Array, Array, Array]:
     """For each of `asked` the places before and behind it among `known`, and how far it is on the way, 0..1."""

@@ -4,6 +4,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,7 +22,15 @@ from crack_lightning.models.engines import cores, pick_engine
 Item = TypeVar("Item")
 Found = TypeVar("Found")
 
-Read = tuple[Tensor, list[str]]  # uint8 pictures (N, 3, h, w), black where there is an error, and the errors
+
+@dataclass(frozen=True)
+class Judged:
+    """Of N files: `logits` (N, 2) on the CPU; `errors` say why one cannot be read, or nothing; `sides_px` are their
+    longer sides, 0 where there is an error."""
+
+    logits: Tensor
+    errors: Sequence[str]
+    sides_px: Sequence[int]
 
 
 def pick_device(name: str) -> torch.device:
@@ -45,13 +55,13 @@ def judge_files(
     num_workers: int | None,
     device: torch.device,
     engine: str,
-) -> tuple[Tensor, list[str]]:
-    """Logits (N, 2) of the files on the CPU, and for each of them why it cannot be read, or nothing.
+) -> Judged:
+    """What `classifier` says of the files, in their order.
 
     `num_workers` threads each read some pictures and compute them by `engine`; None is as many as suit the device.
     """
     if not paths:
-        return torch.empty(0, len(classifier.class_names)), []
+        return Judged(torch.empty(0, len(classifier.class_names)), [], [])
     classifier = classifier.eval().to(device)
     read = _reader(classifier.image_size)
     features = pick_engine(classifier, engine, read(paths[:CHUNK])[0].to(device))
@@ -61,31 +71,32 @@ def judge_files(
     threads = num_workers if num_workers is not None else cores() if on_cpu else default_workers()
 
     @torch.no_grad()  # in each thread
-    def judge(some: Sequence[Path]) -> tuple[Tensor, list[str]]:
-        pictures, errors = read(some)
-        return classifier.classify(features(pictures.to(device))).float().cpu(), errors
+    def judge(some: Sequence[Path]) -> Judged:
+        pictures, errors, sides_px = read(some)
+        return Judged(classifier.classify(features(pictures.to(device))).float().cpu(), errors, sides_px)
 
     parts = [paths[start : start + size] for start in range(0, len(paths), size)]
-    logits, errors = list[Tensor](), list[str]()
     with _one_core_each():
-        for found, problems in track(in_threads(judge, parts, threads), "predicting", total=len(parts), unit="batches"):
-            logits.append(found)
-            errors += problems
-    return torch.cat(logits), errors
+        found = list(track(in_threads(judge, parts, threads), "predicting", total=len(parts), unit="batches"))
+    errors = list(chain.from_iterable(each.errors for each in found))
+    sides_px = list(chain.from_iterable(each.sides_px for each in found))
+    return Judged(torch.cat([each.logits for each in found]), errors, sides_px)
 
 
-def _reader(image_size: int) -> Callable[[Sequence[Path]], Read]:
+def _reader(image_size: int) -> Callable[[Sequence[Path]], tuple[Tensor, list[str], list[int]]]:
+    """Reads files to uint8 pictures (N, 3, h, w), black where there is an error, errors, and longer sides."""
     transform, black = plain_transform(image_size), torch.zeros(3, image_size, image_size, dtype=torch.uint8)
 
-    def read_one(path: Path) -> tuple[Tensor, str]:
+    def read_one(path: Path) -> tuple[Tensor, str, int]:
         try:
-            return transform(read_image(path)), ""
+            image = read_image(path)
         except ValueError as error:
-            return black, str(error)
+            return black, str(error), 0
+        return transform(image), "", max(image.size)
 
-    def read(paths: Sequence[Path]) -> Read:
-        pictures, errors = zip(*map(read_one, paths), strict=True)
-        return torch.stack(pictures), list(errors)
+    def read(paths: Sequence[Path]) -> tuple[Tensor, list[str], list[int]]:
+        pictures, errors, sides_px = zip(*map(read_one, paths), strict=True)
+        return torch.stack(pictures), list(errors), list(sides_px)
 
     return read
 

@@ -3,13 +3,11 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from crack_lightning.inference.geometry import MapShape
 from crack_lightning.inference.heat import Heat, heat_of, merged
 from crack_lightning.inference.heat_map import (
     Scaled,
@@ -49,6 +47,17 @@ def window_px(classifier: CrackClassifier, *, tile_px: float | None, mm_per_px: 
     return side
 
 
+def check_enlarged(size: tuple[int, int], scale: Scale, image_size: int, *, megapixels: float) -> None:
+    """Raise ValueError for a photograph of `size` (width, height) that would be enlarged beyond so many megapixels."""
+    window_px = scale.window_px * min(scale.factors)
+    width, height = (round(side * image_size / window_px) for side in size)
+    if image_size > window_px and width * height > megapixels * 1e6:
+        raise ValueError(
+            f"at a window of {window_px:.0f} pixels it would be enlarged to {width} x {height}: "
+            "check mm_per_px, tile_px and scales, or give a larger max_megapixels"
+        )
+
+
 class PhotographReader:
     """Heat maps by one classifier, which is exported or folded once.
 
@@ -61,7 +70,6 @@ class PhotographReader:
     ) -> None:
         self.classifier = classifier.eval()
         self.engine, self.memory_mb = engine, memory_mb or MB_OF_A_CORE * cores()
-        self._mapper: LogitMapper | None = None
         self._features: Engine | None = None
         self.by_crops = windows == "crops" or classifier.backbone not in PARTS
         if self.by_crops and windows == "map":
@@ -71,11 +79,8 @@ class PhotographReader:
             )
         if self.by_crops and windows == "auto":
             log.info("%s looks at a picture as a whole: windows are cut out one by one", classifier.backbone)
-
-    @cached_property
-    def shape(self) -> MapShape:
-        """Of the classifier's feature map."""
-        return shape_of_map(self.classifier)
+        self.shape = shape_of_map(classifier)
+        self._mapper: LogitMapper | None = None if self.by_crops else logit_mapper(classifier, engine)
 
     def scaled(self, image: Image.Image, scale: Scale) -> list[Scaled]:
         """An upright RGB photograph for `heat`, once for each scale: of a large one less than half is left to hold."""
@@ -88,10 +93,9 @@ class PhotographReader:
         return merged([self._of_one_scale(each) for each in pictures])
 
     def _of_one_scale(self, scaled: Scaled) -> Heat:
-        if self.by_crops:
+        if self._mapper is None:
             logits = window_logits_by_crops(scaled, self._crop_logits)
         else:
-            self._mapper = self._mapper or logit_mapper(self.classifier, self.engine)
             logits = window_logits(scaled, self._mapper, memory_mb=self.memory_mb)
         return heat_of(probability_map(self.classifier, logits).numpy(), scaled.grid)
 

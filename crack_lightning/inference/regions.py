@@ -65,7 +65,11 @@ def _levels(heat: Heat, rings: Sequence[Array], threshold: float) -> tuple[float
     """Highest and mean probability inside."""
     low, high = rings[0].min(axis=0), rings[0].max(axis=0)
     step = max(1.0, heat.window_px / 16, *((high - low) / 256))
-    x, y = (np.arange(a, b + step / 2, step) for a, b in zip(low, high, strict=True))
+    # The middles of windows too: nowhere between them is the map higher.
+    x, y = (
+        np.union1d(np.arange(a, b + step / 2, step), middles[(a <= middles) & (middles <= b)])
+        for a, b, middles in zip(low, high, (heat.x_px, heat.y_px), strict=True)
+    )
     values = heat.at(y, x)
     # Another region may lie within the same box, but not above the threshold inside these outlines.
     inside = _inside(rings, x, y) & (values >= threshold)

@@ -25,8 +25,10 @@ class Photograph:
 def find_photographs(source: str) -> list[Photograph]:
     """The photographs that a folder holds, in subfolders too, or a glob pattern matches, or a file is; sorted.
 
-    Folders that hold results of a run are left out. Raises FileNotFoundError when there is none.
+    Folders below it that hold results of a run are left out. Raises FileNotFoundError when there is none.
     """
+    if not source.strip():
+        raise FileNotFoundError("source= is empty: give a folder, a file or a pattern (source=. is the current folder)")
     given = Path(source).expanduser()
     if given.is_file() or (given.is_symlink() and not given.is_dir()):
         paths, root = [given.absolute()], given.absolute().parent
@@ -52,7 +54,7 @@ def _matching(pattern: Path) -> list[Path]:
 def _below(root: Path) -> list[Path]:
     found: list[Path] = []
     for each in walk(root):
-        if RUN_MARK in each.hidden_folders:
+        if RUN_MARK in each.hidden_folders and each.path != root:
             log.info("left out %s: results of a run", each.path)
             each.folders.clear()
             continue
@@ -64,4 +66,7 @@ def check_not_among(folder: Path, photographs: Sequence[Photograph]) -> None:
     """Raise ValueError when results would be written beside a photograph."""
     for each in photographs:
         if each.path.parent == folder.absolute():
-            raise ValueError(f"{folder} holds photographs to be looked at: give another hydra.run.dir=FOLDER")
+            raise ValueError(
+                f"{folder} holds photographs to be looked at: give another hydra.run.dir=FOLDER (its {RUN_MARK}/ and "
+                "log are of this command, and can be deleted)"
+            )

@@ -43,23 +43,24 @@ document.querySelectorAll("th button").forEach((each) =>
 
 // Pictures in the list, to scroll through and to print
 
-const MANY = 200; // more are loaded as they come into view
+const MOST = 200; // a browser holds them all in memory, and prints none that it has not loaded
 
 function exchange() {
   document.body.classList.toggle("pictures", pictures.checked);
-  const loading = shown().length > MANY ? "lazy" : "eager";
+  const large = new Set(pictures.checked ? shown().slice(0, MOST) : []);
   for (const row of rows) {
     const image = row.querySelector("img");
     if (!image) continue;
     image.dataset.thumbnail ??= image.src;
-    image.loading = loading;
-    image.src = pictures.checked && !row.hidden ? row.dataset.overlay : image.dataset.thumbnail;
+    image.src = large.has(row) ? row.dataset.overlay : image.dataset.thumbnail;
   }
+  const more = pictures.checked && shown().length > MOST;
+  byId("more").textContent = more ? `pictures of the first ${MOST} alone: filter to see and print the others` : "";
 }
 
-for (const each of [pictures, find, kind]) {
-  each.addEventListener("change", exchange);
-}
+pictures.addEventListener("change", exchange);
+find.addEventListener("input", () => pictures.checked && exchange());
+kind.addEventListener("change", () => pictures.checked && exchange());
 
 // One photograph, its overlay under a slider
 
@@ -74,14 +75,22 @@ function show(row) {
   current = row;
   under.src = row.dataset.photograph;
   over.src = row.dataset.overlay;
-  byId("name").textContent = row.dataset.name;
+  const among = viewable();
+  const numbers = [...row.querySelectorAll("td.n")].filter((cell) => cell.textContent && cell.dataset.name !== "seconds");
+  const facts = numbers.map((cell) => `${cell.dataset.name} ${cell.textContent}`);
+  byId("name").textContent = [row.dataset.name, row.dataset.verdict, ...facts].join("   ·   ") +
+    `   (${among.indexOf(row) + 1} of ${among.length})`;
+  byId("figures").textContent = row.querySelector(".figures").textContent;
   stage.classList.remove("whole");
   wipe();
   view.classList.add("open");
+  slide.focus(); // its arrow keys
 }
 
+const viewable = () => shown().filter((row) => row.dataset.overlay);
+
 function step(by) {
-  const among = shown().filter((row) => row.dataset.overlay);
+  const among = viewable();
   show(among[among.indexOf(current) + by]);
 }
 

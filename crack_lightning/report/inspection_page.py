@@ -9,26 +9,34 @@ from urllib.parse import quote
 
 NAMES = ("photograph", "verdict")
 MEANINGS = {
-    "cracked": "a region at least",
+    "cracked": "at least one region",
     "review": "no region, but a person should look",
-    "sound": "neither",
+    "sound": "no region, and nothing in doubt",
     "error": "not inspected",
 }
-NUMBERS = ("peak", "surface above threshold", "regions", "largest", "seconds")
+CAVEAT = (
+    "Regions show where to look first, and do not replace looking: hairlines are missed, and joints, edges and shadows "
+    "are taken for cracks. A region is about half a window wider than its crack on each side: it is no crack width."
+)
+NUMBERS = ("peak", "surface above threshold", "regions", "longest", "seconds")
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A row of the report. `photograph` and `overlay` are paths relative to the page; empty where there are none."""
+    """A row of the report. `photograph` and `overlay` are paths relative to the page; empty where there are none.
+
+    `figures` say in words what was measured of the regions, from the largest.
+    """
 
     name: str
     verdict: str
     peak: float | None
     share: float | None
     regions: int | None
-    largest: str
-    largest_px: float
+    longest: str
+    longest_px: float
     seconds: float
+    figures: Sequence[str]
     photograph: str
     overlay: str
     thumbnail: bytes | None
@@ -50,13 +58,14 @@ def inspection_page(summary: str, method: Mapping[str, str], colours: Sequence[s
 <meta name="viewport" content="width=device-width"><style>
 {style}</style></head><body>
 <h1>Inspection</h1><p class="facts">{_text(summary)}</p><p class="method">{facts}</p>
-<p class="legend">{_legend(verdicts, colours)}</p>
+<p class="legend">{_legend(verdicts, colours)}</p><p class="method">{CAVEAT}</p>
 <div class="bar"><input type="search" id="find" placeholder="part of a name" aria-label="part of a name">
 <select id="kind" aria-label="verdict"><option value="">all verdicts</option>{kinds}</select>
-<label><input type="checkbox" id="pictures" autocomplete="off"> pictures, to print</label><span id="count"></span></div>
+<label><input type="checkbox" id="pictures" autocomplete="off"> pictures, to print</label><span id="count"></span>
+<span id="more" class="error"></span></div>
 <table><thead><tr><th></th>{_headings()}</tr></thead><tbody>
 {"".join(map(_row, shown))}</tbody></table>
-<div id="view"><div id="name" class="path"></div>
+<div id="view"><div id="name"></div><div id="figures"></div>
 <div id="stage"><img id="under" alt="photograph"><img id="over" alt="overlay"></div>
 <label>overlay <input type="range" id="slide" min="0" max="100" value="0"> photograph</label>
 <div><button id="back">&uarr; previous</button> <button id="on">&darr; next</button>
@@ -89,7 +98,7 @@ def _row(each: Shown) -> str:
         ("" if each.peak is None else f"{each.peak:.3f}", each.peak),
         ("" if each.share is None else f"{each.share:.2%}", each.share),
         ("" if each.regions is None else str(each.regions), each.regions),
-        (each.largest, each.largest_px),
+        (each.longest, each.longest_px),
         (f"{each.seconds:.1f}", each.seconds),
     ]
     cells = "".join(
@@ -102,7 +111,7 @@ def _row(each: Shown) -> str:
         f'<tr tabindex="0" data-name="{_text(each.name)}" data-verdict="{_text(each.verdict)}" {links}>'
         f'<td>{picture}</td><td class="path">{_text(each.name)}{error}</td>'
         f'<td class="{_text(each.verdict)}">{_text(each.verdict)}</td>'
-        f"{cells}</tr>\n"
+        f'{cells}<td class="figures" hidden>{_text("; ".join(each.figures))}</td></tr>\n'
     )
 
 
