@@ -68,6 +68,11 @@ def test_a_person_can_sort_filter_and_compare(
     assert widths == [240, 240]
     page.evaluate("const s=document.getElementById('slide'); s.value=60; s.dispatchEvent(new Event('input'))")
     assert "60%" in page.evaluate("document.getElementById('over').style.clipPath")
+    page.set_viewport_size({"width": 1100, "height": 300})  # lower than the photograph
+    box, stage = (page.locator(f"#{name}").bounding_box() for name in ("under", "stage"))
+    assert box["height"] <= stage["height"]
+    assert box["width"] <= stage["width"]
+    page.set_viewport_size({"width": 1100, "height": 800})
     page.click("#stage")
     assert page.evaluate("document.getElementById('under').getBoundingClientRect().width") == 240  # as it is
     page.click("#stage")
