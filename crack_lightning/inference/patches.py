@@ -64,7 +64,8 @@ def judge_files(
         return Judged(torch.empty(0, len(classifier.class_names)), [], [])
     classifier = classifier.eval().to(device)
     read = _reader(classifier.image_size)
-    features = pick_engine(classifier, engine, read(paths[:CHUNK])[0].to(device))
+    with torch.no_grad():
+        features = pick_engine(classifier, engine, read(paths[:CHUNK])[0].to(device))
     on_cpu = device.type == "cpu"
     # On the CPU a picture stays in the cache of its core from its file to its logits.
     size = min(batch_size, CHUNK) if on_cpu else batch_size
