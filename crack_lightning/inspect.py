@@ -73,7 +73,7 @@ def _inspected(
 ) -> "Inspected":
     """The findings of one photograph, and its files; of one that cannot be read, why."""
     from crack_lightning import photograph_files as files
-    from crack_lightning.data.images import read_image, reason
+    from crack_lightning.data.images import read_image
     from crack_lightning.inference.overlay import reduced
     from crack_lightning.inference.photographs import check_enlarged
     from crack_lightning.inference.regions import regions
@@ -87,12 +87,7 @@ def _inspected(
         image = read_image(photograph.path)
         check_enlarged(image.size, scale, reader.classifier.image_size, megapixels=options["max_megapixels"])
     except (ValueError, OSError) as error:
-        text = str(error) if isinstance(error, ValueError) else f"{photograph.path} cannot be read: {reason(error)}"
-        if "decompression bomb" in text:
-            text = f"{text} Give a larger max_megapixels if you trust it."
-        text = text if str(photograph.path) in text else f"{photograph.path}: {text}"
-        log.error("%s", text)
-        return files.Inspected(photograph.name, str(photograph.path), "error", error=text)
+        return _unread(photograph, error)
     too_small = max(image.size) < scale.window_px / 2
     if too_small:
         text = "%s: %d x %d pixels are less than half a window of %.0f each way, too few to judge"
@@ -106,6 +101,19 @@ def _inspected(
     found = replace(found, verdict=verdict, key=key, seconds=time.perf_counter() - started_s)
     files.write_photograph(folder, small, heat, marked, found, mm_per_px=options["mm_per_px"])
     return found
+
+
+def _unread(photograph: "Photograph", error: Exception) -> "Inspected":
+    """The row of a photograph that was not inspected, with the reason and the remedy."""
+    from crack_lightning.data.images import reason
+    from crack_lightning.photograph_files import Inspected
+
+    text = str(error) if isinstance(error, ValueError) else f"{photograph.path} cannot be read: {reason(error)}"
+    if "decompression bomb" in text:
+        text = f"{text} Give a larger max_megapixels if you trust it."
+    text = text if str(photograph.path) in text else f"{photograph.path}: {text}"
+    log.error("%s", text)
+    return Inspected(photograph.name, str(photograph.path), "error", error=text)
 
 
 def _findings(
