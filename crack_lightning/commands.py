@@ -168,7 +168,7 @@ def check_folder(arguments: Sequence[str]) -> None:
     folder = Path(given[-1].strip("'\"") if given else "outputs").absolute()
     there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     if not there.is_dir():
-        raise NotADirectoryError(f"{key}={folder} cannot be made: {there} is a file")
+        raise NotADirectoryError(f"{key}={folder} cannot be made: {there} is a file; give another {key}=FOLDER")
     if not os.access(there, os.W_OK | os.X_OK):
         raise PermissionError(f"{key}={folder} cannot be made: {there} cannot be written to; give another {key}=FOLDER")
 

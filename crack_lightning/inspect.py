@@ -47,7 +47,7 @@ def inspect(cfg: DictConfig) -> None:
     check_not_among(folder, photographs)
     side_px = window_px(classifier, tile_px=options["tile_px"], mm_per_px=options["mm_per_px"])
     log.info("%d photographs; a window is %.0f pixels of them", len(photographs), side_px)
-    if options["mm_per_px"] is not None and classifier.mm_per_px is None and options["tile_px"] is None:
+    if _unscaled(classifier, options):
         log.warning("the checkpoint does not know the scale that it learned at: photographs are not brought to it")
     reader = PhotographReader(classifier, **{key: options[key] for key in ("engine", "windows", "memory_mb")})
     scale = Scale(side_px, options["scales"])
@@ -138,7 +138,7 @@ def _findings(
         share=min(1.0, sum(region.area_px for region in marked) / (height * width)),
         regions=len(marked),
         longest_px=longest,
-        longest_mm=longest * mm_per_px if mm_per_px is not None else None,
+        mm_per_px=mm_per_px,
         height_px=height,
         width_px=width,
         heat_map=grid_facts(heat),
@@ -164,12 +164,17 @@ def _check(options: Mapping[str, Any]) -> None:
         raise ValueError(f"scales={options['scales']}: numbers above 0 and at most 16, such as [1.0,2.0]")
 
 
+def _unscaled(classifier: "CrackClassifier", options: Mapping[str, Any]) -> bool:
+    """Whether photographs of a known scale are looked at as they are, since the checkpoint does not know its own."""
+    return options["mm_per_px"] is not None and classifier.mm_per_px is None and options["tile_px"] is None
+
+
 def _method(classifier: "CrackClassifier", side_px: float, options: Mapping[str, Any]) -> dict[str, str]:
     """What the report says of how it came about."""
     mm_per_px, scales = options["mm_per_px"], options["scales"]
     side = f"{side_px:.0f} px" + ("" if mm_per_px is None else f", {side_px * mm_per_px:.0f} mm")
     wider = "" if scales == [1.0] else f", times {', '.join(f'{factor:g}' for factor in scales)}"
-    unscaled = "" if classifier.mm_per_px is not None else ", that of the training pictures is not known"
+    unscaled = ", that of the training pictures is not known" if _unscaled(classifier, options) else ""
     return {
         "source": str(options["source"]),
         "inspected": f"{datetime.now():%Y-%m-%d %H:%M}",

@@ -46,7 +46,7 @@ class Inspected:
     share: float | None = None
     regions: int | None = None
     longest_px: float = 0.0
-    longest_mm: float | None = None
+    mm_per_px: float | None = None
     width_px: int = 0
     height_px: int = 0
     seconds: float = 0.0
@@ -54,6 +54,11 @@ class Inspected:
     key: str = ""
     heat_map: dict[str, float] | None = None
     measured: Sequence[Sequence[float]] = ()
+
+    @property
+    def longest_mm(self) -> float | None:
+        """None where the scale is not known."""
+        return None if self.mm_per_px is None else self.longest_px * self.mm_per_px
 
 
 def grid_facts(heat: Heat) -> dict[str, float]:
@@ -159,11 +164,10 @@ def _row(run: Path, each: Inspected) -> list[object]:
 
 
 def _figures(each: Inspected) -> list[str]:
-    """Of the largest regions, in millimetres where they are known, so many to a pixel as the longest has."""
-    known = each.longest_mm is not None and each.longest_px > 0
-    mm_per_px, unit = (each.longest_mm / each.longest_px, "mm") if known else (1.0, "px")  # type: ignore[operator]
+    """Of the largest regions, in millimetres where the scale is known."""
+    per_px, unit = (1.0, "px") if each.mm_per_px is None else (each.mm_per_px, "mm")
     return [
-        f"{number}: {length * mm_per_px:.0f} {unit} long, {area * mm_per_px**2:.0f} {unit}², peak {peak:.2f}"
+        f"{number}: {length * per_px:.0f} {unit} long, {area * per_px**2:.0f} {unit}², peak {peak:.2f}"
         for number, (length, area, peak) in enumerate(each.measured, 1)
     ]
 

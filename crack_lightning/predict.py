@@ -14,7 +14,7 @@ from crack_lightning.commands import command, ctrl_c_says, plain, run_folder
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from crack_lightning.inference.patches import Judged
+    from crack_lightning.inference.patches import FileLogits
     from crack_lightning.models.classifier import CrackClassifier
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ def predict(cfg: DictConfig) -> None:
         sys.exit(1)
 
 
-def _rows(classifier: "CrackClassifier", paths: "Sequence[Path]", found: "Judged") -> list[list[Any]]:
+def _rows(classifier: "CrackClassifier", paths: "Sequence[Path]", found: "FileLogits") -> list[list[Any]]:
     """A row a file. One that is no patch, by its size, is for a person to look at."""
     probabilities = classifier.probabilities(found.logits)[:, classifier.positive_index].tolist()
     names = sorted(classifier.class_names, key=lambda name: name == classifier.positive_class)

@@ -134,7 +134,7 @@ def test_of_a_library_that_is_imported_no_garbage_is_looked_for_but_of_the_run_i
 def test_a_run_folder_that_cannot_be_made_is_said_before_hydra_tries(tmp_path: Path, many: list[str]) -> None:
     (tmp_path / "file").write_text("")
     key = "hydra.sweep.dir" if many else "hydra.run.dir"
-    with pytest.raises(NotADirectoryError, match=rf"{key}=.*file/run cannot be made: .*file is a file"):
+    with pytest.raises(NotADirectoryError, match=rf"{key}=.*file/run cannot be made: .*a file; give another {key}="):
         check_folder([*many, f"{key}={tmp_path}/file/run"])
     check_folder([*many, f"{key}={tmp_path}/new/run"])
     check_folder([*many, f"{key}={tmp_path}/file/run", "--help"])

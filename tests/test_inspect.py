@@ -67,6 +67,9 @@ def test_a_photograph_gets_all_its_files(
             peak = max(each["properties"]["peak_probability"] for each in features)
             assert peak == pytest.approx(array.max(), abs=1e-6)
             longest = max(each["properties"]["length_mm"] for each in features)
+            first = max(features, key=lambda each: each["properties"]["area_px"])["properties"]
+            told = f"1: {first['length_mm']:.0f} mm long, {first['area_mm2']:.0f} mm²"
+            assert told in (tmp_path / "inspected/report.html").read_text()
             assert float(row["longest_region_mm"]) == pytest.approx(longest, abs=0.1)
         low, high = load_classifier(checkpoint).review_band or (1.0, 0.0)
         looked_at = "review" if ((array >= low) & (array <= high)).any() else "sound"

@@ -24,7 +24,7 @@ Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
-class Judged:
+class FileLogits:
     """Of N files: `logits` (N, 2) on the CPU; `errors` say why one cannot be read, or nothing; `sides_px` are their
     longer sides, 0 where there is an error."""
 
@@ -55,13 +55,13 @@ def judge_files(
     num_workers: int | None,
     device: torch.device,
     engine: str,
-) -> Judged:
+) -> FileLogits:
     """What `classifier` says of the files, in their order.
 
     `num_workers` threads each read some pictures and compute them by `engine`; None is as many as suit the device.
     """
     if not paths:
-        return Judged(torch.empty(0, len(classifier.class_names)), [], [])
+        return FileLogits(torch.empty(0, len(classifier.class_names)), [], [])
     classifier = classifier.eval().to(device)
     read = _reader(classifier.image_size)
     with torch.no_grad():
@@ -72,16 +72,16 @@ def judge_files(
     threads = num_workers if num_workers is not None else cores() if on_cpu else default_workers()
 
     @torch.no_grad()  # in each thread
-    def judge(some: Sequence[Path]) -> Judged:
+    def judge(some: Sequence[Path]) -> FileLogits:
         pictures, errors, sides_px = read(some)
-        return Judged(classifier.classify(features(pictures.to(device))).float().cpu(), errors, sides_px)
+        return FileLogits(classifier.classify(features(pictures.to(device))).float().cpu(), errors, sides_px)
 
     parts = [paths[start : start + size] for start in range(0, len(paths), size)]
     with _one_core_each():
         found = list(track(in_threads(judge, parts, threads), "predicting", total=len(parts), unit="batches"))
     errors = list(chain.from_iterable(each.errors for each in found))
     sides_px = list(chain.from_iterable(each.sides_px for each in found))
-    return Judged(torch.cat([each.logits for each in found]), errors, sides_px)
+    return FileLogits(torch.cat([each.logits for each in found]), errors, sides_px)
 
 
 def _reader(image_size: int) -> Callable[[Sequence[Path]], tuple[Tensor, list[str], list[int]]]:
