@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from crack_lightning.commands import command, ctrl_c_says, plain, refuse_sweep_of_processes, run_folder
+from crack_lightning.data.arguments import typed
 from crack_lightning.options import check_options
 from crack_lightning.results import leave, training_metrics
 
@@ -32,7 +33,7 @@ def train(cfg: DictConfig) -> float | None:
 
     from crack_lightning.data.files import write_atomically
     from crack_lightning.data.samples import side_px
-    from crack_lightning.resume import resumed
+    from crack_lightning.resume import has_ended, resumed
 
     cfg, checkpoint = resumed(cfg)
     options = plain(cfg)
@@ -49,9 +50,14 @@ def train(cfg: DictConfig) -> float | None:
     if trainer.is_global_zero:
         write_atomically(folder / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True).encode())
     classifier.patch_px, classifier.mm_per_px = side_px(data.splits["train"]), data.mm_per_px
-    task = _task(options, classifier, data, specs, checkpoint)
+    if checkpoint is not None:
+        data.first_epoch = checkpoint["epoch"] + 1
+    task = _task(options, classifier, data, specs)
     batches = _batches(trainer, classifier, data, options)
-    fit_seconds = _fit(trainer, task, batches, folder, options["ckpt_path"])
+    if checkpoint is not None and has_ended(checkpoint, options["trainer"]["max_epochs"]):
+        log.info("all epochs are finished: what is left is to calibrate and test")
+        trainer.fit_loop.max_epochs = checkpoint["epoch"] + 1
+    fit_seconds = _fit(trainer, task, batches, folder, options["ckpt_path"], history)
     tested = _test(trainer, task, batches, data.splits["test"], options)
     if tested is None:
         return None
@@ -78,6 +84,7 @@ def _trainer(cfg: DictConfig) -> "tuple[EpochHistory, Trainer]":
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
 
+    from crack_lightning.training.checkpoints import WholeCheckpoints
     from crack_lightning.training.history import EpochHistory
     from crack_lightning.training.progress import ImagesBar
 
@@ -92,6 +99,7 @@ def _trainer(cfg: DictConfig) -> "tuple[EpochHistory, Trainer]":
             logger=instantiate(cfg.logger, _convert_="all") if cfg.logger else False,
             enable_progress_bar=shown,
             default_root_dir=run_folder(),
+            plugins=[WholeCheckpoints()],
             _convert_="all",
         )
     except InstantiationException as error:
@@ -103,14 +111,14 @@ def _trainer(cfg: DictConfig) -> "tuple[EpochHistory, Trainer]":
 def _classifier(options: Mapping[str, Any], checkpoint: Mapping[str, Any] | None) -> "CrackClassifier":
     from crack_lightning.models.checkpoint import classifier_from
     from crack_lightning.models.classifier import build_classifier
+    from crack_lightning.models.decision import Decision
 
     if checkpoint is not None:
-        return classifier_from(checkpoint).train()
+        return classifier_from(checkpoint, options["ckpt_path"]).train()
     data = options["data"]
     classifier = build_classifier(
         **options["model"],
-        class_names=data["class_names"],
-        positive_class=data["positive_class"],
+        decision=Decision(tuple(data["class_names"]), data["positive_class"]),
         image_size=data["image_size"],
     )
     weights = classifier.weights
@@ -147,17 +155,16 @@ def _task(
     classifier: "CrackClassifier",
     data: "CrackDataModule",
     specs: Mapping[str, Any],
-    checkpoint: Mapping[str, Any] | None,
 ) -> "CrackTask":
     from crack_lightning import __version__
     from crack_lightning.data.splits import class_weights, split_digest
-    from crack_lightning.resume import given_overrides
+    from crack_lightning.resume import given_overrides, located
     from crack_lightning.training.task import CrackTask
 
     provenance = {
         "crack_lightning": __version__,
-        "overrides": given_overrides(checkpoint, data.root),
-        "config": dict(options),
+        "overrides": given_overrides(),
+        "config": {**options, "data": located(options["data"])},
         "data_root": str(data.root),
         "split": split_digest(data.splits),
         "images": {split: len(samples) for split, samples in data.splits.items()},
@@ -179,14 +186,24 @@ def _batches(
 
 
 def _fit(
-    trainer: "Trainer", task: "CrackTask", batches: "LightningDataModule", folder: Path, ckpt_path: str | None
+    trainer: "Trainer",
+    task: "CrackTask",
+    batches: "LightningDataModule",
+    folder: Path,
+    ckpt_path: str | None,
+    history: "EpochHistory",
 ) -> float:
     started_s = time.perf_counter()
     last = folder / "checkpoints" / "last.ckpt"
-    with ctrl_c_says(
-        lambda: f"go on with python train.py ckpt_path={last}" if last.exists() else "no epoch was finished"
-    ):
-        trainer.fit(task, batches, ckpt_path=ckpt_path, weights_only=True)
+    go_on = f"go on with python train.py {typed('ckpt_path', str(last))}"
+    try:
+        with ctrl_c_says(lambda: go_on if last.exists() else "no epoch was finished"):
+            trainer.fit(task, batches, ckpt_path=ckpt_path, weights_only=True)
+    except (KeyError, TypeError, AttributeError, RuntimeError, IndexError) as error:
+        if ckpt_path is None or history.started:
+            raise
+        kind = f"{type(error).__name__}: {error}"
+        raise ValueError(f"ckpt_path={ckpt_path} cannot be gone on from ({kind}): use another copy") from error
     return time.perf_counter() - started_s
 
 
@@ -209,7 +226,8 @@ def _test(
     if best := getattr(trainer.checkpoint_callback, "best_model_path", ""):
         task.load_state_dict(read_checkpoint(best)["state_dict"])
     confidence = _confidence(trainer, task, batches, best, options)
-    with ctrl_c_says(lambda: f"it is trained but not tested: python -m crack_lightning.evaluate ckpt_path={best}"):
+    last = str(Path(best).with_name("last.ckpt")) if best else ""
+    with ctrl_c_says(lambda: f"it is trained but not tested: python train.py {typed('ckpt_path', last)}"):
         tester.test(task, datamodule=batches, verbose=False)
     trainer.callback_metrics.update(tester.callback_metrics)
     probabilities = task.test_probabilities
@@ -223,7 +241,7 @@ def _confidence(
     from crack_lightning.training.confidence import keep_facts, logits_of, set_confidence
 
     if options["trainer"]["limit_val_batches"] is not None or options["trainer"]["fast_dev_run"]:
-        log.info("not calibrated, since validation is limited: threshold %.2f", task.classifier.threshold)
+        log.info("not calibrated, since validation is limited: threshold %.2f", task.classifier.decision.threshold)
         return {}
     logits, labels = logits_of(task, batches.val_dataloader())
     found = set_confidence(
@@ -234,7 +252,7 @@ def _confidence(
         threshold=options["threshold"],
         review_error_rate=options["review_band"],
     )
-    task.set_threshold(task.classifier.threshold)
+    task.decide_anew()
     if best:
         keep_facts(best, task.classifier)
     return found

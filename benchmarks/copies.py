@@ -17,7 +17,8 @@ from PIL import Image, ImageEnhance
 
 from crack_lightning.data.duplicates import near_copies
 from crack_lightning.data.fingerprints import fingerprint
-from crack_lightning.data.images import IMAGE_EXTENSIONS, read_image
+from crack_lightning.data.formats import is_image_name
+from crack_lightning.data.images import read_image
 from crack_lightning.data.local_features import local_features
 from crack_lightning.data.overlaps import overlapping
 
@@ -59,7 +60,7 @@ KINDS: dict[str, Callable[[Picture], Picture]] = {
 
 def files(folder: Path) -> list[Path]:
     """All images in `folder`, sorted."""
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_EXTENSIONS)
+    return sorted(path for path in folder.rglob("*") if is_image_name(path.name))
 
 
 def near(folder: Path) -> Iterator[str]:

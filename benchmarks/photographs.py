@@ -168,12 +168,12 @@ def quality(options: argparse.Namespace) -> None:
         scores, truth = (np.array(column) for column in zip(*pairs, strict=True))
         threshold = np.quantile(scores[truth == 0], 1 - FALSE_ALARMS)
         recall = (scores[truth == 1] > threshold).mean()
-        own = scores >= classifier.threshold
+        own = classifier.decision.is_positive(scores)
         area = (truth == 0).sum() * (side * (classifier.mm_per_px or float("nan")) / 1000) ** 2
         print(
             f"{way}, all {len(truth)} tiles: AUROC {auroc(list(scores), list(truth)):.3f}; recall {recall:.3f} at "
             f"{FALSE_ALARMS:.0%} false alarms ({(scores[truth == 0] > threshold).sum() / area:.2f} a square metre); at "
-            f"the threshold {classifier.threshold:.3f} recall {own[truth == 1].mean():.3f}, "
+            f"the threshold {classifier.decision.threshold:.3f} recall {own[truth == 1].mean():.3f}, "
             f"{own[truth == 0].sum() / area:.2f} false alarms a square metre of sound surface"
         )
 

@@ -44,10 +44,10 @@ def audit(cfg: DictConfig) -> None:
     from crack_lightning.data.inventory import inventory
 
     options = plain(cfg)
-    root = _root(options["data"]["root"])
+    data, root = options["data"], _root(options["data"]["root"])
     stages = Stages()
-    layout = _layout(root, options["data"])
-    listed, findings = stages("listing", lambda: inventory(root, options["data"]["class_names"], layout=layout))
+    facts_of = {"layout": _layout(root, data), "labels": data["labels"]}
+    listed, findings = stages("listing", lambda: inventory(root, data["class_names"], **facts_of))
     if not listed and not findings:
         raise FileNotFoundError(f"{root} has no images")
     facts = stages("reading", lambda: read_facts([each.path for each in listed], workers=options["num_workers"]))
@@ -90,7 +90,9 @@ def _copies(facts: "Sequence[FileFacts]", options: Mapping[str, Any], stages: St
 
 
 def _root(given: str) -> Path:
-    root = Path(given).expanduser().absolute()
+    from crack_lightning.data.files import expanded
+
+    root = expanded(given).absolute()
     if not root.is_dir():
         raise FileNotFoundError(f"data.root={root} is no folder: name the one that holds the class folders")
     return root
@@ -98,12 +100,17 @@ def _root(given: str) -> Path:
 
 def _splits(table: str | None, listed: "Sequence[Listed]", root: Path) -> list[str]:
     """train, val, test or nothing for each file: as split.csv says, else as the folders do."""
+    from crack_lightning.data.files import expanded
+    from crack_lightning.data.names import matched
     from crack_lightning.data.splits import read_splits
 
     if table is None:
         return [each.split for each in listed]
-    named = read_splits(Path(table).expanduser())
-    found = [named.get(str(each.path), named.get(each.path.relative_to(root).as_posix(), "")) for each in listed]
+    named = read_splits(expanded(table))
+    places = matched([str(each.path) for each in listed], named)
+    below = matched([each.path.relative_to(root).as_posix() for each in listed], named)
+    keys = [places.get(str(each.path)) or below.get(each.path.relative_to(root).as_posix()) for each in listed]
+    found = [named[key] if key else "" for key in keys]
     if not any(found):
         raise ValueError(f"none of the images in {root} is in {table}: give the folder that it was made from")
     return found

@@ -37,7 +37,7 @@ def write_card(
     metrics: Mapping[str, float],
 ) -> None:
     """model_card.md in the run folder."""
-    wrong = (judged.called != judged.targets).tolist()
+    wrong = (judged.predicted != judged.targets).tolist()
     groups = [sample.group for sample in judged.samples]
     whole = 1 < len(set(groups)) < len(groups)
     card = model_card(
@@ -87,8 +87,8 @@ def _model(classifier: "CrackClassifier", options: Mapping[str, Any], metrics: M
         weights="random" if random else f"{classifier.backbone} {name} ({source})",
         weights_licence=f"{licence}, {LEARNED}" if licence else "as their owner says",
         image_size=classifier.image_size,
-        class_names=classifier.class_names,
-        positive_class=classifier.positive_class,
+        class_names=classifier.decision.class_names,
+        positive_class=classifier.decision.positive_class,
         training=training,
         versions={
             "crack_lightning": __version__,
@@ -101,12 +101,12 @@ def _model(classifier: "CrackClassifier", options: Mapping[str, Any], metrics: M
 def _failures(judged: "Judged", root: Path | None) -> list[Failure]:
     """The errors that the classifier was surest of."""
     doubt = (judged.probabilities - judged.targets).abs()
-    wrong = judged.called != judged.targets
+    wrong = judged.predicted != judged.targets
     ranked = [k for k in doubt.argsort(descending=True, stable=True).tolist() if wrong[k]]
     found = []
     for k in ranked[:MOST_FAILURES]:
         path = judged.samples[k].path
         below = path.relative_to(root) if root is not None and path.is_relative_to(root) else path
-        truth, probability = judged.names[int(judged.targets[k])], judged.probabilities[k].item()
+        truth, probability = judged.decision.negative_first[int(judged.targets[k])], judged.probabilities[k].item()
         found.append(Failure(below.as_posix(), truth, probability))
     return found

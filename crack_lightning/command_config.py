@@ -11,10 +11,13 @@ class EvaluateDataConfig:
     root: str | None
     roots: Any
     layout: str | None
+    labels: str | None
+    class_names: list[str] | None
     group_by: str | None
     batch_size: int
     num_workers: int | None
     on_error: str
+    max_megapixels: float
     split: str | None
     split_csv: str | None
 
@@ -59,6 +62,7 @@ class PredictConfig:
     engine: str
     batch_size: int
     num_workers: int | None
+    max_megapixels: float
     jsonl: bool
 
 
@@ -88,6 +92,7 @@ class ExplainConfig:
     source: str
     device: str
     side_px: int
+    max_megapixels: float
 
 
 @dataclass
@@ -96,6 +101,7 @@ class AuditDataConfig:
 
     root: str
     layout: str | None
+    labels: str | None
     class_names: list[str] | None
 
 

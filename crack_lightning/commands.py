@@ -5,7 +5,9 @@ import gc
 import importlib
 import logging
 import os
+import re
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -16,10 +18,14 @@ from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import ConfigCompositionException, HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 
-from crack_lightning.config import register
-from crack_lightning.data.files import write_atomically
+from crack_lightning.command_line import as_given, key_names
+from crack_lightning.config import COMMANDS, register
+from crack_lightning.data.arguments import typed
+from crack_lightning.data.files import full_message, is_full, write_atomically
+from crack_lightning.data.names import showable
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +34,7 @@ PACKAGE = Path(__file__).parent
 CONF = next(folder for folder in (PACKAGE / "conf", PACKAGE.parent / "conf") if (folder / "train.yaml").is_file())
 
 # Raised by libraries, with a text meant for the user.
-SPOKEN_BY_NAME = ("MisconfigurationException", "InstantiationException", "ConfigCompositionException")
+SPOKEN_BY_NAME = ("MisconfigurationException", "InstantiationException")
 
 FAILED = "error.txt"  # why a point of a sweep failed, in its run folder
 failed_points: list[str] = []  # their names, filled when the sweep ends
@@ -55,11 +61,9 @@ def command(verb: Callable[[DictConfig], Any], *, config_name: str, needs: str |
     register()
     atexit.register(gc.freeze)  # what is left at the end need not be looked through: that takes longer than to leave it
     failed_points.clear()
-    try:
-        check_choices(sys.argv[1:])
-        check_folder(sys.argv[1:])
-    except (ValueError, OSError) as error:
-        sys.exit(str(error))
+    whole = os.environ.get("HYDRA_FULL_ERROR") == "1"  # the traceback of a mistake too
+    threading.excepthook = _thread_ended
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here, not to Hydra's own report of them
 
     def run(cfg: DictConfig) -> Any:
         quieten()
@@ -72,18 +76,35 @@ def command(verb: Callable[[DictConfig], Any], *, config_name: str, needs: str |
             log.error("interrupted%s", f": {error}" if str(error) else "")
             sys.exit(130)
         except Exception as error:
-            if os.environ.get("HYDRA_FULL_ERROR") == "1" or not is_for_user(error):
+            if whole or not is_for_user(error):
                 raise
-            log.error("%s", message(error))
+            log.error("%s", message(error, folder=run_folder()))
             if not is_multirun():
                 sys.exit(1)
             # A file, since the points of a sweep may run in processes of their own.
-            write_atomically(run_folder() / FAILED, f"{message(error)}\n".encode())
+            write_atomically(run_folder() / FAILED, f"{showable(message(error))}\n".encode())
             return float("nan")
 
-    hydra.main(config_path=str(CONF), config_name=config_name, version_base="1.3")(run)()
+    try:
+        sys.argv[1:] = as_given(sys.argv[1:], COMMANDS[config_name])
+        check_choices(sys.argv[1:])
+        check_folder(sys.argv[1:])
+        hydra.main(config_path=str(CONF), config_name=config_name, version_base="1.3")(run)()
+    except Exception as error:
+        if whole or not is_for_user(error):
+            raise
+        sys.exit(showable(message(error, COMMANDS[config_name]), keep="\n"))
+    finally:
+        if not whole:
+            os.environ.pop("HYDRA_FULL_ERROR", None)
     if failed_points:
         sys.exit(f"{len(failed_points)} points of the sweep failed: {', '.join(failed_points)}")
+
+
+def _thread_ended(ended: threading.ExceptHookArgs) -> None:
+    """A thread of TensorBoard's that finds the disk full; the run that writes to it next says so."""
+    if ended.exc_value is None or not is_full(ended.exc_value):
+        threading.__excepthook__(ended)
 
 
 def load(library: str) -> None:
@@ -175,7 +196,7 @@ def check_folder(arguments: Sequence[str]) -> None:
 
 def is_for_user(error: Exception) -> bool:
     """Whether an error is a message of ours, or of the system about a file, rather than a bug."""
-    if isinstance(error, OSError) or type(error).__name__ in SPOKEN_BY_NAME:
+    if isinstance(error, OSError | HydraException) or type(error).__name__ in SPOKEN_BY_NAME:
         return True
     if not isinstance(error, ValueError | ModuleNotFoundError):
         return False
@@ -192,11 +213,35 @@ def _from_worker(error: Exception) -> bool:
     return str(error).startswith("Caught ValueError in DataLoader worker")
 
 
-def message(error: Exception) -> str:
-    """The text to show: of an error in a loading process, its last line."""
+def message(error: Exception, schema: type | None = None, *, folder: Path | None = None) -> str:
+    """The text to show: of an error in a loading process, its last line; of a full disk, the folder and the remedy.
+
+    `schema` is the configuration that keys are looked for in, `folder` the one that is written to.
+    """
     if _from_worker(error):
         return str(error).strip().splitlines()[-1].removeprefix("ValueError: ")
+    if isinstance(error, OSError) and is_full(error):
+        known = error.strerror and "no room is left" in error.strerror
+        place = Path(error.filename).absolute().parent if error.filename else folder or Path.cwd()
+        return str(error.strerror) if known else full_message(place)
+    if isinstance(error, OverrideParseException):
+        key, _, value = str(error.override).partition("=")
+        return f"{error.override}: not in the grammar of arguments; a text is quoted as in {typed(key, value)}"
+    if isinstance(error, ConfigCompositionException):
+        return _composition(error, schema)
     return str(error)
+
+
+def _composition(error: Exception, schema: type | None) -> str:
+    """Hydra's words on a configuration, with the near key for one that there is none of."""
+    words = " ".join(f"{error} {error.__cause__ or ''}".split("\n")[:4])
+    if schema is None or (unknown := re.search(r"Could not override '([^']+)'", words)) is None:
+        return words
+    keys = list(key_names(schema))
+    last = {key.rpartition(".")[2]: key for key in reversed(keys)}
+    near = get_close_matches(unknown[1], keys, 1, 0.7)
+    near = near or [last[name] for name in get_close_matches(unknown[1].rpartition(".")[2], last, 1, 0.7)]
+    return f"{words}{f' Did you mean {near[0]}?' if near and near[0] != unknown[1] else ''}"
 
 
 def quieten() -> None:

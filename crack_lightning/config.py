@@ -34,6 +34,7 @@ class DataConfig:
 
     root: str | None
     layout: str
+    labels: str | None
     class_names: list[str]
     positive_class: str
     image_size: int
@@ -44,6 +45,7 @@ class DataConfig:
     folds: int | None
     fold: int
     on_error: str
+    max_megapixels: float
     mm_per_px: float | None
     flip_probability: float
     rotation_degrees: float
@@ -177,20 +179,21 @@ class TrainConfig:
     logger: dict[str, Any]
 
 
+COMMANDS: dict[str, type] = {
+    "train": TrainConfig,
+    "evaluate": EvaluateConfig,
+    "generate": GenerateConfig,
+    "cache": CacheConfig,
+    "audit": AuditConfig,
+    "predict": PredictConfig,
+    "inspect": InspectConfig,
+    "explain": ExplainConfig,
+}
+
+
 def register() -> None:
     """Make the types known to Hydra."""
     store = ConfigStore.instance()
-    schemas = {
-        "train": TrainConfig,
-        "evaluate": EvaluateConfig,
-        "generate": GenerateConfig,
-        "cache": CacheConfig,
-        "audit": AuditConfig,
-        "predict": PredictConfig,
-        "inspect": InspectConfig,
-        "explain": ExplainConfig,
-        "early_stopping": EarlyStoppingConfig,
-        "checkpoint": CheckpointConfig,
-    }
-    for name, schema in schemas.items():
+    parts = {"early_stopping": EarlyStoppingConfig, "checkpoint": CheckpointConfig}
+    for name, schema in (COMMANDS | parts).items():
         store.store(name=f"{name}_schema", node=schema)

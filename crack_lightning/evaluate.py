@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from crack_lightning.commands import command, plain, run_folder
+from crack_lightning.data.arguments import literal
+from crack_lightning.data.files import expanded
 
 if TYPE_CHECKING:
     from crack_lightning.models.classifier import CrackClassifier
@@ -35,7 +37,7 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
         _matrix(checkpoints, roots, options)
         return {}
     checkpoint = read_checkpoint(*checkpoints.values())
-    classifier = classifier_from(checkpoint)
+    classifier = classifier_from(checkpoint, *checkpoints.values())
     _check(options, classifier)
     folder, root = run_folder(), next(iter(roots.values()))
     samples = images_of(root, data, classifier, folder, split=data["split"])
@@ -83,17 +85,17 @@ def _cell(name: str, where: str, judged: "Judged", *, own: bool) -> "Cell":
     from crack_lightning.report.intervals import bootstrap_intervals, figures_of
     from crack_lightning.report.matrix import Cell
 
-    groups, threshold = [sample.group for sample in judged.samples], judged.classifier.threshold
+    groups, facts = [sample.group for sample in judged.samples], (judged.probabilities, judged.targets)
     return Cell(
         checkpoint=name,
         data=where,
         images=len(groups),
         cracked=int(judged.targets.sum()),
         groups=len(set(groups)),
-        threshold=threshold,
+        threshold=judged.decision.threshold,
         held_out=own,
-        figures=figures_of(judged.probabilities, judged.targets, threshold=threshold),
-        intervals=bootstrap_intervals(judged.probabilities, judged.targets, groups, threshold=threshold),
+        figures=figures_of(*facts, judged.decision),
+        intervals=bootstrap_intervals(*facts, groups, judged.decision),
     )
 
 
@@ -132,11 +134,11 @@ def _without_nan(value: Any) -> Any:
 def _checkpoints(given: Any) -> dict[str, Path]:
     """Name to path: of a mapping, a list, one path, or several with commas between them."""
     if isinstance(given, dict):
-        return {str(name): Path(str(path)).expanduser() for name, path in given.items()}
+        return {str(name): expanded(str(path)) for name, path in given.items()}
     texts = [str(each) for each in given] if isinstance(given, list) else [str(given)]
-    if len(texts) == 1 and not Path(texts[0]).expanduser().exists():
+    if len(texts) == 1 and not expanded(texts[0]).exists():
         texts = [each.strip() for each in texts[0].split(",")]
-    paths = [Path(text).expanduser() for text in texts]
+    paths = [expanded(each) for each in texts]
     return dict(zip(_names(paths), paths, strict=True))
 
 
@@ -164,7 +166,7 @@ def _roots(data: Mapping[str, Any]) -> dict[str, Path]:
     for name in named:
         if "/" in name or name in (".", ".."):
             raise ValueError(f"data.roots: {name!r} is to be a folder's name: leave out what a path is made of")
-    return {name: Path(str(root)).expanduser().absolute() for name, root in named.items()}
+    return {name: expanded(str(root)).absolute() for name, root in named.items()}
 
 
 def _check(options: Mapping[str, Any], classifier: "CrackClassifier") -> None:
@@ -177,7 +179,6 @@ def _check(options: Mapping[str, Any], classifier: "CrackClassifier") -> None:
         batch_size=data["batch_size"],
         num_workers=data["num_workers"],
         on_error=data["on_error"],
-        image_size=classifier.image_size,
     )
 
 
@@ -195,11 +196,14 @@ def listed(arguments: Sequence[str]) -> list[str]:
     """Arguments with ckpt_path=a,b, which would be a sweep, as the list ckpt_path=[a,b] unless it is one."""
     if {"-m", "--multirun"} & set(arguments):
         return list(arguments)
-    return [
-        f"ckpt_path=[{value}]" if key == "ckpt_path" and "," in value and value[0] not in "[{'\"" else argument
-        for argument in arguments
-        for key, _, value in [argument.partition("=")]
-    ]
+    return [_listed(argument) for argument in arguments]
+
+
+def _listed(argument: str) -> str:
+    key, _, value = argument.partition("=")
+    if key != "ckpt_path" or "," not in value or value[0] in "[{'\"":
+        return argument
+    return f"ckpt_path={literal([each.strip() for each in value.split(',')])}"
 
 
 def main() -> None:

@@ -22,37 +22,46 @@ SIDES_PX = range(64, 4097)
 
 def explain(cfg: DictConfig) -> None:
     """Leave explanations/<name>.png of each patch, and explanations.csv; exit status 1 if any could not be read."""
-    from crack_lightning.data.files import write_atomically, write_csv
+    from crack_lightning.data.files import is_full, write_atomically, write_csv
     from crack_lightning.data.images import read_image
+    from crack_lightning.data.loading import check_megapixels
     from crack_lightning.data.progress import track
     from crack_lightning.inference.patches import pick_device
-    from crack_lightning.inference.sources import find_photographs
+    from crack_lightning.inference.sources import find_photographs, tell_left_out
     from crack_lightning.models.checkpoint import load_classifier
     from crack_lightning.models.logit_maps import logit_mapper
 
     options = plain(cfg)
     if options["side_px"] not in SIDES_PX:
         raise ValueError(f"side_px={options['side_px']}: {SIDES_PX[0]} to {SIDES_PX[-1]}")
+    check_megapixels(options["max_megapixels"])
     classifier = load_classifier(options["ckpt_path"]).to(pick_device(options["device"]))
-    photographs, folder = find_photographs(options["source"]), run_folder()
+    source, folder = find_photographs(options["source"]), run_folder()
+    tell_left_out(source)
     mapper, rows = logit_mapper(classifier, "eager"), list[list[object]]()
-    for each in track(photographs, "explaining", total=len(photographs)):
+    for each in track(source.photographs, "explaining", total=len(source.photographs)):
         try:
-            image = read_image(each.path)
-        except ValueError as error:
-            log.error("%s", error)
+            image = read_image(each.path, megapixels=options["max_megapixels"])
+            picture, probability = _explained(classifier, mapper, image, options["side_px"])
+            where = folder / "explanations" / f"{each.name}.png"
+            write_atomically(where, _png(picture))
+        except Exception as error:  # whatever it is, it is of this file; a full disk ends the run
+            if is_full(error):
+                raise
+            log.error("%s", error if isinstance(error, ValueError) else f"{each.path}: {error}")
             rows.append([each.path, "", "", str(error)])
             continue
-        picture, probability = _explained(classifier, mapper, image, options["side_px"])
-        file = io.BytesIO()
-        picture.save(file, "PNG")
-        where = folder / "explanations" / f"{each.name}.png"
-        write_atomically(where, file.getvalue())
         rows.append([each.path, f"{probability:.6f}", where.relative_to(folder), ""])
     write_csv(folder / "explanations.csv", ["path", "probability", "explanation", "error"], rows)
     log.info("%d explanations: %s", sum(not row[3] for row in rows), folder / "explanations")
     if any(row[3] for row in rows):
         sys.exit(1)
+
+
+def _png(picture: "Image") -> bytes:
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return file.getvalue()
 
 
 def _explained(
@@ -64,9 +73,10 @@ def _explained(
 
     pictures = plain_transform(classifier.image_size)(image)[None]
     logits = mapper(pictures)
-    probability = classifier.probabilities(logits.mean(dim=(2, 3)))[0, classifier.positive_index].item()
-    text = f"{classifier.positive_class} {probability:.1%}"
-    return beside(image, activation(logits[0], classifier.positive_index), side_px=side_px, text=text), probability
+    decision = classifier.decision
+    probability = classifier.positive_probabilities(logits.mean(dim=(2, 3)))[0].item()
+    text = f"{decision.positive_class} {probability:.1%}"
+    return beside(image, activation(logits[0], decision.positive_index), side_px=side_px, text=text), probability
 
 
 def main() -> None:

@@ -1,11 +1,11 @@
 """python -m crack_lightning.generate: synthetic surfaces as class folders."""
 
 import logging
-from pathlib import Path
 
 from omegaconf import DictConfig
 
 from crack_lightning.commands import command, plain
+from crack_lightning.data.files import expanded
 
 log = logging.getLogger(__name__)
 
@@ -15,7 +15,7 @@ def generate(cfg: DictConfig) -> None:
     from crack_lightning.data.synthetic.folder import write_surfaces
 
     options = plain(cfg)
-    folder = Path(options["output_dir"]).expanduser().absolute()
+    folder = expanded(options["output_dir"]).absolute()
     write_surfaces(
         folder,
         count=options["count"],

@@ -31,33 +31,34 @@ RESULT_KEYS = ("windows", "scales", "threshold", "mm_per_px", "overlay_px")  # w
 def inspect(cfg: DictConfig) -> None:
     """Mark the cracks in photographs; exit status 1 if there were any that could not be read."""
     from crack_lightning import photograph_files as files
-    from crack_lightning.data.files import content_hash
-    from crack_lightning.data.images import limited_to
+    from crack_lightning.data.arguments import typed
+    from crack_lightning.data.files import content_hash, expanded
     from crack_lightning.data.progress import track
     from crack_lightning.inference.patches import pick_device
     from crack_lightning.inference.photographs import PhotographReader, Scale, window_px
-    from crack_lightning.inference.sources import check_not_among, find_photographs
+    from crack_lightning.inference.sources import check_not_among, find_photographs, tell_left_out
     from crack_lightning.models.checkpoint import load_classifier
 
     options = plain(cfg)
     _check(options)
     classifier = load_classifier(options["ckpt_path"]).to(pick_device(options["device"]))
-    classifier.threshold = options["threshold"] or classifier.threshold
-    photographs, folder = find_photographs(options["source"]), run_folder()
-    check_not_among(folder, photographs)
+    classifier.decision = replace(classifier.decision, threshold=options["threshold"] or classifier.decision.threshold)
+    source, folder = find_photographs(options["source"]), run_folder()
+    check_not_among(folder, source.photographs)
+    tell_left_out(source)
     side_px = window_px(classifier, tile_px=options["tile_px"], mm_per_px=options["mm_per_px"])
-    log.info("%d photographs; a window is %.0f pixels of them", len(photographs), side_px)
+    log.info("%d photographs; a window is %.0f pixels of them", len(source.photographs), side_px)
     if _unscaled(classifier, options):
         log.warning("the checkpoint does not know the scale that it learned at: photographs are not brought to it")
     reader = PhotographReader(classifier, **{key: options[key] for key in ("engine", "windows", "memory_mb")})
     scale = Scale(side_px, options["scales"])
-    kept = content_hash(Path(options["ckpt_path"]).expanduser().absolute())
+    kept = content_hash(expanded(options["ckpt_path"]).absolute())
     settings = f"{kept}:{side_px}:{[options[key] for key in RESULT_KEYS]}"
     found: list[Inspected] = []
-    with limited_to(options["max_megapixels"]), ctrl_c_says(lambda: f"go on with hydra.run.dir={folder}"):
-        for each in track(photographs, "inspecting", total=len(photographs), unit="photographs"):
+    with ctrl_c_says(lambda: f"go on with {typed('hydra.run.dir', str(folder))}"):
+        for each in track(source.photographs, "inspecting", total=len(source.photographs), unit="photographs"):
             found.append(_inspected(each, folder, reader, scale, options, settings))
-    files.write_summary(folder, found, _method(classifier, side_px, options))
+    files.write_summary(folder, [*found, *map(files.unread, source.unread)], _method(classifier, side_px, options))
     log.info("%s: %s", files.counted(found), folder / "report.html")
     if any(each.error for each in found):
         sys.exit(1)
@@ -71,36 +72,57 @@ def _inspected(
     options: Mapping[str, Any],
     settings: str,
 ) -> "Inspected":
-    """The findings of one photograph, and its files; of one that cannot be read, why."""
+    """The findings of one photograph, and its files; whatever goes wrong with it is its row. A full disk ends all."""
     from crack_lightning import photograph_files as files
-    from crack_lightning.data.images import read_image
+    from crack_lightning.data.files import is_full
+
+    folder = files.folder_of(run, photograph)
+    try:
+        key = files.key_of(photograph, settings)
+        return files.done_before(folder, key) or _found(photograph, folder, key, reader, scale, options)
+    except Exception as error:
+        if is_full(error):
+            raise
+        return _unread(photograph, error)
+
+
+def _found(
+    photograph: "Photograph",
+    folder: Path,
+    key: str,
+    reader: "PhotographReader",
+    scale: "Scale",
+    options: Mapping[str, Any],
+) -> "Inspected":
+    from crack_lightning import photograph_files as files
+    from crack_lightning.data.images import read_picture
     from crack_lightning.inference.overlay import reduced
     from crack_lightning.inference.photographs import check_enlarged
     from crack_lightning.inference.regions import regions
 
     started_s = time.perf_counter()
-    folder = files.folder_of(run, photograph)
-    try:
-        key = files.key_of(photograph, settings)
-        if (before := files.done_before(folder, key)) is not None:
-            return before
-        image = read_image(photograph.path)
-        check_enlarged(image.size, scale, reader.classifier.image_size, megapixels=options["max_megapixels"])
-    except (ValueError, OSError) as error:
-        return _unread(photograph, error)
-    too_small = max(image.size) < scale.window_px / 2
-    if too_small:
-        text = "%s: %d x %d pixels are less than half a window of %.0f each way, too few to judge"
-        log.warning(f"{text}; check mm_per_px, tile_px", photograph.path, *image.size, scale.window_px)
+    picture = read_picture(photograph.path, megapixels=options["max_megapixels"])
+    image, notes = picture.image, [picture.doubt, _further(picture.pages)]
+    check_enlarged(image.size, scale, reader.classifier.image_size, megapixels=options["max_megapixels"])
+    if max(image.size) < scale.window_px / 2:
+        text = "%d x %d pixels are less than half a window of %.0f each way, too few to judge; check mm_per_px, tile_px"
+        notes.append(text % (*image.size, scale.window_px))
+    note = "; ".join(filter(None, notes))
+    if note:
+        log.warning("%s: %s", photograph.path, note)
     pictures, small = reader.scaled(image, scale), reduced(image, options["overlay_px"])
-    del image  # of a large photograph most of the memory
+    del image, picture  # of a large photograph most of the memory
     heat = reader.heat(pictures)
-    marked = regions(heat, reader.classifier.threshold)
+    marked = regions(heat, reader.classifier.decision.threshold)
     found = _findings(photograph, heat, marked, reader.classifier, options["mm_per_px"])
-    verdict = "review" if too_small and found.verdict == "sound" else found.verdict
-    found = replace(found, verdict=verdict, key=key, seconds=time.perf_counter() - started_s)
+    verdict = "review" if note and found.verdict == "sound" else found.verdict
+    found = replace(found, verdict=verdict, note=note, key=key, seconds=time.perf_counter() - started_s)
     files.write_photograph(folder, small, heat, marked, found, mm_per_px=options["mm_per_px"])
     return found
+
+
+def _further(pages: int) -> str:
+    return "" if pages < 2 else f"page 1 of {pages}: the others are not looked at, save each as a file"
 
 
 def _unread(photograph: "Photograph", error: Exception) -> "Inspected":
@@ -108,9 +130,13 @@ def _unread(photograph: "Photograph", error: Exception) -> "Inspected":
     from crack_lightning.data.images import reason
     from crack_lightning.photograph_files import Inspected
 
-    text = str(error) if isinstance(error, ValueError) else f"{photograph.path} cannot be read: {reason(error)}"
-    if "decompression bomb" in text:
-        text = f"{text} Give a larger max_megapixels if you trust it."
+    if isinstance(error, ValueError):
+        text = str(error)
+    elif isinstance(error, OSError):
+        text = f"{photograph.path} cannot be read: {reason(error)}"
+    else:
+        text = f"{photograph.path} cannot be inspected: {type(error).__name__}: {error}"
+        log.debug("", exc_info=error)
     text = text if str(photograph.path) in text else f"{photograph.path}: {text}"
     log.error("%s", text)
     return Inspected(photograph.name, str(photograph.path), "error", error=text)
@@ -126,8 +152,7 @@ def _findings(
     from crack_lightning.photograph_files import MEASURED, Inspected, grid_facts
 
     peak = float(heat.probability.max())
-    band = classifier.review_band
-    review = band is not None and bool(((heat.probability >= band[0]) & (heat.probability <= band[1])).any())
+    review = bool(classifier.decision.needs_review(heat.probability).any())
     longest = max((region.length_px for region in marked), default=0.0)
     height, width = heat.size_hw
     return Inspected(
@@ -180,7 +205,7 @@ def _method(classifier: "CrackClassifier", side_px: float, options: Mapping[str,
         "inspected": f"{datetime.now():%Y-%m-%d %H:%M}",
         "checkpoint": str(options["ckpt_path"]),
         "network": classifier.backbone,
-        "threshold": f"{classifier.threshold:.3f}",
+        "threshold": f"{classifier.decision.threshold:.3f}",
         "window": side + wider,
         "scale": "not known" if mm_per_px is None else f"{mm_per_px:g} mm a pixel{unscaled}",
         "crack_lightning": __version__,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from crack_lightning.data.samples import Sample
+    from crack_lightning.data.tables import Row
     from crack_lightning.models.classifier import CrackClassifier
     from crack_lightning.run_folder import Judged
 
@@ -23,23 +24,33 @@ def images_of(
     `split` is one of the three folders, or of `data.split_csv`; None takes all, or test/ where there are three folders.
     """
     from crack_lightning.data.checks import find_unreadable, unreadable_message
-    from crack_lightning.data.samples import SPLITS, is_presplit
+    from crack_lightning.data.files import expanded
+    from crack_lightning.data.labels import table_splits
+    from crack_lightning.data.layouts import TABLE
+    from crack_lightning.data.loading import check_megapixels
+    from crack_lightning.data.splitting import SPLITS, split_folders
     from crack_lightning.run_folder import write_unreadable
 
     if split is not None and split not in SPLITS:
         raise ValueError(f"data.split={split}: one of {', '.join(SPLITS)}")
-    if is_presplit(root):
+    table = data["layout"] == TABLE
+    if not table and (folders := split_folders(root)):
         if data["split_csv"] is not None:
             raise ValueError(f"{root} is split into train/ val/ test/ already: leave data.split_csv out")
         split = split or "test"
-        samples = _found(root / split, data, classifier, f"{split}/")
+        samples = _found(folders[split], data, classifier, f"{split}/")
+    elif table and (splits := table_splits(root, data["labels"])):
+        kept = split or "test"
+        samples = [each for each in _found(root, data, classifier, "") if splits[each.path] == kept]
     else:
         if (split is None) != (data["split_csv"] is None):
             raise ValueError("data.split and data.split_csv belong together where data.root is not split already")
         samples = _found(root, data, classifier, "")
         if split is not None:
-            samples = _of_split(samples, Path(data["split_csv"]).expanduser(), split, root)
-    unreadable = find_unreadable([sample.path for sample in samples], decode=data["on_error"] == "skip")
+            samples = _of_split(samples, expanded(data["split_csv"]), split, root)
+    check_megapixels(data["max_megapixels"], key="data.max_megapixels")
+    limits = {"decode": data["on_error"] == "skip", "megapixels": data["max_megapixels"]}
+    unreadable = find_unreadable([sample.path for sample in samples], **limits)
     write_unreadable(folder, unreadable)
     if unreadable and data["on_error"] == "raise":
         raise ValueError(unreadable_message(unreadable))
@@ -55,26 +66,39 @@ def _found(root: Path, data: Mapping[str, Any], classifier: "CrackClassifier", p
     from crack_lightning.data.layouts import OWN, check_layout, recognised
     from crack_lightning.data.samples import find_samples
 
-    names, group_by = classifier.class_names, data["group_by"]
+    decision, group_by = classifier.decision, data["group_by"]
+    names = data["class_names"] or decision.class_names
+    if len(names) != len(decision.class_names):
+        raise ValueError(
+            f"data.class_names={names}: a name for each of {', '.join(decision.class_names)}, in this order"
+        )
     layout = data["layout"] or recognised(root, names)
     check_layout(layout)
-    samples = find_samples(root, names, layout=layout, positive_class=classifier.positive_class, group_prefix=prefix)
+    positive = names[decision.positive_index]
+    options = {"layout": layout, "positive_class": positive, "group_prefix": prefix, "labels": data["labels"]}
+    samples = find_samples(root, names, **options)
     if group_by is not None:
         return grouped(samples, group_by, root, layout=layout)
     return by_photograph(samples, root, recognised(root, []) if layout == OWN else layout)
 
 
 def _of_split(samples: "Sequence[Sample]", table: Path, split: str, root: Path) -> "list[Sample]":
+    from crack_lightning.data.names import matched
     from crack_lightning.data.splits import read_split
 
     groups = read_split(table, split)
-    below = {sample.path.relative_to(root).as_posix(): sample for sample in samples}
-    if gone := groups.keys() - below.keys():
+    common = os.path.commonpath([sample.path.parent for sample in samples]) if samples else root
+    # The table's paths are told from what they have in common, which may be more than the root.
+    ways = [{sample.path.relative_to(top).as_posix(): sample for sample in samples} for top in (root, common)]
+    below = max(ways, key=lambda names: len(matched(groups, names)))
+    places = matched(groups, below)
+    if gone := groups.keys() - places.keys():
         raise FileNotFoundError(
             f"{len(gone)} of {len(groups)} images of the {split} split are not in {root}, such as {min(gone)}: "
             f"give the folder that {table} was made from"
         )
-    return [replace(sample, group=groups[name]) for name, sample in below.items() if name in groups]
+    chosen = {places[name]: group for name, group in groups.items()}
+    return [replace(sample, group=chosen[name]) for name, sample in below.items() if name in chosen]
 
 
 def held_out(samples: "Sequence[Sample]", ckpt_path: Path) -> "tuple[list[Sample], bool]":
@@ -95,13 +119,14 @@ def held_out(samples: "Sequence[Sample]", ckpt_path: Path) -> "tuple[list[Sample
     return [replace(each, group=known[each.path][1]) if each.path in known else each for each in kept], True
 
 
-def _recognised(samples: "Sequence[Sample]", rows: Sequence[Mapping[str, str]]) -> dict[Path, tuple[str, str]]:
+def _recognised(samples: "Sequence[Sample]", rows: "Sequence[Row]") -> dict[Path, tuple[str, str]]:
     """Split and group of those samples that were in it."""
     from crack_lightning.data.files import content_hash
+    from crack_lightning.data.names import matched
 
     facts = {row["path"]: (row["split"], row["group"]) for row in rows}
-    found = {sample.path: facts[str(sample.path)] for sample in samples if str(sample.path) in facts}
-    if found:
+    by_path = matched([str(sample.path) for sample in samples], facts)
+    if found := {sample.path: facts[by_path[str(sample.path)]] for sample in samples if str(sample.path) in by_path}:
         return found
     if there := [path for path in facts if Path(path).is_file()]:
         contents = {content_hash(Path(path)): facts[path] for path in there}
@@ -126,15 +151,15 @@ def judge(
     from crack_lightning.report.metrics import binary_metrics
     from crack_lightning.run_folder import Judged, confidence_metrics
 
-    loading = {key: data[key] for key in ("batch_size", "num_workers")}
+    loading = {key: data[key] for key in ("batch_size", "num_workers")} | {"megapixels": data["max_megapixels"]}
     paths = [sample.path for sample in samples]
     found = judge_files(classifier, paths, **loading, device=pick_device(device), engine=engine)
     if unread := [error for error in found.errors if error]:
         raise ValueError(unread[0])
     logits = found.logits
-    probabilities = classifier.probabilities(logits)[:, classifier.positive_index]
+    probabilities = classifier.positive_probabilities(logits)
     judged = Judged(classifier.cpu(), samples, probabilities)
-    collection = binary_metrics(classifier.threshold, prefix="test/")
+    collection = binary_metrics(classifier.decision, prefix="test/")
     metrics = {name: value.item() for name, value in collection(probabilities, judged.targets).items()}
     labels = judged.targets.new_tensor([sample.label for sample in samples])
     metrics["test/loss"] = functional.cross_entropy(logits, labels).item()

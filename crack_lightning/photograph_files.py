@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from crack_lightning.data.files import write_atomically, write_csv
+from crack_lightning.data.formats import why_unread
 from crack_lightning.inference.geometry import tiles
 from crack_lightning.inference.heat import Heat
 from crack_lightning.inference.overlay import heat_picture, overlay, scale_colours
@@ -25,16 +26,19 @@ FILES = (
 )
 MEASURED = 12  # regions whose figures the report shows
 THUMBNAIL_PX = 112
-SEVERITY = ("cracked", "review", "error", "sound")
+SEVERITY = ("cracked", "review", "error", "unread", "sound")
+
 HEADER = [
     *("path", "verdict", "peak_probability", "share_above_threshold", "regions", "longest_region_px"),
-    *("longest_region_mm", "width_px", "height_px", "seconds", "folder", "error"),
+    *("longest_region_mm", "width_px", "height_px", "seconds", "folder", "error", "note"),
 ]
 
 
 @dataclass(frozen=True)
 class Inspected:
-    """A photograph and what was found; `longest_` is the length of the longest region, `key` says of what, by what.
+    """A photograph and what was found; `note` is what else a person must know of it.
+
+    `longest_` is the length of the longest region, `key` says of what, by what.
 
     `heat_map` says where the values of heat_map.npy lie; `measured` are length, area and peak of the largest regions.
     """
@@ -51,14 +55,25 @@ class Inspected:
     height_px: int = 0
     seconds: float = 0.0
     error: str = ""
+    note: str = ""
     key: str = ""
     heat_map: dict[str, float] | None = None
     measured: Sequence[Sequence[float]] = ()
 
     @property
+    def measured_at_all(self) -> bool:
+        """Whether there are results of it."""
+        return self.peak is not None
+
+    @property
     def longest_mm(self) -> float | None:
         """None where the scale is not known."""
         return None if self.mm_per_px is None else self.longest_px * self.mm_per_px
+
+
+def unread(path: Path) -> Inspected:
+    """The row of a photograph of a kind that is not read here."""
+    return Inspected(path.name, str(path), "unread", note=why_unread(path.name))
 
 
 def grid_facts(heat: Heat) -> dict[str, float]:
@@ -157,10 +172,10 @@ def counted(inspected: Sequence[Inspected]) -> str:
 def _row(run: Path, each: Inspected) -> list[object]:
     numbers = ["" if value is None else f"{value:.6f}" for value in (each.peak, each.share)]
     longest = [f"{each.longest_px:.1f}", "" if each.longest_mm is None else f"{each.longest_mm:.1f}"]
-    if each.error:
-        return [each.path, each.verdict, *[""] * (len(HEADER) - 3), each.error]
+    if not each.measured_at_all:
+        return [each.path, each.verdict, *[""] * (len(HEADER) - 4), each.error, each.note]
     facts = [each.regions, *longest, each.width_px, each.height_px, f"{each.seconds:.2f}"]
-    return [each.path, each.verdict, *numbers, *facts, f"photographs/{each.name}", ""]
+    return [each.path, each.verdict, *numbers, *facts, f"photographs/{each.name}", "", each.note]
 
 
 def _figures(each: Inspected) -> list[str]:
@@ -185,8 +200,8 @@ def _shown(run: Path, each: Inspected) -> Shown:
         longest_px=each.longest_px,
         seconds=each.seconds,
         figures=_figures(each),
-        photograph="" if each.error else f"{below}/photograph.jpg",
-        overlay="" if each.error else f"{below}/overlay.png",
-        thumbnail=None if each.error else (run / below / "thumbnail.jpg").read_bytes(),
-        error=each.error,
+        photograph=f"{below}/photograph.jpg" if each.measured_at_all else "",
+        overlay=f"{below}/overlay.png" if each.measured_at_all else "",
+        thumbnail=(run / below / "thumbnail.jpg").read_bytes() if each.measured_at_all else None,
+        error="; ".join(filter(None, (each.error, each.note))),
     )

@@ -26,49 +26,55 @@ HEADER = ["path", "predicted", "probability", "review", "error"]
 def predict(cfg: DictConfig) -> None:
     """Leave predictions.csv, a row a file; exit status 1 if there were any that could not be read."""
     from crack_lightning.data.files import write_csv
-    from crack_lightning.data.loading import check_loading
+    from crack_lightning.data.loading import check_loading, check_megapixels
     from crack_lightning.inference.patches import judge_files, pick_device
-    from crack_lightning.inference.sources import find_photographs
+    from crack_lightning.inference.sources import find_photographs, tell_left_out
     from crack_lightning.models.checkpoint import load_classifier
     from crack_lightning.models.engines import check_engine
 
     options = plain(cfg)
     check_engine(options["engine"])
+    check_megapixels(options["max_megapixels"])
     classifier = load_classifier(options["ckpt_path"])
     loading = {key: options[key] for key in ("batch_size", "num_workers")}
-    check_loading(**loading, on_error="skip", image_size=classifier.image_size, group="")
-    paths = [each.path for each in find_photographs(options["source"])]
+    check_loading(**loading, on_error="skip", group="")
+    source = find_photographs(options["source"])
+    tell_left_out(source)
+    paths = [each.path for each in source.photographs]
     with ctrl_c_says(lambda: "nothing is left: predict again"):
-        device = pick_device(options["device"])
-        found = judge_files(classifier, paths, **loading, device=device, engine=options["engine"])
+        device, megapixels = pick_device(options["device"]), options["max_megapixels"]
+        found = judge_files(
+            classifier, paths, **loading, device=device, engine=options["engine"], megapixels=megapixels
+        )
     rows = _rows(classifier, paths, found)
     folder = run_folder()
     write_csv(folder / "predictions.csv", HEADER, rows)
     if options["jsonl"]:
         _write_lines(folder / "predictions.jsonl", rows)
-    unread = sum(bool(error) for error in found.errors)
-    cracked = sum(row[1] == classifier.positive_class for row in rows)
-    log.info("%d images, %d %s: %s", len(rows), cracked, classifier.positive_class, folder / "predictions.csv")
+    unread, positive = sum(bool(error) for error in found.errors), classifier.decision.positive_class
+    cracked = sum(row[1] == positive for row in rows)
+    log.info("%d images, %d %s: %s", len(rows), cracked, positive, folder / "predictions.csv")
     if unread:
         log.error("%d images could not be read: see the column error", unread)
         sys.exit(1)
 
 
 def _rows(classifier: "CrackClassifier", paths: "Sequence[Path]", found: "FileLogits") -> list[list[Any]]:
-    """A row a file. One that is no patch, by its size, is for a person to look at."""
-    probabilities = classifier.probabilities(found.logits)[:, classifier.positive_index].tolist()
-    names = sorted(classifier.class_names, key=lambda name: name == classifier.positive_class)
-    low, high = classifier.review_band or (2.0, 2.0)  # none
+    """A row a file. One that is no patch, by its size, or whose levels are in doubt is for a person to look at."""
+    probabilities, decision = classifier.positive_probabilities(found.logits).tolist(), classifier.decision
     least, most = (classifier.patch_px or math.nan) / PATCH, (classifier.patch_px or math.nan) * PATCH
     rows, odd = list[list[Any]](), 0
-    for path, probability, error, side_px in zip(paths, probabilities, found.errors, found.sides_px, strict=True):
+    facts = zip(paths, probabilities, found.errors, found.doubts, found.sides_px, strict=True)
+    for path, probability, error, doubt, side_px in facts:
         if error:
             rows.append([path, "", "", "", error])
             continue
+        if doubt:
+            log.warning("%s: %s", path, doubt)
         no_patch = side_px < least or side_px > most
         odd += no_patch
-        review = int(no_patch or low <= probability <= high)
-        rows.append([path, names[probability >= classifier.threshold], f"{probability:.6f}", review, ""])
+        review = int(no_patch or bool(doubt) or decision.needs_review(probability))
+        rows.append([path, decision.predicted(probability), f"{probability:.6f}", review, ""])
     if odd:
         text = "%d images are for review: not half to twice as large as the patches of %d pixels that it learned from"
         log.warning(f"{text}; whole photographs are for inspect", odd, classifier.patch_px)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import torch
 from matplotlib.figure import Figure
+from PIL import Image
 from torch import Tensor
 
 from crack_lightning.data.files import write_atomically, write_csv
@@ -16,6 +18,7 @@ from crack_lightning.data.images import read_image
 from crack_lightning.data.samples import Sample
 from crack_lightning.models.architecture import layers
 from crack_lightning.models.classifier import CrackClassifier
+from crack_lightning.models.decision import Decision
 from crack_lightning.report.calibration import brier_score, reliability, uncalibrated
 from crack_lightning.report.figures import (
     confusion_matrix,
@@ -26,6 +29,8 @@ from crack_lightning.report.figures import (
 )
 from crack_lightning.report.intervals import bootstrap_intervals, figures_of
 from crack_lightning.report.pictures import Prediction, architecture_figure, prediction_grid
+
+log = logging.getLogger(__name__)
 
 SHOWN = 16  # pictures in a grid
 
@@ -39,48 +44,42 @@ class Judged:
     probabilities: Tensor
 
     @property
+    def decision(self) -> Decision:
+        """What the probabilities come to."""
+        return self.classifier.decision
+
+    @property
     def targets(self) -> Tensor:
         """(N,), 1 for positive."""
-        positive = self.classifier.positive_index
+        positive = self.decision.positive_index
         return torch.tensor([int(sample.label == positive) for sample in self.samples])
 
     @property
-    def called(self) -> Tensor:
-        """(N,), 1 for what is called positive."""
-        return (self.probabilities >= self.classifier.threshold).long()
-
-    def for_review(self, probability: float) -> int:
-        """1 where a person should look at a picture of that probability."""
-        band = self.classifier.review_band
-        return int(band is not None and band[0] <= probability <= band[1])
-
-    @property
-    def names(self) -> list[str]:
-        """The class names, positive last: names[target] is the true class."""
-        return sorted(self.classifier.class_names, key=lambda name: name == self.classifier.positive_class)
+    def predicted(self) -> Tensor:
+        """(N,), 1 for what is predicted positive."""
+        return self.decision.is_positive(self.probabilities).long()
 
 
 def confidence_metrics(judged: Judged, *, seed: int) -> dict[str, float]:
     """test/ece, test/brier and test/balanced_accuracy, and <name>_low and <name>_high of every figure: where 95 % of
-    bootstrap draws lie. With a review band its share of the test, and the share of the rest that is called wrong."""
+    bootstrap draws lie. With a review band its share of the test, and the share of the rest that is predicted wrongly.
+    """
     groups = [sample.group for sample in judged.samples]
-    probabilities, targets = judged.probabilities, judged.targets
+    probabilities, targets, decision = judged.probabilities, judged.targets, judged.decision
     found = {
         "test/ece": reliability(probabilities, targets).error,
-        "test/ece_uncalibrated": reliability(uncalibrated(probabilities, judged.classifier.temperature), targets).error,
+        "test/ece_uncalibrated": reliability(uncalibrated(probabilities, decision.temperature), targets).error,
         "test/brier": brier_score(probabilities, targets),
-        "test/balanced_accuracy": figures_of(probabilities, targets, threshold=judged.classifier.threshold)[
-            "balanced_accuracy"
-        ],
+        "test/balanced_accuracy": figures_of(probabilities, targets, decision)["balanced_accuracy"],
     }
-    if judged.classifier.review_band is not None:
-        band = torch.tensor([bool(judged.for_review(each)) for each in probabilities.tolist()])
-        wrong = (judged.called != judged.targets)[~band].float()
+    if decision.review_band is not None:
+        band = decision.needs_review(probabilities)
+        wrong = (judged.predicted != judged.targets)[~band].float()
         found |= {
             "review/test_share": band.float().mean().item(),
             "review/test_error_rate": wrong.mean().item() if len(wrong) else 0.0,
         }
-    intervals = bootstrap_intervals(probabilities, targets, groups, threshold=judged.classifier.threshold, seed=seed)
+    intervals = bootstrap_intervals(probabilities, targets, groups, decision, seed=seed)
     for name, (low, high) in intervals.items():
         found |= {f"test/{name}_low": low, f"test/{name}_high": high}
     return {name: value for name, value in found.items() if not math.isnan(value)}
@@ -99,20 +98,17 @@ def write_unreadable(folder: Path, unreadable: Mapping[Path, str]) -> None:
 
 def write_predictions(folder: Path, judged: Judged) -> None:
     """predictions.csv: a row a sample, the probability of the positive class, and 1 where a person should look."""
+    decision, names = judged.decision, judged.decision.negative_first
     rows = [
         [
             sample.path,
-            judged.names[target],
-            judged.names[called],
+            names[target],
+            decision.predicted(probability),
             f"{probability:.6f}",
-            judged.for_review(probability),
+            int(decision.needs_review(probability)),
         ]
-        for sample, target, called, probability in zip(
-            judged.samples,
-            judged.targets.tolist(),
-            judged.called.tolist(),
-            judged.probabilities.tolist(),
-            strict=True,
+        for sample, target, probability in zip(
+            judged.samples, judged.targets.tolist(), judged.probabilities.tolist(), strict=True
         )
     ]
     write_csv(folder / "predictions.csv", ["path", "label", "predicted", "probability", "review"], rows)
@@ -125,15 +121,14 @@ def judgement_figures(judged: Judged, metrics: Mapping[str, float]) -> dict[str,
         for name, low in metrics.items()
         if name.startswith("test/") and name.endswith("_low")
     }
-    probabilities, targets, threshold = judged.probabilities, judged.targets, judged.classifier.threshold
+    facts = judged.probabilities, judged.targets, judged.decision
+    shown = _predictions(judged, _spread(len(judged.samples)))
     return {
-        "confusion_matrix": confusion_matrix(
-            probabilities, targets, threshold=threshold, class_names=judged.names, intervals=intervals
-        ),
-        "roc": roc_figure(probabilities, targets, threshold=threshold, intervals=intervals),
-        "precision_recall": precision_recall_figure(probabilities, targets, threshold=threshold, intervals=intervals),
-        "reliability": reliability_figure(probabilities, targets, temperature=judged.classifier.temperature),
-        "predictions": prediction_grid(_predictions(judged, _spread(len(targets))), title="Predictions beside truth"),
+        "confusion_matrix": confusion_matrix(*facts, intervals=intervals),
+        "roc": roc_figure(*facts, intervals=intervals),
+        "precision_recall": precision_recall_figure(*facts, intervals=intervals),
+        "reliability": reliability_figure(*facts[:2], temperature=judged.decision.temperature),
+        "predictions": prediction_grid(shown, title="Predictions beside truth"),
         "worst_errors": _worst_errors(judged),
     }
 
@@ -181,7 +176,7 @@ def _spread(count: int) -> list[int]:
 
 def _worst_errors(judged: Judged) -> Figure:
     """The errors the classifier was surest of; where there are none, the right answers it was least sure of."""
-    errors = judged.called != judged.targets
+    errors = judged.predicted != judged.targets
     doubt = (judged.probabilities - judged.targets).abs()
     ranked = doubt.argsort(descending=True, stable=True).tolist()
     if not errors.any():
@@ -196,15 +191,24 @@ def _worst_errors(judged: Judged) -> Figure:
 def _predictions(judged: Judged, places: Sequence[int]) -> list[Prediction]:
     shown = []
     for k in places:
-        sample, called = judged.samples[k], int(judged.called[k])
+        sample, predicted = judged.samples[k], int(judged.predicted[k])
         positive = judged.probabilities[k].item()
         shown.append(
             Prediction(
-                image=read_image(sample.path),
-                truth=judged.names[int(judged.targets[k])],
-                predicted=judged.names[called],
-                confidence=positive if called else 1 - positive,
+                image=_image(sample.path),
+                truth=judged.decision.negative_first[int(judged.targets[k])],
+                predicted=judged.decision.predicted(positive),
+                confidence=positive if predicted else 1 - positive,
                 name=f"{sample.path.parent.name}/{sample.path.name}",
             )
         )
     return shown
+
+
+def _image(path: Path) -> Image.Image:
+    """The picture, grey where it can no longer be read: that must not cost the run its figures."""
+    try:
+        return read_image(path, megapixels=math.inf)
+    except ValueError as error:
+        log.warning("not shown in the figures: %s", error)
+        return Image.new("RGB", (64, 64), "grey")

@@ -4,6 +4,7 @@ import torch
 from crack_lightning.commands import CONF
 from crack_lightning.models.backbones import BACKBONES, build_features, check_backbone
 from crack_lightning.models.classifier import CrackClassifier
+from crack_lightning.models.decision import Decision
 
 FAMILIES = (
     "mobilenet_v2",
@@ -19,14 +20,13 @@ FAMILIES = (
 )
 
 
-def classifier(backbone: str, image_size: int = 64) -> CrackClassifier:
+def classifier(backbone: str, image_size: int = 64, *, dropout: float = 0.3, freeze: bool = True) -> CrackClassifier:
     return CrackClassifier(
         backbone=backbone,
-        class_names=["Negative", "Positive"],
-        positive_class="Positive",
+        decision=Decision(("Negative", "Positive"), "Positive"),
         image_size=image_size,
-        dropout=0.3,
-        freeze=True,
+        dropout=dropout,
+        freeze=freeze,
     )
 
 

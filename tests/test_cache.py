@@ -3,11 +3,12 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import filelock
 import pytest
 from omegaconf import DictConfig
 
 from crack_lightning.cache import cache
-from crack_lightning.data.cache import cache_folder, entries, evict
+from crack_lightning.data.cache import MARK, CacheEntry, cache_folder, entries, evict, remove
 
 
 @pytest.fixture
@@ -16,6 +17,7 @@ def kept(tmp_path: Path) -> Path:
     for age, name in enumerate(["synthetic/a", "features/b", "features/c"]):
         (tmp_path / "kept" / name).mkdir(parents=True)
         (tmp_path / "kept" / name / "rows").write_bytes(bytes(1000))
+        (tmp_path / "kept" / name / MARK).touch()
         os.utime(tmp_path / "kept" / name, (100 + age, 100 + age))
     return tmp_path / "kept"
 
@@ -51,3 +53,54 @@ def test_the_command_lists_and_clears(
 def test_an_unknown_name_is_refused(composed: Callable[..., DictConfig], kept: Path) -> None:
     with pytest.raises(ValueError, match=r"clear=d: all, features, groups, synthetic, or one of a, b, c"):
         cache(composed("cache", [f"cache_dir={kept}", "clear=d"]))
+
+
+def test_folders_of_somebody_else_are_neither_listed_nor_removed(
+    composed: Callable[..., DictConfig], kept: Path, tmp_path: Path
+) -> None:
+    strangers = [kept / "features/precious", kept / "groups/theirs", kept / "features/link"]
+    for folder in strangers[:2]:
+        folder.mkdir(parents=True)
+        (folder / "results.txt").write_text("years of work")
+    strangers[2].symlink_to(kept / "synthetic/a")
+    evict(kept, "features", max_bytes=0, keep=kept / "features/b")
+    for kind in ("features", "groups", "all"):
+        cache(composed("cache", [f"cache_dir={kept}", f"clear={kind}"]))
+    assert all(folder.is_symlink() or (folder / "results.txt").is_file() for folder in strangers)
+    with pytest.raises(ValueError, match=r"precious is not of this cache: it is not removed"):
+        remove([CacheEntry(strangers[0], "features", 1, 0.0)])
+
+
+def test_a_complete_cache_that_cannot_be_written_to_is_enough(
+    trained: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    options = ["data=synthetic", "data.surfaces.count=24", "data.surfaces.size_px=32", "data.root=null"]
+    trained(*options, "trainer.max_epochs=1", f"cache_dir={tmp_path}/kept", run="first")
+    for path in [*(tmp_path / "kept").rglob("*"), tmp_path / "kept"]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    if os.access(tmp_path / "kept", os.W_OK):  # as root nothing is read-only: the system's refusal is played
+
+        def refused(*_: object, **__: object) -> None:
+            raise PermissionError(13, "Permission denied")
+
+        for name in ("utime", "mkdir"):
+            monkeypatch.setattr(os, name, _unless_within(getattr(os, name), tmp_path / "kept", refused))
+        monkeypatch.setattr(filelock.FileLock, "acquire", refused)
+    trained(*options, "trainer.max_epochs=1", f"cache_dir={tmp_path}/kept", run="second")
+
+
+def _unless_within(call: Callable[..., None], folder: Path, refused: Callable[..., None]) -> Callable[..., None]:
+    def either(path: str | Path, *rest: object, **options: object) -> None:
+        within = Path(path).is_relative_to(folder) and not Path(path).is_dir()
+        (refused if within else call)(path, *rest, **options)
+
+    return either
+
+
+def test_a_user_without_a_home_has_a_cache_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", homeless)
+    assert cache_folder(None).name == f"crack_lightning-{os.getuid()}"

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torchmetrics.functional.classification import binary_auroc, binary_average_precision, binary_calibration_error
 
+from crack_lightning.models.decision import Decision
 from crack_lightning.report.calibration import (
     brier_score,
     fit_temperature,
@@ -14,6 +15,7 @@ from crack_lightning.report.calibration import (
 )
 from crack_lightning.report.intervals import bootstrap_intervals, weighted_figures
 
+HALF = Decision(("sound", "cracked"), "cracked")
 P = torch.tensor([0.1, 0.3, 0.3, 0.6, 0.8, 0.9])
 T = torch.tensor([0, 0, 1, 1, 0, 1])
 
@@ -80,7 +82,7 @@ def test_a_recall_without_cracks_is_told() -> None:
 
 
 def test_a_person_gets_the_most_doubtful_images_until_the_rest_is_right_enough() -> None:
-    band = review_band(P, T, threshold=0.5, error_rate=0.0)
+    band = review_band(P, T, HALF, error_rate=0.0)
     assert band.low < 0.3
     assert band.high > 0.8
     assert band.error_rate == 0
@@ -88,16 +90,16 @@ def test_a_person_gets_the_most_doubtful_images_until_the_rest_is_right_enough()
 
 
 def test_where_few_enough_are_wrong_nobody_needs_to_look() -> None:
-    band = review_band(P, T, threshold=0.5, error_rate=0.5)
+    band = review_band(P, T, HALF, error_rate=0.5)
     assert (band.share, band.error_rate) == (0, pytest.approx(2 / 6))
 
 
 def test_where_all_are_wrong_a_person_looks_at_everything() -> None:
-    assert review_band(torch.tensor([0.9, 0.1]), torch.tensor([0, 1]), threshold=0.5, error_rate=0.1).share == 1
+    assert review_band(torch.tensor([0.9, 0.1]), torch.tensor([0, 1]), HALF, error_rate=0.1).share == 1
 
 
 def test_figures_of_equal_weights_are_those_of_torchmetrics() -> None:
-    found = weighted_figures(np.ones((1, 6)), P.double().numpy(), T.numpy(), threshold=0.5)
+    found = weighted_figures(np.ones((1, 6)), P.double().numpy(), T.numpy(), positive=P.numpy() >= 0.5)
     expected = {
         "accuracy": 4 / 6,
         "balanced_accuracy": (2 / 3 + 2 / 3) / 2,
@@ -113,9 +115,9 @@ def test_figures_of_equal_weights_are_those_of_torchmetrics() -> None:
 
 def test_a_weight_of_two_is_the_image_twice() -> None:
     weights = np.array([[1, 0, 2, 1, 3, 1]])
-    once = weighted_figures(weights.astype(float), P.double().numpy(), T.numpy(), threshold=0.5)
+    once = weighted_figures(weights.astype(float), P.double().numpy(), T.numpy(), positive=P.numpy() >= 0.5)
     p, t = np.repeat(P.double().numpy(), weights[0]), np.repeat(T.numpy(), weights[0])
-    twice = weighted_figures(np.ones((1, len(p))), p, t, threshold=0.5)
+    twice = weighted_figures(np.ones((1, len(p))), p, t, positive=p >= 0.5)
     for name, value in once.items():
         assert value.item() == pytest.approx(twice[name].item()), name
 
@@ -125,19 +127,19 @@ def test_the_interval_of_a_share_is_as_wide_as_the_binomial_one() -> None:
     targets = torch.ones(400, dtype=torch.long)
     probabilities = (torch.rand(400, generator=generator) < 0.9).float()
     share = probabilities.mean().item()
-    low, high = bootstrap_intervals(probabilities, targets, [str(k) for k in range(400)], threshold=0.5)["recall"]
+    low, high = bootstrap_intervals(probabilities, targets, [str(k) for k in range(400)], HALF)["recall"]
     wide = 1.96 * math.sqrt(share * (1 - share) / 400)
     assert (low, high) == pytest.approx((share - wide, share + wide), abs=0.008)
 
 
 def test_images_of_one_group_come_and_go_together() -> None:
     probabilities, targets = P.repeat(50), T.repeat(50)
-    alone = bootstrap_intervals(probabilities, targets, [str(k) for k in range(300)], threshold=0.5)["accuracy"]
-    grouped = bootstrap_intervals(probabilities, targets, [str(k % 6) for k in range(300)], threshold=0.5)["accuracy"]
+    alone = bootstrap_intervals(probabilities, targets, [str(k) for k in range(300)], HALF)["accuracy"]
+    grouped = bootstrap_intervals(probabilities, targets, [str(k % 6) for k in range(300)], HALF)["accuracy"]
     assert grouped[1] - grouped[0] > 3 * (alone[1] - alone[0])
 
 
 def test_a_figure_that_is_not_defined_has_no_interval() -> None:
-    found = bootstrap_intervals(P, torch.zeros(6, dtype=torch.long), list("abcdef"), threshold=0.5)
+    found = bootstrap_intervals(P, torch.zeros(6, dtype=torch.long), list("abcdef"), HALF)
     assert math.isnan(found["recall"][0])
     assert found["accuracy"][1] <= 1

@@ -1,6 +1,8 @@
 import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -24,10 +26,13 @@ def saved(tmp_path: Path) -> Path:
 
 
 def test_a_checkpoint_predicts_on_its_own(saved: Path) -> None:
-    model = load_classifier(saved)
+    model, picture = load_classifier(saved), torch.rand(1, 3, 32, 32)
     assert model.image_size == 32
     assert not model.training
-    assert model.predict_proba(torch.zeros(1, 3, 32, 32)).shape == (1, 2)
+    kept = torch.load(saved, weights_only=True)["state_dict"]
+    assert all(torch.equal(tensor, kept[PREFIX + name]) for name, tensor in model.state_dict().items())
+    again = load_classifier(saved)
+    assert torch.equal(model.predict_proba(picture), again.predict_proba(picture)), "a head of its own each time"
 
 
 def test_a_missing_checkpoint_and_a_folder_are_named(tmp_path: Path) -> None:
@@ -77,3 +82,85 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path: Path, legacy: bool) -> None:
     with pytest.raises(ValueError, match=r"evil.ckpt"):
         read_checkpoint(tmp_path / "evil.ckpt")
     assert not (tmp_path / "attacked").exists()
+
+
+NAN, INFINITE = float("nan"), float("inf")
+FACTS: list[dict[str, object]] = [
+    *({"temperature": value} for value in (NAN, 0.0, -1.0, INFINITE, "1", None, [1.0])),
+    *({"threshold": value} for value in (NAN, 2.0, -1.0, 0.0, True, "half")),
+    *({"review_band": value} for value in ([0.9, 0.1], [NAN, 1.0], [0.1], "ab", 0.5, [0.0, 2.0])),
+    *(
+        {"class_names": value}
+        for value in (["a", "a"], ["a"], [], "ab", None, ["a", 1], ["a", "b\x1b[2J"], [["a"], "b"])
+    ),
+    *({"positive_class": value} for value in ("other", None, 1)),
+    *({"image_size": value} for value in (0, -1, 10**9, 180.5, "180", None, True)),
+    *({"dropout": value} for value in (1.0, -0.1, NAN, "0", None)),
+    *({"freeze": value} for value in (1, None, "yes")),
+    *({"patch_px": value} for value in (0, -5, 1.5, "64")),
+    *({"mm_per_px": value} for value in (0.0, -1.0, NAN, INFINITE, "1")),
+    *({"weights": value} for value in (None, [], {"name": 1}, {1: "x"})),
+    *({"backbone": value} for value in (None, 1, "mobilenet_v22", ["mobilenet_v2"])),
+    {"new_fact": 1},
+]
+
+
+@pytest.mark.parametrize("wrong", FACTS, ids=str)
+def test_a_fact_that_cannot_be_one_is_refused_by_name(saved: Path, wrong: dict[str, object]) -> None:
+    content = torch.load(saved, weights_only=True)
+    content[FACTS_KEY]["facts"].update(wrong)
+    torch.save(content, saved)
+    with pytest.raises(ValueError, match=r"ckpt_path=.*best.ckpt cannot be used: .*(another copy|train again)"):
+        load_classifier(saved)
+
+
+@pytest.mark.parametrize("value", [NAN, INFINITE, -INFINITE])
+@pytest.mark.parametrize("name", ["head.weight", "features.0.0.weight", "pixel_std"])
+def test_weights_that_are_no_numbers_are_refused(saved: Path, name: str, value: float) -> None:
+    content = torch.load(saved, weights_only=True)
+    content["state_dict"][PREFIX + name][0].fill_(value)
+    torch.save(content, saved)
+    with pytest.raises(ValueError, match=rf"best.ckpt cannot be used: classifier.{name} holds numbers that are none"):
+        load_classifier(saved)
+
+
+def _without(content: dict[str, Any], *keys: str) -> None:
+    for key in keys[:-1]:
+        content = content[key]
+    content.pop(keys[-1])
+
+
+CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
+    "no facts": lambda c: _without(c, FACTS_KEY, "facts"),
+    "facts that are a list": lambda c: c[FACTS_KEY].update(facts=[]),
+    "no provenance": lambda c: _without(c, FACTS_KEY, "provenance"),
+    "no backbone": lambda c: _without(c, FACTS_KEY, "facts", "backbone"),
+    "no weights": lambda c: _without(c, "state_dict"),
+    "weights that are a list": lambda c: c.update(state_dict=[]),
+    "no head": lambda c: _without(c, "state_dict", PREFIX + "head.weight"),
+    "another shape": lambda c: c["state_dict"].update({PREFIX + "head.weight": torch.zeros(3, 7)}),
+    "a number for a tensor": lambda c: c["state_dict"].update({PREFIX + "head.weight": 1.0}),
+    "an unknown tensor": lambda c: c["state_dict"].update({PREFIX + "more": torch.zeros(1)}),
+    "one number without end": lambda c: c["state_dict"].update(
+        {PREFIX + "head.weight": torch.zeros(1).expand(2, 10**9)}
+    ),
+    "complex numbers": lambda c: c["state_dict"].update({PREFIX + "head.weight": torch.zeros(2, 1280) * 1j}),
+    "a sparse tensor": lambda c: c["state_dict"].update({PREFIX + "head.weight": torch.zeros(2, 1280).to_sparse()}),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_does_not_hold_together_is_refused_by_name(saved: Path, change: str) -> None:
+    content = torch.load(saved, weights_only=True)
+    CHANGES[change](content)
+    torch.save(content, saved)
+    with pytest.raises(ValueError, match=r"ckpt_path=.*best.ckpt"):
+        load_classifier(saved)
+
+
+def test_a_byte_that_changed_is_noticed(saved: Path) -> None:
+    data = bytearray(saved.read_bytes())
+    data[len(data) // 2] ^= 1  # within the weights: torch would read it
+    saved.write_bytes(data)
+    with pytest.raises(ValueError, match=r"best.ckpt is damaged or no checkpoint at all \(checksum of"):
+        load_classifier(saved)

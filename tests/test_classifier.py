@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from test_backbones import classifier
 from torch import nn
 
 from crack_lightning.models.architecture import layers
-from crack_lightning.models.classifier import CrackClassifier
+from crack_lightning.models.checkpoint import FACTS_KEY, PREFIX, checkpoint_facts, classifier_from
 
 
 def test_frozen_features_stay_in_evaluation_mode_through_every_train() -> None:
@@ -22,8 +24,7 @@ def test_frozen_features_stay_in_evaluation_mode_through_every_train() -> None:
 
 
 def test_unfrozen_features_train() -> None:
-    facts = classifier("mobilenet_v2").facts() | {"freeze": False}
-    model = CrackClassifier(**facts).train()
+    model = classifier("mobilenet_v2", freeze=False).train()
     assert all(m.training for m in model.features.modules())
     model(torch.rand(4, 3, 64, 64)).sum().backward()
     assert all(parameter.grad is not None for parameter in model.features.parameters())
@@ -56,16 +57,18 @@ def test_probabilities_are_the_softmax_of_the_logits_and_leave_the_mode_alone() 
 
 def test_the_facts_rebuild_the_classifier() -> None:
     model = classifier("resnet18", image_size=32)
-    again = CrackClassifier(**model.facts())
-    again.load_state_dict(model.state_dict())
+    model.decision = replace(model.decision, threshold=0.3, temperature=2.0, review_band=(0.1, 0.4))
+    state = {PREFIX + name: tensor for name, tensor in model.state_dict().items()}
+    again = classifier_from({FACTS_KEY: checkpoint_facts(model, {}), "state_dict": state}, "best.ckpt")
     images = torch.rand(2, 3, 32, 32)
-    torch.testing.assert_close(model.eval()(images), again.eval()(images))
+    torch.testing.assert_close(model.eval().predict_proba(images), again.predict_proba(images))
+    assert again.decision == model.decision
 
 
 @pytest.mark.parametrize("dropout", [-0.1, 1.0])
 def test_a_dropout_out_of_range_is_refused(dropout: float) -> None:
     with pytest.raises(ValueError, match=r"model.dropout="):
-        CrackClassifier(**classifier("mobilenet_v2").facts() | {"dropout": dropout})
+        classifier("mobilenet_v2", dropout=dropout)
 
 
 def test_the_layers_tell_their_shapes_and_what_learns() -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from hydra.core.global_hydra import GlobalHydra
-from test_backbones import classifier
 
 from crack_lightning import commands
 from crack_lightning.commands import check_folder, command, load
+from crack_lightning.models.decision import Decision
 
 REPOSITORY = commands.CONF.parent
 Run = Callable[..., tuple[int, str]]
@@ -182,10 +182,31 @@ def test_generate_writes_class_folders_and_never_over_others(run: Run, tmp_path:
     assert not (tmp_path / "other").exists()
 
 
+def decision_with(positive_class: str) -> Decision:
+    decision = Decision(("sound", "cracked"), "cracked")
+    object.__setattr__(decision, "positive_class", positive_class)
+    return decision
+
+
 def test_a_bug_keeps_its_traceback() -> None:
     assert not commands.is_for_user(KeyError("x"))
-    model = classifier("mobilenet_v2")
-    model.positive_class = "none of them"
-    with pytest.raises(ValueError, match="not in list") as caught:
-        _ = model.positive_index  # raised by list.index within our own code
+    with pytest.raises(ValueError, match="not in tuple") as caught:
+        decision_with("none of them").positive_index  # noqa: B018  # raised by tuple.index within our own code
     assert not commands.is_for_user(caught.value)
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_at_any_moment_loses_nothing(tmp_path: Path) -> None:
+    generate = [
+        sys.executable,
+        "-m",
+        "crack_lightning.generate",
+        "count=48",
+        "size_px=64",
+        f"output_dir={tmp_path}/set",
+    ]
+    subprocess.run([*generate, f"hydra.run.dir={tmp_path}/drawn"], cwd=REPOSITORY, check=True, capture_output=True)
+    # More of them: python benchmarks/kills.py METU
+    kills = [sys.executable, "benchmarks/kills.py", f"{tmp_path}/set", "--train=2", "--inspect=1"]
+    result = subprocess.run(kills, cwd=REPOSITORY, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr

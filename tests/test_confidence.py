@@ -23,11 +23,12 @@ def metrics(folder: Path) -> dict[str, float]:
 def test_temperature_threshold_and_band_are_kept_in_the_checkpoint_and_applied(trained: Train) -> None:
     run = trained("threshold=recall:1", "review_band=0.0")
     model, found = load_classifier(run / "checkpoints/best.ckpt"), metrics(run)
-    assert (model.temperature, model.threshold) == (found["temperature"], found["threshold"])
-    assert model.review_band == [found["review/low"], found["review/high"]]
+    decision = model.decision
+    assert (decision.temperature, decision.threshold) == (found["temperature"], found["threshold"])
+    assert decision.review_band == (found["review/low"], found["review/high"])
     pictures = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)
     logits = model(pictures)
-    assert torch.allclose(model.predict_proba(pictures), (logits / model.temperature).softmax(1))
+    assert torch.allclose(model.predict_proba(pictures), (logits / decision.temperature).softmax(1))
 
 
 def test_without_calibration_the_temperature_is_one(trained: Train) -> None:
@@ -41,10 +42,10 @@ def test_a_recall_that_is_asked_for_is_met_on_validation() -> None:
     logits, labels = drawn(2000)
     found = set_confidence(model, 3 * logits, labels, calibrate=True, threshold="recall:0.95", review_error_rate=0.02)
     probability = model.probabilities(3 * logits)[:, 1]
-    called = probability >= model.threshold
+    called = probability >= model.decision.threshold
     assert called[labels == 1].float().mean() >= 0.95
     assert found["val/ece"] < found["val/ece_uncalibrated"] / 2
-    low, high = model.review_band or (0, 0)
+    low, high = model.decision.review_band or (0, 0)
     rest = (probability < low) | (probability > high)
     assert (called.long() != labels)[rest].float().mean() <= 0.02
     assert found["review/val_share"] == pytest.approx(1 - rest.float().mean().item(), abs=1e-6)

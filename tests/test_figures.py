@@ -1,12 +1,16 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
+from crack_lightning.models.decision import Decision
 from crack_lightning.report.figures import confusion_matrix, learning_curves, precision_recall_figure, roc_figure
 from crack_lightning.report.pictures import Prediction, architecture_figure, prediction_grid
 
+HALF = Decision(("sound", "cracked"), "cracked")
 PROBABILITIES = torch.tensor([0.9, 0.8, 0.3, 0.6, 0.2, 0.1])
 TARGETS = torch.tensor([1, 1, 1, 0, 0, 0])
 
@@ -17,25 +21,25 @@ def texts(figure: Figure) -> list[str]:
 
 
 def test_the_confusion_matrix_counts_truth_against_prediction() -> None:
-    figure = confusion_matrix(PROBABILITIES, TARGETS, threshold=0.5, class_names=["sound", "cracked"])
+    figure = confusion_matrix(PROBABILITIES, TARGETS, HALF)
     assert texts(figure)[:4] == ["2\n66.67%", "1\n33.33%", "1\n33.33%", "2\n66.67%"]
 
 
 def test_the_roc_marks_the_operating_point() -> None:
-    (axes,) = roc_figure(PROBABILITIES, TARGETS, threshold=0.5).axes
+    (axes,) = roc_figure(PROBABILITIES, TARGETS, HALF).axes
     curve, _, point = axes.lines
     assert curve.get_label() == "AUROC 0.8889"
     assert point.get_xydata().tolist() == [pytest.approx([1 / 3, 2 / 3])]
 
 
 def test_precision_and_recall_mark_the_operating_point() -> None:
-    (axes,) = precision_recall_figure(PROBABILITIES, TARGETS, threshold=0.7).axes
+    (axes,) = precision_recall_figure(PROBABILITIES, TARGETS, replace(HALF, threshold=0.7)).axes
     assert axes.lines[1].get_xydata().tolist() == [pytest.approx([2 / 3, 1.0])]
 
 
 def test_curves_of_one_class_say_that_they_are_not_defined() -> None:
     for draw in (roc_figure, precision_recall_figure):
-        figure = draw(PROBABILITIES, torch.ones(6, dtype=torch.long), threshold=0.5)
+        figure = draw(PROBABILITIES, torch.ones(6, dtype=torch.long), HALF)
         assert "not defined: all images are of one class" in texts(figure)
 
 

@@ -45,9 +45,14 @@ def test_views_that_no_epoch_would_see_are_not_computed(trained: Train, computed
     assert sum(computed) == 2 * 28 + 6 + 6
 
 
-def test_low_precision_trains_with_every_engine(trained: Train) -> None:
+def test_low_precision_trains_with_every_engine(trained: Train, caplog: pytest.LogCaptureFixture) -> None:
     pytest.importorskip("onnxruntime")
-    trained("features.engine=onnxruntime", "trainer.precision=bf16-mixed", "trainer.max_epochs=1")
+    caplog.set_level("INFO")
+    run = trained("features.engine=onnxruntime", "trainer.precision=bf16-mixed", "trainer.max_epochs=1")
+    assert "features of mobilenet_v2 by onnxruntime" in caplog.text, "another engine took its place"
+    low = metrics(run)["val/loss"]
+    whole = metrics(trained("features.engine=onnxruntime", "trainer.max_epochs=1", run="whole"))["val/loss"]
+    assert low == pytest.approx(whole, abs=0.02)
 
 
 def test_fewer_views_than_epochs_are_gone_through_in_turn(trained: Train, computed: list[int]) -> None:

@@ -24,13 +24,15 @@ from crack_lightning.inference.photographs import PhotographReader, Scale, windo
 from crack_lightning.inference.tiled import logit_map
 from crack_lightning.models.backbones import BACKBONES
 from crack_lightning.models.classifier import CrackClassifier
+from crack_lightning.models.decision import Decision
 from crack_lightning.models.logit_maps import LogitMapper, logit_mapper
 from crack_lightning.models.parts import PARTS
 
 
 def classifier_of(backbone: str = "mobilenet_v2", image_size: int = 64, **options: object) -> CrackClassifier:
     torch.manual_seed(0)
-    names = {"class_names": ["Negative", "Positive"], "positive_class": "Positive"}
+    decision = {name: options.pop(name) for name in ("threshold", "temperature") if name in options}
+    names = {"decision": Decision(("Negative", "Positive"), "Positive", **decision)}  # type: ignore[arg-type]
     network = CrackClassifier(
         backbone=backbone,
         image_size=image_size,

@@ -12,6 +12,7 @@ import torch
 from omegaconf import DictConfig
 from PIL import Image
 
+from crack_lightning import photograph_files
 from crack_lightning.inference.sources import find_photographs
 from crack_lightning.inspect import inspect
 
@@ -122,7 +123,7 @@ def test_a_full_disk_ends_the_run_with_its_reason_and_the_next_one_goes_on(
     # No disk can be filled here without harm: the system's refusal is played.
     with monkeypatch.context() as patched:
         patched.setattr(Path, "write_bytes", full)
-        with pytest.raises(OSError, match="No space left on device"):
+        with pytest.raises(OSError, match=r"no room is left in .*make room there, or give another folder"):
             inspected(site)
     assert (tmp_path / "inspected/photographs/wall 0.jpg/inspection.json").is_file()
     assert not (tmp_path / "inspected/report.html").exists()
@@ -188,7 +189,7 @@ def test_a_checkpoint_of_an_unknown_backbone_is_refused(
     contents = torch.load(checkpoint, weights_only=True)
     contents["crack_classifier"]["facts"]["backbone"] = "mobilenet_v22"
     torch.save(contents, tmp_path / "newer.ckpt")
-    with pytest.raises(ValueError, match=r"newer.ckpt needs another .*v22.*did you mean mobilenet_v2"):
+    with pytest.raises(ValueError, match=r"newer.ckpt .* needs another .*v22.*did you mean mobilenet_v2"):
         inspect(composed("inspect", [f"ckpt_path={tmp_path}/newer.ckpt", f"source={site}"]))
 
 
@@ -209,3 +210,81 @@ def test_options_out_of_range_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=text):
         inspected(site, *overrides)
+
+
+def test_what_nobody_looked_at_is_told_everywhere(
+    site: Path, inspected: Callable[..., tuple[Rows, int]], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    folder = Path(shutil.copytree(site, tmp_path / "photos"))
+    for name in ("a.DNG", "b.CR2", "c.cr2"):
+        (folder / name).write_bytes(b"raw")
+    (folder / "notes.txt").write_text("")
+    (folder / "Thumbs.db").write_text("")
+    frames = [Image.effect_noise((200, 130), 40) for _ in range(3)]
+    frames[0].save(folder / "scan.tif", save_all=True, append_images=frames[1:])
+    (folder / "wall 0.jpg").rename(folder / "wall 0.jfif")
+    found, status = inspected(folder)
+    assert status == 0
+    assert {name for name, row in found.items() if row["verdict"] == "unread"} == {"a.DNG", "b.CR2", "c.cr2"}
+    assert "a raw file of a camera is not read: save it as JPEG" in found["a.DNG"]["note"]
+    assert found["scan.tif"]["note"] == "page 1 of 3: the others are not looked at, save each as a file"
+    assert found["scan.tif"]["verdict"] in ("cracked", "review")
+    assert found["wall 0.jfif"]["verdict"] != "unread"
+    page = (tmp_path / "inspected/report.html").read_text()
+    for text in ("3 photographs are not looked at (2 .cr2, 1 .dng)", "1 other files are not looked at: 1 .txt"):
+        assert text in caplog.text
+    assert "nobody looked at it" in page
+    assert "page 1 of 3" in page
+    assert "a.DNG" in page
+
+
+def test_levels_in_doubt_are_for_review(
+    inspected: Callable[..., tuple[Rows, int]], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "dim").mkdir()
+    levels = np.random.default_rng(0).integers(0, 4096, (130, 200)).astype(np.uint16)
+    Image.fromarray(levels).save(tmp_path / "dim/x.png")
+    found, _ = inspected(tmp_path / "dim", "threshold=0.999999")
+    assert found["x.png"]["verdict"] == "review"
+    assert "16 bits of which nothing is above a sixteenth" in found["x.png"]["note"]
+    assert "x.png: 16 bits of which" in caplog.text
+
+
+def test_whatever_fails_for_one_photograph_is_its_row(
+    site: Path, inspected: Callable[..., tuple[Rows, int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = photograph_files.write_photograph
+
+    def failing(folder: Path, *args: object, **options: object) -> None:
+        if folder.name == "wall 0.jpg":
+            raise RuntimeError("a step that nobody thought of")
+        write(folder, *args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(photograph_files, "write_photograph", failing)
+    found, status = inspected(site)
+    assert status == 1
+    assert "cannot be inspected: RuntimeError: a step that nobody thought of" in found["wall 0.jpg"]["error"]
+    assert found["wall 1.jpg"]["error"] == ""
+    assert (tmp_path / "inspected/report.html").is_file()
+
+
+def test_a_panorama_is_shown_in_as_many_pixels_as_a_jpeg_can_have(
+    inspected: Callable[..., tuple[Rows, int]], tmp_path: Path
+) -> None:
+    (tmp_path / "wide").mkdir()
+    Image.new("L", (70_000, 40), 90).save(tmp_path / "wide/x.png")
+    found, status = inspected(tmp_path / "wide", "overlay_px=null")
+    assert (status, found["x.png"]["width_px"]) == (0, "70000")
+    with Image.open(tmp_path / "inspected/photographs/x.png/photograph.jpg") as shown:
+        assert shown.width == 65_500
+
+
+def test_a_name_of_250_letters_is_inspected(
+    site: Path, inspected: Callable[..., tuple[Rows, int]], tmp_path: Path
+) -> None:
+    (tmp_path / "long").mkdir()
+    shutil.copy(site / "wall 0.jpg", tmp_path / "long" / ("b" * 251 + ".jpg"))
+    found, status = inspected(tmp_path / "long")
+    assert status == 0
+    assert all((tmp_path / "inspected" / row["folder"] / "overlay.png").is_file() for row in found.values())

@@ -1,4 +1,4 @@
-from crack_lightning.report.inspection_page import Shown, inspection_page
+from crack_lightning.report.inspection_page import MEANINGS, Shown, inspection_page
 
 
 def shown(verdict: str, **options: object) -> Shown:
@@ -19,8 +19,8 @@ def test_what_it_was_found_by_and_the_verdicts_that_there_are_stand_above() -> N
     page = inspection_page("2 photographs", {"checkpoint": "<best>.ckpt"}, ["rgb(1,2,3)"], [shown("review")])
     assert "<strong>&lt;best&gt;.ckpt</strong>" in page
     assert "linear-gradient(to right,rgb(1,2,3))" in page
-    assert "no region, but a person should look" in page
-    assert "a region at least" not in page
+    assert MEANINGS["review"] in page
+    assert MEANINGS["cracked"] not in page, "no photograph has that verdict"
 
 
 def test_of_a_photograph_without_results_there_is_nothing_to_open() -> None:

@@ -1,14 +1,19 @@
 import pytest
 import torch
 
+from crack_lightning.models.decision import Decision
 from crack_lightning.report.metrics import binary_metrics
+
+
+def decided(threshold: float) -> Decision:
+    return Decision(("sound", "cracked"), "cracked", threshold=threshold)
 
 
 def test_the_figures_are_those_counted_by_hand() -> None:
     # Two of three cracks found, one false alarm among three sound.
     probabilities = torch.tensor([0.9, 0.8, 0.3, 0.6, 0.2, 0.1])
     targets = torch.tensor([1, 1, 1, 0, 0, 0])
-    found = {name: value.item() for name, value in binary_metrics(0.5)(probabilities, targets).items()}
+    found = {name: value.item() for name, value in binary_metrics(decided(0.5))(probabilities, targets).items()}
     assert found == pytest.approx(
         {
             "accuracy": 4 / 6,
@@ -24,4 +29,4 @@ def test_the_figures_are_those_counted_by_hand() -> None:
 @pytest.mark.parametrize("threshold", [0.5, 0.3, 0.999])
 def test_what_equals_the_threshold_is_called_positive(threshold: float) -> None:
     probabilities = torch.tensor([threshold, threshold - 1e-6])
-    assert binary_metrics(threshold)(probabilities, torch.tensor([1, 0]))["accuracy"] == 1
+    assert binary_metrics(decided(threshold))(probabilities, torch.tensor([1, 0]))["accuracy"] == 1

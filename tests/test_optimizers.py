@@ -4,7 +4,6 @@ import pytest
 import torch
 from test_backbones import classifier
 
-from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.training.optimizers import OptimizerSpec, SchedulerSpec
 
 ADAM: dict[str, Any] = {"name": "Adam", "lr": 1e-3, "backbone_lr": None, "weight_decay": 0.0, "options": {}}
@@ -18,7 +17,7 @@ def test_a_frozen_backbone_is_not_given_to_the_optimizer() -> None:
 
 @pytest.mark.parametrize(("given", "used"), [(None, 1e-4), (3e-5, 3e-5)])
 def test_an_unfrozen_backbone_has_its_own_learning_rate(given: float | None, used: float) -> None:
-    model = CrackClassifier(**classifier("mobilenet_v2").facts() | {"freeze": False})
+    model = classifier("mobilenet_v2", freeze=False)
     head, backbone = OptimizerSpec(**ADAM | {"backbone_lr": given}).build(model).param_groups
     assert (head["lr"], backbone["lr"]) == (1e-3, pytest.approx(used))
     assert len(backbone["params"]) == len(list(model.features.parameters()))

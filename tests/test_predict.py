@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from omegaconf import DictConfig
@@ -38,11 +39,11 @@ def test_every_file_has_a_row_with_what_the_checkpoint_says(
     classifier = load_classifier(checkpoint)
     for row in rows[::9]:
         picture = plain_transform(classifier.image_size)(Image.open(row["path"]).convert("RGB"))
-        probability = classifier.predict_proba(picture[None])[0, classifier.positive_index].item()
+        probability = classifier.predict_proba(picture[None])[0, classifier.decision.positive_index].item()
         assert float(row["probability"]) == pytest.approx(probability, abs=1e-5)
-        low, high = classifier.review_band or (1.0, 0.0)
+        low, high = classifier.decision.review_band or (1.0, 0.0)
         assert row["review"] == str(int(low <= probability <= high))
-        assert row["predicted"] == ("Positive" if probability >= classifier.threshold else "Negative")
+        assert row["predicted"] == ("Positive" if probability >= classifier.decision.threshold else "Negative")
     lines = [json.loads(line) for line in (tmp_path / "predicted/predictions.jsonl").read_text().splitlines()]
     assert [(each["path"], f"{each['probability']:.6f}") for each in lines] == [
         (row["path"], row["probability"]) for row in rows
@@ -137,7 +138,44 @@ def test_an_explanation_says_what_the_checkpoint_says(
     assert rows["bad.png"]["error"]
     classifier = load_classifier(run / "checkpoints/best.ckpt")
     picture = plain_transform(classifier.image_size)(Image.open(folder / "000000.jpg").convert("RGB"))
-    expected = classifier.predict_proba(picture[None])[0, classifier.positive_index].item()
+    expected = classifier.predict_proba(picture[None])[0, classifier.decision.positive_index].item()
     assert float(rows["000000.jpg"]["probability"]) == pytest.approx(expected, abs=1e-4)
     with Image.open(tmp_path / "explained" / rows["000000.jpg"]["explanation"]) as shown:
         assert shown.size == (136, 84)
+
+
+def test_a_name_that_is_too_long_with_an_ending_is_explained(
+    composed: Compose, checkpoint: Path, surfaces: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "long").mkdir()
+    for name in ("a", "b" * 250, "c"):
+        shutil.copy(surfaces / "Negative/000000.jpg", tmp_path / f"long/{name}.jpg")
+    explain(composed("explain", [f"ckpt_path={checkpoint}", f"source={tmp_path}/long", "side_px=64"], run="explained"))
+    rows = table(tmp_path / "explained/explanations.csv")
+    assert len(rows) == 3
+    assert all((tmp_path / "explained" / row["explanation"]).is_file() for row in rows)
+
+
+@pytest.mark.parametrize("verb", ["predict", "explain"])
+def test_more_pixels_than_are_allowed_are_an_error_of_the_file(
+    composed: Compose, checkpoint: Path, surfaces: Path, tmp_path: Path, verb: str
+) -> None:
+    options = [f"ckpt_path={checkpoint}", f"source={surfaces}/Negative/000000.jpg", "max_megapixels=0.004"]
+    with pytest.raises(SystemExit) as end:
+        {"predict": predict, "explain": explain}[verb](composed(verb, options, run="large"))
+    assert end.value.code == 1
+    (row,) = table(next((tmp_path / "large").glob("*.csv")))
+    assert "4096 pixels are more than max_megapixels=0.004 allows" in row["error"]
+    with pytest.raises(ValueError, match=r"max_megapixels=0.0: above 0"):
+        {"predict": predict, "explain": explain}[verb](composed(verb, [*options[:2], "max_megapixels=0"], run="none"))
+
+
+def test_levels_in_doubt_are_for_review(
+    composed: Compose, checkpoint: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    levels = np.random.default_rng(0).integers(0, 4096, (64, 64)).astype(np.uint16)
+    Image.fromarray(levels).save(tmp_path / "dim.png")
+    predicted(composed, checkpoint, tmp_path / "dim.png")
+    (row,) = table(tmp_path / "predicted/predictions.csv")
+    assert row["review"] == "1"
+    assert "dim.png: 16 bits of which nothing is above a sixteenth" in caplog.text

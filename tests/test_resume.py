@@ -1,7 +1,9 @@
 """Runs that go on from where others stopped."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -54,10 +56,12 @@ def test_resuming_refuses_what_would_spoil_the_run(trained: Callable[..., Path])
         ("scheduler=cosine", "scheduler.name was None"),
         ("callbacks.early_stopping.patience=9", "callbacks.early_stopping.patience was 3"),
         ("data.fractions=[0.5,0.25,0.25]", "data.fractions was"),
-        ("trainer.max_epochs=1", "has finished epoch 1"),
     ):
         with pytest.raises(ValueError, match=text):
             trained(f"ckpt_path={checkpoint}", change, run="second", base=[])
+    finished = trained("trainer.max_epochs=2", run="third") / "checkpoints/last.ckpt"
+    with pytest.raises(ValueError, match=r"has finished epoch 2, trainer.max_epochs=1 are fewer"):
+        trained(f"ckpt_path={finished}", "trainer.max_epochs=1", run="fourth", base=[])
 
 
 def test_resuming_on_other_photographs_is_refused(
@@ -92,3 +96,113 @@ def test_ctrl_c_leaves_a_checkpoint_to_go_on_from(
     resumed = trained(f"ckpt_path={tmp_path}/run/checkpoints/last.ckpt", run="resumed", base=[])
     whole = trained(run="whole")
     assert equal(tensors(whole / "checkpoints/last.ckpt"), tensors(resumed / "checkpoints/last.ckpt"))
+
+
+def forged(checkpoint: Path, change: Callable[[dict[str, Any]], object], name: str) -> Path:
+    """A copy of last.ckpt whose configuration is another."""
+    content = torch.load(checkpoint, weights_only=True)
+    change(content["crack_classifier"]["provenance"]["config"])
+    torch.save(content, checkpoint.with_name(f"{name}.ckpt"))
+    return checkpoint.with_name(f"{name}.ckpt")
+
+
+def test_nothing_that_a_checkpoint_names_is_called_or_written_to(
+    trained: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    victim = tmp_path / "victim"
+    shell = {"_target_": "torch.utils.collect_env.run", "command": f"touch {victim}"}
+    checkpoint = trained("trainer.max_epochs=1", run="first") / "checkpoints/last.ckpt"
+
+    def attack(config: dict[str, Any]) -> None:
+        callbacks, trainer = config["callbacks"], config["trainer"]
+        callbacks |= {"x": shell, "learning_rate": shell}
+        callbacks["early_stopping"]["_target_"] = trainer["_target_"] = shell["_target_"]
+        for name in ("best_checkpoint", "last_checkpoint"):
+            callbacks[name]["dirpath"] = str(victim)
+        trainer |= {"profiler": "advanced", "devices": 10_000, "num_nodes": 9, "default_root_dir": str(victim)}
+        config["features"]["max_cache_gb"] = 0.0
+        config |= {"logger": shell, "cache_dir": str(victim), "new": shell}
+
+    second = trained(f"ckpt_path={forged(checkpoint, attack, 'evil')}", "trainer.max_epochs=2", run="second", base=[])
+    assert not victim.exists()
+    assert (second / "checkpoints/best.ckpt").is_file()
+    told = next(line for line in caplog.text.splitlines() if "not taken from the checkpoint" in line)
+    for key in (
+        "callbacks.x",
+        "logger",
+        "cache_dir",
+        "features.max_cache_gb",
+        "trainer.devices",
+        "trainer.profiler",
+        "new",
+    ):
+        assert key in told
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("data", "root", "${oc.env:HOME}"),
+        ("data", "batch_size", "many"),
+        ("data", "class_names", [["a"], "b"]),
+        ("optimizer", "options", {"foreach": "${oc.env:HOME}"}),
+        ("trainer", "max_epochs", [3]),
+        ("data", "fractions", {"a": 1}),
+    ],
+)
+def test_a_value_of_another_type_is_refused(
+    trained: Callable[..., Path], section: str, key: str, value: object
+) -> None:
+    checkpoint = trained("trainer.max_epochs=1", run="first") / "checkpoints/last.ckpt"
+    path = forged(checkpoint, lambda config: config[section].update({key: value}), "odd")
+    with pytest.raises(ValueError, match=rf"odd.ckpt cannot be gone on from: it says {section}.{key}="):
+        trained(f"ckpt_path={path}", run="second", base=[])
+
+
+def test_a_best_checkpoint_elsewhere_is_read_only_if_it_is_one(trained: Callable[..., Path], tmp_path: Path) -> None:
+    first = trained("trainer.max_epochs=1", run="first")
+    (tmp_path / "secret").write_text("of somebody else")
+    content = torch.load(first / "checkpoints/last.ckpt", weights_only=True)
+    (key,) = [key for key in content["callbacks"] if key.startswith("BestCheckpoint")]
+    content["callbacks"][key]["best_model_path"] = str(tmp_path / "secret")
+    content["callbacks"][key]["best_k_models"] = {str(tmp_path / "secret"): torch.tensor(9.0)}
+    (first / "checkpoints/best.ckpt").unlink()
+    torch.save(content, first / "checkpoints/last.ckpt")
+    second = trained(f"ckpt_path={first}/checkpoints/last.ckpt", "trainer.max_epochs=2", run="second", base=[])
+    assert (tmp_path / "secret").read_text() == "of somebody else"
+    assert {path.name for path in (second / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+
+
+@pytest.mark.parametrize(
+    "options", [[], ["callbacks.early_stopping.patience=1", "callbacks.early_stopping.min_delta=9"]]
+)
+def test_a_run_that_was_killed_before_its_test_is_tested(
+    trained: Callable[..., Path], tmp_path: Path, options: list[str]
+) -> None:
+    whole = trained("trainer.max_epochs=3", *options, run="whole")
+    shutil.copytree(whole / "checkpoints", tmp_path / "killed/checkpoints")
+    on = trained(f"ckpt_path={tmp_path}/killed/checkpoints/last.ckpt", run="on", base=[])
+    times = {"fit_seconds": 0.0}
+    assert metrics(on) | times == metrics(whole) | times
+    assert metrics(on)["epochs"] == (2 if options else 3)
+    assert (on / "predictions.csv").read_bytes() == (whole / "predictions.csv").read_bytes()
+
+
+def test_loading_processes_of_a_resumed_run_begin_with_its_own_epoch(trained: Callable[..., Path]) -> None:
+    workers = ["features=live", "data.num_workers=1"]
+    whole = trained(*workers, run="whole")
+    half = trained(*workers, "trainer.max_epochs=1", run="half")
+    again = [f"ckpt_path={half}/checkpoints/last.ckpt", "trainer.max_epochs=2", "data.num_workers=1"]
+    resumed = trained(*again, run="resumed", base=[])
+    assert equal(tensors(whole / "checkpoints/last.ckpt"), tensors(resumed / "checkpoints/last.ckpt"))
+
+
+@pytest.mark.parametrize("state", ["loops", "optimizer_states", "callbacks"])
+def test_a_state_that_cannot_be_restored_is_one_message(trained: Callable[..., Path], state: str) -> None:
+    checkpoint = trained("trainer.max_epochs=1", run="first") / "checkpoints/last.ckpt"
+    content = torch.load(checkpoint, weights_only=True)
+    wrong = {"loops": {"fit_loop": 1}, "optimizer_states": [{"x": 1}]}
+    content[state] = wrong.get(state) or dict.fromkeys(content["callbacks"], 3)
+    torch.save(content, checkpoint)
+    with pytest.raises(ValueError, match=r"last.ckpt (cannot be gone on from|predicts, but)"):
+        trained(f"ckpt_path={checkpoint}", "trainer.max_epochs=2", run="second", base=[])

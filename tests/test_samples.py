@@ -1,11 +1,13 @@
 import logging
 import shutil
+import unicodedata
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from crack_lightning.data.samples import check_class_names, find_samples, is_presplit
+from crack_lightning.data.samples import check_class_names, find_samples
+from crack_lightning.data.splitting import split_folders
 
 NAMES = ["Negative", "Positive"]
 
@@ -88,7 +90,9 @@ def test_an_undeclared_class_folder_is_named(root: Path) -> None:
 def test_swapped_sdnet_names_are_told_how_to_be_declared(root: Path) -> None:
     (root / "Positive").rename(root / "Cracked")
     (root / "Negative").rename(root / "Non-cracked")
-    with pytest.raises(FileNotFoundError, match=r"set data.class_names=\[Cracked,Non-cracked\]"):
+    with pytest.raises(
+        FileNotFoundError, match=r"set 'data.class_names=\[Non-cracked,Cracked\]'.* data.positive_class=Cracked"
+    ):
         find_samples(root, NAMES)
 
 
@@ -101,27 +105,27 @@ def test_an_empty_class_folder_is_named(root: Path) -> None:
 
 def test_a_root_that_is_missing_a_file_or_empty_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"data.root=.*nowhere does not exist"):
-        is_presplit(tmp_path / "nowhere")
+        split_folders(tmp_path / "nowhere")
     (tmp_path / "file").touch()
     with pytest.raises(NotADirectoryError, match=r"data.root=.*file is a file"):
-        is_presplit(tmp_path / "file")
+        split_folders(tmp_path / "file")
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match=r"empty has no class folders: expected Negative and Positive"):
         find_samples(tmp_path / "empty", NAMES)
 
 
 def test_part_of_train_val_test_is_refused(root: Path) -> None:
-    assert not is_presplit(root)
+    assert not split_folders(root)
     (root / "train").mkdir()
     with pytest.raises(FileNotFoundError, match=r"has train/ but not val/, test/"):
-        is_presplit(root)
+        split_folders(root)
     (root / "val").mkdir()
     (root / "test").mkdir()
     with pytest.raises(ValueError, match=r"has Negative, Positive beside train/ val/ test/"):
-        is_presplit(root)
+        split_folders(root)
     for name in NAMES:
         shutil.rmtree(root / name)
-    assert is_presplit(root)
+    assert split_folders(root)
 
 
 @pytest.mark.parametrize("names", [["Positive"], ["Positive", "Positive"], ["a", "b", "Positive"], []])
@@ -133,3 +137,55 @@ def test_two_different_classes_are_needed(names: list[str]) -> None:
 def test_the_positive_class_must_be_declared() -> None:
     with pytest.raises(ValueError, match=r"data.positive_class=Cracked is not one of"):
         check_class_names(NAMES, "Cracked")
+
+
+CONVENTIONS = ["__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"]
+
+
+@pytest.mark.parametrize("name", CONVENTIONS)
+def test_what_is_no_data_by_convention_is_no_class(root: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    for folder in (root / name, root / "Positive" / name):
+        folder.mkdir()
+        shutil.copy(root / "Positive/0.jpg", folder / "thumb.jpg")
+    shutil.copy(root / "Positive/0.jpg", root / "Positive/Thumbs.db")
+    assert len(find_samples(root, NAMES)) == 4
+    assert not split_folders(root)
+    assert f"ignored hidden folder {root}/{name}" in caplog.text
+
+
+@pytest.mark.parametrize("below", ["Concrete Crack Images", "a/b", "data"])
+def test_classes_that_lie_deeper_are_found_and_named(root: Path, tmp_path: Path, below: str) -> None:
+    (tmp_path / "zip" / below).parent.mkdir(parents=True)
+    root.rename(tmp_path / "zip" / below)
+    with pytest.raises(FileNotFoundError, match=rf"they lie in {tmp_path}/zip/{below}: give '?data.root="):
+        find_samples(tmp_path / "zip", NAMES)
+    with pytest.raises(FileNotFoundError, match=rf"they lie in {tmp_path}/zip/{below}: give '?data.root="):
+        find_samples(tmp_path / "zip" / below / "Positive", NAMES)
+
+
+@pytest.mark.parametrize(
+    "names", [("Train", "Valid", "Test"), ("training", "validation", "testing"), ("train", "val", "TEST")]
+)
+def test_splits_are_splits_whatever_they_are_called(root: Path, tmp_path: Path, names: tuple[str, ...]) -> None:
+    for name in names:
+        shutil.copytree(root, tmp_path / "set" / name)
+    folders = split_folders(tmp_path / "set")
+    assert {split: folder.name for split, folder in folders.items()} == dict(
+        zip(("train", "val", "test"), names, strict=True)
+    )
+    shutil.copytree(root, tmp_path / "set/dev/Negative")
+    with pytest.raises(ValueError, match="has dev beside"):
+        split_folders(tmp_path / "set")
+
+
+def test_two_folders_of_one_split_are_refused(root: Path, tmp_path: Path) -> None:
+    for name in ("train", "val", "valid", "test"):
+        shutil.copytree(root, tmp_path / "set" / name)
+    with pytest.raises(ValueError, match=r"val and .*valid are both val"):
+        split_folders(tmp_path / "set")
+
+
+def test_a_class_folder_of_a_mac_is_the_declared_one(root: Path) -> None:
+    (root / "Positive").rename(root / unicodedata.normalize("NFD", "Größe"))
+    assert len(find_samples(root, ["Negative", unicodedata.normalize("NFC", "Größe")])) == 4

@@ -114,6 +114,6 @@ def test_an_interrupted_drawing_leaves_nothing(tmp_path: Path, monkeypatch: pyte
         raise OSError(28, "No space left on device", str(self))
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="no room is left"):
         cached_surfaces(tmp_path / "cache", count=6, seed=0, size_px=32, class_names=NAMES)
     assert [path.suffix for path in (tmp_path / "cache/synthetic").iterdir()] == [".lock"]

@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,8 @@ import torch
 from PIL import Image
 
 from crack_lightning.commands import message
-from crack_lightning.data.samples import Sample
+from crack_lightning.data.images import read_image
+from crack_lightning.data.transforms import plain_transform
 from crack_lightning.models.checkpoint import load_classifier, read_checkpoint
 from crack_lightning.training.task import CrackTask
 
@@ -48,7 +50,7 @@ FIGURES = {
 
 
 def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
         return list(csv.DictReader(file))
 
 
@@ -85,7 +87,7 @@ def test_a_run_leaves_what_is_promised(trained: Callable[..., Path]) -> None:
         assert row["predicted"] == ("Positive" if float(row["probability"]) >= 0.5 else "Negative")
     right = sum(row["label"] == row["predicted"] for row in predictions)
     assert metrics(folder)["test/accuracy"] == pytest.approx(right / len(predictions))
-    assert not list(folder.rglob(".*.[0-9]*")), "partial files are left"
+    assert not list(folder.rglob(".*.partial")), "partial files are left"
 
 
 def test_two_runs_of_seed_0_are_equal_to_the_last_bit(trained: Callable[..., Path]) -> None:
@@ -100,10 +102,17 @@ def test_two_runs_of_seed_0_are_equal_to_the_last_bit(trained: Callable[..., Pat
 def test_the_checkpoint_predicts_on_its_own(trained: Callable[..., Path]) -> None:
     folder = trained("data.positive_class=Negative")
     classifier = load_classifier(folder / "checkpoints/best.ckpt")
-    assert (classifier.class_names, classifier.positive_class) == (["Negative", "Positive"], "Negative")
+    decision = classifier.decision
+    assert (decision.class_names, decision.positive_class) == (("Negative", "Positive"), "Negative")
     assert classifier.image_size == 32
     assert not classifier.training
     assert classifier.weights["name"] == "null"
+    kept = tensors(folder / "checkpoints/best.ckpt")
+    assert all(torch.equal(tensor, kept[f"classifier.{name}"]) for name, tensor in classifier.state_dict().items())
+    row = rows(folder / "predictions.csv")[0]
+    picture = plain_transform(32)(read_image(Path(row["path"])))
+    probability = classifier.predict_proba(picture[None])[0, 0].item()
+    assert float(row["probability"]) == pytest.approx(probability, abs=1e-5)
     provenance = read_checkpoint(folder / "checkpoints/best.ckpt")["crack_classifier"]["provenance"]
     assert provenance["images"] == {"train": 28, "val": 6, "test": 6}
 
@@ -160,6 +169,22 @@ def test_an_image_that_only_decoding_shows_to_be_broken_is_named(
         assert "Traceback" not in message(caught.value)
 
 
+def test_more_pixels_than_are_allowed_are_refused(trained: Callable[..., Path]) -> None:
+    with pytest.raises(ValueError, match=r"4096 pixels are more than max_megapixels=0.004 allows"):
+        trained("data.max_megapixels=0.004")
+
+
+def test_names_that_are_no_text_come_through_to_the_figures(
+    trained: Callable[..., Path], surfaces: Path, tmp_path: Path
+) -> None:
+    root = copied(surfaces, tmp_path / "photos")
+    for path in sorted(root.rglob("*.jpg"))[::3]:
+        path.rename(path.with_name(os.fsdecode(b"Br\xfccke\r$_") + path.name))
+    folder = trained(f"data.root={root}", "figures=true", "logger=tensorboard", "trainer.max_epochs=1")
+    assert {path.stem for path in (folder / "figures").glob("*.png")} == FIGURES
+    assert {row["path"] for row in rows(folder / "split.csv")} == {str(path) for path in root.rglob("*.jpg")}
+
+
 def test_the_history_is_whole_when_the_best_epoch_was_not_the_last(
     trained: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -203,9 +228,8 @@ def test_the_training_split_of_a_presplit_root_is_its_folder(
 
 
 def test_a_sample_is_its_own_group_until_a_rule_says_otherwise(trained: Callable[..., Path], surfaces: Path) -> None:
-    groups = {row["group"] for row in rows(trained("trainer.max_epochs=1") / "split.csv")}
-    assert groups == {path.relative_to(surfaces).as_posix() for path in surfaces.glob("*/*.jpg")}
-    assert Sample(Path("a"), 0, "g") == Sample(Path("a"), 0, "g")
+    found = {row["path"]: row["group"] for row in rows(trained("trainer.max_epochs=1") / "split.csv")}
+    assert found == {str(path): path.relative_to(surfaces).as_posix() for path in surfaces.glob("*/*.jpg")}
 
 
 def test_a_person_sees_images_done_images_a_second_and_time_left(

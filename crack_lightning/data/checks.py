@@ -3,59 +3,48 @@
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
-from PIL import Image
-
-from crack_lightning.data.files import REMEMBERED
-from crack_lightning.data.images import read_image, reason
+from crack_lightning.data.files import REMEMBERED, not_a_file
+from crack_lightning.data.images import MOST_MEGAPIXELS, opened, read_image, reason
 from crack_lightning.data.progress import track
 
 TAIL_BYTES = 64
 MOST_NAMED = 50  # unreadable files that one message names
 
 
-def find_unreadable(paths: Sequence[Path], *, decode: bool) -> dict[Path, str]:
+def find_unreadable(paths: Sequence[Path], *, decode: bool, megapixels: float = MOST_MEGAPIXELS) -> dict[Path, str]:
     """The files among `paths` that cannot be read, each with the reason.
 
     Without `decode`, a file is opened (its header parsed) and its last bytes compared with the end that its
-    format has; only a file whose end looks wrong is decoded. With `decode`, every file is.
+    format has; only a file whose end looks wrong is decoded. With `decode`, every file is. A
+    file of more than `megapixels` cannot be read.
     """
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         # Headers are read one after another: it is work of the interpreter, which threads only contend for.
-        found = pool.map(_decode_problem, paths) if decode else map(file_problem, paths)
+        look = partial(_decode_problem if decode else file_problem, megapixels=megapixels)
+        found = pool.map(look, paths) if decode else map(look, paths)
         reasons = list(track(found, "checking images", total=len(paths)))
     return {path: problem for path, problem in zip(paths, reasons, strict=True) if problem}
 
 
-def file_problem(path: Path) -> str | None:
+def file_problem(path: Path, *, megapixels: float = MOST_MEGAPIXELS) -> str | None:
     """Why `path` is no readable image, or None, from its header and end."""
     if problem := not_a_file(path):
         return problem
     found = path.stat()
-    return _problem_of(path, found.st_size, found.st_mtime_ns)
+    return _problem_of(path, found.st_size, found.st_mtime_ns, megapixels)
 
 
 @lru_cache(REMEMBERED)
-def _problem_of(path: Path, size: int, mtime_ns: int) -> str | None:
+def _problem_of(path: Path, size: int, mtime_ns: int, megapixels: float) -> str | None:
     try:
-        with Image.open(path) as image:
+        with path.open("rb") as file, opened(file, megapixels=megapixels) as image:
             whole = _ends_as_it_should(path, image.format or "")
     except Exception as error:  # decoders raise whatever they like on damaged files
         return reason(error)
-    return None if whole else _decode_problem(path)
-
-
-def not_a_file(path: Path) -> str | None:
-    """Why `path` is no file with something in it, or None."""
-    if path.is_symlink() and not path.exists():
-        return f"broken link to {path.readlink()}"
-    if path.is_dir():
-        return "a folder, not a file"
-    if path.is_file() and path.stat().st_size == 0:
-        return "empty (0 bytes)"
-    return None if path.exists() else "vanished while it was looked at"
+    return None if whole else _decode_problem(path, megapixels=megapixels)
 
 
 def _ends_as_it_should(path: Path, image_format: str) -> bool:
@@ -76,11 +65,11 @@ def _ends_as_it_should(path: Path, image_format: str) -> bool:
     return False  # TIFF keeps its pixels anywhere in the file
 
 
-def _decode_problem(path: Path) -> str | None:
+def _decode_problem(path: Path, *, megapixels: float) -> str | None:
     if problem := not_a_file(path):
         return problem
     try:
-        read_image(path)
+        read_image(path, megapixels=megapixels)
     except ValueError as error:
         return reason(error.__cause__ or error)
     return None

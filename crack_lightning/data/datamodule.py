@@ -11,11 +11,21 @@ from torch.utils.data import DataLoader, Dataset
 from crack_lightning.data.cache import cache_folder
 from crack_lightning.data.checks import find_unreadable, unreadable_message
 from crack_lightning.data.dataset import AugmentedDataset, PlainDataset, ViewSampler
+from crack_lightning.data.files import expanded
 from crack_lightning.data.groups import grouped
-from crack_lightning.data.layouts import OWN, check_layout
-from crack_lightning.data.loading import check_loading, default_workers, worker_options
-from crack_lightning.data.samples import SPLITS, Sample, check_class_names, find_samples, is_presplit
-from crack_lightning.data.splits import Splits, check_folds, check_fractions, fold_samples, split_samples
+from crack_lightning.data.labels import table_of, table_splits
+from crack_lightning.data.layouts import OWN, TABLE, check_layout
+from crack_lightning.data.loading import check_loading, check_megapixels, default_workers, worker_options
+from crack_lightning.data.samples import Sample, check_class_names, find_samples
+from crack_lightning.data.splits import (
+    Splits,
+    check_every_class,
+    check_folds,
+    check_fractions,
+    fold_samples,
+    split_samples,
+)
+from crack_lightning.data.splitting import SPLITS, split_folders
 from crack_lightning.data.synthetic.folder import cached_surfaces
 from crack_lightning.data.transforms import augmented, plain_transform
 
@@ -36,6 +46,7 @@ class CrackDataModule(LightningDataModule):
         *,
         root: str | None,
         layout: str,
+        labels: str | None,
         class_names: Sequence[str],
         positive_class: str,
         image_size: int,
@@ -46,6 +57,7 @@ class CrackDataModule(LightningDataModule):
         folds: int | None,
         fold: int,
         on_error: str,
+        max_megapixels: float,
         mm_per_px: float | None,
         flip_probability: float,
         rotation_degrees: float,
@@ -58,10 +70,12 @@ class CrackDataModule(LightningDataModule):
         check_fractions(fractions)
         check_folds(folds, fold)
         check_layout(layout)
-        check_loading(batch_size=batch_size, num_workers=num_workers, on_error=on_error, image_size=image_size)
+        check_loading(batch_size=batch_size, num_workers=num_workers, on_error=on_error)
         _check_numbers(flip_probability, rotation_degrees, mm_per_px)
         _check_source(root, surfaces)
-        self.root = Path(root).expanduser().absolute() if root is not None else None
+        check_megapixels(max_megapixels, key="data.max_megapixels")
+        self.root = expanded(root).absolute() if root is not None else None
+        self.labels, self.max_megapixels = labels, max_megapixels
         self.layout, self.class_names, self.positive_class = layout, list(class_names), positive_class
         self.batch_size, self.num_workers = batch_size, default_workers() if num_workers is None else num_workers
         self.image_size, self.fractions = image_size, list(fractions)
@@ -69,6 +83,7 @@ class CrackDataModule(LightningDataModule):
         self.augmentation = {"flip_probability": flip_probability, "rotation_degrees": rotation_degrees}
         self.seed, self.cache_dir, self.mm_per_px = seed, cache_dir, mm_per_px
         self.surfaces = dict(surfaces) if surfaces is not None else None
+        self.first_epoch = 0  # of a run that goes on, the one that it goes on with
         self.splits: Splits = {}
         self.unreadable: dict[Path, str] = {}
 
@@ -99,27 +114,42 @@ class CrackDataModule(LightningDataModule):
         root = self.root
         if root is None:
             raise ValueError("data.root is not set")
-        if is_presplit(root):
+        if self.layout != TABLE and (folders := split_folders(root)):
             if self.group_by != "file" or self.folds is not None or self.layout != OWN:
                 raise ValueError(
                     f"{root} is split into train/ val/ test/ already: leave data.group_by and data.folds out, and use "
                     "data=folder"
                 )
             return {
-                split: self._checked(find_samples(root / split, self.class_names, group_prefix=f"{split}/"))
+                split: self._checked(find_samples(folders[split], self.class_names, group_prefix=f"{split}/"))
                 for split in SPLITS
             }
-        found = find_samples(root, self.class_names, layout=self.layout, positive_class=self.positive_class)
+        found = find_samples(
+            root, self.class_names, layout=self.layout, positive_class=self.positive_class, labels=self.labels
+        )
         samples = self._checked(found)
+        if self.layout == TABLE and (splits := table_splits(root, self.labels)):
+            return self._split_by_table(samples, splits)
         cache, workers = cache_folder(self.cache_dir), self.num_workers
         samples = grouped(samples, self.group_by, root, layout=self.layout, cache=cache, workers=workers)
         if self.folds is not None:
             return fold_samples(samples, folds=self.folds, fold=self.fold, seed=self.seed, class_names=self.class_names)
         return split_samples(samples, self.fractions, seed=self.seed, class_names=self.class_names)
 
+    def _split_by_table(self, samples: Sequence[Sample], splits: Mapping[Path, str]) -> Splits:
+        if self.group_by != "file" or self.folds is not None:
+            raise ValueError(
+                f"{table_of(self.root or Path(), self.labels)} says which split each picture belongs to: leave "
+                "data.group_by and data.folds out, or the column split"
+            )
+        found = {split: [each for each in samples if splits[each.path] == split] for split in SPLITS}
+        check_every_class(found, self.class_names)
+        return found
+
     def _checked(self, samples: list[Sample]) -> list[Sample]:
         skip = self.on_error == "skip"
-        unreadable = find_unreadable([sample.path for sample in samples], decode=skip)
+        paths = [sample.path for sample in samples]
+        unreadable = find_unreadable(paths, decode=skip, megapixels=self.max_megapixels)
         self.unreadable.update(unreadable)
         if unreadable and not skip:
             raise ValueError(unreadable_message(unreadable))
@@ -136,12 +166,16 @@ class CrackDataModule(LightningDataModule):
 
     def plain_dataset(self, split: str) -> PlainDataset:
         """The pictures of a split as they are."""
-        return PlainDataset(self.splits[split], plain_transform(self.image_size))
+        transform = plain_transform(self.image_size)
+        return PlainDataset(self.splits[split], transform, megapixels=self.max_megapixels)
 
     def view_sampler(self, dataset: AugmentedDataset, trainer: Trainer | None) -> ViewSampler:
         """The order of training, shared out over the trainer's processes."""
         replicas, rank = (trainer.world_size, trainer.global_rank) if trainer else (1, 0)
-        return ViewSampler(dataset, num_replicas=replicas, rank=rank, seed=self.seed)
+        sampler = ViewSampler(dataset, num_replicas=replicas, rank=rank, seed=self.seed)
+        # Lightning says which epoch it is after loading processes have begun: a resumed run would repeat the first.
+        sampler.set_epoch(self.first_epoch)
+        return sampler
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Augmented views, shuffled anew in every epoch."""

@@ -6,7 +6,8 @@ from torch import Tensor
 from torch.utils.data import Dataset, DistributedSampler
 from torchvision.transforms import v2
 
-from crack_lightning.data.images import read_image
+from crack_lightning.data.images import MOST_MEGAPIXELS, read_image
+from crack_lightning.data.names import comparable
 from crack_lightning.data.samples import Sample
 from crack_lightning.data.transforms import random_view
 
@@ -14,16 +15,19 @@ from crack_lightning.data.transforms import random_view
 class PlainDataset(Dataset[tuple[Tensor, int]]):
     """`dataset[index]` is (uint8 picture (3, h, w), label), always the same."""
 
-    def __init__(self, samples: Sequence[Sample], transform: v2.Compose) -> None:
+    def __init__(
+        self, samples: Sequence[Sample], transform: v2.Compose, *, megapixels: float = MOST_MEGAPIXELS
+    ) -> None:
         self.samples = samples
         self.transform = transform
+        self.megapixels = megapixels
 
     def __len__(self) -> int:
         return len(self.samples)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         sample = self.samples[index]
-        return self.transform(read_image(sample.path)), sample.label
+        return self.transform(read_image(sample.path, megapixels=self.megapixels)), sample.label
 
 
 class AugmentedDataset(Dataset[tuple[Tensor, Tensor, int]]):
@@ -53,7 +57,7 @@ class AugmentedDataset(Dataset[tuple[Tensor, Tensor, int]]):
     @staticmethod
     def key(sample: Sample) -> str:
         """What a view hangs on besides seed and number: class folder and file name, on any computer."""
-        return f"{sample.path.parent.name}/{sample.path.name}"
+        return comparable(f"{sample.path.parent.name}/{sample.path.name}")
 
 
 class ViewSampler(DistributedSampler):

@@ -8,23 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from crack_lightning.data.checks import not_a_file
+from crack_lightning.data.files import not_a_file
 from crack_lightning.data.fingerprints import SIDE, fingerprint
-from crack_lightning.data.images import reason, to_rgb, upright
+from crack_lightning.data.formats import FORMATS, HEIF
+from crack_lightning.data.images import decoded, opened, orientation_of, reason
 from crack_lightning.data.processes import in_processes
+from crack_lightning.data.scans import zero_run
 
 DRAFT_PX = 256  # a large JPEG is decoded at an eighth, quarter or half of its size, not below this
-EXTENSIONS = {
-    "JPEG": (".jpg", ".jpeg"),
-    "MPO": (".jpg", ".jpeg"),  # what some cameras write: a JPEG with a preview behind it
-    "PNG": (".png",),
-    "BMP": (".bmp",),
-    "DIB": (".bmp",),
-    "TIFF": (".tif", ".tiff"),
-    "WEBP": (".webp",),
-}
 
 
 def _nothing() -> np.ndarray:
@@ -36,7 +28,8 @@ class FileFacts:
     """An image file. `problem` says why it cannot be read, and then only path, bytes and digest mean anything.
 
     Sizes are those of the upright picture; `mean` and `deviation` are grey levels, 0 to 255; `orientation` is the EXIF
-    tag, 1 when there is none; `print` as `fingerprint` gives it.
+    tag, 1 when there is none; `doubt` as a `Picture` has it; `zero_run` as the function of that name counts it; `print`
+    as `fingerprint` gives it.
     """
 
     path: Path
@@ -49,6 +42,8 @@ class FileFacts:
     height_px: int = 0
     orientation: int = 1
     frames: int = 1
+    doubt: str = ""
+    zero_run: int = 0
     mean: float = 0.0
     deviation: float = 0.0
     print: np.ndarray = field(default_factory=_nothing)
@@ -56,7 +51,7 @@ class FileFacts:
     @property
     def extension_fits(self) -> bool:
         """Whether the file's name says what it is."""
-        return self.path.suffix.lower() in EXTENSIONS.get(self.format, ())
+        return self.path.suffix.lower() in (HEIF if self.format == "HEIF" else FORMATS.get(self.format, ()))
 
 
 def file_facts(path: Path) -> FileFacts:
@@ -82,13 +77,17 @@ def read_facts(paths: Sequence[Path], *, workers: int | None) -> list[FileFacts]
 
 
 def _described(path: Path, content: bytes, digest: str) -> FileFacts:
-    with Image.open(io.BytesIO(content)) as image:
-        mode, size, kind, frames = image.mode, image.size, image.format or "", getattr(image, "n_frames", 1)
+    file = io.BytesIO(content)
+    with opened(file) as image:
+        mode, kind, frames = image.mode, image.format or "", getattr(image, "n_frames", 1)
+        orientation, size = orientation_of(image), image.size
         image.draft(None, (DRAFT_PX, DRAFT_PX))
-        image.load()
-        orientation, picture = upright(image)
-        grey = to_rgb(picture).convert("L")
-    width, height = size if orientation < 5 else size[::-1]
+        picture = decoded(file, image)
+    grey = picture.image.convert("L")
+    if kind not in ("JPEG", "MPO"):
+        size = picture.image.size
+    elif orientation >= 5:
+        size = size[::-1]
     levels = np.asarray(grey)
     return FileFacts(
         path=path,
@@ -96,10 +95,12 @@ def _described(path: Path, content: bytes, digest: str) -> FileFacts:
         digest=digest,
         format=kind,
         mode=mode,
-        width_px=width,
-        height_px=height,
+        width_px=size[0],
+        height_px=size[1],
         orientation=orientation,
         frames=frames,
+        doubt=picture.doubt,
+        zero_run=zero_run(content),
         mean=float(levels.mean()),
         deviation=float(levels.std()),
         print=fingerprint(grey),

@@ -17,7 +17,8 @@ from crack_lightning.data.dataset import AugmentedDataset, PlainDataset, ViewSam
 from crack_lightning.data.feature_store import FeatureStore, keys_of
 from crack_lightning.data.files import content_hash
 from crack_lightning.data.loading import worker_options
-from crack_lightning.data.samples import SPLITS, Sample
+from crack_lightning.data.samples import Sample
+from crack_lightning.data.splitting import SPLITS
 from crack_lightning.data.transforms import PLAIN_VIEW
 
 log = logging.getLogger(__name__)

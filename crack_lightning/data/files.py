@@ -1,25 +1,104 @@
 """Files that are whole or not there: written beside their place, then renamed."""
 
 import csv
+import errno
 import hashlib
 import io
+import itertools
 import os
-from collections.abc import Iterable, Sequence
+import shutil
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
 REMEMBERED = 2**17  # files that the points of a sweep need not read again
+FULL = (errno.ENOSPC, errno.EDQUOT)
+KINDS = (
+    (stat.S_ISDIR, "a folder, not a file"),
+    (stat.S_ISFIFO, "a named pipe, not a file"),
+    (stat.S_ISSOCK, "a socket, not a file"),
+    (stat.S_ISCHR, "a device, not a file"),
+    (stat.S_ISBLK, "a device, not a file"),
+)
+LONGEST_NAME = 200  # bytes; disks allow 255, and endings are added
+_numbers = itertools.count()
+
+
+def not_a_file(path: Path) -> str | None:
+    """Why `path` is no regular file with something in it, or None. It is not opened: a pipe would be waited for."""
+    try:
+        found = path.stat()
+    except OSError as error:
+        if path.is_symlink():
+            return f"broken link to {path.readlink()}"
+        return "vanished while it was looked at" if error.errno == errno.ENOENT else error.strerror or str(error)
+    kind = next((name for is_kind, name in KINDS if is_kind(found.st_mode)), None)
+    return kind or ("empty (0 bytes)" if found.st_size == 0 else None)
+
+
+def expanded(path: str | Path) -> Path:
+    """`path` with ~ for the user's home.
+
+    Raises FileNotFoundError where the user has no home.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise FileNotFoundError(f"{path}: this user has no home folder: write the path out, or set HOME") from error
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that the disk, or what the user may have of it, is used up."""
+    return isinstance(error, OSError) and error.errno in FULL
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write to: it takes its place when all went well, and is gone when not.
+
+    A reader sees the old file or the new one, never a part. A full disk is an OSError that names the folder.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.parent / f".{os.getpid()}-{next(_numbers)}.partial"  # short, however long the name is
+    try:
+        yield partial
+        partial.replace(path)
+    except OSError as error:
+        if not is_full(error):
+            raise
+        raise OSError(error.errno, full_message(path.parent), str(path)) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def full_message(folder: Path) -> str:
+    """What to do about a full disk."""
+    free = shutil.disk_usage(next(each for each in (folder, *folder.parents) if each.exists())).free
+    return (
+        f"no room is left in {folder} ({free / 2**20:.0f} MiB free): make room there, or give another folder "
+        "(hydra.run.dir=FOLDER for results, cache_dir=FOLDER for what is kept)"
+    )
 
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Put `data` at `path`; a reader sees the old file or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with replacing(path) as partial:
         partial.write_bytes(data)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+
+
+def short_name(name: str) -> str:
+    """`name`, a path below a folder, with what is too long for a disk cut and told apart by a hash."""
+    return "/".join(map(_short, name.split("/")))
+
+
+def _short(part: str) -> str:
+    content = os.fsencode(part)
+    if len(content) <= LONGEST_NAME:
+        return part
+    digest = hashlib.blake2b(content, digest_size=6).hexdigest()
+    return f"{content[: LONGEST_NAME - 13].decode('utf-8', 'ignore')}-{digest}"
 
 
 def content_hash(path: Path) -> str:
@@ -34,9 +113,12 @@ def _content_hash(path: Path, size: int, mtime_ns: int) -> str:
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a comma-separated table in UTF-8."""
+    """Write a comma-separated table in UTF-8; names that are none keep their bytes."""
     text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
+    plain = csv.writer(text, lineterminator="\n")
+    quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    for row in itertools.chain([header], rows):
+        # What csv leaves unquoted, a carriage return, ends a line for whoever reads it.
+        writer = quoted if any("\r" in str(value) for value in row) else plain
+        writer.writerow(row)
     write_atomically(path, text.getvalue().encode("utf-8", "surrogateescape"))

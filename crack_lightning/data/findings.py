@@ -19,7 +19,7 @@ IMBALANCED = 0.25  # of all images in the smaller class, or fewer
 ERRORS = ("unreadable", "unreadable_folder", "missing_class", "undeclared_class", "label_conflict", "leak")
 WARNINGS = (
     *("wrong_extension", "odd_aspect", "nearly_black", "nearly_white", "one_colour", "class_imbalance"),
-    *("exact_duplicate", "near_duplicate", "overlap"),
+    *("exact_duplicate", "near_duplicate", "overlap", "zero_run", "dim_levels", "unread_photograph"),
 )
 NOTES = ("odd_size", "odd_mode", "sixteen_bit", "turned_by_exif", "animated", "hidden_folder", "link_loop", "no_image")
 KINDS = (*ERRORS, *WARNINGS, *NOTES)
@@ -56,6 +56,11 @@ def _of_format(facts: FileFacts) -> list[Finding]:
     found = []
     if not facts.extension_fits:
         found.append(Finding("wrong_extension", facts.path, f"is {facts.format}"))
+    if facts.doubt:
+        found.append(Finding("dim_levels", facts.path, facts.doubt))
+    if facts.zero_run:
+        detail = f"{facts.zero_run} zero bytes in a row within its compressed data: a part of the picture is lost"
+        found.append(Finding("zero_run", facts.path, detail))
     if facts.mode.startswith("I"):
         found.append(Finding("sixteen_bit", facts.path, f"mode {facts.mode}, scaled to 8 bits when read"))
     if facts.orientation != 1:

@@ -1,9 +1,18 @@
-"""Walking through folders of photographs: hidden ones are left out, links are followed unless they loop."""
+"""Walking through folders of photographs: what is no data by convention is left out, links that loop too."""
 
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+# What systems, servers and archives put beside the data, in lower case.
+CONVENTIONS = {
+    *("__macosx", "@eadir", "#recycle", "$recycle.bin", "recycler", "recycled", "system volume information"),
+    *("lost+found", "thumbs.db", "thumbs.db:encryptable", "ehthumbs.db", "desktop.ini", "icon\r", "@recycle"),
+    *("@recently-snapshot", "#snapshot", "@sharebin", "@tmp", "network trash folder", "temporary items"),
+    *("found.000", "__pycache__", "$extend", "~snapshot"),
+}
+DEEPEST, MOST_FOLDERS = 3, 1000  # levels, and folders in all
 
 
 @dataclass(frozen=True)
@@ -20,9 +29,31 @@ class Folder:
     leads_to: Path | None = None
 
 
+def is_no_data(name: str) -> bool:
+    """Whether a file or folder of that name is hidden, or by convention no part of the data."""
+    return name.startswith(".") or name.lower() in CONVENTIONS
+
+
 def visible_folders(root: Path) -> list[Path]:
-    """The folders in `root` whose names do not begin with a dot, sorted."""
-    return sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    """The folders in `root` that may hold data, sorted."""
+    return sorted(entry for entry in root.iterdir() if not is_no_data(entry.name) and entry.is_dir())
+
+
+def left_out_folders(root: Path) -> list[Path]:
+    """The other folders in `root`, sorted."""
+    return sorted(entry for entry in root.iterdir() if is_no_data(entry.name) and entry.is_dir())
+
+
+def folders_below(root: Path) -> list[Path]:
+    """The folders of a few levels below `root`, the nearest first: where what is not in it may lie."""
+    level, found = [root], list[Path]()
+    for _ in range(DEEPEST):
+        try:
+            level = [folder for each in level for folder in visible_folders(each)][:MOST_FOLDERS]
+        except OSError:
+            break
+        found += level
+    return found[:MOST_FOLDERS]
 
 
 def raise_it(error: OSError) -> None:
@@ -40,7 +71,7 @@ def walk(root: Path, *, refused: Callable[[OSError], None] = raise_it) -> Iterat
             yield Folder(Path(parent), [], [], [], real)
             continue
         seen.add(real)
-        hidden = sorted(name for name in folders if name.startswith("."))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        visible = sorted(name for name in files if not name.startswith("."))
+        hidden = sorted(name for name in folders if is_no_data(name))
+        folders[:] = sorted(name for name in folders if not is_no_data(name))
+        visible = sorted(name for name in files if not is_no_data(name))
         yield Folder(Path(parent), folders, visible, hidden)

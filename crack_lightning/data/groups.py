@@ -1,6 +1,5 @@
 """Which images must not be torn apart by a split: by file, folder, a pattern in the path, or a table."""
 
-import csv
 import hashlib
 import logging
 import re
@@ -11,11 +10,14 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from crack_lightning.data.cache import mark
 from crack_lightning.data.copies import CLUSTERED, clusters_of, groups_of
-from crack_lightning.data.files import content_hash, write_csv
+from crack_lightning.data.files import content_hash, expanded, write_csv
 from crack_lightning.data.layouts import LAYOUTS, OWN
+from crack_lightning.data.names import matched
 from crack_lightning.data.samples import Sample
 from crack_lightning.data.splits import Splits
+from crack_lightning.data.tables import read_table
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +56,7 @@ def grouped(
     elif group_by == "folder":
         names = [Path(*_below(sample, root).parts[1:-1]).as_posix() for sample in samples]
     elif group_by.endswith(".csv"):
-        names = _from_table(samples, Path(group_by).expanduser(), root)
+        names = _from_table(samples, expanded(group_by), root)
     else:
         names = _from_pattern(samples, group_by, root)
     return with_groups(samples, names, group_by)
@@ -92,11 +94,12 @@ def cluster_names(
     contents = "\n".join(sorted(f"{name}:{content_hash(each.path)}" for name, each in zip(below, samples, strict=True)))
     key = hashlib.sha256(f"{VERSION}:{group_by}:{contents}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
     table = cache / "groups" / f"{group_by}-{len(samples)}-{key}" / "groups.csv"
-    table.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(table.with_suffix(".lock")):  # of runs that start together, one looks
-        if not table.exists():
-            names = _clustered(samples, group_by, below, workers)
-            write_csv(table, ["path", "group"], list(zip(below, names, strict=True)))
+    if not table.exists():  # what is complete needs no lock, nor a cache that can be written to
+        mark(table.parent)
+        with FileLock(table.with_suffix(".lock")):  # of runs that start together, one looks
+            if not table.exists():
+                names = _clustered(samples, group_by, below, workers)
+                write_csv(table, ["path", "group"], list(zip(below, names, strict=True)))
     log.info("groups by %s: %s", group_by, table)
     return _from_table(samples, table, root)
 
@@ -166,32 +169,26 @@ def _from_pattern(samples: Sequence[Sample], pattern: str, root: Path) -> list[s
 
 def _from_table(samples: Sequence[Sample], table: Path, root: Path) -> list[str]:
     groups = read_groups(table)
-    wanted = {_below(sample, root).as_posix(): str(sample.path) for sample in samples}
-    known = {key: groups[form] for key, path in wanted.items() for form in (key, path) if form in groups}
-    if missing := [Path(key) for key in wanted if key not in known]:
+    below = {_below(sample, root).as_posix(): str(sample.path) for sample in samples}
+    named, whole = matched(below, groups), matched(below.values(), groups)
+    known = {key: groups[named.get(key) or whole[path]] for key, path in below.items() if key in named or path in whole}
+    if missing := [Path(key) for key in below if key not in known]:
         raise ValueError(f"{table} has no group for {len(missing)} of {len(samples)} images: {_named(missing)}")
-    used = {form for pair in wanted.items() for form in pair}
+    used = {*named.values(), *whole.values()}
     if unknown := [Path(path) for path in groups if path not in used]:
         raise ValueError(f"{table} names {len(unknown)} files that are not in {root}: {_named(unknown)}")
-    return [known[key] for key in wanted]
+    return [known[key] for key in below]
 
 
 def read_groups(table: Path) -> Mapping[str, str]:
     """Path to group, from a table with these two columns. Raises ValueError when a path comes twice."""
-    if not table.is_file():
-        raise FileNotFoundError(f"data.group_by={table} does not exist: a table with columns path and group is needed")
-    with table.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-        reader = csv.DictReader(file)
-        if not {"path", "group"} <= set(reader.fieldnames or ()):
-            raise ValueError(f"{table} needs columns path and group; it has {', '.join(reader.fieldnames or ['none'])}")
-        groups: dict[str, str] = {}
-        for row in reader:
-            path, group = row["path"] or "", row["group"] or ""
-            if path in groups:
-                raise ValueError(f"{table} names {path} twice (line {reader.line_num})")
-            if not group:
-                raise ValueError(f"{table} gives {path} no group (line {reader.line_num})")
-            groups[path] = group
+    groups: dict[str, str] = {}
+    for row in read_table(table, ("path", "group"), key="data.group_by"):
+        if row["path"] in groups:
+            raise ValueError(f"{table} names {row['path']} twice (line {row.line})")
+        if not row["group"]:
+            raise ValueError(f"{table} gives {row['path']} no group (line {row.line})")
+        groups[row["path"]] = row["group"]
     return groups
 
 

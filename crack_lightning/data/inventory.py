@@ -5,11 +5,15 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
+from crack_lightning.data.files import not_a_file
 from crack_lightning.data.findings import Finding
-from crack_lightning.data.folders import walk
-from crack_lightning.data.images import is_image_name
-from crack_lightning.data.layouts import OWN, layout_folders, matching_folders
-from crack_lightning.data.samples import SPLITS
+from crack_lightning.data.folders import is_no_data, visible_folders, walk
+from crack_lightning.data.formats import is_image_name, is_unread_photograph, why_unread
+from crack_lightning.data.images import opened
+from crack_lightning.data.labels import read_labels
+from crack_lightning.data.layouts import OWN, TABLE, layout_folders, matching_folders
+from crack_lightning.data.names import matched
+from crack_lightning.data.splitting import SPLITS, named_split
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +26,17 @@ class Listed:
 
 
 def inventory(
-    root: Path, class_names: Sequence[str] | None, *, layout: str = OWN
+    root: Path, class_names: Sequence[str] | None, *, layout: str = OWN, labels: str | None = None
 ) -> tuple[list[Listed], list[Finding]]:
     """All files below `root` that are images by name, sorted, and what is to be said of its folders and other files.
 
     `class_names` are compared with the folders; None takes these as they are. A root without folders is one class. In a
-    `layout` of its own the classes are sound and cracked.
+    `layout` of its own the classes are sound and cracked; in that of a table they are what `labels` calls them.
     """
     listed: list[Listed] = []
     findings: list[Finding] = []
+    if layout == TABLE:
+        return [Listed(row.path, row.label, row.split) for row in read_labels(root, labels)], findings
     if layout != OWN:
         findings += _misfit(root, layout)
         for name, folders in zip(("sound", "cracked"), matching_folders(root, layout), strict=True):
@@ -38,13 +44,14 @@ def inventory(
         return sorted(listed, key=lambda each: each.path), findings
     for split, top in _tops(root).items():
         folders = [entry for entry in _entries(top, findings) if entry.is_dir()]
-        findings += [Finding("hidden_folder", each, "ignored") for each in folders if each.name.startswith(".")]
-        classes = [each for each in folders if not each.name.startswith(".")]
+        findings += [Finding("hidden_folder", each, "ignored") for each in folders if is_no_data(each.name)]
+        classes = [each for each in folders if not is_no_data(each.name)]
         findings += _compared(top, [each.name for each in classes], class_names)
         loose = [] if classes else [Listed(path, "", split) for path in _files(top, findings)]
         listed += loose
+        declared = set(matched(class_names or [], [each.name for each in classes]).values())
         for folder in classes:
-            if class_names is None or folder.name in class_names:
+            if class_names is None or folder.name in declared:
                 listed += [Listed(path, folder.name, split) for path in _files(folder, findings)]
     return sorted(listed, key=lambda each: each.path), findings
 
@@ -60,8 +67,11 @@ def _misfit(root: Path, layout: str) -> list[Finding]:
 
 
 def _tops(root: Path) -> dict[str, Path]:
-    split = all((root / name).is_dir() for name in SPLITS)
-    return {name: root / name for name in SPLITS} if split else {"": root}
+    try:
+        there = {named_split(folder.name): folder for folder in visible_folders(root)}
+    except OSError:
+        there = {}
+    return {name: there[name] for name in SPLITS} if there.keys() >= set(SPLITS) else {"": root}
 
 
 def _entries(folder: Path, findings: list[Finding]) -> list[Path]:
@@ -75,14 +85,15 @@ def _entries(folder: Path, findings: list[Finding]) -> list[Path]:
 def _compared(top: Path, there: Sequence[str], class_names: Sequence[str] | None) -> Iterator[Finding]:
     if class_names is None:
         return
+    found = matched(class_names, there)
     for name in class_names:
-        if name not in there:
+        if name not in found:
             near = get_close_matches(name, there, 1)
             yield Finding(
                 "missing_class", top / name, f"no such folder; did you mean {near[0]}?" if near else "no such folder"
             )
     for name in there:
-        if name not in class_names:
+        if name not in found.values():
             yield Finding("undeclared_class", top / name, f"declared are {', '.join(class_names)}")
 
 
@@ -105,10 +116,12 @@ def _files(folder: Path, findings: list[Finding]) -> Iterator[Path]:
 
 def _other(path: Path) -> Finding:
     """A file whose name is not that of an image."""
-    from PIL import Image
-
+    if problem := not_a_file(path):
+        return Finding("no_image", path, f"ignored: {problem}")
+    if is_unread_photograph(path.name):
+        return Finding("unread_photograph", path, why_unread(path.name))
     try:
-        with Image.open(path) as image:
+        with path.open("rb") as file, opened(file) as image:
             return Finding("wrong_extension", path, f"is {image.format}, and not read under this name")
     except Exception:  # what is no image raises whatever its first bytes remind a decoder of
         return Finding("no_image", path, "ignored")

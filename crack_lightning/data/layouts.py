@@ -4,9 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from crack_lightning.data.folders import visible_folders
+from crack_lightning.data.arguments import typed
+from crack_lightning.data.folders import folders_below, visible_folders
+from crack_lightning.data.names import matched
 
 OWN = "folders"  # a folder for each class, called as it is
+TABLE = "table"  # one folder of pictures, and a table of their labels
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,8 @@ LAYOUTS = {
 
 def check_layout(name: str) -> None:
     """Raise ValueError for a name that is unknown."""
-    if name not in (OWN, *LAYOUTS):
-        raise ValueError(f"data.layout={name}: one of {', '.join((OWN, *LAYOUTS))}")
+    if name not in (OWN, TABLE, *LAYOUTS):
+        raise ValueError(f"data.layout={name}: one of {', '.join((OWN, TABLE, *LAYOUTS))}")
 
 
 def matching_folders(root: Path, name: str) -> tuple[list[Path], list[Path]]:
@@ -70,9 +73,9 @@ def layout_folders(root: Path, name: str) -> tuple[list[Path], list[Path]]:
     layout = LAYOUTS[name]
     sound, cracked = matching_folders(root, name)
     if not sound and not cracked:
-        raise FileNotFoundError(
-            f"{root} is not laid out as {name}: {_expected(layout)} (data=folder takes other folders)"
-        )
+        deeper = next((each for each in folders_below(root) if all(matching_folders(each, name))), None)
+        where = f"it lies in {deeper}: give {typed('data.root', str(deeper))}" if deeper else _expected(layout)
+        raise FileNotFoundError(f"{root} is not laid out as {name}: {where} (data=folder takes other folders)")
     for one, other, patterns in ((sound, cracked, layout.cracked), (cracked, sound, layout.sound)):
         if lonely := [folder for folder in one if folder.parent not in {each.parent for each in other}]:
             missing = lonely[0].with_name(_counterpart(lonely[0].name, patterns))
@@ -94,8 +97,8 @@ def _counterpart(name: str, patterns: Sequence[str]) -> str:
 
 def recognised(root: Path, class_names: Sequence[str]) -> str:
     """The layout that `root` has: its own class folders where they are there, else the first known one that fits."""
-    there = {entry.name for entry in visible_folders(root)} if root.is_dir() else set()
-    if there and there <= set(class_names):
+    there = [entry.name for entry in visible_folders(root)] if root.is_dir() else []
+    if there and len(matched(there, class_names)) == len(there):
         return OWN
     for name in LAYOUTS:
         if all(matching_folders(root, name)):

@@ -1,10 +1,9 @@
 """The options of loading, wherever it is done."""
 
+import math
 import os
 import sys
 from typing import Any
-
-from crack_lightning.data.transforms import IMAGE_SIZES
 
 ON_ERROR = ("raise", "skip")
 MOST_WORKERS = 8
@@ -15,9 +14,7 @@ def default_workers() -> int:
     return min(MOST_WORKERS, os.cpu_count() or 1)
 
 
-def check_loading(
-    *, batch_size: int, num_workers: int | None, on_error: str, image_size: int, group: str = "data."
-) -> None:
+def check_loading(*, batch_size: int, num_workers: int | None, on_error: str, group: str = "data.") -> None:
     """Raise ValueError for an option of loading that is out of range; `group` is what stands before its key."""
     if batch_size < 1:
         raise ValueError(f"{group}batch_size={batch_size}: at least 1")
@@ -25,8 +22,12 @@ def check_loading(
         raise ValueError(f"{group}num_workers={num_workers}: 0 or more, or null for one a core")
     if on_error not in ON_ERROR:
         raise ValueError(f"{group}on_error={on_error}: one of {', '.join(ON_ERROR)}")
-    if image_size not in IMAGE_SIZES:
-        raise ValueError(f"{group}image_size={image_size}: {IMAGE_SIZES[0]} to {IMAGE_SIZES[-1]} pixels")
+
+
+def check_megapixels(value: float, *, key: str = "max_megapixels") -> None:
+    """Raise ValueError for a limit of pixels that is out of range."""
+    if not (value > 0 and math.isfinite(value)):
+        raise ValueError(f"{key}={value}: above 0")
 
 
 def worker_options(num_workers: int) -> dict[str, Any]:

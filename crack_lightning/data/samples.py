@@ -1,22 +1,39 @@
 """The samples of a data set: which photographs there are, their class and their group."""
 
 import logging
-from collections import Counter
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from PIL import Image
-
-from crack_lightning.data.folders import visible_folders, walk
-from crack_lightning.data.images import IMAGE_EXTENSIONS, is_image_name
-from crack_lightning.data.layouts import OWN, layout_folders
+from crack_lightning.data.arguments import typed
+from crack_lightning.data.folders import folders_below, left_out_folders, visible_folders, walk
+from crack_lightning.data.formats import image_extensions, is_image_name, is_unread_photograph, kinds_of
+from crack_lightning.data.images import opened
+from crack_lightning.data.labels import label_numbers, read_labels, table_of
+from crack_lightning.data.layouts import OWN, TABLE, layout_folders
+from crack_lightning.data.names import matched
+from crack_lightning.data.splitting import SPLITS, named_split, root_hint
 
 log = logging.getLogger(__name__)
 
 MOST_MEASURED = 100
-SPLITS = ("train", "val", "test")
+SOUND_WORDS = (
+    "no",
+    "non",
+    "not",
+    "neg",
+    "negative",
+    "sound",
+    "good",
+    "ok",
+    "intact",
+    "normal",
+    "healthy",
+    "clean",
+    "un",
+)
 
 
 @dataclass(frozen=True)
@@ -37,7 +54,7 @@ def side_px(samples: Sequence["Sample"]) -> int:
     some = paths[:: max(1, len(paths) // MOST_MEASURED)]
     sides = []
     for path in some:
-        with Image.open(path) as image:
+        with path.open("rb") as file, opened(file) as image:
             sides.append(min(image.size))
     return sorted(sides)[len(sides) // 2]
 
@@ -50,28 +67,6 @@ def check_class_names(class_names: Sequence[str], positive_class: str) -> None:
         raise ValueError(f"data.positive_class={positive_class} is not one of data.class_names={list(class_names)}")
 
 
-def is_presplit(root: Path) -> bool:
-    """Whether `root` holds `train/ val/ test/` rather than class folders.
-
-    Raises FileNotFoundError for a root that is missing or a file, or where one of the three is missing.
-    """
-    if not root.exists():
-        raise FileNotFoundError(f"data.root={root} does not exist: name the folder that holds the class folders")
-    if not root.is_dir():
-        raise NotADirectoryError(f"data.root={root} is a file: name the folder that holds the class folders")
-    there = [split for split in SPLITS if (root / split).is_dir()]
-    if there and len(there) < len(SPLITS):
-        missing = [split for split in SPLITS if split not in there]
-        raise FileNotFoundError(
-            f"{root} has {'/, '.join(there)}/ but not {'/, '.join(missing)}/: give all of train/ val/ test/, "
-            "or class folders alone, which are then split by data.fractions"
-        )
-    others = [entry.name for entry in visible_folders(root) if entry.name not in SPLITS]
-    if there and others:
-        raise ValueError(f"{root} has {', '.join(others)} beside train/ val/ test/: move them out of data.root")
-    return bool(there)
-
-
 def find_samples(
     root: Path,
     class_names: Sequence[str],
@@ -79,14 +74,18 @@ def find_samples(
     layout: str = OWN,
     positive_class: str | None = None,
     group_prefix: str = "",
+    labels: str | None = None,
 ) -> list[Sample]:
     """All photographs in the class folders of `root`, sorted by class and path; label k belongs to `class_names[k]`.
 
-    In a `layout` of its own the cracked ones are of `positive_class`, whatever their folders are called. A name with an
-    image's extension that is no regular file is returned as well, for the checks to report.
+    In a `layout` of its own the cracked ones are of `positive_class`, whatever their folders are called; in that of a
+    table the rows of `labels` say it. A name with an image's extension that is no regular file is returned as well, for
+    the checks to report.
 
     Raises FileNotFoundError or ValueError when folders and `class_names` do not agree.
     """
+    if layout == TABLE:
+        return _from_table(root, class_names, labels)
     if layout == OWN:
         folders = list(enumerate(_class_folders(root, class_names)))
     else:
@@ -96,48 +95,99 @@ def find_samples(
     for label, folder in folders:
         paths = _image_paths(folder)
         if not paths:
-            raise FileNotFoundError(f"{folder} has no images ({', '.join(IMAGE_EXTENSIONS)}, in upper or lower case)")
+            endings = ", ".join(image_extensions())
+            raise FileNotFoundError(f"{folder} has no images ({endings}, in upper or lower case)")
         samples += [Sample(path, label, group_prefix + path.relative_to(root).as_posix()) for path in paths]
     return samples
 
 
+def _from_table(root: Path, class_names: Sequence[str], labels: str | None) -> list[Sample]:
+    rows = read_labels(root, labels)
+    numbers = label_numbers(rows, class_names)
+    if numbers is None:
+        there = sorted({row.label for row in rows})
+        raise ValueError(
+            f"{table_of(root, labels)} has the labels {', '.join(there)}, declared are {', '.join(class_names)}: "
+            f"{_declared_hint(there)}"
+        )
+    groups = [row.group or row.path.relative_to(root).as_posix() for row in rows]
+    samples = [Sample(row.path, k, group) for row, k, group in zip(rows, numbers, groups, strict=True)]
+    for label, name in enumerate(class_names):
+        if label not in numbers:
+            raise ValueError(f"{table_of(root, labels)} has no row of class {name}")
+    return sorted(samples, key=lambda sample: (sample.label, str(sample.path)))
+
+
 def _class_folders(root: Path, class_names: Sequence[str]) -> list[Path]:
-    visible = [entry.name for entry in visible_folders(root)]
-    for entry in sorted(root.glob(".*/")):
+    for entry in left_out_folders(root):
         log.info("ignored hidden folder %s", entry)
-    if not visible:
-        raise FileNotFoundError(f"{root} has no class folders: expected {' and '.join(class_names)}")
-    missing = [name for name in class_names if name not in visible]
-    undeclared = [name for name in visible if name not in class_names]
-    if missing:
-        raise FileNotFoundError(_missing_message(root, missing[0], class_names, undeclared))
+    visible = [entry.name for entry in visible_folders(root)]
+    there = matched(class_names, visible)
+    if len(there) < len(class_names):
+        raise FileNotFoundError(_missing_message(root, class_names, there, visible))
+    undeclared = [name for name in visible if name not in there.values()]
     if undeclared:
         raise ValueError(
             f"{root / undeclared[0]} is not a declared class: move it out of data.root, or declare the two "
-            f"classes (data.class_names={list(class_names)}; folders: {', '.join(visible)})"
+            f"classes ({typed('data.class_names', list(class_names))}; folders: {', '.join(visible)})"
         )
-    return [root / name for name in class_names]
+    return [root / there[name] for name in class_names]
 
 
-def _missing_message(root: Path, name: str, class_names: Sequence[str], undeclared: Sequence[str]) -> str:
-    near = get_close_matches(name.lower(), [other.lower() for other in undeclared], 1, 0.5)
+def _missing_message(root: Path, class_names: Sequence[str], there: Mapping[str, str], visible: Sequence[str]) -> str:
+    expected = " and ".join(class_names)
+    for folder in (root.parent, *folders_below(root)):
+        if _holds_classes(folder, class_names):
+            return f"{root} has no class folders {expected}: they lie in {folder}: {root_hint(folder)}"
+    if not visible:
+        return f"{root} has no class folders: expected {expected}"
+    missing = next(name for name in class_names if name not in there)
+    undeclared = [name for name in visible if name not in there.values()]
+    near = get_close_matches(missing.lower(), [other.lower() for other in undeclared], 1, 0.5)
     similar = [other for other in undeclared if other.lower() in near]
-    names = f"data.class_names=[{','.join(undeclared)}]" if len(undeclared) == 2 else "data.class_names"
-    there = f"there are: {', '.join(undeclared)}; " if undeclared else ""
+    names = _declared_hint(undeclared) if len(undeclared) == 2 else "set data.class_names"
+    others = f"there are: {', '.join(undeclared)}; " if undeclared else ""
     hint = f"did you mean {similar[0]}? " if similar else ""
-    return f"class {name} has no folder in {root} ({there}declared: {', '.join(class_names)}): {hint}set {names}"
+    return f"class {missing} has no folder in {root} ({others}declared: {', '.join(class_names)}): {hint}{names}"
+
+
+def _declared_hint(names: Sequence[str]) -> str:
+    """How two classes of these names are declared, the one that seems to be sound first."""
+    if len(names) != 2:
+        return "two classes are needed, sound and cracked"
+    sound, cracked = sorted(names, key=_seems_cracked)
+    return (
+        f"set {typed('data.class_names', [sound, cracked])} if {sound} is the sound one (in training "
+        f"{typed('data.positive_class', cracked)} too)"
+    )
+
+
+def _seems_cracked(name: str) -> int:
+    words = re.split(r"[^a-z]+|(?<=no)(?=n?crack)", name.lower())
+    return 0 if name.strip() == "0" or any(word in SOUND_WORDS for word in words) else 1
+
+
+def _holds_classes(folder: Path, class_names: Sequence[str]) -> bool:
+    try:
+        folders = visible_folders(folder)
+        if len(matched(class_names, [each.name for each in folders])) == len(class_names):
+            return True
+        splits = [each for each in folders if named_split(each.name)]
+        return len(splits) >= len(SPLITS) and _holds_classes(splits[0], class_names)
+    except OSError:
+        return False
 
 
 def _image_paths(folder: Path) -> list[Path]:
     """Paths with an image's extension below `folder`, folders of such a name too, which are then found unreadable."""
     found: list[Path] = []
-    others: Counter[str] = Counter()
+    others: list[str] = []
     for each in walk(folder):
         if each.leads_to is not None:
             log.warning("%s leads back to %s, which is listed already: ignored", each.path, each.leads_to)
         found += [each.path / name for name in [*each.folders, *each.files] if is_image_name(name)]
-        others.update(Path(name).suffix or name for name in each.files if not is_image_name(name))
+        others += [name for name in each.files if not is_image_name(name)]
     if others:
-        kinds = ", ".join(f"{count} {kind}" for kind, count in others.most_common(5))
-        log.info("ignored %d files that are no images in %s: %s", others.total(), folder, kinds)
+        level = logging.WARNING if any(map(is_unread_photograph, others)) else logging.INFO
+        log.log(level, "ignored %d files that are no images in %s: %s", len(others), folder, kinds_of(others))
     return sorted(found)

@@ -1,6 +1,5 @@
 """Who trains, who validates, who tests: seeded, stratified, whole groups."""
 
-import csv
 import hashlib
 import logging
 import math
@@ -10,7 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from crack_lightning.data.files import write_csv
-from crack_lightning.data.samples import SPLITS, Sample
+from crack_lightning.data.names import comparable
+from crack_lightning.data.samples import Sample
+from crack_lightning.data.splitting import SPLITS
+from crack_lightning.data.tables import Row, read_table
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +63,7 @@ def split_samples(
         split = _place(counts, missing)
         missing[split].subtract(counts)
         splits[split] += groups[name]
-    _check_every_class(splits, class_names)
+    check_every_class(splits, class_names)
     return {name: sorted(members, key=lambda sample: str(sample.path)) for name, members in splits.items()}
 
 
@@ -133,7 +135,7 @@ def _whole(placed: Mapping[str, str], groups: Mapping[str, Sequence[Sample]], cl
     splits: Splits = {name: [] for name in SPLITS}
     for group, name in placed.items():
         splits[name] += groups[group]
-    _check_every_class(splits, class_names)
+    check_every_class(splits, class_names)
     _tell_shares(splits, class_names)
     return {name: sorted(members, key=lambda sample: str(sample.path)) for name, members in splits.items()}
 
@@ -153,13 +155,13 @@ def _tell_shares(splits: Splits, class_names: Sequence[str]) -> None:
 
 
 def _hash(seed: int, name: str) -> bytes:
-    return hashlib.sha256(f"{seed}:{name}".encode("utf-8", "surrogateescape")).digest()
+    return hashlib.sha256(f"{seed}:{comparable(name)}".encode()).digest()
 
 
 def split_digest(splits: Splits) -> str:
     """A hash that is the same for two splits when each puts the same groups into the same part."""
-    lines = sorted({f"{name}:{sample.group}" for name, members in splits.items() for sample in members})
-    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+    lines = sorted({f"{name}:{comparable(sample.group)}" for name, members in splits.items() for sample in members})
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def _wanted(totals: Mapping[int, int], fractions: Sequence[float]) -> dict[str, Counter[int]]:
@@ -199,13 +201,14 @@ def _check_enough_groups(
             )
 
 
-def _check_every_class(splits: Splits, class_names: Sequence[str]) -> None:
+def check_every_class(splits: Splits, class_names: Sequence[str]) -> None:
+    """Raise ValueError for a class that a split has no image of."""
     for split, members in splits.items():
         for label, name in enumerate(class_names):
             if not any(member.label == label for member in members):
                 raise ValueError(
-                    f"class {name} has no image in the {split} split: its groups are too large to share out; "
-                    "use more groups, other data.fractions or another seed"
+                    f"class {name} has no image in the {split} split: its groups are too large to share out, "
+                    "or a table has none; use more groups, other data.fractions or another seed"
                 )
 
 
@@ -238,12 +241,12 @@ def read_splits(path: Path) -> dict[str, str]:
     return {row["path"]: row["split"] for row in read_split_rows(path)}
 
 
-def read_split_rows(path: Path) -> list[dict[str, str]]:
+def read_split_rows(path: Path) -> list[Row]:
     """The rows of a file that `write_split` left. Raises ValueError when it is no such file."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist: the split.csv of a training run is needed")
-    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-        rows = list(csv.DictReader(file))
-    if not rows or not {"path", "group", "split"} <= rows[0].keys():
-        raise ValueError(f"{path} is no split.csv of a training run: it needs columns path, group and split")
+    rows = read_table(path, ("path", "group", "split"), key="data.split_csv")
+    if not rows:
+        raise ValueError(f"{path} has no rows: the split.csv of a training run is needed")
+    kinds = {Path(row["path"].replace("\\", "/")).is_absolute() for row in rows}
+    if len(kinds) > 1:
+        raise ValueError(f"{path} has whole paths and others: the split.csv of a training run is needed")
     return rows

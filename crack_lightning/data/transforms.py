@@ -9,7 +9,6 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.transforms import InterpolationMode, v2
 
-IMAGE_SIZES = range(32, 1025)  # the backbones halve the picture five times
 VERSION = 2  # raised when the numbers change, so that features of older transforms are not taken for today's
 CHUNK = 8  # pictures turned at a time on the CPU: more no longer fit its cache
 

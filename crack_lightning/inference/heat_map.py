@@ -76,5 +76,5 @@ def window_logits_by_crops(scaled: Scaled, predict: Callable[[Tensor], Tensor]) 
 
 def probability_map(classifier: CrackClassifier, logits: Tensor) -> Tensor:
     """Logits (2, rows, columns) to calibrated probabilities of the positive class (rows, columns)."""
-    flat = classifier.probabilities(logits.flatten(1).T)[:, classifier.positive_index]
+    flat = classifier.positive_probabilities(logits.flatten(1).T)
     return flat.reshape(logits.shape[1:])

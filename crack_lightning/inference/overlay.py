@@ -16,12 +16,13 @@ OPAQUE = 0.6  # of the heat map where it is surest
 OUTLINE = (0, 229, 255)  # a colour that concrete does not have
 CONCRETE = 165  # grey of the legend
 ROWS = 256  # of a picture at a time: the arithmetic takes a hundred bytes a pixel
+MOST_SIDE_PX = 65_500  # of a JPEG
 BAR_SHARE = 0.2  # of the width, at most
 
 
 def reduced(image: Image.Image, most_px: int | None) -> Image.Image:
-    """The photograph with at most so many pixels on its longer side."""
-    factor = 1 if most_px is None else most_px / max(image.size)
+    """The photograph with at most so many pixels on its longer side, and no more than a JPEG can have."""
+    factor = min(most_px or MOST_SIDE_PX, MOST_SIDE_PX) / max(image.size)
     if factor >= 1:
         return image
     width, height = (max(1, round(side * factor)) for side in image.size)

@@ -5,14 +5,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from crack_lightning.data.images import read_image
+from crack_lightning.data.images import MOST_MEGAPIXELS, read_picture
 from crack_lightning.data.loading import default_workers
 from crack_lightning.data.progress import track
 from crack_lightning.data.transforms import plain_transform
@@ -25,11 +24,12 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True)
 class FileLogits:
-    """Of N files: `logits` (N, 2) on the CPU; `errors` say why one cannot be read, or nothing; `sides_px` are their
-    longer sides, 0 where there is an error."""
+    """Of N files: `logits` (N, 2) on the CPU; `errors` say why one cannot be read, or nothing; `doubts` what had
+    to be guessed of its levels; `sides_px` are their longer sides, 0 where there is an error."""
 
     logits: Tensor
     errors: Sequence[str]
+    doubts: Sequence[str]
     sides_px: Sequence[int]
 
 
@@ -55,15 +55,16 @@ def judge_files(
     num_workers: int | None,
     device: torch.device,
     engine: str,
+    megapixels: float = MOST_MEGAPIXELS,
 ) -> FileLogits:
     """What `classifier` says of the files, in their order.
 
     `num_workers` threads each read some pictures and compute them by `engine`; None is as many as suit the device.
     """
     if not paths:
-        return FileLogits(torch.empty(0, len(classifier.class_names)), [], [])
+        return FileLogits(torch.empty(0, len(classifier.decision.class_names)), [], [], [])
     classifier = classifier.eval().to(device)
-    read = _reader(classifier.image_size)
+    read = _reader(classifier.image_size, megapixels)
     with torch.no_grad():
         features = pick_engine(classifier, engine, read(paths[:CHUNK])[0].to(device))
     on_cpu = device.type == "cpu"
@@ -73,31 +74,34 @@ def judge_files(
 
     @torch.no_grad()  # in each thread
     def judge(some: Sequence[Path]) -> FileLogits:
-        pictures, errors, sides_px = read(some)
-        return FileLogits(classifier.classify(features(pictures.to(device))).float().cpu(), errors, sides_px)
+        pictures, errors, doubts, sides_px = read(some)
+        return FileLogits(classifier.classify(features(pictures.to(device))).float().cpu(), errors, doubts, sides_px)
 
     parts = [paths[start : start + size] for start in range(0, len(paths), size)]
     with _one_core_each():
         found = list(track(in_threads(judge, parts, threads), "predicting", total=len(parts), unit="batches"))
-    errors = list(chain.from_iterable(each.errors for each in found))
-    sides_px = list(chain.from_iterable(each.sides_px for each in found))
-    return FileLogits(torch.cat([each.logits for each in found]), errors, sides_px)
+    errors, doubts = ([text for each in found for text in getattr(each, name)] for name in ("errors", "doubts"))
+    sides_px = [side for each in found for side in each.sides_px]
+    return FileLogits(torch.cat([each.logits for each in found]), errors, doubts, sides_px)
 
 
-def _reader(image_size: int) -> Callable[[Sequence[Path]], tuple[Tensor, list[str], list[int]]]:
-    """Reads files to uint8 pictures (N, 3, h, w), black where there is an error, errors, and longer sides."""
+Read = tuple[Tensor, list[str], list[str], list[int]]
+
+
+def _reader(image_size: int, megapixels: float) -> Callable[[Sequence[Path]], Read]:
+    """Reads files to uint8 pictures (N, 3, h, w), black where there is an error, errors, doubts, and longer sides."""
     transform, black = plain_transform(image_size), torch.zeros(3, image_size, image_size, dtype=torch.uint8)
 
-    def read_one(path: Path) -> tuple[Tensor, str, int]:
+    def read_one(path: Path) -> tuple[Tensor, str, str, int]:
         try:
-            image = read_image(path)
-        except ValueError as error:
-            return black, str(error), 0
-        return transform(image), "", max(image.size)
+            picture = read_picture(path, megapixels=megapixels)
+            return transform(picture.image), "", picture.doubt, max(picture.image.size)
+        except Exception as error:  # whatever it is, it is of this file
+            return black, str(error) or type(error).__name__, "", 0
 
-    def read(paths: Sequence[Path]) -> tuple[Tensor, list[str], list[int]]:
-        pictures, errors, sides_px = zip(*map(read_one, paths), strict=True)
-        return torch.stack(pictures), list(errors), list(sides_px)
+    def read(paths: Sequence[Path]) -> Read:
+        pictures, errors, doubts, sides_px = zip(*map(read_one, paths), strict=True)
+        return torch.stack(pictures), list(errors), list(doubts), list(sides_px)
 
     return read
 

@@ -1,45 +1,63 @@
-"""Reading a checkpoint: one file that predicts on its own, opened without running code from it."""
+"""Reading a checkpoint: one file that predicts on its own, opened without running code from it, and checked."""
 
+import math
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
+from crack_lightning.data.files import expanded, not_a_file
 from crack_lightning.models.backbones import check_backbone
-from crack_lightning.models.classifier import CrackClassifier
+from crack_lightning.models.classifier import IMAGE_SIZES, CrackClassifier
+from crack_lightning.models.decision import decision_from
 
 FORMAT = 1
 FACTS_KEY = "crack_classifier"  # beside Lightning's own keys
 PREFIX = "classifier."  # of the classifier's tensors in the state dict
+OPTIONAL = {"threshold": 0.5, "temperature": 1.0, "review_band": None, "patch_px": None, "mm_per_px": None}
+NEEDED = ("backbone", "class_names", "positive_class", "image_size", "dropout", "freeze", "weights")
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """The contents of a checkpoint of this project, tensors on the CPU.
+    """The contents of a checkpoint of this project, tensors on the CPU, every fact of it checked.
 
-    Raises FileNotFoundError when it is missing and ValueError when it is damaged, of another program, or
-    holds anything but plain data (which is then not executed), or of a backbone that is not known here.
+    Raises FileNotFoundError when it is missing and ValueError when it is damaged, of another program, holds anything
+    but plain data (which is then not executed), numbers that are none, or a backbone that is not known here.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     if not path.exists():
         raise FileNotFoundError(f"ckpt_path={path} does not exist")
-    if not path.is_file():
+    if path.is_dir():
         raise FileNotFoundError(f"ckpt_path={path} is a folder: name the file, such as checkpoints/best.ckpt in it")
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises pickle, zip, runtime and end-of-file errors here
-        raise ValueError(f"ckpt_path={path} {_why(error)}") from error
-    if not isinstance(checkpoint, dict) or FACTS_KEY not in checkpoint:
+    if (problem := not_a_file(path)) is not None:
+        raise ValueError(f"ckpt_path={path} is damaged or no checkpoint at all ({problem}): use another copy")
+    checkpoint = _opened(path)
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get(FACTS_KEY), dict):
         raise ValueError(f"ckpt_path={path} was not written by crack_lightning: train one with python train.py")
     if checkpoint[FACTS_KEY].get("format") != FORMAT:
         raise ValueError(
             f"ckpt_path={path} has format {checkpoint[FACTS_KEY].get('format')}; this version reads {FORMAT}"
         )
     try:
-        check_backbone(checkpoint[FACTS_KEY]["facts"]["backbone"])
-    except ValueError as error:
-        raise ValueError(f"ckpt_path={path} needs another version of crack_lightning: {error}") from error
+        _check(checkpoint)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"ckpt_path={path} cannot be used: {error}. Use another copy, or train again") from error
     return checkpoint
+
+
+def _opened(path: Path) -> Any:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if any(each.compress_type != zipfile.ZIP_STORED for each in archive.infolist()):
+                raise ValueError("a compressed file, which torch does not write")
+            if (damaged := archive.testzip()) is not None:  # torch does not compare checksums
+                raise ValueError(f"checksum of {damaged}")
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises pickle, zip, runtime and end-of-file errors here
+        raise ValueError(f"ckpt_path={path} {_why(error)}") from error
 
 
 def _why(error: Exception) -> str:
@@ -48,20 +66,82 @@ def _why(error: Exception) -> str:
             "is no checkpoint of crack_lightning: it is another kind of file, or holds Python objects, "
             "which can run code and were not opened"
         )
-    return f"is damaged or no checkpoint at all ({type(error).__name__}): use another copy"
+    kind = str(error) if type(error) is ValueError else type(error).__name__
+    return f"is damaged or no checkpoint at all ({kind}): use another copy"
+
+
+def _check(checkpoint: Mapping[str, Any]) -> None:
+    """Raise ValueError or TypeError for a fact or a tensor that cannot be one."""
+    facts = checkpoint[FACTS_KEY].get("facts")
+    if not isinstance(facts, dict) or not isinstance(checkpoint[FACTS_KEY].get("provenance"), dict):
+        raise TypeError("it has no facts or no provenance")
+    if missing := [name for name in NEEDED if name not in facts]:
+        raise ValueError(f"it does not say {', '.join(missing)}")
+    if unknown := [str(name) for name in facts if name not in (*NEEDED, *OPTIONAL)]:
+        raise ValueError(f"it says {', '.join(unknown)}, which another version of crack_lightning may know")
+    facts |= {name: facts.get(name, value) for name, value in OPTIONAL.items()}
+    if not isinstance(facts["backbone"], str):
+        raise TypeError(f"backbone={facts['backbone']!r} is no name")
+    try:
+        check_backbone(facts["backbone"])
+    except ValueError as error:
+        raise ValueError(f"it needs another version of crack_lightning ({error})") from error
+    decision_from(facts)
+    _check_numbers(facts)
+    _check_tensors(checkpoint.get("state_dict"))
+
+
+def _check_numbers(facts: Mapping[str, Any]) -> None:
+    size, dropout, patch, scale = (facts[name] for name in ("image_size", "dropout", "patch_px", "mm_per_px"))
+    if type(size) is not int or size not in IMAGE_SIZES:
+        raise ValueError(f"image_size={size!r}: {IMAGE_SIZES[0]} to {IMAGE_SIZES[-1]} pixels")
+    if type(dropout) not in (int, float) or not 0 <= dropout < 1:
+        raise ValueError(f"dropout={dropout!r}: 0 or more, below 1")
+    if type(facts["freeze"]) is not bool:
+        raise TypeError(f"freeze={facts['freeze']!r}: true or false")
+    if patch is not None and (type(patch) is not int or patch < 1):
+        raise ValueError(f"patch_px={patch!r}: pixels, or nothing")
+    if scale is not None and (type(scale) not in (int, float) or not 0 < scale < math.inf):
+        raise ValueError(f"mm_per_px={scale!r}: above 0, or nothing")
+    weights = facts["weights"]
+    if not isinstance(weights, dict) or not all(isinstance(text, str) for pair in weights.items() for text in pair):
+        raise TypeError("where its weights come from is no list of texts")
+
+
+def _check_tensors(state: Any) -> None:
+    if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
+        raise TypeError("it has no weights")
+    for name, tensor in state.items():
+        plain = isinstance(tensor, Tensor) and tensor.layout is torch.strided and tensor.device.type == "cpu"
+        if not plain or tensor.is_quantized or tensor.is_complex():
+            raise TypeError(f"{name} is no plain tensor")
+        if tensor.untyped_storage().nbytes() < tensor.nbytes:  # of one number, repeated without end
+            raise ValueError(f"{name} claims more numbers than it has")
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise ValueError(f"{name} holds numbers that are none (NaN or infinity)")
 
 
 def load_classifier(path: str | Path) -> CrackClassifier:
     """The classifier in a checkpoint, in evaluation mode on the CPU; raises as `read_checkpoint`."""
-    return classifier_from(read_checkpoint(path))
+    return classifier_from(read_checkpoint(path), path)
 
 
-def classifier_from(checkpoint: Mapping[str, Any]) -> CrackClassifier:
-    """The classifier in what `read_checkpoint` gave, in evaluation mode."""
+def classifier_from(checkpoint: Mapping[str, Any], path: str | Path) -> CrackClassifier:
+    """The classifier in what `read_checkpoint` gave for `path`, in evaluation mode.
+
+    Raises ValueError when the tensors do not fit the network that the facts describe.
+    """
     facts = dict(checkpoint[FACTS_KEY]["facts"])
-    classifier = CrackClassifier(**facts)
-    tensors = checkpoint["state_dict"].items()
-    classifier.load_state_dict({k.removeprefix(PREFIX): v for k, v in tensors if k.startswith(PREFIX)})
+    decision = decision_from(facts)
+    classifier = CrackClassifier(
+        decision=decision, **{name: value for name, value in facts.items() if name not in decision.facts()}
+    )
+    tensors = {k.removeprefix(PREFIX): v for k, v in checkpoint["state_dict"].items() if k.startswith(PREFIX)}
+    try:
+        classifier.load_state_dict(tensors)
+    except (RuntimeError, AttributeError) as error:  # other names or shapes
+        reason = " ".join(str(error).split())[:300]
+        raise ValueError(f"ckpt_path={path} cannot be used: its weights do not fit ({reason})") from error
     return classifier.eval()
 
 

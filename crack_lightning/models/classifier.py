@@ -1,6 +1,6 @@
 """The network: normalise, backbone features, average pooling, dropout, linear head."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -8,8 +8,10 @@ from torch import Tensor, nn
 from torchvision.models import get_model_weights
 
 from crack_lightning.models.backbones import build_features
+from crack_lightning.models.decision import Decision
 from crack_lightning.models.weights import resolve_weights
 
+IMAGE_SIZES = range(32, 1025)  # the backbones halve the picture five times
 CHUNK = 4  # pictures a core at a time on the CPU: what passes from layer to layer stays in its cache
 
 
@@ -26,12 +28,10 @@ class CrackClassifier(nn.Module):
     """Tells cracked concrete from sound.
 
     `forward` takes RGB pictures (N, 3, h, w), uint8 in 0..255 or float in 0..1, and gives logits (N, 2) in
-    the order of `class_names`. The normalisation is inside. `features` frozen means that no gradient reaches
-    them and that they stay in evaluation mode whatever `train()` is told.
+    the order of the decision's class names. The normalisation is inside. `features` frozen means that no gradient
+    reaches them and that they stay in evaluation mode whatever `train()` is told.
 
-    `threshold`: a picture is called positive when its probability of `positive_class` is at least this.
-    `temperature`: what logits are divided by before the softmax (Guo et al. 2017). `review_band`: the lowest and the
-    highest probability that a person should look at. `patch_px` and `mm_per_px`: the side of the pictures that it
+    `decision` says what its probabilities come to. `patch_px` and `mm_per_px`: the side of the pictures that it
     learned from, before they were brought to `image_size`, and the millimetres that one of their pixels shows; None if
     not known.
     """
@@ -43,14 +43,10 @@ class CrackClassifier(nn.Module):
         self,
         *,
         backbone: str,
-        class_names: Sequence[str],
-        positive_class: str,
+        decision: Decision,
         image_size: int,
         dropout: float,
         freeze: bool,
-        threshold: float = 0.5,
-        temperature: float = 1.0,
-        review_band: Sequence[float] | None = None,
         patch_px: int | None = None,
         mm_per_px: float | None = None,
         weights: Mapping[str, str] | None = None,
@@ -59,13 +55,11 @@ class CrackClassifier(nn.Module):
         super().__init__()
         if not 0 <= dropout < 1:
             raise ValueError(f"model.dropout={dropout}: 0 or more, below 1")
+        if image_size not in IMAGE_SIZES:
+            raise ValueError(f"data.image_size={image_size}: {IMAGE_SIZES[0]} to {IMAGE_SIZES[-1]} pixels")
         self.backbone = backbone
-        self.class_names = list(class_names)
-        self.positive_class = positive_class
+        self.decision = decision
         self.image_size = image_size
-        self.threshold = threshold
-        self.temperature = temperature
-        self.review_band = list(review_band) if review_band is not None else None
         self.patch_px, self.mm_per_px = patch_px, mm_per_px
         self.frozen = freeze
         self.weights = dict(weights or {})
@@ -75,15 +69,10 @@ class CrackClassifier(nn.Module):
         self.features, channels = build_features(backbone, state_dict)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.dropout = Dropout(dropout)
-        self.head = nn.Linear(channels, len(self.class_names))
+        self.head = nn.Linear(channels, len(decision.class_names))
         self.features.requires_grad_(not freeze)
         self.to(memory_format=torch.channels_last)  # 1.5 times as fast on CPU
         self.train()
-
-    @property
-    def positive_index(self) -> int:
-        """The place of the positive class among the logits."""
-        return self.class_names.index(self.positive_class)
 
     def train(self, mode: bool = True) -> "CrackClassifier":
         """As in any module, but frozen features stay in evaluation mode: BatchNorm would drift."""
@@ -123,7 +112,11 @@ class CrackClassifier(nn.Module):
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Logits (N, 2) to calibrated probabilities (N, 2)."""
-        return (logits.float() / self.temperature).softmax(dim=1)
+        return (logits.float() / self.decision.temperature).softmax(dim=1)
+
+    def positive_probabilities(self, logits: Tensor) -> Tensor:
+        """Logits (N, 2) to calibrated probabilities of the positive class (N,)."""
+        return self.probabilities(logits)[:, self.decision.positive_index]
 
     @torch.no_grad()
     def predict_proba(self, images: Tensor) -> Tensor:
@@ -139,14 +132,10 @@ class CrackClassifier(nn.Module):
         """All that it takes, beside the tensors, to build this classifier again: plain values only."""
         return {
             "backbone": self.backbone,
-            "class_names": self.class_names,
-            "positive_class": self.positive_class,
+            **self.decision.facts(),
             "image_size": self.image_size,
             "dropout": self.dropout.p,
             "freeze": self.frozen,
-            "threshold": self.threshold,
-            "temperature": self.temperature,
-            "review_band": self.review_band,
             "patch_px": self.patch_px,
             "mm_per_px": self.mm_per_px,
             "weights": self.weights,

@@ -90,15 +90,25 @@ def folded_engine(classifier: CrackClassifier) -> Engine:
     return lambda images: torch.cat([pooled(chunk) for chunk in images.split(size)])
 
 
+def onnx_runtime() -> Any:
+    """The module onnxruntime, which reports its use to a host on the Internet unless it is told not to before.
+
+    Raises ModuleNotFoundError that names the pip line when it is not installed.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    try:
+        import onnxruntime
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("engine=onnxruntime needs ONNX Runtime: pip install onnxruntime onnx") from error
+    return onnxruntime
+
+
 def onnx_engine(classifier: CrackClassifier) -> Engine:
     """The same on ONNX Runtime, on all cores.
 
     Raises ModuleNotFoundError that names the pip line when it is not installed.
     """
-    try:
-        import onnxruntime
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("engine=onnxruntime needs ONNX Runtime: pip install onnxruntime onnx") from error
+    onnxruntime = onnx_runtime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(_exported(classifier), options, providers=["CPUExecutionProvider"])

@@ -14,7 +14,15 @@ import torch
 from torch import Tensor, nn
 
 from crack_lightning.models.classifier import CrackClassifier
-from crack_lightning.models.engines import TOLERANCE, Pixels, auto_engine, cores, folded, relative_difference
+from crack_lightning.models.engines import (
+    TOLERANCE,
+    Pixels,
+    auto_engine,
+    cores,
+    folded,
+    onnx_runtime,
+    relative_difference,
+)
 from crack_lightning.models.parts import PARTS, Part, split
 
 log = logging.getLogger(__name__)
@@ -98,10 +106,7 @@ def _exported(networks: Sequence[nn.Sequential], sample: Tensor) -> list[Step]:
 
 
 def _session(network: nn.Module, sample: Tensor) -> Step:
-    try:
-        import onnxruntime
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("engine=onnxruntime needs ONNX Runtime: pip install onnxruntime onnx") from error
+    onnxruntime = onnx_runtime()
     axes = {"inputs": {0: "count", 2: "height", 3: "width"}, "outputs": {0: "count", 2: "rows", 3: "columns"}}
     file = io.BytesIO()
     with warnings.catch_warnings():

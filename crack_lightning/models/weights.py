@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torchvision.models import WeightsEnum, get_model, get_model_weights
 
+from crack_lightning.data.files import expanded
 from crack_lightning.models.backbones import check_backbone
 
 log = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ def resolve_weights(backbone: str, weights: str | None) -> tuple[StateDict | Non
         return None, RANDOM
     entries = get_model_weights(backbone)
     if weights not in ("DEFAULT", *entries.__members__):
-        return _from_file(backbone, Path(weights).expanduser(), entries)
+        return _from_file(backbone, expanded(weights), entries)
     entry = entries[weights]
     cached = _cache_path(entry)
     if cached.is_file():

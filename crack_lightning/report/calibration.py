@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from crack_lightning.models.decision import Decision, widened
 
 BINS = 15  # of equal width, as in Guo et al. 2017
 TEMPERATURES = (0.05, 20.0)
@@ -130,7 +132,7 @@ def parse_threshold(wanted: str | float) -> tuple[str, float]:
 
 @dataclass(frozen=True)
 class ReviewBand:
-    """Probabilities from `low` to `high` go to a person: `share` of all images; `error_rate` of the rest is wrong."""
+    """Probabilities from `low` to `high` need review: `share` of all images; `error_rate` of the rest is wrong."""
 
     low: float
     high: float
@@ -138,23 +140,37 @@ class ReviewBand:
     error_rate: float
 
 
-def review_band(probabilities: Tensor, targets: Tensor, *, threshold: float, error_rate: float) -> ReviewBand:
-    """The fewest images for a person to look at, so that of the rest at most `error_rate` is called wrong.
+def review_band(probabilities: Tensor, targets: Tensor, decision: Decision, *, error_rate: float) -> ReviewBand:
+    """The fewest images for a person to look at, so that of the rest at most `error_rate` is predicted wrongly.
 
-    Images are sent in the order of their doubt, the distance of their log-odds from those of the `threshold`.
+    Images of `probabilities` (N,) are sent in the order of their doubt, the distance of their log-odds from those of
+    the threshold. What the band takes is counted by `decision` itself, so that the rate holds for whoever asks it.
     """
-    odds = torch.logit(probabilities.double(), eps=1e-12)
-    centre = torch.logit(torch.tensor(threshold, dtype=torch.float64), eps=1e-12)
-    doubt, order = (odds - centre).abs().sort()
-    wrong = ((probabilities >= threshold).long() != targets)[order]
-    left = torch.cat([wrong.flip(0).cumsum(0).flip(0), torch.zeros(1)])  # errors when the first k are looked at
-    rest = torch.arange(len(wrong), -1, -1).clamp(min=1)
-    count = int(((left / rest) <= error_rate).nonzero()[0])
-    if count == 0:
-        return ReviewBand(threshold, threshold, 0.0, left[0].item() / max(1, len(wrong)))
-    width = doubt[count - 1]
-    low, high = torch.sigmoid(centre - width).item(), torch.sigmoid(centre + width).item()
-    inside = (probabilities >= low) & (probabilities <= high)
-    outside = ~inside
-    errors = ((probabilities >= threshold).long() != targets)[outside]
-    return ReviewBand(low, high, inside.double().mean().item(), errors.double().mean().item() if len(errors) else 0.0)
+    threshold = torch.logit(torch.tensor(decision.threshold, dtype=torch.float64), eps=1e-12)
+    doubt = (torch.logit(probabilities.double(), eps=1e-12) - threshold).abs()
+    wrong = decision.is_positive(probabilities) != (targets == 1)
+    least = _fewest(doubt, wrong, error_rate)
+    if least == 0:
+        return ReviewBand(decision.threshold, decision.threshold, 0.0, _share(wrong))
+    for width in doubt.sort().values[least - 1 :].unique():
+        inside = probabilities[doubt <= width].double()
+        low = min(inside.min().item(), torch.sigmoid(threshold - width).item())
+        high = max(inside.max().item(), torch.sigmoid(threshold + width).item())
+        wide = widened(low, high)
+        outside = ~replace(decision, review_band=wide).needs_review(probabilities)
+        band = ReviewBand(*wide, _share(~outside), _share(wrong[outside]))
+        if band.error_rate <= error_rate:
+            break
+    return band
+
+
+def _fewest(doubt: Tensor, wrong: Tensor, error_rate: float) -> int:
+    """How many of the most doubtful images it takes, were each looked at alone."""
+    errors = wrong[doubt.argsort()].double()
+    left = torch.cat([errors.flip(0).cumsum(0).flip(0), torch.zeros(1)])  # when the first k are looked at
+    rest = torch.arange(len(errors), -1, -1).clamp(min=1)
+    return int(((left / rest) <= error_rate).nonzero()[0])
+
+
+def _share(chosen: Tensor) -> float:
+    return chosen.double().mean().item() if len(chosen) else 0.0

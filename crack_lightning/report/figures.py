@@ -16,6 +16,8 @@ from torchmetrics.functional.classification import (
     binary_roc,
 )
 
+from crack_lightning.data.names import shown_in_figures
+from crack_lightning.models.decision import Decision
 from crack_lightning.report.calibration import reliability, uncalibrated
 
 Intervals = Mapping[str, tuple[float, float]]  # of figures, by name
@@ -49,20 +51,14 @@ def learning_curves(epochs: Sequence[Mapping[str, float]], *, best_epoch: int) -
 
 
 def confusion_matrix(
-    probabilities: Tensor,
-    targets: Tensor,
-    *,
-    threshold: float,
-    class_names: Sequence[str],
-    intervals: Intervals | None = None,
+    probabilities: Tensor, targets: Tensor, decision: Decision, *, intervals: Intervals | None = None
 ) -> Figure:
     """Counts and shares of truth (rows) against prediction (columns).
 
-    `probabilities` (N,) of the positive class; `targets` (N,), 1 for positive; `class_names` with the
-    positive class last; `intervals` of accuracy and recall are told below.
+    `probabilities` (N,) of the positive class; `targets` (N,), 1 for positive; `intervals` of accuracy and recall are
+    told below.
     """
-    called = (probabilities >= threshold).long()
-    counts = binary_confusion_matrix(called, targets)
+    counts = binary_confusion_matrix(decision.is_positive(probabilities).long(), targets)
     shares = counts / counts.sum(dim=1, keepdim=True).clamp(min=1)
     figure = Figure(figsize=(4.6, 4.2), layout="constrained")
     axes = figure.subplots()
@@ -72,9 +68,10 @@ def confusion_matrix(
             share = shares[row, column].item()
             text = f"{int(counts[row, column])}\n{share:.2%}"
             axes.text(column, row, text, ha="center", va="center", color="white" if share > 0.5 else "black")
-    axes.set_xticks([0, 1], class_names)
-    axes.set_yticks([0, 1], class_names, rotation=90, va="center")
-    axes.set(xlabel="predicted", ylabel="truth", title=f"{len(targets)} images, threshold {threshold:g}")
+    names = [shown_in_figures(name) for name in decision.negative_first]
+    axes.set_xticks([0, 1], names)
+    axes.set_yticks([0, 1], names, rotation=90, va="center")
+    axes.set(xlabel="predicted", ylabel="truth", title=f"{len(targets)} images, threshold {decision.threshold:g}")
     told = [f"{name}{_between(intervals, name)}" for name in ("accuracy", "recall") if _between(intervals, name)]
     if told:
         figure.supxlabel("95 %: " + ", ".join(told), color=GREY, fontsize=8)
@@ -88,7 +85,7 @@ def _between(intervals: Intervals | None, name: str) -> str:
 
 
 def roc_figure(
-    probabilities: Tensor, targets: Tensor, *, threshold: float, intervals: Intervals | None = None
+    probabilities: Tensor, targets: Tensor, decision: Decision, *, intervals: Intervals | None = None
 ) -> Figure:
     """Share of cracks found against share of false alarms, the operating point marked."""
     figure, axes = _square()
@@ -100,17 +97,17 @@ def roc_figure(
         false_positive_rate, true_positive_rate, color=BLUE, label=f"AUROC {area:.4f}" + _between(intervals, "auroc")
     )
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="chance")
-    called, positive = probabilities >= threshold, targets == 1
+    called, positive = decision.is_positive(probabilities), targets == 1
     x = (called & ~positive).sum() / (~positive).sum()
     y = (called & positive).sum() / positive.sum()
-    axes.plot(x, y, "o", color=ORANGE, label=f"threshold {threshold:g}")
+    axes.plot(x, y, "o", color=ORANGE, label=f"threshold {decision.threshold:g}")
     axes.set(xlabel="false alarms: share of sound images", ylabel="recall: share of cracked images", title="ROC")
     axes.legend(loc="lower right")
     return figure
 
 
 def precision_recall_figure(
-    probabilities: Tensor, targets: Tensor, *, threshold: float, intervals: Intervals | None = None
+    probabilities: Tensor, targets: Tensor, decision: Decision, *, intervals: Intervals | None = None
 ) -> Figure:
     """Precision against recall, the operating point marked."""
     figure, axes = _square()
@@ -121,11 +118,11 @@ def precision_recall_figure(
     axes.plot(
         recall, precision, color=BLUE, label=f"average precision {area:.4f}" + _between(intervals, "average_precision")
     )
-    called, positive = probabilities >= threshold, targets == 1
+    called, positive = decision.is_positive(probabilities), targets == 1
     found = (called & positive).sum()
     if called.any():
         x, y = found / positive.sum(), found / called.sum()
-        axes.plot(x, y, "o", color=ORANGE, label=f"threshold {threshold:g}")
+        axes.plot(x, y, "o", color=ORANGE, label=f"threshold {decision.threshold:g}")
     axes.axhline(positive.float().mean().item(), color=GREY, linestyle=":", label="chance")
     axes.set(
         xlabel="recall: share of cracked images found",

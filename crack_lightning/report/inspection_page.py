@@ -13,6 +13,7 @@ MEANINGS = {
     "review": "no region, but a person should look",
     "sound": "no region, and nothing in doubt",
     "error": "not inspected",
+    "unread": "of a kind that is not read: nobody looked at it",
 }
 CAVEAT = (
     "Regions show where to look first, and do not replace looking: hairlines are missed, and joints, edges and shadows "

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
+from crack_lightning.models.decision import Decision
+
 REPEATS = 1000
 LEVEL = 0.95
 BINS = 15
@@ -13,16 +15,16 @@ BLOCK_NUMBERS = 4_000_000  # weights held at a time
 Array = np.ndarray
 
 
-def weighted_figures(weights: Array, probabilities: Array, targets: Array, *, threshold: float) -> dict[str, Array]:
+def weighted_figures(weights: Array, probabilities: Array, targets: Array, *, positive: Array) -> dict[str, Array]:
     """Figures (B,) of images (N,) that count as often as each row of `weights` (B, N) says.
 
-    Names and ranges as `binary_metrics` has them, besides balanced_accuracy and ece. NaN where a figure is not defined.
+    `positive` (N,) bool is what was predicted. Names and ranges as `binary_metrics` has them, besides balanced_accuracy
+    and ece. NaN where a figure is not defined.
     """
-    called = probabilities >= threshold
-    positive, negative = targets == 1, targets == 0
+    cracked, sound = targets == 1, targets == 0
     with np.errstate(divide="ignore", invalid="ignore"):
-        tp, fn = weights @ (called & positive), weights @ (~called & positive)
-        fp, tn = weights @ (called & negative), weights @ (~called & negative)
+        tp, fn = weights @ (positive & cracked), weights @ (~positive & cracked)
+        fp, tn = weights @ (positive & sound), weights @ (~positive & sound)
         recall, precision = tp / (tp + fn), tp / (tp + fp)
         found = {
             "accuracy": (tp + tn) / (tp + tn + fp + fn),
@@ -56,19 +58,24 @@ def _ece(weights: Array, probabilities: Array, targets: Array) -> Array:
     return apart.sum(axis=1) / weights.sum(axis=1)
 
 
-def figures_of(probabilities: Tensor, targets: Tensor, *, threshold: float) -> dict[str, float]:
+def figures_of(probabilities: Tensor, targets: Tensor, decision: Decision) -> dict[str, float]:
     """The figures of images that count once each; `probabilities` (N,) of the positive class, `targets` (N,)."""
-    p, t = probabilities.double().numpy(), targets.double().numpy()
-    found = weighted_figures(np.ones((1, len(p))), p, t, threshold=threshold)
+    p, t, positive = _arrays(probabilities, targets, decision)
+    found = weighted_figures(np.ones((1, len(p))), p, t, positive=positive)
     return {name: float(value[0]) for name, value in found.items()}
+
+
+def _arrays(probabilities: Tensor, targets: Tensor, decision: Decision) -> tuple[Array, Array, Array]:
+    """Probabilities and targets with 64 bits, and what is predicted."""
+    return probabilities.double().numpy(), targets.double().numpy(), decision.is_positive(probabilities).numpy()
 
 
 def bootstrap_intervals(
     probabilities: Tensor,
     targets: Tensor,
     groups: Sequence[str],
+    decision: Decision,
     *,
-    threshold: float,
     repeats: int = REPEATS,
     level: float = LEVEL,
     seed: int = 0,
@@ -81,13 +88,13 @@ def bootstrap_intervals(
     these images, not about other sites.
     """
     names, place = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)
-    p, t = probabilities.double().numpy(), targets.double().numpy()
+    p, t, positive = _arrays(probabilities, targets, decision)
     random = np.random.default_rng(seed)
     rows = max(1, BLOCK_NUMBERS // max(1, len(p)))
     blocks = []
     for start in range(0, repeats, rows):
         draws = random.multinomial(len(names), np.full(len(names), 1 / len(names)), size=min(rows, repeats - start))
-        blocks.append(weighted_figures(draws[:, place].astype(float), p, t, threshold=threshold))
+        blocks.append(weighted_figures(draws[:, place].astype(float), p, t, positive=positive))
     sides = (50 - 50 * level, 50 + 50 * level)
     found = {}
     for name in blocks[0]:

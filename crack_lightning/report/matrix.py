@@ -7,6 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from crack_lightning.data.names import shown_in_figures
+
 FIGURES = ("accuracy", "balanced_accuracy", "precision", "recall", "f1", "auroc", "average_precision", "ece")
 LOW_IS_GOOD = ("ece",)
 COLUMNS = 4  # heat maps beside each other
@@ -115,14 +117,11 @@ def _heat(axes: Axes, cells: Sequence[Cell], name: str, down: Sequence[str], acr
         axes.text(column, row - 0.1, text, ha="center", va="center", fontsize=9, color=colour)
         if not np.isnan(low):
             axes.text(column, row + 0.25, f"{low:.2f}-{high:.2f}", ha="center", va="center", fontsize=6, color=colour)
-    axes.set_xticks(range(len(across)), [_short(each) for each in across], rotation=25, ha="right", fontsize=8)
-    axes.set_yticks(range(len(down)), [_short(each) for each in down], fontsize=8)
+    axes.set_xticks(
+        range(len(across)), [shown_in_figures(each, most=24) for each in across], rotation=25, ha="right", fontsize=8
+    )
+    axes.set_yticks(range(len(down)), [shown_in_figures(each, most=24) for each in down], fontsize=8)
     axes.set_title(name.replace("_", " "), fontsize=10)
-
-
-def _short(name: str) -> str:
-    text = name if len(name) <= 24 else "..." + name[-21:]
-    return text.replace("$", r"\$")
 
 
 def _axes(cells: Sequence[Cell]) -> tuple[list[str], list[str]]:

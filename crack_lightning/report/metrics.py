@@ -1,6 +1,5 @@
 """The figures that a classifier is judged by."""
 
-import torch
 from torchmetrics import MetricCollection
 from torchmetrics.classification import (
     BinaryAccuracy,
@@ -11,15 +10,15 @@ from torchmetrics.classification import (
     BinaryRecall,
 )
 
+from crack_lightning.models.decision import Decision
 
-def binary_metrics(threshold: float, *, prefix: str = "") -> MetricCollection:
+
+def binary_metrics(decision: Decision, *, prefix: str = "") -> MetricCollection:
     """accuracy, precision, recall, f1, auroc and average_precision, each in 0..1.
 
-    To be updated with the probability of the positive class (N,) and targets (N,), 1 for positive. What is
-    at least `threshold` counts as called positive.
+    To be updated with the probability of the positive class (N,), of 32 bits, and targets (N,), 1 for positive.
     """
-    # torchmetrics asks for more than its threshold; with the next lower float that becomes "at least".
-    below = torch.nextafter(torch.tensor(threshold), torch.tensor(0.0)).item()
+    below = decision.below_threshold  # torchmetrics asks for more than its threshold
     return MetricCollection(
         {
             "accuracy": BinaryAccuracy(below),

@@ -7,6 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from PIL.Image import Image
 
+from crack_lightning.data.names import shown_in_figures
+
 GREEN, RED, GREY = "#1b7f4b", "#c22f2f", "#8a8f98"
 
 
@@ -38,14 +40,15 @@ def prediction_grid(predictions: Sequence[Prediction], *, title: str, columns: i
         right = shown.predicted == shown.truth
         axes.imshow(shown.image)
         axes.set_title(
-            f"{shown.predicted} ({shown.confidence:.1%})\ntruth: {shown.truth}",
+            f"{shown_in_figures(shown.predicted, most=30)} ({shown.confidence:.1%})\n"
+            f"truth: {shown_in_figures(shown.truth, most=30)}",
             fontsize=9,
             color=GREEN if right else RED,
         )
         axes.text(
             0.5,
             -0.02,
-            _short(shown.name),
+            shown_in_figures(shown.name, most=44),
             transform=axes.transAxes,
             fontsize=6,
             color=GREY,
@@ -53,12 +56,6 @@ def prediction_grid(predictions: Sequence[Prediction], *, title: str, columns: i
             va="top",
         )
     return figure
-
-
-def _short(name: str) -> str:
-    # A dollar sign would start a formula.
-    text = name if len(name) <= 44 else "..." + name[-41:]
-    return text.replace("$", r"\$")
 
 
 def architecture_figure(rows: Sequence[Sequence[str]], *, title: str, trainable: Sequence[bool]) -> Figure:

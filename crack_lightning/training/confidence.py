@@ -1,7 +1,7 @@
 """What validation says of a trained classifier's confidence: temperature, threshold, band for a person."""
 
-import io
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from crack_lightning.data.files import write_atomically
 from crack_lightning.models.checkpoint import FACTS_KEY, read_checkpoint
 from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.report.calibration import fit_temperature, operating_point, reliability, review_band
 from crack_lightning.report.intervals import figures_of
+from crack_lightning.training.checkpoints import write_checkpoint
 from crack_lightning.training.task import CrackTask
 
 log = logging.getLogger(__name__)
@@ -44,25 +44,25 @@ def set_confidence(
 
     `logits` (N, 2), `labels` (N,). Raises ValueError when no threshold reaches what is asked for.
     """
-    targets = (labels == classifier.positive_index).long()
-    before = classifier.probabilities(logits)[:, classifier.positive_index]
-    found = {"val/ece_uncalibrated": reliability(before, targets).error}
+    targets = (labels == classifier.decision.positive_index).long()
+    found = {"val/ece_uncalibrated": reliability(classifier.positive_probabilities(logits), targets).error}
     if calibrate:
-        classifier.temperature = fit_temperature(logits, labels)
-    probabilities = classifier.probabilities(logits)[:, classifier.positive_index]
-    classifier.threshold = operating_point(threshold, probabilities, targets)
+        classifier.decision = replace(classifier.decision, temperature=fit_temperature(logits, labels))
+    probabilities = classifier.positive_probabilities(logits)
+    level = operating_point(threshold, probabilities, targets)
+    decision = classifier.decision = replace(classifier.decision, threshold=level)
     found |= {
         "val/ece": reliability(probabilities, targets).error,
-        "temperature": classifier.temperature,
-        "threshold": classifier.threshold,
+        "temperature": decision.temperature,
+        "threshold": decision.threshold,
     }
     if review_error_rate is not None:
         found |= _set_band(classifier, probabilities, targets, review_error_rate)
-    reached = figures_of(probabilities, targets, threshold=classifier.threshold)
+    reached = figures_of(probabilities, targets, decision)
     log.info(
         "temperature %.3f, threshold %.4f, from %d validation images: recall %.3f, precision %.3f there",
-        classifier.temperature,
-        classifier.threshold,
+        decision.temperature,
+        decision.threshold,
         len(labels),
         reached["recall"],
         reached["precision"],
@@ -74,12 +74,12 @@ def _set_band(
     classifier: CrackClassifier, probabilities: Tensor, targets: Tensor, error_rate: float
 ) -> dict[str, float]:
     """Set the review band, none where nobody is needed, and say what share of validation it takes."""
-    band = review_band(probabilities, targets, threshold=classifier.threshold, error_rate=error_rate)
+    band = review_band(probabilities, targets, classifier.decision, error_rate=error_rate)
     if not band.share:
-        classifier.review_band = None
+        classifier.decision = replace(classifier.decision, review_band=None)
         log.info("no image of validation needs a person: without one no more is wrong there than review_band allows")
         return {"review/val_share": 0.0}
-    classifier.review_band = [band.low, band.high]
+    classifier.decision = replace(classifier.decision, review_band=(band.low, band.high))
     level = logging.WARNING if band.share > MUCH else logging.INFO
     text = "%.1f %% of validation is for a person to look at: %.3f to %.3f"
     log.log(level, text, 100 * band.share, band.low, band.high)
@@ -90,6 +90,4 @@ def keep_facts(path: str | Path, classifier: CrackClassifier) -> None:
     """Write what is known of `classifier` besides its tensors into the checkpoint at `path`."""
     checkpoint = read_checkpoint(path)
     checkpoint[FACTS_KEY]["facts"] = classifier.facts()
-    file = io.BytesIO()
-    torch.save(checkpoint, file)
-    write_atomically(Path(path), file.getvalue())
+    write_checkpoint(checkpoint, Path(path))

@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import BasePredictionWriter
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from crack_lightning.data.cache import evict, touch
+from crack_lightning.data.cache import evict, mark, touch
 from crack_lightning.data.datamodule import CrackDataModule, with_views
 from crack_lightning.data.feature_module import FeatureModule, Wanted, check_feature_options
 from crack_lightning.data.feature_store import FeatureStore, PartWriter
@@ -130,12 +130,7 @@ def open_store(
     }
     key = hashlib.sha256(repr(sorted({**made_by, "dtype": dtype}.items())).encode()).hexdigest()[:12]
     folder = cache / "features" / f"{classifier.backbone}-{data.image_size}px-{key}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OSError(
-            f"{folder} cannot be made ({error.strerror}): give another cache_dir=FOLDER or features=live"
-        ) from error
+    mark(folder)
     return FeatureStore(folder, channels=classifier.head.in_features, dtype=dtype, made_by=made_by)
 
 

@@ -14,7 +14,11 @@ class EpochHistory(Callback):
 
     def __init__(self) -> None:
         self.epochs: list[dict[str, float]] = []
+        self.started = False  # whether the state of a run that goes on has been restored
         self._started_s = 0.0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.started = True
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._started_s = time.monotonic()

@@ -51,7 +51,7 @@ class CrackTask(LightningModule):
         weights = None if class_weights is None else torch.tensor(class_weights)
         self.register_buffer("class_weights", weights, persistent=False)
         self.provenance = dict(provenance or {})
-        stages = binary_metrics(classifier.threshold)
+        stages = binary_metrics(classifier.decision)
         self.train_metrics = MetricCollection({"accuracy": stages["accuracy"].clone()}, prefix="train/")
         self.val_metrics = stages.clone(prefix="val/")
         self.test_metrics = stages.clone(prefix="test/")
@@ -130,9 +130,9 @@ class CrackTask(LightningModule):
         """Logits (N, 2) of pictures (N, 3, h, w) or of pooled features (N, channels)."""
         return self.classifier(inputs) if inputs.ndim == 4 else self.classifier.classify(inputs)
 
-    def set_threshold(self, threshold: float) -> None:
-        """What the test calls positive from now on."""
-        self.test_metrics = binary_metrics(threshold, prefix="test/").to(self.device)
+    def decide_anew(self) -> None:
+        """The test asks the classifier's decision of today."""
+        self.test_metrics = binary_metrics(self.classifier.decision, prefix="test/").to(self.device)
 
     def _judge(self, stage: str, batch: Batch) -> Tensor:
         """The loss () of a batch, which is kept for the metrics."""
@@ -144,9 +144,8 @@ class CrackTask(LightningModule):
         inputs, labels = batch
         logits = self.logits(inputs)
         loss = functional.cross_entropy(logits, labels, self.class_weights if self.training else None)
-        positive = self.classifier.positive_index
-        probability = self.classifier.probabilities(logits.detach())[:, positive]
-        return loss, probability, (labels == positive).long()
+        probability = self.classifier.positive_probabilities(logits.detach())
+        return loss, probability, (labels == self.classifier.decision.positive_index).long()
 
     def _log_judged(self, stage: str, metrics: MetricCollection) -> None:
         """Update the metrics with the batches since the last time, all at once, and log them for the epoch."""

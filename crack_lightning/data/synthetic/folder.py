@@ -14,6 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from crack_lightning.data.cache import is_marked, mark
 from crack_lightning.data.progress import track
 from crack_lightning.data.synthetic.surfaces import VERSION, render_surface
 
@@ -32,11 +33,12 @@ def write_surfaces(
     size_px: int,
     class_names: Sequence[str],
     workers: int | None = None,
+    kept: bool = False,
 ) -> None:
     """Draw `count` photographs into `folder/<class>/000000.jpg`, classes in turn, the last class cracked.
 
     `folder` appears only when it is complete. `workers` processes draw (default: one a core); the result
-    does not depend on how many.
+    does not depend on how many. One that is `kept` is of the cache, and may be removed from it.
 
     Raises FileExistsError if `folder` is there and not empty, ValueError for numbers out of range.
     """
@@ -46,6 +48,8 @@ def write_surfaces(
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
+        if kept:
+            mark(unfinished)
         for name in class_names:
             (unfinished / name).mkdir()
         draw = partial(_draw, folder=unfinished, seed=seed, size_px=size_px, class_names=tuple(class_names))
@@ -76,19 +80,27 @@ def cached_surfaces(
     }
     key = hashlib.sha256(json.dumps(request).encode()).hexdigest()[:12]
     folder = cache / "synthetic" / f"{count}-surfaces-{key}"
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OSError(f"{folder.parent} cannot be made ({error.strerror}): give another cache_dir=FOLDER") from error
+    if _is_complete(folder, count):  # needs no lock, nor a cache that can be written to
+        log.info("synthetic surfaces: %s", folder)
+        return folder
+    _make(folder.parent)
     with FileLock(folder.with_name(f"{folder.name}.lock")):  # of runs that start together, one draws
         if _is_complete(folder, count):
-            log.info("synthetic surfaces: %s", folder)
             return folder
         for leftover in [folder, *folder.parent.glob(f".{folder.name}-*")]:
-            shutil.rmtree(leftover, ignore_errors=True)
+            if is_marked(leftover):
+                shutil.rmtree(leftover, ignore_errors=True)
         log.info("drawing %d synthetic surfaces into %s", count, folder)
-        write_surfaces(folder, count=count, seed=seed, size_px=size_px, class_names=class_names, workers=workers)
+        options = {"class_names": class_names, "workers": workers, "kept": True}
+        write_surfaces(folder, count=count, seed=seed, size_px=size_px, **options)  # type: ignore[arg-type]
     return folder
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"{folder} cannot be made ({error.strerror}): give another cache_dir=FOLDER") from error
 
 
 def _is_complete(folder: Path, count: int) -> bool:

@@ -1,0 +1,96 @@
+"""Which files are pictures by name and content, and which are photographs that cannot be read here."""
+
+from collections import Counter
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+# Those that are read, by Pillow's names. Of nothing else is a decoder started, whatever a file claims to be.
+FORMATS = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "MPO": (".mpo", ".jpg", ".jpeg"),  # what some cameras write: a JPEG with a preview behind it
+    "PNG": (".png",),
+    "BMP": (".bmp", ".dib"),
+    "DIB": (".bmp", ".dib"),
+    "TIFF": (".tif", ".tiff"),
+    "WEBP": (".webp",),
+    "AVIF": (".avif",),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
+    "JPEG2000": (".jp2", ".j2k", ".jpf", ".jpx"),
+}
+HEIF = (".heic", ".heif", ".hif")  # photographs of phones, with the extra `heif`
+HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
+HEIF_REMEDY = "is HEIC, which needs another library: pip install pillow-heif"
+# What cameras write beside or instead of those, and what is seldom a photograph.
+RAW = (
+    *(".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".orf", ".rw2", ".raf", ".pef", ".srw"),
+    *(".x3f", ".3fr", ".iiq", ".rwl", ".erf", ".kdc", ".mrw", ".raw", ".gpr"),
+)
+OTHERS = (".gif", ".psd", ".jxl", ".jxr", ".tga", ".svg", ".eps", ".exr", ".hdr", ".fits", ".ico", ".jls", ".pcx")
+
+
+@cache
+def heif_is_read() -> bool:
+    """Whether pillow-heif is installed, which is then used."""
+    try:
+        from pillow_heif import register_heif_opener
+    except ModuleNotFoundError:
+        return False
+    register_heif_opener(thumbnails=False)
+    return True
+
+
+@cache
+def image_extensions() -> tuple[str, ...]:
+    """Endings, in lower case, of the files that are taken for images."""
+    known = dict.fromkeys(ending for endings in FORMATS.values() for ending in endings)
+    return (*known, *(HEIF if heif_is_read() else ()))
+
+
+@cache
+def pillow_formats() -> tuple[str, ...]:
+    """The formats that Pillow may open."""
+    from PIL import (  # noqa: F401
+        AvifImagePlugin,
+        BmpImagePlugin,
+        Image,
+        Jpeg2KImagePlugin,
+        JpegImagePlugin,
+        MpoImagePlugin,
+        PngImagePlugin,
+        PpmImagePlugin,
+        TiffImagePlugin,
+        WebPImagePlugin,
+    )
+
+    return tuple(name for name in (*FORMATS, *(("HEIF",) if heif_is_read() else ())) if name in Image.OPEN)
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a file of that name is taken for an image."""
+    return name.lower().endswith(image_extensions())
+
+
+def is_unread_photograph(name: str) -> bool:
+    """Whether a file of that name is a photograph, but of a kind that is not read here."""
+    return not is_image_name(name) and name.lower().endswith((*HEIF, *RAW, *OTHERS))
+
+
+def why_unread(name: str) -> str:
+    """What to do about a photograph that is not read here."""
+    if name.lower().endswith(HEIF):
+        return HEIF_REMEDY
+    kind = "a raw file of a camera" if name.lower().endswith(RAW) else f"a {Path(name).suffix.lower()} file"
+    return f"{kind} is not read: save it as JPEG, PNG or TIFF"
+
+
+def is_heif(head: bytes) -> bool:
+    """Whether a file that begins with `head` (at least 12 bytes) is HEIC, whatever its name."""
+    return head[4:8] == b"ftyp" and head[8:12] in HEIF_BRANDS
+
+
+def kinds_of(names: Iterable[str], *, most: int = 5) -> str:
+    """Names counted by ending: `3 .heic, 1 .dng`."""
+    counts = Counter(Path(name).suffix.lower() or name for name in names)
+    told = [f"{count} {kind}" for kind, count in counts.most_common(most)]
+    return ", ".join([*told, *([f"{len(counts) - most} kinds more"] if len(counts) > most else [])])

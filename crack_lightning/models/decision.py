@@ -1,0 +1,136 @@
+"""What a probability comes to: the class that is predicted, and whether a person is needed. Asked wherever it matters.
+
+Probabilities are computed with 32 bits and compared with 64, so that the image which defines a bound lies within it for
+everyone who asks.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, overload
+
+import numpy as np
+from torch import Tensor
+
+ROUNDING = 1e-4  # of log-odds: more than the engines' results for one image differ by
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Two class names in the order of the logits, which of them is positive, and what their probabilities mean.
+
+    `threshold`: predicted positive from this probability of the positive class on, above 0, at most 1.
+    `temperature`: what logits are divided by before the softmax, above 0 (Guo et al. 2017).
+    `review_band`: the lowest and the highest probability that needs a person's review, both included; None for none.
+
+    Raises ValueError for a value out of range.
+    """
+
+    class_names: tuple[str, str]
+    positive_class: str
+    threshold: float = 0.5
+    temperature: float = 1.0
+    review_band: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        names = self.class_names
+        if len(names) != 2 or not all(isinstance(name, str) and name and name.isprintable() for name in names):
+            raise ValueError(f"class_names={list(names)!r}: two names of printable text are needed")
+        if names[0] == names[1]:
+            raise ValueError(f"class_names={list(names)}: two different names are needed")
+        if self.positive_class not in names:
+            raise ValueError(f"positive_class={self.positive_class!r} is not one of class_names={list(names)}")
+        if not (_is_number(self.threshold) and 0 < self.threshold <= 1):
+            raise ValueError(f"threshold={self.threshold}: above 0, at most 1")
+        if not (_is_number(self.temperature) and 0 < self.temperature < math.inf):
+            raise ValueError(f"temperature={self.temperature}: above 0")
+        band = self.review_band
+        if band is not None and not (len(band) == 2 and all(map(_is_number, band)) and 0 <= band[0] <= band[1] <= 1):
+            raise ValueError(f"review_band={list(band)}: two probabilities, the lower one first, or none")
+
+    @property
+    def positive_index(self) -> int:
+        """The place of the positive class among the logits."""
+        return self.class_names.index(self.positive_class)
+
+    @property
+    def negative_first(self) -> tuple[str, str]:
+        """The class names, the positive one last: `negative_first[target]` is the name of a target 0 or 1."""
+        first, second = sorted(self.class_names, key=lambda name: name == self.positive_class)
+        return first, second
+
+    @overload
+    def is_positive(self, probability: Tensor) -> Tensor: ...
+    @overload
+    def is_positive(self, probability: np.ndarray) -> np.ndarray: ...
+    @overload
+    def is_positive(self, probability: float) -> bool: ...
+    def is_positive(self, probability: Any) -> Any:
+        """Whether the positive class is predicted, for one probability of it or for each of an array of any shape."""
+        return _exact(probability) >= self.threshold
+
+    @property
+    def below_threshold(self) -> float:
+        """The highest number of 32 bits that is below the threshold: for whoever asks for more, not for at least."""
+        near = np.float32(self.threshold)
+        return float(np.nextafter(near, np.float32(0))) if float(near) >= self.threshold else float(near)
+
+    def predicted(self, probability: float) -> str:
+        """The name of the class that is predicted."""
+        return self.negative_first[bool(self.is_positive(probability))]
+
+    @overload
+    def needs_review(self, probability: Tensor) -> Tensor: ...
+    @overload
+    def needs_review(self, probability: np.ndarray) -> np.ndarray: ...
+    @overload
+    def needs_review(self, probability: float) -> bool: ...
+    def needs_review(self, probability: Any) -> Any:
+        """Whether a person should look, for one probability or for each of an array of any shape."""
+        low, high = self.review_band or (2.0, 2.0)  # none
+        exact = _exact(probability)
+        return (exact >= low) & (exact <= high)
+
+    def facts(self) -> dict[str, Any]:
+        """As a checkpoint keeps it: plain values."""
+        return {
+            "class_names": list(self.class_names),
+            "positive_class": self.positive_class,
+            "threshold": self.threshold,
+            "temperature": self.temperature,
+            "review_band": None if self.review_band is None else list(self.review_band),
+        }
+
+
+def decision_from(facts: dict[str, Any]) -> Decision:
+    """The decision in what `facts` gave. Raises ValueError or TypeError where it is none."""
+    band, names = facts["review_band"], facts["class_names"]
+    if not isinstance(names, list | tuple) or not isinstance(band, list | tuple | None):
+        raise TypeError("class_names and review_band are lists")
+    return Decision(
+        class_names=tuple(names),
+        positive_class=facts["positive_class"],
+        threshold=facts["threshold"],
+        temperature=facts["temperature"],
+        review_band=None if band is None else tuple(band),
+    )
+
+
+def widened(low: float, high: float) -> tuple[float, float]:
+    """An interval of probabilities, wider by what engines differ."""
+
+    def moved(probability: float, by: float) -> float:
+        odds = math.log(max(probability, 1e-300)) - math.log1p(-min(probability, 1 - 1e-16))
+        return 1 / (1 + math.exp(min(700.0, -(odds + by))))
+
+    return max(0.0, min(low, moved(low, -ROUNDING))), min(1.0, max(high, moved(high, ROUNDING)))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _exact(probability: Any) -> Any:
+    """With 64 bits."""
+    if isinstance(probability, Tensor):
+        return probability.double()
+    return np.asarray(probability, np.float64) if isinstance(probability, np.ndarray) else float(probability)

@@ -1,0 +1,94 @@
+"""What a hint says can be typed, and what is typed arrives."""
+
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import DictConfig
+
+from crack_lightning.command_line import as_given
+from crack_lightning.config import COMMANDS
+from crack_lightning.data.arguments import typed
+from crack_lightning.data.samples import find_samples
+from crack_lightning.inference.sources import find_photographs
+
+Compose = Callable[..., DictConfig]
+
+NAMES = [
+    *("/photos/Brücke", "/photos/Bridge (1)", "/photos/裂缝", "/photos/site #3", "a,b", "a=b", "~me", "[x]", "{x}"),
+    *("true", "null", "007", "1e5", "no", " x ", "it's", 'say "x"', "back\\slash", "end\\", 'both\\"', "$HOME", "${x}"),
+    *("a:b", "x;y", "100%", "a+b", "*", "café\u0301"),
+]
+
+
+def arrived(composed: Compose, command: str, *arguments: str) -> DictConfig:
+    return composed(command, as_given(arguments, COMMANDS[command]))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_hint_comes_back_as_the_value_that_it_names(composed: Compose, name: str) -> None:
+    for key, value in (("data.root", name), ("data.class_names", [name, "other"]), ("data.positive_class", name)):
+        (argument,) = shlex.split(typed(key, value))
+        cfg: Any = arrived(composed, "train", "data=folder", argument)
+        found = cfg.data[key.removeprefix("data.")]
+        assert (found if isinstance(value, str) else list(found)) == value
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "${" not in name and name not in ("null", "")])
+def test_a_path_arrives_as_the_shell_hands_it_over(composed: Compose, name: str) -> None:
+    assert arrived(composed, "audit", f"data.root={name}").data.root == name
+    assert arrived(composed, "predict", "ckpt_path=a.ckpt", f"source={name}").source == name
+
+
+def test_class_names_arrive_as_they_are_typed(composed: Compose) -> None:
+    cfg = arrived(
+        composed, "train", "data=folder", "data.root=x", "data.class_names=[完好,裂缝]", "data.positive_class=裂缝"
+    )
+    assert list(cfg.data.class_names) == ["完好", "裂缝"]
+    cfg = arrived(composed, "train", "data=folder", "data.root=x", "data.class_names=[false,true]")
+    assert list(cfg.data.class_names) == ["false", "true"]
+    cfg = arrived(composed, "evaluate", "ckpt_path=a", "data.roots={a:/photos/Brücke,b:/x (1)}")
+    assert dict(cfg.data.roots) == {"a": "/photos/Brücke", "b": "/x (1)"}
+
+
+def test_what_is_quoted_already_a_number_null_and_a_sweep_stay() -> None:
+    for argument in ("data.root=null", "optimizer.lr=1e-3", "data.root='/x y'", 'data.root="/ü"', "data=folder", "-m"):
+        assert as_given([argument], COMMANDS["train"]) == [argument]
+    sweep = ["-m", "model.backbone=a,b", "data.root=/x,/y", "optimizer.lr=1,2", "seed=range(0,3)"]
+    assert as_given(sweep, COMMANDS["train"]) == sweep
+    assert as_given(["-m", "data.positive_class=ü,ä"], COMMANDS["train"])[1] == 'data.positive_class="ü","ä"'
+
+
+def test_an_argument_that_is_no_text_is_told() -> None:
+    with pytest.raises(ValueError, match=r"data.root=/Br\\xfccke: its bytes are no UTF-8; rename it"):
+        as_given(["data.root=/Br\udcfccke"], COMMANDS["train"])
+
+
+def hints(text: str) -> list[str]:
+    """Arguments that a message names, as a shell reads them."""
+    found = re.findall(r"'[a-z_.]+=(?:[^']|'\"'\"')*'|\b[a-z_.]+=[^\s':]+", text)
+    return [word for each in found for word in shlex.split(each)]
+
+
+def test_the_hints_of_messages_are_keys_of_their_commands(composed: Compose, tmp_path: Path) -> None:
+    (tmp_path / "Bridge (1)/ü/Negative").mkdir(parents=True)
+    (tmp_path / "Bridge (1)/ü/Positive").mkdir()
+    with pytest.raises(FileNotFoundError) as deep:
+        find_samples(tmp_path, ["Negative", "Positive"])
+    (tmp_path / "site/no").mkdir(parents=True)
+    (tmp_path / "site/yes").mkdir()
+    with pytest.raises(FileNotFoundError) as named:
+        find_samples(tmp_path / "site", ["Negative", "Positive"])
+    (tmp_path / "IMG.HEIC").write_bytes(b"x")
+    root, *_ = hints(str(deep.value))
+    assert arrived(composed, "train", "data=folder", root).data.root == str(tmp_path / "Bridge (1)/ü")
+    names, positive, *_ = hints(str(named.value))
+    cfg = arrived(composed, "train", "data=folder", "data.root=x", names, positive)
+    assert (list(cfg.data.class_names), cfg.data.positive_class) == (["no", "yes"], "yes")
+    assert list(arrived(composed, "evaluate", "ckpt_path=a", names).data.class_names) == ["no", "yes"]
+    with pytest.raises(FileNotFoundError) as nothing:
+        find_photographs(f"{tmp_path}/site (2)")
+    assert arrived(composed, "predict", "ckpt_path=a", hints(str(nothing.value))[0]).source == f"{tmp_path}/site (2)"
