@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from crack_lightning.commands import command, ctrl_c_says, plain, refuse_sweep_of_processes, run_folder
-from crack_lightning.data.arguments import typed
-from crack_lightning.options import check_options
-from crack_lightning.results import leave, training_metrics
+from crack_lightning.cli.command import command, ctrl_c_says, plain, refuse_sweep_of_processes, run_folder
+from crack_lightning.cli.ranges import check_options
+from crack_lightning.runs.results import leave, training_metrics
+from crack_lightning.system.arguments import typed
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningDataModule, Trainer
 
-    from crack_lightning.data.datamodule import CrackDataModule
-    from crack_lightning.data.samples import Sample
+    from crack_lightning.data.batches.datamodule import CrackDataModule
+    from crack_lightning.data.samples.listing import Sample
     from crack_lightning.models.classifier import CrackClassifier
-    from crack_lightning.run_folder import Judged
+    from crack_lightning.runs.folder import Judged
     from crack_lightning.training.history import EpochHistory
     from crack_lightning.training.task import CrackTask
 
@@ -31,9 +31,9 @@ def train(cfg: DictConfig) -> float | None:
     """Train as `cfg` says and leave the run folder; the value of `cfg.objective` is for sweeps."""
     from lightning.pytorch import seed_everything
 
-    from crack_lightning.data.files import write_atomically
-    from crack_lightning.data.samples import side_px
-    from crack_lightning.resume import has_ended, resumed
+    from crack_lightning.cli.resume import has_ended, resumed
+    from crack_lightning.data.samples.listing import side_px
+    from crack_lightning.system.files import write_atomically
 
     cfg, checkpoint = resumed(cfg)
     options = plain(cfg)
@@ -68,7 +68,7 @@ def train(cfg: DictConfig) -> float | None:
 
 
 def _data(options: Mapping[str, Any]) -> "CrackDataModule":
-    from crack_lightning.data.datamodule import CrackDataModule
+    from crack_lightning.data.batches.datamodule import CrackDataModule
 
     return CrackDataModule(**options["data"], seed=options["seed"], cache_dir=options["cache_dir"])
 
@@ -132,10 +132,10 @@ def _prepare(
     data: "CrackDataModule", folder: Path, checkpoint: Mapping[str, Any] | None, leakage: str
 ) -> dict[str, float]:
     """Find, check and split the photographs before anything long begins; the leakage of the split."""
-    from crack_lightning.data.splits import write_split
-    from crack_lightning.leakage import told_leakage
-    from crack_lightning.resume import check_split
-    from crack_lightning.run_folder import write_unreadable
+    from crack_lightning.cli.resume import check_split
+    from crack_lightning.data.samples.splits import write_split
+    from crack_lightning.runs.folder import write_unreadable
+    from crack_lightning.runs.leakage import told_leakage
 
     data.prepare_data()
     try:
@@ -157,8 +157,8 @@ def _task(
     specs: Mapping[str, Any],
 ) -> "CrackTask":
     from crack_lightning import __version__
-    from crack_lightning.data.splits import class_weights, split_digest
-    from crack_lightning.resume import given_overrides, located
+    from crack_lightning.cli.resume import given_overrides, located
+    from crack_lightning.data.samples.splits import class_weights, split_digest
     from crack_lightning.training.task import CrackTask
 
     provenance = {
@@ -177,8 +177,8 @@ def _batches(
     trainer: "Trainer", classifier: "CrackClassifier", data: "CrackDataModule", options: Mapping[str, Any]
 ) -> "LightningDataModule":
     """The pictures, or where the backbone is frozen their features, computed now if need be."""
-    from crack_lightning.data.cache import cache_folder
-    from crack_lightning.training.frozen import prepared
+    from crack_lightning.features.build import prepared
+    from crack_lightning.system.cache import cache_folder
 
     cache, precision = cache_folder(options["cache_dir"]), str(options["trainer"]["precision"])
     with ctrl_c_says(lambda: "the features computed so far are kept"):
@@ -216,7 +216,7 @@ def _test(
 ) -> "tuple[Judged, dict[str, float]] | None":
     """Reload the best checkpoint, calibrate it on validation and test it in one process; None in the others."""
     from crack_lightning.models.checkpoint import read_checkpoint
-    from crack_lightning.run_folder import Judged
+    from crack_lightning.runs.folder import Judged
     from crack_lightning.training.single import leave_group
 
     tester = leave_group(trainer)

@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageEnhance
 
-from crack_lightning.data.duplicates import near_copies
-from crack_lightning.data.fingerprints import fingerprint
-from crack_lightning.data.formats import is_image_name
-from crack_lightning.data.images import read_image
-from crack_lightning.data.local_features import local_features
-from crack_lightning.data.overlaps import overlapping
+from crack_lightning.data.copies.duplicates import near_copies
+from crack_lightning.data.copies.fingerprints import fingerprint
+from crack_lightning.data.copies.local_features import local_features
+from crack_lightning.data.copies.overlaps import overlapping
+from crack_lightning.data.images.formats import is_image_name
+from crack_lightning.data.images.reading import read_image
 
 PATCHES, CROPS, CROP_PX = 1000, 40, 227
 SHARES = (0.15, 0.25, 0.35, 0.5, 0.65, 0.8)

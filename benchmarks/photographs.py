@@ -21,7 +21,7 @@ from PIL import Image
 from torchmetrics.functional.classification import binary_auroc
 from torchvision.transforms import v2
 
-from crack_lightning.data.images import read_image
+from crack_lightning.data.images.reading import read_image
 from crack_lightning.inference.geometry import Grid
 from crack_lightning.inference.heat import Heat
 from crack_lightning.inference.photographs import PhotographReader, Scale, window_px

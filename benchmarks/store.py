@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crack_lightning.data.feature_store import FeatureStore, PartWriter
+from crack_lightning.features.store import FeatureStore, PartWriter
 
 BATCH = 64
 MADE_BY = {"benchmark": "random numbers"}

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from omegaconf import DictConfig
 
-from crack_lightning.commands import command, plain, run_folder
+from crack_lightning.cli.command import command, plain, run_folder
 
 if TYPE_CHECKING:
-    from crack_lightning.data.copies import Leakage
-    from crack_lightning.data.facts import FileFacts
-    from crack_lightning.data.findings import Finding
-    from crack_lightning.data.inventory import Listed
+    from crack_lightning.data.audit.findings import Finding
+    from crack_lightning.data.audit.inventory import Listed
+    from crack_lightning.data.audit.leakage import Leakage
+    from crack_lightning.data.copies.facts import FileFacts
 
 log = logging.getLogger(__name__)
 
@@ -38,10 +38,10 @@ class Stages:
 
 def audit(cfg: DictConfig) -> None:
     """Look at every file of a folder; leaves audit.csv, audit.json and audit.html, and exit status 1 for errors."""
-    from crack_lightning import findings_files as files
-    from crack_lightning.data.facts import read_facts
-    from crack_lightning.data.findings import file_findings, imbalance
-    from crack_lightning.data.inventory import inventory
+    from crack_lightning.data.audit.findings import file_findings, imbalance
+    from crack_lightning.data.audit.inventory import inventory
+    from crack_lightning.data.copies.facts import read_facts
+    from crack_lightning.runs import findings_files as files
 
     options = plain(cfg)
     data, root = options["data"], _root(options["data"]["root"])
@@ -66,7 +66,7 @@ def audit(cfg: DictConfig) -> None:
 
 
 def _layout(root: Path, data: Mapping[str, Any]) -> str:
-    from crack_lightning.data.layouts import LAYOUTS, OWN, check_layout, matching_folders, recognised
+    from crack_lightning.data.samples.layouts import LAYOUTS, OWN, check_layout, matching_folders, recognised
 
     if data["layout"] is None:
         found = recognised(root, data["class_names"] or [])
@@ -80,8 +80,8 @@ def _layout(root: Path, data: Mapping[str, Any]) -> str:
 
 
 def _copies(facts: "Sequence[FileFacts]", options: Mapping[str, Any], stages: Stages) -> dict[str, list[list[int]]]:
-    from crack_lightning.data.duplicates import find_copies
-    from crack_lightning.data.overlaps import find_overlaps
+    from crack_lightning.data.copies.duplicates import find_copies
+    from crack_lightning.data.copies.overlaps import find_overlaps
 
     paths, overlaps = [each.path for each in facts], None
     if options["overlaps"]:
@@ -90,7 +90,7 @@ def _copies(facts: "Sequence[FileFacts]", options: Mapping[str, Any], stages: St
 
 
 def _root(given: str) -> Path:
-    from crack_lightning.data.files import expanded
+    from crack_lightning.system.files import expanded
 
     root = expanded(given).absolute()
     if not root.is_dir():
@@ -100,9 +100,9 @@ def _root(given: str) -> Path:
 
 def _splits(table: str | None, listed: "Sequence[Listed]", root: Path) -> list[str]:
     """train, val, test or nothing for each file: as split.csv says, else as the folders do."""
-    from crack_lightning.data.files import expanded
-    from crack_lightning.data.names import matched
-    from crack_lightning.data.splits import read_splits
+    from crack_lightning.data.samples.splits import read_splits
+    from crack_lightning.system.files import expanded
+    from crack_lightning.system.names import matched
 
     if table is None:
         return [each.split for each in listed]
@@ -119,8 +119,8 @@ def _splits(table: str | None, listed: "Sequence[Listed]", root: Path) -> list[s
 def _of_copies(
     copies: dict[str, list[list[int]]], facts: "Sequence[FileFacts]", listed: "Sequence[Listed]", splits: Sequence[str]
 ) -> "tuple[list[Finding], dict[str, list[Leakage]]]":
-    from crack_lightning.data.copies import cluster_findings, label_conflicts, leakage, leaked_places
-    from crack_lightning.data.findings import Finding
+    from crack_lightning.data.audit.findings import Finding
+    from crack_lightning.data.audit.leakage import cluster_findings, label_conflicts, leakage, leaked_places
 
     paths, classes = [each.path for each in facts], [each.class_name for each in listed]
     found: list[Finding] = []

@@ -5,14 +5,14 @@ import time
 
 from omegaconf import DictConfig
 
-from crack_lightning.commands import command, plain
+from crack_lightning.cli.command import command, plain
 
 log = logging.getLogger(__name__)
 
 
 def cache(cfg: DictConfig) -> None:
     """List the cache, or delete from it what `clear` names: all, a kind, or a folder."""
-    from crack_lightning.data.cache import KINDS, cache_folder, entries, remove
+    from crack_lightning.system.cache import KINDS, cache_folder, entries, remove
 
     options = plain(cfg)
     folder, clear = cache_folder(options["cache_dir"]), options["clear"]

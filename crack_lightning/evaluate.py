@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from crack_lightning.commands import command, plain, run_folder
-from crack_lightning.data.arguments import literal
-from crack_lightning.data.files import expanded
+from crack_lightning.cli.command import command, plain, run_folder
+from crack_lightning.system.arguments import literal
+from crack_lightning.system.files import expanded
 
 if TYPE_CHECKING:
     from crack_lightning.models.classifier import CrackClassifier
     from crack_lightning.report.matrix import Cell
-    from crack_lightning.run_folder import Judged
+    from crack_lightning.runs.folder import Judged
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +27,8 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
 
     The metrics of one checkpoint on one folder; of several none, which stand in the matrix.
     """
-    from crack_lightning.judging import images_of, judge, leave_judgement
     from crack_lightning.models.checkpoint import classifier_from, read_checkpoint
+    from crack_lightning.runs.judging import images_of, judge, leave_judgement
 
     options = plain(cfg)
     data = options["data"]
@@ -52,9 +52,9 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
 
 def _matrix(checkpoints: Mapping[str, Path], roots: Mapping[str, Path], options: Mapping[str, Any]) -> None:
     """Every checkpoint on every folder; of images that it learned from, those of its own test."""
-    from crack_lightning.judging import held_out, images_of, judge, leave_judgement
     from crack_lightning.models.checkpoint import load_classifier
     from crack_lightning.report.matrix import nothing_left
+    from crack_lightning.runs.judging import held_out, images_of, judge, leave_judgement
 
     data, folder, cells = options["data"], run_folder(), []
     if data["split"] is not None or data["split_csv"] is not None:
@@ -82,7 +82,7 @@ def _matrix(checkpoints: Mapping[str, Path], roots: Mapping[str, Path], options:
 
 
 def _cell(name: str, where: str, judged: "Judged", *, own: bool) -> "Cell":
-    from crack_lightning.report.intervals import bootstrap_intervals, figures_of
+    from crack_lightning.evaluation.intervals import bootstrap_intervals, figures_of
     from crack_lightning.report.matrix import Cell
 
     groups, facts = [sample.group for sample in judged.samples], (judged.probabilities, judged.targets)
@@ -103,9 +103,9 @@ def _leave_matrix(folder: Path, cells: "Sequence[Cell]") -> None:
     """matrix.csv, matrix.json, matrix.md, figures/matrix.png and TensorBoard."""
     from torch.utils.tensorboard import SummaryWriter
 
-    from crack_lightning.data.files import write_atomically, write_csv
     from crack_lightning.report.matrix import matrix_figure, matrix_markdown, matrix_rows
-    from crack_lightning.run_folder import drawn, write_figures
+    from crack_lightning.runs.folder import drawn, write_figures
+    from crack_lightning.system.files import write_atomically, write_csv
 
     write_csv(folder / "matrix.csv", *matrix_rows(cells))
     text = json.dumps([_without_nan(asdict(cell)) for cell in cells], indent=2, ensure_ascii=False) + "\n"
@@ -170,8 +170,8 @@ def _roots(data: Mapping[str, Any]) -> dict[str, Path]:
 
 
 def _check(options: Mapping[str, Any], classifier: "CrackClassifier") -> None:
-    from crack_lightning.data.loading import check_loading
-    from crack_lightning.models.engines import check_engine
+    from crack_lightning.data.batches.loading import check_loading
+    from crack_lightning.engines.engines import check_engine
 
     check_engine(options["engine"])
     data = options["data"]

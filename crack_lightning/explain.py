@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from crack_lightning.commands import command, plain, run_folder
+from crack_lightning.cli.command import command, plain, run_folder
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from crack_lightning.engines.maps import LogitMapper
     from crack_lightning.models.classifier import CrackClassifier
-    from crack_lightning.models.logit_maps import LogitMapper
 
 log = logging.getLogger(__name__)
 
@@ -22,14 +22,14 @@ SIDES_PX = range(64, 4097)
 
 def explain(cfg: DictConfig) -> None:
     """Leave explanations/<name>.png of each patch, and explanations.csv; exit status 1 if any could not be read."""
-    from crack_lightning.data.files import is_full, write_atomically, write_csv
-    from crack_lightning.data.images import read_image
-    from crack_lightning.data.loading import check_megapixels
-    from crack_lightning.data.progress import track
+    from crack_lightning.data.batches.loading import check_megapixels
+    from crack_lightning.data.images.reading import read_image
+    from crack_lightning.engines.maps import logit_mapper
     from crack_lightning.inference.patches import pick_device
     from crack_lightning.inference.sources import find_photographs, tell_left_out
     from crack_lightning.models.checkpoint import load_classifier
-    from crack_lightning.models.logit_maps import logit_mapper
+    from crack_lightning.system.files import is_full, write_atomically, write_csv
+    from crack_lightning.system.progress import track
 
     options = plain(cfg)
     if options["side_px"] not in SIDES_PX:
@@ -68,7 +68,7 @@ def _explained(
     classifier: "CrackClassifier", mapper: "LogitMapper", image: "Image", side_px: int
 ) -> "tuple[Image, float]":
     """The patch beside itself with its class activation map over it, and the probability of a crack."""
-    from crack_lightning.data.transforms import plain_transform
+    from crack_lightning.data.batches.transforms import plain_transform
     from crack_lightning.inference.explanation import activation, beside
 
     pictures = plain_transform(classifier.image_size)(image)[None]

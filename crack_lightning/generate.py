@@ -4,8 +4,8 @@ import logging
 
 from omegaconf import DictConfig
 
-from crack_lightning.commands import command, plain
-from crack_lightning.data.files import expanded
+from crack_lightning.cli.command import command, plain
+from crack_lightning.system.files import expanded
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from crack_lightning import __version__
-from crack_lightning.commands import command, ctrl_c_says, plain, run_folder
+from crack_lightning.cli.command import command, ctrl_c_says, plain, run_folder
 
 if TYPE_CHECKING:
     from crack_lightning.inference.heat import Heat
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from crack_lightning.inference.regions import Region
     from crack_lightning.inference.sources import Photograph
     from crack_lightning.models.classifier import CrackClassifier
-    from crack_lightning.photograph_files import Inspected
+    from crack_lightning.runs.photograph_files import Inspected
 
 log = logging.getLogger(__name__)
 
@@ -30,14 +30,14 @@ RESULT_KEYS = ("windows", "scales", "threshold", "mm_per_px", "overlay_px")  # w
 
 def inspect(cfg: DictConfig) -> None:
     """Mark the cracks in photographs; exit status 1 if there were any that could not be read."""
-    from crack_lightning import photograph_files as files
-    from crack_lightning.data.arguments import typed
-    from crack_lightning.data.files import content_hash, expanded
-    from crack_lightning.data.progress import track
     from crack_lightning.inference.patches import pick_device
     from crack_lightning.inference.photographs import PhotographReader, Scale, window_px
     from crack_lightning.inference.sources import check_not_among, find_photographs, tell_left_out
     from crack_lightning.models.checkpoint import load_classifier
+    from crack_lightning.runs import photograph_files as files
+    from crack_lightning.system.arguments import typed
+    from crack_lightning.system.files import content_hash, expanded
+    from crack_lightning.system.progress import track
 
     options = plain(cfg)
     _check(options)
@@ -73,8 +73,8 @@ def _inspected(
     settings: str,
 ) -> "Inspected":
     """The findings of one photograph, and its files; whatever goes wrong with it is its row. A full disk ends all."""
-    from crack_lightning import photograph_files as files
-    from crack_lightning.data.files import is_full
+    from crack_lightning.runs import photograph_files as files
+    from crack_lightning.system.files import is_full
 
     folder = files.folder_of(run, photograph)
     try:
@@ -94,11 +94,11 @@ def _found(
     scale: "Scale",
     options: Mapping[str, Any],
 ) -> "Inspected":
-    from crack_lightning import photograph_files as files
-    from crack_lightning.data.images import read_picture
+    from crack_lightning.data.images.reading import read_picture
     from crack_lightning.inference.overlay import reduced
     from crack_lightning.inference.photographs import check_enlarged
     from crack_lightning.inference.regions import regions
+    from crack_lightning.runs import photograph_files as files
 
     started_s = time.perf_counter()
     picture = read_picture(photograph.path, megapixels=options["max_megapixels"])
@@ -127,8 +127,8 @@ def _further(pages: int) -> str:
 
 def _unread(photograph: "Photograph", error: Exception) -> "Inspected":
     """The row of a photograph that was not inspected, with the reason and the remedy."""
-    from crack_lightning.data.images import reason
-    from crack_lightning.photograph_files import Inspected
+    from crack_lightning.data.images.reading import reason
+    from crack_lightning.runs.photograph_files import Inspected
 
     if isinstance(error, ValueError):
         text = str(error)
@@ -149,7 +149,7 @@ def _findings(
     classifier: "CrackClassifier",
     mm_per_px: float | None,
 ) -> "Inspected":
-    from crack_lightning.photograph_files import MEASURED, Inspected, grid_facts
+    from crack_lightning.runs.photograph_files import MEASURED, Inspected, grid_facts
 
     peak = float(heat.probability.max())
     review = bool(classifier.decision.needs_review(heat.probability).any())
@@ -173,8 +173,8 @@ def _findings(
 
 def _check(options: Mapping[str, Any]) -> None:
     """Refuse what is out of range before anything is read."""
+    from crack_lightning.engines.engines import check_engine
     from crack_lightning.inference.photographs import WINDOWS
-    from crack_lightning.models.engines import check_engine
 
     check_engine(options["engine"])
     if options["windows"] not in WINDOWS:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from crack_lightning.commands import command, ctrl_c_says, plain, run_folder
+from crack_lightning.cli.command import command, ctrl_c_says, plain, run_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,12 +25,12 @@ HEADER = ["path", "predicted", "probability", "review", "error"]
 
 def predict(cfg: DictConfig) -> None:
     """Leave predictions.csv, a row a file; exit status 1 if there were any that could not be read."""
-    from crack_lightning.data.files import write_csv
-    from crack_lightning.data.loading import check_loading, check_megapixels
+    from crack_lightning.data.batches.loading import check_loading, check_megapixels
+    from crack_lightning.engines.engines import check_engine
     from crack_lightning.inference.patches import judge_files, pick_device
     from crack_lightning.inference.sources import find_photographs, tell_left_out
     from crack_lightning.models.checkpoint import load_classifier
-    from crack_lightning.models.engines import check_engine
+    from crack_lightning.system.files import write_csv
 
     options = plain(cfg)
     check_engine(options["engine"])
@@ -83,7 +83,7 @@ def _rows(classifier: "CrackClassifier", paths: "Sequence[Path]", found: "FileLo
 
 def _write_lines(path: Path, rows: list[list[Any]]) -> None:
     """A JSON object a line, with numbers as numbers."""
-    from crack_lightning.data.files import write_atomically
+    from crack_lightning.system.files import write_atomically
 
     lines = []
     for where, predicted, probability, review, error in rows:

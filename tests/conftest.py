@@ -14,7 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict
 from PIL import Image
 
-from crack_lightning.commands import CONF, QUIET, register
+from crack_lightning.cli.command import CONF, QUIET, register
 from crack_lightning.data.synthetic.folder import write_surfaces
 
 # Half a second an epoch: random weights, tiny pictures, no loading processes.

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from omegaconf import DictConfig
 
-from crack_lightning.command_line import as_given
-from crack_lightning.config import COMMANDS
-from crack_lightning.data.arguments import typed
-from crack_lightning.data.samples import find_samples
+from crack_lightning.cli.command_line import as_given
+from crack_lightning.cli.schemas import COMMANDS
+from crack_lightning.data.samples.listing import find_samples
 from crack_lightning.inference.sources import find_photographs
+from crack_lightning.system.arguments import typed
 
 Compose = Callable[..., DictConfig]
 

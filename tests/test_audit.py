@@ -12,10 +12,10 @@ from omegaconf import DictConfig
 from PIL import Image
 
 from crack_lightning.audit import audit
-from crack_lightning.data import facts as facts_module
-from crack_lightning.data.facts import file_facts
-from crack_lightning.data.findings import KINDS, file_findings
-from crack_lightning.data.inventory import inventory
+from crack_lightning.data.audit.findings import KINDS, file_findings
+from crack_lightning.data.audit.inventory import inventory
+from crack_lightning.data.copies import facts as facts_module
+from crack_lightning.data.copies.facts import file_facts
 
 Compose = Callable[..., DictConfig]
 Rows = list[dict[str, str]]
@@ -274,6 +274,6 @@ def test_a_root_that_is_none_is_named(audited: Callable[..., tuple[Rows, int]], 
 
 
 def test_every_kind_is_explained() -> None:
-    from crack_lightning.findings_files import EXPLANATIONS
+    from crack_lightning.runs.findings_files import EXPLANATIONS
 
     assert set(EXPLANATIONS) == set(KINDS)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from crack_lightning.commands import CONF
+from crack_lightning.cli.command import CONF
 from crack_lightning.models.backbones import BACKBONES, build_features, check_backbone
 from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.models.decision import Decision

@@ -8,7 +8,7 @@ import pytest
 from omegaconf import DictConfig
 
 from crack_lightning.cache import cache
-from crack_lightning.data.cache import MARK, CacheEntry, cache_folder, entries, evict, remove
+from crack_lightning.system.cache import MARK, CacheEntry, cache_folder, entries, evict, remove
 
 
 @pytest.fixture

@@ -5,15 +5,15 @@ import pytest
 import torch
 from torchmetrics.functional.classification import binary_auroc, binary_average_precision, binary_calibration_error
 
-from crack_lightning.models.decision import Decision
-from crack_lightning.report.calibration import (
+from crack_lightning.evaluation.calibration import (
     brier_score,
     fit_temperature,
     operating_point,
     reliability,
     review_band,
 )
-from crack_lightning.report.intervals import bootstrap_intervals, weighted_figures
+from crack_lightning.evaluation.intervals import bootstrap_intervals, weighted_figures
+from crack_lightning.models.decision import Decision
 
 HALF = Decision(("sound", "cracked"), "cracked")
 P = torch.tensor([0.1, 0.3, 0.3, 0.6, 0.8, 0.9])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from crack_lightning.data.checks import find_unreadable, unreadable_message
+from crack_lightning.data.images.checks import find_unreadable, unreadable_message
 
 
 def truncated(path: Path) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
-from crack_lightning import commands
-from crack_lightning.commands import check_folder, command, load
+from crack_lightning.cli import command as commands
+from crack_lightning.cli.command import check_folder, command, load
 from crack_lightning.models.decision import Decision
 
 REPOSITORY = commands.CONF.parent

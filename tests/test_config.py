@@ -9,7 +9,7 @@ from hydra.errors import ConfigCompositionException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from crack_lightning.commands import CONF, check_choices, plain
+from crack_lightning.cli.command import CONF, check_choices, plain
 from crack_lightning.evaluate import listed
 from crack_lightning.training.optimizers import OptimizerSpec
 

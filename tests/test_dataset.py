@@ -3,9 +3,9 @@ from pathlib import Path
 import torch
 from torch.utils.data import DataLoader
 
-from crack_lightning.data.dataset import AugmentedDataset, PlainDataset, ViewSampler
-from crack_lightning.data.samples import find_samples
-from crack_lightning.data.transforms import plain_transform
+from crack_lightning.data.batches.dataset import AugmentedDataset, PlainDataset, ViewSampler
+from crack_lightning.data.batches.transforms import plain_transform
+from crack_lightning.data.samples.listing import find_samples
 
 
 def dataset(root: Path) -> AugmentedDataset:

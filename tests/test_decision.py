@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from crack_lightning.evaluation.calibration import operating_point, review_band
 from crack_lightning.models.decision import Decision, decision_from
-from crack_lightning.report.calibration import operating_point, review_band
 
 HALF = Decision(("sound", "cracked"), "cracked")
 
@@ -66,6 +66,14 @@ def test_more_than_the_number_below_means_at_least_the_threshold(threshold: floa
     values = torch.tensor([np.nextafter(near, np.float32(0)), near, np.nextafter(near, np.float32(2))])
     decision = replace(HALF, threshold=threshold)
     assert (values > decision.below_threshold).tolist() == [each >= threshold for each in values.tolist()]
+
+
+def test_a_number_of_32_bits_is_compared_with_64() -> None:
+    near = float(np.float32(0.3))
+    decision = replace(HALF, threshold=near + 1e-10, review_band=(near + 1e-10, 0.9))
+    assert not decision.is_positive(torch.tensor([near])).any()
+    assert not decision.is_positive(np.array([near], np.float32)).any()
+    assert not decision.needs_review(torch.tensor([near])).any()
 
 
 def test_the_positive_class_may_stand_first() -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crack_lightning.data import feature_store
-from crack_lightning.data.feature_store import FeatureStore, PartWriter, keys_of
+from crack_lightning.features import store as feature_store
+from crack_lightning.features.store import FeatureStore, PartWriter, keys_of
 
 ROWS = np.arange(40, dtype=np.float32).reshape(10, 4)
 KEYS = keys_of([f"file {k}" for k in range(10)])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from crack_lightning.data.files import expanded, not_a_file, replacing, short_name, write_atomically, write_csv
+from crack_lightning.system.files import expanded, not_a_file, replacing, short_name, write_atomically, write_csv
 
 
 def test_what_is_no_regular_file_is_told_without_opening_it(tmp_path: Path) -> None:
@@ -38,6 +38,14 @@ def test_a_write_that_fails_leaves_the_older_file_whole(tmp_path: Path) -> None:
         partial.write_bytes(path.read_bytes() * (1 // 0))
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
     assert path.read_bytes() == b"older"
+
+
+def test_who_reads_meanwhile_has_the_older_file_whole(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "x", b"older, and longer")
+    with (tmp_path / "x").open("rb") as reader:
+        write_atomically(tmp_path / "x", b"newer")
+        assert reader.read() == b"older, and longer"
+    assert (tmp_path / "x").read_bytes() == b"newer"
 
 
 def test_a_full_disk_is_named_with_the_remedy(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from crack_lightning.data.duplicates import SIMILAR, clusters, near_copies
-from crack_lightning.data.fingerprints import fingerprint, invariant_keys, orientations, similarity
-from crack_lightning.data.neighbours import close_pairs
+from crack_lightning.data.copies.duplicates import SIMILAR, clusters, near_copies
+from crack_lightning.data.copies.fingerprints import fingerprint, invariant_keys, orientations, similarity
+from crack_lightning.data.copies.neighbours import close_pairs
 from crack_lightning.data.synthetic.surfaces import render_surface
 
 Copy = Callable[[Image.Image], Image.Image]

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from crack_lightning.data.folders import Folder, visible_folders, walk
+from crack_lightning.data.images.folders import Folder, visible_folders, walk
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from crack_lightning.report.folds import fold_summary
+from crack_lightning.evaluation.folds import fold_summary
 
 
 def job(fold: str, accuracy: float, loss: float, **others: str) -> dict[str, object]:

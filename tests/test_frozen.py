@@ -9,9 +9,9 @@ from PIL import Image
 from test_backbones import classifier
 from test_train import copied, equal, metrics, tensors
 
-from crack_lightning.commands import is_for_user
-from crack_lightning.models import engines
-from crack_lightning.training.frozen import FeatureExtractor
+from crack_lightning.cli.command import is_for_user
+from crack_lightning.engines import engines
+from crack_lightning.features.build import FeatureExtractor
 
 Train = Callable[..., Path]
 

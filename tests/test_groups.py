@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from crack_lightning.data.groups import grouped
-from crack_lightning.data.samples import Sample
+from crack_lightning.data.samples.groups import grouped
+from crack_lightning.data.samples.listing import Sample
 
 ROOT = Path("/photos")
 NAMES = [

@@ -11,9 +11,11 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.transforms.v2.functional import pil_to_tensor
 
+from crack_lightning.engines.maps import LogitMapper, logit_mapper
+from crack_lightning.engines.parts import PARTS
 from crack_lightning.inference.geometry import MapShape, grid_of, overlapping, tiles
 from crack_lightning.inference.heat import Heat, heat_of, merged
-from crack_lightning.inference.heat_map import (
+from crack_lightning.inference.maps import (
     probability_map,
     shape_of_map,
     to_scale,
@@ -21,12 +23,10 @@ from crack_lightning.inference.heat_map import (
     window_logits_by_crops,
 )
 from crack_lightning.inference.photographs import PhotographReader, Scale, window_px
-from crack_lightning.inference.tiled import logit_map
+from crack_lightning.inference.tiles import logit_map
 from crack_lightning.models.backbones import BACKBONES
 from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.models.decision import Decision
-from crack_lightning.models.logit_maps import LogitMapper, logit_mapper
-from crack_lightning.models.parts import PARTS
 
 
 def classifier_of(backbone: str = "mobilenet_v2", image_size: int = 64, **options: object) -> CrackClassifier:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crack_lightning.data.images import read_image
+from crack_lightning.data.images.reading import read_image
 
 GREY = np.linspace(0, 255, 64).reshape(8, 8).astype(np.uint8)
 

@@ -12,9 +12,9 @@ import torch
 from omegaconf import DictConfig
 from PIL import Image
 
-from crack_lightning import photograph_files
 from crack_lightning.inference.sources import find_photographs
 from crack_lightning.inspect import inspect
+from crack_lightning.runs import photograph_files
 
 Compose = Callable[..., DictConfig]
 Rows = dict[str, dict[str, str]]

@@ -8,7 +8,7 @@ import pytest
 from omegaconf import DictConfig
 from test_train import metrics, rows
 
-from crack_lightning.data.samples import find_samples
+from crack_lightning.data.samples.listing import find_samples
 from crack_lightning.evaluate import evaluate
 
 NAMES = ["Negative", "Positive"]

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
-from crack_lightning.data.groups import grouped
-from crack_lightning.data.inventory import inventory
-from crack_lightning.data.layouts import LAYOUTS, check_layout, layout_folders, recognised
-from crack_lightning.data.samples import find_samples
+from crack_lightning.data.audit.inventory import inventory
+from crack_lightning.data.samples.groups import grouped
+from crack_lightning.data.samples.layouts import LAYOUTS, check_layout, layout_folders, recognised
+from crack_lightning.data.samples.listing import find_samples
 
 PUBLISHED = ("D/UD", "D/CD", "P/UP", "P/CP", "W/UW", "W/CW")
 SPELT_OUT = ("Decks/Non-cracked", "Decks/Cracked", "Walls/Non-cracked", "Walls/Cracked")

@@ -14,8 +14,8 @@ import tifffile
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from crack_lightning.data import formats
-from crack_lightning.data.images import DIM, ORIENTATIONS, read_image, read_picture
+from crack_lightning.data.images import formats
+from crack_lightning.data.images.reading import DIM, ORIENTATIONS, read_image, read_picture
 
 GREY = np.linspace(0, 255, 40 * 30).reshape(40, 30).astype(np.uint8)
 SIXTEEN = GREY.astype(np.uint16) * 257
@@ -179,7 +179,7 @@ def jpeg(**options: Any) -> bytes:
 
 
 def test_a_run_of_zeros_in_the_data_of_a_jpeg_is_damage() -> None:
-    from crack_lightning.data.scans import zero_run
+    from crack_lightning.data.images.scans import zero_run
 
     whole = jpeg()
     damaged = bytearray(whole)

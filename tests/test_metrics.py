@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from crack_lightning.evaluation.metrics import binary_metrics
 from crack_lightning.models.decision import Decision
-from crack_lightning.report.metrics import binary_metrics
 
 
 def decided(threshold: float) -> Decision:

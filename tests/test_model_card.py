@@ -6,7 +6,7 @@ import pytest
 import yaml
 from test_train import metrics
 
-from crack_lightning.report.model_card import worst_groups
+from crack_lightning.report.cards import worst_groups
 
 
 def card(run: Path) -> tuple[dict[str, object], str]:

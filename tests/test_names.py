@@ -3,7 +3,7 @@ import unicodedata
 
 import pytest
 
-from crack_lightning.data.names import all_showable, comparable, matched, showable, shown_in_figures
+from crack_lightning.system.names import all_showable, comparable, matched, showable, shown_in_figures
 
 LATIN_1 = os.fsdecode(b"Br\xfccke.jpg")
 

@@ -12,9 +12,9 @@ from omegaconf import DictConfig
 from PIL import Image
 
 from crack_lightning.audit import audit
-from crack_lightning.data.local_features import MOST, SMALL_PX, LocalFeatures, local_features
-from crack_lightning.data.neighbours import nearest_others
-from crack_lightning.data.overlaps import overlapping
+from crack_lightning.data.copies.local_features import MOST, SMALL_PX, LocalFeatures, local_features
+from crack_lightning.data.copies.neighbours import nearest_others
+from crack_lightning.data.copies.overlaps import overlapping
 from crack_lightning.data.synthetic.surfaces import render_surface
 
 PX = 160

@@ -11,7 +11,7 @@ import torch
 from omegaconf import DictConfig
 from PIL import Image
 
-from crack_lightning.data.transforms import plain_transform
+from crack_lightning.data.batches.transforms import plain_transform
 from crack_lightning.explain import explain
 from crack_lightning.inference.patches import in_threads
 from crack_lightning.models.checkpoint import load_classifier

@@ -12,7 +12,7 @@ import pytest
 from conftest import TINY
 from test_train import rows
 
-from crack_lightning.commands import CONF
+from crack_lightning.cli.command import CONF
 
 pytestmark = pytest.mark.slow
 
@@ -51,7 +51,7 @@ def test_points_of_a_sweep_side_by_side_compute_features_once_and_a_bad_one_is_t
 
 SLOW_SECOND = """
 import os, sys, time
-from crack_lightning.data.feature_store import PartWriter
+from crack_lightning.features.store import PartWriter
 append = PartWriter.append
 def slow(self, keys, rows):
     if os.environ.get("LOCAL_RANK") == "1":

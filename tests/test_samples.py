@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from crack_lightning.data.samples import check_class_names, find_samples
-from crack_lightning.data.splitting import split_folders
+from crack_lightning.data.samples.listing import check_class_names, find_samples
+from crack_lightning.data.samples.presplit import split_folders
 
 NAMES = ["Negative", "Positive"]
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from crack_lightning.data.samples import Sample
-from crack_lightning.data.splits import (
+from crack_lightning.data.samples.listing import Sample
+from crack_lightning.data.samples.splits import (
     Splits,
     check_folds,
     check_fractions,

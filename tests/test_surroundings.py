@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from crack_lightning.commands import CONF, message
-from crack_lightning.logs import LogFile, ShowableFormatter
+from crack_lightning.cli.command import CONF, message
+from crack_lightning.system.logs import LogFile, ShowableFormatter
 
 REPOSITORY = CONF.parent
 # Raised instead of asking for a host, from whatever part of Python.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from crack_lightning.data.tables import read_table
+from crack_lightning.system.tables import read_table
 
 ROWS = "path,group\na.jpg,x\nb.jpg,y\n"
 FORMS = {
@@ -46,8 +46,8 @@ def test_what_is_no_such_table_is_named(tmp_path: Path) -> None:
 
 
 def test_composed_and_decomposed_names_are_one(tmp_path: Path) -> None:
-    from crack_lightning.data.groups import grouped
-    from crack_lightning.data.samples import Sample
+    from crack_lightning.data.samples.groups import grouped
+    from crack_lightning.data.samples.listing import Sample
 
     names = [unicodedata.normalize("NFD", "ü.jpg"), "b/c.jpg"]
     (tmp_path / "t.csv").write_text("path;group\nü.jpg;x\nb\\c.jpg;y\n", encoding="utf-8")

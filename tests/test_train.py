@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from crack_lightning.commands import message
-from crack_lightning.data.images import read_image
-from crack_lightning.data.transforms import plain_transform
+from crack_lightning.cli.command import message
+from crack_lightning.data.batches.transforms import plain_transform
+from crack_lightning.data.images.reading import read_image
 from crack_lightning.models.checkpoint import load_classifier, read_checkpoint
 from crack_lightning.training.task import CrackTask
 

@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 from torchvision.transforms import InterpolationMode, v2
 
-from crack_lightning.data.transforms import augmented, plain_transform, random_view
+from crack_lightning.data.batches.transforms import augmented, plain_transform, random_view
 
 NOISE = Image.effect_noise((90, 70), 60).convert("RGB")
 KERAS = {"flip_probability": 0.5, "rotation_degrees": 72.0}

@@ -11,12 +11,12 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from crack_lightning.data.images import MOST_MEGAPIXELS, read_picture
-from crack_lightning.data.loading import default_workers
-from crack_lightning.data.progress import track
-from crack_lightning.data.transforms import plain_transform
+from crack_lightning.data.batches.transforms import plain_transform
+from crack_lightning.data.images.reading import MOST_MEGAPIXELS, read_picture
+from crack_lightning.engines.engines import cores, pick_engine
 from crack_lightning.models.classifier import CHUNK, CrackClassifier
-from crack_lightning.models.engines import cores, pick_engine
+from crack_lightning.system.processes import default_workers
+from crack_lightning.system.progress import track
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")

@@ -8,8 +8,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from crack_lightning.engines.engines import Engine, cores, pick_engine
+from crack_lightning.engines.maps import LogitMapper, logit_mapper
+from crack_lightning.engines.parts import PARTS
 from crack_lightning.inference.heat import Heat, heat_of, merged
-from crack_lightning.inference.heat_map import (
+from crack_lightning.inference.maps import (
     Scaled,
     probability_map,
     shape_of_map,
@@ -18,9 +21,6 @@ from crack_lightning.inference.heat_map import (
     window_logits_by_crops,
 )
 from crack_lightning.models.classifier import CrackClassifier
-from crack_lightning.models.engines import Engine, cores, pick_engine
-from crack_lightning.models.logit_maps import LogitMapper, logit_mapper
-from crack_lightning.models.parts import PARTS
 
 log = logging.getLogger(__name__)
 

@@ -6,10 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from crack_lightning.data.arguments import typed
-from crack_lightning.data.files import expanded, short_name
-from crack_lightning.data.folders import is_no_data, walk
-from crack_lightning.data.formats import image_extensions, is_image_name, is_unread_photograph, kinds_of, why_unread
+from crack_lightning.data.images.folders import is_no_data, walk
+from crack_lightning.data.images.formats import (
+    image_extensions,
+    is_image_name,
+    is_unread_photograph,
+    kinds_of,
+    why_unread,
+)
+from crack_lightning.system.arguments import typed
+from crack_lightning.system.files import expanded, short_name
 
 log = logging.getLogger(__name__)
 

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from crack_lightning.data.files import expanded, not_a_file
 from crack_lightning.models.backbones import check_backbone
 from crack_lightning.models.classifier import IMAGE_SIZES, CrackClassifier
 from crack_lightning.models.decision import decision_from
+from crack_lightning.system.files import expanded, not_a_file
 
 FORMAT = 1
 FACTS_KEY = "crack_classifier"  # beside Lightning's own keys

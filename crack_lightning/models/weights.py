@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torchvision.models import WeightsEnum, get_model, get_model_weights
 
-from crack_lightning.data.files import expanded
 from crack_lightning.models.backbones import check_backbone
+from crack_lightning.system.files import expanded
 
 log = logging.getLogger(__name__)
 

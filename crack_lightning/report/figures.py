@@ -16,9 +16,9 @@ from torchmetrics.functional.classification import (
     binary_roc,
 )
 
-from crack_lightning.data.names import shown_in_figures
+from crack_lightning.evaluation.calibration import reliability, uncalibrated
 from crack_lightning.models.decision import Decision
-from crack_lightning.report.calibration import reliability, uncalibrated
+from crack_lightning.system.names import shown_in_figures
 
 Intervals = Mapping[str, tuple[float, float]]  # of figures, by name
 

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from crack_lightning.data.names import shown_in_figures
+from crack_lightning.system.names import shown_in_figures
 
 FIGURES = ("accuracy", "balanced_accuracy", "precision", "recall", "f1", "auroc", "average_precision", "ece")
 LOW_IS_GOOD = ("ece",)

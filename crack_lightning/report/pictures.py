@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from PIL.Image import Image
 
-from crack_lightning.data.names import shown_in_figures
+from crack_lightning.system.names import shown_in_figures
 
 GREEN, RED, GREY = "#1b7f4b", "#c22f2f", "#8a8f98"
 

@@ -11,8 +11,8 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from crack_lightning.data.files import write_atomically
 from crack_lightning.models.checkpoint import read_checkpoint
+from crack_lightning.system.files import write_atomically
 
 log = logging.getLogger(__name__)
 

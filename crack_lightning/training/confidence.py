@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from crack_lightning.evaluation.calibration import fit_temperature, operating_point, reliability, review_band
+from crack_lightning.evaluation.intervals import figures_of
 from crack_lightning.models.checkpoint import FACTS_KEY, read_checkpoint
 from crack_lightning.models.classifier import CrackClassifier
-from crack_lightning.report.calibration import fit_temperature, operating_point, reliability, review_band
-from crack_lightning.report.intervals import figures_of
 from crack_lightning.training.checkpoints import write_checkpoint
 from crack_lightning.training.task import CrackTask
 

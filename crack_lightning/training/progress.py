@@ -6,7 +6,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from rich.progress import Progress, TaskID
 
-from crack_lightning.data.progress import bar
+from crack_lightning.system.progress import bar
 
 
 class ImagesBar(ProgressBar):

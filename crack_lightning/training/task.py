@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchmetrics import MeanMetric, MetricCollection
 
+from crack_lightning.evaluation.metrics import binary_metrics
 from crack_lightning.models.checkpoint import FACTS_KEY, checkpoint_facts
 from crack_lightning.models.classifier import CrackClassifier
-from crack_lightning.report.metrics import binary_metrics
 from crack_lightning.training.optimizers import OptimizerSpec, SchedulerSpec
 
 STAGES = ("train", "val", "test")

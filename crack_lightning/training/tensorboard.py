@@ -11,7 +11,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import Tensor
 from torchvision.utils import make_grid
 
-from crack_lightning.data.transforms import augmented
+from crack_lightning.data.batches.transforms import augmented
 
 SHOWN = 32  # training pictures
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from crack_lightning.data.cache import is_marked, mark
-from crack_lightning.data.progress import track
 from crack_lightning.data.synthetic.surfaces import VERSION, render_surface
+from crack_lightning.system.cache import is_marked, mark
+from crack_lightning.system.progress import track
 
 log = logging.getLogger(__name__)
 

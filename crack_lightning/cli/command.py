@@ -1,0 +1,255 @@
+"""What every command has in common: Hydra in front, one clear message behind."""
+
+import atexit
+import gc
+import importlib
+import logging
+import os
+import re
+import sys
+import threading
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import ConfigCompositionException, HydraException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+
+from crack_lightning.cli.command_line import as_given, key_names
+from crack_lightning.cli.schemas import COMMANDS, register
+from crack_lightning.system.arguments import typed
+from crack_lightning.system.files import full_message, is_full, write_atomically
+from crack_lightning.system.names import showable
+
+log = logging.getLogger(__name__)
+
+PACKAGE = Path(__file__).parents[1]
+# In a checkout beside the package, in an installed wheel within it.
+CONF = next(folder for folder in (PACKAGE / "conf", PACKAGE.parent / "conf") if (folder / "train.yaml").is_file())
+
+# Raised by libraries, with a text meant for the user.
+SPOKEN_BY_NAME = ("MisconfigurationException", "InstantiationException")
+
+FAILED = "error.txt"  # why a point of a sweep failed, in its run folder
+failed_points: list[str] = []  # their names, filled when the sweep ends
+
+# Said by libraries on runs where nothing is amiss.
+QUIET = (
+    ".*does not have many workers",
+    ".*number of training batches .* is smaller than the logging interval",
+    ".*Checkpoint directory .* exists and is not empty",
+    ".*module\\(s\\) in eval mode at the start of training",  # the frozen backbone
+    "The dirpath has changed",  # a resumed run writes into its own folder
+    "This property will be removed in 2.0.0. Use `Metric.updated_called`",  # torchmetrics, under the graph's tracer
+    ".*torch.jit.trace",  # TensorBoard's model graph
+    ".*isinstance\\(treespec, LeafSpec\\)",
+)
+
+
+def command(verb: Callable[[DictConfig], Any], *, config_name: str, needs: str | None = None) -> None:
+    """Run `verb` on the configuration that the command line composes from conf/`config_name`.yaml.
+
+    A user's mistake ends with one message and exit status 1, Ctrl-C with 130. In a sweep the other points go on.
+    `needs` is the library that takes longest to import of those that the verb uses.
+    """
+    register()
+    atexit.register(gc.freeze)  # what is left at the end need not be looked through: that takes longer than to leave it
+    failed_points.clear()
+    whole = os.environ.get("HYDRA_FULL_ERROR") == "1"  # the traceback of a mistake too
+    threading.excepthook = _thread_ended
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here, not to Hydra's own report of them
+
+    def run(cfg: DictConfig) -> Any:
+        quieten()
+        if needs is not None:
+            load(needs)
+        (run_folder() / FAILED).unlink(missing_ok=True)
+        try:
+            return verb(cfg)
+        except KeyboardInterrupt as error:
+            log.error("interrupted%s", f": {error}" if str(error) else "")
+            sys.exit(130)
+        except Exception as error:
+            if whole or not is_for_user(error):
+                raise
+            log.error("%s", message(error, folder=run_folder()))
+            if not is_multirun():
+                sys.exit(1)
+            # A file, since the points of a sweep may run in processes of their own.
+            write_atomically(run_folder() / FAILED, f"{showable(message(error))}\n".encode())
+            return float("nan")
+
+    try:
+        sys.argv[1:] = as_given(sys.argv[1:], COMMANDS[config_name])
+        check_choices(sys.argv[1:])
+        check_folder(sys.argv[1:])
+        hydra.main(config_path=str(CONF), config_name=config_name, version_base="1.3")(run)()
+    except Exception as error:
+        if whole or not is_for_user(error):
+            raise
+        sys.exit(showable(message(error, COMMANDS[config_name]), keep="\n"))
+    finally:
+        if not whole:
+            os.environ.pop("HYDRA_FULL_ERROR", None)
+    if failed_points:
+        sys.exit(f"{len(failed_points)} points of the sweep failed: {', '.join(failed_points)}")
+
+
+def _thread_ended(ended: threading.ExceptHookArgs) -> None:
+    """A thread of TensorBoard's that finds the disk full; the run that writes to it next says so."""
+    if ended.exc_value is None or not is_full(ended.exc_value):
+        threading.__excepthook__(ended)
+
+
+def load(library: str) -> None:
+    """Import a library without looking for garbage in it: not meanwhile, nor during the run, nor at its end.
+
+    That is a second less of torchvision's three and a half, and two of Lightning's five and a half.
+    """
+    if library in sys.modules:
+        return
+    gc.disable()
+    try:
+        importlib.import_module(library)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@contextmanager
+def ctrl_c_says(what_now: Callable[[], str]) -> Iterator[None]:
+    """Lightning answers Ctrl-C by leaving the process: make it an interrupt again that says what to do now."""
+    try:
+        yield
+    except (SystemExit, KeyboardInterrupt):
+        raise KeyboardInterrupt(what_now()) from None
+
+
+def run_folder() -> Path:
+    """Where this run leaves everything."""
+    return Path(HydraConfig.get().runtime.output_dir)
+
+
+def is_multirun() -> bool:
+    """Whether this job is one of a Hydra multirun."""
+    return HydraConfig.get().mode is hydra.types.RunMode.MULTIRUN
+
+
+def refuse_sweep_of_processes(count: int, *, strategy: str) -> None:
+    """Raise ValueError for a multirun whose jobs train in several processes."""
+    if is_multirun() and count > 1:
+        raise ValueError(
+            f"-m with {count} processes (trainer.strategy={strategy}) would start the whole sweep again in each "
+            "process: give trainer.devices=1, or run its points one by one without -m"
+        )
+
+
+def plain(cfg: DictConfig) -> dict[str, Any]:
+    """The configuration resolved to plain dicts, lists and values.
+
+    Raises ValueError that names the keys which only the user knows and has not given.
+    """
+    missing = sorted(OmegaConf.missing_keys(cfg))
+    if missing:
+        raise ValueError(f"{' and '.join(missing)} not set: give {' '.join(f'{key}=...' for key in missing)}")
+    container = OmegaConf.to_container(cfg, resolve=True)
+    if not isinstance(container, dict):
+        raise TypeError(f"a configuration is a mapping, not a {type(container).__name__}")
+    return {str(key): value for key, value in container.items()}
+
+
+def check_choices(arguments: Sequence[str]) -> None:
+    """Raise ValueError, with the near name, for a group's option that there is none of."""
+    for argument in arguments:
+        group, equals, value = argument.lstrip("+").partition("=")
+        folder = CONF / group
+        if not equals or group == "hydra" or not group.replace("_", "").isalpha() or not folder.is_dir():
+            continue
+        options = sorted(path.stem for path in folder.glob("*.yaml"))
+        for choice in value.split(","):
+            if choice.strip(" []'\"") not in ("", "null", *options) and choice.isidentifier():
+                near = get_close_matches(choice, options, 1)
+                hint = f"did you mean {group}={near[0]}? " if near else ""
+                raise ValueError(f"{group}={choice}: no such option. {hint}There are {', '.join(options)}")
+
+
+def check_folder(arguments: Sequence[str]) -> None:
+    """Raise OSError where the run folder cannot be made: Hydra, which makes it, would end with a traceback."""
+    many = {"-m", "--multirun"} & set(arguments)
+    if {argument for argument in arguments if argument.startswith("-")} - {"-m", "--multirun"}:
+        return  # --help, --cfg: nothing is written
+    key = "hydra.sweep.dir" if many else "hydra.run.dir"
+    given = [argument.partition("=")[2] for argument in arguments if argument.partition("=")[0] == key]
+    folder = Path(given[-1].strip("'\"") if given else "outputs").absolute()
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not there.is_dir():
+        raise NotADirectoryError(f"{key}={folder} cannot be made: {there} is a file; give another {key}=FOLDER")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PermissionError(f"{key}={folder} cannot be made: {there} cannot be written to; give another {key}=FOLDER")
+
+
+def is_for_user(error: Exception) -> bool:
+    """Whether an error is a message of ours, or of the system about a file, rather than a bug."""
+    if isinstance(error, OSError | HydraException) or type(error).__name__ in SPOKEN_BY_NAME:
+        return True
+    if not isinstance(error, ValueError | ModuleNotFoundError):
+        return False
+    if _from_worker(error):
+        last_frame = str(error).rpartition('  File "')[2]
+        return last_frame.startswith(str(PACKAGE)) and "\n    raise " in last_frame
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    raised_in = Path(last.filename)
+    ours = raised_in.is_relative_to(PACKAGE) or raised_in == PACKAGE.parent / "train.py"
+    return ours and (last.line or "").startswith("raise ")  # what a builtin raises in our code is a bug
+
+
+def _from_worker(error: Exception) -> bool:
+    return str(error).startswith("Caught ValueError in DataLoader worker")
+
+
+def message(error: Exception, schema: type | None = None, *, folder: Path | None = None) -> str:
+    """The text to show: of an error in a loading process, its last line; of a full disk, the folder and the remedy.
+
+    `schema` is the configuration that keys are looked for in, `folder` the one that is written to.
+    """
+    if _from_worker(error):
+        return str(error).strip().splitlines()[-1].removeprefix("ValueError: ")
+    if isinstance(error, OSError) and is_full(error):
+        known = error.strerror and "no room is left" in error.strerror
+        place = Path(error.filename).absolute().parent if error.filename else folder or Path.cwd()
+        return str(error.strerror) if known else full_message(place)
+    if isinstance(error, OverrideParseException):
+        key, _, value = str(error.override).partition("=")
+        return f"{error.override}: not in the grammar of arguments; a text is quoted as in {typed(key, value)}"
+    if isinstance(error, ConfigCompositionException):
+        return _composition(error, schema)
+    return str(error)
+
+
+def _composition(error: Exception, schema: type | None) -> str:
+    """Hydra's words on a configuration, with the near key for one that there is none of."""
+    words = " ".join(f"{error} {error.__cause__ or ''}".split("\n")[:4])
+    if schema is None or (unknown := re.search(r"Could not override '([^']+)'", words)) is None:
+        return words
+    keys = list(key_names(schema))
+    last = {key.rpartition(".")[2]: key for key in reversed(keys)}
+    near = get_close_matches(unknown[1], keys, 1, 0.7)
+    near = near or [last[name] for name in get_close_matches(unknown[1].rpartition(".")[2], last, 1, 0.7)]
+    return f"{words}{f' Did you mean {near[0]}?' if near and near[0] != unknown[1] else ''}"
+
+
+def quieten() -> None:
+    """Keep what libraries say on every run, whatever the user does, out of the way of what matters."""
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    for text in QUIET:
+        warnings.filterwarnings("ignore", message=text)
+    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed", "matplotlib"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    if int(os.environ.get("LOCAL_RANK", "0")) > 0:
+        logging.getLogger().setLevel(logging.WARNING)

@@ -1,0 +1,115 @@
+"""The arguments of a command as the shell hands them over: paths and names need no second quoting for Hydra."""
+
+import dataclasses
+import re
+import types
+import typing
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+
+from crack_lightning.system.arguments import text
+from crack_lightning.system.names import showable
+
+# Keys of Hydra's own that hold a folder.
+FOLDERS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
+# Texts that may hold a comma of their own; in others it is a sweep for which -m was forgotten.
+PATHS = ("root", "labels", "source", "ckpt_path", "output_dir", "cache_dir", "split_csv", "weights", "group_by", "dir")
+MANY = {"-m", "--multirun"}
+
+
+def as_given(arguments: Sequence[str], schema: type) -> list[str]:
+    """`arguments` in Hydra's grammar: texts mean what their letters say, whatever letters these are.
+
+    `schema` is the dataclass of the command's configuration. What is quoted for Hydra already, or a sweep, stays.
+
+    Raises ValueError for an argument whose bytes are no text.
+    """
+    kinds, many = dict(_text_keys(schema)), bool(MANY & set(arguments))
+    parser = OverridesParser.create()
+    return [_one(argument, kinds, parser, many=many) for argument in arguments]
+
+
+def key_names(schema: type, prefix: str = "") -> Iterator[str]:
+    """All keys of a configuration, those of its sections as section.key."""
+    for name, kind in typing.get_type_hints(schema).items():
+        section = next((each for each in _alternatives(kind) if dataclasses.is_dataclass(each)), None)
+        yield f"{prefix}{name}"
+        if section is not None:
+            yield from key_names(typing.cast(type, section), f"{prefix}{name}.")
+
+
+def _text_keys(schema: type, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Keys that hold a text or a list of texts, with which of the two."""
+    for name, kind in typing.get_type_hints(schema).items():
+        for each in _alternatives(kind):
+            if each is str:
+                yield f"{prefix}{name}", "text"
+            elif each == list[str]:
+                yield f"{prefix}{name}", "texts"
+            elif dataclasses.is_dataclass(each):
+                yield from _text_keys(typing.cast(type, each), f"{prefix}{name}.")
+
+
+def _alternatives(kind: Any) -> tuple[Any, ...]:
+    return typing.get_args(kind) if typing.get_origin(kind) in (typing.Union, types.UnionType) else (kind,)
+
+
+def _one(argument: str, kinds: dict[str, str], parser: OverridesParser, *, many: bool) -> str:
+    key, equals, value = argument.partition("=")
+    if argument.startswith("-") or not equals:
+        return argument
+    if showable(argument) != argument and "\\x" in showable(argument):
+        raise ValueError(f"{showable(argument)}: its bytes are no UTF-8; rename it, or give a link to it")
+    kind = "text" if key in FOLDERS else kinds.get(key.lstrip("+"), "")
+    parsed = _parsed(parser, argument)
+    if value in ("", "null", "???") or "${" in value or (parsed and _is_quoted(value)):
+        return argument
+    if kind == "text":
+        return f"{key}={_text(key, value, parsed, many=many)}"
+    if kind == "texts" and value.startswith("["):
+        return f"{key}={_each(value) if parsed is None or not parsed.is_sweep_override() else value}"
+    return argument if parsed else _repaired(parser, argument)
+
+
+def _text(key: str, value: str, parsed: Override | None, *, many: bool) -> str:
+    path = key.rpartition(".")[2] in PATHS
+    if parsed is not None and parsed.is_sweep_override() and (many or not path):
+        return value
+    if many and "," in value and not path:
+        return ",".join(map(text, value.split(",")))
+    return text(value)
+
+
+def _is_quoted(value: str) -> bool:
+    return len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+
+
+def _parsed(parser: OverridesParser, argument: str) -> Override | None:
+    try:
+        return parser.parse_override(argument)
+    except HydraException:
+        return None
+
+
+def _repaired(parser: OverridesParser, argument: str) -> str:
+    """An argument that is not in Hydra's grammar, with its texts quoted; as it is where that does not help."""
+    key, _, value = argument.partition("=")
+    brackets = value[:1] + value[-1:]
+    quoted = _each(value) if brackets in ("[]", "{}") else text(value)
+    return f"{key}={quoted}" if _parsed(parser, f"{key}={quoted}") else argument
+
+
+def _each(value: str) -> str:
+    """A list or mapping with each text in it quoted where it needs to be."""
+    parts = re.findall(r"""(?:"(?:\\.|[^"])*"|'(?:\\.|[^'])*'|[^,"'])+""", value[1:-1])
+    elements = []
+    for part in parts:
+        name, colon, rest = part.partition(":") if value[0] == "{" else ("", "", part)
+        element = rest.strip()
+        plain = _is_quoted(element) or element[:1] in ("[", "{") or element == "null"
+        elements.append(f"{name}{colon}{element if plain else text(element)}")
+    return f"{value[0]}{','.join(elements)}{value[-1]}"

@@ -1,0 +1,220 @@
+"""Going on from a checkpoint: the run's own options again, of a closed list, and none that would spoil it.
+
+A checkpoint may be a stranger's. What is taken from it are numbers and names of this list, with the types that the
+configuration gives them: no class to instantiate, no path to write to, no device, no logger.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from hydra import compose
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from crack_lightning.cli.command import plain
+from crack_lightning.models.checkpoint import FACTS_KEY, read_checkpoint
+from crack_lightning.system.arguments import typed
+from crack_lightning.system.files import expanded
+
+if TYPE_CHECKING:
+    from crack_lightning.data.batches.datamodule import CrackDataModule
+
+log = logging.getLogger(__name__)
+
+TAKEN = (
+    *("seed", "calibrate", "threshold", "review_band", "leakage", "figures", "objective", "task.class_weights"),
+    *(f"data.{name}" for name in ("root", "layout", "labels", "class_names", "positive_class", "image_size")),
+    *(f"data.{name}" for name in ("batch_size", "fractions", "group_by", "folds", "fold", "on_error", "surfaces")),
+    *(f"data.{name}" for name in ("max_megapixels", "mm_per_px", "flip_probability", "rotation_degrees")),
+    *(f"model.{name}" for name in ("backbone", "weights", "freeze", "dropout")),
+    *(f"features.{name}" for name in ("mode", "views", "dtype", "identity", "engine")),
+    *(f"optimizer.{name}" for name in ("name", "lr", "backbone_lr", "weight_decay", "options")),
+    *(f"scheduler.{name}" for name in ("name", "interval", "monitor", "options")),
+    *(f"trainer.{name}" for name in ("precision", "max_epochs", "min_epochs", "max_time", "gradient_clip_val")),
+    *(f"trainer.limit_{name}_batches" for name in ("train", "val", "test")),
+    *(f"trainer.{name}" for name in ("accumulate_grad_batches", "deterministic", "log_every_n_steps")),
+    *(f"callbacks.early_stopping.{name}" for name in ("monitor", "mode", "patience", "min_delta")),
+    *(f"callbacks.best_checkpoint.{name}" for name in ("monitor", "mode")),
+)
+# Of these, Lightning restores some from the checkpoint; on the others the split depends, and the honesty of the test.
+FIXED = (
+    *("seed", "model", "features.views", "optimizer", "scheduler", "task.class_weights", "callbacks.early_stopping"),
+    *(f"data.{name}" for name in ("class_names", "positive_class", "image_size", "fractions", "layout", "labels")),
+    *(f"data.{name}" for name in ("group_by", "folds", "fold", "surfaces")),
+)
+OF_THE_RUN = ("dirpath", "save_dir", "default_root_dir", "ckpt_path")  # differ from run to run
+
+
+def resumed(cfg: DictConfig) -> tuple[DictConfig, dict[str, Any] | None]:
+    """The configuration, and where it names a checkpoint to go on from, the run's own again with that checkpoint."""
+    if cfg.ckpt_path is None:
+        return cfg, None
+    checkpoint = read_checkpoint(cfg.ckpt_path)
+    return recomposed(cfg, checkpoint), checkpoint
+
+
+def given_overrides() -> list[str]:
+    """The arguments of this job, as a record: nothing is composed from them again."""
+    return [override for override in HydraConfig.get().overrides.task if _key(override) != "ckpt_path"]
+
+
+def located(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of the data with whole paths, so that the run can go on from any folder."""
+    paths = {"root", "labels", *(("group_by",) if str(data["group_by"]).endswith(".csv") else ())}
+    whole = {key: str(expanded(data[key]).absolute()) for key in paths if data[key] is not None}
+    return {**data, **whole}
+
+
+def recomposed(cfg: DictConfig, checkpoint: Mapping[str, Any]) -> DictConfig:
+    """The configuration of the run that left the checkpoint, changed by what is given now.
+
+    Raises ValueError for a change that a resumed run cannot make, a value that is none, or a smaller number of epochs
+    than are finished.
+    """
+    path = cfg.ckpt_path
+    then = checkpoint[FACTS_KEY]["provenance"].get("config")
+    epoch = checkpoint.get("epoch")
+    states = [checkpoint.get(name) for name in ("loops", "optimizer_states", "callbacks")]
+    if not isinstance(then, dict) or type(epoch) is not int or epoch < 0 or None in states:
+        raise ValueError(f"ckpt_path={path} predicts, but holds no state of training to go on from")
+    _take(cfg, then, path)
+    now = plain(cfg)
+    _check_unchanged(now, then)
+    most = now["trainer"]["max_epochs"]
+    if 0 < most <= epoch:
+        raise ValueError(
+            f"ckpt_path={path} has finished epoch {epoch + 1}, trainer.max_epochs={most} are fewer: give a larger "
+            "trainer.max_epochs to train on, or leave it out"
+        )
+    log.info("going on after epoch %d of %s", epoch + 1, path)
+    if others := _not_taken(now, then):
+        log.warning("not taken from the checkpoint, give it again if it is wanted: %s", " ".join(others))
+    return cfg
+
+
+def _take(cfg: DictConfig, then: Mapping[str, Any], path: str) -> None:
+    """Set what the checkpoint says, of the closed list, unless it is given now."""
+    overrides = [_key(override) for override in HydraConfig.get().overrides.task]
+    base = compose(config_name=HydraConfig.get().job.config_name)
+    for key in TAKEN:
+        keys = key.split(".")
+        if not _has(then, keys) or _is_given(key, cfg, base, overrides):
+            continue
+        value = _at(then, keys)
+        try:
+            _check_value(value)
+            OmegaConf.update(cfg, key, value, merge=False)
+        except (OmegaConfBaseException, ValueError, TypeError) as error:
+            reason = str(error).splitlines()[0]
+            raise ValueError(f"ckpt_path={path} cannot be gone on from: it says {key}={value!r} ({reason})") from error
+
+
+def _is_given(key: str, cfg: DictConfig, base: DictConfig, overrides: Sequence[str]) -> bool:
+    """Whether a key is set by the command line: by itself, by its group, or by an experiment."""
+    section, _, name = key.rpartition(".")
+    if OmegaConf.is_missing(OmegaConf.select(cfg, section) if section else cfg, name):
+        return False
+    if any(key == each or key.startswith(f"{each}.") or each.startswith(f"{key}.") for each in overrides):
+        return True
+    return _select(cfg, key) != _select(base, key)
+
+
+def _select(cfg: DictConfig, key: str) -> Any:
+    value = OmegaConf.select(cfg, key, throw_on_missing=False)
+    return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+
+
+def _check_value(value: Any) -> None:
+    """Raise ValueError or TypeError for anything but plain values that mean themselves."""
+    if isinstance(value, Mapping):
+        for key, each in value.items():
+            if not isinstance(key, str):
+                raise TypeError("a name is a text")
+            _check_value(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            _check_value(each)
+    elif isinstance(value, str):
+        if "${" in value or value == "???":
+            raise ValueError("a text that stands for something else")
+    elif not isinstance(value, int | float | bool | None):
+        raise TypeError(f"a {type(value).__name__}")
+
+
+def _not_taken(now: Mapping[str, Any], then: Mapping[str, Any]) -> list[str]:
+    """What the run had otherwise that is not on the list, as it is typed."""
+    before, after = (
+        {key: value for name, each in config.items() for key, value in _flat(str(name), each).items()}
+        for config in (then, now)
+    )
+    taken = tuple(f"{key}." for key in TAKEN)
+    others = [
+        key
+        for key, value in before.items()
+        if key not in TAKEN and not key.startswith(taken) and key.rpartition(".")[2] not in OF_THE_RUN
+        if value != after.get(key)
+    ]
+    return [typed(key if key in after else f"+{key}", before[key]) for key in others]
+
+
+def check_split(checkpoint: Mapping[str, Any], data: "CrackDataModule") -> None:
+    """Raise ValueError when the photographs, and so the split, are others than in the run that left the checkpoint."""
+    from crack_lightning.data.samples.splits import split_digest
+
+    provenance = checkpoint[FACTS_KEY]["provenance"]
+    if split_digest(data.splits) != provenance.get("split"):
+        raise ValueError(
+            f"the photographs in {data.root} are no longer those of {provenance.get('data_root')} when the checkpoint "
+            "was left: images it has learned from would be tested. Bring the folder back to what it was, or start a "
+            "new run"
+        )
+
+
+def has_ended(checkpoint: Mapping[str, Any], max_epochs: int) -> bool:
+    """Whether the run that left the checkpoint had trained to its end: what is missing is its test."""
+    if 0 < max_epochs <= checkpoint["epoch"] + 1:
+        return True
+    states = checkpoint["callbacks"].values() if isinstance(checkpoint["callbacks"], dict) else []
+    waits = [(each.get("wait_count"), each.get("patience")) for each in states if isinstance(each, dict)]
+    return any(isinstance(wait, int) and isinstance(most, int) and wait >= most for wait, most in waits)
+
+
+def _key(override: str) -> str:
+    return override.lstrip("+~").partition("=")[0].partition("@")[0]
+
+
+def _check_unchanged(now: Mapping[str, Any], then: Mapping[str, Any]) -> None:
+    for section in FIXED:
+        if not _has(then, section.split(".")):
+            continue
+        before, after = _flat(section, _at(then, section.split("."))), _flat(section, _at(now, section.split(".")))
+        for key in sorted(before.keys() | after.keys()):
+            old, new = before.get(key), after.get(key)
+            if old == new or key.endswith("_target_"):
+                continue
+            raise ValueError(
+                f"{key} was {old} in the run that left the checkpoint and is {new} now: a resumed run keeps it. "
+                "Leave the override out, or start a new run without ckpt_path"
+            )
+
+
+def _flat(key: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping) or not value:
+        return {key: value}
+    return {name: found for k, v in value.items() for name, found in _flat(f"{key}.{k}", v).items()}
+
+
+def _has(config: Any, keys: Sequence[str]) -> bool:
+    for key in keys:
+        if not isinstance(config, Mapping) or key not in config:
+            return False
+        config = config[key]
+    return True
+
+
+def _at(config: Any, keys: Sequence[str]) -> Any:
+    for key in keys:
+        config = config.get(key) if isinstance(config, Mapping) else None
+    return config

@@ -1,0 +1,62 @@
+"""The points of a Hydra multirun side by side."""
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+
+from crack_lightning.cli.command import FAILED, failed_points
+from crack_lightning.evaluation.folds import fold_summary
+from crack_lightning.system.files import write_csv
+
+log = logging.getLogger(__name__)
+
+TOLD = ("test/accuracy", "test/recall", "test/precision", "test/f1")
+
+
+class SweepTable(Callback):
+    """Leaves sweep.csv in the sweep's folder: a row a finished job, its overrides and its metrics."""
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        folder = Path(config.hydra.sweep.dir).absolute()
+        failed_points.extend(path.parent.name for path in sorted(folder.glob(f"*/{FAILED}"), key=_number))
+        jobs = [_job(path.parent) for path in sorted(folder.glob("*/metrics.json"), key=_number)]
+        if not jobs:
+            return
+        names = list(dict.fromkeys(name for job in jobs for name in job))
+        write_csv(folder / "sweep.csv", names, [[job.get(name, "") for name in names] for job in jobs])
+        _leave_folds(folder, jobs)
+        objective = config.get("objective")
+        if objective in names:
+            sign = 1 if objective.endswith("loss") else -1
+            best = min(jobs, key=lambda job: sign * job[objective])
+            log.info("best %s %.4f in %s", objective, best[objective], folder / str(best["job"]))
+        log.info("%d runs side by side: %s", len(jobs), folder / "sweep.csv")
+
+
+def _leave_folds(folder: Path, jobs: Sequence[dict[str, Any]]) -> None:
+    header, rows = fold_summary(jobs)
+    if not rows:
+        return
+    write_csv(folder / "folds.csv", header, rows)
+    for row in rows:
+        *_, figure, count, mean, deviation, worst, number = row
+        if figure in TOLD:
+            told = (figure, count, mean, deviation, worst, number)
+            log.info("%s over %d folds: mean %.4f, deviation %.4f, worst %.4f in fold %s", *told)
+
+
+def _number(path: Path) -> tuple[int, str]:
+    name = path.parent.name
+    return (int(name), name) if name.isdigit() else (-1, name)
+
+
+def _job(folder: Path) -> dict[str, Any]:
+    """The job's name, its overrides by key, and its metrics."""
+    overrides = OmegaConf.to_container(OmegaConf.load(folder / ".hydra" / "overrides.yaml"))
+    pairs = [str(override).partition("=")[::2] for override in overrides or []]
+    return {"job": folder.name} | dict(pairs) | json.loads((folder / "metrics.json").read_text())

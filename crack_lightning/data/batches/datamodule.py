@@ -1,0 +1,235 @@
+"""The LightningDataModule over class folders, given or drawn."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import LightningDataModule, Trainer
+from torch.utils.data import DataLoader, Dataset
+
+from crack_lightning.data.batches.dataset import AugmentedDataset, PlainDataset, ViewSampler
+from crack_lightning.data.batches.loading import check_loading, check_megapixels
+from crack_lightning.data.batches.transforms import augmented, plain_transform
+from crack_lightning.data.images.checks import find_unreadable, unreadable_message
+from crack_lightning.data.samples.groups import grouped
+from crack_lightning.data.samples.labels import table_of, table_splits
+from crack_lightning.data.samples.layouts import OWN, TABLE, check_layout
+from crack_lightning.data.samples.listing import Sample, check_class_names, find_samples
+from crack_lightning.data.samples.presplit import SPLITS, split_folders
+from crack_lightning.data.samples.splits import (
+    Splits,
+    check_every_class,
+    check_folds,
+    check_fractions,
+    fold_samples,
+    split_samples,
+)
+from crack_lightning.data.synthetic.folder import cached_surfaces
+from crack_lightning.system.cache import cache_folder
+from crack_lightning.system.files import expanded
+from crack_lightning.system.processes import default_workers, worker_options
+
+log = logging.getLogger(__name__)
+
+
+class CrackDataModule(LightningDataModule):
+    """Class folders as training, validation and test batches of (uint8 (N, 3, h, w), labels (N,)).
+
+    `root` holds class folders, which are split by `fractions`, or `train/ val/ test/` with class folders in
+    each. With `surfaces` (count, seed, size_px) the folder is drawn instead, once, into `cache_dir`.
+
+    Raises ValueError for an option out of range; nothing is read before `prepare_data`.
+    """
+
+    def __init__(
+        self,
+        *,
+        root: str | None,
+        layout: str,
+        labels: str | None,
+        class_names: Sequence[str],
+        positive_class: str,
+        image_size: int,
+        batch_size: int,
+        num_workers: int | None,
+        fractions: Sequence[float],
+        group_by: str,
+        folds: int | None,
+        fold: int,
+        on_error: str,
+        max_megapixels: float,
+        mm_per_px: float | None,
+        flip_probability: float,
+        rotation_degrees: float,
+        seed: int,
+        surfaces: Mapping[str, int] | None,
+        cache_dir: str | None,
+    ) -> None:
+        super().__init__()
+        check_class_names(class_names, positive_class)
+        check_fractions(fractions)
+        check_folds(folds, fold)
+        check_layout(layout)
+        check_loading(batch_size=batch_size, num_workers=num_workers, on_error=on_error)
+        _check_numbers(flip_probability, rotation_degrees, mm_per_px)
+        _check_source(root, surfaces)
+        check_megapixels(max_megapixels, key="data.max_megapixels")
+        self.root = expanded(root).absolute() if root is not None else None
+        self.labels, self.max_megapixels = labels, max_megapixels
+        self.layout, self.class_names, self.positive_class = layout, list(class_names), positive_class
+        self.batch_size, self.num_workers = batch_size, default_workers() if num_workers is None else num_workers
+        self.image_size, self.fractions = image_size, list(fractions)
+        self.group_by, self.folds, self.fold, self.on_error = group_by, folds, fold, on_error
+        self.augmentation = {"flip_probability": flip_probability, "rotation_degrees": rotation_degrees}
+        self.seed, self.cache_dir, self.mm_per_px = seed, cache_dir, mm_per_px
+        self.surfaces = dict(surfaces) if surfaces is not None else None
+        self.first_epoch = 0  # of a run that goes on, the one that it goes on with
+        self.splits: Splits = {}
+        self.unreadable: dict[Path, str] = {}
+
+    def prepare_data(self) -> None:
+        """Draw the surfaces if they are wanted and not there yet."""
+        if self.surfaces is not None and self.root is None:
+            # The cracked class is drawn last, whichever place it has among the names.
+            names = sorted(self.class_names, key=lambda name: name == self.positive_class)
+            self.root = cached_surfaces(cache_folder(self.cache_dir), class_names=names, **self.surfaces)
+
+    def setup(self, stage: str | None = None) -> None:
+        """Find, check and split the photographs; the second call does nothing.
+
+        Raises ValueError or FileNotFoundError that names the folder, class or files at fault. What could not
+        be read is in `unreadable` then, and also when it was skipped.
+        """
+        if self.splits:
+            return
+        if self.root is None:
+            self.prepare_data()
+        self.splits = self._found()
+        for split, samples in self.splits.items():
+            counts = [sum(sample.label == label for sample in samples) for label in range(len(self.class_names))]
+            named = ", ".join(f"{count} {name}" for name, count in zip(self.class_names, counts, strict=True))
+            log.info("%s: %d images (%s)", split, len(samples), named)
+
+    def _found(self) -> Splits:
+        root = self.root
+        if root is None:
+            raise ValueError("data.root is not set")
+        if self.layout != TABLE and (folders := split_folders(root)):
+            if self.group_by != "file" or self.folds is not None or self.layout != OWN:
+                raise ValueError(
+                    f"{root} is split into train/ val/ test/ already: leave data.group_by and data.folds out, and use "
+                    "data=folder"
+                )
+            return {
+                split: self._checked(find_samples(folders[split], self.class_names, group_prefix=f"{split}/"))
+                for split in SPLITS
+            }
+        found = find_samples(
+            root, self.class_names, layout=self.layout, positive_class=self.positive_class, labels=self.labels
+        )
+        samples = self._checked(found)
+        if self.layout == TABLE and (splits := table_splits(root, self.labels)):
+            return self._split_by_table(samples, splits)
+        cache, workers = cache_folder(self.cache_dir), self.num_workers
+        samples = grouped(samples, self.group_by, root, layout=self.layout, cache=cache, workers=workers)
+        if self.folds is not None:
+            return fold_samples(samples, folds=self.folds, fold=self.fold, seed=self.seed, class_names=self.class_names)
+        return split_samples(samples, self.fractions, seed=self.seed, class_names=self.class_names)
+
+    def _split_by_table(self, samples: Sequence[Sample], splits: Mapping[Path, str]) -> Splits:
+        if self.group_by != "file" or self.folds is not None:
+            raise ValueError(
+                f"{table_of(self.root or Path(), self.labels)} says which split each picture belongs to: leave "
+                "data.group_by and data.folds out, or the column split"
+            )
+        found = {split: [each for each in samples if splits[each.path] == split] for split in SPLITS}
+        check_every_class(found, self.class_names)
+        return found
+
+    def _checked(self, samples: list[Sample]) -> list[Sample]:
+        skip = self.on_error == "skip"
+        paths = [sample.path for sample in samples]
+        unreadable = find_unreadable(paths, decode=skip, megapixels=self.max_megapixels)
+        self.unreadable.update(unreadable)
+        if unreadable and not skip:
+            raise ValueError(unreadable_message(unreadable))
+        readable = [sample for sample in samples if sample.path not in unreadable]
+        for label, name in enumerate(self.class_names):
+            if not any(sample.label == label for sample in readable):
+                folder = samples[0].path.parent.parent
+                raise ValueError(f"class {name} has no readable image in {folder}")
+        return readable
+
+    def augmented_dataset(self) -> AugmentedDataset:
+        """The training pictures, view by view."""
+        return AugmentedDataset(self.plain_dataset("train"), self.augmentation, seed=self.seed)
+
+    def plain_dataset(self, split: str) -> PlainDataset:
+        """The pictures of a split as they are."""
+        transform = plain_transform(self.image_size)
+        return PlainDataset(self.splits[split], transform, megapixels=self.max_megapixels)
+
+    def view_sampler(self, dataset: AugmentedDataset, trainer: Trainer | None) -> ViewSampler:
+        """The order of training, shared out over the trainer's processes."""
+        replicas, rank = (trainer.world_size, trainer.global_rank) if trainer else (1, 0)
+        sampler = ViewSampler(dataset, num_replicas=replicas, rank=rank, seed=self.seed)
+        # Lightning says which epoch it is after loading processes have begun: a resumed run would repeat the first.
+        sampler.set_epoch(self.first_epoch)
+        return sampler
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Augmented views, shuffled anew in every epoch."""
+        dataset = self.augmented_dataset()
+        return self._loader(dataset, sampler=self.view_sampler(dataset, self.trainer))
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """Plain views in the order of `splits["val"]`."""
+        return self._loader(self.plain_dataset("val"))
+
+    def test_dataloader(self) -> DataLoader[Any]:
+        """Plain views in the order of `splits["test"]`."""
+        return self._loader(self.plain_dataset("test"))
+
+    def _loader(self, dataset: Dataset[Any], **options: Any) -> DataLoader[Any]:
+        return DataLoader(
+            dataset,
+            batch_size=self.batch_size,
+            **worker_options(self.num_workers),
+            persistent_workers=self.num_workers > 0,
+            pin_memory=pins(self.trainer),
+            **options,
+        )
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Training pictures become what their views say, on the device that they are on by then."""
+        return with_views(batch)
+
+
+def pins(trainer: Trainer | None) -> bool:
+    """Whether batches are copied to a GPU, which they are faster from pinned memory."""
+    return trainer is not None and trainer.strategy.root_device.type == "cuda"
+
+
+def with_views(batch: Any) -> Any:
+    """A batch of (pictures, views, labels) as (augmented pictures, labels); any other unchanged."""
+    if len(batch) != 3:
+        return batch
+    images, views, labels = batch
+    return augmented(images, views), labels
+
+
+def _check_numbers(flip_probability: float, rotation_degrees: float, mm_per_px: float | None) -> None:
+    if mm_per_px is not None and mm_per_px <= 0:
+        raise ValueError(f"data.mm_per_px={mm_per_px}: above 0, or null where it is not known")
+    if not 0 <= flip_probability <= 1:
+        raise ValueError(f"data.flip_probability={flip_probability}: 0 to 1")
+    if not 0 <= rotation_degrees <= 180:
+        raise ValueError(f"data.rotation_degrees={rotation_degrees}: 0 to 180")
+
+
+def _check_source(root: str | None, surfaces: Mapping[str, int] | None) -> None:
+    if root is not None and surfaces is not None:
+        raise ValueError(f"data.root={root} is given, but data=synthetic draws its own: add data=folder")
+    if root is None and surfaces is None:
+        raise ValueError("data.root is not set: name the folder that holds the class folders")

@@ -1,0 +1,71 @@
+"""Samples as tensors, and the order in which training sees them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from torch import Tensor
+from torch.utils.data import Dataset, DistributedSampler
+from torchvision.transforms import v2
+
+from crack_lightning.data.batches.transforms import random_view
+from crack_lightning.data.images.reading import MOST_MEGAPIXELS, read_image
+from crack_lightning.data.samples.listing import Sample
+from crack_lightning.system.names import comparable
+
+
+class PlainDataset(Dataset[tuple[Tensor, int]]):
+    """`dataset[index]` is (uint8 picture (3, h, w), label), always the same."""
+
+    def __init__(
+        self, samples: Sequence[Sample], transform: v2.Compose, *, megapixels: float = MOST_MEGAPIXELS
+    ) -> None:
+        self.samples = samples
+        self.transform = transform
+        self.megapixels = megapixels
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        sample = self.samples[index]
+        return self.transform(read_image(sample.path, megapixels=self.megapixels)), sample.label
+
+
+class AugmentedDataset(Dataset[tuple[Tensor, Tensor, int]]):
+    """`dataset[index, number]` is a sample with one of its endlessly many views: (plain picture, view (2,), label).
+
+    `augmented` makes a batch of such pictures what their views say, on the device that they are on by then.
+    """
+
+    def __init__(self, plain: PlainDataset, augmentation: Mapping[str, float], *, seed: int) -> None:
+        self.plain = plain
+        self.augmentation = dict(augmentation)
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.plain)
+
+    def __getitem__(self, index_number: tuple[int, int]) -> tuple[Tensor, Tensor, int]:
+        index, number = index_number
+        picture, label = self.plain[index]
+        return picture, self.view(index, number), label
+
+    def view(self, index: int, number: int) -> Tensor:
+        """(2,), as `random_view` has it."""
+        key = self.key(self.plain.samples[index])
+        return random_view(self.augmentation, seed=self.seed, key=key, view=number)
+
+    @staticmethod
+    def key(sample: Sample) -> str:
+        """What a view hangs on besides seed and number: class folder and file name, on any computer."""
+        return comparable(f"{sample.path.parent.name}/{sample.path.name}")
+
+
+class ViewSampler(DistributedSampler):
+    """Shuffles anew in every epoch, and asks for the view of that epoch.
+
+    The order follows from (seed, epoch) alone; Lightning calls `set_epoch`, also after resuming.
+    """
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        for index in super().__iter__():
+            yield index, self.epoch

@@ -1,0 +1,1 @@
+"""Copies and overlapping crops among pictures."""

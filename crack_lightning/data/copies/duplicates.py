@@ -1,0 +1,78 @@
+"""Copies among pictures: which are the same file, show the same or share a part, and the clusters they form."""
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from crack_lightning.data.copies.facts import FileFacts
+from crack_lightning.data.copies.fingerprints import invariant_keys, similarity
+from crack_lightning.data.copies.neighbours import close_pairs
+
+SIMILAR = 0.95  # correlation of two fingerprints from which on they are taken for copies
+BLOCK = 4096  # pairs compared at a time
+
+Array = np.ndarray
+
+
+def exact_copies(hashes: Sequence[str]) -> list[list[int]]:
+    """Places of files with the same content hash, each list sorted and longer than one."""
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, digest in enumerate(hashes):
+        places[digest].append(place)
+    return [group for group in places.values() if len(group) > 1]
+
+
+def find_copies(facts: Sequence[FileFacts], *, near: bool, overlaps: Array | None = None) -> dict[str, list[list[int]]]:
+    """Clusters of places by kind, each with those of the kinds before: `exact_duplicate`, `near_duplicate`, `overlap`.
+
+    The second if asked for, the third if pairs (M, 2) of places that overlap are given.
+    """
+    readable = [place for place, each in enumerate(facts) if not each.problem]
+    exact = [[readable[k] for k in group] for group in exact_copies([facts[place].digest for place in readable])]
+    found = {"exact_duplicate": exact}
+    if not facts:
+        return found
+    pairs = [pair for group in exact for pair in itertools.pairwise(group)]
+    if near:
+        pairs += near_copies(np.stack([each.print for each in facts]))[0].tolist()
+        found["near_duplicate"] = clusters(len(facts), pairs)
+    if overlaps is not None:
+        found["overlap"] = clusters(len(facts), [*pairs, *overlaps.tolist()])
+    return found
+
+
+def near_copies(prints: Array, *, similar: float = SIMILAR) -> tuple[Array, Array]:
+    """Pairs (M, 2) of fingerprints (N, SIDE, SIDE) that show the same picture, and their correlation (M,).
+
+    However they are mirrored or turned by quarters. Fingerprints of zeros, one colour, are copies of nothing.
+    """
+    places = np.flatnonzero(prints.any(axis=(1, 2)))
+    distance = float(np.sqrt(2 - 2 * similar))  # of unit vectors with that correlation
+    pairs = places[close_pairs(invariant_keys(prints[places]), distance)]
+    found = [np.empty(0, np.float32)]
+    for start in range(0, len(pairs), BLOCK):
+        some = pairs[start : start + BLOCK]
+        found.append(similarity(prints[some[:, 0]], prints[some[:, 1]]))
+    correlation = np.concatenate(found)
+    return pairs[correlation >= similar], correlation[correlation >= similar]
+
+
+def clusters(count: int, pairs: Iterable[Sequence[int]]) -> list[list[int]]:
+    """What hangs together by `pairs` of the places 0..count-1: sorted lists longer than one, the first place first."""
+    parent = list(range(count))
+
+    def root(place: int) -> int:
+        while parent[place] != place:
+            parent[place] = parent[parent[place]]
+            place = parent[place]
+        return place
+
+    for one, other in pairs:
+        low, high = sorted((root(int(one)), root(int(other))))
+        parent[high] = low
+    members: dict[int, list[int]] = defaultdict(list)
+    for place in range(count):
+        members[root(place)].append(place)
+    return [group for group in members.values() if len(group) > 1]

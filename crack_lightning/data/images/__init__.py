@@ -1,0 +1,1 @@
+"""Any image file as an upright RGB picture."""

@@ -1,0 +1,192 @@
+"""Any image file as an upright 8-bit RGB picture."""
+
+import io
+import logging
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from crack_lightning.data.images import tiff
+from crack_lightning.data.images.formats import HEIF_REMEDY, is_heif, pillow_formats
+from crack_lightning.system.files import not_a_file
+
+log = logging.getLogger(__name__)
+
+MOST_MEGAPIXELS = 200.0  # where nobody says otherwise
+ORIENTATIONS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+SIXTEEN_BIT_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")
+DIM = "16 bits of which nothing is above a sixteenth: it may be of 12 bits or fewer, and is read as nearly black"
+NEEDED_CHUNKS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"eXIf"}  # of PNG; none of the others changes a pixel
+
+# Sizes are compared with a limit of ours, before anything is decoded.
+Image.MAX_IMAGE_PIXELS = None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An upright RGB picture, what about its levels had to be guessed, and how many pages the file has."""
+
+    image: Image.Image
+    doubt: str = ""
+    pages: int = 1
+
+
+def read_image(path: Path, *, megapixels: float = MOST_MEGAPIXELS) -> Image.Image:
+    """The picture in `path`, as `read_picture` gives it; a doubt about its levels is logged once."""
+    picture = read_picture(path, megapixels=megapixels)
+    if picture.doubt:
+        warn_once(f"{path}: {picture.doubt}")
+    return picture.image
+
+
+@lru_cache(10_000)
+def warn_once(text: str) -> None:
+    """Log a warning the first time that it is given."""
+    log.warning("%s", text)
+
+
+def read_picture(path: Path, *, megapixels: float = MOST_MEGAPIXELS) -> Picture:
+    """The first whole page of `path`: RGB, 8 bits a channel, turned as its orientation says.
+
+    More bits are scaled (not cut off) to 8, transparency is laid over white, CMYK and palettes are converted.
+
+    Raises ValueError that names the file when it is no regular file, cannot be decoded, or has more than `megapixels`.
+    """
+    try:
+        if problem := not_a_file(path):
+            raise ValueError(problem)
+        with path.open("rb") as file, opened(file, megapixels=megapixels) as image:
+            return decoded(file, image)
+    except Exception as error:  # decoders raise whatever they like on damaged files
+        verb = "read" if isinstance(error, OSError) and error.strerror else "decoded"
+        raise ValueError(f"{path} cannot be {verb}: {reason(error)}") from error
+
+
+def opened(file: IO[bytes], *, megapixels: float = MOST_MEGAPIXELS) -> Image.Image:
+    """What Pillow makes of the header of `file`, of the formats that are read here alone; nothing is decoded yet.
+
+    Raises ValueError for HEIC that cannot be read, for a picture of more than `megapixels`, and as Pillow does.
+    """
+    head = file.read(32)
+    file.seek(0)
+    if is_heif(head) and "HEIF" not in pillow_formats():
+        raise ValueError(HEIF_REMEDY)
+    try:
+        image = Image.open(file, formats=pillow_formats())
+    except ValueError as error:
+        if not head.startswith(b"\x89PNG"):
+            raise
+        image = Image.open(_without_texts(file, error), formats=pillow_formats())
+    width, height = image.size
+    if width * height > megapixels * 1e6:
+        raise ValueError(
+            f"{width * height} pixels are more than max_megapixels={megapixels:g} allows: give a larger "
+            "max_megapixels if you trust it"
+        )
+    return image
+
+
+def _without_texts(file: IO[bytes], error: Exception) -> IO[bytes]:
+    """A PNG without texts, profiles and times, of which Pillow refuses large ones; the `error` if it is damaged."""
+    file.seek(0)
+    kept = [file.read(8)]
+    while len(start := file.read(8)) == 8:
+        length, kind = int.from_bytes(start[:4], "big"), start[4:]
+        if kind in NEEDED_CHUNKS:
+            kept.append(start + file.read(length + 4))
+        else:
+            file.seek(length + 4, io.SEEK_CUR)
+        if kind == b"IEND":
+            return io.BytesIO(b"".join(kept))
+    raise error
+
+
+def decoded(file: IO[bytes], image: Image.Image) -> Picture:
+    """The picture of which `opened` made `image` from `file`."""
+    pages = tiff.seek_whole(image) if image.format == "TIFF" else 1
+    if image.format == "TIFF" and not tiff.is_plain(image):
+        return _deep_tiff(file, image, pages)
+    image.load()
+    dim = image.mode in SIXTEEN_BIT_MODES and np.asarray(image).max() <= 4095
+    dim = dim or (_is_sixteen_bit_png(file, image) and _brightest(image) <= 15)
+    return Picture(to_rgb(upright(image)), DIM if dim else "", pages)
+
+
+def _deep_tiff(file: IO[bytes], image: Image.Image, pages: int) -> Picture:
+    found = tiff.read_levels(file, image)
+    levels, channels = found.samples, 1 if found.samples.ndim == 2 else found.samples.shape[2]
+    colours = levels if levels.ndim == 2 else levels[..., :3] if channels >= 3 else levels[..., 0]
+    picture = _from_levels(colours, white=found.white)
+    if channels in (2, 4):
+        alpha = _from_levels(levels[..., -1], white=found.white).convert("L")
+        picture = Image.composite(picture, Image.new("RGB", picture.size, "white"), alpha)
+    if found.orientation in ORIENTATIONS:
+        picture = picture.transpose(ORIENTATIONS[found.orientation])
+    return Picture(picture, DIM if found.dim else "", pages)
+
+
+def _is_sixteen_bit_png(file: IO[bytes], image: Image.Image) -> bool:
+    if image.format != "PNG":
+        return False
+    file.seek(24)
+    return file.read(1) == b"\x10"
+
+
+def _brightest(image: Image.Image) -> int:
+    bands = image.convert("RGB").getextrema()
+    return max(int(high) for _, high in bands)  # type: ignore[misc]
+
+
+def orientation_of(image: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8; 1 when there is none. The other tags, which may be damaged, are not looked at."""
+    try:
+        orientation = image.getexif().get(0x0112)
+    except Exception:  # a damaged EXIF block is no damage to the picture
+        return 1
+    return orientation if isinstance(orientation, int) and orientation in ORIENTATIONS else 1
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """The picture turned as its EXIF orientation says."""
+    orientation = orientation_of(image)
+    return image if orientation == 1 else image.transpose(ORIENTATIONS[orientation])
+
+
+def reason(error: BaseException) -> str:
+    """What went wrong in a few words, without the file's name, which the caller states."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image that can be identified"
+    return str(error) or type(error).__name__
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Convert a picture of any mode to RGB."""
+    if image.mode == "RGB" and not image.has_transparency_data:
+        return image
+    if image.mode in SIXTEEN_BIT_MODES:
+        return _from_levels(np.asarray(image).astype(np.float64), white=65535.0)
+    if image.mode == "F":
+        return _from_levels(np.nan_to_num(np.asarray(image).astype(np.float64)), white=1.0)
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+    return image.convert("RGB")
+
+
+def _from_levels(levels: np.ndarray, *, white: float) -> Image.Image:
+    scaled: Any = np.clip(levels * (255.0 / white) + 0.5, 0, 255).astype(np.uint8)
+    return Image.fromarray(scaled).convert("RGB")

@@ -1,0 +1,1 @@
+"""Which pictures a data set has, their classes, groups and splits."""

@@ -1,0 +1,197 @@
+"""Which images must not be torn apart by a split: by file, folder, a pattern in the path, or a table."""
+
+import hashlib
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+from pathlib import Path
+
+from filelock import FileLock
+
+from crack_lightning.data.copies.clusters import CLUSTERED, clusters_of, groups_of
+from crack_lightning.data.samples.layouts import LAYOUTS, OWN
+from crack_lightning.data.samples.listing import Sample
+from crack_lightning.data.samples.splits import Splits
+from crack_lightning.system.cache import mark
+from crack_lightning.system.files import content_hash, expanded, write_csv
+from crack_lightning.system.names import matched
+from crack_lightning.system.tables import read_table
+
+log = logging.getLogger(__name__)
+
+PLAIN = ("file", "folder", "photograph")
+LOOKED_FOR = ("exact", *CLUSTERED)  # counterparts of test images in training
+VERSION = 1  # of what counts as a copy or an overlap
+MOST_NAMED = 5
+
+
+def grouped(
+    samples: Sequence[Sample],
+    group_by: str,
+    root: Path,
+    *,
+    layout: str = OWN,
+    cache: Path | None = None,
+    workers: int | None = None,
+) -> list[Sample]:
+    """`samples` with the groups that `group_by` gives them.
+
+    One of `file`, `folder`, `photograph`, `near_duplicates`, `overlap`, NAME.csv or a regular expression.
+
+    `folder` is the place below the class folder, the same in both classes; `photograph` is told from the path as the
+    `layout` says. Clusters of copies and overlaps are kept in `cache`, for the same images again. A regular expression
+    is searched in the path below `root` (with /), and what its groups capture is the group. A table has columns path
+    (below `root`, or absolute) and group, and a row for each image.
+
+    Raises ValueError or FileNotFoundError that names what does not fit, and when all images are one group.
+    """
+    if group_by == "file":
+        return list(samples)
+    if group_by in CLUSTERED:
+        return with_groups(samples, cluster_names(samples, group_by, root, cache, workers), group_by)
+    if group_by == "photograph":
+        names = _from_pattern(samples, _photograph(layout), root)
+    elif group_by == "folder":
+        names = [Path(*_below(sample, root).parts[1:-1]).as_posix() for sample in samples]
+    elif group_by.endswith(".csv"):
+        names = _from_table(samples, expanded(group_by), root)
+    else:
+        names = _from_pattern(samples, group_by, root)
+    return with_groups(samples, names, group_by)
+
+
+def with_groups(samples: Sequence[Sample], names: Sequence[str], group_by: str) -> list[Sample]:
+    """`samples` with these groups. Raises ValueError when there is one only."""
+    if len(set(names)) == 1:
+        raise ValueError(
+            f"data.group_by={group_by} puts all {len(samples)} images into one group ({names[0] or 'no subfolder'}): "
+            "there is nothing to split"
+        )
+    return [replace(sample, group=name) for sample, name in zip(samples, names, strict=True)]
+
+
+def seen_in_training(splits: Splits, *, by: str, root: Path, cache: Path | None, workers: int | None) -> int:
+    """How many test images have a counterpart in training; `by` is one of LOOKED_FOR."""
+    samples = [sample for members in splits.values() for sample in members]
+    if by == "exact":
+        names = [content_hash(sample.path) for sample in samples]
+    else:
+        names = cluster_names(samples, by, root, cache, workers)
+    cluster = {sample.path: name for sample, name in zip(samples, names, strict=True)}
+    trained = {cluster[sample.path] for sample in splits["train"]}
+    return sum(cluster[sample.path] in trained for sample in splits["test"])
+
+
+def cluster_names(
+    samples: Sequence[Sample], group_by: str, root: Path, cache: Path | None, workers: int | None
+) -> list[str]:
+    """The cluster that each image is in, `near_duplicates` or `overlap`; looked up in `cache` for the same images."""
+    below = [_below(sample, root).as_posix() for sample in samples]
+    if cache is None:
+        return _clustered(samples, group_by, below, workers)
+    contents = "\n".join(sorted(f"{name}:{content_hash(each.path)}" for name, each in zip(below, samples, strict=True)))
+    key = hashlib.sha256(f"{VERSION}:{group_by}:{contents}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    table = cache / "groups" / f"{group_by}-{len(samples)}-{key}" / "groups.csv"
+    if not table.exists():  # what is complete needs no lock, nor a cache that can be written to
+        mark(table.parent)
+        with FileLock(table.with_suffix(".lock")):  # of runs that start together, one looks
+            if not table.exists():
+                names = _clustered(samples, group_by, below, workers)
+                write_csv(table, ["path", "group"], list(zip(below, names, strict=True)))
+    log.info("groups by %s: %s", group_by, table)
+    return _from_table(samples, table, root)
+
+
+def _clustered(samples: Sequence[Sample], group_by: str, names: Sequence[str], workers: int | None) -> list[str]:
+    found = clusters_of([sample.path for sample in samples], group_by, workers=workers)
+    log.info("%d images have a copy or share a part, in %d groups", sum(map(len, found)), len(found))
+    return groups_of(found, names)
+
+
+def by_photograph(samples: Sequence[Sample], root: Path, layout: str) -> list[Sample]:
+    """`samples` by the photograph that their names tell; by file where the layout or a name does not tell it."""
+    pattern = LAYOUTS[layout].photograph if layout in LAYOUTS else None
+    names = [captured(re.compile(pattern), _below(sample, root)) for sample in samples] if pattern else [None]
+    if None in names:
+        return list(samples)
+    return [replace(sample, group=name or "") for sample, name in zip(samples, names, strict=True)]
+
+
+def captured(pattern: re.Pattern[str], path: Path) -> str | None:
+    """What the groups of `pattern` find in `path`, with / between them."""
+    found = pattern.search(path.as_posix())
+    return None if found is None else "/".join(part or "" for part in found.groups())
+
+
+def _photograph(layout: str) -> str:
+    pattern = LAYOUTS[layout].photograph if layout in LAYOUTS else None
+    if pattern is None:
+        raise ValueError(
+            f"data.group_by=photograph: the names of data.layout={layout} do not say from which photograph they were "
+            "cut; a regular expression that captures it does, or overlap"
+        )
+    return pattern
+
+
+def _below(sample: Sample, root: Path) -> Path:
+    return sample.path.relative_to(root)
+
+
+def _from_pattern(samples: Sequence[Sample], pattern: str, root: Path) -> list[str]:
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise ValueError(
+            f"data.group_by={pattern} is neither {', '.join((*PLAIN, *CLUSTERED))}, a .csv file, nor a regular "
+            f"expression: {error}"
+        ) from error
+    if not compiled.groups:
+        near = get_close_matches(pattern, (*PLAIN, *CLUSTERED), 1)
+        hint = f": did you mean {near[0]}? As a regular expression it" if near else ""
+        raise ValueError(
+            f"data.group_by={pattern}{hint} has no group in brackets to say what belongs together, such as "
+            f"(\\d+)-\\d+; without one there are {', '.join((*PLAIN, *CLUSTERED))} and .csv files"
+        )
+    names, unmatched = [], []
+    for sample in samples:
+        name = captured(compiled, _below(sample, root))
+        if name is None:
+            unmatched.append(sample.path)
+        names.append(name or "")
+    if unmatched:
+        raise ValueError(
+            f"data.group_by={pattern} is not found in {len(unmatched)} of {len(samples)} paths: {_named(unmatched)}"
+        )
+    return names
+
+
+def _from_table(samples: Sequence[Sample], table: Path, root: Path) -> list[str]:
+    groups = read_groups(table)
+    below = {_below(sample, root).as_posix(): str(sample.path) for sample in samples}
+    named, whole = matched(below, groups), matched(below.values(), groups)
+    known = {key: groups[named.get(key) or whole[path]] for key, path in below.items() if key in named or path in whole}
+    if missing := [Path(key) for key in below if key not in known]:
+        raise ValueError(f"{table} has no group for {len(missing)} of {len(samples)} images: {_named(missing)}")
+    used = {*named.values(), *whole.values()}
+    if unknown := [Path(path) for path in groups if path not in used]:
+        raise ValueError(f"{table} names {len(unknown)} files that are not in {root}: {_named(unknown)}")
+    return [known[key] for key in below]
+
+
+def read_groups(table: Path) -> Mapping[str, str]:
+    """Path to group, from a table with these two columns. Raises ValueError when a path comes twice."""
+    groups: dict[str, str] = {}
+    for row in read_table(table, ("path", "group"), key="data.group_by"):
+        if row["path"] in groups:
+            raise ValueError(f"{table} names {row['path']} twice (line {row.line})")
+        if not row["group"]:
+            raise ValueError(f"{table} gives {row['path']} no group (line {row.line})")
+        groups[row["path"]] = row["group"]
+    return groups
+
+
+def _named(paths: Sequence[Path]) -> str:
+    names = ", ".join(str(path) for path in paths[:MOST_NAMED])
+    return names if len(paths) <= MOST_NAMED else f"{names} and {len(paths) - MOST_NAMED} more"

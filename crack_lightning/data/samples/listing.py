@@ -1,0 +1,193 @@
+"""The samples of a data set: which photographs there are, their class and their group."""
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from crack_lightning.data.images.folders import folders_below, left_out_folders, visible_folders, walk
+from crack_lightning.data.images.formats import image_extensions, is_image_name, is_unread_photograph, kinds_of
+from crack_lightning.data.images.reading import opened
+from crack_lightning.data.samples.labels import label_numbers, read_labels, table_of
+from crack_lightning.data.samples.layouts import OWN, TABLE, layout_folders
+from crack_lightning.data.samples.presplit import SPLITS, named_split, root_hint
+from crack_lightning.system.arguments import typed
+from crack_lightning.system.names import matched
+
+log = logging.getLogger(__name__)
+
+MOST_MEASURED = 100
+SOUND_WORDS = (
+    "no",
+    "non",
+    "not",
+    "neg",
+    "negative",
+    "sound",
+    "good",
+    "ok",
+    "intact",
+    "normal",
+    "healthy",
+    "clean",
+    "un",
+)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A photograph, the index of its class, and the group that must not be torn apart by a split.
+
+    `group` is the file itself (its path below the root) until a rule says otherwise.
+    """
+
+    path: Path
+    label: int
+    group: str
+
+
+def side_px(samples: Sequence["Sample"]) -> int:
+    """The median of the shorter sides of so many of the pictures, by their headers."""
+    paths = [sample.path for sample in samples]
+    some = paths[:: max(1, len(paths) // MOST_MEASURED)]
+    sides = []
+    for path in some:
+        with path.open("rb") as file, opened(file) as image:
+            sides.append(min(image.size))
+    return sorted(sides)[len(sides) // 2]
+
+
+def check_class_names(class_names: Sequence[str], positive_class: str) -> None:
+    """Raise ValueError unless there are two different classes, one of which is the positive one."""
+    if len(class_names) != 2 or len(set(class_names)) != 2:
+        raise ValueError(f"data.class_names={list(class_names)}: two different classes are needed, sound and cracked")
+    if positive_class not in class_names:
+        raise ValueError(f"data.positive_class={positive_class} is not one of data.class_names={list(class_names)}")
+
+
+def find_samples(
+    root: Path,
+    class_names: Sequence[str],
+    *,
+    layout: str = OWN,
+    positive_class: str | None = None,
+    group_prefix: str = "",
+    labels: str | None = None,
+) -> list[Sample]:
+    """All photographs in the class folders of `root`, sorted by class and path; label k belongs to `class_names[k]`.
+
+    In a `layout` of its own the cracked ones are of `positive_class`, whatever their folders are called; in that of a
+    table the rows of `labels` say it. A name with an image's extension that is no regular file is returned as well, for
+    the checks to report.
+
+    Raises FileNotFoundError or ValueError when folders and `class_names` do not agree.
+    """
+    if layout == TABLE:
+        return _from_table(root, class_names, labels)
+    if layout == OWN:
+        folders = list(enumerate(_class_folders(root, class_names)))
+    else:
+        sides = layout_folders(root, layout)
+        folders = [(k, folder) for k, name in enumerate(class_names) for folder in sides[name == positive_class]]
+    samples = []
+    for label, folder in folders:
+        paths = _image_paths(folder)
+        if not paths:
+            endings = ", ".join(image_extensions())
+            raise FileNotFoundError(f"{folder} has no images ({endings}, in upper or lower case)")
+        samples += [Sample(path, label, group_prefix + path.relative_to(root).as_posix()) for path in paths]
+    return samples
+
+
+def _from_table(root: Path, class_names: Sequence[str], labels: str | None) -> list[Sample]:
+    rows = read_labels(root, labels)
+    numbers = label_numbers(rows, class_names)
+    if numbers is None:
+        there = sorted({row.label for row in rows})
+        raise ValueError(
+            f"{table_of(root, labels)} has the labels {', '.join(there)}, declared are {', '.join(class_names)}: "
+            f"{_declared_hint(there)}"
+        )
+    groups = [row.group or row.path.relative_to(root).as_posix() for row in rows]
+    samples = [Sample(row.path, k, group) for row, k, group in zip(rows, numbers, groups, strict=True)]
+    for label, name in enumerate(class_names):
+        if label not in numbers:
+            raise ValueError(f"{table_of(root, labels)} has no row of class {name}")
+    return sorted(samples, key=lambda sample: (sample.label, str(sample.path)))
+
+
+def _class_folders(root: Path, class_names: Sequence[str]) -> list[Path]:
+    for entry in left_out_folders(root):
+        log.info("ignored hidden folder %s", entry)
+    visible = [entry.name for entry in visible_folders(root)]
+    there = matched(class_names, visible)
+    if len(there) < len(class_names):
+        raise FileNotFoundError(_missing_message(root, class_names, there, visible))
+    undeclared = [name for name in visible if name not in there.values()]
+    if undeclared:
+        raise ValueError(
+            f"{root / undeclared[0]} is not a declared class: move it out of data.root, or declare the two "
+            f"classes ({typed('data.class_names', list(class_names))}; folders: {', '.join(visible)})"
+        )
+    return [root / there[name] for name in class_names]
+
+
+def _missing_message(root: Path, class_names: Sequence[str], there: Mapping[str, str], visible: Sequence[str]) -> str:
+    expected = " and ".join(class_names)
+    for folder in (root.parent, *folders_below(root)):
+        if _holds_classes(folder, class_names):
+            return f"{root} has no class folders {expected}: they lie in {folder}: {root_hint(folder)}"
+    if not visible:
+        return f"{root} has no class folders: expected {expected}"
+    missing = next(name for name in class_names if name not in there)
+    undeclared = [name for name in visible if name not in there.values()]
+    near = get_close_matches(missing.lower(), [other.lower() for other in undeclared], 1, 0.5)
+    similar = [other for other in undeclared if other.lower() in near]
+    names = _declared_hint(undeclared) if len(undeclared) == 2 else "set data.class_names"
+    others = f"there are: {', '.join(undeclared)}; " if undeclared else ""
+    hint = f"did you mean {similar[0]}? " if similar else ""
+    return f"class {missing} has no folder in {root} ({others}declared: {', '.join(class_names)}): {hint}{names}"
+
+
+def _declared_hint(names: Sequence[str]) -> str:
+    """How two classes of these names are declared, the one that seems to be sound first."""
+    if len(names) != 2:
+        return "two classes are needed, sound and cracked"
+    sound, cracked = sorted(names, key=_seems_cracked)
+    return (
+        f"set {typed('data.class_names', [sound, cracked])} if {sound} is the sound one (in training "
+        f"{typed('data.positive_class', cracked)} too)"
+    )
+
+
+def _seems_cracked(name: str) -> int:
+    words = re.split(r"[^a-z]+|(?<=no)(?=n?crack)", name.lower())
+    return 0 if name.strip() == "0" or any(word in SOUND_WORDS for word in words) else 1
+
+
+def _holds_classes(folder: Path, class_names: Sequence[str]) -> bool:
+    try:
+        folders = visible_folders(folder)
+        if len(matched(class_names, [each.name for each in folders])) == len(class_names):
+            return True
+        splits = [each for each in folders if named_split(each.name)]
+        return len(splits) >= len(SPLITS) and _holds_classes(splits[0], class_names)
+    except OSError:
+        return False
+
+
+def _image_paths(folder: Path) -> list[Path]:
+    """Paths with an image's extension below `folder`, folders of such a name too, which are then found unreadable."""
+    found: list[Path] = []
+    others: list[str] = []
+    for each in walk(folder):
+        if each.leads_to is not None:
+            log.warning("%s leads back to %s, which is listed already: ignored", each.path, each.leads_to)
+        found += [each.path / name for name in [*each.folders, *each.files] if is_image_name(name)]
+        others += [name for name in each.files if not is_image_name(name)]
+    if others:
+        level = logging.WARNING if any(map(is_unread_photograph, others)) else logging.INFO
+        log.log(level, "ignored %d files that are no images in %s: %s", len(others), folder, kinds_of(others))
+    return sorted(found)

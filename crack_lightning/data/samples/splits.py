@@ -1,0 +1,252 @@
+"""Who trains, who validates, who tests: seeded, stratified, whole groups."""
+
+import hashlib
+import logging
+import math
+import os
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from crack_lightning.data.samples.listing import Sample
+from crack_lightning.data.samples.presplit import SPLITS
+from crack_lightning.system.files import write_csv
+from crack_lightning.system.names import comparable
+from crack_lightning.system.tables import Row, read_table
+
+log = logging.getLogger(__name__)
+
+MOST_ORDERS, MOST_STEPS = 100, 200_000  # orders of sharing groups out, and groups placed in all of them
+UNEVEN = 0.05  # difference in a class's share that is worth a word
+
+Splits = dict[str, list[Sample]]
+
+
+def check_fractions(fractions: Sequence[float]) -> None:
+    """Raise ValueError unless there are three positive fractions that sum to 1."""
+    right = len(fractions) == len(SPLITS) and all(0 < fraction < 1 for fraction in fractions)
+    if not right or abs(sum(fractions) - 1) > 1e-6:
+        raise ValueError(
+            f"data.fractions={list(fractions)}: three numbers above 0 that sum to 1 are needed, "
+            f"for {', '.join(SPLITS)}, such as [0.7,0.15,0.15]"
+        )
+
+
+def check_folds(folds: int | None, fold: int) -> None:
+    """Raise ValueError unless `fold` is one of so many, and there are three at least."""
+    if folds is not None and folds < len(SPLITS):
+        raise ValueError(f"data.folds={folds}: at least {len(SPLITS)}, one to test, one to validate, the rest to train")
+    if fold < 0 or fold >= (folds or 1):
+        most = f"0 to {folds - 1}" if folds else "0 without data.folds"
+        raise ValueError(f"data.fold={fold}: {most}")
+
+
+def split_samples(
+    samples: Sequence[Sample], fractions: Sequence[float], *, seed: int, class_names: Sequence[str]
+) -> Splits:
+    """Share `samples` out to train, val and test by `fractions`, each class alike, no group torn apart.
+
+    A pure function of the samples' groups and labels and of `seed`; the order of `samples` does not matter.
+    Where each group is one image its place is decided by a hash of its name, so that a file more or less moves few
+    others. Larger groups are shared out in many orders, and the one that comes closest to the fractions is taken.
+
+    Raises ValueError when a class has too few groups to be in every split.
+    """
+    groups = _groups(samples)
+    _check_enough_groups(groups, class_names, SPLITS)
+    missing = _wanted(Counter(sample.label for sample in samples), fractions)
+    if len(groups) < len(samples):
+        return _whole(_closest(groups, missing, seed), groups, class_names)
+    splits: Splits = {name: [] for name in SPLITS}
+    for name in sorted(groups, key=lambda name: _hash(seed, name)):
+        counts = Counter(sample.label for sample in groups[name])
+        split = _place(counts, missing)
+        missing[split].subtract(counts)
+        splits[split] += groups[name]
+    check_every_class(splits, class_names)
+    return {name: sorted(members, key=lambda sample: str(sample.path)) for name, members in splits.items()}
+
+
+def fold_samples(samples: Sequence[Sample], *, folds: int, fold: int, seed: int, class_names: Sequence[str]) -> Splits:
+    """Fold number `fold` (0 to folds-1) tests, the next one validates, the others train.
+
+    Each class is shared out alike, no group torn apart; every sample is tested in exactly one of the folds.
+
+    Raises ValueError when a class has fewer groups than there are folds.
+    """
+    groups = _groups(samples)
+    names = [str(number) for number in range(folds)]
+    _check_enough_groups(groups, class_names, names)
+    totals = Counter(sample.label for sample in samples)
+    wanted = {name: Counter({label: total / folds for label, total in totals.items()}) for name in names}
+    placed = _closest(groups, wanted, seed)
+    roles = {str(fold): "test", str((fold + 1) % folds): "val"}
+    return _whole({group: roles.get(name, "train") for group, name in placed.items()}, groups, class_names)
+
+
+def class_weights(samples: Sequence[Sample], classes: int, rule: str | None) -> list[float] | None:
+    """What to weigh each class by: None for no rule, and with `balanced` all classes alike, one on the mean."""
+    if rule is None:
+        return None
+    counts = Counter(sample.label for sample in samples)
+    return [len(samples) / (classes * counts[label]) for label in range(classes)]
+
+
+def _groups(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
+    groups: dict[str, list[Sample]] = defaultdict(list)
+    for sample in sorted(samples, key=lambda sample: (sample.group, str(sample.path))):
+        groups[sample.group].append(sample)
+    return groups
+
+
+def _closest(
+    groups: Mapping[str, Sequence[Sample]], wanted: Mapping[str, Mapping[int, float]], seed: int
+) -> dict[str, str]:
+    """The part of every group, so that the counts of each class come as close to `wanted` as any of many orders."""
+    counts = {name: Counter(sample.label for sample in members) for name, members in groups.items()}
+    best: tuple[float, dict[str, str]] = (math.inf, {})
+    for number in range(max(1, min(MOST_ORDERS, MOST_STEPS // len(groups)))):
+        # Large ones first comes closest as a rule; without it the seed would choose among equal sizes only.
+        large_first = number % 2 == 0
+        order = sorted(groups, key=lambda name: (-len(groups[name]) * large_first, _hash(seed, f"{number}:{name}")))
+        placed, missing = _greedy(order, counts, wanted)
+        off = sum(abs(lack) / wanted[part][label] for part, lacks in missing.items() for label, lack in lacks.items())
+        if off < best[0] - 1e-9:
+            best = (off, placed)
+    return best[1]
+
+
+def _greedy(
+    order: Sequence[str], counts: Mapping[str, Mapping[int, int]], wanted: Mapping[str, Mapping[int, float]]
+) -> tuple[dict[str, str], dict[str, dict[int, float]]]:
+    """Each group in turn to the part that lacks most of it; what is missing in the end, below 0 what is too much."""
+    missing = {part: dict(lacks) for part, lacks in wanted.items()}
+    placed = {}
+    for name in order:
+        share = counts[name].items()
+        part = max(missing, key=lambda part: sum(n * missing[part][label] / wanted[part][label] for label, n in share))
+        placed[name] = part
+        for label, n in share:
+            missing[part][label] -= n
+    return placed, missing
+
+
+def _whole(placed: Mapping[str, str], groups: Mapping[str, Sequence[Sample]], class_names: Sequence[str]) -> Splits:
+    splits: Splits = {name: [] for name in SPLITS}
+    for group, name in placed.items():
+        splits[name] += groups[group]
+    check_every_class(splits, class_names)
+    _tell_shares(splits, class_names)
+    return {name: sorted(members, key=lambda sample: str(sample.path)) for name, members in splits.items()}
+
+
+def _tell_shares(splits: Splits, class_names: Sequence[str]) -> None:
+    """Say so where whole groups do not allow every split the same share of a class."""
+    everything = [sample for members in splits.values() for sample in members]
+    for label, name in enumerate(class_names):
+        shares = {
+            split: sum(sample.label == label for sample in members) / len(members)
+            for split, members in {"all": everything, **splits}.items()
+        }
+        if max(abs(share - shares["all"]) for share in shares.values()) > UNEVEN:
+            told = ", ".join(f"{share:.0%} of {split}" for split, share in shares.items())
+            log.warning("whole groups do not share out %s evenly: %s", name, told)
+            return
+
+
+def _hash(seed: int, name: str) -> bytes:
+    return hashlib.sha256(f"{seed}:{comparable(name)}".encode()).digest()
+
+
+def split_digest(splits: Splits) -> str:
+    """A hash that is the same for two splits when each puts the same groups into the same part."""
+    lines = sorted({f"{name}:{comparable(sample.group)}" for name, members in splits.items() for sample in members})
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _wanted(totals: Mapping[int, int], fractions: Sequence[float]) -> dict[str, Counter[int]]:
+    """How many samples of each class each split should get: rounded, never 0, summing to the total."""
+    wanted: dict[str, Counter[int]] = {name: Counter() for name in SPLITS}
+    for label, total in totals.items():
+        val, test = (max(1, round(total * fraction)) for fraction in fractions[1:])
+        while val + test >= total:
+            val, test = (val - 1, test) if val > test else (val, test - 1)
+        for name, count in zip(SPLITS, (total - val - test, val, test), strict=True):
+            wanted[name][label] = count
+    return wanted
+
+
+def _place(counts: Mapping[int, int], missing: Mapping[str, Counter[int]]) -> str:
+    """The last split that has room for a whole group; where none has, the one that lacks most of its classes.
+
+    Filling one split after the other keeps the others as they are when a file comes or goes.
+    """
+    for name in reversed(SPLITS):
+        if all(missing[name][label] >= count for label, count in counts.items()):
+            return name
+    return max(SPLITS, key=lambda name: sum(missing[name][label] for label in counts))
+
+
+def _check_enough_groups(
+    groups: Mapping[str, Sequence[Sample]], class_names: Sequence[str], parts: Sequence[str]
+) -> None:
+    for label, name in enumerate(class_names):
+        with_class = [group for group, members in groups.items() if any(m.label == label for m in members)]
+        if len(with_class) < len(parts):
+            images = sum(m.label == label for members in groups.values() for m in members)
+            what = "images" if images == len(with_class) else f"groups ({images} images)"
+            raise ValueError(
+                f"class {name} has {len(with_class)} {what}, too few to split: "
+                f"at least {len(parts)} are needed, one each for {', '.join(parts)}"
+            )
+
+
+def check_every_class(splits: Splits, class_names: Sequence[str]) -> None:
+    """Raise ValueError for a class that a split has no image of."""
+    for split, members in splits.items():
+        for label, name in enumerate(class_names):
+            if not any(member.label == label for member in members):
+                raise ValueError(
+                    f"class {name} has no image in the {split} split: its groups are too large to share out, "
+                    "or a table has none; use more groups, other data.fractions or another seed"
+                )
+
+
+def write_split(path: Path, splits: Splits, class_names: Sequence[str]) -> None:
+    """Write `path,label,group,split` rows, one a sample, so that the split can be read and repeated."""
+    rows = [
+        [sample.path, class_names[sample.label], sample.group, name]
+        for name, members in splits.items()
+        for sample in members
+    ]
+    write_csv(path, ["path", "label", "group", "split"], rows)
+
+
+def read_split(path: Path, split: str) -> dict[str, str]:
+    """The group of every image of one split in a file that `write_split` left, by its place below the data's root.
+
+    Raises ValueError when it is no such file or has no such split.
+    """
+    rows = read_split_rows(path)
+    root = os.path.commonpath([row["path"] for row in rows])  # what both class folders lie in
+    groups = {os.path.relpath(row["path"], root): row["group"] for row in rows if row["split"] == split}
+    if not groups:
+        names = ", ".join(sorted({row["split"] for row in rows}))
+        raise ValueError(f"{path} has no split {split!r}: it has {names}")
+    return groups
+
+
+def read_splits(path: Path) -> dict[str, str]:
+    """The split of every path in a file that `write_split` left. Raises ValueError when it is no such file."""
+    return {row["path"]: row["split"] for row in read_split_rows(path)}
+
+
+def read_split_rows(path: Path) -> list[Row]:
+    """The rows of a file that `write_split` left. Raises ValueError when it is no such file."""
+    rows = read_table(path, ("path", "group", "split"), key="data.split_csv")
+    if not rows:
+        raise ValueError(f"{path} has no rows: the split.csv of a training run is needed")
+    kinds = {Path(row["path"].replace("\\", "/")).is_absolute() for row in rows}
+    if len(kinds) > 1:
+        raise ValueError(f"{path} has whole paths and others: the split.csv of a training run is needed")
+    return rows

@@ -1,0 +1,121 @@
+"""The head at every place of the feature map: class activation maps of pictures of any size.
+
+With average pooling and a linear head the map is exact (Zhou et al. 2016): its mean over a picture is the logit of it.
+"""
+
+import copy
+import io
+import logging
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from crack_lightning.engines.engines import (
+    TOLERANCE,
+    Pixels,
+    auto_engine,
+    cores,
+    folded,
+    onnx_runtime,
+    relative_difference,
+)
+from crack_lightning.engines.parts import PARTS, Part, split
+from crack_lightning.models.classifier import CrackClassifier
+
+log = logging.getLogger(__name__)
+
+Step = Callable[[Tensor], Tensor]  # the input of a part (N, channels, h, w) -> its output
+
+
+@dataclass(frozen=True)
+class LogitMapper:
+    """Pictures (N, 3, h, w) uint8 to logits (N, 2, h', w'), not yet calibrated, at each place of the feature map.
+
+    `steps` are computed one after another, each of one of `parts`; the map of a backbone that cannot be cut has one
+    step and no parts. So many calls of a step as `at_once` keep all cores busy.
+    """
+
+    steps: Sequence[Step]
+    parts: Sequence[Part]
+    at_once: int
+
+    def __call__(self, images: Tensor) -> Tensor:
+        for step in self.steps:
+            images = step(images)
+        return images.float().cpu()
+
+
+def logit_mapper(classifier: CrackClassifier, engine: str) -> LogitMapper:
+    """The map of `classifier` by `engine` on its device, compared with the network itself on a small picture."""
+    name = auto_engine(classifier) if engine == "auto" else engine
+    parts = PARTS.get(classifier.backbone, ())
+    networks = _networks(classifier, parts)
+    device = classifier.pixel_mean.device
+    own = LogitMapper([_without_gradients(network, device) for network in networks], parts, 1)
+    if name == "eager":
+        return own
+    height, width = 2 * classifier.image_size, classifier.image_size
+    sample = torch.randint(0, 256, (1, 3, height, width), dtype=torch.uint8)
+    if name == "folded":
+        mapper = LogitMapper([_without_gradients(folded(network), device) for network in networks], parts, 1)
+    else:
+        mapper = LogitMapper(_exported(networks, sample), parts, cores())
+    difference = relative_difference(mapper(sample), own(sample))
+    if difference > TOLERANCE:
+        log.warning("the map of %s differs by %.1e from the network's own: not used", name, difference)
+        return own
+    return mapper
+
+
+def _networks(classifier: CrackClassifier, parts: Sequence[Part]) -> list[nn.Sequential]:
+    """A copy of the layers of each part: the first takes pictures, the last gives logits."""
+    features = copy.deepcopy(classifier.features).eval()
+    networks = split(features, parts) if parts else [nn.Sequential(features)]
+    head = nn.Conv2d(classifier.head.in_features, classifier.head.out_features, 1)
+    with torch.no_grad():
+        head.weight.copy_(classifier.head.weight[:, :, None, None])
+        head.bias.copy_(classifier.head.bias)  # type: ignore[union-attr]
+    networks[0].insert(0, Pixels(classifier))
+    networks[-1].append(head)
+    return [network.eval() for network in networks]
+
+
+def _without_gradients(network: nn.Module, device: torch.device) -> Step:
+    """`network` on `device`, for inputs from wherever they are."""
+    network.to(device)
+
+    def compute(inputs: Tensor) -> Tensor:
+        with torch.no_grad():
+            return network(inputs.to(device))
+
+    return compute
+
+
+def _exported(networks: Sequence[nn.Sequential], sample: Tensor) -> list[Step]:
+    """The same on ONNX Runtime, each call on one core."""
+    steps = []
+    for network in networks:
+        network = network.cpu()
+        steps.append(_session(network, sample))
+        with torch.no_grad():
+            sample = network(sample)
+    return steps
+
+
+def _session(network: nn.Module, sample: Tensor) -> Step:
+    onnxruntime = onnx_runtime()
+    axes = {"inputs": {0: "count", 2: "height", 3: "width"}, "outputs": {0: "count", 2: "rows", 3: "columns"}}
+    file = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter without extra packages is called deprecated
+        names = {"input_names": ["inputs"], "output_names": ["outputs"], "dynamic_axes": axes}
+        torch.onnx.export(network, (sample,), file, **names, dynamo=False)  # type: ignore[arg-type]
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    # Memory is asked for as it is needed: the default plans for the largest tile of each size.
+    options.enable_mem_pattern = False
+    session = onnxruntime.InferenceSession(file.getvalue(), options, providers=["CPUExecutionProvider"])
+    return lambda inputs: torch.from_numpy(session.run(None, {"inputs": inputs.contiguous().numpy()})[0])

@@ -1,0 +1,1 @@
+"""Numbers: metrics, calibration, intervals, folds."""

@@ -1,0 +1,80 @@
+"""What a classifier says of every window of a whole photograph, in one pass over it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional
+from torchvision.transforms.v2.functional import pil_to_tensor
+
+from crack_lightning.engines.maps import LogitMapper
+from crack_lightning.inference.geometry import Grid, MapShape, grid_of
+from crack_lightning.inference.tiles import logit_map
+from crack_lightning.models.classifier import CrackClassifier
+
+CROPS = 64  # windows that are looked at one by one, at a time
+
+
+@torch.no_grad()
+def shape_of_map(classifier: CrackClassifier) -> MapShape:
+    """What the feature map of a picture looks like, found by trying."""
+    device = classifier.pixel_mean.device
+
+    def cells(side: int) -> int:
+        return classifier.feature_map(torch.zeros(1, 3, side, side, dtype=torch.uint8, device=device)).shape[-1]
+
+    return MapShape(320 // cells(320), cells(classifier.image_size), whole_cells=cells(321) == cells(320))
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """A photograph at the scale that a classifier learned at, RGB, and the grid of its windows."""
+
+    picture: Image.Image
+    grid: Grid
+
+
+def to_scale(image: Image.Image, *, window_px: float, image_size: int, shape: MapShape) -> Scaled:
+    """An upright RGB photograph, of which `window_px` pixels are what the classifier learned to see at once, scaled.
+
+    As a whole: in parts, rounding would differ.
+    """
+    grid = grid_of((image.height, image.width), window_px=window_px, image_size=image_size, shape=shape)
+    height, width = grid.scaled_hw
+    return Scaled(image.resize((width, height), Image.Resampling.BILINEAR), grid)
+
+
+def window_logits(scaled: Scaled, mapper: LogitMapper, *, memory_mb: float) -> Tensor:
+    """Logits of every window, (2, rows, columns).
+
+    The class activation map, its layers computed in `memory_mb`, averaged over the cells of each window: what the
+    network would say of the window if its crop did not end at its edges.
+    """
+    whole, count = logit_map(mapper, scaled.picture, memory_mb=memory_mb), scaled.grid.window_cells
+    cells = (min(count, whole.shape[2]), min(count, whole.shape[3]))
+    return functional.avg_pool2d(whole, cells, stride=1)[0]
+
+
+def window_logits_by_crops(scaled: Scaled, predict: Callable[[Tensor], Tensor]) -> Tensor:
+    """The same by a crop a window: for backbones that look at a picture as a whole, and to compare with.
+
+    `predict` takes uint8 (N, 3, image_size, image_size) and gives logits (N, 2).
+    """
+    grid, side, found = scaled.grid, scaled.grid.image_size, []
+    rows, columns = grid.windows_hw
+    for row in range(rows):
+        top = min(row * grid.stride, grid.scaled_hw[0] - side)
+        strip = pil_to_tensor(scaled.picture.crop((0, top, scaled.picture.width, top + side)))
+        lefts = [min(column * grid.stride, grid.scaled_hw[1] - side) for column in range(columns)]
+        for start in range(0, columns, CROPS):
+            crops = torch.stack([strip[:, :, left : left + side] for left in lefts[start : start + CROPS]])
+            found.append(predict(crops))
+    return torch.cat(found).T.reshape(-1, rows, columns)
+
+
+def probability_map(classifier: CrackClassifier, logits: Tensor) -> Tensor:
+    """Logits (2, rows, columns) to calibrated probabilities of the positive class (rows, columns)."""
+    flat = classifier.positive_probabilities(logits.flatten(1).T)
+    return flat.reshape(logits.shape[1:])

@@ -1,0 +1,65 @@
+"""Class activation maps of pictures of any size in a given memory: part by part, and each part tile by tile."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms.v2.functional import pil_to_tensor
+
+from crack_lightning.engines.maps import LogitMapper, Step
+from crack_lightning.engines.parts import Part
+from crack_lightning.inference.geometry import Span, overlapping
+
+Cut = Callable[[Span, Span], Tensor]  # what is computed of a tile, (1, channels, h, w)
+
+
+def logit_map(mapper: LogitMapper, picture: Image.Image, *, memory_mb: float) -> Tensor:
+    """An RGB picture to logits (1, 2, h', w'), as `mapper` gives them of the whole, on the CPU.
+
+    The layers take about `memory_mb`. Beside it stand the picture and the map between two parts, of about 6 bytes a
+    pixel. Tiles overlap by as far as their part sees, so that no cell that counts knows that its tile ends.
+    """
+    if not mapper.parts:
+        return mapper(pil_to_tensor(picture)[None])
+    cut, size_hw = _of_picture(picture), (picture.height, picture.width)
+    with ThreadPoolExecutor(mapper.at_once) as pool:
+        for step, part in zip(mapper.steps, mapper.parts, strict=True):
+            most = memory_mb * 2**20 / mapper.at_once / part.cell_bytes
+            inputs = _computed(step, part, cut, size_hw, pool, most)
+            cut, size_hw = _of_map(inputs), (inputs.shape[2], inputs.shape[3])
+    return inputs.float().cpu()
+
+
+def _of_picture(picture: Image.Image) -> Cut:
+    """Tiles become tensors one by one: a whole photograph is not held twice."""
+    return lambda down, across: pil_to_tensor(picture.crop((across.low, down.low, across.high, down.high)))[None]
+
+
+def _of_map(inputs: Tensor) -> Cut:
+    return lambda down, across: inputs[:, :, down.low : down.high, across.low : across.high]
+
+
+def _computed(
+    step: Step, part: Part, cut: Cut, size_hw: tuple[int, int], pool: ThreadPoolExecutor, most: float
+) -> Tensor:
+    """The output of one part, of tiles of at most `most` cells of an input of `size_hw`."""
+    height, width = size_hw
+    tiles = overlapping(size_hw, most=most, reach=part.reach, stride=part.stride)
+    found: Iterator[Tensor] = pool.map(lambda tile: step(cut(*tile)), tiles)
+    whole, rows, columns = torch.empty(0), 0, 0
+    for (down, across), output in zip(tiles, found, strict=True):
+        if not whole.numel():
+            whole = output.new_empty(1, output.shape[1], -(-height // part.stride), -(-width // part.stride))
+        top, left = down.start // part.stride, across.start // part.stride
+        counted = output[:, :, _own(down, part), _own(across, part)]
+        whole[:, :, top : top + counted.shape[2], left : left + counted.shape[3]] = counted
+        rows, columns = max(rows, top + counted.shape[2]), max(columns, left + counted.shape[3])
+    return whole[:, :, :rows, :columns]  # less where a part leaves out what is not a whole cell
+
+
+def _own(span: Span, part: Part) -> slice:
+    """The cells of a tile's output that count."""
+    skipped = (span.start - span.low) // part.stride
+    return slice(skipped, skipped - (span.start - span.end) // part.stride)

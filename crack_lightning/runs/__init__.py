@@ -1,0 +1,1 @@
+"""What a command does and leaves in its folder."""

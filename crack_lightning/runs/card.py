@@ -1,0 +1,112 @@
+"""The model card of a training run, from what the run knows."""
+
+import platform
+from collections import Counter
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crack_lightning import __version__
+from crack_lightning.data.samples.layouts import LAYOUTS
+from crack_lightning.report.cards import DataFacts, Failure, ModelFacts, model_card, worst_groups
+from crack_lightning.system.files import write_atomically
+
+if TYPE_CHECKING:
+    from crack_lightning.data.batches.datamodule import CrackDataModule
+    from crack_lightning.models.classifier import CrackClassifier
+    from crack_lightning.runs.folder import Judged
+
+MOST_GROUPS, MOST_FAILURES = 5, 8
+LEARNED = "learned from ImageNet, whose pictures are for research"
+LICENCES = {"torch cache": "BSD-3-Clause (torchvision)", "download": "BSD-3-Clause (torchvision)", "package": "MIT"}
+GROUPED = {
+    "file": "nothing but the file itself",
+    "folder": "the folder below the class folder",
+    "photograph": "the photograph that a picture was cut from",
+    "near_duplicates": "near copies of each other",
+    "overlap": "copies and crops that share a part",
+}
+
+
+def write_card(
+    folder: Path,
+    judged: "Judged",
+    data: "CrackDataModule",
+    options: Mapping[str, Any],
+    metrics: Mapping[str, float],
+) -> None:
+    """model_card.md in the run folder."""
+    wrong = (judged.predicted != judged.targets).tolist()
+    groups = [sample.group for sample in judged.samples]
+    whole = 1 < len(set(groups)) < len(groups)
+    card = model_card(
+        data=_data(data),
+        model=_model(judged.classifier, options, metrics),
+        metrics=metrics,
+        groups=worst_groups(groups, wrong, most=MOST_GROUPS) if whole else [],
+        failures=_failures(judged, data.root),
+        errors=sum(wrong),
+    )
+    write_atomically(folder / "model_card.md", card.encode("utf-8", "replace"))
+
+
+def _data(data: "CrackDataModule") -> DataFacts:
+    counts = {
+        split: {data.class_names[label]: count for label, count in sorted(Counter(s.label for s in samples).items())}
+        for split, samples in data.splits.items()
+    }
+    known = LAYOUTS.get(data.layout)
+    grouped = GROUPED.get(data.group_by, f"what data.group_by={data.group_by} says")
+    if data.folds is not None:
+        grouped += f" (fold {data.fold} of {data.folds})"
+    if known is not None:
+        return DataFacts(known.title, f"{known.citation}, {known.url}.", known.licence, grouped, counts)
+    if data.surfaces is not None:
+        told = "Surfaces drawn by crack_lightning: no building's."
+        return DataFacts("synthetic surfaces", told, "MIT, as the program that drew them", grouped, counts)
+    name = data.root.name if data.root is not None else "photographs"
+    return DataFacts(name, "Photographs of the user's own.", "as their owner says", grouped, counts)
+
+
+def _model(classifier: "CrackClassifier", options: Mapping[str, Any], metrics: Mapping[str, float]) -> ModelFacts:
+    name, source = classifier.weights.get("name", "null"), classifier.weights.get("source", "")
+    licence = next((known for begin, known in LICENCES.items() if source.startswith(begin)), None)
+    random = name == "null"
+    training = {
+        "backbone": f"{classifier.backbone}, {'frozen' if classifier.frozen else 'learned too'}",
+        "optimizer": f"{options['optimizer']['name']}, learning rate {options['optimizer']['lr']:g}",
+        "batch size": options["data"]["batch_size"],
+        "epochs": f"{metrics['epochs']:.0f}, the best {metrics['best_epoch']:.0f}",
+        "dropout": options["model"]["dropout"],
+        "class weights": options["task"]["class_weights"] or "none",
+        "seed": options["seed"],
+    }
+    return ModelFacts(
+        name=f"{classifier.backbone} with a linear head",
+        weights="random" if random else f"{classifier.backbone} {name} ({source})",
+        weights_licence=f"{licence}, {LEARNED}" if licence else "as their owner says",
+        image_size=classifier.image_size,
+        class_names=classifier.decision.class_names,
+        positive_class=classifier.decision.positive_class,
+        training=training,
+        versions={
+            "crack_lightning": __version__,
+            "Python": platform.python_version(),
+            **{package: version(package) for package in ("torch", "torchvision", "lightning")},
+        },
+    )
+
+
+def _failures(judged: "Judged", root: Path | None) -> list[Failure]:
+    """The errors that the classifier was surest of."""
+    doubt = (judged.probabilities - judged.targets).abs()
+    wrong = judged.predicted != judged.targets
+    ranked = [k for k in doubt.argsort(descending=True, stable=True).tolist() if wrong[k]]
+    found = []
+    for k in ranked[:MOST_FAILURES]:
+        path = judged.samples[k].path
+        below = path.relative_to(root) if root is not None and path.is_relative_to(root) else path
+        truth, probability = judged.decision.negative_first[int(judged.targets[k])], judged.probabilities[k].item()
+        found.append(Failure(below.as_posix(), truth, probability))
+    return found

@@ -1,0 +1,32 @@
+"""What a training run says of its split: how many test images training has seen."""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crack_lightning.data.samples.groups import seen_in_training
+from crack_lightning.system.cache import cache_folder
+
+if TYPE_CHECKING:
+    from crack_lightning.data.batches.datamodule import CrackDataModule
+
+log = logging.getLogger(__name__)
+
+COPIES = "test images with a copy in training: %d of %d (%s)"
+TOLD = {
+    "exact": ("a_copy", "exact copies; leakage=near_duplicates or overlap looks for more"),
+    "near_duplicates": ("a_near_copy", "near copies"),
+    "overlap": ("a_shared_part", "near copies, or crops that share a part"),
+}
+
+
+def told_leakage(data: "CrackDataModule", by: str) -> dict[str, float]:
+    """Test images with an exact counterpart in training, and with what else `by` names, told and counted."""
+    found: dict[str, float] = {}
+    cache, workers = cache_folder(data.cache_dir), data.num_workers
+    for each in dict.fromkeys(("exact", by)):
+        name, text = TOLD[each]
+        leaked = seen_in_training(data.splits, by=each, root=data.root or Path(), cache=cache, workers=workers)
+        log.log(logging.WARNING if leaked else logging.INFO, COPIES, leaked, len(data.splits["test"]), text)
+        found[f"split/test_images_with_{name}_in_training"] = leaked
+    return found

@@ -1,0 +1,207 @@
+"""The files that an inspection leaves, of each photograph and of all."""
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from crack_lightning.data.images.formats import why_unread
+from crack_lightning.inference.geometry import tiles
+from crack_lightning.inference.heat import Heat
+from crack_lightning.inference.overlay import heat_picture, overlay, scale_colours
+from crack_lightning.inference.regions import Region, geojson
+from crack_lightning.inference.sources import Photograph
+from crack_lightning.report.inspection_page import Shown, inspection_page
+from crack_lightning.system.files import write_atomically, write_csv
+
+DONE = "inspection.json"  # written last: what has it needs not be done again
+FILES = (
+    *("overlay.png", "photograph.jpg", "heat_map.png", "heat_map.npy", "regions.geojson", "tiles.csv"),
+    "thumbnail.jpg",
+)
+MEASURED = 12  # regions whose figures the report shows
+THUMBNAIL_PX = 112
+SEVERITY = ("cracked", "review", "error", "unread", "sound")
+
+HEADER = [
+    *("path", "verdict", "peak_probability", "share_above_threshold", "regions", "longest_region_px"),
+    *("longest_region_mm", "width_px", "height_px", "seconds", "folder", "error", "note"),
+]
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """A photograph and what was found; `note` is what else a person must know of it.
+
+    `longest_` is the length of the longest region, `key` says of what, by what.
+
+    `heat_map` says where the values of heat_map.npy lie; `measured` are length, area and peak of the largest regions.
+    """
+
+    name: str
+    path: str
+    verdict: str
+    peak: float | None = None
+    share: float | None = None
+    regions: int | None = None
+    longest_px: float = 0.0
+    mm_per_px: float | None = None
+    width_px: int = 0
+    height_px: int = 0
+    seconds: float = 0.0
+    error: str = ""
+    note: str = ""
+    key: str = ""
+    heat_map: dict[str, float] | None = None
+    measured: Sequence[Sequence[float]] = ()
+
+    @property
+    def measured_at_all(self) -> bool:
+        """Whether there are results of it."""
+        return self.peak is not None
+
+    @property
+    def longest_mm(self) -> float | None:
+        """None where the scale is not known."""
+        return None if self.mm_per_px is None else self.longest_px * self.mm_per_px
+
+
+def unread(path: Path) -> Inspected:
+    """The row of a photograph of a kind that is not read here."""
+    return Inspected(path.name, str(path), "unread", note=why_unread(path.name))
+
+
+def grid_facts(heat: Heat) -> dict[str, float]:
+    """Where the values of a heat map lie: row r, column c at top + r * down, left + c * across, in pixels."""
+    down, across = (float(np.diff(middles[:2])[0]) if len(middles) > 1 else 0.0 for middles in (heat.y_px, heat.x_px))
+    first = {"top_px": float(heat.y_px[0]), "left_px": float(heat.x_px[0])}
+    return {**first, "down_px": down, "across_px": across, "window_px": heat.window_px}
+
+
+def folder_of(run: Path, photograph: Photograph) -> Path:
+    """Where the files of a photograph are left: no two photographs have the same."""
+    return run / "photographs" / photograph.name
+
+
+def key_of(photograph: Photograph, options: str) -> str:
+    """Changes with the file and with whatever changes the result."""
+    found = photograph.path.stat()
+    text = f"{photograph.path}:{found.st_size}:{found.st_mtime_ns}:{options}"
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def done_before(folder: Path, key: str) -> Inspected | None:
+    """What an earlier run that was killed found of the same photograph with the same options."""
+    try:
+        found = Inspected(**json.loads((folder / DONE).read_text(encoding="utf-8", errors="surrogateescape")))
+    except (OSError, ValueError, TypeError):
+        return None
+    complete = all((folder / name).is_file() and (folder / name).stat().st_size for name in FILES)
+    return found if found.key == key and complete else None
+
+
+def write_photograph(
+    folder: Path,
+    small: Image.Image,
+    heat: Heat,
+    found: Sequence[Region],
+    inspected: Inspected,
+    *,
+    mm_per_px: float | None,
+) -> None:
+    """All of FILES, and at last inspection.json.
+
+    `small` is the photograph as it is to be shown, `mm_per_px` of the photograph itself.
+    """
+    marked = overlay(small, heat, found, mm_per_px=mm_per_px)
+    write_atomically(folder / "overlay.png", _png(marked))
+    marked.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+    write_atomically(folder / "thumbnail.jpg", _jpeg(marked, quality=70))
+    write_atomically(folder / "photograph.jpg", _jpeg(small, quality=88))
+    write_atomically(folder / "heat_map.png", _png(heat_picture(heat, small.size)))
+    array = io.BytesIO()
+    np.save(array, heat.probability)
+    write_atomically(folder / "heat_map.npy", array.getvalue())
+    text = json.dumps(geojson(found, mm_per_px=mm_per_px), indent=1)
+    write_atomically(folder / "regions.geojson", text.encode())
+    header = ["row", "column", "left_px", "top_px", "right_px", "bottom_px", "probability"]
+    write_csv(folder / "tiles.csv", header, _tiles(heat))
+    write_atomically(folder / DONE, (json.dumps(asdict(inspected)) + "\n").encode("utf-8", "surrogateescape"))
+
+
+def _tiles(heat: Heat) -> list[list[object]]:
+    rows: list[list[object]] = []
+    for row, column, box in tiles(heat.size_hw, heat.window_px):
+        y, x = np.array([(box[1] + box[3]) / 2]), np.array([(box[0] + box[2]) / 2])
+        rows.append([row, column, *box, f"{heat.at(y, x)[0, 0]:.6f}"])
+    return rows
+
+
+def _png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+def _jpeg(image: Image.Image, *, quality: int) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=quality)
+    return file.getvalue()
+
+
+def write_summary(run: Path, inspected: Sequence[Inspected], method: Mapping[str, str]) -> None:
+    """inspection.csv and report.html of all photographs, the worst first; `method` is what the report says of how."""
+    ranked = sorted(inspected, key=lambda each: (SEVERITY.index(each.verdict), -(each.share or 0), -(each.peak or 0)))
+    write_csv(run / "inspection.csv", HEADER, [_row(run, each) for each in ranked])
+    summary = f"{len(inspected)} photographs: {counted(inspected)}"
+    page = inspection_page(summary, method, scale_colours(), [_shown(run, each) for each in ranked])
+    write_atomically(run / "report.html", page.encode())
+
+
+def counted(inspected: Sequence[Inspected]) -> str:
+    """How many have which verdict."""
+    counts = {verdict: sum(each.verdict == verdict for each in inspected) for verdict in SEVERITY}
+    return ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
+
+
+def _row(run: Path, each: Inspected) -> list[object]:
+    numbers = ["" if value is None else f"{value:.6f}" for value in (each.peak, each.share)]
+    longest = [f"{each.longest_px:.1f}", "" if each.longest_mm is None else f"{each.longest_mm:.1f}"]
+    if not each.measured_at_all:
+        return [each.path, each.verdict, *[""] * (len(HEADER) - 4), each.error, each.note]
+    facts = [each.regions, *longest, each.width_px, each.height_px, f"{each.seconds:.2f}"]
+    return [each.path, each.verdict, *numbers, *facts, f"photographs/{each.name}", "", each.note]
+
+
+def _figures(each: Inspected) -> list[str]:
+    """Of the largest regions, in millimetres where the scale is known."""
+    per_px, unit = (1.0, "px") if each.mm_per_px is None else (each.mm_per_px, "mm")
+    return [
+        f"{number}: {length * per_px:.0f} {unit} long, {area * per_px**2:.0f} {unit}², peak {peak:.2f}"
+        for number, (length, area, peak) in enumerate(each.measured, 1)
+    ]
+
+
+def _shown(run: Path, each: Inspected) -> Shown:
+    longest = f"{each.longest_mm:.0f} mm" if each.longest_mm is not None else f"{each.longest_px:.0f} px"
+    below = f"photographs/{each.name}"
+    return Shown(
+        name=each.name,
+        verdict=each.verdict,
+        peak=each.peak,
+        share=each.share,
+        regions=each.regions,
+        longest=longest if each.regions else "",
+        longest_px=each.longest_px,
+        seconds=each.seconds,
+        figures=_figures(each),
+        photograph=f"{below}/photograph.jpg" if each.measured_at_all else "",
+        overlay=f"{below}/overlay.png" if each.measured_at_all else "",
+        thumbnail=(run / below / "thumbnail.jpg").read_bytes() if each.measured_at_all else None,
+        error="; ".join(filter(None, (each.error, each.note))),
+    )

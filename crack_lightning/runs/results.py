@@ -1,0 +1,91 @@
+"""What a training run leaves in its folder and in TensorBoard when it is over."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crack_lightning.evaluation.names import METRICS
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Trainer
+
+    from crack_lightning.data.batches.datamodule import CrackDataModule
+    from crack_lightning.runs.folder import Judged
+    from crack_lightning.training.history import EpochHistory
+
+log = logging.getLogger(__name__)
+
+
+def training_metrics(trainer: "Trainer", history: "EpochHistory") -> dict[str, float]:
+    """Figures of the test, and of training and validation in the epoch of the best checkpoint."""
+    from crack_lightning.models.checkpoint import read_checkpoint
+
+    best = getattr(trainer.checkpoint_callback, "best_model_path", "")
+    epoch = read_checkpoint(best)["epoch"] if best else history.epochs[-1]["epoch"]
+    row = next(row for row in history.epochs if row["epoch"] == epoch)
+    figures = {name: value for name, value in row.items() if name.startswith(("train/", "val/"))}
+    test = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
+    return figures | test | {"epochs": len(history.epochs), "best_epoch": int(epoch) + 1}
+
+
+def leave(
+    folder: Path,
+    trainer: "Trainer",
+    judged: "Judged",
+    data: "CrackDataModule",
+    history: "EpochHistory",
+    options: Mapping[str, Any],
+    metrics: Mapping[str, float],
+) -> None:
+    """Write the results into the run folder and to TensorBoard."""
+    from crack_lightning.runs import folder as files
+    from crack_lightning.runs.card import write_card
+
+    metrics = dict(metrics) | files.confidence_metrics(judged, seed=options["seed"])
+    files.write_metrics(folder, metrics)
+    files.write_predictions(folder, judged)
+    write_card(folder, judged, data, options, metrics)
+    figures = files.drawn(files.judgement_figures(judged, metrics)) if options["figures"] else {}
+    if options["figures"]:
+        best_epoch = int(metrics["best_epoch"])
+        curves = files.drawn(files.training_figures(judged.classifier, history.epochs, best_epoch=best_epoch))
+        files.write_figures(folder, figures | curves)
+    _to_tensorboard(trainer, judged, figures, options, metrics)
+    _tell(metrics, options)
+    log.info("the run folder: %s", folder)
+
+
+def _to_tensorboard(
+    trainer: "Trainer",
+    judged: "Judged",
+    figures: Mapping[str, bytes],
+    options: Mapping[str, Any],
+    metrics: Mapping[str, float],
+) -> None:
+    from crack_lightning.training.tensorboard import log_test, tensorboard_of
+
+    if (logger := tensorboard_of(trainer)) is not None:
+        settings = {key: value for key, value in options.items() if key not in ("callbacks", "logger", "figures")}
+        log_test(
+            logger,
+            pictures=figures,
+            probabilities=judged.probabilities,
+            targets=judged.targets,
+            settings=settings,
+            metrics=metrics,
+            epoch=int(metrics["epochs"]),
+        )
+
+
+def _tell(metrics: Mapping[str, float], options: Mapping[str, Any]) -> None:
+    """The figures of the test, with their intervals."""
+    for name in (*METRICS, "loss"):
+        low, high = (metrics.get(f"test/{name}_{side}") for side in ("low", "high"))
+        interval = "" if low is None or high is None else f"  ({low:.4f} to {high:.4f})"
+        log.info("test/%s %.4f%s", name, metrics[f"test/{name}"], interval)
+    if "review/test_share" in metrics:
+        share, rate = metrics["review/test_share"], metrics["review/test_error_rate"]
+        text = "%.1f %% of the test is for a person to look at; of the rest %.2f %% is called wrong"
+        level = logging.WARNING if rate > (options["review_band"] or 0) else logging.INFO
+        log.log(level, text, 100 * share, 100 * rate)

@@ -1,0 +1,118 @@
+"""What is kept between runs: where, how much, and how it is cleared."""
+
+import contextlib
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from crack_lightning.system.files import expanded, is_full, write_atomically
+
+log = logging.getLogger(__name__)
+
+KINDS = ("features", "groups", "synthetic")
+MARK = ".crack_lightning"  # a file that a folder must have to be removed
+MARK_TEXT = "Kept by crack_lightning: python -m crack_lightning.cache lists and clears it.\n"
+
+
+@dataclass(frozen=True)
+class CacheEntry:
+    """A folder in the cache: `<kind>/<name>`, its size and when it was last used, in seconds since 1970."""
+
+    path: Path
+    kind: str
+    bytes: int
+    used_s: float
+
+
+def cache_folder(override: str | Path | None) -> Path:
+    """`override` if given, else `$XDG_CACHE_HOME/crack_lightning`, else `~/.cache/crack_lightning`.
+
+    A user without a home has it in the folder for temporary files, under the user's number.
+    """
+    if override is not None:
+        return expanded(override).absolute()
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base) / "crack_lightning"
+    try:
+        return Path.home() / ".cache" / "crack_lightning"
+    except RuntimeError:
+        user = os.getuid() if hasattr(os, "getuid") else "user"
+        return Path(tempfile.gettempdir()) / f"crack_lightning-{user}"
+
+
+def mark(folder: Path) -> None:
+    """Make `folder` and say in it, if it is empty, that it is of this cache and may be removed.
+
+    Raises OSError that names the remedy when it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / MARK).exists() and not any(folder.iterdir()):
+            write_atomically(folder / MARK, MARK_TEXT.encode())
+    except OSError as error:
+        if is_full(error):
+            raise
+        raise OSError(
+            f"{folder} cannot be made ({error.strerror}): give another cache_dir=FOLDER or features=live"
+        ) from error
+
+
+def is_marked(folder: Path) -> bool:
+    """Whether a folder bears the mark of this cache; a link to one does not."""
+    return not folder.is_symlink() and (folder / MARK).is_file()
+
+
+def entries(cache: Path) -> list[CacheEntry]:
+    """Everything of ours that is kept in the cache, the longest unused first."""
+    found = [
+        CacheEntry(path, kind, _bytes(path), path.stat().st_mtime)
+        for kind in KINDS
+        for path in (cache / kind).glob("*")
+        if is_marked(path)
+    ]
+    return sorted(found, key=lambda entry: entry.used_s)
+
+
+def touch(folder: Path) -> None:
+    """Note that a folder of the cache is in use, where it can be written to."""
+    with contextlib.suppress(OSError):
+        os.utime(folder)
+
+
+def evict(cache: Path, kind: str, *, max_bytes: float, keep: Path) -> list[Path]:
+    """Remove the longest unused folders of a kind until the rest fits; `keep` stays in any case."""
+    known = [entry for entry in entries(cache) if entry.kind == kind]
+    total = sum(entry.bytes for entry in known)
+    removed = []
+    for entry in known:
+        if total <= max_bytes:
+            break
+        if entry.path == keep:
+            continue
+        try:
+            remove([entry])
+        except OSError as error:
+            log.warning("%s cannot be removed: %s", entry.path, error.strerror)
+            continue
+        removed.append(entry.path)
+        total -= entry.bytes
+    if total > max_bytes:
+        log.warning("%s takes %.1f GB, more than features.max_cache_gb allows", keep, total / 1e9)
+    return removed
+
+
+def remove(chosen: Sequence[CacheEntry]) -> None:
+    """Delete folders of the cache."""
+    for entry in chosen:
+        if not is_marked(entry.path):
+            raise ValueError(f"{entry.path} is not of this cache: it is not removed")
+        log.info("removing %s (%.1f MB)", entry.path, entry.bytes / 1e6)
+        shutil.rmtree(entry.path)
+
+
+def _bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,41 @@
+"""Work on many files by several processes."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import Any, TypeVar
+
+from crack_lightning.system.progress import track
+
+MOST_WORKERS = 8
+FEW = 100  # items that are worked on sooner than processes start
+CHUNK = 32
+
+Item = TypeVar("Item")
+Found = TypeVar("Found")
+
+
+def in_processes(
+    work: Callable[[Item], Found], items: Sequence[Item], description: str, *, workers: int | None
+) -> list[Found]:
+    """What `work` finds for each of `items`, in their order, by so many processes; None is one a core."""
+    count = default_workers() if workers is None else workers
+    if count < 2 or len(items) < FEW:
+        return list(track(map(work, items), description, total=len(items)))
+    context = worker_options(count)["multiprocessing_context"]
+    with ProcessPoolExecutor(count, mp_context=get_context(context)) as pool:
+        return list(track(pool.map(work, items, chunksize=CHUNK), description, total=len(items)))
+
+
+def default_workers() -> int:
+    """One loading process a core, at most eight."""
+    return min(MOST_WORKERS, os.cpu_count() or 1)
+
+
+def worker_options(num_workers: int) -> dict[str, Any]:
+    """What a DataLoader is told of its loading processes."""
+    # By name: within joblib's processes, where the points of a sweep may run, the default is one that fails.
+    context = ("fork" if sys.platform == "linux" else "spawn") if num_workers else None
+    return {"num_workers": num_workers, "multiprocessing_context": context}

@@ -1,0 +1,62 @@
+"""Tables as people have them: of this project, of Excel, of a colleague with Windows."""
+
+import codecs
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from crack_lightning.system.files import not_a_file
+
+DELIMITERS = (",", ";", "\t", "|")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row by the lower-case names of its columns, and the line that it ends on."""
+
+    line: int
+    values: dict[str, str]
+
+    def __getitem__(self, column: str) -> str:
+        return self.values.get(column, "")
+
+
+def read_table(path: Path, columns: Sequence[str], *, key: str) -> list[Row]:
+    """The rows of a table that has `columns`; `key` is what the user names it by.
+
+    A byte order mark, UTF-16, semicolons or tabs between columns and Excel's line `sep=;` are read as they are meant;
+    bytes that are no UTF-8 stay as Python has them in names of files.
+
+    Raises FileNotFoundError when it is missing and ValueError, with what it needs, when it is no such table.
+    """
+    needed = f"a table with columns {' and '.join(filter(None, [', '.join(columns[:-1]), columns[-1]]))} is needed"
+    if not path.exists():
+        raise FileNotFoundError(f"{key}={path} does not exist: {needed}")
+    if problem := not_a_file(path):
+        raise ValueError(f"{key}={path} cannot be read ({problem}): {needed}")
+    lines = _text(path.read_bytes())
+    first, _, rest = lines.partition("\n")
+    declared = first.strip().lower().removeprefix("sep=") if first.strip().lower().startswith("sep=") else None
+    delimiters = [declared] if declared and len(declared) == 1 else DELIMITERS
+    text = rest if declared else lines
+    header: list[str] = []
+    for delimiter in delimiters:
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        try:
+            found = [name.strip().lower() for name in next(reader, [])]
+            if set(columns) <= set(found):
+                return [Row(reader.line_num + bool(declared), dict(zip(found, row))) for row in reader if any(row)]  # noqa: B905
+        except csv.Error as error:
+            raise ValueError(f"{path} is no table that can be read (line {reader.line_num}: {error})") from error
+        header = found if len(found) > len(header) else header
+    there = ", ".join(name for name in header if name) or "none"
+    raise ValueError(f"{path} needs columns {', '.join(columns[:-1])} and {columns[-1]}; it has {there}")
+
+
+def _text(content: bytes) -> str:
+    for mark, encoding in ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):
+        if content.startswith(mark):
+            return content.decode(encoding, "replace")
+    return content.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
