@@ -1,95 +1,21 @@
 """python -m crack_lightning.predict: what a checkpoint says of patches."""
 
-import json
-import logging
-import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig
-
-from crack_lightning.cli.command import command, ctrl_c_says, plain, run_folder
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from crack_lightning.inference.patches import FileLogits
-    from crack_lightning.models.classifier import CrackClassifier
-
-log = logging.getLogger(__name__)
-
-PATCH = 2  # times as large or small as those of training a picture is still judged as one
-HEADER = ["path", "predicted", "probability", "review", "error"]
+from crack_lightning.cli.command import command
+from crack_lightning.runs.options import PredictOptions
+from crack_lightning.system.interrupts import ctrl_c_says
 
 
-def predict(cfg: DictConfig) -> None:
-    """Leave predictions.csv, a row a file; exit status 1 if there were any that could not be read."""
-    from crack_lightning.data.batches.loading import check_loading, check_megapixels
-    from crack_lightning.engines.engines import check_engine
-    from crack_lightning.inference.patches import judge_files, pick_device
-    from crack_lightning.inference.sources import find_photographs, tell_left_out
-    from crack_lightning.models.checkpoint import load_classifier
-    from crack_lightning.system.files import write_csv
+def predict(options: PredictOptions, folder: Path) -> None:
+    """Write predictions.csv, a row a file; exit status 1 if there were any that could not be read."""
+    from crack_lightning.runs.prediction import predict_patches
 
-    options = plain(cfg)
-    check_engine(options["engine"])
-    check_megapixels(options["max_megapixels"])
-    classifier = load_classifier(options["ckpt_path"])
-    loading = {key: options[key] for key in ("batch_size", "num_workers")}
-    check_loading(**loading, on_error="skip", group="")
-    source = find_photographs(options["source"])
-    tell_left_out(source)
-    paths = [each.path for each in source.photographs]
     with ctrl_c_says(lambda: "nothing is left: predict again"):
-        device, megapixels = pick_device(options["device"]), options["max_megapixels"]
-        found = judge_files(
-            classifier, paths, **loading, device=device, engine=options["engine"], megapixels=megapixels
-        )
-    rows = _rows(classifier, paths, found)
-    folder = run_folder()
-    write_csv(folder / "predictions.csv", HEADER, rows)
-    if options["jsonl"]:
-        _write_lines(folder / "predictions.jsonl", rows)
-    unread, positive = sum(bool(error) for error in found.errors), classifier.decision.positive_class
-    cracked = sum(row[1] == positive for row in rows)
-    log.info("%d images, %d %s: %s", len(rows), cracked, positive, folder / "predictions.csv")
+        unread = predict_patches(options, folder)
     if unread:
-        log.error("%d images could not be read: see the column error", unread)
         sys.exit(1)
-
-
-def _rows(classifier: "CrackClassifier", paths: "Sequence[Path]", found: "FileLogits") -> list[list[Any]]:
-    """A row a file. One that is no patch, by its size, or whose levels are in doubt is for a person to look at."""
-    probabilities, decision = classifier.positive_probabilities(found.logits).tolist(), classifier.decision
-    least, most = (classifier.patch_px or math.nan) / PATCH, (classifier.patch_px or math.nan) * PATCH
-    rows, odd = list[list[Any]](), 0
-    facts = zip(paths, probabilities, found.errors, found.doubts, found.sides_px, strict=True)
-    for path, probability, error, doubt, side_px in facts:
-        if error:
-            rows.append([path, "", "", "", error])
-            continue
-        if doubt:
-            log.warning("%s: %s", path, doubt)
-        no_patch = side_px < least or side_px > most
-        odd += no_patch
-        review = int(no_patch or bool(doubt) or decision.needs_review(probability))
-        rows.append([path, decision.predicted(probability), f"{probability:.6f}", review, ""])
-    if odd:
-        text = "%d images are for review: not half to twice as large as the patches of %d pixels that it learned from"
-        log.warning(f"{text}; whole photographs are for inspect", odd, classifier.patch_px)
-    return rows
-
-
-def _write_lines(path: Path, rows: list[list[Any]]) -> None:
-    """A JSON object a line, with numbers as numbers."""
-    from crack_lightning.system.files import write_atomically
-
-    lines = []
-    for where, predicted, probability, review, error in rows:
-        found = {"predicted": predicted, "probability": float(probability or "nan"), "review": bool(review)}
-        lines.append(json.dumps({"path": str(where)} | ({"error": error} if error else found)))
-    write_atomically(path, "".join(f"{line}\n" for line in lines).encode())
 
 
 def main() -> None:

@@ -14,7 +14,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict
 from PIL import Image
 
-from crack_lightning.cli.command import CONF, QUIET, register
+from crack_lightning.cli.command import CONF, QUIET
+from crack_lightning.cli.options import options_of, register
 from crack_lightning.data.synthetic.folder import write_surfaces
 
 # Half a second an epoch: random weights, tiny pictures, no loading processes.
@@ -76,7 +77,7 @@ def compose_into(folder: Path, name: str, overrides: list[str]) -> DictConfig:
 
 
 @pytest.fixture
-def composed(tmp_path: Path) -> Callable[..., DictConfig]:
+def configured(tmp_path: Path) -> Callable[..., DictConfig]:
     """Compose a command's configuration, the run folder being tmp_path/<run>."""
 
     def compose_command(name: str, overrides: list[str], *, run: str = "run") -> DictConfig:
@@ -85,10 +86,20 @@ def composed(tmp_path: Path) -> Callable[..., DictConfig]:
     return compose_command
 
 
+@pytest.fixture
+def composed(configured: Callable[..., DictConfig], tmp_path: Path) -> Callable[..., tuple[Any, Path]]:
+    """What a command is called with: its options, and the run folder tmp_path/<run>."""
+
+    def options_and_folder(name: str, overrides: list[str], *, run: str = "run") -> tuple[Any, Path]:
+        return options_of(configured(name, overrides, run=run)), tmp_path / run
+
+    return options_and_folder
+
+
 @pytest.fixture(scope="session")
 def checkpoint(surfaces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The best.ckpt of one epoch on the small surfaces, with a threshold and a review band. Not to be changed."""
-    from train import train
+    from crack_lightning.cli.training import train
 
     folder = tmp_path_factory.mktemp("trained")
     options = ["trainer.max_epochs=1", "threshold=0.2", "review_band=0.05", f"cache_dir={folder}/cache"]
@@ -97,14 +108,14 @@ def checkpoint(surfaces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 @pytest.fixture
-def trained(composed: Callable[..., DictConfig], surfaces: Path, tmp_path: Path) -> Callable[..., Path]:
+def trained(configured: Callable[..., DictConfig], surfaces: Path, tmp_path: Path) -> Callable[..., Path]:
     """Train on the small surfaces and return the run folder."""
-    from train import train
+    from crack_lightning.cli.training import train
 
     def run(*overrides: str, run: str = "run", base: Any = TINY) -> Path:
         # A resumed run (base=[]) finds its own way back to the photographs.
         root = [f"data.root={surfaces}"] if base else []
-        train(composed("train", [*base, *root, *overrides], run=run))
+        train(configured("train", [*base, *root, *overrides], run=run))
         return tmp_path / run
 
     return run
@@ -120,7 +131,7 @@ def site(surfaces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def inspected(composed: Callable[..., DictConfig], checkpoint: Path, tmp_path: Path) -> Callable[..., Any]:
+def inspected(composed: Callable[..., Any], checkpoint: Path, tmp_path: Path) -> Callable[..., Any]:
     """Inspect: the rows of inspection.csv by name of the file, and the exit status."""
     from crack_lightning.inspect import inspect
 
@@ -129,7 +140,7 @@ def inspected(composed: Callable[..., DictConfig], checkpoint: Path, tmp_path: P
         options = [f"ckpt_path={checkpoint}", f"source='{quoted}'", "engine=eager", *overrides]
         status = 0
         try:
-            inspect(composed("inspect", options, run=run))
+            inspect(*composed("inspect", options, run=run))
         except SystemExit as end:
             status = int(end.code or 0)
         with (tmp_path / run / "inspection.csv").open(newline="", encoding="utf-8") as file:

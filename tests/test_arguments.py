@@ -10,7 +10,7 @@ import pytest
 from omegaconf import DictConfig
 
 from crack_lightning.cli.command_line import as_given
-from crack_lightning.cli.schemas import COMMANDS
+from crack_lightning.cli.options import COMMANDS
 from crack_lightning.data.samples.listing import find_samples
 from crack_lightning.inference.sources import find_photographs
 from crack_lightning.system.arguments import typed
@@ -24,33 +24,33 @@ NAMES = [
 ]
 
 
-def arrived(composed: Compose, command: str, *arguments: str) -> DictConfig:
-    return composed(command, as_given(arguments, COMMANDS[command]))
+def arrived(configured: Compose, command: str, *arguments: str) -> DictConfig:
+    return configured(command, as_given(arguments, COMMANDS[command]))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_hint_comes_back_as_the_value_that_it_names(composed: Compose, name: str) -> None:
+def test_a_hint_comes_back_as_the_value_that_it_names(configured: Compose, name: str) -> None:
     for key, value in (("data.root", name), ("data.class_names", [name, "other"]), ("data.positive_class", name)):
         (argument,) = shlex.split(typed(key, value))
-        cfg: Any = arrived(composed, "train", "data=folder", argument)
+        cfg: Any = arrived(configured, "train", "data=folder", argument)
         found = cfg.data[key.removeprefix("data.")]
         assert (found if isinstance(value, str) else list(found)) == value
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if "${" not in name and name not in ("null", "")])
-def test_a_path_arrives_as_the_shell_hands_it_over(composed: Compose, name: str) -> None:
-    assert arrived(composed, "audit", f"data.root={name}").data.root == name
-    assert arrived(composed, "predict", "ckpt_path=a.ckpt", f"source={name}").source == name
+def test_a_path_arrives_as_the_shell_hands_it_over(configured: Compose, name: str) -> None:
+    assert arrived(configured, "audit", f"data.root={name}").data.root == name
+    assert arrived(configured, "predict", "ckpt_path=a.ckpt", f"source={name}").source == name
 
 
-def test_class_names_arrive_as_they_are_typed(composed: Compose) -> None:
+def test_class_names_arrive_as_they_are_typed(configured: Compose) -> None:
     cfg = arrived(
-        composed, "train", "data=folder", "data.root=x", "data.class_names=[完好,裂缝]", "data.positive_class=裂缝"
+        configured, "train", "data=folder", "data.root=x", "data.class_names=[完好,裂缝]", "data.positive_class=裂缝"
     )
     assert list(cfg.data.class_names) == ["完好", "裂缝"]
-    cfg = arrived(composed, "train", "data=folder", "data.root=x", "data.class_names=[false,true]")
+    cfg = arrived(configured, "train", "data=folder", "data.root=x", "data.class_names=[false,true]")
     assert list(cfg.data.class_names) == ["false", "true"]
-    cfg = arrived(composed, "evaluate", "ckpt_path=a", "data.roots={a:/photos/Brücke,b:/x (1)}")
+    cfg = arrived(configured, "evaluate", "ckpt_path=a", "data.roots={a:/photos/Brücke,b:/x (1)}")
     assert dict(cfg.data.roots) == {"a": "/photos/Brücke", "b": "/x (1)"}
 
 
@@ -73,7 +73,7 @@ def hints(text: str) -> list[str]:
     return [word for each in found for word in shlex.split(each)]
 
 
-def test_the_hints_of_messages_are_keys_of_their_commands(composed: Compose, tmp_path: Path) -> None:
+def test_the_hints_of_messages_are_keys_of_their_commands(configured: Compose, tmp_path: Path) -> None:
     (tmp_path / "Bridge (1)/ü/Negative").mkdir(parents=True)
     (tmp_path / "Bridge (1)/ü/Positive").mkdir()
     with pytest.raises(FileNotFoundError) as deep:
@@ -84,11 +84,11 @@ def test_the_hints_of_messages_are_keys_of_their_commands(composed: Compose, tmp
         find_samples(tmp_path / "site", ["Negative", "Positive"])
     (tmp_path / "IMG.HEIC").write_bytes(b"x")
     root, *_ = hints(str(deep.value))
-    assert arrived(composed, "train", "data=folder", root).data.root == str(tmp_path / "Bridge (1)/ü")
+    assert arrived(configured, "train", "data=folder", root).data.root == str(tmp_path / "Bridge (1)/ü")
     names, positive, *_ = hints(str(named.value))
-    cfg = arrived(composed, "train", "data=folder", "data.root=x", names, positive)
+    cfg = arrived(configured, "train", "data=folder", "data.root=x", names, positive)
     assert (list(cfg.data.class_names), cfg.data.positive_class) == (["no", "yes"], "yes")
-    assert list(arrived(composed, "evaluate", "ckpt_path=a", names).data.class_names) == ["no", "yes"]
+    assert list(arrived(configured, "evaluate", "ckpt_path=a", names).data.class_names) == ["no", "yes"]
     with pytest.raises(FileNotFoundError) as nothing:
         find_photographs(f"{tmp_path}/site (2)")
-    assert arrived(composed, "predict", "ckpt_path=a", hints(str(nothing.value))[0]).source == f"{tmp_path}/site (2)"
+    assert arrived(configured, "predict", "ckpt_path=a", hints(str(nothing.value))[0]).source == f"{tmp_path}/site (2)"

@@ -36,7 +36,7 @@ def audited(composed: Compose, tmp_path: Path) -> Callable[..., tuple[Rows, int]
         cfg = composed("audit", [f"data.root='{quoted}'", "num_workers=1", *overrides], run="audit")
         status = 0
         try:
-            audit(cfg)
+            audit(*cfg)
         except SystemExit as end:
             status = int(end.code or 0)
         with (tmp_path / "audit/audit.csv").open(newline="", encoding="utf-8", errors="surrogateescape") as file:

@@ -45,14 +45,14 @@ def test_the_command_lists_and_clears(
     composed: Callable[..., DictConfig], kept: Path, clear: str, left: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    cache(composed("cache", [f"cache_dir={kept}", f"clear={clear}"]))
+    cache(*composed("cache", [f"cache_dir={kept}", f"clear={clear}"]))
     assert [entry.path.name for entry in entries(kept)] == left
     assert f"{len(left)} kept, {3 - len(left)} removed" in caplog.text
 
 
 def test_an_unknown_name_is_refused(composed: Callable[..., DictConfig], kept: Path) -> None:
     with pytest.raises(ValueError, match=r"clear=d: all, features, groups, synthetic, or one of a, b, c"):
-        cache(composed("cache", [f"cache_dir={kept}", "clear=d"]))
+        cache(*composed("cache", [f"cache_dir={kept}", "clear=d"]))
 
 
 def test_folders_of_somebody_else_are_neither_listed_nor_removed(
@@ -65,7 +65,7 @@ def test_folders_of_somebody_else_are_neither_listed_nor_removed(
     strangers[2].symlink_to(kept / "synthetic/a")
     evict(kept, "features", max_bytes=0, keep=kept / "features/b")
     for kind in ("features", "groups", "all"):
-        cache(composed("cache", [f"cache_dir={kept}", f"clear={kind}"]))
+        cache(*composed("cache", [f"cache_dir={kept}", f"clear={kind}"]))
     assert all(folder.is_symlink() or (folder / "results.txt").is_file() for folder in strangers)
     with pytest.raises(ValueError, match=r"precious is not of this cache: it is not removed"):
         remove([CacheEntry(strangers[0], "features", 1, 0.0)])

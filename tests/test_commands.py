@@ -11,7 +11,7 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 
 from crack_lightning.cli import command as commands
-from crack_lightning.cli.command import check_folder, command, load
+from crack_lightning.cli.command import check_folder, command, load, run_job
 from crack_lightning.models.decision import Decision
 
 REPOSITORY = commands.CONF.parent
@@ -21,18 +21,21 @@ Run = Callable[..., tuple[int, str]]
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
     """Run a command in this process; its exit status and what it printed to standard error."""
+    from crack_lightning.cli.training import train
     from crack_lightning.evaluate import evaluate
     from crack_lightning.generate import generate
-    from train import train
 
-    verbs = {"train": train, "evaluate": evaluate, "generate": generate}
+    verbs: dict[str, Callable[..., object]] = {"evaluate": evaluate, "generate": generate}
 
     def run_command(name: str, *words: str) -> tuple[int, str]:
         GlobalHydra.instance().clear()
         folder = tmp_path / "run"
         monkeypatch.setattr(sys, "argv", [f"{name}.py", *words, f"hydra.run.dir={folder}", f"hydra.sweep.dir={folder}"])
         try:
-            command(verbs[name], config_name=name)
+            if name == "train":
+                run_job(train, config_name=name)
+            else:
+                command(verbs[name], config_name=name)
         except SystemExit as stop:
             # A text instead of a number is printed by Python at the end of the process, with exit status 1.
             if isinstance(stop.code, str):

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from crack_lightning.models.checkpoint import load_classifier
 from crack_lightning.training.confidence import set_confidence
-from crack_lightning.training.optimizers import OptimizerSpec
+from crack_lightning.training.options import OptimizerOptions
 from crack_lightning.training.task import CrackTask
 
 Train = Callable[..., Path]
@@ -53,7 +53,7 @@ def test_a_recall_that_is_asked_for_is_met_on_validation() -> None:
 
 def test_class_weights_weigh_training_and_not_the_test() -> None:
     model = classifier("mobilenet_v2")
-    task = CrackTask(model, optimizer=OptimizerSpec("Adam", 1e-3, None, 0.0, {}), class_weights=[1.0, 3.0])
+    task = CrackTask(model, optimizer=OptimizerOptions("Adam", 1e-3, None, 0.0, {}), class_weights=[1.0, 3.0])
     batch = torch.randn(4, 1280), torch.tensor([0, 0, 0, 1])
     task.classifier.dropout.p = 0.0
     logits = task.logits(batch[0])

@@ -4,14 +4,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 from hydra.errors import ConfigCompositionException
 from hydra.utils import instantiate
+from lightning.pytorch import Callback, Trainer
 from omegaconf import DictConfig, OmegaConf
 
-from crack_lightning.cli.command import CONF, check_choices, plain
+from crack_lightning.cli.command import CONF, check_choices
+from crack_lightning.cli.options import options_of, plain
+from crack_lightning.data.batches.datamodule import CrackDataModule
 from crack_lightning.evaluate import listed
-from crack_lightning.training.optimizers import OptimizerSpec
+from crack_lightning.training.optimizers import check_optimizer, check_scheduler
 
 GROUPS = ["data", "model", "optimizer", "scheduler", "trainer", "callbacks", "logger", "experiment"]
 OPTIONS = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
@@ -20,35 +22,32 @@ Compose = Callable[..., DictConfig]
 
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
-def test_every_option_composes_and_instantiates(composed: Compose, group: str, option: str) -> None:
+def test_every_option_composes_and_instantiates(configured: Compose, group: str, option: str) -> None:
     given = group == "data" and option != "synthetic"
-    cfg = composed("train", [f"{group}={option}", "data.root=x" if given else "seed=0"])
+    cfg = configured("train", [f"{group}={option}", "data.root=x" if given else "seed=0"])
     if group == "experiment" and option == "keras_original":
         cfg.data.root = "x"
-    options = plain(cfg)
-    from train import _data, _specs
-
-    _data(options)
-    specs = _specs(options)
-    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
-    if specs["scheduler"] is not None:
-        specs["scheduler"].build(optimizer)
+    options = options_of(cfg)
+    CrackDataModule(options.data, seed=options.seed, cache_dir=options.cache_dir)
+    check_optimizer(options.optimizer)
+    check_scheduler(options.scheduler)
     for callback in cfg.callbacks.values():
-        assert callback is None or instantiate(callback, _convert_="all") is not None
+        assert callback is None or isinstance(instantiate(callback, _convert_="all"), Callback)
     if option not in ("gpu", "ddp"):  # there may be none here
-        instantiate(cfg.trainer, logger=False, enable_progress_bar=False, _convert_="all")
+        arguments = vars(options.trainer) | {"enable_progress_bar": False}
+        assert Trainer(**arguments, logger=False).max_epochs in (options.trainer.max_epochs, 1)
 
 
-def test_the_defaults_are_those_of_the_port(composed: Compose) -> None:
-    cfg = composed("train", [])
+def test_the_defaults_are_those_of_the_port(configured: Compose) -> None:
+    cfg = configured("train", [])
     assert (cfg.optimizer.name, cfg.optimizer.lr, cfg.data.batch_size, cfg.trainer.max_epochs) == ("Adam", 1e-3, 64, 5)
     assert (cfg.data.image_size, cfg.data.rotation_degrees, cfg.model.dropout) == (180, 72.0, 0.3)
     assert (list(cfg.data.class_names), cfg.data.positive_class) == (["Negative", "Positive"], "Positive")
-    assert OptimizerSpec(**plain(cfg)["optimizer"]).lr == 1e-3
+    assert options_of(cfg).optimizer.lr == 1e-3
 
 
-def test_the_original_is_run_as_its_script_ran(composed: Compose) -> None:
-    cfg = composed("train", ["experiment=keras_original", "data.root=x"])
+def test_the_original_is_run_as_its_script_ran(configured: Compose) -> None:
+    cfg = configured("train", ["experiment=keras_original", "data.root=x"])
     assert (cfg.optimizer.lr, cfg.data.batch_size, cfg.callbacks.early_stopping.patience) == (1e-4, 10, 10)
     assert list(cfg.data.fractions) == [0.8, 0.16, 0.04]
     assert cfg.data.surfaces is None
@@ -74,20 +73,20 @@ def test_the_original_is_run_as_its_script_ran(composed: Compose) -> None:
         "figures=perhaps",
     ],
 )
-def test_a_typo_and_a_value_of_another_type_are_refused_with_the_key_named(composed: Compose, override: str) -> None:
+def test_a_typo_and_a_value_of_another_type_are_refused_with_the_key_named(configured: Compose, override: str) -> None:
     key = override.partition("=")[0]
     with pytest.raises(ConfigCompositionException) as caught:
-        composed("train", [override])
+        configured("train", [override])
     assert key.rpartition(".")[2] in f"{caught.value} {caught.value.__cause__}"
 
 
-def test_what_only_the_user_knows_is_asked_for(composed: Compose) -> None:
+def test_what_only_the_user_knows_is_asked_for(configured: Compose) -> None:
     with pytest.raises(ValueError, match=r"data.root not set: give data.root=\.\.\."):
-        plain(composed("train", ["data=folder"]))
+        plain(configured("train", ["data=folder"]))
     with pytest.raises(ValueError, match=r"ckpt_path not set"):
-        plain(composed("evaluate", []))
+        plain(configured("evaluate", []))
     with pytest.raises(ValueError, match=r"data.root not set"):
-        plain(composed("audit", []))
+        plain(configured("audit", []))
 
 
 def test_an_unknown_option_of_a_group_suggests_the_near_one() -> None:
@@ -108,16 +107,16 @@ def test_the_readme_has_commands() -> None:
 
 
 @pytest.mark.parametrize("words", readme_commands(), ids=" ".join)
-def test_every_command_of_the_readme_parses(composed: Compose, words: list[str], tmp_path: Path) -> None:
+def test_every_command_of_the_readme_parses(configured: Compose, words: list[str], tmp_path: Path) -> None:
     name = "train" if words[1] == "train.py" else words[2].removeprefix("crack_lightning.")
     overrides = [word for word in words if "=" in word and not word.startswith("-")]
     check_choices(overrides)
     if name == "evaluate":
         overrides = listed(overrides)
-    composed(name, [re.sub(r",.*", "", word) if "-m" in words[2:3] else word for word in overrides])
+    configured(name, [re.sub(r",.*", "", word) if "-m" in words[2:3] else word for word in overrides])
 
 
-def test_nothing_in_the_configuration_needs_more_than_one_hop(composed: Compose) -> None:
-    raw = OmegaConf.to_container(composed("train", ["scheduler=cosine"]), resolve=False)
+def test_nothing_in_the_configuration_needs_more_than_one_hop(configured: Compose) -> None:
+    raw = OmegaConf.to_container(configured("train", ["scheduler=cosine"]), resolve=False)
     assert raw["scheduler"]["options"]["T_max"] == "${trainer.max_epochs}"
     assert raw["trainer"]["max_epochs"] == 5

@@ -19,7 +19,7 @@ def run_folder(trained: Callable[..., Path]) -> Path:
 
 def judge(composed: Compose, run_folder: Path, *overrides: str) -> Path:
     checkpoint = f"ckpt_path={run_folder}/checkpoints/best.ckpt"
-    evaluate(composed("evaluate", [checkpoint, "data.num_workers=0", "engine=eager", *overrides], run="judged"))
+    evaluate(*composed("evaluate", [checkpoint, "data.num_workers=0", "engine=eager", *overrides], run="judged"))
     return run_folder.parent / "judged"
 
 
@@ -33,7 +33,7 @@ def test_evaluate_repeats_the_test_of_the_run_from_checkpoint_and_folder_alone(
         [f"ckpt_path={moved}", f"data.root={surfaces}", f"data.split_csv={split}", "data.split=test", "engine=eager"],
         run="judged",
     )
-    found = evaluate(cfg)
+    found = evaluate(*cfg)
     expected = {name: value for name, value in metrics(run_folder).items() if name.startswith("test/")}
     assert found == pytest.approx(expected, abs=1e-6)
     assert json.loads((tmp_path / "judged/metrics.json").read_text()) == found
@@ -63,7 +63,7 @@ def test_all_images_of_the_folder_are_judged_with_a_warning_where_they_were_trai
 ) -> None:
     judged = judge(composed, run_folder, f"data.root={surfaces}")
     assert len(rows(judged / "predictions.csv")) == 40
-    assert "its figures here are too good" in caplog.text
+    assert "its metrics here are too good" in caplog.text
 
 
 def test_of_train_val_test_the_test_folder_is_judged(

@@ -15,9 +15,10 @@ FLOORS = (
     ("features", "report"),
     ("engines", "evaluation"),
     ("data", "models"),
-    ("system", "errors"),
+    ("system",),
+    ("errors",),
 )
-DATA_FLOORS = (("batches", "audit"), ("samples",), ("copies",), ("images", "synthetic"))
+DATA_FLOORS = (("batches", "audit"), ("options",), ("samples",), ("copies",), ("images", "synthetic"))
 VERBS = {"audit", "cache", "evaluate", "explain", "generate", "inspect", "predict"}
 SHELL = {"hydra", "omegaconf"}
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -96,9 +97,12 @@ def test_every_room_is_known() -> None:
     modules = {path.stem for path in PACKAGE.glob("*.py")}
     assert folders == {room for rooms in FLOORS for room in rooms} - {"errors"}
     assert modules <= VERBS | {"__init__", "errors"}
-    assert {path.parent.name for path in FILES if path.parent.parent.name == "data"} == {
-        room for rooms in DATA_FLOORS for room in rooms
+    data = {
+        path.relative_to(PACKAGE / "data").with_suffix("").parts[0]
+        for path in FILES
+        if "data" in path.relative_to(PACKAGE).parts[:1]
     }
+    assert data - {"__init__"} == {room for rooms in DATA_FLOORS for room in rooms}
 
 
 def test_no_file_is_called_what_says_nothing() -> None:

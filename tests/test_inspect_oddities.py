@@ -171,7 +171,7 @@ def test_results_beside_the_photographs_are_refused(
     (tmp_path / "run/.hydra").mkdir(parents=True)  # as Hydra leaves it before anything can be said
     Image.new("RGB", (90, 90)).save(tmp_path / "run/photo.png")
     with pytest.raises(ValueError, match="holds photographs to be looked at"):
-        inspect(composed("inspect", [f"ckpt_path={checkpoint}", f"source={tmp_path}/run"]))
+        inspect(*composed("inspect", [f"ckpt_path={checkpoint}", f"source={tmp_path}/run"]))
 
 
 @pytest.mark.parametrize("backbone", ["mobilenet_v3_small", "resnet18"])
@@ -179,7 +179,7 @@ def test_checkpoints_of_other_backbones_inspect_too(
     site: Path, composed: Compose, trained: Callable[..., Path], tmp_path: Path, backbone: str
 ) -> None:
     run = trained(f"model={backbone}", "model.weights=null", "trainer.max_epochs=1", run="trained")
-    inspect(composed("inspect", [f"ckpt_path={run}/checkpoints/best.ckpt", f"source={site}"], run="other"))
+    inspect(*composed("inspect", [f"ckpt_path={run}/checkpoints/best.ckpt", f"source={site}"], run="other"))
     assert (tmp_path / "other/photographs/wall 1.jpg/overlay.png").is_file()
 
 
@@ -190,7 +190,7 @@ def test_a_checkpoint_of_an_unknown_backbone_is_refused(
     contents["crack_classifier"]["facts"]["backbone"] = "mobilenet_v22"
     torch.save(contents, tmp_path / "newer.ckpt")
     with pytest.raises(ValueError, match=r"newer.ckpt .* needs another .*v22.*did you mean mobilenet_v2"):
-        inspect(composed("inspect", [f"ckpt_path={tmp_path}/newer.ckpt", f"source={site}"]))
+        inspect(*composed("inspect", [f"ckpt_path={tmp_path}/newer.ckpt", f"source={site}"]))
 
 
 @pytest.mark.parametrize(

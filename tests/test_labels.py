@@ -41,7 +41,7 @@ def test_a_run_learns_from_a_table(
     assert len(split) == 40
     assert all(row["label"] == NAMES[Path(row["path"]).name[0] == "P"] for row in split)
     options = [f"ckpt_path={run}/checkpoints/best.ckpt", f"data.root={photos}", "data.layout=table", "engine=eager"]
-    evaluate(composed("evaluate", [*options, "data.split=test", f"data.split_csv={run}/split.csv"], run="judged"))
+    evaluate(*composed("evaluate", [*options, "data.split=test", f"data.split_csv={run}/split.csv"], run="judged"))
     assert metrics(run.parent / "judged")["test/accuracy"] == metrics(run)["test/accuracy"]
 
 

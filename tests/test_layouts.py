@@ -89,8 +89,8 @@ def test_photographs_cannot_be_told_from_names_that_do_not_say_so(tmp_path: Path
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_each_is_ready_made_with_an_honest_split(composed: Callable[..., DictConfig], name: str) -> None:
-    data = composed("train", [f"data={name}", "data.root=x"]).data
+def test_each_is_ready_made_with_an_honest_split(configured: Callable[..., DictConfig], name: str) -> None:
+    data = configured("train", [f"data={name}", "data.root=x"]).data
     assert data.layout == name
     assert data.group_by in ("photograph", "overlap")
     assert LAYOUTS[name].licence == "CC BY 4.0"

@@ -72,7 +72,7 @@ def test_each_checkpoint_is_judged_on_each_set_and_on_its_own_by_its_test_alone(
 ) -> None:
     paths = ",".join(str(run / "checkpoints/best.ckpt") for run in two_runs)
     overrides = listed([f"ckpt_path={paths}", f"data.roots={{metu:{surfaces},site:{tmp_path}/site}}"])
-    evaluate(composed("evaluate", [*overrides, "data.num_workers=0", "engine=eager"], run="matrix"))
+    evaluate(*composed("evaluate", [*overrides, "data.num_workers=0", "engine=eager"], run="matrix"))
     folder = tmp_path / "matrix"
     with (folder / "matrix.csv").open() as file:
         found = {(row["checkpoint"], row["data"]): row for row in csv.DictReader(file)}
@@ -108,7 +108,7 @@ def test_images_that_it_learned_from_are_recognised_elsewhere_and_keep_their_gro
         shutil.copytree(first, second)
     checkpoint = f"ckpt_path={run}/checkpoints/best.ckpt"
     roots = f"data.roots={{second:{second}}}"
-    evaluate(composed("evaluate", [checkpoint, roots, "data.num_workers=0", "engine=eager"], run="matrix"))
+    evaluate(*composed("evaluate", [checkpoint, roots, "data.num_workers=0", "engine=eager"], run="matrix"))
     with (tmp_path / "matrix/matrix.csv").open() as file:
         (row,) = csv.DictReader(file)
     own = metrics(run)
@@ -124,7 +124,7 @@ def test_a_set_that_was_learned_whole_is_told_and_the_others_are_judged(
     table.write_text(table.read_text().replace(",test", ",train"))
     checkpoint = f"ckpt_path={two_runs[0]}/checkpoints/best.ckpt"
     roots = f"data.roots={{metu:{surfaces},site:{tmp_path}/site}}"
-    evaluate(composed("evaluate", [checkpoint, roots, "data.num_workers=0", "engine=eager"], run="matrix"))
+    evaluate(*composed("evaluate", [checkpoint, roots, "data.num_workers=0", "engine=eager"], run="matrix"))
     with (tmp_path / "matrix/matrix.csv").open() as file:
         found = {row["data"]: (row["images"], row["f1"]) for row in csv.DictReader(file)}
     assert found["metu"] == ("0", "")
@@ -144,12 +144,12 @@ def test_a_set_that_was_learned_whole_is_told_and_the_others_are_judged(
 )
 def test_what_does_not_go_together_is_refused(composed: Compose, overrides: list[str], text: str) -> None:
     with pytest.raises(ValueError, match=text):
-        evaluate(composed("evaluate", ["ckpt_path=a.ckpt", *overrides]))
+        evaluate(*composed("evaluate", ["ckpt_path=a.ckpt", *overrides]))
 
 
 def test_a_checkpoint_named_twice_is_refused(composed: Compose) -> None:
     with pytest.raises(ValueError, match=r"ckpt_path names a.ckpt twice"):
-        evaluate(composed("evaluate", ["ckpt_path=[a.ckpt,a.ckpt]", "data.root=x"]))
+        evaluate(*composed("evaluate", ["ckpt_path=[a.ckpt,a.ckpt]", "data.root=x"]))
 
 
 def test_several_checkpoints_with_commas_are_no_sweep() -> None:

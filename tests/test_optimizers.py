@@ -4,21 +4,22 @@ import pytest
 import torch
 from test_backbones import classifier
 
-from crack_lightning.training.optimizers import OptimizerSpec, SchedulerSpec
+from crack_lightning.training.optimizers import build_optimizer, build_scheduler, check_optimizer, check_scheduler
+from crack_lightning.training.options import OptimizerOptions, SchedulerOptions
 
 ADAM: dict[str, Any] = {"name": "Adam", "lr": 1e-3, "backbone_lr": None, "weight_decay": 0.0, "options": {}}
 
 
 def test_a_frozen_backbone_is_not_given_to_the_optimizer() -> None:
     model = classifier("mobilenet_v2")
-    (group,) = OptimizerSpec(**ADAM).build(model).param_groups
+    (group,) = build_optimizer(OptimizerOptions(**ADAM), model).param_groups
     assert [id(p) for p in group["params"]] == [id(p) for p in model.head.parameters()]
 
 
 @pytest.mark.parametrize(("given", "used"), [(None, 1e-4), (3e-5, 3e-5)])
 def test_an_unfrozen_backbone_has_its_own_learning_rate(given: float | None, used: float) -> None:
     model = classifier("mobilenet_v2", freeze=False)
-    head, backbone = OptimizerSpec(**ADAM | {"backbone_lr": given}).build(model).param_groups
+    head, backbone = build_optimizer(OptimizerOptions(**ADAM | {"backbone_lr": given}), model).param_groups
     assert (head["lr"], backbone["lr"]) == (1e-3, pytest.approx(used))
     assert len(backbone["params"]) == len(list(model.features.parameters()))
 
@@ -38,7 +39,7 @@ def test_an_unfrozen_backbone_has_its_own_learning_rate(given: float | None, use
 )
 def test_what_is_out_of_range_is_refused_at_once(change: dict[str, Any], text: str) -> None:
     with pytest.raises(ValueError, match=text):
-        OptimizerSpec(**ADAM | change)
+        check_optimizer(OptimizerOptions(**ADAM | change))
 
 
 @pytest.mark.parametrize(
@@ -51,16 +52,17 @@ def test_what_is_out_of_range_is_refused_at_once(change: dict[str, Any], text: s
 )
 def test_what_an_optimizer_does_not_take_is_refused_at_once(change: dict[str, Any], text: str) -> None:
     with pytest.raises(ValueError, match=text):
-        OptimizerSpec(**ADAM | change)
+        check_optimizer(OptimizerOptions(**ADAM | change))
 
 
 def test_an_optimizer_without_weight_decay_can_be_chosen() -> None:
-    assert OptimizerSpec(**ADAM | {"name": "Rprop"}).build(classifier("mobilenet_v2")).defaults["lr"] == 1e-3
+    options = OptimizerOptions(**ADAM | {"name": "Rprop"})
+    assert build_optimizer(options, classifier("mobilenet_v2")).defaults["lr"] == 1e-3
 
 
 def test_a_schedule_is_built_by_name() -> None:
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
-    entry = SchedulerSpec("StepLR", "epoch", None, {"step_size": 1, "gamma": 0.5}).build(optimizer)
+    entry = build_scheduler(SchedulerOptions("StepLR", "epoch", None, {"step_size": 1, "gamma": 0.5}), optimizer)
     optimizer.step()
     entry["scheduler"].step()
     assert optimizer.param_groups[0]["lr"] == 0.5
@@ -79,4 +81,4 @@ def test_a_schedule_is_built_by_name() -> None:
 )
 def test_a_schedule_that_cannot_be_is_refused_at_once(spec: tuple[Any, ...], text: str) -> None:
     with pytest.raises(ValueError, match=text):
-        SchedulerSpec(*spec)
+        check_scheduler(SchedulerOptions(*spec))

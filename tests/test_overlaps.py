@@ -105,7 +105,7 @@ def test_audit_tells_overlaps_and_their_leakage_and_groups_keep_them_together(
     (tmp_path / "split.csv").write_text("\n".join(["path,label,group,split", *lines]))
     table = f"split_csv={tmp_path / 'split.csv'}"
     with pytest.raises(SystemExit):
-        audit(composed("audit", [f"data.root={root}", "overlaps=true", table], run="audit"))
+        audit(*composed("audit", [f"data.root={root}", "overlaps=true", table], run="audit"))
     with (tmp_path / "audit/audit.csv").open() as file:
         kinds = {(row["kind"], Path(row["path"]).name) for row in csv.DictReader(file)}
     assert {("overlap", "one.jpg"), ("overlap", "other.jpg"), ("leak", "other.jpg")} <= kinds

@@ -27,7 +27,7 @@ def table(path: Path) -> list[dict[str, str]]:
 
 def predicted(composed: Compose, checkpoint: Path, source: Path, *overrides: str) -> None:
     options = [f"ckpt_path={checkpoint}", f"source={source}", "num_workers=2", "engine=eager", *overrides]
-    predict(composed("predict", options, run="predicted"))
+    predict(*composed("predict", options, run="predicted"))
 
 
 def test_every_file_has_a_row_with_what_the_checkpoint_says(
@@ -132,7 +132,7 @@ def test_an_explanation_says_what_the_checkpoint_says(
     (folder / "bad.png").write_bytes(b"")
     options = [f"ckpt_path={run}/checkpoints/best.ckpt", f"source='{folder}/[0b]*'", "side_px=64"]
     with pytest.raises(SystemExit) as end:
-        explain(composed("explain", options, run="explained"))
+        explain(*composed("explain", options, run="explained"))
     assert end.value.code == 1
     rows = {Path(row["path"]).name: row for row in table(tmp_path / "explained/explanations.csv")}
     assert rows["bad.png"]["error"]
@@ -150,7 +150,7 @@ def test_a_name_that_is_too_long_with_an_ending_is_explained(
     (tmp_path / "long").mkdir()
     for name in ("a", "b" * 250, "c"):
         shutil.copy(surfaces / "Negative/000000.jpg", tmp_path / f"long/{name}.jpg")
-    explain(composed("explain", [f"ckpt_path={checkpoint}", f"source={tmp_path}/long", "side_px=64"], run="explained"))
+    explain(*composed("explain", [f"ckpt_path={checkpoint}", f"source={tmp_path}/long", "side_px=64"], run="explained"))
     rows = table(tmp_path / "explained/explanations.csv")
     assert len(rows) == 3
     assert all((tmp_path / "explained" / row["explanation"]).is_file() for row in rows)
@@ -162,12 +162,12 @@ def test_more_pixels_than_are_allowed_are_an_error_of_the_file(
 ) -> None:
     options = [f"ckpt_path={checkpoint}", f"source={surfaces}/Negative/000000.jpg", "max_megapixels=0.004"]
     with pytest.raises(SystemExit) as end:
-        {"predict": predict, "explain": explain}[verb](composed(verb, options, run="large"))
+        {"predict": predict, "explain": explain}[verb](*composed(verb, options, run="large"))
     assert end.value.code == 1
     (row,) = table(next((tmp_path / "large").glob("*.csv")))
     assert "4096 pixels are more than max_megapixels=0.004 allows" in row["error"]
     with pytest.raises(ValueError, match=r"max_megapixels=0.0: above 0"):
-        {"predict": predict, "explain": explain}[verb](composed(verb, [*options[:2], "max_megapixels=0"], run="none"))
+        {"predict": predict, "explain": explain}[verb](*composed(verb, [*options[:2], "max_megapixels=0"], run="none"))
 
 
 def test_levels_in_doubt_are_for_review(

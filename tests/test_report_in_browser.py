@@ -39,7 +39,7 @@ def test_a_person_can_sort_filter_and_compare(
     (site / "broken.jpg").write_text("no image")
     options = [f"ckpt_path={checkpoint}", f"source={site}", "engine=eager", "mm_per_px=0.5"]
     with pytest.raises(SystemExit):
-        inspect(composed("inspect", options, run="inspected"))
+        inspect(*composed("inspect", options, run="inspected"))
     page.goto((tmp_path / "inspected/report.html").as_uri())
     assert page.locator("#count").inner_text() == "4 of 4"
     page.fill("#find", "#1")

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from crack_lightning.data.samples.listing import check_class_names, find_samples
+from crack_lightning.data.options import check_class_names
+from crack_lightning.data.samples.listing import find_samples
 from crack_lightning.data.samples.presplit import split_folders
 
 NAMES = ["Negative", "Positive"]

@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from crack_lightning.data.options import _check_folds, _check_fractions
 from crack_lightning.data.samples.listing import Sample
 from crack_lightning.data.samples.splits import (
     Splits,
-    check_folds,
-    check_fractions,
     class_weights,
     fold_samples,
     read_split,
@@ -88,7 +87,7 @@ def test_too_few_groups_of_a_class_are_named() -> None:
 @pytest.mark.parametrize("fractions", [(0.7, 0.3), (0.5, 0.5, 0.5), (1.0, 0.0, 0.0), (1.2, -0.1, -0.1), ()])
 def test_fractions_out_of_range_are_refused(fractions: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match=r"data.fractions="):
-        check_fractions(fractions)
+        _check_fractions(fractions)
 
 
 def test_a_written_split_is_read_again(tmp_path: Path) -> None:
@@ -154,7 +153,7 @@ def test_more_folds_than_groups_are_refused() -> None:
 @pytest.mark.parametrize(("folds", "fold"), [(2, 0), (0, 0), (5, 5), (5, -1), (None, 1)])
 def test_folds_that_cannot_be_are_refused(folds: int | None, fold: int) -> None:
     with pytest.raises(ValueError, match=r"data\.fold"):
-        check_folds(folds, fold)
+        _check_folds(folds, fold)
 
 
 def test_balanced_weights_make_all_classes_weigh_alike() -> None:

@@ -8,10 +8,8 @@ import os
 import re
 import sys
 import threading
-import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -19,10 +17,11 @@ from typing import Any
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import ConfigCompositionException, HydraException, OverrideParseException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from crack_lightning.cli.command_line import as_given, key_names
-from crack_lightning.cli.schemas import COMMANDS, register
+from crack_lightning.cli.options import COMMANDS, options_of, register
+from crack_lightning.errors import UserError
 from crack_lightning.system.arguments import typed
 from crack_lightning.system.files import full_message, is_full, write_atomically
 from crack_lightning.system.names import showable
@@ -34,10 +33,9 @@ PACKAGE = Path(__file__).parents[1]
 CONF = next(folder for folder in (PACKAGE / "conf", PACKAGE.parent / "conf") if (folder / "train.yaml").is_file())
 
 # Raised by libraries, with a text meant for the user.
-SPOKEN_BY_NAME = ("MisconfigurationException", "InstantiationException")
+SPOKEN_BY_NAME = ("MisconfigurationException",)
 
 FAILED = "error.txt"  # why a point of a sweep failed, in its run folder
-failed_points: list[str] = []  # their names, filled when the sweep ends
 
 # Said by libraries on runs where nothing is amiss.
 QUIET = (
@@ -52,15 +50,19 @@ QUIET = (
 )
 
 
-def command(verb: Callable[[DictConfig], Any], *, config_name: str, needs: str | None = None) -> None:
-    """Run `verb` on the configuration that the command line composes from conf/`config_name`.yaml.
+def command(verb: Callable[[Any, Path], Any], *, config_name: str, needs: str | None = None) -> None:
+    """Run `verb` on the options that the command line composes from conf/`config_name`.yaml, and its run folder."""
+    run_job(lambda cfg: verb(options_of(cfg), run_folder()), config_name=config_name, needs=needs)
+
+
+def run_job(job: Callable[[DictConfig], Any], *, config_name: str, needs: str | None = None) -> None:
+    """Run `job` on the configuration that the command line composes from conf/`config_name`.yaml.
 
     A user's mistake ends with one message and exit status 1, Ctrl-C with 130. In a sweep the other points go on.
-    `needs` is the library that takes longest to import of those that the verb uses.
+    `needs` is the library that takes longest to import of those that the job uses.
     """
     register()
     atexit.register(gc.freeze)  # what is left at the end need not be looked through: that takes longer than to leave it
-    failed_points.clear()
     whole = os.environ.get("HYDRA_FULL_ERROR") == "1"  # the traceback of a mistake too
     threading.excepthook = _thread_ended
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here, not to Hydra's own report of them
@@ -71,7 +73,7 @@ def command(verb: Callable[[DictConfig], Any], *, config_name: str, needs: str |
             load(needs)
         (run_folder() / FAILED).unlink(missing_ok=True)
         try:
-            return verb(cfg)
+            return job(cfg)
         except KeyboardInterrupt as error:
             log.error("interrupted%s", f": {error}" if str(error) else "")
             sys.exit(130)
@@ -97,8 +99,6 @@ def command(verb: Callable[[DictConfig], Any], *, config_name: str, needs: str |
     finally:
         if not whole:
             os.environ.pop("HYDRA_FULL_ERROR", None)
-    if failed_points:
-        sys.exit(f"{len(failed_points)} points of the sweep failed: {', '.join(failed_points)}")
 
 
 def _thread_ended(ended: threading.ExceptHookArgs) -> None:
@@ -122,15 +122,6 @@ def load(library: str) -> None:
         gc.enable()
 
 
-@contextmanager
-def ctrl_c_says(what_now: Callable[[], str]) -> Iterator[None]:
-    """Lightning answers Ctrl-C by leaving the process: make it an interrupt again that says what to do now."""
-    try:
-        yield
-    except (SystemExit, KeyboardInterrupt):
-        raise KeyboardInterrupt(what_now()) from None
-
-
 def run_folder() -> Path:
     """Where this run leaves everything."""
     return Path(HydraConfig.get().runtime.output_dir)
@@ -139,29 +130,6 @@ def run_folder() -> Path:
 def is_multirun() -> bool:
     """Whether this job is one of a Hydra multirun."""
     return HydraConfig.get().mode is hydra.types.RunMode.MULTIRUN
-
-
-def refuse_sweep_of_processes(count: int, *, strategy: str) -> None:
-    """Raise ValueError for a multirun whose jobs train in several processes."""
-    if is_multirun() and count > 1:
-        raise ValueError(
-            f"-m with {count} processes (trainer.strategy={strategy}) would start the whole sweep again in each "
-            "process: give trainer.devices=1, or run its points one by one without -m"
-        )
-
-
-def plain(cfg: DictConfig) -> dict[str, Any]:
-    """The configuration resolved to plain dicts, lists and values.
-
-    Raises ValueError that names the keys which only the user knows and has not given.
-    """
-    missing = sorted(OmegaConf.missing_keys(cfg))
-    if missing:
-        raise ValueError(f"{' and '.join(missing)} not set: give {' '.join(f'{key}=...' for key in missing)}")
-    container = OmegaConf.to_container(cfg, resolve=True)
-    if not isinstance(container, dict):
-        raise TypeError(f"a configuration is a mapping, not a {type(container).__name__}")
-    return {str(key): value for key, value in container.items()}
 
 
 def check_choices(arguments: Sequence[str]) -> None:
@@ -176,7 +144,7 @@ def check_choices(arguments: Sequence[str]) -> None:
             if choice.strip(" []'\"") not in ("", "null", *options) and choice.isidentifier():
                 near = get_close_matches(choice, options, 1)
                 hint = f"did you mean {group}={near[0]}? " if near else ""
-                raise ValueError(f"{group}={choice}: no such option. {hint}There are {', '.join(options)}")
+                raise UserError(f"{group}={choice}: no such option. {hint}There are {', '.join(options)}")
 
 
 def check_folder(arguments: Sequence[str]) -> None:
@@ -194,23 +162,9 @@ def check_folder(arguments: Sequence[str]) -> None:
         raise PermissionError(f"{key}={folder} cannot be made: {there} cannot be written to; give another {key}=FOLDER")
 
 
-def is_for_user(error: Exception) -> bool:
+def is_for_user(error: BaseException) -> bool:
     """Whether an error is a message of ours, or of the system about a file, rather than a bug."""
-    if isinstance(error, OSError | HydraException) or type(error).__name__ in SPOKEN_BY_NAME:
-        return True
-    if not isinstance(error, ValueError | ModuleNotFoundError):
-        return False
-    if _from_worker(error):
-        last_frame = str(error).rpartition('  File "')[2]
-        return last_frame.startswith(str(PACKAGE)) and "\n    raise " in last_frame
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    raised_in = Path(last.filename)
-    ours = raised_in.is_relative_to(PACKAGE) or raised_in == PACKAGE.parent / "train.py"
-    return ours and (last.line or "").startswith("raise ")  # what a builtin raises in our code is a bug
-
-
-def _from_worker(error: Exception) -> bool:
-    return str(error).startswith("Caught ValueError in DataLoader worker")
+    return isinstance(error, UserError | OSError | HydraException) or type(error).__name__ in SPOKEN_BY_NAME
 
 
 def message(error: Exception, schema: type | None = None, *, folder: Path | None = None) -> str:
@@ -218,8 +172,8 @@ def message(error: Exception, schema: type | None = None, *, folder: Path | None
 
     `schema` is the configuration that keys are looked for in, `folder` the one that is written to.
     """
-    if _from_worker(error):
-        return str(error).strip().splitlines()[-1].removeprefix("ValueError: ")
+    if str(error).startswith("Caught UserError in DataLoader worker"):
+        return str(error).strip().splitlines()[-1].partition("UserError: ")[2]
     if isinstance(error, OSError) and is_full(error):
         known = error.strerror and "no room is left" in error.strerror
         place = Path(error.filename).absolute().parent if error.filename else folder or Path.cwd()

@@ -11,6 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
+from crack_lightning.errors import UserError
 from crack_lightning.system.arguments import text
 from crack_lightning.system.names import showable
 
@@ -63,7 +64,7 @@ def _one(argument: str, kinds: dict[str, str], parser: OverridesParser, *, many:
     if argument.startswith("-") or not equals:
         return argument
     if showable(argument) != argument and "\\x" in showable(argument):
-        raise ValueError(f"{showable(argument)}: its bytes are no UTF-8; rename it, or give a link to it")
+        raise UserError(f"{showable(argument)}: its bytes are no UTF-8; rename it, or give a link to it")
     kind = "text" if key in FOLDERS else kinds.get(key.lstrip("+"), "")
     parsed = _parsed(parser, argument)
     if value in ("", "null", "???") or "${" in value or (parsed and _is_quoted(value)):

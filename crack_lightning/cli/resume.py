@@ -6,20 +6,18 @@ configuration gives them: no class to instantiate, no path to write to, no devic
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import Any
 
 from hydra import compose
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from crack_lightning.cli.command import plain
+from crack_lightning.cli.options import options_of
+from crack_lightning.errors import UserError
 from crack_lightning.models.checkpoint import FACTS_KEY, read_checkpoint
 from crack_lightning.system.arguments import typed
-from crack_lightning.system.files import expanded
-
-if TYPE_CHECKING:
-    from crack_lightning.data.batches.datamodule import CrackDataModule
 
 log = logging.getLogger(__name__)
 
@@ -60,13 +58,6 @@ def given_overrides() -> list[str]:
     return [override for override in HydraConfig.get().overrides.task if _key(override) != "ckpt_path"]
 
 
-def located(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of the data with whole paths, so that the run can go on from any folder."""
-    paths = {"root", "labels", *(("group_by",) if str(data["group_by"]).endswith(".csv") else ())}
-    whole = {key: str(expanded(data[key]).absolute()) for key in paths if data[key] is not None}
-    return {**data, **whole}
-
-
 def recomposed(cfg: DictConfig, checkpoint: Mapping[str, Any]) -> DictConfig:
     """The configuration of the run that left the checkpoint, changed by what is given now.
 
@@ -78,13 +69,13 @@ def recomposed(cfg: DictConfig, checkpoint: Mapping[str, Any]) -> DictConfig:
     epoch = checkpoint.get("epoch")
     states = [checkpoint.get(name) for name in ("loops", "optimizer_states", "callbacks")]
     if not isinstance(then, dict) or type(epoch) is not int or epoch < 0 or None in states:
-        raise ValueError(f"ckpt_path={path} predicts, but holds no state of training to go on from")
+        raise UserError(f"ckpt_path={path} predicts, but holds no state of training to go on from")
     _take(cfg, then, path)
-    now = plain(cfg)
+    now = asdict(options_of(cfg))
     _check_unchanged(now, then)
     most = now["trainer"]["max_epochs"]
     if 0 < most <= epoch:
-        raise ValueError(
+        raise UserError(
             f"ckpt_path={path} has finished epoch {epoch + 1}, trainer.max_epochs={most} are fewer: give a larger "
             "trainer.max_epochs to train on, or leave it out"
         )
@@ -108,7 +99,7 @@ def _take(cfg: DictConfig, then: Mapping[str, Any], path: str) -> None:
             OmegaConf.update(cfg, key, value, merge=False)
         except (OmegaConfBaseException, ValueError, TypeError) as error:
             reason = str(error).splitlines()[0]
-            raise ValueError(f"ckpt_path={path} cannot be gone on from: it says {key}={value!r} ({reason})") from error
+            raise UserError(f"ckpt_path={path} cannot be gone on from: it says {key}={value!r} ({reason})") from error
 
 
 def _is_given(key: str, cfg: DictConfig, base: DictConfig, overrides: Sequence[str]) -> bool:
@@ -138,7 +129,7 @@ def _check_value(value: Any) -> None:
             _check_value(each)
     elif isinstance(value, str):
         if "${" in value or value == "???":
-            raise ValueError("a text that stands for something else")
+            raise UserError("a text that stands for something else")
     elif not isinstance(value, int | float | bool | None):
         raise TypeError(f"a {type(value).__name__}")
 
@@ -159,28 +150,6 @@ def _not_taken(now: Mapping[str, Any], then: Mapping[str, Any]) -> list[str]:
     return [typed(key if key in after else f"+{key}", before[key]) for key in others]
 
 
-def check_split(checkpoint: Mapping[str, Any], data: "CrackDataModule") -> None:
-    """Raise ValueError when the photographs, and so the split, are others than in the run that left the checkpoint."""
-    from crack_lightning.data.samples.splits import split_digest
-
-    provenance = checkpoint[FACTS_KEY]["provenance"]
-    if split_digest(data.splits) != provenance.get("split"):
-        raise ValueError(
-            f"the photographs in {data.root} are no longer those of {provenance.get('data_root')} when the checkpoint "
-            "was left: images it has learned from would be tested. Bring the folder back to what it was, or start a "
-            "new run"
-        )
-
-
-def has_ended(checkpoint: Mapping[str, Any], max_epochs: int) -> bool:
-    """Whether the run that left the checkpoint had trained to its end: what is missing is its test."""
-    if 0 < max_epochs <= checkpoint["epoch"] + 1:
-        return True
-    states = checkpoint["callbacks"].values() if isinstance(checkpoint["callbacks"], dict) else []
-    waits = [(each.get("wait_count"), each.get("patience")) for each in states if isinstance(each, dict)]
-    return any(isinstance(wait, int) and isinstance(most, int) and wait >= most for wait, most in waits)
-
-
 def _key(override: str) -> str:
     return override.lstrip("+~").partition("=")[0].partition("@")[0]
 
@@ -194,7 +163,7 @@ def _check_unchanged(now: Mapping[str, Any], then: Mapping[str, Any]) -> None:
             old, new = before.get(key), after.get(key)
             if old == new or key.endswith("_target_"):
                 continue
-            raise ValueError(
+            raise UserError(
                 f"{key} was {old} in the run that left the checkpoint and is {new} now: a resumed run keeps it. "
                 "Leave the override out, or start a new run without ckpt_path"
             )

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from crack_lightning.cli.command import FAILED, failed_points
+from crack_lightning.cli.command import FAILED
 from crack_lightning.evaluation.folds import fold_summary
 from crack_lightning.system.files import write_csv
 
@@ -23,19 +24,23 @@ class SweepTable(Callback):
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         folder = Path(config.hydra.sweep.dir).absolute()
-        failed_points.extend(path.parent.name for path in sorted(folder.glob(f"*/{FAILED}"), key=_number))
         jobs = [_job(path.parent) for path in sorted(folder.glob("*/metrics.json"), key=_number)]
-        if not jobs:
-            return
-        names = list(dict.fromkeys(name for job in jobs for name in job))
-        write_csv(folder / "sweep.csv", names, [[job.get(name, "") for name in names] for job in jobs])
-        _leave_folds(folder, jobs)
-        objective = config.get("objective")
-        if objective in names:
-            sign = 1 if objective.endswith("loss") else -1
-            best = min(jobs, key=lambda job: sign * job[objective])
-            log.info("best %s %.4f in %s", objective, best[objective], folder / str(best["job"]))
-        log.info("%d runs side by side: %s", len(jobs), folder / "sweep.csv")
+        if jobs:
+            _leave_table(folder, jobs, config.get("objective"))
+        if failed := [path.parent.name for path in sorted(folder.glob(f"*/{FAILED}"), key=_number)]:
+            # Not an exception, which Hydra would make a warning.
+            sys.exit(f"{len(failed)} points of the sweep failed: {', '.join(failed)}")
+
+
+def _leave_table(folder: Path, jobs: Sequence[dict[str, Any]], objective: str | None) -> None:
+    names = list(dict.fromkeys(name for job in jobs for name in job))
+    write_csv(folder / "sweep.csv", names, [[job.get(name, "") for name in names] for job in jobs])
+    _leave_folds(folder, jobs)
+    if objective is not None and objective in names:
+        sign = 1 if objective.endswith("loss") else -1
+        best = min(jobs, key=lambda job: sign * job[objective])
+        log.info("best %s %.4f in %s", objective, best[objective], folder / str(best["job"]))
+    log.info("%d runs side by side: %s", len(jobs), folder / "sweep.csv")
 
 
 def _leave_folds(folder: Path, jobs: Sequence[dict[str, Any]]) -> None:

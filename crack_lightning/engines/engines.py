@@ -13,11 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from crack_lightning.engines.names import check_engine
+from crack_lightning.errors import MissingPackage
 from crack_lightning.models.classifier import CHUNK, CrackClassifier
 
 log = logging.getLogger(__name__)
 
-ENGINES = ("auto", "onnxruntime", "folded", "eager")
 TOLERANCE = 1e-3  # of the features' own scale; rounding alone gives 1e-5
 COMPARED = 8  # pictures of the first batch
 LOW_PRECISION_TOLERANCE = 0.05  # where either has 8 or 11 bits, as under bf16-mixed and 16-mixed
@@ -50,12 +51,6 @@ class PooledFeatures(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.features(self.pixels(images)).mean(dim=(2, 3))
-
-
-def check_engine(name: str, *, key: str = "engine") -> None:
-    """Raise ValueError for a name that is unknown; `key` is what the user sets it by."""
-    if name not in ENGINES:
-        raise ValueError(f"{key}={name}: one of {', '.join(ENGINES)}")
 
 
 def eager_engine(classifier: CrackClassifier) -> Engine:
@@ -99,7 +94,7 @@ def onnx_runtime() -> Any:
     try:
         import onnxruntime
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("engine=onnxruntime needs ONNX Runtime: pip install onnxruntime onnx") from error
+        raise MissingPackage("engine=onnxruntime needs ONNX Runtime: pip install onnxruntime onnx") from error
     return onnxruntime
 
 

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from crack_lightning.errors import UserError
+from crack_lightning.evaluation.names import parse_threshold
 from crack_lightning.models.decision import Decision, widened
 
 BINS = 15  # of equal width, as in Guo et al. 2017
@@ -24,7 +26,7 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     """
     counts = torch.bincount(labels, minlength=logits.shape[1])
     if (counts == 0).any():
-        raise ValueError(f"{len(labels)} images of one class cannot say how sure to be: both are needed to calibrate")
+        raise UserError(f"{len(labels)} images of one class cannot say how sure to be: both are needed to calibrate")
     smooth = (counts + 1) / (counts + 2)  # of the true class
     targets = torch.stack([1 - smooth[labels], smooth[labels]], dim=1).double()
     own, other = logits.gather(1, labels[:, None]), logits.gather(1, 1 - labels[:, None])
@@ -101,7 +103,7 @@ def operating_point(wanted: str | float, probabilities: Tensor, targets: Tensor)
     if kind == "number":
         return level
     if not targets.any():
-        raise ValueError(f"threshold={wanted}: there is no positive image to choose it on")
+        raise UserError(f"threshold={wanted}: there is no positive image to choose it on")
     order = probabilities.argsort(descending=True)
     ranked, hits = probabilities[order], targets[order].cumsum(0)
     last = torch.cat([ranked[1:] != ranked[:-1], torch.tensor([True])])  # of equal probabilities
@@ -110,24 +112,10 @@ def operating_point(wanted: str | float, probabilities: Tensor, targets: Tensor)
     places = (reached & last).nonzero().flatten()
     if not len(places):
         best = (hits / called)[last].max().item()
-        raise ValueError(
+        raise UserError(
             f"threshold={wanted}: the highest {kind} that any threshold reaches on validation is {best:.3f}"
         )
     return ranked[places[0] if kind == "recall" else places[-1]].item()
-
-
-def parse_threshold(wanted: str | float) -> tuple[str, float]:
-    """(`number`, `recall` or `precision`; level). Raises ValueError for anything else."""
-    kind, colon, text = str(wanted).partition(":")
-    if not colon:
-        kind, text = "number", kind
-    try:
-        level = float(text)
-    except ValueError:
-        level = math.nan
-    if kind not in ("number", "recall", "precision") or not 0 < level <= 1:
-        raise ValueError(f"threshold={wanted}: a number above 0, at most 1, or recall:0.99 or precision:0.95")
-    return kind, level
 
 
 @dataclass(frozen=True)

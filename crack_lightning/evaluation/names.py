@@ -1,5 +1,23 @@
-"""The metrics that a classifier is judged by, by name: the one list of them."""
+"""The metrics that a classifier is judged by and the thresholds that can be asked for, by name."""
+
+import math
+
+from crack_lightning.errors import UserError
 
 METRICS = ("accuracy", "precision", "recall", "f1", "auroc", "average_precision")
 # Of one set of probabilities, beside those: METRICS are also those of every epoch.
 OF_A_TEST = ("accuracy", "balanced_accuracy", *METRICS[1:], "ece")
+
+
+def parse_threshold(wanted: str | float) -> tuple[str, float]:
+    """(`number`, `recall` or `precision`; level). Raises ValueError for anything else."""
+    kind, colon, text = str(wanted).partition(":")
+    if not colon:
+        kind, text = "number", kind
+    try:
+        level = float(text)
+    except ValueError:
+        level = math.nan
+    if kind not in ("number", "recall", "precision") or not 0 < level <= 1:
+        raise UserError(f"threshold={wanted}: a number above 0, at most 1, or recall:0.99 or precision:0.95")
+    return kind, level

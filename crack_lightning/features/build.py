@@ -3,7 +3,6 @@
 import hashlib
 import logging
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +15,14 @@ from torch.utils.data import DataLoader
 
 from crack_lightning.data.batches.datamodule import CrackDataModule, with_views
 from crack_lightning.data.batches.transforms import VERSION
-from crack_lightning.engines.engines import Engine, check_engine, pick_engine
-from crack_lightning.features.module import FeatureModule, Wanted, check_feature_options
+from crack_lightning.engines.engines import Engine, pick_engine
+from crack_lightning.features.module import FeatureModule, Wanted
+from crack_lightning.features.options import FeatureOptions
 from crack_lightning.features.store import FeatureStore, PartWriter
 from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.system.cache import evict, mark, touch
 
 log = logging.getLogger(__name__)
-
-MODES = ("auto", "cached", "live")
 
 Batch = tuple[Tensor, Tensor]
 
@@ -123,13 +121,13 @@ def open_store(
     made_by = {
         "backbone": classifier.backbone,
         "weights": weights_hash(classifier),
-        "image_size": data.image_size,
+        "image_size": data.options.image_size,
         "transform": VERSION,
         **data.augmentation,
         "precision": precision,
     }
     key = hashlib.sha256(repr(sorted({**made_by, "dtype": dtype}.items())).encode()).hexdigest()[:12]
-    folder = cache / "features" / f"{classifier.backbone}-{data.image_size}px-{key}"
+    folder = cache / "features" / f"{classifier.backbone}-{data.options.image_size}px-{key}"
     mark(folder)
     return FeatureStore(folder, channels=classifier.head.in_features, dtype=dtype, made_by=made_by)
 
@@ -193,45 +191,26 @@ def _compute(trainer: Trainer, images: MissingImages, extractor: FeatureExtracto
         trainer.loggers = loggers
 
 
-def check_features(options: Mapping[str, Any], *, frozen: bool) -> None:
-    """Raise ValueError for an option that is out of range, or `cached` with a backbone that learns."""
-    if options["mode"] not in MODES:
-        raise ValueError(f"features.mode={options['mode']}: one of {', '.join(MODES)}")
-    if options["mode"] == "cached" and not frozen:
-        raise ValueError(
-            "features=cached keeps what a frozen backbone computes, but model.freeze=false: "
-            "its features change with every step. Give model.freeze=true or features=live"
-        )
-    check_engine(options["engine"], key="features.engine")
-    check_feature_options(views=options["views"], identity=options["identity"], dtype=options["dtype"])
-    for key in ("lock_timeout_s", "max_cache_gb"):
-        if not options[key] >= 0:
-            raise ValueError(f"features.{key}={options[key]}: 0 or more")
-
-
 def prepared(
     trainer: Trainer,
     classifier: CrackClassifier,
     data: CrackDataModule,
-    options: Mapping[str, Any],
+    options: FeatureOptions,
     *,
     cache: Path,
     precision: str,
 ) -> LightningDataModule:
-    """What to train on: the pictures, or where the backbone is frozen their features, computed now if need be.
-
-    `options` as `check_features` takes them.
-    """
-    if options["mode"] == "live" or not classifier.frozen or getattr(trainer, "fast_dev_run", False):
+    """What to train on: the pictures, or where the backbone is frozen their features, computed now if need be."""
+    if options.mode == "live" or not classifier.frozen or getattr(trainer, "fast_dev_run", False):
         return data
-    store = open_store(cache, classifier, data, dtype=options["dtype"], precision=precision)
-    views, epochs = options["views"], trainer.max_epochs or -1
+    store = open_store(cache, classifier, data, dtype=options.dtype, precision=precision)
+    views, epochs = options.views, trainer.max_epochs or -1
     if views > epochs > 0:
         log.info("features.views=%d, but trainer.max_epochs=%d: the others would never be seen", views, epochs)
         views = epochs
-    features = FeatureModule(data, store, views=views, identity=options["identity"])
-    complete(trainer, features, classifier, engine=options["engine"], lock_timeout_s=options["lock_timeout_s"])
+    features = FeatureModule(data, store, views=views, identity=options.identity)
+    complete(trainer, features, classifier, engine=options.engine, lock_timeout_s=options.lock_timeout_s)
     if trainer.is_global_zero:
         touch(store.folder)
-        evict(cache, "features", max_bytes=options["max_cache_gb"] * 1e9, keep=store.folder)
+        evict(cache, "features", max_bytes=options.max_cache_gb * 1e9, keep=store.folder)
     return features

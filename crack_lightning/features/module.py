@@ -17,24 +17,12 @@ from crack_lightning.data.batches.dataset import AugmentedDataset, PlainDataset,
 from crack_lightning.data.batches.transforms import PLAIN_VIEW
 from crack_lightning.data.samples.listing import Sample
 from crack_lightning.data.samples.presplit import SPLITS
+from crack_lightning.errors import UserError
 from crack_lightning.features.store import FeatureStore, keys_of
 from crack_lightning.system.files import content_hash
 from crack_lightning.system.processes import worker_options
 
 log = logging.getLogger(__name__)
-
-MOST_VIEWS = 1000
-IDENTITIES = ("content", "stat")
-
-
-def check_feature_options(*, views: int, identity: str, dtype: str) -> None:
-    """Raise ValueError for an option of the feature cache that is out of range."""
-    if not 1 <= views <= MOST_VIEWS:
-        raise ValueError(f"features.views={views}: at least 1 stored view of each training image, at most {MOST_VIEWS}")
-    if identity not in IDENTITIES:
-        raise ValueError(f"features.identity={identity}: one of {', '.join(IDENTITIES)}")
-    if dtype not in ("float16", "float32"):
-        raise ValueError(f"features.dtype={dtype}: float16 or float32")
 
 
 def file_identity(path: Path, identity: str) -> str:
@@ -78,9 +66,7 @@ class FeatureDataset(Dataset[tuple[Tensor, Tensor]]):
     def __init__(self, store: FeatureStore, keys: np.ndarray, labels: Sequence[int], pictures: Dataset[Any]) -> None:
         place, missing = store.find(keys.ravel())
         if missing.any():
-            raise ValueError(
-                f"{missing.sum()} features are missing in {store.folder}: they were removed during the run"
-            )
+            raise UserError(f"{missing.sum()} features are missing in {store.folder}: they were removed during the run")
         self.store = store
         self.shape = keys.shape  # (samples, views)
         self.place = place
@@ -168,7 +154,7 @@ class FeatureModule(LightningDataModule):
         """Batches of (plain uint8 pictures (N, 3, h, w), views (N, 2), places (N,) in `wanted`)."""
         return DataLoader(
             WantedImages(wanted, self.augmented, self.plain),
-            batch_size=self.data.batch_size,
+            batch_size=self.data.options.batch_size,
             **worker_options(self.data.num_workers),
             pin_memory=pins(trainer),
         )
@@ -189,5 +175,5 @@ class FeatureModule(LightningDataModule):
         labels = [sample.label for sample in self.data.splits[split]]
         dataset = FeatureDataset(self.store, self.keys[split], labels, pictures)
         # A batch at a time, in this process: reading rows costs less than sending them from another one.
-        batches = BatchViews(order, self.data.batch_size, drop_last=False)
+        batches = BatchViews(order, self.data.options.batch_size, drop_last=False)
         return DataLoader(dataset, sampler=batches, batch_size=None, num_workers=0)

@@ -14,6 +14,7 @@ from torch import Tensor
 from crack_lightning.data.batches.transforms import plain_transform
 from crack_lightning.data.images.reading import MOST_MEGAPIXELS, read_picture
 from crack_lightning.engines.engines import cores, pick_engine
+from crack_lightning.errors import UserError
 from crack_lightning.models.classifier import CHUNK, CrackClassifier
 from crack_lightning.system.processes import default_workers
 from crack_lightning.system.progress import track
@@ -44,7 +45,7 @@ def pick_device(name: str) -> torch.device:
     try:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device={name} is not there: {str(error).splitlines()[0]}; use auto or cpu") from error
+        raise UserError(f"device={name} is not there: {str(error).splitlines()[0]}; use auto or cpu") from error
 
 
 def judge_files(

@@ -11,6 +11,7 @@ from torch import Tensor
 from crack_lightning.engines.engines import Engine, cores, pick_engine
 from crack_lightning.engines.maps import LogitMapper, logit_mapper
 from crack_lightning.engines.parts import PARTS
+from crack_lightning.errors import UserError
 from crack_lightning.inference.heat import Heat, heat_of, merged
 from crack_lightning.inference.maps import (
     Scaled,
@@ -24,7 +25,6 @@ from crack_lightning.models.classifier import CrackClassifier
 
 log = logging.getLogger(__name__)
 
-WINDOWS = ("auto", "map", "crops")
 MB_OF_A_CORE = 32  # less makes tiles that are mostly overlap; more is no faster, since it no longer fits the caches
 
 
@@ -52,7 +52,7 @@ def check_enlarged(size: tuple[int, int], scale: Scale, image_size: int, *, mega
     window_px = scale.window_px * min(scale.factors)
     width, height = (round(side * image_size / window_px) for side in size)
     if image_size > window_px and width * height > megapixels * 1e6:
-        raise ValueError(
+        raise UserError(
             f"at a window of {window_px:.0f} pixels it would be enlarged to {width} x {height}: "
             "check mm_per_px, tile_px and scales, or give a larger max_megapixels"
         )
@@ -61,7 +61,7 @@ def check_enlarged(size: tuple[int, int], scale: Scale, image_size: int, *, mega
 class PhotographReader:
     """Heat maps by one classifier, which is exported or folded once.
 
-    `windows` is one of WINDOWS. Raises ValueError for "map" of a backbone that cannot be cut into parts.
+    `windows` is auto, map or crops. Raises ValueError for "map" of a backbone that cannot be cut into parts.
     `memory_mb` is what the layers may take of a backbone that can be cut into parts; None is what suits the machine.
     """
 
@@ -73,7 +73,7 @@ class PhotographReader:
         self._features: Engine | None = None
         self.by_crops = windows == "crops" or classifier.backbone not in PARTS
         if self.by_crops and windows == "map":
-            raise ValueError(
+            raise UserError(
                 f"windows=map: {classifier.backbone} looks at a picture as a whole or too far; give windows=auto, or a "
                 f"checkpoint of {', '.join(PARTS)}"
             )

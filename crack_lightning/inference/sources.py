@@ -14,6 +14,7 @@ from crack_lightning.data.images.formats import (
     kinds_of,
     why_unread,
 )
+from crack_lightning.errors import UserError
 from crack_lightning.system.arguments import typed
 from crack_lightning.system.files import expanded, short_name
 
@@ -113,7 +114,7 @@ def check_not_among(folder: Path, photographs: Sequence[Photograph]) -> None:
     """Raise ValueError when results would be written beside a photograph."""
     for each in photographs:
         if each.path.parent == folder.absolute():
-            raise ValueError(
+            raise UserError(
                 f"{folder} holds photographs to be looked at: give another hydra.run.dir=FOLDER (its {RUN_MARK}/ and "
                 "log are of this command, and can be deleted)"
             )

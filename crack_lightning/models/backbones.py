@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from torchvision import models
 
+from crack_lightning.errors import UserError
+
 Cut = Callable[[nn.Module], "OrderedDict[str, nn.Module]"]
 
 BACKBONES: dict[str, Cut] = {}
@@ -58,7 +60,7 @@ def check_backbone(name: str) -> None:
     if name not in BACKBONES:
         near = get_close_matches(name, BACKBONES, 1)
         hint = f"did you mean {near[0]}? " if near else ""
-        raise ValueError(f"unknown backbone {name!r}: {hint}There are {', '.join(sorted(BACKBONES))}")
+        raise UserError(f"unknown backbone {name!r}: {hint}There are {', '.join(sorted(BACKBONES))}")
 
 
 def build_features(name: str, state_dict: Mapping[str, torch.Tensor] | None) -> tuple[nn.Sequential, int]:
@@ -87,6 +89,6 @@ def _load(name: str, model: nn.Module, features: nn.Module, state_dict: Mapping[
     try:
         model.load_state_dict({key: state_dict[key] for key in kept if key in state_dict}, strict=False)
     except (RuntimeError, AttributeError) as error:  # another shape, or values that are no tensors
-        raise ValueError(f"the weights do not fit {name}: {str(error).splitlines()[-1].strip()}") from error
+        raise UserError(f"the weights do not fit {name}: {str(error).splitlines()[-1].strip()}") from error
     if lacking:
-        raise ValueError(f"the weights do not fit {name}: {len(lacking)} tensors are missing, such as {lacking[0]}")
+        raise UserError(f"the weights do not fit {name}: {len(lacking)} tensors are missing, such as {lacking[0]}")

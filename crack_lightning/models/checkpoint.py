@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from crack_lightning.errors import UserError
 from crack_lightning.models.backbones import check_backbone
 from crack_lightning.models.classifier import IMAGE_SIZES, CrackClassifier
 from crack_lightning.models.decision import decision_from
@@ -33,18 +34,18 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if path.is_dir():
         raise FileNotFoundError(f"ckpt_path={path} is a folder: name the file, such as checkpoints/best.ckpt in it")
     if (problem := not_a_file(path)) is not None:
-        raise ValueError(f"ckpt_path={path} is damaged or no checkpoint at all ({problem}): use another copy")
+        raise UserError(f"ckpt_path={path} is damaged or no checkpoint at all ({problem}): use another copy")
     checkpoint = _opened(path)
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get(FACTS_KEY), dict):
-        raise ValueError(f"ckpt_path={path} was not written by crack_lightning: train one with python train.py")
+        raise UserError(f"ckpt_path={path} was not written by crack_lightning: train one with python train.py")
     if checkpoint[FACTS_KEY].get("format") != FORMAT:
-        raise ValueError(
+        raise UserError(
             f"ckpt_path={path} has format {checkpoint[FACTS_KEY].get('format')}; this version reads {FORMAT}"
         )
     try:
         _check(checkpoint)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"ckpt_path={path} cannot be used: {error}. Use another copy, or train again") from error
+        raise UserError(f"ckpt_path={path} cannot be used: {error}. Use another copy, or train again") from error
     return checkpoint
 
 
@@ -52,12 +53,12 @@ def _opened(path: Path) -> Any:
     try:
         with zipfile.ZipFile(path) as archive:
             if any(each.compress_type != zipfile.ZIP_STORED for each in archive.infolist()):
-                raise ValueError("a compressed file, which torch does not write")
+                raise UserError("a compressed file, which torch does not write")
             if (damaged := archive.testzip()) is not None:  # torch does not compare checksums
-                raise ValueError(f"checksum of {damaged}")
+                raise UserError(f"checksum of {damaged}")
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises pickle, zip, runtime and end-of-file errors here
-        raise ValueError(f"ckpt_path={path} {_why(error)}") from error
+        raise UserError(f"ckpt_path={path} {_why(error)}") from error
 
 
 def _why(error: Exception) -> str:
@@ -66,7 +67,7 @@ def _why(error: Exception) -> str:
             "is no checkpoint of crack_lightning: it is another kind of file, or holds Python objects, "
             "which can run code and were not opened"
         )
-    kind = str(error) if type(error) is ValueError else type(error).__name__
+    kind = str(error) if isinstance(error, UserError) else type(error).__name__
     return f"is damaged or no checkpoint at all ({kind}): use another copy"
 
 
@@ -76,16 +77,16 @@ def _check(checkpoint: Mapping[str, Any]) -> None:
     if not isinstance(facts, dict) or not isinstance(checkpoint[FACTS_KEY].get("provenance"), dict):
         raise TypeError("it has no facts or no provenance")
     if missing := [name for name in NEEDED if name not in facts]:
-        raise ValueError(f"it does not say {', '.join(missing)}")
+        raise UserError(f"it does not say {', '.join(missing)}")
     if unknown := [str(name) for name in facts if name not in (*NEEDED, *OPTIONAL)]:
-        raise ValueError(f"it says {', '.join(unknown)}, which another version of crack_lightning may know")
+        raise UserError(f"it says {', '.join(unknown)}, which another version of crack_lightning may know")
     facts |= {name: facts.get(name, value) for name, value in OPTIONAL.items()}
     if not isinstance(facts["backbone"], str):
         raise TypeError(f"backbone={facts['backbone']!r} is no name")
     try:
         check_backbone(facts["backbone"])
     except ValueError as error:
-        raise ValueError(f"it needs another version of crack_lightning ({error})") from error
+        raise UserError(f"it needs another version of crack_lightning ({error})") from error
     decision_from(facts)
     _check_numbers(facts)
     _check_tensors(checkpoint.get("state_dict"))
@@ -94,15 +95,15 @@ def _check(checkpoint: Mapping[str, Any]) -> None:
 def _check_numbers(facts: Mapping[str, Any]) -> None:
     size, dropout, patch, scale = (facts[name] for name in ("image_size", "dropout", "patch_px", "mm_per_px"))
     if type(size) is not int or size not in IMAGE_SIZES:
-        raise ValueError(f"image_size={size!r}: {IMAGE_SIZES[0]} to {IMAGE_SIZES[-1]} pixels")
+        raise UserError(f"image_size={size!r}: {IMAGE_SIZES[0]} to {IMAGE_SIZES[-1]} pixels")
     if type(dropout) not in (int, float) or not 0 <= dropout < 1:
-        raise ValueError(f"dropout={dropout!r}: 0 or more, below 1")
+        raise UserError(f"dropout={dropout!r}: 0 or more, below 1")
     if type(facts["freeze"]) is not bool:
         raise TypeError(f"freeze={facts['freeze']!r}: true or false")
     if patch is not None and (type(patch) is not int or patch < 1):
-        raise ValueError(f"patch_px={patch!r}: pixels, or nothing")
+        raise UserError(f"patch_px={patch!r}: pixels, or nothing")
     if scale is not None and (type(scale) not in (int, float) or not 0 < scale < math.inf):
-        raise ValueError(f"mm_per_px={scale!r}: above 0, or nothing")
+        raise UserError(f"mm_per_px={scale!r}: above 0, or nothing")
     weights = facts["weights"]
     if not isinstance(weights, dict) or not all(isinstance(text, str) for pair in weights.items() for text in pair):
         raise TypeError("where its weights come from is no list of texts")
@@ -116,9 +117,9 @@ def _check_tensors(state: Any) -> None:
         if not plain or tensor.is_quantized or tensor.is_complex():
             raise TypeError(f"{name} is no plain tensor")
         if tensor.untyped_storage().nbytes() < tensor.nbytes:  # of one number, repeated without end
-            raise ValueError(f"{name} claims more numbers than it has")
+            raise UserError(f"{name} claims more numbers than it has")
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            raise ValueError(f"{name} holds numbers that are none (NaN or infinity)")
+            raise UserError(f"{name} holds numbers that are none (NaN or infinity)")
 
 
 def load_classifier(path: str | Path) -> CrackClassifier:
@@ -141,7 +142,7 @@ def classifier_from(checkpoint: Mapping[str, Any], path: str | Path) -> CrackCla
         classifier.load_state_dict(tensors)
     except (RuntimeError, AttributeError) as error:  # other names or shapes
         reason = " ".join(str(error).split())[:300]
-        raise ValueError(f"ckpt_path={path} cannot be used: its weights do not fit ({reason})") from error
+        raise UserError(f"ckpt_path={path} cannot be used: its weights do not fit ({reason})") from error
     return classifier.eval()
 
 

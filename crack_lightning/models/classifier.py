@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import get_model_weights
 
+from crack_lightning.errors import UserError
 from crack_lightning.models.backbones import build_features
 from crack_lightning.models.decision import Decision
 from crack_lightning.models.weights import resolve_weights
@@ -54,9 +55,9 @@ class CrackClassifier(nn.Module):
     ) -> None:
         super().__init__()
         if not 0 <= dropout < 1:
-            raise ValueError(f"model.dropout={dropout}: 0 or more, below 1")
+            raise UserError(f"model.dropout={dropout}: 0 or more, below 1")
         if image_size not in IMAGE_SIZES:
-            raise ValueError(f"data.image_size={image_size}: {IMAGE_SIZES[0]} to {IMAGE_SIZES[-1]} pixels")
+            raise UserError(f"data.image_size={image_size}: {IMAGE_SIZES[0]} to {IMAGE_SIZES[-1]} pixels")
         self.backbone = backbone
         self.decision = decision
         self.image_size = image_size

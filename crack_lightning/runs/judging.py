@@ -1,90 +1,81 @@
-"""A checkpoint on a folder of photographs: which images it is judged on, and what comes of it."""
+"""Which images a checkpoint is judged on."""
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from crack_lightning.data.samples.listing import Sample
-    from crack_lightning.models.classifier import CrackClassifier
-    from crack_lightning.runs.folder import Judged
-    from crack_lightning.system.tables import Row
+from crack_lightning.data.images.checks import find_unreadable, unreadable_message
+from crack_lightning.data.options import JudgedDataOptions
+from crack_lightning.data.samples.groups import by_photograph, grouped
+from crack_lightning.data.samples.labels import table_splits
+from crack_lightning.data.samples.layouts import OWN, TABLE, recognised
+from crack_lightning.data.samples.listing import Sample, find_samples
+from crack_lightning.data.samples.presplit import split_folders
+from crack_lightning.data.samples.splits import read_split, read_split_rows
+from crack_lightning.errors import UserError
+from crack_lightning.models.classifier import CrackClassifier
+from crack_lightning.runs.folder import write_unreadable
+from crack_lightning.system.files import content_hash
+from crack_lightning.system.names import matched
+from crack_lightning.system.tables import Row
 
 log = logging.getLogger(__name__)
 
 
 def images_of(
-    root: Path, data: Mapping[str, Any], classifier: "CrackClassifier", folder: Path, *, split: str | None
-) -> "list[Sample]":
+    root: Path, data: JudgedDataOptions, classifier: CrackClassifier, folder: Path, *, split: str | None
+) -> list[Sample]:
     """The photographs in `root` to judge on, checked; what could not be read is listed in `folder`.
 
     `split` is one of the three folders, or of `data.split_csv`; None takes all, or test/ where there are three folders.
     """
-    from crack_lightning.data.batches.loading import check_megapixels
-    from crack_lightning.data.images.checks import find_unreadable, unreadable_message
-    from crack_lightning.data.samples.labels import table_splits
-    from crack_lightning.data.samples.layouts import TABLE
-    from crack_lightning.data.samples.presplit import SPLITS, split_folders
-    from crack_lightning.runs.folder import write_unreadable
-    from crack_lightning.system.files import expanded
 
-    if split is not None and split not in SPLITS:
-        raise ValueError(f"data.split={split}: one of {', '.join(SPLITS)}")
-    table = data["layout"] == TABLE
+    table = data.layout == TABLE
     if not table and (folders := split_folders(root)):
-        if data["split_csv"] is not None:
-            raise ValueError(f"{root} is split into train/ val/ test/ already: leave data.split_csv out")
+        if data.split_csv is not None:
+            raise UserError(f"{root} is split into train/ val/ test/ already: leave data.split_csv out")
         split = split or "test"
         samples = _found(folders[split], data, classifier, f"{split}/")
-    elif table and (splits := table_splits(root, data["labels"])):
+    elif table and (splits := table_splits(root, data.labels)):
         kept = split or "test"
         samples = [each for each in _found(root, data, classifier, "") if splits[each.path] == kept]
     else:
-        if (split is None) != (data["split_csv"] is None):
-            raise ValueError("data.split and data.split_csv belong together where data.root is not split already")
+        if (split is None) != (data.split_csv is None):
+            raise UserError("data.split and data.split_csv belong together where data.root is not split already")
         samples = _found(root, data, classifier, "")
         if split is not None:
-            samples = _of_split(samples, expanded(data["split_csv"]), split, root)
-    check_megapixels(data["max_megapixels"], key="data.max_megapixels")
-    limits = {"decode": data["on_error"] == "skip", "megapixels": data["max_megapixels"]}
-    unreadable = find_unreadable([sample.path for sample in samples], **limits)
+            samples = _of_split(samples, Path(str(data.split_csv)), split, root)
+    paths = [sample.path for sample in samples]
+    unreadable = find_unreadable(paths, decode=data.on_error == "skip", megapixels=data.max_megapixels)
     write_unreadable(folder, unreadable)
-    if unreadable and data["on_error"] == "raise":
-        raise ValueError(unreadable_message(unreadable))
+    if unreadable and data.on_error == "raise":
+        raise UserError(unreadable_message(unreadable))
     samples = [sample for sample in samples if sample.path not in unreadable]
     if not samples:
-        raise ValueError(f"no image to judge is left in {root}")
+        raise UserError(f"no image to judge is left in {root}")
     return samples
 
 
-def _found(root: Path, data: Mapping[str, Any], classifier: "CrackClassifier", prefix: str) -> "list[Sample]":
+def _found(root: Path, data: JudgedDataOptions, classifier: CrackClassifier, prefix: str) -> list[Sample]:
     """All photographs, in the groups that intervals are drawn by."""
-    from crack_lightning.data.samples.groups import by_photograph, grouped
-    from crack_lightning.data.samples.layouts import OWN, check_layout, recognised
-    from crack_lightning.data.samples.listing import find_samples
 
-    decision, group_by = classifier.decision, data["group_by"]
-    names = data["class_names"] or decision.class_names
+    decision, group_by = classifier.decision, data.group_by
+    names = data.class_names or decision.class_names
     if len(names) != len(decision.class_names):
-        raise ValueError(
+        raise UserError(
             f"data.class_names={names}: a name for each of {', '.join(decision.class_names)}, in this order"
         )
-    layout = data["layout"] or recognised(root, names)
-    check_layout(layout)
+    layout = data.layout or recognised(root, names)
     positive = names[decision.positive_index]
-    options = {"layout": layout, "positive_class": positive, "group_prefix": prefix, "labels": data["labels"]}
-    samples = find_samples(root, names, **options)
+    samples = find_samples(root, names, layout=layout, positive_class=positive, group_prefix=prefix, labels=data.labels)
     if group_by is not None:
         return grouped(samples, group_by, root, layout=layout)
     return by_photograph(samples, root, recognised(root, []) if layout == OWN else layout)
 
 
-def _of_split(samples: "Sequence[Sample]", table: Path, split: str, root: Path) -> "list[Sample]":
-    from crack_lightning.data.samples.splits import read_split
-    from crack_lightning.system.names import matched
+def _of_split(samples: Sequence[Sample], table: Path, split: str, root: Path) -> list[Sample]:
 
     groups = read_split(table, split)
     common = os.path.commonpath([sample.path.parent for sample in samples]) if samples else root
@@ -101,13 +92,12 @@ def _of_split(samples: "Sequence[Sample]", table: Path, split: str, root: Path) 
     return [replace(sample, group=chosen[name]) for name, sample in below.items() if name in chosen]
 
 
-def held_out(samples: "Sequence[Sample]", ckpt_path: Path) -> "tuple[list[Sample], bool]":
+def held_out(samples: Sequence[Sample], ckpt_path: Path) -> tuple[list[Sample], bool]:
     """Of images that the checkpoint's run had those of its test, in the groups of its split; else all as they are.
 
     Looked up in the split.csv of the run folder, by path; by content where the photographs still lie where they did; by
     their place below the root where they were moved as a whole.
     """
-    from crack_lightning.data.samples.splits import read_split_rows
 
     table = ckpt_path.absolute().parent.parent / "split.csv"
     if not table.is_file():
@@ -119,10 +109,8 @@ def held_out(samples: "Sequence[Sample]", ckpt_path: Path) -> "tuple[list[Sample
     return [replace(each, group=known[each.path][1]) if each.path in known else each for each in kept], True
 
 
-def _recognised(samples: "Sequence[Sample]", rows: "Sequence[Row]") -> dict[Path, tuple[str, str]]:
+def _recognised(samples: Sequence[Sample], rows: Sequence[Row]) -> dict[Path, tuple[str, str]]:
     """Split and group of those samples that were in it."""
-    from crack_lightning.system.files import content_hash
-    from crack_lightning.system.names import matched
 
     facts = {row["path"]: (row["split"], row["group"]) for row in rows}
     by_path = matched([str(sample.path) for sample in samples], facts)
@@ -139,37 +127,3 @@ def _recognised(samples: "Sequence[Sample]", rows: "Sequence[Row]") -> dict[Path
     if not below.keys() <= set(places.values()):
         return {}
     return {path: below[place] for path, place in places.items() if place in below}
-
-
-def judge(
-    classifier: "CrackClassifier", samples: "Sequence[Sample]", data: Mapping[str, Any], *, device: str, engine: str
-) -> "tuple[Judged, dict[str, float]]":
-    """The classifier on `samples`: its probabilities, and its figures as `test/<name>` with their intervals."""
-    from torch.nn import functional
-
-    from crack_lightning.evaluation.metrics import binary_metrics
-    from crack_lightning.inference.patches import judge_files, pick_device
-    from crack_lightning.runs.folder import Judged, confidence_metrics
-
-    loading = {key: data[key] for key in ("batch_size", "num_workers")} | {"megapixels": data["max_megapixels"]}
-    paths = [sample.path for sample in samples]
-    found = judge_files(classifier, paths, **loading, device=pick_device(device), engine=engine)
-    if unread := [error for error in found.errors if error]:
-        raise ValueError(unread[0])
-    logits = found.logits
-    probabilities = classifier.positive_probabilities(logits)
-    judged = Judged(classifier.cpu(), samples, probabilities)
-    collection = binary_metrics(classifier.decision, prefix="test/")
-    metrics = {name: value.item() for name, value in collection(probabilities, judged.targets).items()}
-    labels = judged.targets.new_tensor([sample.label for sample in samples])
-    metrics["test/loss"] = functional.cross_entropy(logits, labels).item()
-    return judged, metrics | confidence_metrics(judged, seed=0)
-
-
-def leave_judgement(folder: Path, judged: "Judged", metrics: Mapping[str, float]) -> None:
-    """metrics.json, predictions.csv and figures/ in `folder`."""
-    from crack_lightning.runs import folder as files
-
-    files.write_metrics(folder, metrics)
-    files.write_predictions(folder, judged)
-    files.write_figures(folder, files.drawn(files.judgement_figures(judged, metrics)))

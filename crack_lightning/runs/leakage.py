@@ -2,13 +2,10 @@
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from crack_lightning.data.batches.datamodule import CrackDataModule
 from crack_lightning.data.samples.groups import seen_in_training
 from crack_lightning.system.cache import cache_folder
-
-if TYPE_CHECKING:
-    from crack_lightning.data.batches.datamodule import CrackDataModule
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +17,7 @@ TOLD = {
 }
 
 
-def told_leakage(data: "CrackDataModule", by: str) -> dict[str, float]:
+def told_leakage(data: CrackDataModule, by: str) -> dict[str, float]:
     """Test images with an exact counterpart in training, and with what else `by` names, told and counted."""
     found: dict[str, float] = {}
     cache, workers = cache_folder(data.cache_dir), data.num_workers

@@ -2,25 +2,27 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+from lightning.pytorch import Trainer
+
+from crack_lightning.data.batches.datamodule import CrackDataModule
 from crack_lightning.evaluation.names import METRICS
-
-if TYPE_CHECKING:
-    from lightning.pytorch import Trainer
-
-    from crack_lightning.data.batches.datamodule import CrackDataModule
-    from crack_lightning.runs.folder import Judged
-    from crack_lightning.training.history import EpochHistory
+from crack_lightning.evaluation.predictions import Judged, confidence_metrics
+from crack_lightning.models.checkpoint import read_checkpoint
+from crack_lightning.runs.card import write_card
+from crack_lightning.runs.figures import drawn, judgement_figures, training_figures
+from crack_lightning.runs.folder import write_figures, write_metrics, write_predictions
+from crack_lightning.runs.options import TrainOptions
+from crack_lightning.training.history import EpochHistory
+from crack_lightning.training.tensorboard import log_test, tensorboard_of
 
 log = logging.getLogger(__name__)
 
 
-def training_metrics(trainer: "Trainer", history: "EpochHistory") -> dict[str, float]:
+def training_metrics(trainer: Trainer, history: EpochHistory) -> dict[str, float]:
     """Figures of the test, and of training and validation in the epoch of the best checkpoint."""
-    from crack_lightning.models.checkpoint import read_checkpoint
-
     best = getattr(trainer.checkpoint_callback, "best_model_path", "")
     epoch = read_checkpoint(best)["epoch"] if best else history.epochs[-1]["epoch"]
     row = next(row for row in history.epochs if row["epoch"] == epoch)
@@ -31,42 +33,38 @@ def training_metrics(trainer: "Trainer", history: "EpochHistory") -> dict[str, f
 
 def leave(
     folder: Path,
-    trainer: "Trainer",
-    judged: "Judged",
-    data: "CrackDataModule",
-    history: "EpochHistory",
-    options: Mapping[str, Any],
+    trainer: Trainer,
+    judged: Judged,
+    data: CrackDataModule,
+    history: EpochHistory,
+    options: TrainOptions,
     metrics: Mapping[str, float],
 ) -> None:
     """Write the results into the run folder and to TensorBoard."""
-    from crack_lightning.runs import folder as files
-    from crack_lightning.runs.card import write_card
-
-    metrics = dict(metrics) | files.confidence_metrics(judged, seed=options["seed"])
-    files.write_metrics(folder, metrics)
-    files.write_predictions(folder, judged)
+    metrics = dict(metrics) | confidence_metrics(judged, seed=options.seed)
+    write_metrics(folder, metrics)
+    write_predictions(folder, judged)
     write_card(folder, judged, data, options, metrics)
-    figures = files.drawn(files.judgement_figures(judged, metrics)) if options["figures"] else {}
-    if options["figures"]:
+    figures = drawn(judgement_figures(judged, metrics)) if options.figures else {}
+    if options.figures:
         best_epoch = int(metrics["best_epoch"])
-        curves = files.drawn(files.training_figures(judged.classifier, history.epochs, best_epoch=best_epoch))
-        files.write_figures(folder, figures | curves)
+        curves = drawn(training_figures(judged.classifier, history.epochs, best_epoch=best_epoch))
+        write_figures(folder, figures | curves)
     _to_tensorboard(trainer, judged, figures, options, metrics)
     _tell(metrics, options)
     log.info("the run folder: %s", folder)
 
 
 def _to_tensorboard(
-    trainer: "Trainer",
-    judged: "Judged",
+    trainer: Trainer,
+    judged: Judged,
     figures: Mapping[str, bytes],
-    options: Mapping[str, Any],
+    options: TrainOptions,
     metrics: Mapping[str, float],
 ) -> None:
-    from crack_lightning.training.tensorboard import log_test, tensorboard_of
-
     if (logger := tensorboard_of(trainer)) is not None:
-        settings = {key: value for key, value in options.items() if key not in ("callbacks", "logger", "figures")}
+        left_out = ("callbacks", "logger", "figures")
+        settings = {key: value for key, value in asdict(options).items() if key not in left_out}
         log_test(
             logger,
             pictures=figures,
@@ -78,7 +76,7 @@ def _to_tensorboard(
         )
 
 
-def _tell(metrics: Mapping[str, float], options: Mapping[str, Any]) -> None:
+def _tell(metrics: Mapping[str, float], options: TrainOptions) -> None:
     """The figures of the test, with their intervals."""
     for name in (*METRICS, "loss"):
         low, high = (metrics.get(f"test/{name}_{side}") for side in ("low", "high"))
@@ -87,5 +85,5 @@ def _tell(metrics: Mapping[str, float], options: Mapping[str, Any]) -> None:
     if "review/test_share" in metrics:
         share, rate = metrics["review/test_share"], metrics["review/test_error_rate"]
         text = "%.1f %% of the test is for a person to look at; of the rest %.2f %% is called wrong"
-        level = logging.WARNING if rate > (options["review_band"] or 0) else logging.INFO
+        level = logging.WARNING if rate > (options.review_band or 0) else logging.INFO
         log.log(level, text, 100 * share, 100 * rate)

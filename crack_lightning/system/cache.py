@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from crack_lightning.errors import UserError
 from crack_lightning.system.files import expanded, is_full, write_atomically
 
 log = logging.getLogger(__name__)
@@ -109,7 +110,7 @@ def remove(chosen: Sequence[CacheEntry]) -> None:
     """Delete folders of the cache."""
     for entry in chosen:
         if not is_marked(entry.path):
-            raise ValueError(f"{entry.path} is not of this cache: it is not removed")
+            raise UserError(f"{entry.path} is not of this cache: it is not removed")
         log.info("removing %s (%.1f MB)", entry.path, entry.bytes / 1e6)
         shutil.rmtree(entry.path)
 

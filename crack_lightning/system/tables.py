@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from crack_lightning.errors import UserError
 from crack_lightning.system.files import not_a_file
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -35,7 +36,7 @@ def read_table(path: Path, columns: Sequence[str], *, key: str) -> list[Row]:
     if not path.exists():
         raise FileNotFoundError(f"{key}={path} does not exist: {needed}")
     if problem := not_a_file(path):
-        raise ValueError(f"{key}={path} cannot be read ({problem}): {needed}")
+        raise UserError(f"{key}={path} cannot be read ({problem}): {needed}")
     lines = _text(path.read_bytes())
     first, _, rest = lines.partition("\n")
     declared = first.strip().lower().removeprefix("sep=") if first.strip().lower().startswith("sep=") else None
@@ -49,10 +50,10 @@ def read_table(path: Path, columns: Sequence[str], *, key: str) -> list[Row]:
             if set(columns) <= set(found):
                 return [Row(reader.line_num + bool(declared), dict(zip(found, row))) for row in reader if any(row)]  # noqa: B905
         except csv.Error as error:
-            raise ValueError(f"{path} is no table that can be read (line {reader.line_num}: {error})") from error
+            raise UserError(f"{path} is no table that can be read (line {reader.line_num}: {error})") from error
         header = found if len(found) > len(header) else header
     there = ", ".join(name for name in header if name) or "none"
-    raise ValueError(f"{path} needs columns {', '.join(columns[:-1])} and {columns[-1]}; it has {there}")
+    raise UserError(f"{path} needs columns {', '.join(columns[:-1])} and {columns[-1]}; it has {there}")
 
 
 def _text(content: bytes) -> str:

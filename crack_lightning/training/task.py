@@ -10,10 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchmetrics import MeanMetric, MetricCollection
 
+from crack_lightning.errors import UserError
 from crack_lightning.evaluation.metrics import binary_metrics
 from crack_lightning.models.checkpoint import FACTS_KEY, checkpoint_facts
 from crack_lightning.models.classifier import CrackClassifier
-from crack_lightning.training.optimizers import OptimizerSpec, SchedulerSpec
+from crack_lightning.training.optimizers import build_optimizer, build_scheduler
+from crack_lightning.training.options import OptimizerOptions, SchedulerOptions
 
 STAGES = ("train", "val", "test")
 METRIC_KEY = "metric_to_step_on"
@@ -36,16 +38,16 @@ class CrackTask(LightningModule):
         self,
         classifier: CrackClassifier,
         *,
-        optimizer: OptimizerSpec,
-        scheduler: SchedulerSpec | None = None,
+        optimizer: OptimizerOptions,
+        scheduler: SchedulerOptions | None = None,
         seed: int | None = None,
         class_weights: Sequence[float] | None = None,
         provenance: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.classifier = classifier
-        self.optimizer_spec = optimizer
-        self.scheduler_spec = scheduler
+        self.optimizer_options = optimizer
+        self.scheduler_options = scheduler if scheduler is not None and scheduler.name is not None else None
         self.seed = seed
         self.class_weights: Tensor | None
         weights = None if class_weights is None else torch.tensor(class_weights)
@@ -105,16 +107,16 @@ class CrackTask(LightningModule):
         self._log_judged("test", self.test_metrics)
 
     def configure_optimizers(self) -> Any:
-        optimizer = self.optimizer_spec.build(self.classifier)
-        if self.scheduler_spec is None:
+        optimizer = build_optimizer(self.optimizer_options, self.classifier)
+        if self.scheduler_options is None:
             return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": self.scheduler_spec.build(optimizer)}
+        return {"optimizer": optimizer, "lr_scheduler": build_scheduler(self.scheduler_options, optimizer)}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[FACTS_KEY] = checkpoint_facts(self.classifier, self.provenance)
         # Only ReduceLROnPlateau watches a figure.
-        if self.scheduler_spec is not None and self.scheduler_spec.monitor is not None:
-            checkpoint[METRIC_KEY] = float(self.trainer.callback_metrics[self.scheduler_spec.monitor])
+        if self.scheduler_options is not None and self.scheduler_options.monitor is not None:
+            checkpoint[METRIC_KEY] = float(self.trainer.callback_metrics[self.scheduler_options.monitor])
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self._metric_to_step_on = checkpoint.get(METRIC_KEY)
@@ -163,8 +165,8 @@ class CrackTask(LightningModule):
     def _check_finite(self, loss: Tensor, where: str) -> None:
         if not torch.isfinite(loss):
             kept = getattr(self.trainer.checkpoint_callback, "best_model_path", "")
-            raise ValueError(
+            raise UserError(
                 f"the loss is {loss.item()} at {where} (epoch {self.current_epoch + 1}): lower optimizer.lr="
-                f"{self.optimizer_spec.lr:g} or use trainer.precision=32-true. "
+                f"{self.optimizer_options.lr:g} or use trainer.precision=32-true. "
                 + (f"The last good checkpoint is {kept}" if kept else "No epoch was finished: no checkpoint is left")
             )

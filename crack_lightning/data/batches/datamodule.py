@@ -9,25 +9,23 @@ from lightning.pytorch import LightningDataModule, Trainer
 from torch.utils.data import DataLoader, Dataset
 
 from crack_lightning.data.batches.dataset import AugmentedDataset, PlainDataset, ViewSampler
-from crack_lightning.data.batches.loading import check_loading, check_megapixels
 from crack_lightning.data.batches.transforms import augmented, plain_transform
 from crack_lightning.data.images.checks import find_unreadable, unreadable_message
+from crack_lightning.data.options import DataOptions
 from crack_lightning.data.samples.groups import grouped
 from crack_lightning.data.samples.labels import table_of, table_splits
-from crack_lightning.data.samples.layouts import OWN, TABLE, check_layout
-from crack_lightning.data.samples.listing import Sample, check_class_names, find_samples
+from crack_lightning.data.samples.layouts import OWN, TABLE
+from crack_lightning.data.samples.listing import Sample, find_samples
 from crack_lightning.data.samples.presplit import SPLITS, split_folders
 from crack_lightning.data.samples.splits import (
     Splits,
     check_every_class,
-    check_folds,
-    check_fractions,
     fold_samples,
     split_samples,
 )
 from crack_lightning.data.synthetic.folder import cached_surfaces
+from crack_lightning.errors import UserError
 from crack_lightning.system.cache import cache_folder
-from crack_lightning.system.files import expanded
 from crack_lightning.system.processes import default_workers, worker_options
 
 log = logging.getLogger(__name__)
@@ -36,64 +34,30 @@ log = logging.getLogger(__name__)
 class CrackDataModule(LightningDataModule):
     """Class folders as training, validation and test batches of (uint8 (N, 3, h, w), labels (N,)).
 
-    `root` holds class folders, which are split by `fractions`, or `train/ val/ test/` with class folders in
-    each. With `surfaces` (count, seed, size_px) the folder is drawn instead, once, into `cache_dir`.
-
-    Raises ValueError for an option out of range; nothing is read before `prepare_data`.
+    `options.root` holds class folders, which are split by `fractions`, or `train/ val/ test/` with class folders in
+    each. With `surfaces` the folder is drawn instead, once, into `cache_dir`. Nothing is read before `prepare_data`.
     """
 
-    def __init__(
-        self,
-        *,
-        root: str | None,
-        layout: str,
-        labels: str | None,
-        class_names: Sequence[str],
-        positive_class: str,
-        image_size: int,
-        batch_size: int,
-        num_workers: int | None,
-        fractions: Sequence[float],
-        group_by: str,
-        folds: int | None,
-        fold: int,
-        on_error: str,
-        max_megapixels: float,
-        mm_per_px: float | None,
-        flip_probability: float,
-        rotation_degrees: float,
-        seed: int,
-        surfaces: Mapping[str, int] | None,
-        cache_dir: str | None,
-    ) -> None:
+    def __init__(self, options: DataOptions, *, seed: int, cache_dir: str | None) -> None:
         super().__init__()
-        check_class_names(class_names, positive_class)
-        check_fractions(fractions)
-        check_folds(folds, fold)
-        check_layout(layout)
-        check_loading(batch_size=batch_size, num_workers=num_workers, on_error=on_error)
-        _check_numbers(flip_probability, rotation_degrees, mm_per_px)
-        _check_source(root, surfaces)
-        check_megapixels(max_megapixels, key="data.max_megapixels")
-        self.root = expanded(root).absolute() if root is not None else None
-        self.labels, self.max_megapixels = labels, max_megapixels
-        self.layout, self.class_names, self.positive_class = layout, list(class_names), positive_class
-        self.batch_size, self.num_workers = batch_size, default_workers() if num_workers is None else num_workers
-        self.image_size, self.fractions = image_size, list(fractions)
-        self.group_by, self.folds, self.fold, self.on_error = group_by, folds, fold, on_error
-        self.augmentation = {"flip_probability": flip_probability, "rotation_degrees": rotation_degrees}
-        self.seed, self.cache_dir, self.mm_per_px = seed, cache_dir, mm_per_px
-        self.surfaces = dict(surfaces) if surfaces is not None else None
+        self.options, self.seed, self.cache_dir = options, seed, cache_dir
+        self.root = Path(options.root) if options.root is not None else None
+        self.class_names = list(options.class_names)
+        self.num_workers = default_workers() if options.num_workers is None else options.num_workers
+        self.augmentation = {
+            "flip_probability": options.flip_probability,
+            "rotation_degrees": options.rotation_degrees,
+        }
         self.first_epoch = 0  # of a run that goes on, the one that it goes on with
         self.splits: Splits = {}
         self.unreadable: dict[Path, str] = {}
 
     def prepare_data(self) -> None:
         """Draw the surfaces if they are wanted and not there yet."""
-        if self.surfaces is not None and self.root is None:
+        if self.options.surfaces is not None and self.root is None:
             # The cracked class is drawn last, whichever place it has among the names.
-            names = sorted(self.class_names, key=lambda name: name == self.positive_class)
-            self.root = cached_surfaces(cache_folder(self.cache_dir), class_names=names, **self.surfaces)
+            names = sorted(self.class_names, key=lambda name: name == self.options.positive_class)
+            self.root = cached_surfaces(cache_folder(self.cache_dir), class_names=names, **vars(self.options.surfaces))
 
     def setup(self, stage: str | None = None) -> None:
         """Find, check and split the photographs; the second call does nothing.
@@ -114,10 +78,10 @@ class CrackDataModule(LightningDataModule):
     def _found(self) -> Splits:
         root = self.root
         if root is None:
-            raise ValueError("data.root is not set")
-        if self.layout != TABLE and (folders := split_folders(root)):
-            if self.group_by != "file" or self.folds is not None or self.layout != OWN:
-                raise ValueError(
+            raise UserError("data.root is not set")
+        if self.options.layout != TABLE and (folders := split_folders(root)):
+            if self.options.group_by != "file" or self.options.folds is not None or self.options.layout != OWN:
+                raise UserError(
                     f"{root} is split into train/ val/ test/ already: leave data.group_by and data.folds out, and use "
                     "data=folder"
                 )
@@ -126,21 +90,29 @@ class CrackDataModule(LightningDataModule):
                 for split in SPLITS
             }
         found = find_samples(
-            root, self.class_names, layout=self.layout, positive_class=self.positive_class, labels=self.labels
+            root,
+            self.class_names,
+            layout=self.options.layout,
+            positive_class=self.options.positive_class,
+            labels=self.options.labels,
         )
         samples = self._checked(found)
-        if self.layout == TABLE and (splits := table_splits(root, self.labels)):
+        if self.options.layout == TABLE and (splits := table_splits(root, self.options.labels)):
             return self._split_by_table(samples, splits)
         cache, workers = cache_folder(self.cache_dir), self.num_workers
-        samples = grouped(samples, self.group_by, root, layout=self.layout, cache=cache, workers=workers)
-        if self.folds is not None:
-            return fold_samples(samples, folds=self.folds, fold=self.fold, seed=self.seed, class_names=self.class_names)
-        return split_samples(samples, self.fractions, seed=self.seed, class_names=self.class_names)
+        samples = grouped(
+            samples, self.options.group_by, root, layout=self.options.layout, cache=cache, workers=workers
+        )
+        if self.options.folds is not None:
+            return fold_samples(
+                samples, folds=self.options.folds, fold=self.options.fold, seed=self.seed, class_names=self.class_names
+            )
+        return split_samples(samples, self.options.fractions, seed=self.seed, class_names=self.class_names)
 
     def _split_by_table(self, samples: Sequence[Sample], splits: Mapping[Path, str]) -> Splits:
-        if self.group_by != "file" or self.folds is not None:
-            raise ValueError(
-                f"{table_of(self.root or Path(), self.labels)} says which split each picture belongs to: leave "
+        if self.options.group_by != "file" or self.options.folds is not None:
+            raise UserError(
+                f"{table_of(self.root or Path(), self.options.labels)} says which split each picture belongs to: leave "
                 "data.group_by and data.folds out, or the column split"
             )
         found = {split: [each for each in samples if splits[each.path] == split] for split in SPLITS}
@@ -148,17 +120,17 @@ class CrackDataModule(LightningDataModule):
         return found
 
     def _checked(self, samples: list[Sample]) -> list[Sample]:
-        skip = self.on_error == "skip"
+        skip = self.options.on_error == "skip"
         paths = [sample.path for sample in samples]
-        unreadable = find_unreadable(paths, decode=skip, megapixels=self.max_megapixels)
+        unreadable = find_unreadable(paths, decode=skip, megapixels=self.options.max_megapixels)
         self.unreadable.update(unreadable)
         if unreadable and not skip:
-            raise ValueError(unreadable_message(unreadable))
+            raise UserError(unreadable_message(unreadable))
         readable = [sample for sample in samples if sample.path not in unreadable]
         for label, name in enumerate(self.class_names):
             if not any(sample.label == label for sample in readable):
                 folder = samples[0].path.parent.parent
-                raise ValueError(f"class {name} has no readable image in {folder}")
+                raise UserError(f"class {name} has no readable image in {folder}")
         return readable
 
     def augmented_dataset(self) -> AugmentedDataset:
@@ -167,8 +139,8 @@ class CrackDataModule(LightningDataModule):
 
     def plain_dataset(self, split: str) -> PlainDataset:
         """The pictures of a split as they are."""
-        transform = plain_transform(self.image_size)
-        return PlainDataset(self.splits[split], transform, megapixels=self.max_megapixels)
+        transform = plain_transform(self.options.image_size)
+        return PlainDataset(self.splits[split], transform, megapixels=self.options.max_megapixels)
 
     def view_sampler(self, dataset: AugmentedDataset, trainer: Trainer | None) -> ViewSampler:
         """The order of training, shared out over the trainer's processes."""
@@ -194,7 +166,7 @@ class CrackDataModule(LightningDataModule):
     def _loader(self, dataset: Dataset[Any], **options: Any) -> DataLoader[Any]:
         return DataLoader(
             dataset,
-            batch_size=self.batch_size,
+            batch_size=self.options.batch_size,
             **worker_options(self.num_workers),
             persistent_workers=self.num_workers > 0,
             pin_memory=pins(self.trainer),
@@ -217,19 +189,3 @@ def with_views(batch: Any) -> Any:
         return batch
     images, views, labels = batch
     return augmented(images, views), labels
-
-
-def _check_numbers(flip_probability: float, rotation_degrees: float, mm_per_px: float | None) -> None:
-    if mm_per_px is not None and mm_per_px <= 0:
-        raise ValueError(f"data.mm_per_px={mm_per_px}: above 0, or null where it is not known")
-    if not 0 <= flip_probability <= 1:
-        raise ValueError(f"data.flip_probability={flip_probability}: 0 to 1")
-    if not 0 <= rotation_degrees <= 180:
-        raise ValueError(f"data.rotation_degrees={rotation_degrees}: 0 to 180")
-
-
-def _check_source(root: str | None, surfaces: Mapping[str, int] | None) -> None:
-    if root is not None and surfaces is not None:
-        raise ValueError(f"data.root={root} is given, but data=synthetic draws its own: add data=folder")
-    if root is None and surfaces is None:
-        raise ValueError("data.root is not set: name the folder that holds the class folders")

@@ -7,7 +7,6 @@ from crack_lightning.data.copies.duplicates import find_copies
 from crack_lightning.data.copies.facts import read_facts
 from crack_lightning.data.copies.overlaps import find_overlaps
 
-CLUSTERED = ("near_duplicates", "overlap")
 Clusters = Sequence[Sequence[int]]
 
 

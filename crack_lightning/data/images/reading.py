@@ -12,6 +12,7 @@ from PIL import Image, UnidentifiedImageError
 
 from crack_lightning.data.images import tiff
 from crack_lightning.data.images.formats import HEIF_REMEDY, is_heif, pillow_formats
+from crack_lightning.errors import UserError
 from crack_lightning.system.files import not_a_file
 
 log = logging.getLogger(__name__)
@@ -66,12 +67,12 @@ def read_picture(path: Path, *, megapixels: float = MOST_MEGAPIXELS) -> Picture:
     """
     try:
         if problem := not_a_file(path):
-            raise ValueError(problem)
+            raise UserError(problem)
         with path.open("rb") as file, opened(file, megapixels=megapixels) as image:
             return decoded(file, image)
     except Exception as error:  # decoders raise whatever they like on damaged files
         verb = "read" if isinstance(error, OSError) and error.strerror else "decoded"
-        raise ValueError(f"{path} cannot be {verb}: {reason(error)}") from error
+        raise UserError(f"{path} cannot be {verb}: {reason(error)}") from error
 
 
 def opened(file: IO[bytes], *, megapixels: float = MOST_MEGAPIXELS) -> Image.Image:
@@ -82,7 +83,7 @@ def opened(file: IO[bytes], *, megapixels: float = MOST_MEGAPIXELS) -> Image.Ima
     head = file.read(32)
     file.seek(0)
     if is_heif(head) and "HEIF" not in pillow_formats():
-        raise ValueError(HEIF_REMEDY)
+        raise UserError(HEIF_REMEDY)
     try:
         image = Image.open(file, formats=pillow_formats())
     except ValueError as error:
@@ -91,7 +92,7 @@ def opened(file: IO[bytes], *, megapixels: float = MOST_MEGAPIXELS) -> Image.Ima
         image = Image.open(_without_texts(file, error), formats=pillow_formats())
     width, height = image.size
     if width * height > megapixels * 1e6:
-        raise ValueError(
+        raise UserError(
             f"{width * height} pixels are more than max_megapixels={megapixels:g} allows: give a larger "
             "max_megapixels if you trust it"
         )

@@ -10,6 +10,8 @@ from typing import IO, Any
 import numpy as np
 from PIL import Image
 
+from crack_lightning.errors import UserError
+
 Array = np.ndarray
 
 ORIENTATION, SUBFILE, BITS, SAMPLE_FORMAT, MOST, SIGNED_MOST = 274, 254, 258, 339, 281, 341
@@ -37,7 +39,7 @@ def seek_whole(image: Image.Image) -> int:
         if not int(tags.get(SUBFILE, 0)) & REDUCED:
             whole.append(number)
     if not whole:
-        raise ValueError("it holds a reduced picture only, beside one in a form that is not read: save it as JPEG")
+        raise UserError("it holds a reduced picture only, beside one in a form that is not read: save it as JPEG")
     image.seek(whole[0])
     return len(whole)
 
@@ -69,7 +71,7 @@ def read_levels(file: IO[bytes], image: Image.Image) -> Levels:
         tags = {number: page.tags[number].value for number in (MOST, SIGNED_MOST) if number in page.tags}
         photometric, planar = int(page.photometric), int(page.planarconfig)
         if photometric not in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB):
-            raise ValueError(f"its colours are of kind {photometric}, with more than 8 bits: save it as RGB")
+            raise UserError(f"its colours are of kind {photometric}, with more than 8 bits: save it as RGB")
         try:
             samples = np.asarray(page.asarray())
         except Exception as error:  # a codec that is missing, or whatever damage does
@@ -86,7 +88,7 @@ def _by_pillow(file: IO[bytes], image: Image.Image, error: Exception) -> Array:
     if "imagecodecs" not in str(error):
         raise error
     if image.mode not in ("I;16", "I;16B", "I;16L", "F"):
-        raise ValueError("its compression needs another library: pip install imagecodecs") from error
+        raise UserError("its compression needs another library: pip install imagecodecs") from error
     file.seek(0)
     with Image.open(file, formats=["TIFF"]) as again:
         again.seek(image.tell())
@@ -100,7 +102,7 @@ def _scaled(samples: Array, tags: dict[int, Any]) -> tuple[Array, float]:
         levels = np.nan_to_num(levels, posinf=0.0, neginf=0.0)
         return levels, next((each for each in (1.0, 255.0) if levels.max() <= each), 65535.0)
     if levels.min() < 0:
-        raise ValueError("it has signed levels below zero, of which nobody says what is black: save it unsigned")
+        raise UserError("it has signed levels below zero, of which nobody says what is black: save it unsigned")
     return levels, _declared(samples, tags) or float(np.iinfo(samples.dtype).max)
 
 

@@ -10,10 +10,12 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from crack_lightning.data.copies.clusters import CLUSTERED, clusters_of, groups_of
+from crack_lightning.data.copies.clusters import clusters_of, groups_of
+from crack_lightning.data.copies.names import CLUSTERED
 from crack_lightning.data.samples.layouts import LAYOUTS, OWN
 from crack_lightning.data.samples.listing import Sample
 from crack_lightning.data.samples.splits import Splits
+from crack_lightning.errors import UserError
 from crack_lightning.system.cache import mark
 from crack_lightning.system.files import content_hash, expanded, write_csv
 from crack_lightning.system.names import matched
@@ -22,7 +24,6 @@ from crack_lightning.system.tables import read_table
 log = logging.getLogger(__name__)
 
 PLAIN = ("file", "folder", "photograph")
-LOOKED_FOR = ("exact", *CLUSTERED)  # counterparts of test images in training
 VERSION = 1  # of what counts as a copy or an overlap
 MOST_NAMED = 5
 
@@ -65,7 +66,7 @@ def grouped(
 def with_groups(samples: Sequence[Sample], names: Sequence[str], group_by: str) -> list[Sample]:
     """`samples` with these groups. Raises ValueError when there is one only."""
     if len(set(names)) == 1:
-        raise ValueError(
+        raise UserError(
             f"data.group_by={group_by} puts all {len(samples)} images into one group ({names[0] or 'no subfolder'}): "
             "there is nothing to split"
         )
@@ -128,7 +129,7 @@ def captured(pattern: re.Pattern[str], path: Path) -> str | None:
 def _photograph(layout: str) -> str:
     pattern = LAYOUTS[layout].photograph if layout in LAYOUTS else None
     if pattern is None:
-        raise ValueError(
+        raise UserError(
             f"data.group_by=photograph: the names of data.layout={layout} do not say from which photograph they were "
             "cut; a regular expression that captures it does, or overlap"
         )
@@ -143,14 +144,14 @@ def _from_pattern(samples: Sequence[Sample], pattern: str, root: Path) -> list[s
     try:
         compiled = re.compile(pattern)
     except re.error as error:
-        raise ValueError(
+        raise UserError(
             f"data.group_by={pattern} is neither {', '.join((*PLAIN, *CLUSTERED))}, a .csv file, nor a regular "
             f"expression: {error}"
         ) from error
     if not compiled.groups:
         near = get_close_matches(pattern, (*PLAIN, *CLUSTERED), 1)
         hint = f": did you mean {near[0]}? As a regular expression it" if near else ""
-        raise ValueError(
+        raise UserError(
             f"data.group_by={pattern}{hint} has no group in brackets to say what belongs together, such as "
             f"(\\d+)-\\d+; without one there are {', '.join((*PLAIN, *CLUSTERED))} and .csv files"
         )
@@ -161,7 +162,7 @@ def _from_pattern(samples: Sequence[Sample], pattern: str, root: Path) -> list[s
             unmatched.append(sample.path)
         names.append(name or "")
     if unmatched:
-        raise ValueError(
+        raise UserError(
             f"data.group_by={pattern} is not found in {len(unmatched)} of {len(samples)} paths: {_named(unmatched)}"
         )
     return names
@@ -173,10 +174,10 @@ def _from_table(samples: Sequence[Sample], table: Path, root: Path) -> list[str]
     named, whole = matched(below, groups), matched(below.values(), groups)
     known = {key: groups[named.get(key) or whole[path]] for key, path in below.items() if key in named or path in whole}
     if missing := [Path(key) for key in below if key not in known]:
-        raise ValueError(f"{table} has no group for {len(missing)} of {len(samples)} images: {_named(missing)}")
+        raise UserError(f"{table} has no group for {len(missing)} of {len(samples)} images: {_named(missing)}")
     used = {*named.values(), *whole.values()}
     if unknown := [Path(path) for path in groups if path not in used]:
-        raise ValueError(f"{table} names {len(unknown)} files that are not in {root}: {_named(unknown)}")
+        raise UserError(f"{table} names {len(unknown)} files that are not in {root}: {_named(unknown)}")
     return [known[key] for key in below]
 
 
@@ -185,9 +186,9 @@ def read_groups(table: Path) -> Mapping[str, str]:
     groups: dict[str, str] = {}
     for row in read_table(table, ("path", "group"), key="data.group_by"):
         if row["path"] in groups:
-            raise ValueError(f"{table} names {row['path']} twice (line {row.line})")
+            raise UserError(f"{table} names {row['path']} twice (line {row.line})")
         if not row["group"]:
-            raise ValueError(f"{table} gives {row['path']} no group (line {row.line})")
+            raise UserError(f"{table} gives {row['path']} no group (line {row.line})")
         groups[row["path"]] = row["group"]
     return groups
 

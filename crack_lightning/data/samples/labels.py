@@ -8,6 +8,7 @@ from pathlib import Path
 from crack_lightning.data.images.folders import walk
 from crack_lightning.data.images.formats import is_image_name
 from crack_lightning.data.samples.presplit import named_split
+from crack_lightning.errors import UserError
 from crack_lightning.system.files import expanded
 from crack_lightning.system.names import comparable, matched
 from crack_lightning.system.tables import Row, read_table
@@ -53,13 +54,13 @@ def read_labels(root: Path, labels: str | None) -> list[Labelled]:
     for row in rows:
         path = pictures[places[row["path"]]]
         if path in seen:
-            raise ValueError(f"{table} names {row['path']} twice (lines {seen[path]} and {row.line})")
+            raise UserError(f"{table} names {row['path']} twice (lines {seen[path]} and {row.line})")
         seen[path] = row.line
         labelled.append(Labelled(path, row["label"].strip(), row["group"], _split(table, row)))
     if len(labelled) < len(found):
         log.warning("%d pictures in %s have no row in %s: left out", len(found) - len(labelled), root, table)
     if any(each.split for each in labelled) and not all(each.split for each in labelled):
-        raise ValueError(f"{table} has a split for some rows and none for others: give all or leave the column out")
+        raise UserError(f"{table} has a split for some rows and none for others: give all or leave the column out")
     return sorted(labelled, key=lambda each: str(each.path))
 
 
@@ -67,7 +68,7 @@ def _split(table: Path, row: Row) -> str:
     given = row["split"].strip()
     split = named_split(given)
     if given and split is None:
-        raise ValueError(f"{table} has the split {given!r} in line {row.line}: train, val or test")
+        raise UserError(f"{table} has the split {given!r} in line {row.line}: train, val or test")
     return split or ""
 
 

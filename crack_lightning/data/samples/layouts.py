@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crack_lightning.data.images.folders import folders_below, visible_folders
+from crack_lightning.errors import UserError
 from crack_lightning.system.arguments import typed
 from crack_lightning.system.names import matched
 
@@ -55,7 +56,7 @@ LAYOUTS = {
 def check_layout(name: str) -> None:
     """Raise ValueError for a name that is unknown."""
     if name not in (OWN, TABLE, *LAYOUTS):
-        raise ValueError(f"data.layout={name}: one of {', '.join((OWN, TABLE, *LAYOUTS))}")
+        raise UserError(f"data.layout={name}: one of {', '.join((OWN, TABLE, *LAYOUTS))}")
 
 
 def matching_folders(root: Path, name: str) -> tuple[list[Path], list[Path]]:
@@ -84,7 +85,7 @@ def layout_folders(root: Path, name: str) -> tuple[list[Path], list[Path]]:
     for folder in sorted({root, *(each.parent for each in used)}):
         for entry in visible_folders(folder):
             if entry not in used and not any(entry in each.parents for each in used):
-                raise ValueError(f"{entry} does not belong to {name}: move it out of data.root, or use data=folder")
+                raise UserError(f"{entry} does not belong to {name}: move it out of data.root, or use data=folder")
     return sound, cracked
 
 

@@ -13,6 +13,7 @@ from crack_lightning.data.images.reading import opened
 from crack_lightning.data.samples.labels import label_numbers, read_labels, table_of
 from crack_lightning.data.samples.layouts import OWN, TABLE, layout_folders
 from crack_lightning.data.samples.presplit import SPLITS, named_split, root_hint
+from crack_lightning.errors import UserError
 from crack_lightning.system.arguments import typed
 from crack_lightning.system.names import matched
 
@@ -59,14 +60,6 @@ def side_px(samples: Sequence["Sample"]) -> int:
     return sorted(sides)[len(sides) // 2]
 
 
-def check_class_names(class_names: Sequence[str], positive_class: str) -> None:
-    """Raise ValueError unless there are two different classes, one of which is the positive one."""
-    if len(class_names) != 2 or len(set(class_names)) != 2:
-        raise ValueError(f"data.class_names={list(class_names)}: two different classes are needed, sound and cracked")
-    if positive_class not in class_names:
-        raise ValueError(f"data.positive_class={positive_class} is not one of data.class_names={list(class_names)}")
-
-
 def find_samples(
     root: Path,
     class_names: Sequence[str],
@@ -106,7 +99,7 @@ def _from_table(root: Path, class_names: Sequence[str], labels: str | None) -> l
     numbers = label_numbers(rows, class_names)
     if numbers is None:
         there = sorted({row.label for row in rows})
-        raise ValueError(
+        raise UserError(
             f"{table_of(root, labels)} has the labels {', '.join(there)}, declared are {', '.join(class_names)}: "
             f"{_declared_hint(there)}"
         )
@@ -114,7 +107,7 @@ def _from_table(root: Path, class_names: Sequence[str], labels: str | None) -> l
     samples = [Sample(row.path, k, group) for row, k, group in zip(rows, numbers, groups, strict=True)]
     for label, name in enumerate(class_names):
         if label not in numbers:
-            raise ValueError(f"{table_of(root, labels)} has no row of class {name}")
+            raise UserError(f"{table_of(root, labels)} has no row of class {name}")
     return sorted(samples, key=lambda sample: (sample.label, str(sample.path)))
 
 
@@ -127,7 +120,7 @@ def _class_folders(root: Path, class_names: Sequence[str]) -> list[Path]:
         raise FileNotFoundError(_missing_message(root, class_names, there, visible))
     undeclared = [name for name in visible if name not in there.values()]
     if undeclared:
-        raise ValueError(
+        raise UserError(
             f"{root / undeclared[0]} is not a declared class: move it out of data.root, or declare the two "
             f"classes ({typed('data.class_names', list(class_names))}; folders: {', '.join(visible)})"
         )

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from crack_lightning.data.images.folders import visible_folders
+from crack_lightning.errors import UserError
 from crack_lightning.system.arguments import typed
 
 SPLITS = ("train", "val", "test")
@@ -31,7 +32,7 @@ def split_folders(root: Path) -> dict[str, Path]:
         if (split := named_split(folder.name)) is None:
             continue
         if split in there:
-            raise ValueError(f"{there[split]} and {folder} are both {split}: move one of them out of data.root")
+            raise UserError(f"{there[split]} and {folder} are both {split}: move one of them out of data.root")
         there[split] = folder
     if there and len(there) < len(SPLITS):
         missing = [split for split in SPLITS if split not in there]
@@ -42,7 +43,7 @@ def split_folders(root: Path) -> dict[str, Path]:
         )
     others = [folder.name for folder in folders if folder not in there.values()]
     if there and others:
-        raise ValueError(f"{root} has {', '.join(others)} beside train/ val/ test/: move them out of data.root")
+        raise UserError(f"{root} has {', '.join(others)} beside train/ val/ test/: move them out of data.root")
     return there
 
 

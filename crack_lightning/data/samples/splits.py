@@ -10,6 +10,7 @@ from pathlib import Path
 
 from crack_lightning.data.samples.listing import Sample
 from crack_lightning.data.samples.presplit import SPLITS
+from crack_lightning.errors import UserError
 from crack_lightning.system.files import write_csv
 from crack_lightning.system.names import comparable
 from crack_lightning.system.tables import Row, read_table
@@ -20,25 +21,6 @@ MOST_ORDERS, MOST_STEPS = 100, 200_000  # orders of sharing groups out, and grou
 UNEVEN = 0.05  # difference in a class's share that is worth a word
 
 Splits = dict[str, list[Sample]]
-
-
-def check_fractions(fractions: Sequence[float]) -> None:
-    """Raise ValueError unless there are three positive fractions that sum to 1."""
-    right = len(fractions) == len(SPLITS) and all(0 < fraction < 1 for fraction in fractions)
-    if not right or abs(sum(fractions) - 1) > 1e-6:
-        raise ValueError(
-            f"data.fractions={list(fractions)}: three numbers above 0 that sum to 1 are needed, "
-            f"for {', '.join(SPLITS)}, such as [0.7,0.15,0.15]"
-        )
-
-
-def check_folds(folds: int | None, fold: int) -> None:
-    """Raise ValueError unless `fold` is one of so many, and there are three at least."""
-    if folds is not None and folds < len(SPLITS):
-        raise ValueError(f"data.folds={folds}: at least {len(SPLITS)}, one to test, one to validate, the rest to train")
-    if fold < 0 or fold >= (folds or 1):
-        most = f"0 to {folds - 1}" if folds else "0 without data.folds"
-        raise ValueError(f"data.fold={fold}: {most}")
 
 
 def split_samples(
@@ -195,7 +177,7 @@ def _check_enough_groups(
         if len(with_class) < len(parts):
             images = sum(m.label == label for members in groups.values() for m in members)
             what = "images" if images == len(with_class) else f"groups ({images} images)"
-            raise ValueError(
+            raise UserError(
                 f"class {name} has {len(with_class)} {what}, too few to split: "
                 f"at least {len(parts)} are needed, one each for {', '.join(parts)}"
             )
@@ -206,7 +188,7 @@ def check_every_class(splits: Splits, class_names: Sequence[str]) -> None:
     for split, members in splits.items():
         for label, name in enumerate(class_names):
             if not any(member.label == label for member in members):
-                raise ValueError(
+                raise UserError(
                     f"class {name} has no image in the {split} split: its groups are too large to share out, "
                     "or a table has none; use more groups, other data.fractions or another seed"
                 )
@@ -232,7 +214,7 @@ def read_split(path: Path, split: str) -> dict[str, str]:
     groups = {os.path.relpath(row["path"], root): row["group"] for row in rows if row["split"] == split}
     if not groups:
         names = ", ".join(sorted({row["split"] for row in rows}))
-        raise ValueError(f"{path} has no split {split!r}: it has {names}")
+        raise UserError(f"{path} has no split {split!r}: it has {names}")
     return groups
 
 
@@ -245,8 +227,8 @@ def read_split_rows(path: Path) -> list[Row]:
     """The rows of a file that `write_split` left. Raises ValueError when it is no such file."""
     rows = read_table(path, ("path", "group", "split"), key="data.split_csv")
     if not rows:
-        raise ValueError(f"{path} has no rows: the split.csv of a training run is needed")
+        raise UserError(f"{path} has no rows: the split.csv of a training run is needed")
     kinds = {Path(row["path"].replace("\\", "/")).is_absolute() for row in rows}
     if len(kinds) > 1:
-        raise ValueError(f"{path} has whole paths and others: the split.csv of a training run is needed")
+        raise UserError(f"{path} has whole paths and others: the split.csv of a training run is needed")
     return rows

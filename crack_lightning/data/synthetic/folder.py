@@ -15,6 +15,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from crack_lightning.data.synthetic.surfaces import VERSION, render_surface
+from crack_lightning.errors import UserError
 from crack_lightning.system.cache import is_marked, mark
 from crack_lightning.system.progress import track
 
@@ -109,18 +110,18 @@ def _is_complete(folder: Path, count: int) -> bool:
 
 def _check_numbers(*, count: int, seed: int, size_px: int, class_names: Sequence[str], workers: int | None) -> None:
     if len(class_names) != 2 or class_names[0] == class_names[1]:
-        raise ValueError(f"class_names={list(class_names)}: two different names are needed, sound and cracked")
+        raise UserError(f"class_names={list(class_names)}: two different names are needed, sound and cracked")
     for name in class_names:
         if Path(name).name != name or name.startswith("."):
-            raise ValueError(f"class_names={list(class_names)}: {name!r} is no name for a folder")
+            raise UserError(f"class_names={list(class_names)}: {name!r} is no name for a folder")
     if count < len(class_names):
-        raise ValueError(f"count={count}: at least one surface a class is needed, so {len(class_names)}")
+        raise UserError(f"count={count}: at least one surface a class is needed, so {len(class_names)}")
     if seed < 0:
-        raise ValueError(f"seed={seed}: 0 or more")
+        raise UserError(f"seed={seed}: 0 or more")
     if workers is not None and workers < 1:
-        raise ValueError(f"num_workers={workers}: at least 1, or null for one a core")
+        raise UserError(f"num_workers={workers}: at least 1, or null for one a core")
     if size_px not in SIZES_PX:
-        raise ValueError(f"size_px={size_px}: surfaces are {SIZES_PX[0]} to {SIZES_PX[-1]} pixels wide")
+        raise UserError(f"size_px={size_px}: surfaces are {SIZES_PX[0]} to {SIZES_PX[-1]} pixels wide")
 
 
 def _mapped(draw: Callable[[int], None], count: int, workers: int | None) -> Iterator[None]:

@@ -1,0 +1,98 @@
+"""From the command line to the options of a run: types for Hydra, then dataclasses that have checked their ranges.
+
+Values stand in conf/; a typo or a value of another type is refused with the key named.
+"""
+
+from dataclasses import dataclass, is_dataclass
+from typing import Any, get_args, get_type_hints
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig, OmegaConf
+
+from crack_lightning.errors import UserError
+from crack_lightning.runs.options import (
+    AuditOptions,
+    CacheOptions,
+    EvaluateOptions,
+    ExplainOptions,
+    GenerateOptions,
+    InspectOptions,
+    PredictOptions,
+    TrainOptions,
+)
+
+COMMANDS: dict[str, type] = {
+    "train": TrainOptions,
+    "evaluate": EvaluateOptions,
+    "generate": GenerateOptions,
+    "cache": CacheOptions,
+    "audit": AuditOptions,
+    "predict": PredictOptions,
+    "inspect": InspectOptions,
+    "explain": ExplainOptions,
+}
+
+
+@dataclass
+class EarlyStoppingConfig:
+    """Lightning's `EarlyStopping`."""
+
+    _target_: str
+    monitor: str
+    mode: str
+    patience: int
+    min_delta: float
+
+
+@dataclass
+class CheckpointConfig:
+    """A `ModelCheckpoint`."""
+
+    _target_: str
+    dirpath: str
+    filename: str
+    monitor: str | None
+    mode: str
+    enable_version_counter: bool
+
+
+def register() -> None:
+    """Make the types known to Hydra."""
+    store = ConfigStore.instance()
+    parts = {"early_stopping": EarlyStoppingConfig, "checkpoint": CheckpointConfig}
+    for name, schema in (COMMANDS | parts).items():
+        store.store(name=f"{name}_schema", node=schema)
+
+
+def plain(cfg: DictConfig) -> dict[str, Any]:
+    """The configuration resolved to plain dicts, lists and values.
+
+    Raises UserError that names the keys which only the user knows and has not given.
+    """
+    missing = sorted(OmegaConf.missing_keys(cfg))
+    if missing:
+        raise UserError(f"{' and '.join(missing)} not set: give {' '.join(f'{key}=...' for key in missing)}")
+    container = OmegaConf.to_container(cfg, resolve=True)
+    if not isinstance(container, dict):
+        raise TypeError(f"a configuration is a mapping, not a {type(container).__name__}")
+    return {str(key): value for key, value in container.items()}
+
+
+def options_of(cfg: DictConfig) -> Any:
+    """The dataclass that a composed configuration is of, its ranges checked.
+
+    Raises UserError for what is missing or out of range.
+    """
+    return _made(OmegaConf.get_type(cfg), plain(cfg))
+
+
+def _made(kind: Any, values: dict[str, Any]) -> Any:
+    """A dataclass of plain values, its sections first: their ranges are checked before its own."""
+    sections = {
+        name: section
+        for name, hint in get_type_hints(kind).items()
+        for section in (hint, *get_args(hint))
+        if is_dataclass(section)
+    }
+    made = {name: _made(sections[name], values[name]) for name in sections if values[name] is not None}
+    return kind(**values | made)

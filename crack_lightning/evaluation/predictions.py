@@ -1,0 +1,64 @@
+"""What a classifier says of samples whose truth is known, and the numbers that come of it."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from crack_lightning.data.samples.listing import Sample
+from crack_lightning.evaluation.calibration import brier_score, reliability, uncalibrated
+from crack_lightning.evaluation.intervals import bootstrap_intervals, figures_of
+from crack_lightning.models.classifier import CrackClassifier
+from crack_lightning.models.decision import Decision
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Samples with the probability of the positive class (N,) that a classifier gives each."""
+
+    classifier: CrackClassifier
+    samples: Sequence[Sample]
+    probabilities: Tensor
+
+    @property
+    def decision(self) -> Decision:
+        """What the probabilities come to."""
+        return self.classifier.decision
+
+    @property
+    def targets(self) -> Tensor:
+        """(N,), 1 for positive."""
+        positive = self.decision.positive_index
+        return torch.tensor([int(sample.label == positive) for sample in self.samples])
+
+    @property
+    def predicted(self) -> Tensor:
+        """(N,), 1 for what is predicted positive."""
+        return self.decision.is_positive(self.probabilities).long()
+
+
+def confidence_metrics(judged: Judged, *, seed: int) -> dict[str, float]:
+    """test/ece, test/brier and test/balanced_accuracy, and <name>_low and <name>_high of every metric: where 95 % of
+    bootstrap draws lie. With a review band its share of the test, and the share of the rest that is predicted wrongly.
+    """
+    groups = [sample.group for sample in judged.samples]
+    probabilities, targets, decision = judged.probabilities, judged.targets, judged.decision
+    found = {
+        "test/ece": reliability(probabilities, targets).error,
+        "test/ece_uncalibrated": reliability(uncalibrated(probabilities, decision.temperature), targets).error,
+        "test/brier": brier_score(probabilities, targets),
+        "test/balanced_accuracy": figures_of(probabilities, targets, decision)["balanced_accuracy"],
+    }
+    if decision.review_band is not None:
+        band = decision.needs_review(probabilities)
+        wrong = (judged.predicted != judged.targets)[~band].float()
+        found |= {
+            "review/test_share": band.float().mean().item(),
+            "review/test_error_rate": wrong.mean().item() if len(wrong) else 0.0,
+        }
+    intervals = bootstrap_intervals(probabilities, targets, groups, decision, seed=seed)
+    for name, (low, high) in intervals.items():
+        found |= {f"test/{name}_low": low, f"test/{name}_high": high}
+    return {name: value for name, value in found.items() if not math.isnan(value)}

@@ -1,0 +1,41 @@
+"""How the features of a frozen backbone are kept."""
+
+from dataclasses import dataclass
+
+from crack_lightning.engines.names import check_engine
+from crack_lightning.errors import UserError
+from crack_lightning.system.ranges import check_among
+
+MODES = ("auto", "cached", "live")
+MOST_VIEWS = 1000
+IDENTITIES = ("content", "stat")
+DTYPES = ("float16", "float32")
+
+
+@dataclass
+class FeatureOptions:
+    """Whether features are kept, how many views of a training image, and how.
+
+    Raises UserError for an option out of range.
+    """
+
+    mode: str
+    views: int
+    dtype: str
+    identity: str
+    engine: str
+    lock_timeout_s: float
+    max_cache_gb: float
+
+    def __post_init__(self) -> None:
+        check_among("features.mode", self.mode, MODES)
+        check_engine(self.engine, key="features.engine")
+        if not 1 <= self.views <= MOST_VIEWS:
+            raise UserError(
+                f"features.views={self.views}: at least 1 stored view of each training image, at most {MOST_VIEWS}"
+            )
+        check_among("features.identity", self.identity, IDENTITIES)
+        check_among("features.dtype", self.dtype, DTYPES)
+        for key, value in (("lock_timeout_s", self.lock_timeout_s), ("max_cache_gb", self.max_cache_gb)):
+            if not value >= 0:
+                raise UserError(f"features.{key}={value}: 0 or more")

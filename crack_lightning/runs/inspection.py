@@ -1,0 +1,186 @@
+"""Whole photographs to heat maps, regions and a report."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from crack_lightning import __version__
+from crack_lightning.data.images.reading import read_picture, reason
+from crack_lightning.inference.heat import Heat
+from crack_lightning.inference.overlay import reduced
+from crack_lightning.inference.patches import pick_device
+from crack_lightning.inference.photographs import PhotographReader, Scale, check_enlarged, window_px
+from crack_lightning.inference.regions import Region, regions
+from crack_lightning.inference.sources import Photograph, check_not_among, find_photographs, tell_left_out
+from crack_lightning.models.checkpoint import load_classifier
+from crack_lightning.models.classifier import CrackClassifier
+from crack_lightning.runs import photograph_files as files
+from crack_lightning.runs.options import InspectOptions
+from crack_lightning.runs.photograph_files import MEASURED, Inspected, grid_facts
+from crack_lightning.system.arguments import typed
+from crack_lightning.system.files import content_hash, expanded, is_full
+from crack_lightning.system.interrupts import ctrl_c_says
+from crack_lightning.system.progress import track
+
+log = logging.getLogger(__name__)
+
+Listener = Callable[[Inspected, int, int], None]  # a photograph that is done, how many are, of how many
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What inspects one photograph after the other: the network, the scale, the options, and what results depend on."""
+
+    reader: PhotographReader
+    scale: Scale
+    options: InspectOptions
+    settings: str
+
+    @property
+    def classifier(self) -> CrackClassifier:
+        """The network whose decision is asked."""
+        return self.reader.classifier
+
+
+def inspection_of(options: InspectOptions) -> Inspection:
+    """Open the checkpoint and make its map ready. Raises UserError or OSError where that cannot be."""
+    classifier = load_classifier(options.ckpt_path).to(pick_device(options.device))
+    threshold = options.threshold or classifier.decision.threshold
+    classifier.decision = replace(classifier.decision, threshold=threshold)
+    side_px = window_px(classifier, tile_px=options.tile_px, mm_per_px=options.mm_per_px)
+    reader = PhotographReader(classifier, engine=options.engine, windows=options.windows, memory_mb=options.memory_mb)
+    if _unscaled(classifier, options):
+        log.warning("the checkpoint does not know the scale that it was trained at: photographs are not brought to it")
+    kept = content_hash(expanded(options.ckpt_path).absolute())
+    results = [options.windows, options.scales, options.threshold, options.mm_per_px, options.overlay_px]
+    return Inspection(reader, Scale(side_px, options.scales), options, f"{kept}:{side_px}:{results}")
+
+
+def inspect_photographs(options: InspectOptions, folder: Path, listener: Listener | None = None) -> list[Inspected]:
+    """Mark the cracks in photographs; the report, the table and the files of each are written into `folder`.
+
+    What went wrong with a photograph is in its `error`. `listener` hears of each as soon as it is done. Raises
+    UserError or OSError where nothing can be inspected, and OSError for a full disk.
+    """
+    source = find_photographs(options.source)
+    check_not_among(folder, source.photographs)
+    tell_left_out(source)
+    inspection = inspection_of(options)
+    count = len(source.photographs)
+    log.info("%d photographs; a window is %.0f pixels of them", count, inspection.scale.window_px)
+    found: list[Inspected] = []
+    with ctrl_c_says(lambda: f"go on with {typed('hydra.run.dir', str(folder))}"):
+        for photograph in track(source.photographs, "inspecting", total=count, unit="photographs"):
+            found.append(inspect_photograph(photograph, folder, inspection))
+            if listener is not None:
+                listener(found[-1], len(found), count)
+    everything = [*found, *map(files.unread, source.unread)]
+    files.write_summary(folder, everything, _method(inspection))
+    log.info("%s: %s", files.counted(found), folder / "report.html")
+    return found
+
+
+def inspect_photograph(photograph: Photograph, run: Path, inspection: Inspection) -> Inspected:
+    """The findings of one photograph, and its files; whatever goes wrong with it is its row. A full disk raises."""
+    folder = files.folder_of(run, photograph)
+    try:
+        key = files.key_of(photograph, inspection.settings)
+        return files.done_before(folder, key) or _inspected(photograph, folder, key, inspection)
+    except Exception as error:
+        if is_full(error):
+            raise
+        return _failed(photograph, error)
+
+
+def _inspected(photograph: Photograph, folder: Path, key: str, inspection: Inspection) -> Inspected:
+    started_s, options, scale = time.perf_counter(), inspection.options, inspection.scale
+    picture = read_picture(photograph.path, megapixels=options.max_megapixels)
+    image, notes = picture.image, [picture.doubt, _further(picture.pages)]
+    check_enlarged(image.size, scale, inspection.classifier.image_size, megapixels=options.max_megapixels)
+    if max(image.size) < scale.window_px / 2:
+        text = "%d x %d pixels are less than half a window of %.0f each way, too few to judge; check mm_per_px, tile_px"
+        notes.append(text % (*image.size, scale.window_px))
+    note = "; ".join(filter(None, notes))
+    if note:
+        log.warning("%s: %s", photograph.path, note)
+    pictures, small = inspection.reader.scaled(image, scale), reduced(image, options.overlay_px)
+    del image, picture  # of a large photograph most of the memory
+    heat = inspection.reader.heat(pictures)
+    marked = regions(heat, inspection.classifier.decision.threshold)
+    found = _findings(photograph, heat, marked, inspection.classifier, options.mm_per_px)
+    verdict = "review" if note and found.verdict == "sound" else found.verdict
+    found = replace(found, verdict=verdict, note=note, key=key, seconds=time.perf_counter() - started_s)
+    files.write_photograph(folder, small, heat, marked, found, mm_per_px=options.mm_per_px)
+    return found
+
+
+def _further(pages: int) -> str:
+    return "" if pages < 2 else f"page 1 of {pages}: the others are not looked at, save each as a file"
+
+
+def _failed(photograph: Photograph, error: Exception) -> Inspected:
+    """The row of a photograph that was not inspected, with the reason and the remedy."""
+    if isinstance(error, ValueError):
+        text = str(error)
+    elif isinstance(error, OSError):
+        text = f"{photograph.path} cannot be read: {reason(error)}"
+    else:
+        text = f"{photograph.path} cannot be inspected: {type(error).__name__}: {error}"
+        log.debug("", exc_info=error)
+    text = text if str(photograph.path) in text else f"{photograph.path}: {text}"
+    log.error("%s", text)
+    return Inspected(photograph.name, str(photograph.path), "error", error=text)
+
+
+def _findings(
+    photograph: Photograph,
+    heat: Heat,
+    marked: Sequence[Region],
+    classifier: CrackClassifier,
+    mm_per_px: float | None,
+) -> Inspected:
+    peak = float(heat.probability.max())
+    review = bool(classifier.decision.needs_review(heat.probability).any())
+    longest = max((region.length_px for region in marked), default=0.0)
+    height, width = heat.size_hw
+    return Inspected(
+        name=photograph.name,
+        path=str(photograph.path),
+        verdict="cracked" if marked else "review" if review else "sound",
+        peak=peak,
+        share=min(1.0, sum(region.area_px for region in marked) / (height * width)),
+        regions=len(marked),
+        longest_px=longest,
+        mm_per_px=mm_per_px,
+        height_px=height,
+        width_px=width,
+        heat_map=grid_facts(heat),
+        measured=[[each.length_px, each.area_px, each.peak] for each in marked[:MEASURED]],
+    )
+
+
+def _unscaled(classifier: CrackClassifier, options: InspectOptions) -> bool:
+    """Whether photographs of a known scale are looked at as they are, since the checkpoint does not know its own."""
+    return options.mm_per_px is not None and classifier.mm_per_px is None and options.tile_px is None
+
+
+def _method(inspection: Inspection) -> dict[str, str]:
+    """What the report says of how it came about."""
+    options, classifier, side_px = inspection.options, inspection.classifier, inspection.scale.window_px
+    mm_per_px, scales = options.mm_per_px, options.scales
+    side = f"{side_px:.0f} px" + ("" if mm_per_px is None else f", {side_px * mm_per_px:.0f} mm")
+    wider = "" if scales == [1.0] else f", times {', '.join(f'{factor:g}' for factor in scales)}"
+    unscaled = ", that of the training pictures is not known" if _unscaled(classifier, options) else ""
+    return {
+        "source": options.source,
+        "inspected": f"{datetime.now():%Y-%m-%d %H:%M}",
+        "checkpoint": options.ckpt_path,
+        "network": classifier.backbone,
+        "threshold": f"{classifier.decision.threshold:.3f}",
+        "window": side + wider,
+        "scale": "not known" if mm_per_px is None else f"{mm_per_px:g} mm a pixel{unscaled}",
+        "crack_lightning": __version__,
+    }

@@ -1,0 +1,182 @@
+"""What each command is told: a dataclass a command, checked when it is made, typed to the last function."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from crack_lightning.data.copies.names import LOOKED_FOR
+from crack_lightning.data.options import AuditDataOptions, DataOptions, JudgedDataOptions
+from crack_lightning.engines.names import check_engine
+from crack_lightning.errors import UserError
+from crack_lightning.evaluation.names import METRICS, parse_threshold
+from crack_lightning.features.options import FeatureOptions
+from crack_lightning.models.options import ModelOptions
+from crack_lightning.system.ranges import check_above, check_among, whole_path
+from crack_lightning.training.options import OptimizerOptions, SchedulerOptions, TaskOptions, TrainerOptions
+
+OBJECTIVES = [f"{split}/{name}" for split in ("val", "test") for name in (*METRICS, "loss")]
+MONITORED = [name for name in OBJECTIVES if name.startswith("val/")] + ["train/loss", "train/accuracy"]
+MOST_SEED = 2**32 - 1
+WINDOWS = ("auto", "map", "crops")
+SIDES_PX = range(64, 4097)
+
+
+@dataclass
+class TrainOptions:
+    """Of `train.py`. `callbacks` and `logger` are for whoever makes these objects, and checked here."""
+
+    data: DataOptions
+    model: ModelOptions
+    features: FeatureOptions
+    optimizer: OptimizerOptions
+    scheduler: SchedulerOptions
+    trainer: TrainerOptions
+    callbacks: dict[str, Any]
+    task: TaskOptions
+    leakage: str
+    calibrate: bool
+    threshold: Any
+    review_band: float | None
+    seed: int
+    ckpt_path: str | None
+    cache_dir: str | None
+    figures: bool
+    objective: str
+    logger: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        if self.features.mode == "cached" and not self.model.freeze:
+            raise UserError(
+                "features=cached keeps what a frozen backbone computes, but model.freeze=false: "
+                "its features change with every step. Give model.freeze=true or features=live"
+            )
+        parse_threshold(self.threshold)
+        if self.review_band is not None and not 0 <= self.review_band < 1:
+            raise UserError(f"review_band={self.review_band}: a share of errors, 0 or more and below 1, or null")
+        check_among("leakage", self.leakage, LOOKED_FOR)
+        if not 0 <= self.seed <= MOST_SEED:
+            raise UserError(f"seed={self.seed}: 0 to {MOST_SEED}")
+        check_among("objective", self.objective, OBJECTIVES)
+        for name, callback in self.callbacks.items():
+            if (monitor := (callback or {}).get("monitor")) is not None:
+                check_among(f"callbacks.{name}.monitor", monitor, MONITORED)
+        self.cache_dir = whole_path(self.cache_dir)
+
+
+@dataclass
+class EvaluateOptions:
+    """Of `evaluate`: a checkpoint, several with commas or as a list, or a mapping of names to them."""
+
+    ckpt_path: Any
+    device: str
+    engine: str
+    data: JudgedDataOptions
+
+    def __post_init__(self) -> None:
+        check_engine(self.engine)
+
+
+@dataclass
+class GenerateOptions:
+    """Of `generate`."""
+
+    output_dir: str
+    count: int
+    seed: int
+    size_px: int
+    class_names: list[str]
+    num_workers: int | None
+
+    def __post_init__(self) -> None:
+        self.output_dir = str(whole_path(self.output_dir))
+
+
+@dataclass
+class CacheOptions:
+    """Of `cache`."""
+
+    cache_dir: str | None
+    clear: str | None
+
+    def __post_init__(self) -> None:
+        self.cache_dir = whole_path(self.cache_dir)
+
+
+@dataclass
+class PredictOptions:
+    """Of `predict`."""
+
+    ckpt_path: str
+    source: str
+    device: str
+    engine: str
+    batch_size: int
+    num_workers: int | None
+    max_megapixels: float
+    jsonl: bool
+
+    def __post_init__(self) -> None:
+        check_engine(self.engine)
+        check_above("max_megapixels", self.max_megapixels)
+        if self.batch_size < 1:
+            raise UserError(f"batch_size={self.batch_size}: at least 1")
+        if self.num_workers is not None and self.num_workers < 0:
+            raise UserError(f"num_workers={self.num_workers}: 0 or more, or null for one a core")
+
+
+@dataclass
+class InspectOptions:
+    """Of `inspect`."""
+
+    ckpt_path: str
+    source: str
+    device: str
+    engine: str
+    threshold: float | None
+    tile_px: float | None
+    mm_per_px: float | None
+    windows: str
+    scales: list[float]
+    memory_mb: float | None
+    max_megapixels: float
+    overlay_px: int | None
+
+    def __post_init__(self) -> None:
+        check_engine(self.engine)
+        check_among("windows", self.windows, WINDOWS)
+        for key in ("mm_per_px", "tile_px", "memory_mb", "max_megapixels", "overlay_px"):
+            check_above(key, getattr(self, key))
+        if self.threshold is not None and not 0 < self.threshold <= 1:
+            raise UserError(f"threshold={self.threshold}: above 0, at most 1, or null for the checkpoint's")
+        if not self.scales or not all(0 < factor <= 16 for factor in self.scales):
+            raise UserError(f"scales={self.scales}: numbers above 0 and at most 16, such as [1.0,2.0]")
+
+
+@dataclass
+class ExplainOptions:
+    """Of `explain`."""
+
+    ckpt_path: str
+    source: str
+    device: str
+    side_px: int
+    max_megapixels: float
+
+    def __post_init__(self) -> None:
+        check_above("max_megapixels", self.max_megapixels)
+        if self.side_px not in SIDES_PX:
+            raise UserError(f"side_px={self.side_px}: {SIDES_PX[0]} to {SIDES_PX[-1]}")
+
+
+@dataclass
+class AuditOptions:
+    """Of `audit`."""
+
+    near_duplicates: bool
+    overlaps: bool
+    split_csv: str | None
+    num_workers: int | None
+    shown: int
+    data: AuditDataOptions
+
+    def __post_init__(self) -> None:
+        self.split_csv = whole_path(self.split_csv)

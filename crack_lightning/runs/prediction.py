@@ -1,0 +1,81 @@
+"""What a checkpoint says of patches, as a table."""
+
+import json
+import logging
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from crack_lightning.inference.patches import FileLogits, judge_files, pick_device
+from crack_lightning.inference.sources import find_photographs, tell_left_out
+from crack_lightning.models.checkpoint import load_classifier
+from crack_lightning.models.classifier import CrackClassifier
+from crack_lightning.runs.options import PredictOptions
+from crack_lightning.system.files import write_atomically, write_csv
+
+log = logging.getLogger(__name__)
+
+PATCH = 2  # times as large or small as those of training a picture is still judged as one
+HEADER = ["path", "predicted", "probability", "review", "error"]
+
+
+def predict_patches(options: PredictOptions, folder: Path) -> int:
+    """Write predictions.csv into `folder`, a row a file; how many could not be read.
+
+    Raises UserError or OSError where there is nothing to predict, or nothing to predict with.
+    """
+    classifier = load_classifier(options.ckpt_path)
+    source = find_photographs(options.source)
+    tell_left_out(source)
+    paths = [photograph.path for photograph in source.photographs]
+    found = judge_files(
+        classifier,
+        paths,
+        batch_size=options.batch_size,
+        num_workers=options.num_workers,
+        device=pick_device(options.device),
+        engine=options.engine,
+        megapixels=options.max_megapixels,
+    )
+    rows = _rows(classifier, paths, found)
+    write_csv(folder / "predictions.csv", HEADER, rows)
+    if options.jsonl:
+        _write_lines(folder / "predictions.jsonl", rows)
+    unread, positive = sum(bool(error) for error in found.errors), classifier.decision.positive_class
+    cracked = sum(row[1] == positive for row in rows)
+    log.info("%d images, %d %s: %s", len(rows), cracked, positive, folder / "predictions.csv")
+    if unread:
+        log.error("%d images could not be read: see the column error", unread)
+    return unread
+
+
+def _rows(classifier: CrackClassifier, paths: Sequence[Path], found: FileLogits) -> list[list[Any]]:
+    """A row a file. One that is no patch, by its size, or whose levels are in doubt is for a person to look at."""
+    probabilities, decision = classifier.positive_probabilities(found.logits).tolist(), classifier.decision
+    least, most = (classifier.patch_px or math.nan) / PATCH, (classifier.patch_px or math.nan) * PATCH
+    rows, odd = list[list[Any]](), 0
+    facts = zip(paths, probabilities, found.errors, found.doubts, found.sides_px, strict=True)
+    for path, probability, error, doubt, side_px in facts:
+        if error:
+            rows.append([path, "", "", "", error])
+            continue
+        if doubt:
+            log.warning("%s: %s", path, doubt)
+        no_patch = side_px < least or side_px > most
+        odd += no_patch
+        review = int(no_patch or bool(doubt) or decision.needs_review(probability))
+        rows.append([path, decision.predicted(probability), f"{probability:.6f}", review, ""])
+    if odd:
+        text = "%d images are for review: not half to twice as large as the patches of %d pixels that it was trained on"
+        log.warning(f"{text}; whole photographs are for inspect", odd, classifier.patch_px)
+    return rows
+
+
+def _write_lines(path: Path, rows: list[list[Any]]) -> None:
+    """A JSON object a line, with numbers as numbers."""
+    lines = []
+    for where, predicted, probability, review, error in rows:
+        found = {"predicted": predicted, "probability": float(probability or "nan"), "review": bool(review)}
+        lines.append(json.dumps({"path": str(where)} | ({"error": error} if error else found)))
+    write_atomically(path, "".join(f"{line}\n" for line in lines).encode())

@@ -1,0 +1,264 @@
+"""Train a crack classifier, reload its best checkpoint, calibrate and test it."""
+
+import logging
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+from lightning.pytorch import Callback, LightningDataModule, Trainer, seed_everything
+from lightning.pytorch.loggers import Logger
+
+from crack_lightning import __version__
+from crack_lightning.data.batches.datamodule import CrackDataModule
+from crack_lightning.data.samples.listing import Sample, side_px
+from crack_lightning.data.samples.splits import class_weights, split_digest, write_split
+from crack_lightning.errors import UserError
+from crack_lightning.evaluation.predictions import Judged
+from crack_lightning.features.build import prepared
+from crack_lightning.models.checkpoint import FACTS_KEY, classifier_from, read_checkpoint
+from crack_lightning.models.classifier import CrackClassifier, build_classifier
+from crack_lightning.models.decision import Decision
+from crack_lightning.runs.folder import write_unreadable
+from crack_lightning.runs.leakage import told_leakage
+from crack_lightning.runs.options import TrainOptions
+from crack_lightning.runs.results import leave, training_metrics
+from crack_lightning.system.arguments import typed
+from crack_lightning.system.cache import cache_folder
+from crack_lightning.system.files import write_atomically
+from crack_lightning.system.interrupts import ctrl_c_says
+from crack_lightning.training.checkpoints import WholeCheckpoints
+from crack_lightning.training.confidence import keep_facts, logits_of, set_confidence
+from crack_lightning.training.history import EpochHistory
+from crack_lightning.training.optimizers import check_optimizer, check_scheduler
+from crack_lightning.training.progress import ImagesBar
+from crack_lightning.training.single import leave_group
+from crack_lightning.training.task import CrackTask
+
+log = logging.getLogger(__name__)
+
+Checkpoint = Mapping[str, Any]
+
+
+def train_classifier(
+    options: TrainOptions,
+    folder: Path,
+    *,
+    callbacks: Sequence[Callback] = (),
+    logger: Logger | bool = False,
+    checkpoint: Checkpoint | None = None,
+    overrides: Sequence[str] = (),
+    most_processes: int | None = None,
+) -> dict[str, float] | None:
+    """Train as `options` say and write the run folder; the metrics, None in all processes but the first.
+
+    `checkpoint` is what `options.ckpt_path` holds, of a run that goes on. `overrides` are kept as a record of what was
+    asked for. Raises UserError or OSError for what cannot be trained, before anything long begins, and for more than
+    `most_processes`.
+    """
+    check_optimizer(options.optimizer)
+    check_scheduler(options.scheduler)
+    if (folder / "metrics.json").exists():
+        log.warning("%s holds the results of another run: they are written over", folder)
+    seed_everything(options.seed, verbose=False)
+    data = CrackDataModule(options.data, seed=options.seed, cache_dir=options.cache_dir)
+    history = EpochHistory()
+    trainer = _trainer(options, folder, [history, *callbacks], logger)
+    _check_processes(trainer.world_size, most_processes, options.trainer.strategy)
+    classifier = _classifier(options, checkpoint)
+    leakage = _prepare(data, folder, checkpoint, options.leakage)
+    if trainer.is_global_zero:
+        write_atomically(folder / "config.yaml", yaml.safe_dump(asdict(options), sort_keys=False).encode())
+    classifier.patch_px, classifier.mm_per_px = side_px(data.splits["train"]), options.data.mm_per_px
+    task = _task(options, classifier, data, overrides)
+    batches = _batches(trainer, classifier, data, options)
+    if checkpoint is not None:
+        _go_on(trainer, data, checkpoint, options.trainer.max_epochs)
+    fit_seconds = _fit(trainer, task, batches, folder, options.ckpt_path, history)
+    tested = _test(trainer, task, batches, data.splits["test"], options)
+    if tested is None:
+        return None
+    judged, confidence = tested
+    metrics = training_metrics(trainer, history) | leakage | confidence | {"fit_seconds": fit_seconds}
+    leave(folder, trainer, judged, data, history, options, metrics)
+    return metrics
+
+
+def _trainer(options: TrainOptions, folder: Path, callbacks: Sequence[Callback], logger: Logger | bool) -> Trainer:
+    arguments = asdict(options.trainer)
+    shown = arguments.pop("enable_progress_bar")
+    shown = sys.stderr.isatty() if shown is None else shown
+    bars: list[Callback] = [ImagesBar()] if shown else []
+    try:
+        return Trainer(
+            **arguments,
+            callbacks=[*bars, *callbacks],
+            logger=logger,
+            enable_progress_bar=shown,
+            default_root_dir=folder,
+            plugins=[WholeCheckpoints()],
+        )
+    except Exception as error:  # Lightning raises whatever it likes on arguments that do not suit the machine
+        raise UserError(f"trainer: {error} (trainer=cpu runs everywhere)") from error
+
+
+def _check_processes(count: int, most: int | None, strategy: str) -> None:
+    if most is not None and count > most:
+        raise UserError(
+            f"-m with {count} processes (trainer.strategy={strategy}) would start the whole sweep again in each "
+            "process: give trainer.devices=1, or run its points one by one without -m"
+        )
+
+
+def _classifier(options: TrainOptions, checkpoint: Checkpoint | None) -> CrackClassifier:
+    if checkpoint is not None:
+        return classifier_from(checkpoint, str(options.ckpt_path)).train()
+    first, second = options.data.class_names
+    classifier = build_classifier(
+        **vars(options.model),
+        decision=Decision((first, second), options.data.positive_class),
+        image_size=options.data.image_size,
+    )
+    weights = classifier.weights
+    log.info("weights of %s: %s from %s", classifier.backbone, weights["name"], weights["source"])
+    if classifier.frozen and weights["name"] == "null":
+        log.warning("a frozen backbone with random weights learns little: model.freeze=false lets it learn")
+    return classifier
+
+
+def _prepare(data: CrackDataModule, folder: Path, checkpoint: Checkpoint | None, leakage: str) -> dict[str, float]:
+    """Find, check and split the photographs before anything long begins; the leakage of the split."""
+    data.prepare_data()
+    try:
+        data.setup()
+    finally:
+        write_unreadable(folder, data.unreadable)
+    if data.unreadable:
+        log.warning("%d unreadable images left out: %s", len(data.unreadable), folder / "unreadable.csv")
+    if checkpoint is not None:
+        _check_split(checkpoint, data)
+    write_split(folder / "split.csv", data.splits, data.class_names)
+    return told_leakage(data, leakage)
+
+
+def _check_split(checkpoint: Checkpoint, data: CrackDataModule) -> None:
+    """Raise UserError when the photographs, and so the split, are others than in the run that left the checkpoint."""
+    provenance = checkpoint[FACTS_KEY]["provenance"]
+    if split_digest(data.splits) != provenance.get("split"):
+        raise UserError(
+            f"the photographs in {data.root} are no longer those of {provenance.get('data_root')} when the checkpoint "
+            "was left: images it was trained on would be tested. Bring the folder back to what it was, or start a "
+            "new run"
+        )
+
+
+def _task(
+    options: TrainOptions, classifier: CrackClassifier, data: CrackDataModule, overrides: Sequence[str]
+) -> CrackTask:
+    provenance = {
+        "crack_lightning": __version__,
+        "overrides": list(overrides),
+        "config": asdict(options),
+        "data_root": str(data.root),
+        "split": split_digest(data.splits),
+        "images": {split: len(samples) for split, samples in data.splits.items()},
+    }
+    return CrackTask(
+        classifier,
+        optimizer=options.optimizer,
+        scheduler=options.scheduler,
+        seed=options.seed,
+        class_weights=class_weights(data.splits["train"], len(data.class_names), options.task.class_weights),
+        provenance=provenance,
+    )
+
+
+def _batches(
+    trainer: Trainer, classifier: CrackClassifier, data: CrackDataModule, options: TrainOptions
+) -> LightningDataModule:
+    """The pictures, or where the backbone is frozen their features, computed now if need be."""
+    cache, precision = cache_folder(options.cache_dir), str(options.trainer.precision)
+    with ctrl_c_says(lambda: "the features computed so far are kept"):
+        return prepared(trainer, classifier, data, options.features, cache=cache, precision=precision)
+
+
+def _go_on(trainer: Trainer, data: CrackDataModule, checkpoint: Checkpoint, max_epochs: int) -> None:
+    """Go on with the epoch after the checkpoint's; of a run that had trained to its end only the test is left."""
+    data.first_epoch = checkpoint["epoch"] + 1
+    if has_ended(checkpoint, max_epochs):
+        log.info("all epochs are finished: what is left is to calibrate and test")
+        trainer.fit_loop.max_epochs = checkpoint["epoch"] + 1
+
+
+def has_ended(checkpoint: Checkpoint, max_epochs: int) -> bool:
+    """Whether the run that left the checkpoint had trained to its end, by its epochs or by early stopping."""
+    if 0 < max_epochs <= checkpoint["epoch"] + 1:
+        return True
+    states = checkpoint["callbacks"].values() if isinstance(checkpoint["callbacks"], dict) else []
+    waits = [(state.get("wait_count"), state.get("patience")) for state in states if isinstance(state, dict)]
+    return any(isinstance(wait, int) and isinstance(most, int) and wait >= most for wait, most in waits)
+
+
+def _fit(
+    trainer: Trainer,
+    task: CrackTask,
+    batches: LightningDataModule,
+    folder: Path,
+    ckpt_path: str | None,
+    history: EpochHistory,
+) -> float:
+    started_s = time.perf_counter()
+    last = folder / "checkpoints" / "last.ckpt"
+    go_on = f"go on with python train.py {typed('ckpt_path', str(last))}"
+    try:
+        with ctrl_c_says(lambda: go_on if last.exists() else "no epoch was finished"):
+            trainer.fit(task, batches, ckpt_path=ckpt_path, weights_only=True)
+    except (KeyError, TypeError, AttributeError, RuntimeError, IndexError) as error:
+        if ckpt_path is None or history.started:
+            raise
+        kind = f"{type(error).__name__}: {error}"
+        raise UserError(f"ckpt_path={ckpt_path} cannot be gone on from ({kind}): use another copy") from error
+    return time.perf_counter() - started_s
+
+
+def _test(
+    trainer: Trainer, task: CrackTask, batches: LightningDataModule, samples: Sequence[Sample], options: TrainOptions
+) -> tuple[Judged, dict[str, float]] | None:
+    """Reload the best checkpoint, calibrate it on validation and test it in one process; None in the others."""
+    tester = leave_group(trainer)
+    if tester is None:
+        return None
+    # Not test(ckpt_path=...), which would restore the callbacks too and forget the epochs after the best one.
+    if best := getattr(trainer.checkpoint_callback, "best_model_path", ""):
+        task.load_state_dict(read_checkpoint(best)["state_dict"])
+    confidence = _confidence(task, batches, best, options)
+    last = str(Path(best).with_name("last.ckpt")) if best else ""
+    with ctrl_c_says(lambda: f"it is trained but not tested: python train.py {typed('ckpt_path', last)}"):
+        tester.test(task, datamodule=batches, verbose=False)
+    trainer.callback_metrics.update(tester.callback_metrics)
+    probabilities = task.test_probabilities
+    return Judged(task.classifier.cpu(), samples[: len(probabilities)], probabilities), confidence
+
+
+def _confidence(task: CrackTask, batches: LightningDataModule, best: str, options: TrainOptions) -> dict[str, float]:
+    """Calibrate on validation and keep it in the best checkpoint; the metrics that come of it."""
+    if options.trainer.limit_val_batches is not None or options.trainer.fast_dev_run:
+        threshold = task.classifier.decision.threshold
+        log.info("not calibrated, since validation is limited: threshold %.2f", threshold)
+        return {}
+    logits, labels = logits_of(task, batches.val_dataloader())
+    found = set_confidence(
+        task.classifier,
+        logits,
+        labels,
+        calibrate=options.calibrate,
+        threshold=options.threshold,
+        review_error_rate=options.review_band,
+    )
+    task.decide_anew()
+    if best:
+        keep_facts(best, task.classifier)
+    return found

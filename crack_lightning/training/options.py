@@ -1,0 +1,106 @@
+"""How a network is trained: optimiser, schedule, Lightning's Trainer."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from crack_lightning.errors import UserError
+from crack_lightning.system.ranges import check_among
+
+# Those in which every process runs this program from its start and the first one goes on alone.
+STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true")
+CLASS_WEIGHTS = (None, "balanced")
+
+
+@dataclass
+class OptimizerOptions:
+    """An optimiser of `torch.optim` by class name, and how fast it learns.
+
+    `backbone_lr` is the learning rate of an unfrozen backbone; None takes a tenth of `lr`. Raises UserError for an
+    option out of range.
+    """
+
+    name: str
+    lr: float
+    backbone_lr: float | None
+    weight_decay: float
+    options: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        for key, rate in (("lr", self.lr), ("backbone_lr", self.backbone_lr)):
+            if rate is not None and not (0 < rate <= 10 and math.isfinite(rate)):
+                raise UserError(f"optimizer.{key}={rate}: above 0, at most 10")
+        if not 0 <= self.weight_decay < 1:
+            raise UserError(f"optimizer.weight_decay={self.weight_decay}: 0 or more, below 1")
+
+
+@dataclass
+class SchedulerOptions:
+    """A schedule of `torch.optim.lr_scheduler` by class name, stepped every "epoch" or "step"; no name, no schedule.
+
+    Raises UserError for an option out of range.
+    """
+
+    name: str | None
+    interval: str
+    monitor: str | None
+    options: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        if self.interval not in ("epoch", "step"):
+            raise UserError(f"scheduler.interval={self.interval}: epoch or step")
+        if self.name is not None and (self.name == "ReduceLROnPlateau") != (self.monitor is not None):
+            raise UserError(
+                f"scheduler.monitor={self.monitor} with scheduler.name={self.name}: "
+                "ReduceLROnPlateau watches a metric such as val/loss, the others none"
+            )
+
+
+@dataclass
+class TrainerOptions:
+    """The arguments of Lightning's `Trainer` that make sense here. Raises UserError for one out of range."""
+
+    accelerator: str
+    devices: Any
+    num_nodes: int
+    strategy: str
+    precision: Any
+    max_epochs: int
+    min_epochs: int | None
+    max_time: str | None
+    limit_train_batches: Any
+    limit_val_batches: Any
+    limit_test_batches: Any
+    fast_dev_run: Any
+    num_sanity_val_steps: int
+    log_every_n_steps: int
+    accumulate_grad_batches: int
+    gradient_clip_val: float | None
+    deterministic: bool
+    benchmark: bool | None
+    detect_anomaly: bool
+    profiler: str | None
+    enable_progress_bar: bool | None
+    enable_model_summary: bool
+
+    def __post_init__(self) -> None:
+        if self.max_epochs < 1 and self.max_epochs != -1:
+            raise UserError(
+                f"trainer.max_epochs={self.max_epochs}: at least 1, or -1 for as many as early stopping allows"
+            )
+        for key in ("limit_train_batches", "limit_val_batches", "limit_test_batches", "accumulate_grad_batches"):
+            value = getattr(self, key)
+            if isinstance(value, int | float) and value <= 0:
+                raise UserError(f"trainer.{key}={value}: above 0")
+        check_among("trainer.strategy", self.strategy, STRATEGIES)
+
+
+@dataclass
+class TaskOptions:
+    """How classes are weighed."""
+
+    class_weights: str | None
+
+    def __post_init__(self) -> None:
+        if self.class_weights not in CLASS_WEIGHTS:
+            raise UserError(f"task.class_weights={self.class_weights}: balanced or null")
