@@ -10,7 +10,7 @@ from test_backbones import classifier
 from test_train import copied, equal, metrics, tensors
 
 from crack_lightning.cli.command import is_for_user
-from crack_lightning.engines import engines
+from crack_lightning.engines import pick as engines
 from crack_lightning.features.build import FeatureExtractor
 
 Train = Callable[..., Path]

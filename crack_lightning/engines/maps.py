@@ -4,30 +4,21 @@ With average pooling and a linear head the map is exact (Zhou et al. 2016): its 
 """
 
 import copy
-import io
 import logging
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from crack_lightning.engines.engines import (
-    TOLERANCE,
-    Pixels,
-    auto_engine,
-    cores,
-    folded,
-    onnx_runtime,
-    relative_difference,
-)
+from crack_lightning.engines.folded import Pixels, folded
+from crack_lightning.engines.onnx import Step, session
 from crack_lightning.engines.parts import PARTS, Part, split
+from crack_lightning.engines.pick import TOLERANCE, auto_engine, relative_difference
 from crack_lightning.models.classifier import CrackClassifier
+from crack_lightning.system.processes import cores
 
 log = logging.getLogger(__name__)
-
-Step = Callable[[Tensor], Tensor]  # the input of a part (N, channels, h, w) -> its output
 
 
 @dataclass(frozen=True)
@@ -99,23 +90,7 @@ def _exported(networks: Sequence[nn.Sequential], sample: Tensor) -> list[Step]:
     steps = []
     for network in networks:
         network = network.cpu()
-        steps.append(_session(network, sample))
+        steps.append(session(network, sample, one_size=False))
         with torch.no_grad():
             sample = network(sample)
     return steps
-
-
-def _session(network: nn.Module, sample: Tensor) -> Step:
-    onnxruntime = onnx_runtime()
-    axes = {"inputs": {0: "count", 2: "height", 3: "width"}, "outputs": {0: "count", 2: "rows", 3: "columns"}}
-    file = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter without extra packages is called deprecated
-        names = {"input_names": ["inputs"], "output_names": ["outputs"], "dynamic_axes": axes}
-        torch.onnx.export(network, (sample,), file, **names, dynamo=False)  # type: ignore[arg-type]
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    # Memory is asked for as it is needed: the default plans for the largest tile of each size.
-    options.enable_mem_pattern = False
-    session = onnxruntime.InferenceSession(file.getvalue(), options, providers=["CPUExecutionProvider"])
-    return lambda inputs: torch.from_numpy(session.run(None, {"inputs": inputs.contiguous().numpy()})[0])

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 from crack_lightning.data.batches.datamodule import CrackDataModule, with_views
 from crack_lightning.data.batches.transforms import VERSION
-from crack_lightning.engines.engines import Engine, pick_engine
+from crack_lightning.engines.pick import Engine, pick_engine
 from crack_lightning.features.module import FeatureModule, Wanted
 from crack_lightning.features.options import FeatureOptions
 from crack_lightning.features.store import FeatureStore, PartWriter

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from crack_lightning.data.batches.transforms import plain_transform
 from crack_lightning.data.images.reading import MOST_MEGAPIXELS, read_picture
-from crack_lightning.engines.engines import cores, pick_engine
+from crack_lightning.engines.pick import pick_engine
 from crack_lightning.errors import UserError
 from crack_lightning.models.classifier import CHUNK, CrackClassifier
-from crack_lightning.system.processes import default_workers
+from crack_lightning.system.processes import cores, default_workers
 from crack_lightning.system.progress import track
 
 Item = TypeVar("Item")

@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from crack_lightning.engines.engines import Engine, cores, pick_engine
 from crack_lightning.engines.maps import LogitMapper, logit_mapper
 from crack_lightning.engines.parts import PARTS
+from crack_lightning.engines.pick import Engine, pick_engine
 from crack_lightning.errors import UserError
 from crack_lightning.inference.heat import Heat, heat_of, merged
 from crack_lightning.inference.maps import (
@@ -22,6 +22,7 @@ from crack_lightning.inference.maps import (
     window_logits_by_crops,
 )
 from crack_lightning.models.classifier import CrackClassifier
+from crack_lightning.system.processes import cores
 
 log = logging.getLogger(__name__)
 

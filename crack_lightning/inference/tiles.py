@@ -8,7 +8,8 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2.functional import pil_to_tensor
 
-from crack_lightning.engines.maps import LogitMapper, Step
+from crack_lightning.engines.maps import LogitMapper
+from crack_lightning.engines.onnx import Step
 from crack_lightning.engines.parts import Part
 from crack_lightning.inference.geometry import Span, overlapping
 

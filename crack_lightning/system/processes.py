@@ -39,3 +39,8 @@ def worker_options(num_workers: int) -> dict[str, Any]:
     # By name: within joblib's processes, where the points of a sweep may run, the default is one that fails.
     context = ("fork" if sys.platform == "linux" else "spawn") if num_workers else None
     return {"num_workers": num_workers, "multiprocessing_context": context}
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

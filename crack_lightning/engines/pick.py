@@ -1,21 +1,20 @@
 """Frozen features as fast as this machine computes them: the same numbers, other machinery."""
 
 import copy
-import io
 import logging
 import math
-import os
-import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from crack_lightning.engines.folded import PooledFeatures, folded
 from crack_lightning.engines.names import check_engine
-from crack_lightning.errors import MissingPackage
+from crack_lightning.engines.onnx import session
 from crack_lightning.models.classifier import CHUNK, CrackClassifier
+from crack_lightning.system.processes import cores
 
 log = logging.getLogger(__name__)
 
@@ -26,52 +25,9 @@ LOW_PRECISION_TOLERANCE = 0.05  # where either has 8 or 11 bits, as under bf16-m
 Engine = Callable[[Tensor], Tensor]  # uint8 pictures (N, 3, h, w) -> pooled features (N, channels)
 
 
-class Pixels(nn.Module):
-    """Pictures (N, 3, h, w) uint8, normalised as the backbone takes them."""
-
-    scale: Tensor
-    shift: Tensor
-
-    def __init__(self, classifier: CrackClassifier) -> None:
-        super().__init__()
-        self.register_buffer("scale", 1 / (255 * classifier.pixel_std))
-        self.register_buffer("shift", classifier.pixel_mean / classifier.pixel_std)
-
-    def forward(self, images: Tensor) -> Tensor:
-        normalised = images.to(self.scale.dtype) * self.scale - self.shift
-        return normalised.contiguous(memory_format=torch.channels_last)
-
-
-class PooledFeatures(nn.Module):
-    """Pictures (N, 3, h, w) to average-pooled features (N, channels), as the head gets them."""
-
-    def __init__(self, classifier: CrackClassifier, features: nn.Module) -> None:
-        super().__init__()
-        self.pixels, self.features = Pixels(classifier), features
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.features(self.pixels(images)).mean(dim=(2, 3))
-
-
 def eager_engine(classifier: CrackClassifier) -> Engine:
     """The classifier's own features, unchanged."""
     return lambda images: classifier.pooled(images)
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def folded(network: nn.Module) -> nn.Module:
-    """A copy with BatchNorm folded into the convolutions before it, where that can be traced."""
-    try:
-        from torch.fx.experimental.optimization import fuse
-
-        return fuse(network.eval())
-    except Exception as error:  # whatever a network does that cannot be traced
-        log.info("BatchNorm is not folded (%s)", type(error).__name__)
-        return copy.deepcopy(network).eval()
 
 
 def folded_engine(classifier: CrackClassifier) -> Engine:
@@ -85,35 +41,18 @@ def folded_engine(classifier: CrackClassifier) -> Engine:
     return lambda images: torch.cat([pooled(chunk) for chunk in images.split(size)])
 
 
-def onnx_runtime() -> Any:
-    """The module onnxruntime, which reports its use to a host on the Internet unless it is told not to before.
-
-    Raises ModuleNotFoundError that names the pip line when it is not installed.
-    """
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    try:
-        import onnxruntime
-    except ModuleNotFoundError as error:
-        raise MissingPackage("engine=onnxruntime needs ONNX Runtime: pip install onnxruntime onnx") from error
-    return onnxruntime
-
-
 def onnx_engine(classifier: CrackClassifier) -> Engine:
     """The same on ONNX Runtime, on all cores.
 
     Raises ModuleNotFoundError that names the pip line when it is not installed.
     """
-    onnxruntime = onnx_runtime()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(_exported(classifier), options, providers=["CPUExecutionProvider"])
+    size = classifier.image_size
+    network = PooledFeatures(classifier, copy.deepcopy(classifier.features).eval()).eval()
+    chunk_features = session(network, torch.zeros(2, 3, size, size, dtype=torch.uint8), one_size=True)
     threads = cores()
     # A few pictures a core stay in its cache, and no core waits or spins for another: a quarter faster than
     # whole batches on all cores at once, and it leaves the cores to those who load when there is nothing to do.
     pool = ThreadPoolExecutor(threads)
-
-    def chunk_features(images: Tensor) -> Tensor:
-        return torch.from_numpy(session.run(None, {"images": images.contiguous().numpy()})[0])
 
     def compute(images: Tensor) -> Tensor:
         if len(images) <= CHUNK:
@@ -122,26 +61,6 @@ def onnx_engine(classifier: CrackClassifier) -> Engine:
         return torch.cat(list(pool.map(chunk_features, images.split(size))))
 
     return compute
-
-
-def _exported(classifier: CrackClassifier) -> bytes:
-    features = copy.deepcopy(classifier.features).eval()
-    size = classifier.image_size
-    example = torch.zeros(2, 3, size, size, dtype=torch.uint8)
-    buffer = io.BytesIO()
-    axes = {"images": {0: "count"}, "features": {0: "count"}}
-    with warnings.catch_warnings(), torch.autocast("cpu", enabled=False):  # ONNX Runtime computes with 32 bits
-        warnings.simplefilter("ignore")  # the exporter without extra packages is called deprecated
-        torch.onnx.export(
-            PooledFeatures(classifier, features).eval(),
-            (example,),
-            buffer,  # type: ignore[arg-type]  # the older exporter writes to an open file too
-            input_names=["images"],
-            output_names=["features"],
-            dynamic_axes=axes,
-            dynamo=False,
-        )
-    return buffer.getvalue()
 
 
 def pick_engine(classifier: CrackClassifier, name: str, first: Tensor) -> Engine:
