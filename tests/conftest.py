@@ -34,6 +34,21 @@ TINY = [
 ]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """On all cores by itself, where pytest-xdist is there and nobody says otherwise (-n 0, -p no:xdist, --pdb)."""
+    if hasattr(config, "workerinput"):
+        return  # one of those processes
+    free = getattr(config.option, "numprocesses", "no xdist") is None and not config.option.usepdb
+    if free and config.option.dist == "no" and not config.option.collectonly and _many(config.args):
+        config.option.numprocesses = os.cpu_count() or 1
+
+
+def _many(args: list[str]) -> bool:
+    """Whether a whole folder is asked for: processes take longer to start than a few tests."""
+    return any(Path(argument.partition("::")[0]).is_dir() for argument in args)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     if processes := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
         # Threads that wait for cores which another process of pytest -n has take several times as long.

@@ -273,6 +273,21 @@ def test_a_root_that_is_none_is_named(audited: Callable[..., tuple[Rows, int]], 
         audited(tmp_path / "bare")
 
 
+def test_a_root_one_level_too_high_is_named(photos: Path, audited: Callable[..., tuple[Rows, int]]) -> None:
+    shutil.copytree(photos, photos.parent / "unpacked/data")
+    with pytest.raises(FileNotFoundError, match=r"they lie in .*unpacked/data: .*data.root=.*unpacked/data"):
+        audited(photos.parent / "unpacked")
+
+
+def test_a_picture_of_too_many_pixels_is_an_error_of_its_own(
+    photos: Path, audited: Callable[..., tuple[Rows, int]]
+) -> None:
+    Image.new("L", (200, 200)).save(photos / "Negative/large.png")
+    rows, status = audited(photos, "max_megapixels=0.03")
+    assert (status, "unreadable" in kinds(rows, photos / "Negative/large.png")) == (1, True)
+    assert not kinds(rows, sound(photos))
+
+
 def test_every_kind_is_explained() -> None:
     from crack_lightning.runs.findings_files import EXPLANATIONS
 

@@ -86,7 +86,7 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path: Path, legacy: bool) -> None:
 
 NAN, INFINITE = float("nan"), float("inf")
 FACTS: list[dict[str, object]] = [
-    *({"temperature": value} for value in (NAN, 0.0, -1.0, INFINITE, "1", None, [1.0])),
+    *({"temperature": value} for value in (NAN, 0.0, -1.0, INFINITE, 1e300, "1", None, [1.0])),
     *({"threshold": value} for value in (NAN, 2.0, -1.0, 0.0, True, "half")),
     *({"review_band": value} for value in ([0.9, 0.1], [NAN, 1.0], [0.1], "ab", 0.5, [0.0, 2.0])),
     *(
@@ -97,7 +97,7 @@ FACTS: list[dict[str, object]] = [
     *({"image_size": value} for value in (0, -1, 10**9, 180.5, "180", None, True)),
     *({"dropout": value} for value in (1.0, -0.1, NAN, "0", None)),
     *({"freeze": value} for value in (1, None, "yes")),
-    *({"patch_px": value} for value in (0, -5, 1.5, "64")),
+    *({"patch_px": value} for value in (0, -5, 1.5, "64", 10**9)),
     *({"mm_per_px": value} for value in (0.0, -1.0, NAN, INFINITE, "1")),
     *({"weights": value} for value in (None, [], {"name": 1}, {1: "x"})),
     *({"backbone": value} for value in (None, 1, "mobilenet_v22", ["mobilenet_v2"])),

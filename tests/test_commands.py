@@ -104,6 +104,8 @@ def test_a_command_in_a_process_of_its_own_ends_with_one_message(tmp_path: Path)
         (["cache_dir=/proc/nope", "model.weights=null"], "give another cache_dir=FOLDER"),
         (["trainer.accelerator=abacus"], "(trainer=cpu runs everywhere)"),
         (["trainer.precision=7"], "7"),
+        (["data.root=${x}", "data=folder", "model.weights=null"], "${x} does not exist"),
+        (["objective=${nowhere}"], "a text with ${ is quoted"),
         (["seed=-1"], "seed=-1"),
         (["objective=test/luck"], "objective=test/luck"),
         (["ckpt_path=/no/such.ckpt"], "ckpt_path=/no/such.ckpt does not exist"),

@@ -62,6 +62,7 @@ def test_a_name_that_is_too_long_is_cut_and_stays_its_own() -> None:
     assert len(set(short)) == 2
     assert all(len(os.fsencode(name)) <= 210 and name.startswith("site/é") for name in short)
     assert short_name("site/short.jpg") == "site/short.jpg"
+    assert len(os.fsencode(short_name(os.fsdecode(b"\xff" * 300)))) <= 255
 
 
 def test_a_carriage_return_in_a_name_does_not_end_a_line(tmp_path: Path) -> None:

@@ -196,8 +196,8 @@ def test_a_checkpoint_of_an_unknown_backbone_is_refused(
 @pytest.mark.parametrize(
     ("overrides", "text"),
     [
-        (["mm_per_px=0"], r"mm_per_px=0.0: above 0"),
-        (["mm_per_px=-1"], r"mm_per_px=-1.0: above 0"),
+        (["mm_per_px=0"], r"mm_per_px=0.0: a number above 0"),
+        (["mm_per_px=-1"], r"mm_per_px=-1.0: a number above 0"),
         (["scales=[]"], r"scales=\[\]"),
         (["threshold=2"], r"threshold=2.0"),
         (["engine=steam"], r"engine=steam"),

@@ -65,7 +65,10 @@ def test_names_of_the_table_may_be_spelled_otherwise(photos: Path) -> None:
     [
         ("gone.jpg;Negative", r"labels.csv names 1 pictures that are not in .*: gone.jpg"),
         ("sub/N000000.jpg;Negative", r"names sub/N000000.jpg twice \(lines 2 and 42\)"),
-        ("new.jpg;Unsure", r"has the labels Negative, Positive, Unsure, declared are Negative, Positive"),
+        (
+            "new.jpg;Unsure",
+            r"has the labels Negative, Positive, Unsure \('Unsure' in line 42\), declared are Neg",
+        ),
         ("new.jpg;Negative;;dev", r"has the split 'dev' in line 42: train, val or test"),
         ("new.jpg;Negative;;test", r"has a split for some rows and none for others"),
     ],

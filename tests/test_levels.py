@@ -58,6 +58,16 @@ def test_levels_that_would_have_to_be_guessed_are_refused(tmp_path: Path) -> Non
     tifffile.imwrite(tmp_path / "x.tif", GREY.astype(np.int16) - 100, photometric="minisblack")
     with pytest.raises(ValueError, match=r"x.tif cannot be decoded: it has signed levels below zero"):
         read_image(tmp_path / "x.tif")
+    for levels in (GREY - np.float32(300), GREY * np.float32(1e9), np.full_like(GREY, np.nan, np.float32)):
+        tifffile.imwrite(tmp_path / "x.tif", levels, photometric="minisblack")
+        with pytest.raises(ValueError, match=r"x.tif cannot be decoded: most of its levels are no numbers, or none is"):
+            read_image(tmp_path / "x.tif")
+
+
+def test_a_tiff_of_a_kind_that_is_not_read_is_called_so(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "x.tif", GREY.astype(np.complex64), photometric="minisblack")
+    with pytest.raises(ValueError, match=r"x.tif cannot be decoded: .*save it"):
+        read_image(tmp_path / "x.tif")
 
 
 @pytest.mark.parametrize("name", ["x.tif", "x.png", "colour.png"])

@@ -166,7 +166,7 @@ def test_more_pixels_than_are_allowed_are_an_error_of_the_file(
     assert end.value.code == 1
     (row,) = table(next((tmp_path / "large").glob("*.csv")))
     assert "4096 pixels are more than max_megapixels=0.004 allows" in row["error"]
-    with pytest.raises(ValueError, match=r"max_megapixels=0.0: above 0"):
+    with pytest.raises(ValueError, match=r"max_megapixels=0.0: a number above 0"):
         {"predict": predict, "explain": explain}[verb](*composed(verb, [*options[:2], "max_megapixels=0"], run="none"))
 
 

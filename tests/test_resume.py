@@ -197,12 +197,36 @@ def test_loading_processes_of_a_resumed_run_begin_with_its_own_epoch(trained: Ca
     assert equal(tensors(whole / "checkpoints/last.ckpt"), tensors(resumed / "checkpoints/last.ckpt"))
 
 
-@pytest.mark.parametrize("state", ["loops", "optimizer_states", "callbacks"])
-def test_a_state_that_cannot_be_restored_is_one_message(trained: Callable[..., Path], state: str) -> None:
+def test_a_run_without_early_stopping_goes_on_without(trained: Callable[..., Path]) -> None:
+    checkpoint = trained("trainer.max_epochs=1", "callbacks.early_stopping=null", run="first") / "checkpoints/last.ckpt"
+    resumed = trained(f"ckpt_path={checkpoint}", "trainer.max_epochs=2", run="resumed", base=[])
+    assert metrics(resumed)["epochs"] == 2
+    content = torch.load(resumed / "checkpoints/last.ckpt", weights_only=True)
+    assert not any(key.startswith("EarlyStopping") for key in content["callbacks"])
+
+
+FORGED: list[tuple[str, object]] = [
+    *(("loops", value) for value in (None, {}, {"fit_loop": 1})),
+    *(("optimizer_states", value) for value in (None, [], 3, [None], [{"x": 1}])),
+    *(("callbacks", value) for value in (None, {}, "x")),
+]
+
+
+@pytest.mark.parametrize(("state", "value"), FORGED, ids=str)
+def test_a_state_that_cannot_be_restored_is_one_message(
+    trained: Callable[..., Path], state: str, value: object
+) -> None:
     checkpoint = trained("trainer.max_epochs=1", run="first") / "checkpoints/last.ckpt"
     content = torch.load(checkpoint, weights_only=True)
-    wrong = {"loops": {"fit_loop": 1}, "optimizer_states": [{"x": 1}]}
-    content[state] = wrong.get(state) or dict.fromkeys(content["callbacks"], 3)
-    torch.save(content, checkpoint)
-    with pytest.raises(ValueError, match=r"last.ckpt (cannot be gone on from|predicts, but)"):
-        trained(f"ckpt_path={checkpoint}", "trainer.max_epochs=2", run="second", base=[])
+    wrong = (
+        [value] if value != "x" else [dict.fromkeys(content["callbacks"], 3), _with_history(content, [{"loss": "x"}])]
+    )
+    for content[state] in wrong:
+        torch.save(content, checkpoint)
+        with pytest.raises(ValueError, match=r"last.ckpt (cannot be gone on from|predicts, but)"):
+            trained(f"ckpt_path={checkpoint}", "trainer.max_epochs=2", run="second", base=[])
+
+
+def _with_history(content: dict[str, Any], epochs: object) -> dict[str, Any]:
+    (key,) = [key for key in content["callbacks"] if "History" in key]
+    return {**content["callbacks"], key: {"epochs": epochs}}

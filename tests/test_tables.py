@@ -40,6 +40,9 @@ def test_what_is_no_such_table_is_named(tmp_path: Path) -> None:
     (tmp_path / "other.csv").write_text("file;class\na;b\n")
     with pytest.raises(ValueError, match=r"other.csv needs columns path and label; it has file, class"):
         read_table(tmp_path / "other.csv", ("path", "label"), key="data.labels")
+    (tmp_path / "book.csv").write_bytes(b"PK\x03\x04")
+    with pytest.raises(ValueError, match=r"book.csv is a workbook: save it as CSV"):
+        read_table(tmp_path / "book.csv", ("path", "label"), key="data.labels")
     os.mkfifo(tmp_path / "pipe.csv")
     with pytest.raises(ValueError, match=r"pipe.csv cannot be read \(a named pipe"):
         read_table(tmp_path / "pipe.csv", ("path", "label"), key="data.labels")

@@ -1,3 +1,4 @@
+import os
 import sys
 from importlib.metadata import distributions
 from pathlib import Path
@@ -86,12 +87,20 @@ def test_a_file_of_weights_is_taken(tmp_path: Path) -> None:
     assert state.keys() == model.state_dict().keys()
 
 
+def test_an_empty_file_and_a_pipe_are_named(tmp_path: Path) -> None:
+    (tmp_path / "empty.pth").touch()
+    os.mkfifo(tmp_path / "pipe.pth")
+    for name, text in (("empty.pth", "empty"), ("pipe.pth", "a named pipe")):
+        with pytest.raises(ValueError, match=rf"model.weights=.*{name} cannot be read: .*{text}"):
+            resolve_weights("resnet18", str(tmp_path / name))
+
+
 def test_neither_an_entry_nor_a_file_names_the_entries() -> None:
     with pytest.raises(FileNotFoundError, match=r"neither a file nor an entry of resnet18: one of DEFAULT, IMAGENET1K"):
         resolve_weights("resnet18", "IMAGENET22K")
 
 
-@pytest.mark.parametrize("content", [b"", b"no weights", b"PK\x03\x04 half a zip"])
+@pytest.mark.parametrize("content", [b"no weights", b"PK\x03\x04 half a zip"])
 def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "w.pth").write_bytes(content)
     with pytest.raises(ValueError, match=r"weights file .*w.pth cannot be read as tensors"):

@@ -18,6 +18,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import ConfigCompositionException, HydraException, OverrideParseException
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from crack_lightning.cli.command_line import as_given, key_names
 from crack_lightning.cli.options import COMMANDS, options_of, register
@@ -69,10 +70,10 @@ def run_job(job: Callable[[DictConfig], Any], *, config_name: str, needs: str | 
 
     def run(cfg: DictConfig) -> Any:
         quieten()
-        if needs is not None:
-            load(needs)
         (run_folder() / FAILED).unlink(missing_ok=True)
         try:
+            if needs is not None:
+                load(needs)
             return job(cfg)
         except KeyboardInterrupt as error:
             log.error("interrupted%s", f": {error}" if str(error) else "")
@@ -95,7 +96,9 @@ def run_job(job: Callable[[DictConfig], Any], *, config_name: str, needs: str | 
     except Exception as error:
         if whole or not is_for_user(error):
             raise
-        sys.exit(showable(message(error, COMMANDS[config_name]), keep="\n"))
+        sys.exit(showable(message(error, COMMANDS[config_name], folder=wanted_folder(sys.argv[1:])), keep="\n"))
+    except KeyboardInterrupt:
+        sys.exit(130)
     finally:
         if not whole:
             os.environ.pop("HYDRA_FULL_ERROR", None)
@@ -147,14 +150,22 @@ def check_choices(arguments: Sequence[str]) -> None:
                 raise UserError(f"{group}={choice}: no such option. {hint}There are {', '.join(options)}")
 
 
+def _folder_key(arguments: Sequence[str]) -> str:
+    return "hydra.sweep.dir" if {"-m", "--multirun"} & set(arguments) else "hydra.run.dir"
+
+
+def wanted_folder(arguments: Sequence[str]) -> Path:
+    """The run folder that is asked for, or the one that all are made in."""
+    key = _folder_key(arguments)
+    given = [argument.partition("=")[2] for argument in arguments if argument.partition("=")[0] == key]
+    return Path(given[-1].strip("'\"") if given else "outputs").absolute()
+
+
 def check_folder(arguments: Sequence[str]) -> None:
     """Raise OSError where the run folder cannot be made: Hydra, which makes it, would end with a traceback."""
-    many = {"-m", "--multirun"} & set(arguments)
     if {argument for argument in arguments if argument.startswith("-")} - {"-m", "--multirun"}:
         return  # --help, --cfg: nothing is written
-    key = "hydra.sweep.dir" if many else "hydra.run.dir"
-    given = [argument.partition("=")[2] for argument in arguments if argument.partition("=")[0] == key]
-    folder = Path(given[-1].strip("'\"") if given else "outputs").absolute()
+    key, folder = _folder_key(arguments), wanted_folder(arguments)
     there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     if not there.is_dir():
         raise NotADirectoryError(f"{key}={folder} cannot be made: {there} is a file; give another {key}=FOLDER")
@@ -164,7 +175,10 @@ def check_folder(arguments: Sequence[str]) -> None:
 
 def is_for_user(error: BaseException) -> bool:
     """Whether an error is a message of ours, or of the system about a file, rather than a bug."""
-    return isinstance(error, UserError | OSError | HydraException) or type(error).__name__ in SPOKEN_BY_NAME
+    return (
+        isinstance(error, UserError | OSError | HydraException | OmegaConfBaseException)
+        or type(error).__name__ in SPOKEN_BY_NAME
+    )
 
 
 def message(error: Exception, schema: type | None = None, *, folder: Path | None = None) -> str:
@@ -178,6 +192,10 @@ def message(error: Exception, schema: type | None = None, *, folder: Path | None
         known = error.strerror and "no room is left" in error.strerror
         place = Path(error.filename).absolute().parent if error.filename else folder or Path.cwd()
         return str(error.strerror) if known else full_message(place)
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename} cannot be read or written: {error.strerror}"
+    if isinstance(error, OmegaConfBaseException):
+        return f"{str(error).splitlines()[0]} (a text with ${{ is quoted and has a backslash before it)"
     if isinstance(error, OverrideParseException):
         key, _, value = str(error.override).partition("=")
         return f"{error.override}: not in the grammar of arguments; a text is quoted as in {typed(key, value)}"

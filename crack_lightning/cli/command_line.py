@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import sys
 import types
 import typing
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ FOLDERS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
 # Texts that may hold a comma of their own; in others it is a sweep for which -m was forgotten.
 PATHS = ("root", "labels", "source", "ckpt_path", "output_dir", "cache_dir", "split_csv", "weights", "group_by", "dir")
 MANY = {"-m", "--multirun"}
+RESOLVER = re.compile(r"\$\{[^}]*:")  # a value of the environment, say; a folder may well be called ${x}
 
 
 def as_given(arguments: Sequence[str], schema: type) -> list[str]:
@@ -64,10 +66,14 @@ def _one(argument: str, kinds: dict[str, str], parser: OverridesParser, *, many:
     if argument.startswith("-") or not equals:
         return argument
     if showable(argument) != argument and "\\x" in showable(argument):
+        if sys.getfilesystemencoding() != "utf-8":
+            raise UserError(f"{showable(argument)}: this locale knows ASCII alone; set PYTHONUTF8=1")
         raise UserError(f"{showable(argument)}: its bytes are no UTF-8; rename it, or give a link to it")
     kind = "text" if key in FOLDERS else kinds.get(key.lstrip("+"), "")
     parsed = _parsed(parser, argument)
-    if value in ("", "null", "???") or "${" in value or (parsed and _is_quoted(value)):
+    path = kind == "text" and key not in FOLDERS and key.rpartition(".")[2] in PATHS
+    stands_for = "${" in value and not (path and RESOLVER.search(value) is None)
+    if value in ("", "null", "???") or stands_for or (parsed and _is_quoted(value)):
         return argument
     if kind == "text":
         return f"{key}={_text(key, value, parsed, many=many)}"

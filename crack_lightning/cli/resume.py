@@ -42,6 +42,8 @@ FIXED = (
     *(f"data.{name}" for name in ("class_names", "positive_class", "image_size", "fractions", "layout", "labels")),
     *(f"data.{name}" for name in ("group_by", "folds", "fold", "surfaces")),
 )
+MAY_BE_LEFT_OUT = ("early_stopping", "best_checkpoint", "last_checkpoint")  # callbacks that a run may have gone without
+SECTIONS = ("data", "model", "features", "optimizer", "scheduler", "trainer", "callbacks", "task")
 OF_THE_RUN = ("dirpath", "save_dir", "default_root_dir", "ckpt_path")  # differ from run to run
 
 
@@ -67,9 +69,10 @@ def recomposed(cfg: DictConfig, checkpoint: Mapping[str, Any]) -> DictConfig:
     path = cfg.ckpt_path
     then = checkpoint[FACTS_KEY]["provenance"].get("config")
     epoch = checkpoint.get("epoch")
-    states = [checkpoint.get(name) for name in ("loops", "optimizer_states", "callbacks")]
-    if not isinstance(then, dict) or type(epoch) is not int or epoch < 0 or None in states:
+    if not isinstance(then, dict) or type(epoch) is not int or epoch < 0 or not _has_state(checkpoint):
         raise UserError(f"ckpt_path={path} predicts, but holds no state of training to go on from")
+    if odd := [name for name in SECTIONS if not isinstance(then.get(name), Mapping)]:
+        raise UserError(f"ckpt_path={path} cannot be gone on from: its options of {', '.join(odd)} are none")
     _take(cfg, then, path)
     now = asdict(options_of(cfg))
     _check_unchanged(now, then)
@@ -85,13 +88,30 @@ def recomposed(cfg: DictConfig, checkpoint: Mapping[str, Any]) -> DictConfig:
     return cfg
 
 
+def _has_state(checkpoint: Mapping[str, Any]) -> bool:
+    """Whether loops, optimisers and callbacks have left anything to go on from."""
+    loops, optimizers, callbacks = (checkpoint.get(name) for name in ("loops", "optimizer_states", "callbacks"))
+    return (
+        isinstance(loops, Mapping)
+        and type(_at(loops, ["fit_loop", "epoch_progress", "current", "processed"])) is int
+        and isinstance(optimizers, list)
+        and bool(optimizers)
+        and isinstance(callbacks, Mapping)
+        and bool(callbacks)
+        and all(isinstance(state, Mapping) for state in callbacks.values())
+    )
+
+
 def _take(cfg: DictConfig, then: Mapping[str, Any], path: str) -> None:
     """Set what the checkpoint says, of the closed list, unless it is given now."""
     overrides = [_key(override) for override in HydraConfig.get().overrides.task]
     base = compose(config_name=HydraConfig.get().job.config_name)
+    for name in MAY_BE_LEFT_OUT:
+        if name in then["callbacks"] and then["callbacks"][name] is None and f"callbacks.{name}" not in overrides:
+            cfg.callbacks[name] = None
     for key in TAKEN:
         keys = key.split(".")
-        if not _has(then, keys) or _is_given(key, cfg, base, overrides):
+        if not _has(then, keys) or _at_node(cfg, keys[:-1]) is None or _is_given(key, cfg, base, overrides):
             continue
         value = _at(then, keys)
         try:
@@ -100,6 +120,11 @@ def _take(cfg: DictConfig, then: Mapping[str, Any], path: str) -> None:
         except (OmegaConfBaseException, ValueError, TypeError) as error:
             reason = str(error).splitlines()[0]
             raise UserError(f"ckpt_path={path} cannot be gone on from: it says {key}={value!r} ({reason})") from error
+
+
+def _at_node(cfg: DictConfig, keys: Sequence[str]) -> Any:
+    """The section of a key; None where the run does without it."""
+    return OmegaConf.select(cfg, ".".join(keys)) if keys else cfg
 
 
 def _is_given(key: str, cfg: DictConfig, base: DictConfig, overrides: Sequence[str]) -> bool:

@@ -16,6 +16,7 @@ from crack_lightning.models.decision import decision_from
 from crack_lightning.system.files import expanded, not_a_file
 
 FORMAT = 1
+MOST_PATCH_PX = 100_000
 FACTS_KEY = "crack_classifier"  # beside Lightning's own keys
 PREFIX = "classifier."  # of the classifier's tensors in the state dict
 OPTIONAL = {"threshold": 0.5, "temperature": 1.0, "review_band": None, "patch_px": None, "mm_per_px": None}
@@ -100,8 +101,8 @@ def _check_numbers(facts: Mapping[str, Any]) -> None:
         raise UserError(f"dropout={dropout!r}: 0 or more, below 1")
     if type(facts["freeze"]) is not bool:
         raise TypeError(f"freeze={facts['freeze']!r}: true or false")
-    if patch is not None and (type(patch) is not int or patch < 1):
-        raise UserError(f"patch_px={patch!r}: pixels, or nothing")
+    if patch is not None and (type(patch) is not int or not 1 <= patch <= MOST_PATCH_PX):
+        raise UserError(f"patch_px={patch!r}: 1 to {MOST_PATCH_PX} pixels, or nothing")
     if scale is not None and (type(scale) not in (int, float) or not 0 < scale < math.inf):
         raise UserError(f"mm_per_px={scale!r}: above 0, or nothing")
     weights = facts["weights"]

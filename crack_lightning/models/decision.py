@@ -13,6 +13,7 @@ from torch import Tensor
 
 from crack_lightning.errors import UserError
 
+MOST_TEMPERATURE = 1e6
 ROUNDING = 1e-4  # of log-odds: more than the engines' results for one image differ by
 
 
@@ -43,8 +44,8 @@ class Decision:
             raise UserError(f"positive_class={self.positive_class!r} is not one of class_names={list(names)}")
         if not (_is_number(self.threshold) and 0 < self.threshold <= 1):
             raise UserError(f"threshold={self.threshold}: above 0, at most 1")
-        if not (_is_number(self.temperature) and 0 < self.temperature < math.inf):
-            raise UserError(f"temperature={self.temperature}: above 0")
+        if not (_is_number(self.temperature) and 0 < self.temperature <= MOST_TEMPERATURE):
+            raise UserError(f"temperature={self.temperature}: above 0, at most {MOST_TEMPERATURE:g}")
         band = self.review_band
         if band is not None and not (len(band) == 2 and all(map(_is_number, band)) and 0 <= band[0] <= band[1] <= 1):
             raise UserError(f"review_band={list(band)}: two probabilities, the lower one first, or none")

@@ -15,7 +15,7 @@ from torchvision.models import WeightsEnum, get_model, get_model_weights
 
 from crack_lightning.errors import UserError
 from crack_lightning.models.backbones import check_backbone
-from crack_lightning.system.files import expanded
+from crack_lightning.system.files import expanded, not_a_file
 
 log = logging.getLogger(__name__)
 
@@ -150,6 +150,8 @@ def _no_weights_message(backbone: str, entry: WeightsEnum, cached: Path, error: 
 
 
 def _from_file(backbone: str, path: Path, entries: type[WeightsEnum]) -> tuple[StateDict, WeightsSource]:
+    if path.exists() and (problem := not_a_file(path)) is not None:
+        raise UserError(f"model.weights={path} cannot be read: {problem}")
     if not path.is_file():
         names = ", ".join(dict.fromkeys(["DEFAULT", *entries.__members__]))
         raise FileNotFoundError(

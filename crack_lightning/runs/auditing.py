@@ -13,8 +13,11 @@ from crack_lightning.data.audit.leakage import Leakage, cluster_findings, label_
 from crack_lightning.data.copies.duplicates import find_copies
 from crack_lightning.data.copies.facts import FileFacts, read_facts
 from crack_lightning.data.copies.overlaps import find_overlaps
+from crack_lightning.data.images.folders import folders_below, visible_folders
+from crack_lightning.data.images.formats import is_image_name
 from crack_lightning.data.options import AuditDataOptions
 from crack_lightning.data.samples.layouts import LAYOUTS, OWN, matching_folders, recognised
+from crack_lightning.data.samples.presplit import root_hint
 from crack_lightning.data.samples.splits import read_splits
 from crack_lightning.errors import UserError
 from crack_lightning.runs.findings_files import Audited, write_audit, write_groups
@@ -45,12 +48,18 @@ def audit_folder(options: AuditOptions, folder: Path) -> int:
     data, root = options.data, Path(options.data.root)
     if not root.is_dir():
         raise FileNotFoundError(f"data.root={root} is no folder: name the one that holds the class folders")
+    _check_depth(root, data)
     stages = Stages()
     layout = _layout(root, data)
     listed, findings = stages("listing", lambda: inventory(root, data.class_names, layout=layout, labels=data.labels))
     if not listed and not findings:
         raise FileNotFoundError(f"{root} has no images")
-    facts = stages("reading", lambda: read_facts([each.path for each in listed], workers=options.num_workers))
+    facts = stages(
+        "reading",
+        lambda: read_facts(
+            [each.path for each in listed], workers=options.num_workers, megapixels=options.max_megapixels
+        ),
+    )
     findings += file_findings(facts)
     findings += imbalance(Counter(each.class_name for each in listed), root)
     splits = _splits(options.split_csv, listed, root)
@@ -60,6 +69,20 @@ def audit_folder(options: AuditOptions, folder: Path) -> int:
     stages("writing", lambda: write_audit(folder, audited, shown=options.shown))
     write_groups(folder, list(copies.values())[-1], audited)
     return _say(audited, folder)
+
+
+def _check_depth(root: Path, data: AuditDataOptions) -> None:
+    """Raise FileNotFoundError for a root whose only folder holds the class folders."""
+    folders = visible_folders(root)
+    if data.layout is not None or len(folders) != 1 or any(is_image_name(each.name) for each in root.iterdir()):
+        return
+    for folder in (folders[0], *folders_below(folders[0])):
+        if any(is_image_name(each.name) for each in folder.iterdir()):
+            return
+        if len(visible_folders(folder)) > 1:
+            raise FileNotFoundError(
+                f"{root} has one folder, and no class folders: they lie in {folder}: {root_hint(folder)}"
+            )
 
 
 def _layout(root: Path, data: AuditDataOptions) -> str:

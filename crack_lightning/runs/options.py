@@ -175,8 +175,10 @@ class AuditOptions:
     overlaps: bool
     split_csv: str | None
     num_workers: int | None
+    max_megapixels: float
     shown: int
     data: AuditDataOptions
 
     def __post_init__(self) -> None:
+        check_above("max_megapixels", self.max_megapixels)
         self.split_csv = whole_path(self.split_csv)

@@ -216,8 +216,8 @@ def _fit(
     try:
         with ctrl_c_says(lambda: go_on if last.exists() else "no epoch was finished"):
             trainer.fit(task, batches, ckpt_path=ckpt_path, weights_only=True)
-    except (KeyError, TypeError, AttributeError, RuntimeError, IndexError) as error:
-        if ckpt_path is None or history.started:
+    except Exception as error:  # whatever Lightning and torch make of a state that is none
+        if ckpt_path is None or history.goes_on or isinstance(error, UserError | OSError):
             raise
         kind = f"{type(error).__name__}: {error}"
         raise UserError(f"ckpt_path={ckpt_path} cannot be gone on from ({kind}): use another copy") from error

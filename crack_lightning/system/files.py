@@ -98,7 +98,7 @@ def _short(part: str) -> str:
     if len(content) <= LONGEST_NAME:
         return part
     digest = hashlib.blake2b(content, digest_size=6).hexdigest()
-    return f"{content[: LONGEST_NAME - 13].decode('utf-8', 'ignore')}-{digest}"
+    return f"{os.fsdecode(content[: LONGEST_NAME - 13].decode('utf-8', 'ignore').encode())}-{digest}"
 
 
 def content_hash(path: Path) -> str:

@@ -16,7 +16,7 @@ def check_among(key: str, value: object, allowed: Sequence[object]) -> None:
 def check_above(key: str, value: float | None) -> None:
     """Raise UserError unless `value` is a finite number above 0, or None."""
     if value is not None and not (value > 0 and math.isfinite(value)):
-        raise UserError(f"{key}={value}: above 0")
+        raise UserError(f"{key}={value}: a number above 0")
 
 
 def whole_path(path: str | None) -> str | None:

@@ -37,7 +37,10 @@ def read_table(path: Path, columns: Sequence[str], *, key: str) -> list[Row]:
         raise FileNotFoundError(f"{key}={path} does not exist: {needed}")
     if problem := not_a_file(path):
         raise UserError(f"{key}={path} cannot be read ({problem}): {needed}")
-    lines = _text(path.read_bytes())
+    content = path.read_bytes()
+    if content.startswith(b"PK"):
+        raise UserError(f"{key}={path} is a workbook: save it as CSV; {needed}")
+    lines = _text(content)
     first, _, rest = lines.partition("\n")
     declared = first.strip().lower().removeprefix("sep=") if first.strip().lower().startswith("sep=") else None
     delimiters = [declared] if declared and len(declared) == 1 else DELIMITERS

@@ -14,16 +14,14 @@ class EpochHistory(Callback):
 
     def __init__(self) -> None:
         self.epochs: list[dict[str, float]] = []
-        self.started = False  # whether the state of a run that goes on has been restored
+        self.goes_on = False  # whether an epoch was finished since the state of a run that goes on was restored
         self._started_s = 0.0
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.started = True
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._started_s = time.monotonic()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.goes_on = True
         metrics = {name: float(value) for name, value in sorted(trainer.callback_metrics.items())}
         self.epochs.append({"epoch": trainer.current_epoch, **metrics})
         shown = ("train/loss", "train/accuracy", "val/loss", "val/accuracy")
@@ -35,4 +33,11 @@ class EpochHistory(Callback):
         return {"epochs": self.epochs}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.epochs = list(state_dict["epochs"])
+        epochs = state_dict["epochs"]
+        if not isinstance(epochs, list) or not all(map(_is_row, epochs)):
+            raise TypeError("the history of epochs is none")
+        self.epochs = list(epochs)
+
+
+def _is_row(row: Any) -> bool:
+    return isinstance(row, dict) and "epoch" in row and all(isinstance(value, int | float) for value in row.values())

@@ -5,13 +5,14 @@ import io
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from crack_lightning.data.copies.fingerprints import SIDE, fingerprint
 from crack_lightning.data.images.formats import FORMATS, HEIF
-from crack_lightning.data.images.reading import decoded, opened, orientation_of, reason
+from crack_lightning.data.images.reading import MOST_MEGAPIXELS, decoded, opened, orientation_of, reason
 from crack_lightning.data.images.scans import zero_run
 from crack_lightning.system.files import not_a_file
 from crack_lightning.system.processes import in_processes
@@ -54,7 +55,7 @@ class FileFacts:
         return self.path.suffix.lower() in (HEIF if self.format == "HEIF" else FORMATS.get(self.format, ()))
 
 
-def file_facts(path: Path) -> FileFacts:
+def file_facts(path: Path, *, megapixels: float = MOST_MEGAPIXELS) -> FileFacts:
     """Read, decode and describe a file. Raises nothing: what goes wrong is the `problem`."""
     if problem := not_a_file(path):
         return FileFacts(path, problem=problem)
@@ -66,19 +67,19 @@ def file_facts(path: Path) -> FileFacts:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of large pictures and damaged tags; too large ones raise
-            return _described(path, content, digest)
+            return _described(path, content, digest, megapixels)
     except Exception as error:  # decoders raise whatever they like on damaged files
         return FileFacts(path, len(content), digest, problem=reason(error))
 
 
-def read_facts(paths: Sequence[Path], *, workers: int | None) -> list[FileFacts]:
+def read_facts(paths: Sequence[Path], *, workers: int | None, megapixels: float = MOST_MEGAPIXELS) -> list[FileFacts]:
     """The facts of every file, in the order of `paths`, read by so many processes; None is one a core."""
-    return in_processes(file_facts, paths, "reading", workers=workers)
+    return in_processes(partial(file_facts, megapixels=megapixels), paths, "reading", workers=workers)
 
 
-def _described(path: Path, content: bytes, digest: str) -> FileFacts:
+def _described(path: Path, content: bytes, digest: str, megapixels: float) -> FileFacts:
     file = io.BytesIO(content)
-    with opened(file) as image:
+    with opened(file, megapixels=megapixels) as image:
         mode, kind, frames = image.mode, image.format or "", getattr(image, "n_frames", 1)
         orientation, size = orientation_of(image), image.size
         image.draft(None, (DRAFT_PX, DRAFT_PX))

@@ -86,6 +86,10 @@ def opened(file: IO[bytes], *, megapixels: float = MOST_MEGAPIXELS) -> Image.Ima
         raise UserError(HEIF_REMEDY)
     try:
         image = Image.open(file, formats=pillow_formats())
+    except UnidentifiedImageError as error:
+        if head[:4] in (b"II*\0", b"MM\0*"):
+            raise UserError("a TIFF of a kind that is not read: save it in grey or RGB, with 8 or 16 bits") from error
+        raise
     except ValueError as error:
         if not head.startswith(b"\x89PNG"):
             raise
@@ -93,8 +97,8 @@ def opened(file: IO[bytes], *, megapixels: float = MOST_MEGAPIXELS) -> Image.Ima
     width, height = image.size
     if width * height > megapixels * 1e6:
         raise UserError(
-            f"{width * height} pixels are more than max_megapixels={megapixels:g} allows: give a larger "
-            "max_megapixels if you trust it"
+            f"{width * height} pixels are more than max_megapixels={megapixels:g} allows: give a larger one "
+            "(data.max_megapixels in train and evaluate) if you trust it"
         )
     return image
 

@@ -4,6 +4,7 @@ What has 8 bits Pillow reads rightly. Beyond, it neither turns levels in which w
 below 65535, nor reads planes: tifffile gives the samples, and what they mean is decided here.
 """
 
+import math
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -99,8 +100,12 @@ def _by_pillow(file: IO[bytes], image: Image.Image, error: Exception) -> Array:
 def _scaled(samples: Array, tags: dict[int, Any]) -> tuple[Array, float]:
     levels = samples.astype(np.float64)
     if samples.dtype.kind == "f":
-        levels = np.nan_to_num(levels, posinf=0.0, neginf=0.0)
-        return levels, next((each for each in (1.0, 255.0) if levels.max() <= each), 65535.0)
+        finite = np.isfinite(levels)
+        most = float(levels[finite].max()) if finite.mean() > 0.5 else math.nan
+        if not 0 <= most <= 65535:
+            raise UserError("most of its levels are no numbers, or none is between 0 and 65535: save it with 16 bits")
+        levels = np.where(finite, levels, 0.0)
+        return levels, next((white for white in (1.0, 255.0) if most <= white), 65535.0)
     if levels.min() < 0:
         raise UserError("it has signed levels below zero, of which nobody says what is black: save it unsigned")
     return levels, _declared(samples, tags) or float(np.iinfo(samples.dtype).max)

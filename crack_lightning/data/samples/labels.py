@@ -21,12 +21,13 @@ MOST_NAMED = 5
 
 @dataclass(frozen=True)
 class Labelled:
-    """A picture, what the table calls it, its group (empty: none given) and train, val, test or empty."""
+    """A picture, what the table calls it, its group (empty: none given), train, val, test or empty, and its line."""
 
     path: Path
     label: str
     group: str
     split: str
+    line: int
 
 
 def table_of(root: Path, labels: str | None) -> Path:
@@ -56,7 +57,7 @@ def read_labels(root: Path, labels: str | None) -> list[Labelled]:
         if path in seen:
             raise UserError(f"{table} names {row['path']} twice (lines {seen[path]} and {row.line})")
         seen[path] = row.line
-        labelled.append(Labelled(path, row["label"].strip(), row["group"], _split(table, row)))
+        labelled.append(Labelled(path, row["label"].strip(), row["group"], _split(table, row), row.line))
     if len(labelled) < len(found):
         log.warning("%d pictures in %s have no row in %s: left out", len(found) - len(labelled), root, table)
     if any(each.split for each in labelled) and not all(each.split for each in labelled):

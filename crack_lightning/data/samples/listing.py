@@ -99,9 +99,10 @@ def _from_table(root: Path, class_names: Sequence[str], labels: str | None) -> l
     numbers = label_numbers(rows, class_names)
     if numbers is None:
         there = sorted({row.label for row in rows})
+        odd = next(row for row in rows if label_numbers([row], class_names) is None)
         raise UserError(
-            f"{table_of(root, labels)} has the labels {', '.join(there)}, declared are {', '.join(class_names)}: "
-            f"{_declared_hint(there)}"
+            f"{table_of(root, labels)} has the labels {', '.join(there)} ({odd.label!r} in line {odd.line}), declared "
+            f"are {', '.join(class_names)}: {_declared_hint(there)}"
         )
     groups = [row.group or row.path.relative_to(root).as_posix() for row in rows]
     samples = [Sample(row.path, k, group) for row, k, group in zip(rows, numbers, groups, strict=True)]

@@ -17,6 +17,7 @@ from filelock import FileLock
 from crack_lightning.data.synthetic.surfaces import VERSION, render_surface
 from crack_lightning.errors import UserError
 from crack_lightning.system.cache import is_marked, mark
+from crack_lightning.system.files import full_message, is_full
 from crack_lightning.system.progress import track
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,10 @@ def write_surfaces(
             pass
         unfinished.chmod(0o755)  # mkdtemp makes it private
         unfinished.replace(folder)
+    except OSError as error:
+        if is_full(error):
+            raise OSError(error.errno, full_message(folder.parent), str(folder)) from error
+        raise
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
