@@ -1,9 +1,11 @@
 import re
+import runpy
 import shlex
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import ConfigCompositionException
 from hydra.utils import instantiate
 from lightning.pytorch import Callback, Trainer
@@ -17,7 +19,8 @@ from crack_lightning.training.optimizers import check_optimizer, check_scheduler
 
 GROUPS = ["data", "model", "optimizer", "scheduler", "trainer", "callbacks", "logger", "experiment"]
 OPTIONS = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
-README = (CONF.parent / "README.md").read_text(encoding="utf-8")
+PAGES = [CONF.parent / "README.md", *sorted((CONF.parent / "docs").glob("*.md"))]
+TEXTS = {path.name: path.read_text(encoding="utf-8") for path in PAGES}
 Compose = Callable[..., DictConfig]
 
 
@@ -97,17 +100,37 @@ def test_an_unknown_option_of_a_group_suggests_the_near_one() -> None:
     check_choices(["-m", "model=mobilenet_v2,resnet18", "+experiment=finetune", "data.root=model=x", "logger=none"])
 
 
-def readme_commands() -> list[list[str]]:
-    lines = re.findall(r"^(?:[A-Z_]+=\S+ )?(python (?:train\.py|-m crack_lightning\.\w+).*)$", README, re.MULTILINE)
-    return [shlex.split(line, comments=True) for line in lines]
+def written_commands() -> list[list[str]]:
+    """Of blocks, and of text, where a line may end within them."""
+    command = r"python (?:train\.py|-m crack_lightning\.\w+)"
+    blocks = re.findall(rf"^(?:[A-Z_]+=\S+ )?(?:pip .* && )?({command}.*)$", "\n".join(TEXTS.values()), re.MULTILINE)
+    within = re.findall(rf"`({command}[^`]*=[^`]*)`", "\n".join(TEXTS.values()))
+    return [shlex.split(line, comments=True) for line in dict.fromkeys([*blocks, *within]) if "..." not in line]
 
 
-def test_the_readme_has_commands() -> None:
-    assert len(readme_commands()) >= 8
+def test_the_pages_have_commands() -> None:
+    assert len(written_commands()) >= 30
 
 
-@pytest.mark.parametrize("words", readme_commands(), ids=" ".join)
-def test_every_command_of_the_readme_parses(configured: Compose, words: list[str], tmp_path: Path) -> None:
+def test_the_page_of_the_configuration_is_what_the_script_writes() -> None:
+    GlobalHydra.instance().clear()
+    script = runpy.run_path(str(CONF.parent / "docs/make_configuration.py"))
+    assert TEXTS["configuration.md"] == script["page"](), "run python docs/make_configuration.py"
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_links_of_a_page_lead_somewhere(name: str) -> None:
+    folder = CONF.parent if name == "README.md" else CONF.parent / "docs"
+    for target, _, anchor in (link.partition("#") for link in re.findall(r"\]\(([^)]+)\)", TEXTS[name])):
+        path = (folder / target) if target else folder / name
+        assert path.is_file(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", path.read_text("utf-8"), re.MULTILINE)
+            assert anchor in [re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings]
+
+
+@pytest.mark.parametrize("words", written_commands(), ids=" ".join)
+def test_every_command_of_the_pages_parses(configured: Compose, words: list[str], tmp_path: Path) -> None:
     name = "train" if words[1] == "train.py" else words[2].removeprefix("crack_lightning.")
     overrides = [word for word in words if "=" in word and not word.startswith("-")]
     check_choices(overrides)

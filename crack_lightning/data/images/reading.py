@@ -44,7 +44,7 @@ class Picture:
     pages: int = 1
 
 
-def read_image(path: Path, *, megapixels: float = MOST_MEGAPIXELS) -> Image.Image:
+def read_image(path: str | Path, *, megapixels: float = MOST_MEGAPIXELS) -> Image.Image:
     """The picture in `path`, as `read_picture` gives it; a doubt about its levels is logged once."""
     picture = read_picture(path, megapixels=megapixels)
     if picture.doubt:
@@ -58,7 +58,7 @@ def warn_once(text: str) -> None:
     log.warning("%s", text)
 
 
-def read_picture(path: Path, *, megapixels: float = MOST_MEGAPIXELS) -> Picture:
+def read_picture(path: str | Path, *, megapixels: float = MOST_MEGAPIXELS) -> Picture:
     """The first whole page of `path`: RGB, 8 bits a channel, turned as its orientation says.
 
     More bits are scaled (not cut off) to 8, transparency is laid over white, CMYK and palettes are converted.
@@ -66,9 +66,9 @@ def read_picture(path: Path, *, megapixels: float = MOST_MEGAPIXELS) -> Picture:
     Raises ValueError that names the file when it is no regular file, cannot be decoded, or has more than `megapixels`.
     """
     try:
-        if problem := not_a_file(path):
+        if problem := not_a_file(Path(path)):
             raise UserError(problem)
-        with path.open("rb") as file, opened(file, megapixels=megapixels) as image:
+        with Path(path).open("rb") as file, opened(file, megapixels=megapixels) as image:
             return decoded(file, image)
     except Exception as error:  # decoders raise whatever they like on damaged files
         verb = "read" if isinstance(error, OSError) and error.strerror else "decoded"

@@ -1,0 +1,168 @@
+"""python docs/make_configuration.py: writes docs/configuration.md from conf/ and the dataclasses of the options."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import is_dataclass
+from pathlib import Path
+from types import NoneType
+from typing import Any, cast, get_args, get_origin, get_type_hints
+
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
+
+from crack_lightning.cli.command import CONF
+from crack_lightning.cli.options import COMMANDS, register
+
+PAGE = Path(__file__).with_name("configuration.md")
+GROUPS = ("data", "model", "features", "optimizer", "scheduler", "trainer", "logger", "experiment", "sweep")
+SECTION_FILES = ("data/folder", "model/mobilenet_v2", "features/auto", "optimizer/adam", "scheduler/none")
+NESTED = 2  # spaces of a level in conf/
+HEAD = """# Configuration
+
+*Written by `python docs/make_configuration.py` from `conf/` and the dataclasses of the options; a test holds it equal.*
+
+`conf/` holds the defaults. A *group* is swapped whole (`data=folder`, `model=resnet18`), a key is set
+(`optimizer.lr=1e-4`). A typo or a value of another type is refused with the key named, before any data is read.
+`???` is what only you know. `null` is nothing. `python train.py --cfg job` prints what a run would be configured with.
+
+```
+python train.py model=resnet18 optimizer.lr=1e-4 trainer.max_epochs=10
+python train.py experiment=finetune data=folder data.root=/photos/site        # the backbone is trained too, slowly
+python train.py model.freeze=false optimizer.backbone_lr=1e-4                 # the same by keys
+python train.py data=sdnet2018 data.root=/photos/SDNET2018 task.class_weights=balanced
+python train.py data=folder data.root=/photos/site threshold=recall:0.99 review_band=0.005
+python train.py data=folder data.root=/photos/site data.group_by=near_duplicates leakage=overlap
+python train.py -m sweep=learning_rate                                        # six runs, then sweep.csv
+python train.py trainer=debug                                                 # every stage on three batches
+python -m crack_lightning.predict ckpt_path=best.ckpt source=/photos/patches jsonl=true
+python -m crack_lightning.explain ckpt_path=best.ckpt source=patch.jpg
+python -m crack_lightning.evaluate ckpt_path=best.ckpt data.root=/photos/site 'data.class_names=[no_crack,crack]'
+python -m crack_lightning.generate count=400 output_dir=surfaces
+python -m crack_lightning.cache clear=features
+```
+"""
+
+
+def page() -> str:
+    """The whole page; Hydra must not be initialised yet."""
+    register()
+    with initialize_config_dir(str(CONF), version_base=None):
+        parts = [HEAD, _groups(), *(_command(name, kind) for name, kind in COMMANDS.items())]
+    return "\n".join(parts)
+
+
+def _groups() -> str:
+    chosen = _composed("train", hydra=True).hydra.runtime.choices
+    lines = ["## Groups of `train.py`\n"]
+    for group in GROUPS:
+        lines.append(f"`{group}` (default `{chosen.get(group) or 'null'}`)\n")
+        lines += [_option(path) for path in sorted((CONF / group).glob("*.yaml"))]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _option(path: Path) -> str:
+    heading = [line[2:] for line in path.read_text("utf-8").splitlines() if line.startswith("# ")]
+    said = " ".join(line for line in heading if not line.startswith("@package"))
+    return f"- `{path.stem}`" + (f": {said}" if said else "")
+
+
+def _command(name: str, kind: type) -> str:
+    comments = {key: said for file in (name, *_sections(name)) for key, said in _comments(file)}
+    cfg = _composed(name)
+    lines = [f"## `{'train.py' if name == 'train' else f'crack_lightning.{name}'}`\n"]
+    lines += ["| key | type | default | |", "|---|---|---|---|"]
+    for key, kind_of_key in _keys(kind):
+        parts = _parts(cfg, key)
+        rows = [(part, type(value), _shown(value)) for part, value in parts] or [(key, kind_of_key, _default(cfg, key))]
+        lines += [_row(*row, comments.get(row[0], "")) for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _composed(name: str, *, hydra: bool = False) -> DictConfig:
+    return compose(config_name=name, return_hydra_config=hydra)
+
+
+def _sections(command: str) -> list[str]:
+    if command != "train":
+        return []
+    return [*SECTION_FILES, "trainer/default", "data/synthetic", "data/table", "callbacks/default"]
+
+
+def _comments(file: str) -> Iterator[tuple[str, str]]:
+    """Each key of a file of conf/, with the section it is in, and what the comment behind it says."""
+    path = [file.partition("/")[0]] if "/" in file else []
+    above: list[str] = []
+    for line in (CONF / f"{file}.yaml").read_text("utf-8").splitlines():
+        if match := re.match(r"( *)([\w.]+):[^#]*(?:# (.*))?$", line):
+            above = [*above[: len(match[1]) // NESTED], match[2]]
+            if match[3]:
+                yield ".".join([*path, *above]), match[3]
+
+
+def _keys(kind: type, above: str = "") -> Iterator[tuple[str, Any]]:
+    for name, hint in get_type_hints(kind).items():
+        section = next((part for part in (hint, *get_args(hint)) if is_dataclass(part)), None)
+        if isinstance(section, type):
+            yield from _keys(section, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", hint
+
+
+def _parts(cfg: DictConfig, key: str) -> list[tuple[str, Any]]:
+    """The keys within one that holds callbacks, and their values; none of any other key."""
+    if key != "callbacks":
+        return []
+    return [
+        (f"{key}.{name}.{option}", value)
+        for name, options in _raw(cfg, key).items()
+        for option, value in options.items()
+        if option not in ("_target_", "dirpath")
+    ]
+
+
+def _default(cfg: DictConfig, key: str) -> str:
+    section, _, name = key.rpartition(".")
+    node = OmegaConf.select(cfg, section) if section else cfg
+    if node is None:
+        return "null"
+    if OmegaConf.is_missing(node, name):
+        return "???"
+    if key == "logger":
+        return "see its group"
+    return _shown(_raw(node, name))
+
+
+def _raw(node: DictConfig, name: str) -> Any:
+    """A value as it stands in the file, with what it refers to still by name."""
+    return cast("dict[str, Any]", OmegaConf.to_container(node, resolve=False))[name]
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_shown, value)) + "]"
+    if isinstance(value, bool | NoneType):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)
+
+
+def _row(key: str, hint: Any, default: str, said: str) -> str:
+    cells = (f"`{key}`", _type_name(hint), f"`{default}`", said)
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _type_name(hint: Any) -> str:
+    """A type as its users would say it."""
+    if hint is Any:
+        return "any"
+    if get_origin(hint) in (list, dict):
+        return "mapping" if get_origin(hint) is dict else f"list of {_type_name(get_args(hint)[0])}"
+    if parts := [part for part in get_args(hint) if part is not NoneType]:
+        return " or ".join(map(_type_name, parts)) + (", null" if NoneType in get_args(hint) else "")
+    if hint is NoneType:
+        return "text, null"
+    return {str: "text", int: "whole number", float: "number", bool: "true or false"}.get(hint, hint.__name__)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), "utf-8")
