@@ -1,7 +1,9 @@
 """Small surfaces and small runs: no network, no GPU, no cache of the user's."""
 
 import csv
+import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ from PIL import Image
 from crack_lightning.cli.command import CONF, QUIET
 from crack_lightning.cli.options import options_of, register
 from crack_lightning.data.synthetic.folder import write_surfaces
+from crack_lightning.models.classifier import CrackClassifier
+from crack_lightning.models.decision import Decision
 
 # Half a second an epoch: random weights, tiny pictures, no loading processes.
 TINY = [
@@ -32,6 +36,47 @@ TINY = [
     "figures=false",
     "features.engine=eager",  # no network to export or fold for a few pictures
 ]
+
+
+def classifier(backbone: str, image_size: int = 64, *, dropout: float = 0.3, freeze: bool = True) -> CrackClassifier:
+    """One of random weights."""
+    return CrackClassifier(
+        backbone=backbone,
+        decision=Decision(("Negative", "Positive"), "Positive"),
+        image_size=image_size,
+        dropout=dropout,
+        freeze=freeze,
+    )
+
+
+def drawn(count: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits (N, 2) that are right as often as their softmax says, and the labels."""
+    generator = torch.Generator().manual_seed(seed)
+    logits = 3 * torch.randn(count, 2, generator=generator)
+    labels = torch.multinomial(logits.softmax(1), 1, generator=generator)[:, 0]
+    return logits, labels
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        return list(csv.DictReader(file))
+
+
+def metrics(folder: Path) -> dict[str, float]:
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def tensors(path: Path) -> dict[str, torch.Tensor]:
+    return torch.load(path, weights_only=True)["state_dict"]
+
+
+def copied(source: Path, target: Path) -> Path:
+    shutil.copytree(source, target)
+    return target
+
+
+def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,10 +1,9 @@
 import pytest
 import torch
+from conftest import classifier
 
 from crack_lightning.cli.command import CONF
 from crack_lightning.models.backbones import BACKBONES, build_features, check_backbone
-from crack_lightning.models.classifier import CrackClassifier
-from crack_lightning.models.decision import Decision
 
 FAMILIES = (
     "mobilenet_v2",
@@ -18,16 +17,6 @@ FAMILIES = (
     "vgg",
     "swin",
 )
-
-
-def classifier(backbone: str, image_size: int = 64, *, dropout: float = 0.3, freeze: bool = True) -> CrackClassifier:
-    return CrackClassifier(
-        backbone=backbone,
-        decision=Decision(("Negative", "Positive"), "Positive"),
-        image_size=image_size,
-        dropout=dropout,
-        freeze=freeze,
-    )
 
 
 def test_every_promised_family_is_there() -> None:

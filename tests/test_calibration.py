@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from conftest import drawn
 from torchmetrics.functional.classification import binary_auroc, binary_average_precision, binary_calibration_error
 
 from crack_lightning.evaluation.calibration import (
@@ -18,14 +19,6 @@ from crack_lightning.models.decision import Decision
 HALF = Decision(("sound", "cracked"), "cracked")
 P = torch.tensor([0.1, 0.3, 0.3, 0.6, 0.8, 0.9])
 T = torch.tensor([0, 0, 1, 1, 0, 1])
-
-
-def drawn(count: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits (N, 2) that are right as often as their softmax says, and the labels."""
-    generator = torch.Generator().manual_seed(seed)
-    logits = 3 * torch.randn(count, 2, generator=generator)
-    labels = torch.multinomial(logits.softmax(1), 1, generator=generator)[:, 0]
-    return logits, labels
 
 
 @pytest.mark.parametrize("sureness", [0.5, 1.0, 4.0])

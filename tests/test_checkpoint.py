@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_backbones import classifier
+from conftest import classifier
 
 from crack_lightning.models.checkpoint import (
     FACTS_KEY,

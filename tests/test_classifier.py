@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from test_backbones import classifier
+from conftest import classifier
 from torch import nn
 
 from crack_lightning.models.architecture import layers

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_backbones import classifier
-from test_calibration import drawn
+from conftest import classifier, drawn
 from torch.nn import functional
 
 from crack_lightning.models.checkpoint import load_classifier

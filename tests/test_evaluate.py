@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import metrics, rows
 from omegaconf import DictConfig
-from test_train import metrics, rows
 
 from crack_lightning.evaluate import evaluate
 

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import classifier, copied, equal, metrics, tensors
 from PIL import Image
-from test_backbones import classifier
-from test_train import copied, equal, metrics, tensors
 
 from crack_lightning.cli.command import is_for_user
 from crack_lightning.engines import pick as engines

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import metrics, rows
 from omegaconf import DictConfig
-from test_train import metrics, rows
 
 from crack_lightning.data.samples.listing import find_samples
 from crack_lightning.evaluate import evaluate

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import metrics, rows
 from omegaconf import DictConfig
 from PIL import Image
-from test_train import metrics, rows
 
 from crack_lightning.evaluate import evaluate, listed
 from crack_lightning.report.matrix import FIGURES, Cell, matrix_figure, matrix_markdown, matrix_rows

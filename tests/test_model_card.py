@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from test_train import metrics
+from conftest import metrics
 
 from crack_lightning.report.cards import worst_groups
 

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_backbones import classifier
+from conftest import classifier
 
 from crack_lightning.training.optimizers import build_optimizer, build_scheduler, check_optimizer, check_scheduler
 from crack_lightning.training.options import OptimizerOptions, SchedulerOptions

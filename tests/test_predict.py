@@ -1,4 +1,3 @@
-import csv
 import json
 import shutil
 import time
@@ -8,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import rows
 from omegaconf import DictConfig
 from PIL import Image
 
@@ -20,11 +20,6 @@ from crack_lightning.predict import predict
 Compose = Callable[..., DictConfig]
 
 
-def table(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-        return list(csv.DictReader(file))
-
-
 def predicted(composed: Compose, checkpoint: Path, source: Path, *overrides: str) -> None:
     options = [f"ckpt_path={checkpoint}", f"source={source}", "num_workers=2", "engine=eager", *overrides]
     predict(*composed("predict", options, run="predicted"))
@@ -34,10 +29,10 @@ def test_every_file_has_a_row_with_what_the_checkpoint_says(
     composed: Compose, checkpoint: Path, surfaces: Path, tmp_path: Path
 ) -> None:
     predicted(composed, checkpoint, surfaces, "jsonl=true", "batch_size=7")
-    rows = table(tmp_path / "predicted/predictions.csv")
-    assert [row["path"] for row in rows] == [str(path) for path in sorted(surfaces.rglob("*.jpg"))]
+    table = rows(tmp_path / "predicted/predictions.csv")
+    assert [row["path"] for row in table] == [str(path) for path in sorted(surfaces.rglob("*.jpg"))]
     classifier = load_classifier(checkpoint)
-    for row in rows[::9]:
+    for row in table[::9]:
         picture = plain_transform(classifier.image_size)(Image.open(row["path"]).convert("RGB"))
         probability = classifier.predict_proba(picture[None])[0, classifier.decision.positive_index].item()
         assert float(row["probability"]) == pytest.approx(probability, abs=1e-5)
@@ -46,7 +41,7 @@ def test_every_file_has_a_row_with_what_the_checkpoint_says(
         assert row["predicted"] == ("Positive" if probability >= classifier.decision.threshold else "Negative")
     lines = [json.loads(line) for line in (tmp_path / "predicted/predictions.jsonl").read_text().splitlines()]
     assert [(each["path"], f"{each['probability']:.6f}") for each in lines] == [
-        (row["path"], row["probability"]) for row in rows
+        (row["path"], row["probability"]) for row in table
     ]
 
 
@@ -88,11 +83,11 @@ def test_a_bad_file_is_a_row_with_its_error(
     with pytest.raises(SystemExit) as end:
         predicted(composed, checkpoint, folder, "jsonl=true")
     assert end.value.code == 1
-    rows = {Path(row["path"]).name: row for row in table(tmp_path / "predicted/predictions.csv")}
-    assert len(rows) == 21
-    assert "not an image" in rows["a, b.jpg"]["error"]
-    assert rows["a, b.jpg"]["probability"] == ""
-    assert all(row["probability"] for name, row in rows.items() if name != "a, b.jpg")
+    table = {Path(row["path"]).name: row for row in rows(tmp_path / "predicted/predictions.csv")}
+    assert len(table) == 21
+    assert "not an image" in table["a, b.jpg"]["error"]
+    assert table["a, b.jpg"]["probability"] == ""
+    assert all(row["probability"] for name, row in table.items() if name != "a, b.jpg")
 
 
 def test_what_is_no_patch_by_its_size_is_for_review(
@@ -103,8 +98,8 @@ def test_what_is_no_patch_by_its_size_is_for_review(
     for side in (31, 32, 128, 129):
         Image.new("RGB", (side, 20), "grey").save(tmp_path / f"{side}.png")
     predicted(composed, checkpoint, tmp_path / "*.png")
-    rows = table(tmp_path / "predicted/predictions.csv")
-    assert {Path(row["path"]).stem for row in rows if row["review"] == "1"} == {"31", "129"}
+    table = rows(tmp_path / "predicted/predictions.csv")
+    assert {Path(row["path"]).stem for row in table if row["review"] == "1"} == {"31", "129"}
     assert "2 images are for review: not half to twice as large as the patches of 64 pixels" in caplog.text
 
 
@@ -112,9 +107,9 @@ def test_a_file_and_a_pattern_are_sources_too(
     composed: Compose, checkpoint: Path, surfaces: Path, tmp_path: Path
 ) -> None:
     predicted(composed, checkpoint, surfaces / "Negative/000000.jpg")
-    assert len(table(tmp_path / "predicted/predictions.csv")) == 1
+    assert len(rows(tmp_path / "predicted/predictions.csv")) == 1
     predicted(composed, checkpoint, surfaces / "*/00000*.jpg")
-    assert len(table(tmp_path / "predicted/predictions.csv")) == 10
+    assert len(rows(tmp_path / "predicted/predictions.csv")) == 10
 
 
 def test_another_kind_of_checkpoint_is_refused(composed: Compose, surfaces: Path, tmp_path: Path) -> None:
@@ -134,13 +129,13 @@ def test_an_explanation_says_what_the_checkpoint_says(
     with pytest.raises(SystemExit) as end:
         explain(*composed("explain", options, run="explained"))
     assert end.value.code == 1
-    rows = {Path(row["path"]).name: row for row in table(tmp_path / "explained/explanations.csv")}
-    assert rows["bad.png"]["error"]
+    table = {Path(row["path"]).name: row for row in rows(tmp_path / "explained/explanations.csv")}
+    assert table["bad.png"]["error"]
     classifier = load_classifier(run / "checkpoints/best.ckpt")
     picture = plain_transform(classifier.image_size)(Image.open(folder / "000000.jpg").convert("RGB"))
     expected = classifier.predict_proba(picture[None])[0, classifier.decision.positive_index].item()
-    assert float(rows["000000.jpg"]["probability"]) == pytest.approx(expected, abs=1e-4)
-    with Image.open(tmp_path / "explained" / rows["000000.jpg"]["explanation"]) as shown:
+    assert float(table["000000.jpg"]["probability"]) == pytest.approx(expected, abs=1e-4)
+    with Image.open(tmp_path / "explained" / table["000000.jpg"]["explanation"]) as shown:
         assert shown.size == (136, 84)
 
 
@@ -151,9 +146,9 @@ def test_a_name_that_is_too_long_with_an_ending_is_explained(
     for name in ("a", "b" * 250, "c"):
         shutil.copy(surfaces / "Negative/000000.jpg", tmp_path / f"long/{name}.jpg")
     explain(*composed("explain", [f"ckpt_path={checkpoint}", f"source={tmp_path}/long", "side_px=64"], run="explained"))
-    rows = table(tmp_path / "explained/explanations.csv")
-    assert len(rows) == 3
-    assert all((tmp_path / "explained" / row["explanation"]).is_file() for row in rows)
+    table = rows(tmp_path / "explained/explanations.csv")
+    assert len(table) == 3
+    assert all((tmp_path / "explained" / row["explanation"]).is_file() for row in table)
 
 
 @pytest.mark.parametrize("verb", ["predict", "explain"])
@@ -164,7 +159,7 @@ def test_more_pixels_than_are_allowed_are_an_error_of_the_file(
     with pytest.raises(SystemExit) as end:
         {"predict": predict, "explain": explain}[verb](*composed(verb, options, run="large"))
     assert end.value.code == 1
-    (row,) = table(next((tmp_path / "large").glob("*.csv")))
+    (row,) = rows(next((tmp_path / "large").glob("*.csv")))
     assert "4096 pixels are more than max_megapixels=0.004 allows" in row["error"]
     with pytest.raises(ValueError, match=r"max_megapixels=0.0: a number above 0"):
         {"predict": predict, "explain": explain}[verb](*composed(verb, [*options[:2], "max_megapixels=0"], run="none"))
@@ -176,6 +171,6 @@ def test_levels_in_doubt_are_for_review(
     levels = np.random.default_rng(0).integers(0, 4096, (64, 64)).astype(np.uint16)
     Image.fromarray(levels).save(tmp_path / "dim.png")
     predicted(composed, checkpoint, tmp_path / "dim.png")
-    (row,) = table(tmp_path / "predicted/predictions.csv")
+    (row,) = rows(tmp_path / "predicted/predictions.csv")
     assert row["review"] == "1"
     assert "dim.png: 16 bits of which nothing is above a sixteenth" in caplog.text

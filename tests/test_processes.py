@@ -9,8 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import TINY
-from test_train import rows
+from conftest import TINY, rows
 
 from crack_lightning.cli.command import CONF
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import torch
+from conftest import copied, equal, metrics, tensors
 from PIL import Image
-from test_train import copied, equal, metrics, tensors
 
 from crack_lightning.training.task import CrackTask
 

@@ -1,5 +1,3 @@
-import csv
-import json
 import os
 import re
 from collections.abc import Callable
@@ -7,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import copied, equal, metrics, rows, tensors
 from PIL import Image
 
 from crack_lightning.cli.command import message
@@ -47,30 +46,6 @@ FIGURES = {
     "reliability",
     "architecture",
 }
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-        return list(csv.DictReader(file))
-
-
-def metrics(folder: Path) -> dict[str, float]:
-    return json.loads((folder / "metrics.json").read_text())
-
-
-def tensors(path: Path) -> dict[str, torch.Tensor]:
-    return torch.load(path, weights_only=True)["state_dict"]
-
-
-def copied(source: Path, target: Path) -> Path:
-    import shutil
-
-    shutil.copytree(source, target)
-    return target
-
-
-def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
-    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
 
 
 def test_a_run_leaves_what_is_promised(trained: Callable[..., Path]) -> None:
