@@ -1,5 +1,6 @@
 import os
 import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,19 @@ from crack_lightning.models.checkpoint import (
 )
 
 
-@pytest.fixture
-def saved(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Not to be changed."""
+    folder = tmp_path_factory.mktemp("kept")
     model = classifier("mobilenet_v2", image_size=32)
     state = {PREFIX + name: tensor for name, tensor in model.state_dict().items()}
-    torch.save({FACTS_KEY: checkpoint_facts(model, {}), "state_dict": state}, tmp_path / "best.ckpt")
-    return tmp_path / "best.ckpt"
+    torch.save({FACTS_KEY: checkpoint_facts(model, {}), "state_dict": state}, folder / "best.ckpt")
+    return folder / "best.ckpt"
+
+
+@pytest.fixture
+def saved(kept: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(kept, tmp_path))
 
 
 def test_a_checkpoint_predicts_on_its_own(saved: Path) -> None:

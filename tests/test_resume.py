@@ -7,10 +7,27 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import copied, equal, metrics, tensors
+from conftest import TINY, compose_into, copied, equal, metrics, tensors
 from PIL import Image
 
 from crack_lightning.training.task import CrackTask
+
+
+@pytest.fixture(scope="module")
+def one_epoch(surfaces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of one epoch. Not to be changed."""
+    from crack_lightning.cli.training import train
+
+    folder = tmp_path_factory.mktemp("one_epoch")
+    options = [f"data.root={surfaces}", "trainer.max_epochs=1", f"cache_dir={folder}/cache"]
+    train(compose_into(folder / "first", "train", [*TINY, *options]))
+    return folder / "first"
+
+
+@pytest.fixture
+def first(one_epoch: Path, tmp_path: Path) -> Path:
+    """A copy of that run, to be spoilt."""
+    return copied(one_epoch, tmp_path / "first")
 
 
 @pytest.mark.parametrize(
@@ -34,8 +51,9 @@ def test_an_epoch_and_another_after_resuming_equal_two(trained: Callable[..., Pa
     assert metrics(whole) | times == metrics(resumed) | times
 
 
-def test_the_best_checkpoint_goes_along_when_a_run_is_resumed_elsewhere(trained: Callable[..., Path]) -> None:
-    first = trained("trainer.max_epochs=1", run="first")
+def test_the_best_checkpoint_goes_along_when_a_run_is_resumed_elsewhere(
+    trained: Callable[..., Path], first: Path
+) -> None:
     best = (first / "checkpoints/best.ckpt").read_bytes()
     checkpoint = torch.load(first / "checkpoints/last.ckpt", weights_only=True)
     (key,) = [key for key in checkpoint["callbacks"] if key.startswith("BestCheckpoint")]
@@ -47,8 +65,8 @@ def test_the_best_checkpoint_goes_along_when_a_run_is_resumed_elsewhere(trained:
     assert metrics(second)["best_epoch"] == 1
 
 
-def test_resuming_refuses_what_would_spoil_the_run(trained: Callable[..., Path]) -> None:
-    checkpoint = trained("trainer.max_epochs=1", run="first") / "checkpoints/last.ckpt"
+def test_resuming_refuses_what_would_spoil_the_run(trained: Callable[..., Path], first: Path) -> None:
+    checkpoint = first / "checkpoints/last.ckpt"
     for change, text in (
         ("seed=3", "seed was 0"),
         ("optimizer.lr=0.5", "optimizer.lr was 0.001"),
@@ -107,11 +125,11 @@ def forged(checkpoint: Path, change: Callable[[dict[str, Any]], object], name: s
 
 
 def test_nothing_that_a_checkpoint_names_is_called_or_written_to(
-    trained: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    trained: Callable[..., Path], first: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     victim = tmp_path / "victim"
     shell = {"_target_": "torch.utils.collect_env.run", "command": f"touch {victim}"}
-    checkpoint = trained("trainer.max_epochs=1", run="first") / "checkpoints/last.ckpt"
+    checkpoint = first / "checkpoints/last.ckpt"
 
     def attack(config: dict[str, Any]) -> None:
         callbacks, trainer = config["callbacks"], config["trainer"]
@@ -151,16 +169,17 @@ def test_nothing_that_a_checkpoint_names_is_called_or_written_to(
     ],
 )
 def test_a_value_of_another_type_is_refused(
-    trained: Callable[..., Path], section: str, key: str, value: object
+    trained: Callable[..., Path], first: Path, section: str, key: str, value: object
 ) -> None:
-    checkpoint = trained("trainer.max_epochs=1", run="first") / "checkpoints/last.ckpt"
+    checkpoint = first / "checkpoints/last.ckpt"
     path = forged(checkpoint, lambda config: config[section].update({key: value}), "odd")
     with pytest.raises(ValueError, match=rf"odd.ckpt cannot be gone on from: it says {section}.{key}="):
         trained(f"ckpt_path={path}", run="second", base=[])
 
 
-def test_a_best_checkpoint_elsewhere_is_read_only_if_it_is_one(trained: Callable[..., Path], tmp_path: Path) -> None:
-    first = trained("trainer.max_epochs=1", run="first")
+def test_a_best_checkpoint_elsewhere_is_read_only_if_it_is_one(
+    trained: Callable[..., Path], first: Path, tmp_path: Path
+) -> None:
     (tmp_path / "secret").write_text("of somebody else")
     content = torch.load(first / "checkpoints/last.ckpt", weights_only=True)
     (key,) = [key for key in content["callbacks"] if key.startswith("BestCheckpoint")]
@@ -214,9 +233,9 @@ FORGED: list[tuple[str, object]] = [
 
 @pytest.mark.parametrize(("state", "value"), FORGED, ids=str)
 def test_a_state_that_cannot_be_restored_is_one_message(
-    trained: Callable[..., Path], state: str, value: object
+    trained: Callable[..., Path], first: Path, state: str, value: object
 ) -> None:
-    checkpoint = trained("trainer.max_epochs=1", run="first") / "checkpoints/last.ckpt"
+    checkpoint = first / "checkpoints/last.ckpt"
     content = torch.load(checkpoint, weights_only=True)
     wrong = (
         [value] if value != "x" else [dict.fromkeys(content["callbacks"], 3), _with_history(content, [{"loss": "x"}])]
