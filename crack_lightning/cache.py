@@ -1,4 +1,4 @@
-"""python -m crack_lightning.cache: what is kept between runs, and clearing it."""
+"""python -m crack_lightning.cache: lists and clears what is kept between runs."""
 
 import logging
 import time

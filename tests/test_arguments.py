@@ -54,7 +54,7 @@ def test_class_names_arrive_as_they_are_typed(configured: Compose) -> None:
     assert dict(cfg.data.roots) == {"a": "/photos/Brücke", "b": "/x (1)"}
 
 
-def test_what_is_quoted_already_a_number_null_and_a_sweep_stay() -> None:
+def test_quoted_values_numbers_null_and_sweeps_stay_as_they_are() -> None:
     for argument in ("data.root=null", "optimizer.lr=1e-3", "data.root='/x y'", 'data.root="/ü"', "data=folder", "-m"):
         assert as_given([argument], COMMANDS["train"]) == [argument]
     sweep = ["-m", "model.backbone=a,b", "data.root=/x,/y", "optimizer.lr=1,2", "seed=range(0,3)"]
@@ -62,7 +62,7 @@ def test_what_is_quoted_already_a_number_null_and_a_sweep_stay() -> None:
     assert as_given(["-m", "data.positive_class=ü,ä"], COMMANDS["train"])[1] == 'data.positive_class="ü","ä"'
 
 
-def test_an_argument_that_is_no_text_is_told() -> None:
+def test_an_argument_that_is_no_text_is_reported() -> None:
     with pytest.raises(ValueError, match=r"data.root=/Br\\xfccke: its bytes are no UTF-8; rename it"):
         as_given(["data.root=/Br\udcfccke"], COMMANDS["train"])
 

@@ -139,7 +139,7 @@ SPOILT = [
 ]
 
 
-def test_every_kind_of_bad_file_is_found_and_the_rest_is_audited(
+def test_audit_finds_every_bad_file_and_audits_the_rest(
     photos: Path, audited: Callable[..., tuple[Rows, int]], tmp_path: Path
 ) -> None:
     expected = [spoilt(photos, kind) for kind in SPOILT]
@@ -172,7 +172,7 @@ def test_folders_are_compared_with_the_declared_classes(photos: Path) -> None:
     }
 
 
-def test_a_class_that_is_seldom_is_told(photos: Path, audited: Callable[..., tuple[Rows, int]]) -> None:
+def test_a_rare_class_is_reported(photos: Path, audited: Callable[..., tuple[Rows, int]]) -> None:
     for path in sorted((photos / "Positive").iterdir())[3:]:
         path.unlink()
     rows, status = audited(photos)
@@ -279,9 +279,7 @@ def test_a_root_one_level_too_high_is_named(photos: Path, audited: Callable[...,
         audited(photos.parent / "unpacked")
 
 
-def test_a_picture_of_too_many_pixels_is_an_error_of_its_own(
-    photos: Path, audited: Callable[..., tuple[Rows, int]]
-) -> None:
+def test_a_picture_of_too_many_pixels_has_its_own_error(photos: Path, audited: Callable[..., tuple[Rows, int]]) -> None:
     Image.new("L", (200, 200)).save(photos / "Negative/large.png")
     rows, status = audited(photos, "max_megapixels=0.03")
     assert (status, "unreadable" in kinds(rows, photos / "Negative/large.png")) == (1, True)

@@ -31,7 +31,7 @@ def test_the_cache_lies_where_the_user_says(tmp_path: Path, monkeypatch: pytest.
     assert cache_folder(None) == Path("/home/me/.cache/crack_lightning")
 
 
-def test_the_longest_unused_features_go_first_and_the_ones_in_use_stay(kept: Path) -> None:
+def test_the_longest_unused_features_go_first_and_used_ones_stay(kept: Path) -> None:
     assert evict(kept, "features", max_bytes=5000, keep=kept / "features/b") == []
     assert evict(kept, "features", max_bytes=1500, keep=kept / "features/b") == [kept / "features/c"]
     assert evict(kept, "features", max_bytes=0, keep=kept / "features/b") == []
@@ -97,7 +97,7 @@ def _unless_within(call: Callable[..., None], folder: Path, refused: Callable[..
     return either
 
 
-def test_a_user_without_a_home_has_a_cache_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_without_a_home_has_their_own_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     def homeless() -> Path:
         raise RuntimeError("Could not determine home directory.")
 

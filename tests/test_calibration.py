@@ -27,7 +27,7 @@ def test_the_temperature_takes_back_what_made_logits_too_sure(sureness: float) -
     assert fit_temperature(logits * sureness, labels) == pytest.approx(sureness, rel=0.05)
 
 
-def test_where_nothing_is_wrong_the_temperature_does_not_ask_for_certainty() -> None:
+def test_temperature_gives_no_certainty_where_nothing_is_wrong() -> None:
     logits = torch.tensor([[4.0, 0.0], [0.0, 4.0]]).repeat(20, 1)
     labels = torch.tensor([0, 1]).repeat(20)
     calibrated = (logits / fit_temperature(logits, labels)).softmax(1).max()
@@ -64,17 +64,17 @@ def test_an_operating_point_that_cannot_be_is_refused(wanted: str) -> None:
         operating_point(wanted, P, T)
 
 
-def test_a_precision_that_no_threshold_reaches_is_told_with_the_highest() -> None:
+def test_an_unreachable_precision_is_reported_with_the_highest_one() -> None:
     with pytest.raises(ValueError, match=r"precision:0.9: the highest precision .* is 0.500"):
         operating_point("precision:0.9", torch.tensor([0.2, 0.8]), torch.tensor([1, 0]))
 
 
-def test_a_recall_without_cracks_is_told() -> None:
+def test_a_recall_without_cracks_is_reported() -> None:
     with pytest.raises(ValueError, match="no positive image"):
         operating_point("recall:0.9", P, torch.zeros(6))
 
 
-def test_a_person_gets_the_most_doubtful_images_until_the_rest_is_right_enough() -> None:
+def test_doubtful_images_need_review_until_the_rest_is_right() -> None:
     band = review_band(P, T, HALF, error_rate=0.0)
     assert band.low < 0.3
     assert band.high > 0.8
@@ -82,12 +82,12 @@ def test_a_person_gets_the_most_doubtful_images_until_the_rest_is_right_enough()
     assert band.share == pytest.approx(4 / 6)  # all but 0.1 and 0.9
 
 
-def test_where_few_enough_are_wrong_nobody_needs_to_look() -> None:
+def test_where_few_enough_are_wrong_nothing_needs_review() -> None:
     band = review_band(P, T, HALF, error_rate=0.5)
     assert (band.share, band.error_rate) == (0, pytest.approx(2 / 6))
 
 
-def test_where_all_are_wrong_a_person_looks_at_everything() -> None:
+def test_where_all_are_wrong_everything_needs_review() -> None:
     assert review_band(torch.tensor([0.9, 0.1]), torch.tensor([0, 1]), HALF, error_rate=0.1).share == 1
 
 
@@ -115,7 +115,7 @@ def test_a_weight_of_two_is_the_image_twice() -> None:
         assert value.item() == pytest.approx(twice[name].item()), name
 
 
-def test_the_interval_of_a_share_is_as_wide_as_the_binomial_one() -> None:
+def test_the_interval_of_a_share_matches_the_binomial_one() -> None:
     generator = torch.Generator().manual_seed(0)
     targets = torch.ones(400, dtype=torch.long)
     probabilities = (torch.rand(400, generator=generator) < 0.9).float()

@@ -45,7 +45,7 @@ def test_the_normalisation_is_in_the_model() -> None:
     assert {"pixel_mean", "pixel_std"} <= model.state_dict().keys()
 
 
-def test_probabilities_are_the_softmax_of_the_logits_and_leave_the_mode_alone() -> None:
+def test_probabilities_are_the_softmax_of_logits_and_keep_the_mode() -> None:
     model = classifier("mobilenet_v2").train()
     images = torch.rand(3, 3, 64, 64)
     probabilities = model.predict_proba(images)
@@ -71,7 +71,7 @@ def test_a_dropout_out_of_range_is_refused(dropout: float) -> None:
         classifier("mobilenet_v2", dropout=dropout)
 
 
-def test_the_layers_tell_their_shapes_and_what_learns() -> None:
+def test_the_layers_report_their_shapes_and_what_learns() -> None:
     found = layers(classifier("mobilenet_v2"))
     assert found[0].shape_in == (3, 64, 64)
     assert [(layer.name, layer.shape_out, layer.parameters) for layer in found[-3:]] == [

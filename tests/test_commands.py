@@ -65,7 +65,7 @@ def test_help_loads_neither_torch_nor_lightning() -> None:
 
 
 @pytest.mark.slow
-def test_a_command_in_a_process_of_its_own_ends_with_one_message(tmp_path: Path) -> None:
+def test_a_command_in_its_own_process_ends_with_one_message(tmp_path: Path) -> None:
     command_line = [sys.executable, "train.py", "data=folder", "data.root=/nowhere", f"hydra.run.dir={tmp_path}"]
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
     result = subprocess.run(
@@ -124,7 +124,7 @@ def test_a_sweep_over_several_processes_is_refused(run: Run) -> None:
     assert "would start the whole sweep again" in text
 
 
-def test_of_a_library_that_is_imported_no_garbage_is_looked_for_but_of_the_run_it_is() -> None:
+def test_imported_objects_are_frozen_and_objects_of_runs_not() -> None:
     sys.modules.pop("colorsys", None)
     load("colorsys")
     frozen = gc.get_freeze_count()
@@ -136,7 +136,7 @@ def test_of_a_library_that_is_imported_no_garbage_is_looked_for_but_of_the_run_i
 
 
 @pytest.mark.parametrize("many", [[], ["-m"]])
-def test_a_run_folder_that_cannot_be_made_is_said_before_hydra_tries(tmp_path: Path, many: list[str]) -> None:
+def test_an_impossible_run_folder_is_reported_before_hydra_makes_it(tmp_path: Path, many: list[str]) -> None:
     (tmp_path / "file").write_text("")
     key = "hydra.sweep.dir" if many else "hydra.run.dir"
     with pytest.raises(NotADirectoryError, match=rf"{key}=.*file/run cannot be made: .*a file; give another {key}="):

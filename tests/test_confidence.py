@@ -19,7 +19,7 @@ def metrics(folder: Path) -> dict[str, float]:
     return json.loads((folder / "metrics.json").read_text())
 
 
-def test_temperature_threshold_and_band_are_kept_in_the_checkpoint_and_applied(trained: Train) -> None:
+def test_the_checkpoint_keeps_and_applies_temperature_threshold_and_band(trained: Train) -> None:
     run = trained("threshold=recall:1", "review_band=0.0")
     model, found = load_classifier(run / "checkpoints/best.ckpt"), metrics(run)
     decision = model.decision

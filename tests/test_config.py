@@ -76,7 +76,7 @@ def test_the_original_is_run_as_its_script_ran(configured: Compose) -> None:
         "figures=perhaps",
     ],
 )
-def test_a_typo_and_a_value_of_another_type_are_refused_with_the_key_named(configured: Compose, override: str) -> None:
+def test_typos_and_wrong_types_are_refused_with_their_key(configured: Compose, override: str) -> None:
     key = override.partition("=")[0]
     with pytest.raises(ConfigCompositionException) as caught:
         configured("train", [override])

@@ -19,7 +19,7 @@ def sampler(data: AugmentedDataset, *, epoch: int, rank: int = 0, ranks: int = 1
     return found
 
 
-def test_an_epoch_visits_every_sample_once_in_its_own_order_and_view(surfaces: Path) -> None:
+def test_epochs_have_every_sample_once_in_own_order_and_view(surfaces: Path) -> None:
     data = dataset(surfaces)
     first, again, second = (list(sampler(data, epoch=epoch)) for epoch in (0, 0, 1))
     assert sorted(index for index, _ in first) == list(range(8))

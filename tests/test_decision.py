@@ -21,7 +21,7 @@ def drawn(seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     return probabilities, (torch.rand(200, generator=generator) < probabilities).long()
 
 
-def test_the_error_rate_of_a_band_holds_on_what_it_was_chosen_on() -> None:
+def test_a_band_holds_its_error_rate_on_its_own_images() -> None:
     for seed in range(400):
         probabilities, targets = drawn(seed)
         for rate in (0.0, 0.02):
@@ -35,7 +35,7 @@ def test_the_error_rate_of_a_band_holds_on_what_it_was_chosen_on() -> None:
             assert wrong.double().mean().nan_to_num().item() <= rate, seed
 
 
-def test_an_image_that_an_engine_moves_by_its_rounding_stays_in_the_band() -> None:
+def test_rounding_by_an_engine_keeps_an_image_in_the_band() -> None:
     for seed in range(50):
         probabilities, targets = drawn(seed)
         band = review_band(probabilities, targets, HALF, error_rate=0.02)

@@ -23,7 +23,7 @@ def judge(composed: Compose, run_folder: Path, *overrides: str) -> Path:
     return run_folder.parent / "judged"
 
 
-def test_evaluate_repeats_the_test_of_the_run_from_checkpoint_and_folder_alone(
+def test_evaluate_repeats_the_test_from_checkpoint_and_folder_alone(
     composed: Compose, run_folder: Path, surfaces: Path, tmp_path: Path
 ) -> None:
     split = run_folder / "split.csv"
@@ -58,7 +58,7 @@ def test_evaluate_finds_the_test_of_a_split_by_groups_again(
     assert metrics(judged) == pytest.approx(expected, abs=1e-6)
 
 
-def test_all_images_of_the_folder_are_judged_with_a_warning_where_they_were_trained_on(
+def test_all_images_are_judged_with_a_warning_about_trained_ones(
     composed: Compose, run_folder: Path, surfaces: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     judged = judge(composed, run_folder, f"data.root={surfaces}")

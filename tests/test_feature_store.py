@@ -66,7 +66,7 @@ def test_of_a_truncated_part_the_whole_rows_are_kept(tmp_path: Path, suffix: str
     assert (store.rows(place)[: 10 - lost] == ROWS[: 10 - lost]).all()
 
 
-def test_a_damaged_row_is_missing_and_replaced_by_a_later_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_later_row_replaces_a_damaged_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     filled(tmp_path / "s")
     (part,) = (tmp_path / "s").glob("*.rows")
     data = bytearray(part.read_bytes())
@@ -97,13 +97,13 @@ def test_a_store_made_in_another_way_is_named_and_rebuilt(
     assert f"{tmp_path}/s was made by another version" in caplog.text
 
 
-def test_a_foreign_file_in_the_place_of_the_description_is_no_store(tmp_path: Path) -> None:
+def test_a_store_with_a_foreign_description_is_no_store(tmp_path: Path) -> None:
     filled(tmp_path / "s")
     (tmp_path / "s/store.json").write_bytes(b"\x00\x01")
     assert len(opened(tmp_path / "s")) == 0
 
 
-def test_a_full_disk_is_told_before_and_during_a_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_before_and_during_a_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = filled(tmp_path / "s", rows=slice(0, 4))
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=100 * 2**20))
@@ -136,7 +136,7 @@ def test_rows_are_the_same_after_their_memory_was_given_back(tmp_path: Path, mon
         assert (store.rows(place) == ROWS).all()
 
 
-def test_a_truncated_part_is_told_once_and_a_foreign_one_is_named(
+def test_truncated_parts_are_reported_once_and_foreign_ones_are_named(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     filled(tmp_path / "s")

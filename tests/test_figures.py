@@ -51,7 +51,7 @@ def test_the_learning_curves_mark_the_best_epoch() -> None:
     assert np.isnan(accuracy.lines[0].get_ydata()).all()
 
 
-def test_a_grid_shows_prediction_beside_truth_in_the_colour_of_agreement() -> None:
+def test_a_grid_colours_predictions_by_agreement_with_the_truth() -> None:
     image = Image.new("RGB", (8, 8))
     shown = [
         Prediction(image, "Positive", "Positive", 0.987, "a $x_1$.jpg"),

@@ -8,7 +8,7 @@ import pytest
 from crack_lightning.system.files import expanded, not_a_file, replacing, short_name, write_atomically, write_csv
 
 
-def test_what_is_no_regular_file_is_told_without_opening_it(tmp_path: Path) -> None:
+def test_irregular_files_are_reported_without_opening_them(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
     (tmp_path / "link.jpg").symlink_to(tmp_path / "pipe.jpg")
     (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere")
@@ -56,7 +56,7 @@ def test_a_full_disk_is_named_with_the_remedy(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_name_that_is_too_long_is_cut_and_stays_its_own() -> None:
+def test_a_long_name_is_cut_and_stays_unique() -> None:
     one, other = ("é" * 125 + letter for letter in "ab")
     short = [short_name(f"site/{name}") for name in (one, other)]
     assert len(set(short)) == 2
@@ -65,7 +65,7 @@ def test_a_name_that_is_too_long_is_cut_and_stays_its_own() -> None:
     assert len(os.fsencode(short_name(os.fsdecode(b"\xff" * 300)))) <= 255
 
 
-def test_a_carriage_return_in_a_name_does_not_end_a_line(tmp_path: Path) -> None:
+def test_a_carriage_return_in_a_name_ends_no_line(tmp_path: Path) -> None:
     import csv
 
     write_csv(tmp_path / "t.csv", ["path", "note"], [["a\rb", "x"], ["c", "y"]])
@@ -73,7 +73,7 @@ def test_a_carriage_return_in_a_name_does_not_end_a_line(tmp_path: Path) -> None
         assert list(csv.reader(file)) == [["path", "note"], ["a\rb", "x"], ["c", "y"]]
 
 
-def test_a_user_without_a_home_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_without_a_home_gets_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
     def homeless(path: Path) -> Path:
         raise RuntimeError("Could not determine home directory.")
 

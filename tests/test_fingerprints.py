@@ -89,7 +89,7 @@ def test_fingerprints_turn_as_pictures_do() -> None:
         assert min(np.abs(each - same).max() for each in turned) < 1e-4
 
 
-def test_close_pairs_of_many_points_are_nearly_all_found_and_no_others() -> None:
+def test_nearly_all_close_pairs_are_found_and_no_others() -> None:
     random = np.random.default_rng(0)
     points = random.standard_normal((3000, 20)).astype(np.float32)
     points /= np.linalg.norm(points, axis=1, keepdims=True)

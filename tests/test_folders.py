@@ -15,7 +15,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_folders_are_walked_sorted_without_hidden_ones_and_a_loop_is_told(root: Path) -> None:
+def test_folders_are_walked_sorted_hidden_ones_skipped_and_loops_reported(root: Path) -> None:
     assert list(walk(root)) == [
         Folder(root, ["a", "b"], [], [".hidden"]),
         Folder(root / "a", [], [], []),
@@ -35,7 +35,7 @@ def test_a_caller_can_leave_folders_out(root: Path) -> None:
     assert seen == [root.name, "a"]
 
 
-def test_a_folder_that_cannot_be_listed_is_told(root: Path) -> None:
+def test_a_folder_that_cannot_be_listed_is_reported(root: Path) -> None:
     told: list[OSError] = []
     assert list(walk(root / "missing", refused=told.append)) == []
     assert told[0].filename == str(root / "missing")

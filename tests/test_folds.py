@@ -13,7 +13,7 @@ def job(fold: str, accuracy: float, loss: float, **others: str) -> dict[str, obj
     return {"job": "0", "data.folds": "3", "data.fold": fold, **others, **figures}
 
 
-def test_folds_are_summed_up_with_mean_deviation_and_the_worst_of_each_figure() -> None:
+def test_folds_are_summarised_by_mean_deviation_and_worst_fold() -> None:
     header, rows = fold_summary([job("0", 0.9, 0.2), job("1", 0.8, 0.1), job("2", 1.0, 0.6)])
     assert header == ["figure", "folds", "mean", "deviation", "worst", "worst_fold"]
     assert {row[0]: row[1:] for row in rows} == {
@@ -38,7 +38,7 @@ def test_a_sweep_without_folds_has_none() -> None:
 
 
 @pytest.mark.slow
-def test_a_multirun_over_the_folds_leaves_their_summary(surfaces: Path, tmp_path: Path) -> None:
+def test_a_multirun_over_the_folds_writes_their_summary(surfaces: Path, tmp_path: Path) -> None:
     from conftest import TINY
 
     command = [sys.executable, "train.py", "-m", *TINY, f"data.root={surfaces}", "trainer.max_epochs=1"]

@@ -59,7 +59,7 @@ def test_fewer_views_than_epochs_are_gone_through_in_turn(trained: Train, comput
     assert sum(computed) == 2 * 28 + 6 + 6
 
 
-def test_features_are_computed_once_and_for_a_changed_added_or_removed_file_alone(
+def test_features_are_computed_once_and_again_for_changed_files_alone(
     trained: Train, surfaces: Path, tmp_path: Path, computed: list[int]
 ) -> None:
     root = copied(surfaces, tmp_path / "photos")
@@ -174,7 +174,7 @@ def test_options_out_of_range_are_refused(trained: Train, overrides: list[str], 
         trained(*overrides)
 
 
-def test_a_cache_that_cannot_be_made_is_named_with_the_remedy(trained: Train, tmp_path: Path) -> None:
+def test_a_cache_that_fails_is_named_with_the_remedy(trained: Train, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(OSError, match=r"cannot be made \(Not a directory\): give another cache_dir=FOLDER") as caught:
         trained(f"cache_dir={tmp_path}/file")

@@ -24,7 +24,7 @@ def test_by_file_every_image_stands_alone() -> None:
     assert groups("file") == NAMES
 
 
-def test_by_folder_images_of_one_place_belong_together_in_both_classes() -> None:
+def test_grouping_by_folder_joins_one_place_across_both_classes() -> None:
     assert groups("folder") == ["site a", "site a", "site b", "site a"]
 
 

@@ -78,7 +78,7 @@ def lively(network: CrackClassifier) -> CrackClassifier:
 
 
 @pytest.mark.parametrize("backbone", PARTS)
-def test_tiles_of_every_backbone_that_is_cut_give_what_one_pass_gives(backbone: str) -> None:
+def test_tiles_of_every_cut_backbone_give_what_one_pass_gives(backbone: str) -> None:
     # One part after another in nine tiles or more, the others whole: seams would show.
     mapper = logit_mapper(lively(classifier_of(backbone)), "eager")
     image, stride = photograph(345, 300), 1
@@ -143,7 +143,7 @@ def test_the_map_is_exact_for_every_backbone(backbone: str) -> None:
         assert torch.allclose(logit_mapper(network, "eager")(images).mean(dim=(2, 3)), network(images), atol=1e-4)
 
 
-def test_onnx_runtime_gives_the_same_map_for_pictures_of_any_size() -> None:
+def test_onnx_runtime_gives_the_same_map_at_any_size() -> None:
     network = classifier_of()
     exported, own = logit_mapper(network, "onnxruntime"), logit_mapper(network, "eager")
     for size in ((64, 64), (100, 333)):
@@ -151,7 +151,7 @@ def test_onnx_runtime_gives_the_same_map_for_pictures_of_any_size() -> None:
         assert torch.allclose(exported(images), own(images), atol=1e-3)
 
 
-def test_a_window_by_its_crop_is_what_the_classifier_says_of_the_crop() -> None:
+def test_a_window_by_crops_equals_the_classifier_on_the_crop() -> None:
     network = classifier_of()
     image = photograph(160, 128)
     scaled = to_scale(image, window_px=64, image_size=64, shape=shape_of_map(network))
@@ -169,7 +169,7 @@ def test_a_photograph_smaller_than_a_window_has_one_at_least(size: tuple[int, in
     assert ((heat.probability >= 0) & (heat.probability <= 1)).all()
 
 
-def test_a_backbone_that_looks_at_the_whole_is_read_by_crops() -> None:
+def test_a_backbone_that_sees_the_whole_uses_crops() -> None:
     network = classifier_of("mobilenet_v3_small")
     image = photograph(100, 64)
     heat = heat_of_photograph(network, image)
@@ -191,7 +191,7 @@ def test_windows_are_cut_out_where_the_user_wants_it() -> None:
     assert abs(of_map.probability[1, 1] - expected) > 1e-4  # it sees what lies around the crop
 
 
-def test_a_map_of_a_backbone_that_cannot_be_cut_is_refused() -> None:
+def test_a_map_of_an_uncuttable_backbone_is_refused() -> None:
     with pytest.raises(ValueError, match=r"windows=map: mobilenet_v3_small .* windows=auto"):
         PhotographReader(classifier_of("mobilenet_v3_small"), engine="eager", windows="map")
 
@@ -203,7 +203,7 @@ def test_probabilities_are_calibrated() -> None:
 
 
 @pytest.mark.parametrize("size_hw", [(64, 64), (1, 5000), (1000, 37), (2398, 2835)])
-def test_overlapping_tiles_count_every_cell_once_and_keep_to_their_size(size_hw: tuple[int, int]) -> None:
+def test_overlapping_tiles_count_every_cell_once_and_keep_their_size(size_hw: tuple[int, int]) -> None:
     found = overlapping(size_hw, most=10_000, reach=12, stride=4)
     counted = np.zeros(size_hw, int)
     for down, across in found:

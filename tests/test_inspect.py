@@ -87,7 +87,7 @@ def test_the_threshold_decides(site: Path, inspected: Callable[..., tuple[Rows, 
     assert all(row["verdict"] in ("sound", "review") and row["regions"] == "0" for row in high.values())
 
 
-def test_a_run_that_was_killed_goes_on_with_what_is_missing(
+def test_a_killed_run_goes_on_with_what_is_missing(
     site: Path, inspected: Callable[..., tuple[Rows, int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, _ = inspected(site)
@@ -107,7 +107,7 @@ def test_a_run_that_was_killed_goes_on_with_what_is_missing(
     assert done == ["wall 0.jpg", "wall 0.jpg", "wall 1.jpg"]
 
 
-def test_a_result_of_which_a_file_is_lost_is_made_again(
+def test_a_result_that_lost_a_file_is_made_again(
     site: Path, inspected: Callable[..., tuple[Rows, int]], tmp_path: Path
 ) -> None:
     inspected(site)

@@ -71,7 +71,7 @@ def test_exif_is_respected(inspected: Callable[..., tuple[Rows, int]], tmp_path:
     assert (found["photo.jpg"]["width_px"], found["photo.jpg"]["height_px"]) == ("100", "200")
 
 
-def test_a_bad_file_is_a_row_with_its_error_and_the_rest_goes_on(
+def test_a_bad_file_is_an_error_row_others_go_on(
     site: Path, inspected: Callable[..., tuple[Rows, int]], tmp_path: Path
 ) -> None:
     folder = Path(shutil.copytree(site, tmp_path / "photos"))
@@ -110,7 +110,7 @@ def test_results_within_the_source_are_not_taken_for_photographs(
     assert set(found) == {"wall 0.jpg", "wall 1.jpg"}
 
 
-def test_a_full_disk_ends_the_run_with_its_reason_and_the_next_one_goes_on(
+def test_a_full_disk_ends_the_run_and_another_run_continues(
     site: Path, inspected: Callable[..., tuple[Rows, int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write = Path.write_bytes
@@ -131,7 +131,7 @@ def test_a_full_disk_ends_the_run_with_its_reason_and_the_next_one_goes_on(
     assert (set(found), status) == ({"wall 0.jpg", "wall 1.jpg"}, 0)
 
 
-def test_a_photograph_far_smaller_than_a_window_is_not_called_sound(
+def test_a_photograph_far_smaller_than_a_window_needs_review(
     site: Path, inspected: Callable[..., tuple[Rows, int]], caplog: pytest.LogCaptureFixture
 ) -> None:
     found, status = inspected(site, "tile_px=5000", "threshold=0.999999")
@@ -145,7 +145,7 @@ def test_a_link_to_a_folder_is_a_folder(site: Path, inspected: Callable[..., tup
     assert len(inspected(tmp_path / "link")[0]) == 2
 
 
-def test_a_window_that_would_enlarge_a_photograph_without_bound_is_an_error(
+def test_a_window_that_enlarges_photographs_beyond_the_limit_is_refused(
     site: Path, inspected: Callable[..., tuple[Rows, int]]
 ) -> None:
     found, status = inspected(site, "tile_px=1", "max_megapixels=20")
@@ -212,7 +212,7 @@ def test_options_out_of_range_are_refused(
         inspected(site, *overrides)
 
 
-def test_what_nobody_looked_at_is_told_everywhere(
+def test_what_nobody_looked_at_is_reported_everywhere(
     site: Path, inspected: Callable[..., tuple[Rows, int]], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -269,7 +269,7 @@ def test_whatever_fails_for_one_photograph_is_its_row(
     assert (tmp_path / "inspected/report.html").is_file()
 
 
-def test_a_panorama_is_shown_in_as_many_pixels_as_a_jpeg_can_have(
+def test_a_panorama_is_shown_within_the_limits_of_jpeg(
     inspected: Callable[..., tuple[Rows, int]], tmp_path: Path
 ) -> None:
     (tmp_path / "wide").mkdir()

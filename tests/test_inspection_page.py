@@ -15,7 +15,7 @@ def shown(verdict: str, **options: object) -> Shown:
     return Shown(**{"name": "wall", "verdict": verdict, **facts, **links, **options})  # type: ignore[arg-type]
 
 
-def test_what_it_was_found_by_and_the_verdicts_that_there_are_stand_above() -> None:
+def test_the_page_begins_with_method_and_existing_verdicts() -> None:
     page = inspection_page("2 photographs", {"checkpoint": "<best>.ckpt"}, ["rgb(1,2,3)"], [shown("review")])
     assert "<strong>&lt;best&gt;.ckpt</strong>" in page
     assert "linear-gradient(to right,rgb(1,2,3))" in page

@@ -32,7 +32,7 @@ def table(folder: Path, *, columns: str = "path;label", line: Callable[[str, int
     return folder / "labels.csv"
 
 
-def test_a_run_learns_from_a_table(
+def test_a_run_trains_on_a_table(
     photos: Path, trained: Callable[..., Path], composed: Callable[..., DictConfig]
 ) -> None:
     table(photos)
@@ -81,7 +81,7 @@ def test_a_row_that_does_not_fit_is_named(photos: Path, line: str, text: str) ->
         find_samples(photos, NAMES, layout="table")
 
 
-def test_other_labels_are_told_how_to_be_declared(photos: Path) -> None:
+def test_other_labels_get_a_hint_how_to_declare_them(photos: Path) -> None:
     table(photos, line=lambda name, k: f"{name};{k % 2}")
     with pytest.raises(ValueError, match=r"""set 'data.class_names=\["0","1"\]' if 0 is the sound one"""):
         find_samples(photos, NAMES, layout="table")

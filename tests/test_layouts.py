@@ -44,7 +44,7 @@ def test_sdnet_is_read_as_it_unpacks(tmp_path: Path, surfaces: Path, folders: tu
     }
 
 
-def test_labels_follow_the_role_and_not_the_name_of_the_folder(tmp_path: Path, surfaces: Path) -> None:
+def test_labels_follow_the_role_and_not_the_folder_name(tmp_path: Path, surfaces: Path) -> None:
     root = laid_out(tmp_path / "sdnet", ("D/UD", "D/CD"), surfaces)
     samples = find_samples(root, ["Positive", "Negative"], layout="sdnet2018", positive_class="Positive")
     assert {(sample.path.parent.name, sample.label) for sample in samples} == {("CD", 0), ("UD", 1)}
@@ -77,12 +77,12 @@ def test_folders_that_do_not_fit_are_named(tmp_path: Path, folders: tuple[str, .
     }
 
 
-def test_a_layout_that_there_is_none_of_is_refused() -> None:
+def test_an_unknown_layout_is_refused() -> None:
     with pytest.raises(ValueError, match=r"data.layout=cifar: one of folders, table, metu, sdnet2018"):
         check_layout("cifar")
 
 
-def test_photographs_cannot_be_told_from_names_that_do_not_say_so(tmp_path: Path, surfaces: Path) -> None:
+def test_names_without_a_photograph_give_no_photograph(tmp_path: Path, surfaces: Path) -> None:
     samples = find_samples(surfaces, ["Negative", "Positive"])
     with pytest.raises(ValueError, match=r"data.group_by=photograph: the names of data.layout=metu"):
         grouped(samples, "photograph", surfaces, layout="metu")
@@ -109,7 +109,7 @@ def test_training_on_sdnet_keeps_photographs_whole(
     assert all(len(each) == 1 for each in splits.values())
 
 
-def test_clusters_are_kept_and_looked_for_anew_when_an_image_changes(tmp_path: Path, surfaces: Path) -> None:
+def test_clusters_are_kept_and_recomputed_when_an_image_changes(tmp_path: Path, surfaces: Path) -> None:
     root = Path(shutil.copytree(surfaces, tmp_path / "photos"))
     cache = tmp_path / "cache"
 

@@ -47,7 +47,7 @@ def test_a_tiff_is_read_as_its_tags_say(tmp_path: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("planes", ["contig", "separate"])
 @pytest.mark.parametrize("depth", [np.uint8, np.uint16])
-def test_colours_of_8_and_16_bits_in_one_plane_or_three(tmp_path: Path, planes: Any, depth: Any) -> None:
+def test_colours_of_8_and_16_bits_in_any_planes(tmp_path: Path, planes: Any, depth: Any) -> None:
     levels = RGB.astype(depth) * (257 if depth is np.uint16 else 1)
     levels = levels.transpose(2, 0, 1) if planes == "separate" else levels
     tifffile.imwrite(tmp_path / "x.tif", levels, photometric="rgb", planarconfig=planes)
@@ -64,7 +64,7 @@ def test_levels_that_would_have_to_be_guessed_are_refused(tmp_path: Path) -> Non
             read_image(tmp_path / "x.tif")
 
 
-def test_a_tiff_of_a_kind_that_is_not_read_is_called_so(tmp_path: Path) -> None:
+def test_a_tiff_of_an_unread_kind_is_reported_as_such(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "x.tif", GREY.astype(np.complex64), photometric="minisblack")
     with pytest.raises(ValueError, match=r"x.tif cannot be decoded: .*save it"):
         read_image(tmp_path / "x.tif")
@@ -129,7 +129,7 @@ def test_a_compression_of_another_library_is_read_or_named(tmp_path: Path, depth
     assert (np.asarray(read_image(tmp_path / "x.tif"))[..., 0] == GREY).all()
 
 
-def test_texts_of_a_png_do_not_decide_whether_it_is_a_picture(tmp_path: Path) -> None:
+def test_long_texts_do_not_make_a_png_unreadable(tmp_path: Path) -> None:
     info = PngInfo()
     info.add_itxt("XML:com.adobe.xmp", "history " * 400_000, zip=True)
     exif = Image.Exif()
@@ -188,7 +188,7 @@ def jpeg(**options: Any) -> bytes:
     return file.getvalue()
 
 
-def test_a_run_of_zeros_in_the_data_of_a_jpeg_is_damage() -> None:
+def test_a_run_of_zeros_in_a_jpeg_is_damage() -> None:
     from crack_lightning.data.images.scans import zero_run
 
     whole = jpeg()

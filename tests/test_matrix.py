@@ -67,7 +67,7 @@ def two_runs(trained: Callable[..., Path], surfaces: Path, tmp_path: Path) -> li
     return [trained(*options, run="one"), trained(*options, f"data.root={site}", *names, run="two")]
 
 
-def test_each_checkpoint_is_judged_on_each_set_and_on_its_own_by_its_test_alone(
+def test_every_checkpoint_is_judged_on_every_set_without_training_images(
     composed: Compose, two_runs: list[Path], surfaces: Path, tmp_path: Path
 ) -> None:
     paths = ",".join(str(run / "checkpoints/best.ckpt") for run in two_runs)
@@ -95,7 +95,7 @@ def test_each_checkpoint_is_judged_on_each_set_and_on_its_own_by_its_test_alone(
 
 
 @pytest.mark.parametrize("gone", [False, True], ids=["copied", "moved"])
-def test_images_that_it_learned_from_are_recognised_elsewhere_and_keep_their_groups(
+def test_training_images_are_recognised_elsewhere_and_keep_their_groups(
     composed: Compose, trained: Callable[..., Path], surfaces: Path, tmp_path: Path, gone: bool
 ) -> None:
     first = Path(shutil.copytree(surfaces, tmp_path / "first"))
@@ -117,7 +117,7 @@ def test_images_that_it_learned_from_are_recognised_elsewhere_and_keep_their_gro
         assert float(row[name]) == pytest.approx(own[f"test/{name}"], abs=1e-5)
 
 
-def test_a_set_that_was_learned_whole_is_told_and_the_others_are_judged(
+def test_a_fully_trained_set_is_reported_and_others_are_judged(
     composed: Compose, two_runs: list[Path], surfaces: Path, tmp_path: Path
 ) -> None:
     table = two_runs[0] / "split.csv"
@@ -129,7 +129,7 @@ def test_a_set_that_was_learned_whole_is_told_and_the_others_are_judged(
         found = {row["data"]: (row["images"], row["f1"]) for row in csv.DictReader(file)}
     assert found["metu"] == ("0", "")
     assert found["site"][0] == "40"
-    assert "learned from all of it" in (tmp_path / "matrix/matrix.md").read_text()
+    assert "trained on all of it" in (tmp_path / "matrix/matrix.md").read_text()
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,6 @@ def test_the_figures_are_those_counted_by_hand() -> None:
 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.3, 0.999])
-def test_what_equals_the_threshold_is_called_positive(threshold: float) -> None:
+def test_what_equals_the_threshold_is_predicted_positive(threshold: float) -> None:
     probabilities = torch.tensor([threshold, threshold - 1e-6])
     assert binary_metrics(decided(threshold))(probabilities, torch.tensor([1, 0]))["accuracy"] == 1

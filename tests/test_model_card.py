@@ -15,7 +15,7 @@ def card(run: Path) -> tuple[dict[str, object], str]:
     return yaml.safe_load(front), text
 
 
-def test_every_run_leaves_a_card_with_its_own_figures(trained: Callable[..., Path]) -> None:
+def test_every_run_writes_a_card_with_its_own_metrics(trained: Callable[..., Path]) -> None:
     run = trained(
         "trainer.max_epochs=1", 'data.group_by="([0-9])[.]jpg$"', "data.fractions=[0.4,0.3,0.3]", "review_band=0.1"
     )

@@ -42,7 +42,7 @@ def test_crops_that_share_nothing_are_not_taken_for_overlapping(others: list[Loc
 
 
 @pytest.mark.parametrize("turn", TURNS, ids=str)
-def test_crops_that_share_three_quarters_are_found_however_one_is_turned(
+def test_crops_sharing_three_quarters_are_found_in_every_orientation(
     photographs: list[Image.Image], turn: Image.Transpose | None
 ) -> None:
     pairs = []
@@ -80,7 +80,7 @@ def test_the_nearest_point_of_another_owner_is_found() -> None:
     assert near == pytest.approx(alike[np.arange(300), place])
 
 
-def test_audit_tells_overlaps_and_their_leakage_and_groups_keep_them_together(
+def test_audit_reports_overlaps_and_groups_keep_them_together(
     photographs: list[Image.Image],
     composed: Callable[..., DictConfig],
     trained: Callable[..., Path],

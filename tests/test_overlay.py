@@ -38,14 +38,14 @@ def test_a_region_is_outlined_and_numbered() -> None:
     assert not changed[:80].any()
 
 
-def test_a_picture_is_reduced_to_its_longer_side_and_never_enlarged() -> None:
+def test_a_picture_is_reduced_by_longer_side_never_enlarged() -> None:
     image = Image.new("RGB", (300, 200))
     assert reduced(image, 150).size == (150, 100)
     assert reduced(image, 301).size == reduced(image, None).size == (300, 200)
     assert reduced(Image.new("RGB", (5000, 1)), 100).size == (100, 1)
 
 
-def test_the_legend_begins_with_bare_concrete_and_has_the_colours_of_the_overlay() -> None:
+def test_the_legend_has_bare_concrete_and_the_overlay_colours() -> None:
     grey = drawing.CONCRETE
     assert scale_colours()[0] == f"rgb({grey},{grey},{grey})"
     heat = Heat(np.array([[1.0]], np.float32), np.array([1.0]), np.array([1.0]), (2, 2), 2)

@@ -45,7 +45,7 @@ def test_every_file_has_a_row_with_what_the_checkpoint_says(
     ]
 
 
-def test_work_in_threads_keeps_its_order_and_begins_no_more_than_a_few_ahead() -> None:
+def test_threads_keep_the_order_and_begin_few_items_ahead() -> None:
     begun: list[int] = []
 
     def work(number: int) -> int:
@@ -139,7 +139,7 @@ def test_an_explanation_says_what_the_checkpoint_says(
         assert shown.size == (136, 84)
 
 
-def test_a_name_that_is_too_long_with_an_ending_is_explained(
+def test_a_name_too_long_with_an_ending_is_explained(
     composed: Compose, checkpoint: Path, surfaces: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "long").mkdir()
@@ -152,7 +152,7 @@ def test_a_name_that_is_too_long_with_an_ending_is_explained(
 
 
 @pytest.mark.parametrize("verb", ["predict", "explain"])
-def test_more_pixels_than_are_allowed_are_an_error_of_the_file(
+def test_too_many_pixels_are_an_error_of_the_file(
     composed: Compose, checkpoint: Path, surfaces: Path, tmp_path: Path, verb: str
 ) -> None:
     options = [f"ckpt_path={checkpoint}", f"source={surfaces}/Negative/000000.jpg", "max_megapixels=0.004"]

@@ -30,9 +30,7 @@ def test_two_processes_train_together_and_one_tests(surfaces: Path, tmp_path: Pa
     assert result.stderr.count("the run folder:") == 1
 
 
-def test_points_of_a_sweep_side_by_side_compute_features_once_and_a_bad_one_is_told(
-    surfaces: Path, tmp_path: Path
-) -> None:
+def test_parallel_points_compute_features_once_and_report_bad_ones(surfaces: Path, tmp_path: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     words = [
         *(sys.executable, "train.py", "-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"),

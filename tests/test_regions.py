@@ -22,7 +22,7 @@ def test_all_above_the_threshold_is_the_whole_photograph() -> None:
     assert (found.peak, found.mean) == (pytest.approx(0.9), pytest.approx(0.9))
 
 
-def test_regions_that_do_not_touch_are_told_apart_the_largest_first() -> None:
+def test_regions_that_do_not_touch_are_separate_largest_first() -> None:
     found = regions(heat([[1, 0, 0, 0, 0], [0, 0, 0, 0, 0], [0, 0, 0, 1, 1], [0, 0, 0, 1, 1], [0, 0, 0, 0, 0]]), 0.5)
     assert len(found) == 2
     assert found[0].area_px > found[1].area_px

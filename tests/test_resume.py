@@ -51,9 +51,7 @@ def test_an_epoch_and_another_after_resuming_equal_two(trained: Callable[..., Pa
     assert metrics(whole) | times == metrics(resumed) | times
 
 
-def test_the_best_checkpoint_goes_along_when_a_run_is_resumed_elsewhere(
-    trained: Callable[..., Path], first: Path
-) -> None:
+def test_a_run_resumed_elsewhere_takes_the_best_checkpoint_along(trained: Callable[..., Path], first: Path) -> None:
     best = (first / "checkpoints/best.ckpt").read_bytes()
     checkpoint = torch.load(first / "checkpoints/last.ckpt", weights_only=True)
     (key,) = [key for key in checkpoint["callbacks"] if key.startswith("BestCheckpoint")]
@@ -177,7 +175,7 @@ def test_a_value_of_another_type_is_refused(
         trained(f"ckpt_path={path}", run="second", base=[])
 
 
-def test_a_best_checkpoint_elsewhere_is_read_only_if_it_is_one(
+def test_a_best_checkpoint_elsewhere_is_read_only_if_valid(
     trained: Callable[..., Path], first: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "secret").write_text("of somebody else")
@@ -207,7 +205,7 @@ def test_a_run_that_was_killed_before_its_test_is_tested(
     assert (on / "predictions.csv").read_bytes() == (whole / "predictions.csv").read_bytes()
 
 
-def test_loading_processes_of_a_resumed_run_begin_with_its_own_epoch(trained: Callable[..., Path]) -> None:
+def test_loading_processes_of_a_resumed_run_begin_with_its_epoch(trained: Callable[..., Path]) -> None:
     workers = ["features=live", "data.num_workers=1"]
     whole = trained(*workers, run="whole")
     half = trained(*workers, "trainer.max_epochs=1", run="half")

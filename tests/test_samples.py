@@ -58,7 +58,7 @@ def test_other_files_are_ignored_with_a_note(root: Path, caplog: pytest.LogCaptu
     assert "1 .txt" in caplog.text
 
 
-def test_a_folder_and_a_broken_link_with_an_image_name_are_left_for_the_checks(root: Path) -> None:
+def test_folders_and_broken_links_with_image_names_reach_the_checks(root: Path) -> None:
     (root / "Positive/x.jpg").mkdir()
     (root / "Positive/y.jpg").symlink_to(root / "nowhere")
     assert {s.path.name for s in find_samples(root, NAMES)} >= {"x.jpg", "y.jpg"}
@@ -76,7 +76,7 @@ def test_links_to_folders_are_followed_unless_they_loop(
     assert "loop leads back to" in caplog.text
 
 
-def test_a_declared_class_without_a_folder_is_named_with_the_near_one(root: Path) -> None:
+def test_a_declared_class_without_folder_is_named_with_a_suggestion(root: Path) -> None:
     (root / "Positive").rename(root / "positive")
     with pytest.raises(FileNotFoundError, match=r"class Positive has no folder.*did you mean positive\?"):
         find_samples(root, NAMES)
@@ -88,7 +88,7 @@ def test_an_undeclared_class_folder_is_named(root: Path) -> None:
         find_samples(root, NAMES)
 
 
-def test_swapped_sdnet_names_are_told_how_to_be_declared(root: Path) -> None:
+def test_swapped_sdnet_names_get_a_hint_how_to_declare_them(root: Path) -> None:
     (root / "Positive").rename(root / "Cracked")
     (root / "Negative").rename(root / "Non-cracked")
     with pytest.raises(
@@ -104,7 +104,7 @@ def test_an_empty_class_folder_is_named(root: Path) -> None:
         find_samples(root, NAMES)
 
 
-def test_a_root_that_is_missing_a_file_or_empty_is_named(tmp_path: Path) -> None:
+def test_a_missing_or_empty_root_or_a_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"data.root=.*nowhere does not exist"):
         split_folders(tmp_path / "nowhere")
     (tmp_path / "file").touch()

@@ -55,7 +55,7 @@ def test_every_class_is_split_alike(
         assert tuple(sum(s.label == label for s in members) for members in found.values()) == wanted
 
 
-def test_the_order_of_the_listing_does_not_matter_and_the_seed_does() -> None:
+def test_the_listing_order_does_not_matter_and_the_seed_does() -> None:
     given = samples(50, 50)
     shuffled = random.Random(3).sample(given, len(given))
     assert split(given) == split(shuffled)
@@ -115,7 +115,7 @@ def shares(found: Splits) -> list[float]:
     return [sum(sample.label for sample in members) / len(members) for members in found.values()]
 
 
-def test_large_groups_come_close_to_the_fractions_and_to_the_share_of_each_class() -> None:
+def test_large_groups_come_close_to_fractions_and_class_shares() -> None:
     found = split(uneven([(40, 10), (80, 20), (30, 8), (90, 20), (35, 9), (120, 31), (44, 10), (20, 5)]))
     total = sum(map(len, found.values()))
     for members, fraction in zip(found.values(), (0.7, 0.15, 0.15), strict=True):
@@ -123,7 +123,7 @@ def test_large_groups_come_close_to_the_fractions_and_to_the_share_of_each_class
     assert shares(found) == pytest.approx([0.2] * 3, abs=0.03)
 
 
-def test_where_whole_groups_do_not_allow_even_shares_it_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_uneven_shares_of_whole_groups_are_reported(caplog: pytest.LogCaptureFixture) -> None:
     split(uneven([(10, 90), (90, 10), (50, 50)]))
     assert "whole groups do not share out Negative evenly: 50% of all" in caplog.text
 

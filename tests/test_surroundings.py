@@ -22,7 +22,7 @@ socket.getaddrinfo = socket.gethostbyname = refused
 """
 
 
-def test_a_prediction_asks_for_no_host_and_leaves_nothing_of_others_behind(
+def test_a_prediction_contacts_no_host_and_writes_nothing_elsewhere(
     checkpoint: Path, surfaces: Path, tmp_path: Path
 ) -> None:
     pytest.importorskip("onnxruntime")
@@ -63,7 +63,7 @@ def test_a_log_on_a_full_disk_says_nothing(capfd: pytest.CaptureFixture[str]) ->
         handler.close()
 
 
-def test_a_full_disk_is_told_with_the_folder_that_is_full(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_with_its_folder(tmp_path: Path) -> None:
     bare = OSError(errno.ENOSPC, "No space left on device")
     assert message(bare, folder=tmp_path).startswith(f"no room is left in {tmp_path} (")
     named = OSError(errno.ENOSPC, "No space left on device", f"{tmp_path}/x/y.png")

@@ -18,7 +18,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.jpg")}
 
 
-def test_a_surface_is_a_square_rgb_jpeg_and_follows_from_its_seed() -> None:
+def test_a_surface_is_a_square_rgb_jpeg_from_its_seed() -> None:
     data = render_surface(seed=1, index=2, positive=True, size_px=100)
     image = Image.open(io.BytesIO(data))
     assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (100, 100))
@@ -27,7 +27,7 @@ def test_a_surface_is_a_square_rgb_jpeg_and_follows_from_its_seed() -> None:
         assert data != render_surface(seed=seed, index=index, positive=positive, size_px=100)
 
 
-def test_neither_the_count_nor_the_number_of_processes_changes_a_surface(tmp_path: Path) -> None:
+def test_neither_count_nor_processes_change_a_surface(tmp_path: Path) -> None:
     write_surfaces(tmp_path / "few", count=6, seed=0, size_px=32, class_names=NAMES)
     write_surfaces(tmp_path / "many", count=130, seed=0, size_px=32, class_names=NAMES, workers=2)
     few, many = files(tmp_path / "few"), files(tmp_path / "many")
@@ -36,7 +36,7 @@ def test_neither_the_count_nor_the_number_of_processes_changes_a_surface(tmp_pat
     assert all(many[name] == data for name, data in few.items())
 
 
-def test_a_crack_opens_the_surface_and_reaches_every_part_of_it() -> None:
+def test_a_crack_opens_the_surface_in_every_part() -> None:
     seen = np.zeros((3, 3))
     for seed in range(60):
         rng = np.random.default_rng(seed)
@@ -58,7 +58,7 @@ def test_crack_widths_are_spread_from_hairlines_to_gaps() -> None:
     assert np.percentile(widths, 95) > 6
 
 
-def test_noise_has_mean_0_and_deviation_1_and_falls_off_with_frequency() -> None:
+def test_noise_is_standardised_and_falls_off_with_frequency() -> None:
     smooth, other = fractal_noise(np.random.default_rng(0), 128, slope=3.0)
     rough, _ = fractal_noise(np.random.default_rng(0), 128, slope=0.5)
     for field in (smooth, other, rough):
@@ -94,9 +94,7 @@ def test_numbers_out_of_range_are_refused(tmp_path: Path, count: int, size_px: i
     assert not list(tmp_path.iterdir())
 
 
-def test_the_cache_is_drawn_once_and_again_when_it_was_damaged(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_cache_is_drawn_once_and_again_when_damaged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     request = {"count": 6, "seed": 0, "size_px": 32, "class_names": NAMES}
     folder = cached_surfaces(tmp_path, **request)
@@ -109,7 +107,7 @@ def test_the_cache_is_drawn_once_and_again_when_it_was_damaged(
     assert not [path for path in (tmp_path / "synthetic").iterdir() if path.name.startswith(".")]
 
 
-def test_an_interrupted_drawing_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_drawing_keeps_no_surface(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(self: Path, data: bytes) -> int:
         raise OSError(28, "No space left on device", str(self))
 

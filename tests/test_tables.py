@@ -28,7 +28,7 @@ def test_a_table_is_read_however_it_was_saved(tmp_path: Path, form: str) -> None
     assert [(row["path"], row["group"]) for row in rows] == [("a.jpg", "x"), ("b.jpg", "y")]
 
 
-def test_names_that_are_no_utf_8_stay_as_the_system_has_them(tmp_path: Path) -> None:
+def test_names_without_utf_8_stay_as_the_system_has_them(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes(b"path,group\nBr\xfccke.jpg,x\n")
     (row,) = read_table(tmp_path / "t.csv", ("path", "group"), key="data.group_by")
     assert os.fsencode(row["path"]) == b"Br\xfccke.jpg"

@@ -48,7 +48,7 @@ FIGURES = {
 }
 
 
-def test_a_run_leaves_what_is_promised(trained: Callable[..., Path]) -> None:
+def test_a_run_writes_what_is_promised(trained: Callable[..., Path]) -> None:
     folder = trained("figures=true")
     assert metrics(folder).keys() >= PROMISED_METRICS
     assert metrics(folder)["epochs"] == 2
@@ -65,7 +65,7 @@ def test_a_run_leaves_what_is_promised(trained: Callable[..., Path]) -> None:
     assert not list(folder.rglob(".*.partial")), "partial files are left"
 
 
-def test_two_runs_of_seed_0_are_equal_to_the_last_bit(trained: Callable[..., Path]) -> None:
+def test_two_runs_of_one_seed_are_equal_bit_for_bit(trained: Callable[..., Path]) -> None:
     first, second = trained("seed=0", run="a"), trained("seed=0", run="b")
     assert equal(tensors(first / "checkpoints/last.ckpt"), tensors(second / "checkpoints/last.ckpt"))
     times = {"fit_seconds": 0.0}
@@ -93,7 +93,7 @@ def test_the_checkpoint_predicts_on_its_own(trained: Callable[..., Path]) -> Non
 
 
 @pytest.mark.slow
-def test_a_frozen_backbone_does_not_move_and_an_unfrozen_one_does(trained: Callable[..., Path]) -> None:
+def test_only_an_unfrozen_backbone_changes_in_training(trained: Callable[..., Path]) -> None:
     for freeze in (True, False):
         one = tensors(trained(f"model.freeze={freeze}", "trainer.max_epochs=1", run="1") / "checkpoints/last.ckpt")
         two = tensors(trained(f"model.freeze={freeze}", "trainer.max_epochs=2", run="2") / "checkpoints/last.ckpt")
@@ -102,7 +102,7 @@ def test_a_frozen_backbone_does_not_move_and_an_unfrozen_one_does(trained: Calla
         assert not torch.equal(one["classifier.head.weight"], two["classifier.head.weight"])
 
 
-def test_a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_last_good_checkpoint(
+def test_a_nan_loss_stops_the_run_and_keeps_its_checkpoint(
     trained: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     step = CrackTask._evaluated
@@ -129,7 +129,7 @@ def test_unreadable_images_are_skipped_and_listed(trained: Callable[..., Path], 
     assert len(rows(folder / "split.csv")) == 39
 
 
-def test_an_image_that_only_decoding_shows_to_be_broken_is_named(
+def test_an_image_found_broken_only_by_decoding_is_named(
     trained: Callable[..., Path], surfaces: Path, tmp_path: Path
 ) -> None:
     root = copied(surfaces, tmp_path / "photos")
@@ -160,7 +160,7 @@ def test_names_that_are_no_text_come_through_to_the_figures(
     assert {row["path"] for row in rows(folder / "split.csv")} == {str(path) for path in root.rglob("*.jpg")}
 
 
-def test_the_history_is_whole_when_the_best_epoch_was_not_the_last(
+def test_the_history_is_whole_after_an_early_best_epoch(
     trained: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     step = CrackTask._evaluated
@@ -202,12 +202,12 @@ def test_the_training_split_of_a_presplit_root_is_its_folder(
         assert Path(row["path"]).parent.parent.name == row["split"]
 
 
-def test_a_sample_is_its_own_group_until_a_rule_says_otherwise(trained: Callable[..., Path], surfaces: Path) -> None:
+def test_a_sample_is_its_own_group_without_a_rule(trained: Callable[..., Path], surfaces: Path) -> None:
     found = {row["path"]: row["group"] for row in rows(trained("trainer.max_epochs=1") / "split.csv")}
     assert found == {str(path): path.relative_to(surfaces).as_posix() for path in surfaces.glob("*/*.jpg")}
 
 
-def test_a_person_sees_images_done_images_a_second_and_time_left(
+def test_the_bar_shows_images_done_speed_and_time_left(
     trained: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")  # as in a terminal

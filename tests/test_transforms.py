@@ -42,7 +42,7 @@ def test_a_name_that_is_no_text_has_views_too() -> None:
     assert drawn(key="caf\udce9.jpg").shape == (2,)
 
 
-def test_the_views_are_turned_by_up_to_72_degrees_and_half_of_them_mirrored() -> None:
+def test_views_turn_up_to_72_degrees_and_half_are_mirrored() -> None:
     mirrored, degrees = torch.stack([drawn(number=number) for number in range(400)]).unbind(1)
     assert set(mirrored.tolist()) == {0.0, 1.0}
     assert 160 < mirrored.sum() < 240

@@ -68,7 +68,7 @@ def test_weights_in_the_torch_cache_are_taken(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("no_package")
 @pytest.mark.parametrize(("backbone", "entry"), [("mobilenet_v2", "IMAGENET1K_V1"), ("resnet18", "DEFAULT")])
-def test_where_none_can_be_had_the_three_ways_out_are_told(backbone: str, entry: str) -> None:
+def test_unavailable_weights_are_reported_with_three_remedies(backbone: str, entry: str) -> None:
     with pytest.raises(FileNotFoundError) as caught:
         resolve_weights(backbone, entry)
     text = str(caught.value)

@@ -63,7 +63,7 @@ def run_job(job: Callable[[DictConfig], Any], *, config_name: str, needs: str | 
     `needs` is the library that takes longest to import of those that the job uses.
     """
     register()
-    atexit.register(gc.freeze)  # what is left at the end need not be looked through: that takes longer than to leave it
+    atexit.register(gc.freeze)  # objects alive at the end need no collection: it takes longer than to drop them
     whole = os.environ.get("HYDRA_FULL_ERROR") == "1"  # the traceback of a mistake too
     threading.excepthook = _thread_ended
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here, not to Hydra's own report of them
@@ -126,7 +126,7 @@ def load(library: str) -> None:
 
 
 def run_folder() -> Path:
-    """Where this run leaves everything."""
+    """Where this run writes everything."""
     return Path(HydraConfig.get().runtime.output_dir)
 
 

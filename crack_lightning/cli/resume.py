@@ -61,7 +61,7 @@ def given_overrides() -> list[str]:
 
 
 def recomposed(cfg: DictConfig, checkpoint: Mapping[str, Any]) -> DictConfig:
-    """The configuration of the run that left the checkpoint, changed by what is given now.
+    """The configuration of the run that wrote the checkpoint, changed by what is given now.
 
     Raises ValueError for a change that a resumed run cannot make, a value that is none, or a smaller number of epochs
     than are finished.
@@ -189,7 +189,7 @@ def _check_unchanged(now: Mapping[str, Any], then: Mapping[str, Any]) -> None:
             if old == new or key.endswith("_target_"):
                 continue
             raise UserError(
-                f"{key} was {old} in the run that left the checkpoint and is {new} now: a resumed run keeps it. "
+                f"{key} was {old} in the run that wrote the checkpoint and is {new} now: a resumed run keeps it. "
                 "Leave the override out, or start a new run without ckpt_path"
             )
 

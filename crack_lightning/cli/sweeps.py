@@ -20,7 +20,7 @@ TOLD = ("test/accuracy", "test/recall", "test/precision", "test/f1")
 
 
 class SweepTable(Callback):
-    """Leaves sweep.csv in the sweep's folder: a row a finished job, its overrides and its metrics."""
+    """Writes sweep.csv in the sweep's folder: one row for each finished job, with its overrides and its metrics."""
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         folder = Path(config.hydra.sweep.dir).absolute()

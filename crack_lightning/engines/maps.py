@@ -26,7 +26,7 @@ class LogitMapper:
     """Pictures (N, 3, h, w) uint8 to logits (N, 2, h', w'), not yet calibrated, at each place of the feature map.
 
     `steps` are computed one after another, each of one of `parts`; the map of a backbone that cannot be cut has one
-    step and no parts. So many calls of a step as `at_once` keep all cores busy.
+    step and no parts. `at_once` calls of a step keep all cores busy.
     """
 
     steps: Sequence[Step]

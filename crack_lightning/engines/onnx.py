@@ -17,7 +17,7 @@ SPATIAL = {2: "height", 3: "width"}
 
 
 def onnx_runtime() -> Any:
-    """The module onnxruntime, which reports its use to a host on the Internet unless it is told not to before.
+    """The module onnxruntime; it reports its use to a host on the Internet unless that is disabled before the import.
 
     Raises MissingPackage that names the pip line when it is not installed.
     """

@@ -51,7 +51,7 @@ def onnx_engine(classifier: CrackClassifier) -> Engine:
     chunk_features = session(network, torch.zeros(2, 3, size, size, dtype=torch.uint8), one_size=True)
     threads = cores()
     # A few pictures a core stay in its cache, and no core waits or spins for another: a quarter faster than
-    # whole batches on all cores at once, and it leaves the cores to those who load when there is nothing to do.
+    # whole batches on all cores at once, and when there is nothing to compute the cores are free for loading.
     pool = ThreadPoolExecutor(threads)
 
     def compute(images: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""How far a probability can be believed, what to call a crack, and what a person should look at."""
+"""How far a probability can be trusted, when a crack is predicted, and what needs review."""
 
 import math
 from collections.abc import Callable
@@ -129,7 +129,7 @@ class ReviewBand:
 
 
 def review_band(probabilities: Tensor, targets: Tensor, decision: Decision, *, error_rate: float) -> ReviewBand:
-    """The fewest images for a person to look at, so that of the rest at most `error_rate` is predicted wrongly.
+    """The band in which the fewest images need review, so that at most `error_rate` of the rest is wrong.
 
     Images of `probabilities` (N,) are sent in the order of their doubt, the distance of their log-odds from those of
     the threshold. What the band takes is counted by `decision` itself, so that the rate holds for whoever asks it.

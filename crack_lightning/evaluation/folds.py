@@ -11,7 +11,7 @@ HEADER = ["figure", "folds", "mean", "deviation", "worst", "worst_fold"]
 
 
 def fold_summary(jobs: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[Any]]]:
-    """Header and rows: for each figure of the test and its split mean, standard deviation and worst fold.
+    """Header and rows: for each metric of the test and its split the mean, standard deviation and worst fold.
 
     `jobs` are the points of a sweep, by override and figure; what else was swept stands in front and has rows of its
     own. None where no two folds belong together.

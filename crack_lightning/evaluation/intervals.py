@@ -1,4 +1,4 @@
-"""How far a figure would move on other images of the same kind: bootstrap intervals by group."""
+"""How much a metric would change on other images of the same kind: bootstrap intervals by group."""
 
 from collections.abc import Sequence
 

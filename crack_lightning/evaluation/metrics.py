@@ -1,4 +1,4 @@
-"""The figures that a classifier is judged by."""
+"""The metrics that a classifier is judged by."""
 
 from torchmetrics import MetricCollection
 from torchmetrics.classification import (

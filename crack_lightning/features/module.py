@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 def file_identity(path: Path, identity: str) -> str:
-    """What tells one file from another: a hash of its bytes, or its path, size and time of change."""
+    """What distinguishes one file from another: a hash of its bytes, or its path, size and time of change."""
     if identity == "content":
         return content_hash(path)
     found = path.stat()

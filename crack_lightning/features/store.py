@@ -29,7 +29,7 @@ VERSION = 1
 RECORD = np.dtype([("key", "<u8"), ("crc", "<u4")])
 CHUNK = 4096  # rows verified at a time
 RESIDENT_BYTES = 8 * 2**20  # rows read before their memory is given back; with their neighbours some thirty times that
-RESERVE_BYTES = 64 * 2**20  # of the disk that a build leaves free
+RESERVE_BYTES = 64 * 2**20  # of the disk that a build keeps free
 
 Array = np.ndarray
 
@@ -87,7 +87,7 @@ class FeatureStore:
             count = min(_size(path) // RECORD.itemsize, _size(rows) // self.row_bytes)
             if _size(path) // RECORD.itemsize > count:
                 log.warning("%s is truncated: what it lacks is computed again", rows)
-                os.truncate(path, count * RECORD.itemsize)  # told once
+                os.truncate(path, count * RECORD.itemsize)  # reported once
             if count == 0:
                 continue
             found = np.fromfile(path, RECORD, count)
@@ -148,7 +148,7 @@ class FeatureStore:
                 each.madvise(mmap.MADV_DONTNEED)
 
     def check_space(self, rows: int) -> None:
-        """Raise OSError when the disk has no room for so many more rows."""
+        """Raise OSError when the disk has no room for that many more rows."""
         needed = rows * (self.row_bytes + RECORD.itemsize)
         free = shutil.disk_usage(self.folder).free
         if needed + RESERVE_BYTES > free:

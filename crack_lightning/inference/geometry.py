@@ -10,7 +10,7 @@ from dataclasses import dataclass
 class MapShape:
     """Of a backbone's feature map: pixels between two cells, and cells each way in a training picture.
 
-    Some backbones leave out what is less than a cell at the end: they have `whole_cells` only.
+    Some backbones skip what is less than a cell at the end: they have `whole_cells` only.
     """
 
     stride: int

@@ -30,14 +30,14 @@ def shape_of_map(classifier: CrackClassifier) -> MapShape:
 
 @dataclass(frozen=True)
 class Scaled:
-    """A photograph at the scale that a classifier learned at, RGB, and the grid of its windows."""
+    """A photograph at the scale that a classifier was trained at, RGB, and the grid of its windows."""
 
     picture: Image.Image
     grid: Grid
 
 
 def to_scale(image: Image.Image, *, window_px: float, image_size: int, shape: MapShape) -> Scaled:
-    """An upright RGB photograph, of which `window_px` pixels are what the classifier learned to see at once, scaled.
+    """An upright RGB photograph, scaled; `window_px` of its pixels show as much as a training picture.
 
     As a whole: in parts, rounding would differ.
     """

@@ -21,7 +21,7 @@ BAR_SHARE = 0.2  # of the width, at most
 
 
 def reduced(image: Image.Image, most_px: int | None) -> Image.Image:
-    """The photograph with at most so many pixels on its longer side, and no more than a JPEG can have."""
+    """The photograph with at most that many pixels on its longer side, and no more than a JPEG can have."""
     factor = min(most_px or MOST_SIDE_PX, MOST_SIDE_PX) / max(image.size)
     if factor >= 1:
         return image

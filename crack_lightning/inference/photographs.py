@@ -49,7 +49,7 @@ def window_px(classifier: CrackClassifier, *, tile_px: float | None, mm_per_px: 
 
 
 def check_enlarged(size: tuple[int, int], scale: Scale, image_size: int, *, megapixels: float) -> None:
-    """Raise ValueError for a photograph of `size` (width, height) that would be enlarged beyond so many megapixels."""
+    """Raise ValueError for a photograph of `size` (width, height) that would be enlarged beyond `megapixels`."""
     window_px = scale.window_px * min(scale.factors)
     width, height = (round(side * image_size / window_px) for side in size)
     if image_size > window_px and width * height > megapixels * 1e6:

@@ -57,7 +57,7 @@ def _computed(
         counted = output[:, :, _own(down, part), _own(across, part)]
         whole[:, :, top : top + counted.shape[2], left : left + counted.shape[3]] = counted
         rows, columns = max(rows, top + counted.shape[2]), max(columns, left + counted.shape[3])
-    return whole[:, :, :rows, :columns]  # less where a part leaves out what is not a whole cell
+    return whole[:, :, :rows, :columns]  # less where a part skips what is not a whole cell
 
 
 def _own(span: Span, part: Part) -> slice:

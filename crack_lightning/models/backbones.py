@@ -16,7 +16,7 @@ BACKBONES: dict[str, Cut] = {}
 
 
 def register(*names: str) -> Callable[[Cut], Cut]:
-    """Name the torchvision models from which a function cuts the layers up to the feature map."""
+    """Register a function that cuts the layers up to the feature map from the torchvision models of these names."""
 
     def add(cut: Cut) -> Cut:
         BACKBONES.update(dict.fromkeys(names, cut))
@@ -56,7 +56,7 @@ def _up_to_the_pool(model: nn.Module) -> "OrderedDict[str, nn.Module]":
 
 
 def check_backbone(name: str) -> None:
-    """Raise ValueError, with the near name, for a backbone that is not registered."""
+    """Raise ValueError, with the most similar name, for a backbone that is not registered."""
     if name not in BACKBONES:
         near = get_close_matches(name, BACKBONES, 1)
         hint = f"did you mean {near[0]}? " if near else ""
@@ -67,7 +67,7 @@ def build_features(name: str, state_dict: Mapping[str, torch.Tensor] | None) -> 
     """The layers of torchvision's `name` up to its last feature map, and the map's number of channels.
 
     Input (N, 3, h, w) normalised, output (N, channels, about h/32, about w/32). `state_dict` is the whole
-    torchvision model's, with or without its head; None leaves the weights random.
+    torchvision model's, with or without its head; None: the weights stay random.
 
     Raises ValueError for an unknown name or weights that do not fit.
     """

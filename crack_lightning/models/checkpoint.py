@@ -26,8 +26,8 @@ NEEDED = ("backbone", "class_names", "positive_class", "image_size", "dropout", 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """The contents of a checkpoint of this project, tensors on the CPU, every fact of it checked.
 
-    Raises FileNotFoundError when it is missing and ValueError when it is damaged, of another program, holds anything
-    but plain data (which is then not executed), numbers that are none, or a backbone that is not known here.
+    Raises FileNotFoundError when it is missing and ValueError when it is damaged or of another program, or when it
+    holds anything but plain data (which is not executed), an invalid number, or a backbone that is not known here.
     """
     path = expanded(path)
     if not path.exists():
@@ -73,7 +73,7 @@ def _why(error: Exception) -> str:
 
 
 def _check(checkpoint: Mapping[str, Any]) -> None:
-    """Raise ValueError or TypeError for a fact or a tensor that cannot be one."""
+    """Raise ValueError or TypeError for an invalid fact or tensor."""
     facts = checkpoint[FACTS_KEY].get("facts")
     if not isinstance(facts, dict) or not isinstance(checkpoint[FACTS_KEY].get("provenance"), dict):
         raise TypeError("it has no facts or no provenance")
@@ -107,7 +107,7 @@ def _check_numbers(facts: Mapping[str, Any]) -> None:
         raise UserError(f"mm_per_px={scale!r}: above 0, or nothing")
     weights = facts["weights"]
     if not isinstance(weights, dict) or not all(isinstance(text, str) for pair in weights.items() for text in pair):
-        raise TypeError("where its weights come from is no list of texts")
+        raise TypeError("the origin of its weights is no list of texts")
 
 
 def _check_tensors(state: Any) -> None:
@@ -117,7 +117,7 @@ def _check_tensors(state: Any) -> None:
         plain = isinstance(tensor, Tensor) and tensor.layout is torch.strided and tensor.device.type == "cpu"
         if not plain or tensor.is_quantized or tensor.is_complex():
             raise TypeError(f"{name} is no plain tensor")
-        if tensor.untyped_storage().nbytes() < tensor.nbytes:  # of one number, repeated without end
+        if tensor.untyped_storage().nbytes() < tensor.nbytes:  # one stored number, repeated by its strides
             raise UserError(f"{name} claims more numbers than it has")
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise UserError(f"{name} holds numbers that are none (NaN or infinity)")

@@ -26,14 +26,14 @@ class Dropout(nn.Dropout):
 
 
 class CrackClassifier(nn.Module):
-    """Tells cracked concrete from sound.
+    """Distinguishes cracked concrete from sound.
 
     `forward` takes RGB pictures (N, 3, h, w), uint8 in 0..255 or float in 0..1, and gives logits (N, 2) in
     the order of the decision's class names. The normalisation is inside. `features` frozen means that no gradient
-    reaches them and that they stay in evaluation mode whatever `train()` is told.
+    reaches them and that they stay in evaluation mode whatever `train()` is given.
 
-    `decision` says what its probabilities come to. `patch_px` and `mm_per_px`: the side of the pictures that it
-    learned from, before they were brought to `image_size`, and the millimetres that one of their pixels shows; None if
+    `decision` says what its probabilities mean. `patch_px` and `mm_per_px`: the side of the pictures that it
+    was trained on, before the resize to `image_size`, and the millimetres that one of their pixels shows; None if
     not known.
     """
 

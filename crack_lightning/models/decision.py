@@ -1,7 +1,7 @@
-"""What a probability comes to: the class that is predicted, and whether a person is needed. Asked wherever it matters.
+"""What a probability means: which class is predicted, and whether it needs review. Asked wherever it matters.
 
 Probabilities are computed with 32 bits and compared with 64, so that the image which defines a bound lies within it for
-everyone who asks.
+every caller.
 """
 
 import math
@@ -23,7 +23,7 @@ class Decision:
 
     `threshold`: predicted positive from this probability of the positive class on, above 0, at most 1.
     `temperature`: what logits are divided by before the softmax, above 0 (Guo et al. 2017).
-    `review_band`: the lowest and the highest probability that needs a person's review, both included; None for none.
+    `review_band`: the lowest and the highest probability that needs review, both included; None for none.
 
     Raises ValueError for a value out of range.
     """
@@ -88,7 +88,7 @@ class Decision:
     @overload
     def needs_review(self, probability: float) -> bool: ...
     def needs_review(self, probability: Any) -> Any:
-        """Whether a person should look, for one probability or for each of an array of any shape."""
+        """Whether it needs review, for one probability or for each of an array of any shape."""
         low, high = self.review_band or (2.0, 2.0)  # none
         exact = _exact(probability)
         return (exact >= low) & (exact <= high)

@@ -76,7 +76,8 @@ def model_card(
     parts = [
         f"---\n{yaml.safe_dump(_metadata(data, model, metrics), sort_keys=False, allow_unicode=True)}---",
         f"# {model.name}: cracks in {data.name}",
-        f"Tells {' from '.join(f'`{name}`' for name in model.class_names)} in pictures of concrete, stretched to "
+        f"Distinguishes {' from '.join(f'`{name}`' for name in model.class_names)} in pictures of concrete, "
+        "stretched to "
         f"{model.image_size}x{model.image_size} pixels; `{model.positive_class}` is cracked. A run of crack_lightning.",
         "## Intended use",
         "To sort pictures of concrete surfaces, photographed as those below were, for a person who inspects the "
@@ -155,19 +156,19 @@ def _figures(metrics: Mapping[str, float]) -> str:
             rows.append((name, f"{value:.4f}", interval))
     note = "The intervals are 95 % bootstrap intervals that draw whole groups: of such images, not of other sites."
     if not any(interval for _, _, interval in rows):
-        note = "All test images are of one group: there is no telling how far the figures would move on another."
+        note = "All test images are of one group: it is unknown how much the metrics would change on another."
     return f"{_table(('figure', 'value', 'interval'), rows)}\n\n{note}"
 
 
 def _confidence(metrics: Mapping[str, float]) -> str:
-    parts = [f"Called cracked from a probability of {metrics['threshold']:.4f} on."] if "threshold" in metrics else []
+    parts = [f"Predicted cracked from probability {metrics['threshold']:.4f} on."] if "threshold" in metrics else []
     if "temperature" in metrics:
         parts.append(f"Logits are divided by the temperature {metrics['temperature']:.3f}, fitted on validation.")
     if "review/low" in metrics:
         parts.append(
-            f"For a person to look at: probabilities from {metrics['review/low']:.4f} to {metrics['review/high']:.4f}, "
+            f"Needs review: probabilities from {metrics['review/low']:.4f} to {metrics['review/high']:.4f}, "
             f"{metrics.get('review/test_share', 0):.1%} of the test; of the rest "
-            f"{metrics.get('review/test_error_rate', 0):.2%} is called wrong."
+            f"{metrics.get('review/test_error_rate', 0):.2%} is predicted wrongly."
         )
     return " ".join(parts) or "Not calibrated: validation was limited."
 

@@ -20,7 +20,7 @@ from crack_lightning.evaluation.calibration import reliability, uncalibrated
 from crack_lightning.models.decision import Decision
 from crack_lightning.system.names import shown_in_figures
 
-Intervals = Mapping[str, tuple[float, float]]  # of figures, by name
+Intervals = Mapping[str, tuple[float, float]]  # of metrics, by name
 
 BLUE, ORANGE, GREY = "#1f5fa8", "#d9822b", "#8a8f98"
 
@@ -56,7 +56,7 @@ def confusion_matrix(
     """Counts and shares of truth (rows) against prediction (columns).
 
     `probabilities` (N,) of the positive class; `targets` (N,), 1 for positive; `intervals` of accuracy and recall are
-    told below.
+    written below.
     """
     counts = binary_confusion_matrix(decision.is_positive(probabilities).long(), targets)
     shares = counts / counts.sum(dim=1, keepdim=True).clamp(min=1)
@@ -79,7 +79,7 @@ def confusion_matrix(
 
 
 def _between(intervals: Intervals | None, name: str) -> str:
-    """The interval of a figure in brackets; nothing where there is none."""
+    """The interval of a metric in brackets; nothing where there is none."""
     low, high = (intervals or {}).get(name, (math.nan, math.nan))
     return "" if math.isnan(low) else f" ({low:.3f} to {high:.3f})"
 

@@ -7,7 +7,7 @@ from crack_lightning.report.pages import page
 
 MEANINGS = {
     "cracked": "at least one region",
-    "review": "no region, but a person should look",
+    "review": "no region, but it needs review",
     "sound": "no region, and nothing in doubt",
     "error": "not inspected",
     "unread": "of a kind that is not read: nobody looked at it",

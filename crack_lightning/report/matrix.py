@@ -1,4 +1,4 @@
-"""Checkpoints against data sets: the figures of each on each, side by side."""
+"""Checkpoints against data sets: the metrics of every checkpoint on every data set, side by side."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ HELD_OUT = "*"  # marks where a checkpoint was judged on its own test images
 class Cell:
     """A checkpoint on a data set: `figures` by name, 0..1, NaN where not defined, and the `intervals` they lie in.
 
-    `held_out`: the checkpoint learned from images of this data set, and was judged on those of its test alone.
+    `held_out`: the checkpoint was trained on images of this data set, and was judged on its test images alone.
     """
 
     checkpoint: str
@@ -34,14 +34,14 @@ class Cell:
 
 
 def nothing_left(checkpoint: str, data: str) -> Cell:
-    """A checkpoint that learned from every image of the data set."""
+    """A checkpoint that was trained on every image of the data set."""
     nan = float("nan")
     none, unknown = dict.fromkeys(FIGURES, nan), dict.fromkeys(FIGURES, (nan, nan))
     return Cell(checkpoint, data, 0, 0, 0, nan, True, none, unknown)
 
 
 def matrix_rows(cells: Sequence[Cell]) -> tuple[list[str], list[list[object]]]:
-    """Header and rows of a table with a row a cell."""
+    """Header and rows of a table with one row for each cell."""
     header = ["checkpoint", "data", "images", "cracked", "groups", "threshold", "held_out"]
     header += [f"{name}{side}" for name in FIGURES for side in ("", "_low", "_high")]
     rows: list[list[object]] = []
@@ -55,7 +55,7 @@ def matrix_rows(cells: Sequence[Cell]) -> tuple[list[str], list[list[object]]]:
 
 
 def matrix_markdown(cells: Sequence[Cell]) -> str:
-    """A table a figure: checkpoints down, data sets across, each with its interval."""
+    """A table for each metric: checkpoints down, data sets across, each with its interval."""
     checkpoints, sets = _axes(cells)
     at = {(cell.checkpoint, cell.data): cell for cell in cells}
     lines = [
@@ -64,7 +64,7 @@ def matrix_markdown(cells: Sequence[Cell]) -> str:
         "In brackets the 95 % bootstrap interval, drawn by group; of one group there is none.",
     ]
     if any(cell.held_out for cell in cells):
-        lines += [f"{HELD_OUT} the test images of the checkpoint's own split: it learned from others of this set."]
+        lines += [f"{HELD_OUT} the test images of the checkpoint's own split: it was trained on others of this set."]
     for name in FIGURES:
         lines += ["", f"## {name}", "", "| | " + " | ".join(map(_escaped, sets)) + " |", "|---|" + "---|" * len(sets)]
         for checkpoint in checkpoints:
@@ -81,7 +81,7 @@ def matrix_markdown(cells: Sequence[Cell]) -> str:
 def _told(cell: Cell, name: str) -> str:
     value, (low, high) = cell.figures[name], cell.intervals[name]
     if np.isnan(value):
-        return "not defined" if cell.images else "learned from all of it"
+        return "not defined" if cell.images else "trained on all of it"
     interval = "one group" if np.isnan(low) else f"{low:.3f} to {high:.3f}"
     return f"{value:.3f}{HELD_OUT if cell.held_out else ''} ({interval})"
 
@@ -91,7 +91,7 @@ def _escaped(name: str) -> str:
 
 
 def matrix_figure(cells: Sequence[Cell]) -> Figure:
-    """A heat map a figure: checkpoints down, data sets across."""
+    """A heat map for each metric: checkpoints down, data sets across."""
     checkpoints, sets = _axes(cells)
     rows = -(-len(FIGURES) // COLUMNS)
     width, height = 1.6 + 1.1 * len(sets), 1.3 + 0.62 * len(checkpoints)

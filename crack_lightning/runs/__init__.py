@@ -1,1 +1,1 @@
-"""What a command does and leaves in its folder."""
+"""What a command does and writes into its folder."""

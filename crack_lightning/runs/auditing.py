@@ -127,7 +127,7 @@ def _of_copies(
     found: list[Finding] = []
     told: set[tuple[int, ...]] = set()
     for kind, clusters in copies.items():
-        # What is the same file to the last byte is not told again as alike.
+        # Files that are equal to the last byte are not reported again as near copies.
         found += cluster_findings(kind, [cluster for cluster in clusters if tuple(cluster) not in told], paths)
         told |= {tuple(cluster) for cluster in clusters}
     widest = list(copies.values())[-1]

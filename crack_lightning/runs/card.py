@@ -16,7 +16,7 @@ from crack_lightning.runs.options import TrainOptions
 from crack_lightning.system.files import write_atomically
 
 MOST_GROUPS, MOST_FAILURES = 5, 8
-LEARNED = "learned from ImageNet, whose pictures are for research"
+LEARNED = "trained on ImageNet, whose pictures are for research"
 LICENCES = {"torch cache": "BSD-3-Clause (torchvision)", "download": "BSD-3-Clause (torchvision)", "package": "MIT"}
 GROUPED = {
     "file": "nothing but the file itself",

@@ -1,4 +1,4 @@
-"""Checkpoints judged on folders of photographs: one on one, or a matrix."""
+"""Checkpoints judged on folders of photographs: one checkpoint on one folder, or a matrix."""
 
 import json
 import logging
@@ -31,8 +31,8 @@ log = logging.getLogger(__name__)
 def evaluate_checkpoints(options: EvaluateOptions, folder: Path) -> dict[str, float]:
     """Judge checkpoints on class folders; metrics, predictions and figures are written into `folder`.
 
-    The metrics of one checkpoint on one folder; of several none, which stand in the matrix. Raises UserError or OSError
-    for what cannot be judged.
+    Returns the metrics of one checkpoint on one folder; of several it returns none, since they stand in the matrix.
+    Raises UserError or OSError for what cannot be judged.
     """
     checkpoints = _checkpoints(options.ckpt_path)
     if len(checkpoints) > 1 or options.data.roots:
@@ -57,7 +57,7 @@ def _one(path: Path, root: Path, options: EvaluateOptions, folder: Path) -> dict
 
 
 def _matrix(checkpoints: Mapping[str, Path], roots: Mapping[str, Path], options: EvaluateOptions, folder: Path) -> None:
-    """Every checkpoint on every folder; of images that it was trained on, those of its own test."""
+    """Judge every checkpoint on every folder; of a data set that it was trained on, on its own test images only."""
     classifiers, cells = {name: load_classifier(path) for name, path in checkpoints.items()}, []
     found = {
         (name, where): images_of(root, options.data, classifier, folder / name / where, split=None)
@@ -81,7 +81,7 @@ def _matrix(checkpoints: Mapping[str, Path], roots: Mapping[str, Path], options:
 def judge(
     classifier: CrackClassifier, samples: Sequence[Sample], data: JudgedDataOptions, *, device: str, engine: str
 ) -> tuple[Judged, dict[str, float]]:
-    """The classifier on `samples`: its probabilities, and its figures as `test/<name>` with their intervals."""
+    """Judge the classifier on `samples`: its probabilities, and its metrics as `test/<name>` with their intervals."""
 
     found = judge_files(
         classifier,
@@ -157,7 +157,7 @@ def _without_nan(value: Any) -> Any:
 
 
 def _checkpoints(given: Any) -> dict[str, Path]:
-    """Name to path: of a mapping, a list, one path, or several with commas between them."""
+    """Name to path, from a mapping, a list, one path, or several paths with commas between them."""
     if isinstance(given, dict):
         return {str(name): expanded(str(path)) for name, path in given.items()}
     texts = [str(each) for each in given] if isinstance(given, list) else [str(given)]
@@ -168,7 +168,7 @@ def _checkpoints(given: Any) -> dict[str, Path]:
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """Short names that differ: of a run folder's checkpoint that of the run, else more of the path."""
+    """Short names that differ: as much of the path's end as that needs, without checkpoints/ and best.ckpt."""
     most = max(len(path.parts) for path in paths)
     for depth in range(1, most + 1):
         names = ["-".join(part for part in _telling(path)[-depth:]) for path in paths]
@@ -186,5 +186,5 @@ def _warn_of_training_data(root: Path, data: JudgedDataOptions, checkpoint: Mapp
     if checkpoint[FACTS_KEY]["provenance"].get("data_root") == str(root) and data.split is None:
         log.warning(
             "the checkpoint was trained on photographs of this folder: its metrics here are too good. "
-            "For those held out give data.split=test data.split_csv=<run folder>/split.csv"
+            "To judge it on held-out images give data.split=test data.split_csv=<run folder>/split.csv"
         )

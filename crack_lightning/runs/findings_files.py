@@ -1,4 +1,4 @@
-"""The files that an audit leaves in its run folder."""
+"""The files that an audit writes into its run folder."""
 
 import json
 from collections import Counter, defaultdict
@@ -22,7 +22,7 @@ EXPLANATIONS = {
     "missing_class": "Declared in data.class_names, but there is no such folder.",
     "undeclared_class": "A folder that data.class_names does not name: training refuses it.",
     "label_conflict": "The same picture lies in two classes: one of the labels is wrong.",
-    "leak": "Test images of which training has a copy or a part: the figures of the test are too good. Split with "
+    "leak": "Test images of which training has a copy or a part: the metrics of the test are too good. Split with "
     "data.group_by=near_duplicates or overlap.",
     "wrong_extension": "The name says another format than the content.",
     "odd_aspect": "Twice as long as wide, or more: stretched to a square, cracks change their look.",

@@ -1,4 +1,4 @@
-"""The files that a judgement leaves in its run folder."""
+"""The files that a judgement writes into its run folder."""
 
 import json
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ def write_unreadable(folder: Path, unreadable: Mapping[Path, str]) -> None:
 
 
 def write_predictions(folder: Path, judged: Judged) -> None:
-    """predictions.csv: a row a sample, the probability of the positive class, and 1 where a person should look."""
+    """predictions.csv: one row for each sample, the probability of the positive class, and 1 if it needs review."""
     decision, names = judged.decision, judged.decision.negative_first
     rows = [
         [

@@ -79,7 +79,7 @@ def _of_split(samples: Sequence[Sample], table: Path, split: str, root: Path) ->
 
     groups = read_split(table, split)
     common = os.path.commonpath([sample.path.parent for sample in samples]) if samples else root
-    # The table's paths are told from what they have in common, which may be more than the root.
+    # The table's paths may be relative to the folder that all images share, which may lie below the root.
     ways = [{sample.path.relative_to(top).as_posix(): sample for sample in samples} for top in (root, common)]
     below = max(ways, key=lambda names: len(matched(groups, names)))
     places = matched(groups, below)

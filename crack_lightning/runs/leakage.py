@@ -18,7 +18,7 @@ TOLD = {
 
 
 def told_leakage(data: CrackDataModule, by: str) -> dict[str, float]:
-    """Test images with an exact counterpart in training, and with what else `by` names, told and counted."""
+    """Report and count the test images with an exact counterpart in training, and with that which `by` names."""
     found: dict[str, float] = {}
     cache, workers = cache_folder(data.cache_dir), data.num_workers
     for each in dict.fromkeys(("exact", by)):

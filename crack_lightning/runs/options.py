@@ -1,4 +1,4 @@
-"""What each command is told: a dataclass a command, checked when it is made, typed to the last function."""
+"""The options of each command: one dataclass for each, checked when it is made, typed to the last function."""
 
 from dataclasses import dataclass
 from typing import Any

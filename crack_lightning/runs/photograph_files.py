@@ -1,4 +1,4 @@
-"""The files that an inspection leaves, of each photograph and of all."""
+"""The files that an inspection writes for each photograph and for all together."""
 
 import hashlib
 import io
@@ -36,7 +36,7 @@ HEADER = [
 
 @dataclass(frozen=True)
 class Inspected:
-    """A photograph and what was found; `note` is what else a person must know of it.
+    """A photograph and what was found; `note` is what else the reader must know about it.
 
     `longest_` is the length of the longest region, `key` says of what, by what.
 
@@ -84,7 +84,7 @@ def grid_facts(heat: Heat) -> dict[str, float]:
 
 
 def folder_of(run: Path, photograph: Photograph) -> Path:
-    """Where the files of a photograph are left: no two photographs have the same."""
+    """Where the files of a photograph are written: no two photographs share a folder."""
     return run / "photographs" / photograph.name
 
 

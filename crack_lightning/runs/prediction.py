@@ -51,7 +51,7 @@ def predict_patches(options: PredictOptions, folder: Path) -> int:
 
 
 def _rows(classifier: CrackClassifier, paths: Sequence[Path], found: FileLogits) -> list[list[Any]]:
-    """A row a file. One that is no patch, by its size, or whose levels are in doubt is for a person to look at."""
+    """One row for each file. A file whose size is not that of a patch, or whose levels are in doubt, needs review."""
     probabilities, decision = classifier.positive_probabilities(found.logits).tolist(), classifier.decision
     least, most = (classifier.patch_px or math.nan) / PATCH, (classifier.patch_px or math.nan) * PATCH
     rows, odd = list[list[Any]](), 0

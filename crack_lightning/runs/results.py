@@ -1,4 +1,4 @@
-"""What a training run leaves in its folder and in TensorBoard when it is over."""
+"""What a training run writes into its folder and into TensorBoard when it is over."""
 
 import logging
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 def training_metrics(trainer: Trainer, history: EpochHistory) -> dict[str, float]:
-    """Figures of the test, and of training and validation in the epoch of the best checkpoint."""
+    """Metrics of the test, and of training and validation in the epoch of the best checkpoint."""
     best = getattr(trainer.checkpoint_callback, "best_model_path", "")
     epoch = read_checkpoint(best)["epoch"] if best else history.epochs[-1]["epoch"]
     row = next(row for row in history.epochs if row["epoch"] == epoch)
@@ -77,13 +77,13 @@ def _to_tensorboard(
 
 
 def _tell(metrics: Mapping[str, float], options: TrainOptions) -> None:
-    """The figures of the test, with their intervals."""
+    """The metrics of the test, with their intervals."""
     for name in (*METRICS, "loss"):
         low, high = (metrics.get(f"test/{name}_{side}") for side in ("low", "high"))
         interval = "" if low is None or high is None else f"  ({low:.4f} to {high:.4f})"
         log.info("test/%s %.4f%s", name, metrics[f"test/{name}"], interval)
     if "review/test_share" in metrics:
         share, rate = metrics["review/test_share"], metrics["review/test_error_rate"]
-        text = "%.1f %% of the test is for a person to look at; of the rest %.2f %% is called wrong"
+        text = "%.1f %% of the test needs review; of the rest %.2f %% is predicted wrongly"
         level = logging.WARNING if rate > (options.review_band or 0) else logging.INFO
         log.log(level, text, 100 * share, 100 * rate)

@@ -53,16 +53,16 @@ def train_classifier(
     overrides: Sequence[str] = (),
     most_processes: int | None = None,
 ) -> dict[str, float] | None:
-    """Train as `options` say and write the run folder; the metrics, None in all processes but the first.
+    """Train as `options` say and write the run folder; returns the metrics, or None in all processes but the first.
 
-    `checkpoint` is what `options.ckpt_path` holds, of a run that goes on. `overrides` are kept as a record of what was
-    asked for. Raises UserError or OSError for what cannot be trained, before anything long begins, and for more than
-    `most_processes`.
+    `checkpoint` is the content of `options.ckpt_path` when a run goes on. `overrides` are kept as a record of what was
+    asked for. Raises UserError or OSError for what cannot be trained, before anything slow begins, and for more
+    processes than `most_processes`.
     """
     check_optimizer(options.optimizer)
     check_scheduler(options.scheduler)
     if (folder / "metrics.json").exists():
-        log.warning("%s holds the results of another run: they are written over", folder)
+        log.warning("%s holds the results of another run, which will be overwritten", folder)
     seed_everything(options.seed, verbose=False)
     data = CrackDataModule(options.data, seed=options.seed, cache_dir=options.cache_dir)
     history = EpochHistory()
@@ -130,7 +130,7 @@ def _classifier(options: TrainOptions, checkpoint: Checkpoint | None) -> CrackCl
 
 
 def _prepare(data: CrackDataModule, folder: Path, checkpoint: Checkpoint | None, leakage: str) -> dict[str, float]:
-    """Find, check and split the photographs before anything long begins; the leakage of the split."""
+    """Find, check and split the photographs before anything slow begins; returns the leakage of the split."""
     data.prepare_data()
     try:
         data.setup()
@@ -145,7 +145,7 @@ def _prepare(data: CrackDataModule, folder: Path, checkpoint: Checkpoint | None,
 
 
 def _check_split(checkpoint: Checkpoint, data: CrackDataModule) -> None:
-    """Raise UserError when the photographs, and so the split, are others than in the run that left the checkpoint."""
+    """Raise UserError when the photographs, and so the split, differ from those of the checkpoint's run."""
     provenance = checkpoint[FACTS_KEY]["provenance"]
     if split_digest(data.splits) != provenance.get("split"):
         raise UserError(
@@ -179,22 +179,22 @@ def _task(
 def _batches(
     trainer: Trainer, classifier: CrackClassifier, data: CrackDataModule, options: TrainOptions
 ) -> LightningDataModule:
-    """The pictures, or where the backbone is frozen their features, computed now if need be."""
+    """The pictures, or, if the backbone is frozen, their features, computed now if necessary."""
     cache, precision = cache_folder(options.cache_dir), str(options.trainer.precision)
     with ctrl_c_says(lambda: "the features computed so far are kept"):
         return prepared(trainer, classifier, data, options.features, cache=cache, precision=precision)
 
 
 def _go_on(trainer: Trainer, data: CrackDataModule, checkpoint: Checkpoint, max_epochs: int) -> None:
-    """Go on with the epoch after the checkpoint's; of a run that had trained to its end only the test is left."""
+    """Go on with the epoch after the checkpoint's; if training had ended, only the test remains."""
     data.first_epoch = checkpoint["epoch"] + 1
     if has_ended(checkpoint, max_epochs):
-        log.info("all epochs are finished: what is left is to calibrate and test")
+        log.info("all epochs are finished: only calibration and the test remain")
         trainer.fit_loop.max_epochs = checkpoint["epoch"] + 1
 
 
 def has_ended(checkpoint: Checkpoint, max_epochs: int) -> bool:
-    """Whether the run that left the checkpoint had trained to its end, by its epochs or by early stopping."""
+    """Whether the run that wrote the checkpoint had finished training, by its epochs or by early stopping."""
     if 0 < max_epochs <= checkpoint["epoch"] + 1:
         return True
     states = checkpoint["callbacks"].values() if isinstance(checkpoint["callbacks"], dict) else []
@@ -216,7 +216,7 @@ def _fit(
     try:
         with ctrl_c_says(lambda: go_on if last.exists() else "no epoch was finished"):
             trainer.fit(task, batches, ckpt_path=ckpt_path, weights_only=True)
-    except Exception as error:  # whatever Lightning and torch make of a state that is none
+    except Exception as error:  # whatever Lightning and torch raise for an invalid state
         if ckpt_path is None or history.goes_on or isinstance(error, UserError | OSError):
             raise
         kind = f"{type(error).__name__}: {error}"
@@ -227,7 +227,7 @@ def _fit(
 def _test(
     trainer: Trainer, task: CrackTask, batches: LightningDataModule, samples: Sequence[Sample], options: TrainOptions
 ) -> tuple[Judged, dict[str, float]] | None:
-    """Reload the best checkpoint, calibrate it on validation and test it in one process; None in the others."""
+    """Reload the best checkpoint, calibrate it on validation and test it in one process; returns None in the others."""
     tester = leave_group(trainer)
     if tester is None:
         return None
@@ -244,7 +244,7 @@ def _test(
 
 
 def _confidence(task: CrackTask, batches: LightningDataModule, best: str, options: TrainOptions) -> dict[str, float]:
-    """Calibrate on validation and keep it in the best checkpoint; the metrics that come of it."""
+    """Calibrate on validation and store the result in the best checkpoint; returns the metrics of it."""
     if options.trainer.limit_val_batches is not None or options.trainer.fast_dev_run:
         threshold = task.classifier.decision.threshold
         log.info("not calibrated, since validation is limited: threshold %.2f", threshold)

@@ -89,7 +89,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def short_name(name: str) -> str:
-    """`name`, a path below a folder, with what is too long for a disk cut and told apart by a hash."""
+    """`name`, a path below a folder, with each part that is too long for a disk cut and made unique by a hash."""
     return "/".join(map(_short, name.split("/")))
 
 
@@ -118,7 +118,7 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]
     plain = csv.writer(text, lineterminator="\n")
     quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
     for row in itertools.chain([header], rows):
-        # What csv leaves unquoted, a carriage return, ends a line for whoever reads it.
+        # csv does not quote a carriage return, which ends a line for whoever reads it.
         writer = quoted if any("\r" in str(value) for value in row) else plain
         writer.writerow(row)
     write_atomically(path, text.getvalue().encode("utf-8", "surrogateescape"))

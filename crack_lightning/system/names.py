@@ -13,7 +13,7 @@ def comparable(name: str) -> str:
     """The same text for two spellings of one name: composed or not, with / or \\, in UTF-8 or as Windows had it."""
     try:
         name.encode("utf-8")
-    except UnicodeEncodeError:  # bytes that are no UTF-8, as an old zip leaves them
+    except UnicodeEncodeError:  # bytes that are no UTF-8, as an old zip holds them
         name = name.encode("utf-8", "surrogatepass" if _half(name) else "surrogateescape").decode("cp1252", "replace")
     return unicodedata.normalize("NFC", name.replace("\\", "/")).strip()
 

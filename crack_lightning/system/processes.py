@@ -20,7 +20,7 @@ Found = TypeVar("Found")
 def in_processes(
     work: Callable[[Item], Found], items: Sequence[Item], description: str, *, workers: int | None
 ) -> list[Found]:
-    """What `work` finds for each of `items`, in their order, by so many processes; None is one a core."""
+    """What `work` returns for each of `items`, in their order, by `workers` processes; None: one for each core."""
     count = default_workers() if workers is None else workers
     if count < 2 or len(items) < FEW:
         return list(track(map(work, items), description, total=len(items)))
@@ -30,13 +30,13 @@ def in_processes(
 
 
 def default_workers() -> int:
-    """One loading process a core, at most eight."""
+    """One loading process for each core, at most eight."""
     return min(MOST_WORKERS, os.cpu_count() or 1)
 
 
 def worker_options(num_workers: int) -> dict[str, Any]:
-    """What a DataLoader is told of its loading processes."""
-    # By name: within joblib's processes, where the points of a sweep may run, the default is one that fails.
+    """The options of a DataLoader for its loading processes."""
+    # By name: the points of a sweep may run within joblib's processes, where the default fails.
     context = ("fork" if sys.platform == "linux" else "spawn") if num_workers else None
     return {"num_workers": num_workers, "multiprocessing_context": context}
 

@@ -1,4 +1,4 @@
-"""What validation says of a trained classifier's confidence: temperature, threshold, band for a person."""
+"""What validation says of a trained classifier's confidence: temperature, threshold, review band."""
 
 import logging
 from dataclasses import replace
@@ -18,7 +18,7 @@ from crack_lightning.training.task import CrackTask
 
 log = logging.getLogger(__name__)
 
-MUCH = 0.5  # of all images for a person to look at is worth a warning
+MUCH = 0.5  # of all images needing review is worth a warning
 
 
 @torch.no_grad()
@@ -73,15 +73,15 @@ def set_confidence(
 def _set_band(
     classifier: CrackClassifier, probabilities: Tensor, targets: Tensor, error_rate: float
 ) -> dict[str, float]:
-    """Set the review band, none where nobody is needed, and say what share of validation it takes."""
+    """Set the review band, none if nothing needs review, and return the share of validation in it."""
     band = review_band(probabilities, targets, classifier.decision, error_rate=error_rate)
     if not band.share:
         classifier.decision = replace(classifier.decision, review_band=None)
-        log.info("no image of validation needs a person: without one no more is wrong there than review_band allows")
+        log.info("no validation image needs review: no more of them are predicted wrongly than review_band allows")
         return {"review/val_share": 0.0}
     classifier.decision = replace(classifier.decision, review_band=(band.low, band.high))
     level = logging.WARNING if band.share > MUCH else logging.INFO
-    text = "%.1f %% of validation is for a person to look at: %.3f to %.3f"
+    text = "%.1f %% of validation needs review: %.3f to %.3f"
     log.log(level, text, 100 * band.share, band.low, band.high)
     return {"review/low": band.low, "review/high": band.high, "review/val_share": band.share}
 

@@ -15,7 +15,7 @@ from crack_lightning.training.options import OptimizerOptions, SchedulerOptions
 
 
 def check_optimizer(options: OptimizerOptions) -> None:
-    """Raise UserError for an optimiser that there is none of, or options that do not suit it."""
+    """Raise UserError for an optimiser that does not exist, or for options that do not suit it."""
     _over(options, [{"params": [nn.Parameter(torch.zeros(2, 2)), nn.Parameter(torch.zeros(2))], "lr": options.lr}])
 
 
@@ -40,13 +40,13 @@ def _over(options: OptimizerOptions, groups: list[dict[str, Any]]) -> Optimizer:
 
 
 def check_scheduler(options: SchedulerOptions) -> None:
-    """Raise UserError for a schedule that there is none of, or options that do not suit it."""
+    """Raise UserError for a schedule that does not exist, or for options that do not suit it."""
     if options.name is not None:
         build_scheduler(options, torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0))
 
 
 def build_scheduler(options: SchedulerOptions, optimizer: Optimizer) -> dict[str, Any]:
-    """What Lightning wants to know of a schedule that has a name."""
+    """The description of a schedule that Lightning wants; the schedule must have a name."""
     kind = _class_named(lr_scheduler, str(options.name), lr_scheduler.LRScheduler, key="scheduler.name")
     try:
         scheduler = kind(optimizer, **options.options)
@@ -58,7 +58,7 @@ def build_scheduler(options: SchedulerOptions, optimizer: Optimizer) -> dict[str
 
 def _class_named(module: ModuleType, name: str, base: type, *, key: str) -> Any:
     names = [n for n, kind in vars(module).items() if isinstance(kind, type) and issubclass(kind, base)]
-    unfit = (base.__name__, "SparseAdam")  # it wants sparse gradients, of which there are none here
+    unfit = (base.__name__, "SparseAdam")  # it needs sparse gradients, and there are none here
     names = sorted(n for n in names if n not in unfit and not n.startswith("_"))
     if name not in names:
         near = get_close_matches(name, names, 1) or [n for n in names if n.lower() == name.lower()]

@@ -122,7 +122,7 @@ class CrackTask(LightningModule):
         self._metric_to_step_on = checkpoint.get(METRIC_KEY)
 
     def on_train_start(self) -> None:
-        # Lightning saves before a schedule that watches a metric is stepped, and leaves the step out on resuming.
+        # Lightning saves before a schedule that watches a metric is stepped, and skips the step on resuming.
         if self._metric_to_step_on is not None:
             scheduler: Any = self.lr_schedulers()
             scheduler.step(self._metric_to_step_on)

@@ -60,7 +60,7 @@ def log_test(
     metrics: Mapping[str, float],
     epoch: int,
 ) -> None:
-    """The test's figures and PR curve, and the HPARAMS row with the final metrics.
+    """The test's plots and PR curve, and the HPARAMS row with the final metrics.
 
     `pictures` are PNG files by name; `settings` may be nested; `probabilities` (N,) of the positive class,
     `targets` (N,) 1 for positive.

@@ -43,7 +43,7 @@ class Leakage:
 
 
 def leakage(clusters: Clusters, classes: Sequence[str], splits: Sequence[str]) -> list[Leakage]:
-    """A row a class, for clusters of copies and the split (train, val, test or other) of every image."""
+    """One row for each class, from clusters of copies and the split (train, val, test or other) of every image."""
     leaked = leaked_places(clusters, splits)
     return [
         Leakage(

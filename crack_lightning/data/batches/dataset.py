@@ -56,7 +56,7 @@ class AugmentedDataset(Dataset[tuple[Tensor, Tensor, int]]):
 
     @staticmethod
     def key(sample: Sample) -> str:
-        """What a view hangs on besides seed and number: class folder and file name, on any computer."""
+        """What a view depends on besides seed and number: class folder and file name, on any computer."""
         return comparable(f"{sample.path.parent.name}/{sample.path.name}")
 
 

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.transforms import InterpolationMode, v2
 
-VERSION = 2  # raised when the numbers change, so that features of older transforms are not taken for today's
-CHUNK = 8  # pictures turned at a time on the CPU: more no longer fit its cache
+VERSION = 2  # raised when the numbers change, so that features of older transforms are not mistaken for current ones
+CHUNK = 8  # pictures turned at a time on the CPU: more do not fit its cache
 
 PLAIN_VIEW = torch.zeros(2)
 
@@ -23,10 +23,10 @@ def plain_transform(image_size: int) -> v2.Compose:
 
 
 def random_view(augmentation: Mapping[str, float], *, seed: int, key: str, view: int) -> Tensor:
-    """What view number `view` of the sample `key` shows: (2,) of 1 if mirrored else 0, and degrees turned.
+    """What view number `view` of the sample `key` shows, as (2,): 1 if mirrored else 0, and the degrees it is turned.
 
     What torchvision's RandomHorizontalFlip(`flip_probability`) and RandomRotation(`rotation_degrees`) draw, as a
-    pure function of (seed, key, view): neither order nor process nor the global random state has a part in it.
+    pure function of (seed, key, view): neither the order nor the process nor the global random state affects it.
     """
     draw = random.Random(f"{seed}:{view}:{key}".encode("utf-8", "surrogateescape"))
     mirrored = draw.random() < augmentation["flip_probability"]

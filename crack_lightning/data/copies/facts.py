@@ -73,7 +73,7 @@ def file_facts(path: Path, *, megapixels: float = MOST_MEGAPIXELS) -> FileFacts:
 
 
 def read_facts(paths: Sequence[Path], *, workers: int | None, megapixels: float = MOST_MEGAPIXELS) -> list[FileFacts]:
-    """The facts of every file, in the order of `paths`, read by so many processes; None is one a core."""
+    """The facts of every file, in the order of `paths`, read by `workers` processes; None: one for each core."""
     return in_processes(partial(file_facts, megapixels=megapixels), paths, "reading", workers=workers)
 
 

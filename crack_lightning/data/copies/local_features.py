@@ -1,4 +1,4 @@
-"""Places of a picture that stand out and how they look, by which crops of one photograph are told."""
+"""Places of a picture that stand out and how they look, by which crops of one photograph are recognised."""
 
 from dataclasses import dataclass
 from pathlib import Path

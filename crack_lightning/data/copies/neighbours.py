@@ -4,8 +4,8 @@ import itertools
 
 import numpy as np
 
-CELL_POINTS = 256  # about so many points a cell
-SMALL = 1024  # so few points are compared all at once
+CELL_POINTS = 256  # about that many points in each cell
+SMALL = 1024  # that many points or fewer are compared all at once
 ROUNDS = 4  # of k-means; the cells need not be good ones
 BLOCK = 2048  # rows of distances at a time
 

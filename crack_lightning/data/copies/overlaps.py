@@ -56,7 +56,7 @@ def overlapping(features: Sequence[LocalFeatures]) -> Array:
     matches = _unlike(_matches(features), len(features))
     fit, _ = _agreement(details, matches, step=2)
     matches, fit = matches[fit >= PROMISING], fit[fit >= PROMISING]
-    # Of a pair the best match only: what is left to find is a pixel.
+    # Only the best match of a pair: what remains to find is one pixel.
     best = np.argsort(-fit, kind="stable")
     pairs = np.sort(np.stack([matches.one, matches.other], axis=1), axis=1)
     _, first = np.unique(pairs[best], axis=0, return_index=True)

@@ -18,11 +18,11 @@ def find_unreadable(paths: Sequence[Path], *, decode: bool, megapixels: float = 
     """The files among `paths` that cannot be read, each with the reason.
 
     Without `decode`, a file is opened (its header parsed) and its last bytes compared with the end that its
-    format has; only a file whose end looks wrong is decoded. With `decode`, every file is. A
-    file of more than `megapixels` cannot be read.
+    format has; only a file whose end looks wrong is decoded. With `decode`, every file is
+    decoded. A file of more than `megapixels` counts as unreadable.
     """
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        # Headers are read one after another: it is work of the interpreter, which threads only contend for.
+        # Headers are read one after another: the interpreter does the work, so threads would only contend for it.
         look = partial(_decode_problem if decode else file_problem, megapixels=megapixels)
         found = pool.map(look, paths) if decode else map(look, paths)
         reasons = list(track(found, "checking images", total=len(paths)))

@@ -62,7 +62,7 @@ def raise_it(error: OSError) -> None:
 
 
 def walk(root: Path, *, refused: Callable[[OSError], None] = raise_it) -> Iterator[Folder]:
-    """`root` and the folders below it; `refused` is told of one that cannot be listed."""
+    """`root` and the folders below it; `refused` is called with one that cannot be listed."""
     seen: set[Path] = set()
     for parent, folders, files in os.walk(root, followlinks=True, onerror=refused):
         real = Path(parent).resolve()

@@ -41,7 +41,7 @@ def grouped(
 
     One of `file`, `folder`, `photograph`, `near_duplicates`, `overlap`, NAME.csv or a regular expression.
 
-    `folder` is the place below the class folder, the same in both classes; `photograph` is told from the path as the
+    `folder` is the place below the class folder, the same in both classes; `photograph` is read from the path as the
     `layout` says. Clusters of copies and overlaps are kept in `cache`, for the same images again. A regular expression
     is searched in the path below `root` (with /), and what its groups capture is the group. A table has columns path
     (below `root`, or absolute) and group, and a row for each image.
@@ -74,7 +74,7 @@ def with_groups(samples: Sequence[Sample], names: Sequence[str], group_by: str) 
 
 
 def seen_in_training(splits: Splits, *, by: str, root: Path, cache: Path | None, workers: int | None) -> int:
-    """How many test images have a counterpart in training; `by` is one of LOOKED_FOR."""
+    """How many test images have a counterpart in training; `by` is exact, near_duplicates or overlap."""
     samples = [sample for members in splits.values() for sample in members]
     if by == "exact":
         names = [content_hash(sample.path) for sample in samples]
@@ -95,9 +95,9 @@ def cluster_names(
     contents = "\n".join(sorted(f"{name}:{content_hash(each.path)}" for name, each in zip(below, samples, strict=True)))
     key = hashlib.sha256(f"{VERSION}:{group_by}:{contents}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
     table = cache / "groups" / f"{group_by}-{len(samples)}-{key}" / "groups.csv"
-    if not table.exists():  # what is complete needs no lock, nor a cache that can be written to
+    if not table.exists():  # a complete table needs no lock, and no writable cache
         mark(table.parent)
-        with FileLock(table.with_suffix(".lock")):  # of runs that start together, one looks
+        with FileLock(table.with_suffix(".lock")):  # of runs that start together, one computes
             if not table.exists():
                 names = _clustered(samples, group_by, below, workers)
                 write_csv(table, ["path", "group"], list(zip(below, names, strict=True)))
@@ -112,7 +112,7 @@ def _clustered(samples: Sequence[Sample], group_by: str, names: Sequence[str], w
 
 
 def by_photograph(samples: Sequence[Sample], root: Path, layout: str) -> list[Sample]:
-    """`samples` by the photograph that their names tell; by file where the layout or a name does not tell it."""
+    """`samples` grouped by the photograph that their names give; by file where the layout or a name gives none."""
     pattern = LAYOUTS[layout].photograph if layout in LAYOUTS else None
     names = [captured(re.compile(pattern), _below(sample, root)) for sample in samples] if pattern else [None]
     if None in names:
@@ -182,7 +182,7 @@ def _from_table(samples: Sequence[Sample], table: Path, root: Path) -> list[str]
 
 
 def read_groups(table: Path) -> Mapping[str, str]:
-    """Path to group, from a table with these two columns. Raises ValueError when a path comes twice."""
+    """Path to group, from a table with these two columns. Raises ValueError when a path occurs twice."""
     groups: dict[str, str] = {}
     for row in read_table(table, ("path", "group"), key="data.group_by"):
         if row["path"] in groups:

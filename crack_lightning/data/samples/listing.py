@@ -50,7 +50,7 @@ class Sample:
 
 
 def side_px(samples: Sequence["Sample"]) -> int:
-    """The median of the shorter sides of so many of the pictures, by their headers."""
+    """The median of the shorter sides of some of the pictures, read from their headers."""
     paths = [sample.path for sample in samples]
     some = paths[:: max(1, len(paths) // MOST_MEASURED)]
     sides = []

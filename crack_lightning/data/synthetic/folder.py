@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 SIZES_PX = range(32, 2049)
 CHUNK = 16  # surfaces that a process draws at a time
-FEW = 128  # so many are drawn before other processes have started
+FEW = 128  # that many are drawn before other processes have started
 
 
 def write_surfaces(
