@@ -11,6 +11,7 @@ import threading
 import warnings
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,31 +69,13 @@ def run_job(job: Callable[[DictConfig], Any], *, config_name: str, needs: str | 
     threading.excepthook = _thread_ended
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here, not to Hydra's own report of them
 
-    def run(cfg: DictConfig) -> Any:
-        quieten()
-        (run_folder() / FAILED).unlink(missing_ok=True)
-        try:
-            if needs is not None:
-                load(needs)
-            return job(cfg)
-        except KeyboardInterrupt as error:
-            log.error("interrupted%s", f": {error}" if str(error) else "")
-            sys.exit(130)
-        except Exception as error:
-            if whole or not is_for_user(error):
-                raise
-            log.error("%s", message(error, folder=run_folder()))
-            if not is_multirun():
-                sys.exit(1)
-            # A file, since the points of a sweep may run in processes of their own.
-            write_atomically(run_folder() / FAILED, f"{showable(message(error))}\n".encode())
-            return float("nan")
-
     try:
         sys.argv[1:] = as_given(sys.argv[1:], COMMANDS[config_name])
         check_choices(sys.argv[1:])
         check_folder(sys.argv[1:])
-        hydra.main(config_path=str(CONF), config_name=config_name, version_base="1.3")(run)()
+        hydra.main(config_path=str(CONF), config_name=config_name, version_base="1.3")(
+            partial(_run, job, needs, whole)
+        )()
     except Exception as error:
         if whole or not is_for_user(error):
             raise
@@ -102,6 +85,28 @@ def run_job(job: Callable[[DictConfig], Any], *, config_name: str, needs: str | 
     finally:
         if not whole:
             os.environ.pop("HYDRA_FULL_ERROR", None)
+
+
+def _run(job: Callable[[DictConfig], Any], needs: str | None, whole: bool, cfg: DictConfig) -> Any:
+    """What the job returns; in a sweep NaN for a user's mistake, which is kept in a file of the run folder."""
+    quieten()
+    (run_folder() / FAILED).unlink(missing_ok=True)
+    try:
+        if needs is not None:
+            load(needs)
+        return job(cfg)
+    except KeyboardInterrupt as error:
+        log.error("interrupted%s", f": {error}" if str(error) else "")
+        sys.exit(130)
+    except Exception as error:
+        if whole or not is_for_user(error):
+            raise
+        log.error("%s", message(error, folder=run_folder()))
+        if not is_multirun():
+            sys.exit(1)
+        # A file, since the points of a sweep may run in processes of their own.
+        write_atomically(run_folder() / FAILED, f"{showable(message(error))}\n".encode())
+        return float("nan")
 
 
 def _thread_ended(ended: threading.ExceptHookArgs) -> None:

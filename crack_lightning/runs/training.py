@@ -3,10 +3,9 @@
 import logging
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import yaml
 from lightning.pytorch import Callback, LightningDataModule, Trainer, seed_everything
@@ -19,10 +18,11 @@ from crack_lightning.data.samples.splits import class_weights, split_digest, wri
 from crack_lightning.errors import UserError
 from crack_lightning.evaluation.predictions import Judged
 from crack_lightning.features.build import prepared
-from crack_lightning.models.checkpoint import FACTS_KEY, classifier_from, read_checkpoint
+from crack_lightning.models.checkpoint import classifier_from, read_checkpoint
 from crack_lightning.models.classifier import CrackClassifier, build_classifier
 from crack_lightning.models.decision import Decision
 from crack_lightning.runs.folder import write_unreadable
+from crack_lightning.runs.going_on import Checkpoint, check_split, go_on
 from crack_lightning.runs.leakage import told_leakage
 from crack_lightning.runs.options import TrainOptions
 from crack_lightning.runs.results import leave, training_metrics
@@ -39,8 +39,6 @@ from crack_lightning.training.single import leave_group
 from crack_lightning.training.task import CrackTask
 
 log = logging.getLogger(__name__)
-
-Checkpoint = Mapping[str, Any]
 
 
 def train_classifier(
@@ -59,10 +57,7 @@ def train_classifier(
     asked for. Raises UserError or OSError for what cannot be trained, before anything slow begins, and for more
     processes than `most_processes`.
     """
-    check_optimizer(options.optimizer)
-    check_scheduler(options.scheduler)
-    if (folder / "metrics.json").exists():
-        log.warning("%s holds the results of another run, which will be overwritten", folder)
+    _check(options, folder)
     seed_everything(options.seed, verbose=False)
     data = CrackDataModule(options.data, seed=options.seed, cache_dir=options.cache_dir)
     history = EpochHistory()
@@ -76,7 +71,7 @@ def train_classifier(
     task = _task(options, classifier, data, overrides)
     batches = _batches(trainer, classifier, data, options)
     if checkpoint is not None:
-        _go_on(trainer, data, checkpoint, options.trainer.max_epochs)
+        go_on(trainer, data, checkpoint, options.trainer.max_epochs)
     fit_seconds = _fit(trainer, task, batches, folder, options.ckpt_path, history)
     tested = _test(trainer, task, batches, data.splits["test"], options)
     if tested is None:
@@ -85,6 +80,13 @@ def train_classifier(
     metrics = training_metrics(trainer, history) | leakage | confidence | {"fit_seconds": fit_seconds}
     leave(folder, trainer, judged, data, history, options, metrics)
     return metrics
+
+
+def _check(options: TrainOptions, folder: Path) -> None:
+    check_optimizer(options.optimizer)
+    check_scheduler(options.scheduler)
+    if (folder / "metrics.json").exists():
+        log.warning("%s holds the results of another run, which will be overwritten", folder)
 
 
 def _trainer(options: TrainOptions, folder: Path, callbacks: Sequence[Callback], logger: Logger | bool) -> Trainer:
@@ -139,20 +141,9 @@ def _prepare(data: CrackDataModule, folder: Path, checkpoint: Checkpoint | None,
     if data.unreadable:
         log.warning("%d unreadable images left out: %s", len(data.unreadable), folder / "unreadable.csv")
     if checkpoint is not None:
-        _check_split(checkpoint, data)
+        check_split(checkpoint, data)
     write_split(folder / "split.csv", data.splits, data.class_names)
     return told_leakage(data, leakage)
-
-
-def _check_split(checkpoint: Checkpoint, data: CrackDataModule) -> None:
-    """Raise UserError when the photographs, and so the split, differ from those of the checkpoint's run."""
-    provenance = checkpoint[FACTS_KEY]["provenance"]
-    if split_digest(data.splits) != provenance.get("split"):
-        raise UserError(
-            f"the photographs in {data.root} are no longer those of {provenance.get('data_root')} when the checkpoint "
-            "was left: images it was trained on would be tested. Bring the folder back to what it was, or start a "
-            "new run"
-        )
 
 
 def _task(
@@ -185,23 +176,6 @@ def _batches(
         return prepared(trainer, classifier, data, options.features, cache=cache, precision=precision)
 
 
-def _go_on(trainer: Trainer, data: CrackDataModule, checkpoint: Checkpoint, max_epochs: int) -> None:
-    """Go on with the epoch after the checkpoint's; if training had ended, only the test remains."""
-    data.first_epoch = checkpoint["epoch"] + 1
-    if has_ended(checkpoint, max_epochs):
-        log.info("all epochs are finished: only calibration and the test remain")
-        trainer.fit_loop.max_epochs = checkpoint["epoch"] + 1
-
-
-def has_ended(checkpoint: Checkpoint, max_epochs: int) -> bool:
-    """Whether the run that wrote the checkpoint had finished training, by its epochs or by early stopping."""
-    if 0 < max_epochs <= checkpoint["epoch"] + 1:
-        return True
-    states = checkpoint["callbacks"].values() if isinstance(checkpoint["callbacks"], dict) else []
-    waits = [(state.get("wait_count"), state.get("patience")) for state in states if isinstance(state, dict)]
-    return any(isinstance(wait, int) and isinstance(most, int) and wait >= most for wait, most in waits)
-
-
 def _fit(
     trainer: Trainer,
     task: CrackTask,
@@ -212,9 +186,9 @@ def _fit(
 ) -> float:
     started_s = time.perf_counter()
     last = folder / "checkpoints" / "last.ckpt"
-    go_on = f"go on with python train.py {typed('ckpt_path', str(last))}"
+    hint = f"go on with python train.py {typed('ckpt_path', str(last))}"
     try:
-        with ctrl_c_says(lambda: go_on if last.exists() else "no epoch was finished"):
+        with ctrl_c_says(lambda: hint if last.exists() else "no epoch was finished"):
             trainer.fit(task, batches, ckpt_path=ckpt_path, weights_only=True)
     except Exception as error:  # whatever Lightning and torch raise for an invalid state
         if ckpt_path is None or history.goes_on or isinstance(error, UserError | OSError):

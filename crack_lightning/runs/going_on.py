@@ -1,0 +1,44 @@
+"""A training run that goes on from a checkpoint: on the same photographs, at the epoch after it."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from lightning.pytorch import Trainer
+
+from crack_lightning.data.batches.datamodule import CrackDataModule
+from crack_lightning.data.samples.splits import split_digest
+from crack_lightning.errors import UserError
+from crack_lightning.models.checkpoint import FACTS_KEY
+
+log = logging.getLogger(__name__)
+
+Checkpoint = Mapping[str, Any]
+
+
+def check_split(checkpoint: Checkpoint, data: CrackDataModule) -> None:
+    """Raise UserError when the photographs, and so the split, differ from those of the checkpoint's run."""
+    provenance = checkpoint[FACTS_KEY]["provenance"]
+    if split_digest(data.splits) != provenance.get("split"):
+        raise UserError(
+            f"the photographs in {data.root} are no longer those of {provenance.get('data_root')} when the checkpoint "
+            "was left: images it was trained on would be tested. Bring the folder back to what it was, or start a "
+            "new run"
+        )
+
+
+def go_on(trainer: Trainer, data: CrackDataModule, checkpoint: Checkpoint, max_epochs: int) -> None:
+    """Go on with the epoch after the checkpoint's; if training had ended, only the test remains."""
+    data.first_epoch = checkpoint["epoch"] + 1
+    if has_ended(checkpoint, max_epochs):
+        log.info("all epochs are finished: only calibration and the test remain")
+        trainer.fit_loop.max_epochs = checkpoint["epoch"] + 1
+
+
+def has_ended(checkpoint: Checkpoint, max_epochs: int) -> bool:
+    """Whether the run that wrote the checkpoint had finished training, by its epochs or by early stopping."""
+    if 0 < max_epochs <= checkpoint["epoch"] + 1:
+        return True
+    states = checkpoint["callbacks"].values() if isinstance(checkpoint["callbacks"], dict) else []
+    waits = [(state.get("wait_count"), state.get("patience")) for state in states if isinstance(state, dict)]
+    return any(isinstance(wait, int) and isinstance(most, int) and wait >= most for wait, most in waits)
