@@ -56,8 +56,8 @@ def slow(self, keys, rows):
     append(self, keys, rows)
 PartWriter.append = slow
 sys.path.insert(0, {repository!r})
-from train import command, train
-command(train, config_name="train")
+from crack_lightning.cli.training import main
+main()
 """
 
 
@@ -97,5 +97,5 @@ def test_ctrl_c_ends_with_one_message_and_status_130(surfaces: Path, tmp_path: P
         capture_output=True,
         text=True,
     )
-    assert "resuming after epoch" in result.stderr
+    assert "going on after epoch" in result.stderr
     assert result.returncode == 0, result.stderr
