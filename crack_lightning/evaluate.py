@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from crack_lightning.cli.command import command
+from crack_lightning.cli.command_line import MANY
 from crack_lightning.runs.options import EvaluateOptions
 from crack_lightning.system.arguments import literal
 
@@ -18,7 +19,7 @@ def evaluate(options: EvaluateOptions, folder: Path) -> dict[str, float]:
 
 def listed(arguments: Sequence[str]) -> list[str]:
     """Arguments with ckpt_path=a,b, which would be a sweep, as the list ckpt_path=[a,b] unless it is one."""
-    if {"-m", "--multirun"} & set(arguments):
+    if MANY & set(arguments):
         return list(arguments)
     return [_listed(argument) for argument in arguments]
 

@@ -2,16 +2,15 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import is_dataclass
 from pathlib import Path
 from types import NoneType
-from typing import Any, cast, get_args, get_origin, get_type_hints
+from typing import Any, cast, get_args, get_origin
 
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from crack_lightning.cli.command import CONF
-from crack_lightning.cli.options import COMMANDS, register
+from crack_lightning.cli.options import COMMANDS, keys, register, section_of
 
 PAGE = Path(__file__).with_name("configuration.md")
 GROUPS = ("data", "model", "features", "optimizer", "scheduler", "trainer", "logger", "experiment", "sweep")
@@ -72,7 +71,9 @@ def _command(name: str, kind: type) -> str:
     cfg = _composed(name)
     lines = [f"## `{'train.py' if name == 'train' else f'crack_lightning.{name}'}`\n"]
     lines += ["| key | type | default | |", "|---|---|---|---|"]
-    for key, kind_of_key in _keys(kind):
+    for key, kind_of_key in keys(kind):
+        if section_of(kind_of_key) is not None:
+            continue
         parts = _parts(cfg, key)
         rows = [(part, type(value), _shown(value)) for part, value in parts] or [(key, kind_of_key, _default(cfg, key))]
         lines += [_row(*row, comments.get(row[0], "")) for row in rows]
@@ -98,15 +99,6 @@ def _comments(file: str) -> Iterator[tuple[str, str]]:
             above = [*above[: len(match[1]) // NESTED], match[2]]
             if match[3]:
                 yield ".".join([*path, *above]), match[3]
-
-
-def _keys(kind: type, above: str = "") -> Iterator[tuple[str, Any]]:
-    for name, hint in get_type_hints(kind).items():
-        section = next((part for part in (hint, *get_args(hint)) if is_dataclass(part)), None)
-        if isinstance(section, type):
-            yield from _keys(section, f"{above}{name}.")
-        else:
-            yield f"{above}{name}", hint
 
 
 def _parts(cfg: DictConfig, key: str) -> list[tuple[str, Any]]:

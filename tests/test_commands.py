@@ -96,7 +96,7 @@ def test_a_command_in_its_own_process_ends_with_one_message(tmp_path: Path) -> N
         (["model.weights=/no/such/file"], "neither a file nor an entry"),
         (["model=mobilnet_v2"], "did you mean model=mobilenet_v2?"),
         (["trainer.max_epochs=0"], "trainer.max_epochs=0"),
-        (["trainer.limit_val_batches=0"], "trainer.limit_val_batches=0: above 0"),
+        (["trainer.limit_val_batches=0"], "trainer.limit_val_batches=0: a number above 0"),
         (["trainer.strategy=ddp_spawn"], "trainer.strategy=ddp_spawn: one of auto, ddp"),
         (["callbacks.early_stopping.monitor=val/los"], "callbacks.early_stopping.monitor=val/los: one of"),
         (["scheduler.name=StepLR"], "do not suit StepLR"),

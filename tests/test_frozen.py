@@ -75,7 +75,7 @@ def test_features_are_computed_once_and_again_for_changed_files_alone(
     Image.new("RGB", (64, 64), "grey").save(root / "Positive/000001.jpg")
     assert newly_computed() == 1
     shutil.copy(root / "Positive/000003.jpg", root / "Positive/copied.jpg")
-    # The copy is known where it is seen plainly; a training view hangs on the name. A sample may change its split.
+    # The copy is known where it is seen plainly; a training view depends on the name. A sample may change its split.
     assert newly_computed() <= 3
     (root / "Positive/copied.jpg").unlink()
     assert newly_computed() == 0

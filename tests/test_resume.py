@@ -10,6 +10,9 @@ import torch
 from conftest import TINY, compose_into, copied, equal, metrics, tensors
 from PIL import Image
 
+from crack_lightning.cli.options import keys, section_of
+from crack_lightning.cli.resume import TAKEN
+from crack_lightning.runs.options import TrainOptions
 from crack_lightning.training.task import CrackTask
 
 
@@ -91,7 +94,7 @@ def test_resuming_on_other_photographs_is_refused(
     trained(f"ckpt_path={checkpoint}", "trainer.max_epochs=2", run="second", base=[])
     for k in range(8):
         Image.effect_noise((64, 64), 50).save(root / f"Negative/new{k}.png")
-    with pytest.raises(ValueError, match=r"no longer those of .*it's =here when the checkpoint was left"):
+    with pytest.raises(ValueError, match=r"no longer those of .*it's =here when the checkpoint was written"):
         trained(f"ckpt_path={checkpoint}", "trainer.max_epochs=3", run="third", base=[])
 
 
@@ -247,3 +250,20 @@ def test_a_state_that_cannot_be_restored_is_one_message(
 def _with_history(content: dict[str, Any], epochs: object) -> dict[str, Any]:
     (key,) = [key for key in content["callbacks"] if "History" in key]
     return {**content["callbacks"], key: {"epochs": epochs}}
+
+
+# What a run that goes on is told anew: the machine, the places, and what is shown.
+OF_THE_MACHINE = {
+    *("ckpt_path", "cache_dir", "data.num_workers", "features.lock_timeout_s", "features.max_cache_gb"),
+    *(f"trainer.{name}" for name in ("accelerator", "devices", "num_nodes", "strategy", "benchmark", "profiler")),
+    *(f"trainer.{name}" for name in ("enable_progress_bar", "enable_model_summary", "detect_anomaly")),
+    *("trainer.fast_dev_run", "trainer.num_sanity_val_steps", "callbacks", "logger"),
+}
+
+
+def test_every_option_is_taken_or_given_again() -> None:
+    options = {key for key, hint in keys(TrainOptions) if section_of(hint) is None}
+    surfaces = {key for key in options if key.startswith("data.surfaces.")}  # taken as a whole
+    taken = {key for key in TAKEN if not key.startswith("callbacks.")} - {"data.surfaces"}
+    assert taken | OF_THE_MACHINE == options - surfaces
+    assert not taken & OF_THE_MACHINE

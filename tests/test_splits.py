@@ -102,7 +102,7 @@ def test_a_written_split_is_read_again(tmp_path: Path) -> None:
 
 
 def uneven(sizes: list[tuple[int, int]]) -> list[Sample]:
-    """Groups with so many negative and positive images."""
+    """Groups with the given numbers of negative and positive images."""
     return [
         Sample(Path(f"{NAMES[label]}/{group}-{k}.jpg"), label, str(group))
         for group, counts in enumerate(sizes)

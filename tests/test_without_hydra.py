@@ -11,7 +11,7 @@ from crack_lightning.cli.command import CONF
 PAGE = CONF.parent / "docs/python.md"
 # No download, and the network of a test is small.
 SMALL = {'weights="IMAGENET1K_V1"': "weights=None", "image_size=180": "image_size=32", "max_epochs=5": "max_epochs=1"}
-LAST = '\nimport sys\nassert "crack_lightning.cli" not in sys.modules, "Hydra stops at the door"\n'
+LAST = '\nimport sys\nassert not {"crack_lightning.cli", "hydra"} & set(sys.modules), "Hydra stops at the door"\n'
 
 
 def test_the_blocks_of_the_python_page_run(surfaces: Path, site: Path, tmp_path: Path) -> None:

@@ -19,10 +19,10 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import ConfigCompositionException, HydraException, OverrideParseException
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import GrammarParseError, InterpolationResolutionError
 
-from crack_lightning.cli.command_line import as_given, key_names
-from crack_lightning.cli.options import COMMANDS, options_of, register
+from crack_lightning.cli.command_line import MANY, as_given
+from crack_lightning.cli.options import COMMANDS, keys, options_of, register
 from crack_lightning.errors import UserError
 from crack_lightning.system.arguments import typed
 from crack_lightning.system.files import full_message, is_full, write_atomically
@@ -156,7 +156,7 @@ def check_choices(arguments: Sequence[str]) -> None:
 
 
 def _folder_key(arguments: Sequence[str]) -> str:
-    return "hydra.sweep.dir" if {"-m", "--multirun"} & set(arguments) else "hydra.run.dir"
+    return "hydra.sweep.dir" if MANY & set(arguments) else "hydra.run.dir"
 
 
 def wanted_folder(arguments: Sequence[str]) -> Path:
@@ -168,7 +168,7 @@ def wanted_folder(arguments: Sequence[str]) -> Path:
 
 def check_folder(arguments: Sequence[str]) -> None:
     """Raise OSError where the run folder cannot be made: Hydra, which makes it, would end with a traceback."""
-    if {argument for argument in arguments if argument.startswith("-")} - {"-m", "--multirun"}:
+    if {argument for argument in arguments if argument.startswith("-")} - MANY:
         return  # --help, --cfg: nothing is written
     key, folder = _folder_key(arguments), wanted_folder(arguments)
     there = next(parent for parent in (folder, *folder.parents) if parent.exists())
@@ -181,7 +181,7 @@ def check_folder(arguments: Sequence[str]) -> None:
 def is_for_user(error: BaseException) -> bool:
     """Whether an error is a message of ours, or of the system about a file, rather than a bug."""
     return (
-        isinstance(error, UserError | OSError | HydraException | OmegaConfBaseException)
+        isinstance(error, UserError | OSError | HydraException | InterpolationResolutionError | GrammarParseError)
         or type(error).__name__ in SPOKEN_BY_NAME
     )
 
@@ -199,7 +199,7 @@ def message(error: Exception, schema: type | None = None, *, folder: Path | None
         return str(error.strerror) if known else full_message(place)
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename} cannot be read or written: {error.strerror}"
-    if isinstance(error, OmegaConfBaseException):
+    if isinstance(error, InterpolationResolutionError | GrammarParseError):
         return f"{str(error).splitlines()[0]} (a text with ${{ is quoted and has a backslash before it)"
     if isinstance(error, OverrideParseException):
         key, _, value = str(error.override).partition("=")
@@ -214,9 +214,9 @@ def _composition(error: Exception, schema: type | None) -> str:
     words = " ".join(f"{error} {error.__cause__ or ''}".split("\n")[:4])
     if schema is None or (unknown := re.search(r"Could not override '([^']+)'", words)) is None:
         return words
-    keys = list(key_names(schema))
-    last = {key.rpartition(".")[2]: key for key in reversed(keys)}
-    near = get_close_matches(unknown[1], keys, 1, 0.7)
+    known = [key for key, _ in keys(schema)]
+    last = {key.rpartition(".")[2]: key for key in reversed(known)}
+    near = get_close_matches(unknown[1], known, 1, 0.7)
     near = near or [last[name] for name in get_close_matches(unknown[1].rpartition(".")[2], last, 1, 0.7)]
     return f"{words}{f' Did you mean {near[0]}?' if near and near[0] != unknown[1] else ''}"
 

@@ -1,17 +1,16 @@
 """The arguments of a command as the shell hands them over: paths and names need no second quoting for Hydra."""
 
-import dataclasses
 import re
 import sys
-import types
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
+from crack_lightning.cli.options import keys
 from crack_lightning.errors import UserError
 from crack_lightning.system.arguments import text
 from crack_lightning.system.names import showable
@@ -31,34 +30,15 @@ def as_given(arguments: Sequence[str], schema: type) -> list[str]:
 
     Raises ValueError for an argument whose bytes are no text.
     """
-    kinds, many = dict(_text_keys(schema)), bool(MANY & set(arguments))
+    kinds, many = {key: _kind(hint) for key, hint in keys(schema)}, bool(MANY & set(arguments))
     parser = OverridesParser.create()
     return [_one(argument, kinds, parser, many=many) for argument in arguments]
 
 
-def key_names(schema: type, prefix: str = "") -> Iterator[str]:
-    """All keys of a configuration, those of its sections as section.key."""
-    for name, kind in typing.get_type_hints(schema).items():
-        section = next((each for each in _alternatives(kind) if dataclasses.is_dataclass(each)), None)
-        yield f"{prefix}{name}"
-        if section is not None:
-            yield from key_names(typing.cast(type, section), f"{prefix}{name}.")
-
-
-def _text_keys(schema: type, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Keys that hold a text or a list of texts, with which of the two."""
-    for name, kind in typing.get_type_hints(schema).items():
-        for each in _alternatives(kind):
-            if each is str:
-                yield f"{prefix}{name}", "text"
-            elif each == list[str]:
-                yield f"{prefix}{name}", "texts"
-            elif dataclasses.is_dataclass(each):
-                yield from _text_keys(typing.cast(type, each), f"{prefix}{name}.")
-
-
-def _alternatives(kind: Any) -> tuple[Any, ...]:
-    return typing.get_args(kind) if typing.get_origin(kind) in (typing.Union, types.UnionType) else (kind,)
+def _kind(hint: Any) -> str:
+    """Whether a key of this type holds a text, or a list of texts."""
+    kinds = {str: "text", list[str]: "texts"}
+    return next((kinds[part] for part in (hint, *typing.get_args(hint)) if part in kinds), "")
 
 
 def _one(argument: str, kinds: dict[str, str], parser: OverridesParser, *, many: bool) -> str:
@@ -71,8 +51,8 @@ def _one(argument: str, kinds: dict[str, str], parser: OverridesParser, *, many:
         raise UserError(f"{showable(argument)}: its bytes are no UTF-8; rename it, or give a link to it")
     kind = "text" if key in FOLDERS else kinds.get(key.lstrip("+"), "")
     parsed = _parsed(parser, argument)
-    path = kind == "text" and key not in FOLDERS and key.rpartition(".")[2] in PATHS
-    stands_for = "${" in value and not (path and RESOLVER.search(value) is None)
+    literal_path = key not in FOLDERS and _is_path(key) and RESOLVER.search(value) is None
+    stands_for = "${" in value and not literal_path
     if value in ("", "null", "???") or stands_for or (parsed and _is_quoted(value)):
         return argument
     if kind == "text":
@@ -83,12 +63,16 @@ def _one(argument: str, kinds: dict[str, str], parser: OverridesParser, *, many:
 
 
 def _text(key: str, value: str, parsed: Override | None, *, many: bool) -> str:
-    path = key.rpartition(".")[2] in PATHS
+    path = _is_path(key)
     if parsed is not None and parsed.is_sweep_override() and (many or not path):
         return value
     if many and "," in value and not path:
         return ",".join(map(text, value.split(",")))
     return text(value)
+
+
+def _is_path(key: str) -> bool:
+    return key.rpartition(".")[2] in PATHS
 
 
 def _is_quoted(value: str) -> bool:

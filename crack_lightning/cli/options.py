@@ -3,6 +3,7 @@
 Values stand in conf/; a typo or a value of another type is refused with the key named.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, is_dataclass
 from typing import Any, get_args, get_type_hints
 
@@ -86,13 +87,22 @@ def options_of(cfg: DictConfig) -> Any:
     return _made(OmegaConf.get_type(cfg), plain(cfg))
 
 
+def keys(kind: type, above: str = "") -> Iterator[tuple[str, Any]]:
+    """All keys of a dataclass with their types, those of its sections, which come before them, as section.key."""
+    for name, hint in get_type_hints(kind).items():
+        yield f"{above}{name}", hint
+        if (section := section_of(hint)) is not None:
+            yield from keys(section, f"{above}{name}.")
+
+
+def section_of(hint: Any) -> type | None:
+    """The dataclass that a key of this type holds, or None."""
+    return next((part for part in (hint, *get_args(hint)) if isinstance(part, type) and is_dataclass(part)), None)
+
+
 def _made(kind: Any, values: dict[str, Any]) -> Any:
     """A dataclass of plain values, its sections first: their ranges are checked before its own."""
-    sections = {
-        name: section
-        for name, hint in get_type_hints(kind).items()
-        for section in (hint, *get_args(hint))
-        if is_dataclass(section)
-    }
+    hints = get_type_hints(kind).items()
+    sections = {name: section for name, hint in hints if (section := section_of(hint)) is not None}
     made = {name: _made(sections[name], values[name]) for name in sections if values[name] is not None}
     return kind(**values | made)

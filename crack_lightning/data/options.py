@@ -7,7 +7,7 @@ from typing import Any
 from crack_lightning.data.samples.layouts import check_layout
 from crack_lightning.data.samples.presplit import SPLITS
 from crack_lightning.errors import UserError
-from crack_lightning.system.ranges import check_above, check_among, whole_path
+from crack_lightning.system.ranges import check_above, check_among, check_batches, whole_path
 
 ON_ERROR = ("raise", "skip")
 
@@ -30,14 +30,10 @@ class LoadingOptions:
     on_error: str
     max_megapixels: float
 
-    def check(self, group: str) -> None:
-        """Raise UserError for an option out of range; `group` is what stands before its key."""
-        if self.batch_size < 1:
-            raise UserError(f"{group}batch_size={self.batch_size}: at least 1")
-        if self.num_workers is not None and self.num_workers < 0:
-            raise UserError(f"{group}num_workers={self.num_workers}: 0 or more, or null for one a core")
-        check_among(f"{group}on_error", self.on_error, ON_ERROR)
-        check_above(f"{group}max_megapixels", self.max_megapixels)
+    def __post_init__(self) -> None:
+        check_batches(self.batch_size, self.num_workers, group="data.")
+        check_among("data.on_error", self.on_error, ON_ERROR)
+        check_above("data.max_megapixels", self.max_megapixels)
 
 
 @dataclass
@@ -63,13 +59,12 @@ class DataOptions(LoadingOptions):
     surfaces: SurfacesOptions | None
 
     def __post_init__(self) -> None:
-        self.check("data.")
+        super().__post_init__()
         check_class_names(self.class_names, self.positive_class)
         _check_fractions(self.fractions)
         _check_folds(self.folds, self.fold)
         check_layout(self.layout)
-        if self.mm_per_px is not None and self.mm_per_px <= 0:
-            raise UserError(f"data.mm_per_px={self.mm_per_px}: above 0, or null where it is not known")
+        check_above("data.mm_per_px", self.mm_per_px)
         if not 0 <= self.flip_probability <= 1:
             raise UserError(f"data.flip_probability={self.flip_probability}: 0 to 1")
         if not 0 <= self.rotation_degrees <= 180:
@@ -96,7 +91,7 @@ class JudgedDataOptions(LoadingOptions):
     split_csv: str | None
 
     def __post_init__(self) -> None:
-        self.check("data.")
+        super().__post_init__()
         if (self.root is None) != bool(self.roots):
             raise UserError("give data.root=FOLDER, or data.roots={name:FOLDER,other:FOLDER} for a matrix")
         if not isinstance(self.roots, dict | type(None)):

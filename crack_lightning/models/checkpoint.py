@@ -31,7 +31,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """
     path = expanded(path)
     if not path.exists():
-        raise FileNotFoundError(f"ckpt_path={path} does not exist")
+        raise FileNotFoundError(f"ckpt_path={path} does not exist: give the best.ckpt or last.ckpt of a run")
     if path.is_dir():
         raise FileNotFoundError(f"ckpt_path={path} is a folder: name the file, such as checkpoints/best.ckpt in it")
     if (problem := not_a_file(path)) is not None:
@@ -41,7 +41,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise UserError(f"ckpt_path={path} was not written by crack_lightning: train one with python train.py")
     if checkpoint[FACTS_KEY].get("format") != FORMAT:
         raise UserError(
-            f"ckpt_path={path} has format {checkpoint[FACTS_KEY].get('format')}; this version reads {FORMAT}"
+            f"ckpt_path={path} has format {checkpoint[FACTS_KEY].get('format')}; this version reads {FORMAT}: "
+            "train again, or use the version that wrote it"
         )
     try:
         _check(checkpoint)

@@ -14,7 +14,8 @@ MEANINGS = {
 }
 CAVEAT = (
     "Regions show where to look first, and do not replace looking: hairlines are missed, and joints, edges and shadows "
-    "are taken for cracks. A region is about half a window wider than its crack on each side: it is no crack width."
+    "are taken for cracks. A region is about half a window wider than its crack on each side, so its width is not the "
+    "crack's."
 )
 NUMBERS = ("peak", "surface above threshold", "regions", "longest", "seconds")
 

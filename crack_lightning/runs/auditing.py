@@ -44,7 +44,6 @@ class Stages:
 
 def audit_folder(options: AuditOptions, folder: Path) -> int:
     """Look at every file of a folder; audit.csv, .json, .html and groups.csv are written. How many errors there are."""
-
     data, root = options.data, Path(options.data.root)
     if not root.is_dir():
         raise FileNotFoundError(f"data.root={root} is no folder: name the one that holds the class folders")
@@ -97,7 +96,6 @@ def _layout(root: Path, data: AuditDataOptions) -> str:
 
 
 def _copies(facts: Sequence[FileFacts], options: AuditOptions, stages: Stages) -> dict[str, list[list[int]]]:
-
     paths, overlaps = [each.path for each in facts], None
     if options.overlaps:
         overlaps = stages("overlaps", lambda: find_overlaps(paths, workers=options.num_workers))
@@ -106,7 +104,6 @@ def _copies(facts: Sequence[FileFacts], options: AuditOptions, stages: Stages) -
 
 def _splits(table: str | None, listed: Sequence[Listed], root: Path) -> list[str]:
     """train, val, test or nothing for each file: as split.csv says, else as the folders do."""
-
     if table is None:
         return [each.split for each in listed]
     named = read_splits(Path(table))
@@ -122,7 +119,6 @@ def _splits(table: str | None, listed: Sequence[Listed], root: Path) -> list[str
 def _of_copies(
     copies: dict[str, list[list[int]]], facts: Sequence[FileFacts], listed: Sequence[Listed], splits: Sequence[str]
 ) -> tuple[list[Finding], dict[str, list[Leakage]]]:
-
     paths, classes = [each.path for each in facts], [each.class_name for each in listed]
     found: list[Finding] = []
     told: set[tuple[int, ...]] = set()

@@ -82,7 +82,6 @@ def judge(
     classifier: CrackClassifier, samples: Sequence[Sample], data: JudgedDataOptions, *, device: str, engine: str
 ) -> tuple[Judged, dict[str, float]]:
     """Judge the classifier on `samples`: its probabilities, and its metrics as `test/<name>` with their intervals."""
-
     found = judge_files(
         classifier,
         [sample.path for sample in samples],
@@ -106,14 +105,12 @@ def judge(
 
 def leave_judgement(folder: Path, judged: Judged, metrics: Mapping[str, float]) -> None:
     """metrics.json, predictions.csv and figures/ in `folder`."""
-
     write_metrics(folder, metrics)
     write_predictions(folder, judged)
     write_figures(folder, drawn(judgement_figures(judged, metrics)))
 
 
 def _cell(name: str, where: str, judged: Judged, *, own: bool) -> Cell:
-
     groups, facts = [sample.group for sample in judged.samples], (judged.probabilities, judged.targets)
     return Cell(
         checkpoint=name,

@@ -22,7 +22,7 @@ def check_split(checkpoint: Checkpoint, data: CrackDataModule) -> None:
     if split_digest(data.splits) != provenance.get("split"):
         raise UserError(
             f"the photographs in {data.root} are no longer those of {provenance.get('data_root')} when the checkpoint "
-            "was left: images it was trained on would be tested. Bring the folder back to what it was, or start a "
+            "was written: images it was trained on would be tested. Bring the folder back to what it was, or start a "
             "new run"
         )
 

@@ -31,7 +31,6 @@ def images_of(
 
     `split` is one of the three folders, or of `data.split_csv`; None takes all, or test/ where there are three folders.
     """
-
     table = data.layout == TABLE
     if not table and (folders := split_folders(root)):
         if data.split_csv is not None:
@@ -60,7 +59,6 @@ def images_of(
 
 def _found(root: Path, data: JudgedDataOptions, classifier: CrackClassifier, prefix: str) -> list[Sample]:
     """All photographs, in the groups that intervals are drawn by."""
-
     decision, group_by = classifier.decision, data.group_by
     names = data.class_names or decision.class_names
     if len(names) != len(decision.class_names):
@@ -76,7 +74,6 @@ def _found(root: Path, data: JudgedDataOptions, classifier: CrackClassifier, pre
 
 
 def _of_split(samples: Sequence[Sample], table: Path, split: str, root: Path) -> list[Sample]:
-
     groups = read_split(table, split)
     common = os.path.commonpath([sample.path.parent for sample in samples]) if samples else root
     # The table's paths may be relative to the folder that all images share, which may lie below the root.
@@ -98,7 +95,6 @@ def held_out(samples: Sequence[Sample], ckpt_path: Path) -> tuple[list[Sample], 
     Looked up in the split.csv of the run folder, by path; by content where the photographs still lie where they did; by
     their place below the root where they were moved as a whole.
     """
-
     table = ckpt_path.absolute().parent.parent / "split.csv"
     if not table.is_file():
         return list(samples), False
@@ -111,7 +107,6 @@ def held_out(samples: Sequence[Sample], ckpt_path: Path) -> tuple[list[Sample], 
 
 def _recognised(samples: Sequence[Sample], rows: Sequence[Row]) -> dict[Path, tuple[str, str]]:
     """Split and group of those samples that were in it."""
-
     facts = {row["path"]: (row["split"], row["group"]) for row in rows}
     by_path = matched([str(sample.path) for sample in samples], facts)
     if found := {sample.path: facts[by_path[str(sample.path)]] for sample in samples if str(sample.path) in by_path}:

@@ -10,7 +10,7 @@ from crack_lightning.errors import UserError
 from crack_lightning.evaluation.names import METRICS, parse_threshold
 from crack_lightning.features.options import FeatureOptions
 from crack_lightning.models.options import ModelOptions
-from crack_lightning.system.ranges import check_above, check_among, whole_path
+from crack_lightning.system.ranges import check_above, check_among, check_batches, check_workers, whole_path
 from crack_lightning.training.options import OptimizerOptions, SchedulerOptions, TaskOptions, TrainerOptions
 
 OBJECTIVES = [f"{split}/{name}" for split in ("val", "test") for name in (*METRICS, "loss")]
@@ -87,6 +87,7 @@ class GenerateOptions:
     num_workers: int | None
 
     def __post_init__(self) -> None:
+        check_workers(self.num_workers)
         self.output_dir = str(whole_path(self.output_dir))
 
 
@@ -117,10 +118,7 @@ class PredictOptions:
     def __post_init__(self) -> None:
         check_engine(self.engine)
         check_above("max_megapixels", self.max_megapixels)
-        if self.batch_size < 1:
-            raise UserError(f"batch_size={self.batch_size}: at least 1")
-        if self.num_workers is not None and self.num_workers < 0:
-            raise UserError(f"num_workers={self.num_workers}: 0 or more, or null for one a core")
+        check_batches(self.batch_size, self.num_workers)
 
 
 @dataclass
@@ -180,5 +178,8 @@ class AuditOptions:
     data: AuditDataOptions
 
     def __post_init__(self) -> None:
+        check_workers(self.num_workers)
+        if self.shown < 0:
+            raise UserError(f"shown={self.shown}: 0 or more")
         check_above("max_megapixels", self.max_megapixels)
         self.split_csv = whole_path(self.split_csv)

@@ -19,6 +19,19 @@ def check_above(key: str, value: float | None) -> None:
         raise UserError(f"{key}={value}: a number above 0")
 
 
+def check_batches(batch_size: int, num_workers: int | None, *, group: str = "") -> None:
+    """Raise UserError for an empty batch or less than no worker; `group` is what stands before the keys."""
+    if batch_size < 1:
+        raise UserError(f"{group}batch_size={batch_size}: at least 1")
+    check_workers(num_workers, group=group)
+
+
+def check_workers(num_workers: int | None, *, group: str = "") -> None:
+    """Raise UserError for less than no worker."""
+    if num_workers is not None and num_workers < 0:
+        raise UserError(f"{group}num_workers={num_workers}: 0 or more, or null for one a core")
+
+
 def whole_path(path: str | None) -> str | None:
     """`path` from the root of the disk, with ~ for the user's home."""
     return None if path is None else str(expanded(path).absolute())

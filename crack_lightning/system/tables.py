@@ -32,7 +32,8 @@ def read_table(path: Path, columns: Sequence[str], *, key: str) -> list[Row]:
 
     Raises FileNotFoundError when it is missing and ValueError, with what it needs, when it is no such table.
     """
-    needed = f"a table with columns {' and '.join(filter(None, [', '.join(columns[:-1]), columns[-1]]))} is needed"
+    wanted = " and ".join(filter(None, [", ".join(columns[:-1]), columns[-1]]))
+    needed = f"a table with columns {wanted} is needed"
     if not path.exists():
         raise FileNotFoundError(f"{key}={path} does not exist: {needed}")
     if problem := not_a_file(path):
@@ -56,7 +57,7 @@ def read_table(path: Path, columns: Sequence[str], *, key: str) -> list[Row]:
             raise UserError(f"{path} is no table that can be read (line {reader.line_num}: {error})") from error
         header = found if len(found) > len(header) else header
     there = ", ".join(name for name in header if name) or "none"
-    raise UserError(f"{path} needs columns {', '.join(columns[:-1])} and {columns[-1]}; it has {there}")
+    raise UserError(f"{path} needs columns {wanted}; it has {there}")
 
 
 def _text(content: bytes) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crack_lightning.errors import UserError
-from crack_lightning.system.ranges import check_among
+from crack_lightning.system.ranges import check_above, check_among
 
 # Those in which every process runs this program from its start and the first one goes on alone.
 STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true")
@@ -90,8 +90,8 @@ class TrainerOptions:
             )
         for key in ("limit_train_batches", "limit_val_batches", "limit_test_batches", "accumulate_grad_batches"):
             value = getattr(self, key)
-            if isinstance(value, int | float) and value <= 0:
-                raise UserError(f"trainer.{key}={value}: above 0")
+            if isinstance(value, int | float):
+                check_above(f"trainer.{key}", value)
         check_among("trainer.strategy", self.strategy, STRATEGIES)
 
 
