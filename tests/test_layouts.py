@@ -53,7 +53,7 @@ def test_labels_follow_the_role_and_not_the_folder_name(tmp_path: Path, surfaces
 def test_tiles_of_one_photograph_of_one_surface_belong_together(tmp_path: Path, surfaces: Path) -> None:
     root = laid_out(tmp_path / "sdnet", PUBLISHED, surfaces)
     samples = find_samples(root, NAMES, layout="sdnet2018", positive_class="Cracked")
-    groups = {sample.group for sample in grouped(samples, "photograph", root, layout="sdnet2018")}
+    groups = {sample.group for sample in grouped(samples, "photograph", layout="sdnet2018")}
     assert groups == {f"{folder[0]}/70{number}{k}" for number, folder in enumerate(PUBLISHED) for k in (0, 1)}
 
 
@@ -85,7 +85,7 @@ def test_an_unknown_layout_is_refused() -> None:
 def test_names_without_a_photograph_give_no_photograph(tmp_path: Path, surfaces: Path) -> None:
     samples = find_samples(surfaces, ["Negative", "Positive"])
     with pytest.raises(ValueError, match=r"data.group_by=photograph: the names of data.layout=metu"):
-        grouped(samples, "photograph", surfaces, layout="metu")
+        grouped(samples, "photograph", layout="metu")
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
@@ -114,7 +114,7 @@ def test_clusters_are_kept_and_recomputed_when_an_image_changes(tmp_path: Path, 
     cache = tmp_path / "cache"
 
     def look() -> int:
-        grouped(find_samples(root, ["Negative", "Positive"]), "near_duplicates", root, cache=cache, workers=1)
+        grouped(find_samples(root, ["Negative", "Positive"]), "near_duplicates", cache=cache, workers=1)
         return len(list((cache / "groups").glob("*/groups.csv")))
 
     assert [look(), look()] == [1, 1]

@@ -26,7 +26,7 @@ def test_regions_that_do_not_touch_are_separate_largest_first() -> None:
     found = regions(heat([[1, 0, 0, 0, 0], [0, 0, 0, 0, 0], [0, 0, 0, 1, 1], [0, 0, 0, 1, 1], [0, 0, 0, 0, 0]]), 0.5)
     assert len(found) == 2
     assert found[0].area_px > found[1].area_px
-    assert found[1].outline[:, 0].max() <= 10.0
+    assert found[1].polygon.bounds[2] <= 10.0
 
 
 def test_a_ring_has_a_hole_that_does_not_count() -> None:
@@ -34,7 +34,7 @@ def test_a_ring_has_a_hole_that_does_not_count() -> None:
     levels[3] = [0, 1, 0, 0, 0, 1, 0]
     levels[2], levels[4] = [0, 1, 0, 0, 0, 1, 0], [0, 1, 0, 0, 0, 1, 0]
     (found,) = regions(heat([[float(v) for v in row] for row in levels]), 0.5)
-    assert len(found.holes) == 1
+    assert len(found.polygon.interiors) == 1
     assert found.area_px < 60 * 60 - 20 * 20
 
 

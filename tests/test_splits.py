@@ -21,7 +21,7 @@ NAMES = ["Negative", "Positive"]
 def samples(negative: int, positive: int, *, per_group: int = 1) -> list[Sample]:
     counts = (negative, positive)
     return [
-        Sample(Path(f"{NAMES[label]}/{k}.jpg"), label, f"{NAMES[label]}/{k // per_group}")
+        Sample(Path(f"{NAMES[label]}/{k}.jpg"), label, f"{NAMES[label]}/{k}.jpg", f"{NAMES[label]}/{k // per_group}")
         for label in (0, 1)
         for k in range(counts[label])
     ]
@@ -64,7 +64,7 @@ def test_the_listing_order_does_not_matter_and_the_seed_does() -> None:
 
 def test_one_file_more_moves_few_others() -> None:
     before = split(samples(200, 200))
-    after = split([*samples(200, 200), Sample(Path("Negative/new.jpg"), 0, "Negative/new")])
+    after = split([*samples(200, 200), Sample(Path("Negative/new.jpg"), 0, "Negative/new.jpg", "Negative/new")])
     moved = sum(len(set(before[name]) - set(after[name])) for name in before)
     assert moved <= 3
 
@@ -104,7 +104,7 @@ def test_a_written_split_is_read_again(tmp_path: Path) -> None:
 def uneven(sizes: list[tuple[int, int]]) -> list[Sample]:
     """Groups with the given numbers of negative and positive images."""
     return [
-        Sample(Path(f"{NAMES[label]}/{group}-{k}.jpg"), label, str(group))
+        Sample(Path(f"{NAMES[label]}/{group}-{k}.jpg"), label, f"{NAMES[label]}/{group}-{k}.jpg", str(group))
         for group, counts in enumerate(sizes)
         for label in (0, 1)
         for k in range(counts[label])

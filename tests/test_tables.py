@@ -54,5 +54,5 @@ def test_composed_and_decomposed_names_are_one(tmp_path: Path) -> None:
 
     names = [unicodedata.normalize("NFD", "ü.jpg"), "b/c.jpg"]
     (tmp_path / "t.csv").write_text("path;group\nü.jpg;x\nb\\c.jpg;y\n", encoding="utf-8")
-    samples = [Sample(Path("/photos") / name, 0, name) for name in names]
-    assert [each.group for each in grouped(samples, str(tmp_path / "t.csv"), Path("/photos"))] == ["x", "y"]
+    samples = [Sample(Path("/photos") / name, 0, name, name) for name in names]
+    assert [each.group for each in grouped(samples, str(tmp_path / "t.csv"))] == ["x", "y"]

@@ -54,9 +54,10 @@ def overlay(small: Image.Image, heat: Heat, found: Sequence[Region], *, mm_per_p
     draw = ImageDraw.Draw(picture)
     width = max(2, round(max(small.size) / 500))
     for number, region in enumerate(found, 1):
-        for ring in (region.outline, *region.holes):
-            draw.line([(x * factor[0], y * factor[1]) for x, y in ring], fill=OUTLINE, width=width, joint="curve")
-        _number(draw, number, region.outline * factor, picture.size)
+        rings = [np.array(ring.coords) * factor for ring in (region.polygon.exterior, *region.polygon.interiors)]
+        for ring in rings:
+            draw.line([(x, y) for x, y in ring], fill=OUTLINE, width=width, joint="curve")
+        _number(draw, number, rings[0], picture.size)
     if mm_per_px is not None:
         _scale_bar(draw, picture.size, mm_per_px / factor[0])
     return picture

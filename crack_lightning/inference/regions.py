@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import shapely
 from contourpy import FillType, contour_generator
 
 from crack_lightning.inference.heat import Heat
@@ -15,11 +16,10 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Region:
-    """A region of a photograph: its `outline` (N, 2) and `holes` as x and y in pixels, closed; area, and length along
-    its main axis, in pixels; mean and highest probability."""
+    """A region of a photograph: its `polygon`, x and y in pixels; area, and length along its main axis, in pixels;
+    mean and highest probability."""
 
-    outline: Array
-    holes: Sequence[Array]
+    polygon: shapely.Polygon
     area_px: float
     length_px: float
     peak: float
@@ -33,9 +33,9 @@ def regions(heat: Heat, threshold: float) -> list[Region]:
     found = []
     for points, offsets in zip(*lines, strict=True):
         rings = [points[start:end] for start, end in itertools.pairwise(offsets)]
-        area = abs(_area(rings[0])) - sum(abs(_area(ring)) for ring in rings[1:])
-        peak, mean = _levels(heat, rings, threshold)
-        found.append(Region(rings[0], rings[1:], float(area), _length(rings[0]), peak, mean))
+        polygon = shapely.Polygon(rings[0], rings[1:])
+        peak, mean = _levels(heat, polygon, threshold)
+        found.append(Region(polygon, polygon.area, _length(rings[0]), peak, mean))
     return sorted(found, key=lambda region: -region.area_px)
 
 
@@ -47,12 +47,6 @@ def _to_the_edges(heat: Heat) -> tuple[Array, Array, Array]:
     return y, x, np.pad(heat.probability.astype(np.float64), 1, mode="edge")
 
 
-def _area(ring: Array) -> float:
-    """Of a closed ring, by the shoelace formula; its sign is the direction."""
-    x, y = ring[:, 0], ring[:, 1]
-    return float((x[:-1] * y[1:] - x[1:] * y[:-1]).sum() / 2)
-
-
 def _length(ring: Array) -> float:
     """Extent of a ring along its main axis."""
     centred = ring - ring.mean(axis=0)
@@ -61,9 +55,9 @@ def _length(ring: Array) -> float:
     return float(along.max() - along.min())
 
 
-def _levels(heat: Heat, rings: Sequence[Array], threshold: float) -> tuple[float, float]:
+def _levels(heat: Heat, polygon: shapely.Polygon, threshold: float) -> tuple[float, float]:
     """Highest and mean probability inside."""
-    low, high = rings[0].min(axis=0), rings[0].max(axis=0)
+    low, high = np.reshape(polygon.bounds, (2, 2))
     step = max(1.0, heat.window_px / 16, *((high - low) / 256))
     # The middles of windows too: nowhere between them is the map higher.
     x, y = (
@@ -72,21 +66,9 @@ def _levels(heat: Heat, rings: Sequence[Array], threshold: float) -> tuple[float
     )
     values = heat.at(y, x)
     # Another region may lie within the same box, but not above the threshold inside these outlines.
-    inside = _inside(rings, x, y) & (values >= threshold)
+    inside = shapely.contains_xy(polygon, *np.meshgrid(x, y)) & (values >= threshold)
     chosen = values[inside] if inside.any() else np.array([threshold])
     return float(chosen.max()), float(chosen.mean())
-
-
-def _inside(rings: Sequence[Array], x: Array, y: Array) -> Array:
-    """(len(y), len(x)): whether a point lies within the outline and in no hole (crossings of a ray, counted)."""
-    inside = np.zeros((len(y), len(x)), bool)
-    for ring in rings:
-        for (x0, y0), (x1, y1) in itertools.pairwise(ring):
-            rows = np.flatnonzero((y0 > y) != (y1 > y))
-            if len(rows):
-                crossing = x0 + (y[rows] - y0) / (y1 - y0) * (x1 - x0)
-                inside[rows] ^= x[None, :] < crossing[:, None]
-    return inside
 
 
 def geojson(found: Sequence[Region], *, mm_per_px: float | None) -> dict[str, Any]:
@@ -95,7 +77,7 @@ def geojson(found: Sequence[Region], *, mm_per_px: float | None) -> dict[str, An
 
 
 def _feature(number: int, region: Region, mm_per_px: float | None) -> dict[str, Any]:
-    rings = [[[round(float(x), 2), round(float(y), 2)] for x, y in ring] for ring in (region.outline, *region.holes)]
+    geometry = _rounded(region.polygon, 1.0)
     properties: dict[str, Any] = {
         "region": number,
         "peak_probability": round(region.peak, 6),
@@ -107,6 +89,11 @@ def _feature(number: int, region: Region, mm_per_px: float | None) -> dict[str, 
         properties |= {
             "area_mm2": round(region.area_px * mm_per_px**2, 1),
             "length_mm": round(region.length_px * mm_per_px, 1),
-            "outline_mm": [[[round(x * mm_per_px, 2), round(y * mm_per_px, 2)] for x, y in ring] for ring in rings],
+            "outline_mm": _rounded(region.polygon, mm_per_px)["coordinates"],
         }
-    return {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": rings}, "properties": properties}
+    return {"type": "Feature", "geometry": geometry, "properties": properties}
+
+
+def _rounded(polygon: shapely.Polygon, factor: float) -> dict[str, Any]:
+    scaled = shapely.transform(polygon, lambda xy: np.round(xy * factor, 2))
+    return dict(shapely.geometry.mapping(scaled))

@@ -108,8 +108,9 @@ def _splits(table: str | None, listed: Sequence[Listed], root: Path) -> list[str
         return [each.split for each in listed]
     named = read_splits(Path(table))
     places = matched([str(each.path) for each in listed], named)
-    below = matched([each.path.relative_to(root).as_posix() for each in listed], named)
-    keys = [places.get(str(each.path)) or below.get(each.path.relative_to(root).as_posix()) for each in listed]
+    names = [each.path.relative_to(root).as_posix() for each in listed]
+    below = matched(names, named)
+    keys = [places.get(str(each.path)) or below.get(name) for each, name in zip(listed, names, strict=True)]
     found = [named[key] if key else "" for key in keys]
     if not any(found):
         raise UserError(f"none of the images in {root} is in {table}: give the folder that it was made from")

@@ -16,7 +16,7 @@ from crack_lightning.runs.options import TrainOptions
 from crack_lightning.system.files import write_atomically
 
 MOST_GROUPS, MOST_FAILURES = 5, 8
-LEARNED = "trained on ImageNet, whose pictures are for research"
+TRAINED_ON = "trained on ImageNet, whose pictures are for research"
 LICENCES = {"torch cache": "BSD-3-Clause (torchvision)", "download": "BSD-3-Clause (torchvision)", "package": "MIT"}
 GROUPED = {
     "file": "nothing but the file itself",
@@ -83,7 +83,7 @@ def _model(classifier: CrackClassifier, options: TrainOptions, metrics: Mapping[
     return ModelFacts(
         name=f"{classifier.backbone} with a linear head",
         weights="random" if random else f"{classifier.backbone} {name} ({source})",
-        weights_licence=f"{licence}, {LEARNED}" if licence else "as their owner says",
+        weights_licence=f"{licence}, {TRAINED_ON}" if licence else "as their owner says",
         image_size=classifier.image_size,
         class_names=classifier.decision.class_names,
         positive_class=classifier.decision.positive_class,

@@ -49,7 +49,7 @@ def _one(path: Path, root: Path, options: EvaluateOptions, folder: Path) -> dict
     samples = images_of(root, options.data, classifier, folder, split=options.data.split)
     _warn_of_training_data(root, options.data, checkpoint)
     judged, metrics = judge(classifier, samples, options.data, device=options.device, engine=options.engine)
-    leave_judgement(folder, judged, metrics)
+    write_judgement(folder, judged, metrics)
     for name, value in sorted(metrics.items()):
         log.info("%s %.4f", name, value)
     log.info("%d images judged: %s", len(samples), folder)
@@ -71,10 +71,10 @@ def _matrix(checkpoints: Mapping[str, Path], roots: Mapping[str, Path], options:
             cells.append(nothing_left(name, where))
             continue
         judged, metrics = judge(classifiers[name], kept, options.data, device=options.device, engine=options.engine)
-        leave_judgement(folder / name / where, judged, metrics)
+        write_judgement(folder / name / where, judged, metrics)
         cells.append(_cell(name, where, judged, own=own))
         log.info("%s on %s: %d images%s, F1 %.3f", name, where, len(kept), " held out" * own, cells[-1].figures["f1"])
-    _leave_matrix(folder, cells)
+    _write_matrix(folder, cells)
     log.info("%d checkpoints on %d data sets: %s", len(checkpoints), len(roots), folder / "matrix.md")
 
 
@@ -103,7 +103,7 @@ def judge(
     return judged, metrics | confidence_metrics(judged, seed=0)
 
 
-def leave_judgement(folder: Path, judged: Judged, metrics: Mapping[str, float]) -> None:
+def write_judgement(folder: Path, judged: Judged, metrics: Mapping[str, float]) -> None:
     """metrics.json, predictions.csv and figures/ in `folder`."""
     write_metrics(folder, metrics)
     write_predictions(folder, judged)
@@ -125,7 +125,7 @@ def _cell(name: str, where: str, judged: Judged, *, own: bool) -> Cell:
     )
 
 
-def _leave_matrix(folder: Path, cells: Sequence[Cell]) -> None:
+def _write_matrix(folder: Path, cells: Sequence[Cell]) -> None:
     """matrix.csv, matrix.json, matrix.md, figures/matrix.png and TensorBoard."""
     from torch.utils.tensorboard import SummaryWriter
 
@@ -168,13 +168,13 @@ def _names(paths: Sequence[Path]) -> list[str]:
     """Short names that differ: as much of the path's end as that needs, without checkpoints/ and best.ckpt."""
     most = max(len(path.parts) for path in paths)
     for depth in range(1, most + 1):
-        names = ["-".join(part for part in _telling(path)[-depth:]) for path in paths]
+        names = ["-".join(part for part in _distinctive(path)[-depth:]) for path in paths]
         if len(set(names)) == len(paths):
             return names
     raise UserError(f"ckpt_path names {paths[0]} twice")
 
 
-def _telling(path: Path) -> list[str]:
+def _distinctive(path: Path) -> list[str]:
     parts = [part for part in path.absolute().parts[1:-1] if part != "checkpoints"]
     return [*parts, *([] if path.name == "best.ckpt" else [path.stem])]
 

@@ -36,14 +36,14 @@ def images_of(
         if data.split_csv is not None:
             raise UserError(f"{root} is split into train/ val/ test/ already: leave data.split_csv out")
         split = split or "test"
-        samples = _found(folders[split], data, classifier, f"{split}/")
+        samples = _found(folders[split], data, classifier)
     elif table and (splits := table_splits(root, data.labels)):
         kept = split or "test"
-        samples = [each for each in _found(root, data, classifier, "") if splits[each.path] == kept]
+        samples = [each for each in _found(root, data, classifier) if splits[each.path] == kept]
     else:
         if (split is None) != (data.split_csv is None):
             raise UserError("data.split and data.split_csv belong together where data.root is not split already")
-        samples = _found(root, data, classifier, "")
+        samples = _found(root, data, classifier)
         if split is not None:
             samples = _of_split(samples, Path(str(data.split_csv)), split, root)
     paths = [sample.path for sample in samples]
@@ -57,7 +57,7 @@ def images_of(
     return samples
 
 
-def _found(root: Path, data: JudgedDataOptions, classifier: CrackClassifier, prefix: str) -> list[Sample]:
+def _found(root: Path, data: JudgedDataOptions, classifier: CrackClassifier) -> list[Sample]:
     """All photographs, in the groups that intervals are drawn by."""
     decision, group_by = classifier.decision, data.group_by
     names = data.class_names or decision.class_names
@@ -67,10 +67,10 @@ def _found(root: Path, data: JudgedDataOptions, classifier: CrackClassifier, pre
         )
     layout = data.layout or recognised(root, names)
     positive = names[decision.positive_index]
-    samples = find_samples(root, names, layout=layout, positive_class=positive, group_prefix=prefix, labels=data.labels)
+    samples = find_samples(root, names, layout=layout, positive_class=positive, labels=data.labels)
     if group_by is not None:
-        return grouped(samples, group_by, root, layout=layout)
-    return by_photograph(samples, root, recognised(root, []) if layout == OWN else layout)
+        return grouped(samples, group_by, layout=layout)
+    return by_photograph(samples, recognised(root, []) if layout == OWN else layout)
 
 
 def _of_split(samples: Sequence[Sample], table: Path, split: str, root: Path) -> list[Sample]:

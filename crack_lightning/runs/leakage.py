@@ -1,7 +1,6 @@
 """What a training run says of its split: how many test images training has seen."""
 
 import logging
-from pathlib import Path
 
 from crack_lightning.data.batches.datamodule import CrackDataModule
 from crack_lightning.data.samples.groups import seen_in_training
@@ -17,13 +16,13 @@ TOLD = {
 }
 
 
-def told_leakage(data: CrackDataModule, by: str) -> dict[str, float]:
+def leakage_metrics(data: CrackDataModule, by: str) -> dict[str, float]:
     """Report and count the test images with an exact counterpart in training, and with that which `by` names."""
     found: dict[str, float] = {}
     cache, workers = cache_folder(data.cache_dir), data.num_workers
     for each in dict.fromkeys(("exact", by)):
         name, text = TOLD[each]
-        leaked = seen_in_training(data.splits, by=each, root=data.root or Path(), cache=cache, workers=workers)
+        leaked = seen_in_training(data.splits, by=each, cache=cache, workers=workers)
         log.log(logging.WARNING if leaked else logging.INFO, COPIES, leaked, len(data.splits["test"]), text)
         found[f"split/test_images_with_{name}_in_training"] = leaked
     return found

@@ -23,7 +23,7 @@ from crack_lightning.models.classifier import CrackClassifier, build_classifier
 from crack_lightning.models.decision import Decision
 from crack_lightning.runs.folder import write_unreadable
 from crack_lightning.runs.going_on import Checkpoint, check_split, go_on
-from crack_lightning.runs.leakage import told_leakage
+from crack_lightning.runs.leakage import leakage_metrics
 from crack_lightning.runs.options import TrainOptions
 from crack_lightning.runs.results import leave, training_metrics
 from crack_lightning.system.arguments import typed
@@ -143,7 +143,7 @@ def _prepare(data: CrackDataModule, folder: Path, checkpoint: Checkpoint | None,
     if checkpoint is not None:
         check_split(checkpoint, data)
     write_split(folder / "split.csv", data.splits, data.class_names)
-    return told_leakage(data, leakage)
+    return leakage_metrics(data, leakage)
 
 
 def _task(

@@ -86,7 +86,7 @@ class CrackDataModule(LightningDataModule):
                     "data=folder"
                 )
             return {
-                split: self._checked(find_samples(folders[split], self.class_names, group_prefix=f"{split}/"))
+                split: self._checked(find_samples(folders[split], self.class_names, prefix=f"{split}/"))
                 for split in SPLITS
             }
         found = find_samples(
@@ -100,9 +100,7 @@ class CrackDataModule(LightningDataModule):
         if self.options.layout == TABLE and (splits := table_splits(root, self.options.labels)):
             return self._split_by_table(samples, splits)
         cache, workers = cache_folder(self.cache_dir), self.num_workers
-        samples = grouped(
-            samples, self.options.group_by, root, layout=self.options.layout, cache=cache, workers=workers
-        )
+        samples = grouped(samples, self.options.group_by, layout=self.options.layout, cache=cache, workers=workers)
         if self.options.folds is not None:
             return fold_samples(
                 samples, folds=self.options.folds, fold=self.options.fold, seed=self.seed, class_names=self.class_names

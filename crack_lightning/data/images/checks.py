@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import IO
 
 from crack_lightning.data.images.reading import MOST_MEGAPIXELS, opened, read_image, reason
 from crack_lightning.system.files import REMEMBERED, not_a_file
@@ -41,19 +42,19 @@ def file_problem(path: Path, *, megapixels: float = MOST_MEGAPIXELS) -> str | No
 def _problem_of(path: Path, size: int, mtime_ns: int, megapixels: float) -> str | None:
     try:
         with path.open("rb") as file, opened(file, megapixels=megapixels) as image:
-            whole = _ends_as_it_should(path, image.format or "")
+            whole = _ends_as_it_should(file, image.format or "")
     except Exception as error:  # decoders raise whatever they like on damaged files
         return reason(error)
     return None if whole else _decode_problem(path, megapixels=megapixels)
 
 
-def _ends_as_it_should(path: Path, image_format: str) -> bool:
+def _ends_as_it_should(file: IO[bytes], image_format: str) -> bool:
     """False means only that the end looks unusual: some cameras append data of their own."""
-    with path.open("rb") as file:
-        head = file.read(12)
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - TAIL_BYTES))
-        tail = file.read()
+    file.seek(0)
+    head = file.read(12)
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - TAIL_BYTES))
+    tail = file.read()
     if image_format in ("JPEG", "MPO"):
         return tail.rstrip(b"\0").endswith(b"\xff\xd9")
     if image_format == "PNG":

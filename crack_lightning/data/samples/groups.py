@@ -31,7 +31,6 @@ MOST_NAMED = 5
 def grouped(
     samples: Sequence[Sample],
     group_by: str,
-    root: Path,
     *,
     layout: str = OWN,
     cache: Path | None = None,
@@ -43,23 +42,23 @@ def grouped(
 
     `folder` is the place below the class folder, the same in both classes; `photograph` is read from the path as the
     `layout` says. Clusters of copies and overlaps are kept in `cache`, for the same images again. A regular expression
-    is searched in the path below `root` (with /), and what its groups capture is the group. A table has columns path
-    (below `root`, or absolute) and group, and a row for each image.
+    is searched in the path below the root (with /), and what its groups capture is the group. A table has columns path
+    (below the root, or absolute) and group, and a row for each image.
 
     Raises ValueError or FileNotFoundError that names what does not fit, and when all images are one group.
     """
     if group_by == "file":
         return list(samples)
     if group_by in CLUSTERED:
-        return with_groups(samples, cluster_names(samples, group_by, root, cache, workers), group_by)
+        return with_groups(samples, cluster_names(samples, group_by, cache, workers), group_by)
     if group_by == "photograph":
-        names = _from_pattern(samples, _photograph(layout), root)
+        names = _from_pattern(samples, _photograph(layout))
     elif group_by == "folder":
-        names = [Path(*_below(sample, root).parts[1:-1]).as_posix() for sample in samples]
+        names = [Path(*Path(sample.name).parts[1:-1]).as_posix() for sample in samples]
     elif group_by.endswith(".csv"):
-        names = _from_table(samples, expanded(group_by), root)
+        names = _from_table(samples, expanded(group_by))
     else:
-        names = _from_pattern(samples, group_by, root)
+        names = _from_pattern(samples, group_by)
     return with_groups(samples, names, group_by)
 
 
@@ -73,56 +72,54 @@ def with_groups(samples: Sequence[Sample], names: Sequence[str], group_by: str) 
     return [replace(sample, group=name) for sample, name in zip(samples, names, strict=True)]
 
 
-def seen_in_training(splits: Splits, *, by: str, root: Path, cache: Path | None, workers: int | None) -> int:
+def seen_in_training(splits: Splits, *, by: str, cache: Path | None, workers: int | None) -> int:
     """How many test images have a counterpart in training; `by` is exact, near_duplicates or overlap."""
     samples = [sample for members in splits.values() for sample in members]
     if by == "exact":
         names = [content_hash(sample.path) for sample in samples]
     else:
-        names = cluster_names(samples, by, root, cache, workers)
+        names = cluster_names(samples, by, cache, workers)
     cluster = {sample.path: name for sample, name in zip(samples, names, strict=True)}
     trained = {cluster[sample.path] for sample in splits["train"]}
     return sum(cluster[sample.path] in trained for sample in splits["test"])
 
 
-def cluster_names(
-    samples: Sequence[Sample], group_by: str, root: Path, cache: Path | None, workers: int | None
-) -> list[str]:
+def cluster_names(samples: Sequence[Sample], group_by: str, cache: Path | None, workers: int | None) -> list[str]:
     """The cluster that each image is in, `near_duplicates` or `overlap`; looked up in `cache` for the same images."""
-    below = [_below(sample, root).as_posix() for sample in samples]
     if cache is None:
-        return _clustered(samples, group_by, below, workers)
-    contents = "\n".join(sorted(f"{name}:{content_hash(each.path)}" for name, each in zip(below, samples, strict=True)))
+        return _clustered(samples, group_by, workers)
+    contents = "\n".join(sorted(f"{sample.name}:{content_hash(sample.path)}" for sample in samples))
     key = hashlib.sha256(f"{VERSION}:{group_by}:{contents}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
     table = cache / "groups" / f"{group_by}-{len(samples)}-{key}" / "groups.csv"
     if not table.exists():  # a complete table needs no lock, and no writable cache
         mark(table.parent)
         with FileLock(table.with_suffix(".lock")):  # of runs that start together, one computes
             if not table.exists():
-                names = _clustered(samples, group_by, below, workers)
-                write_csv(table, ["path", "group"], list(zip(below, names, strict=True)))
+                clusters = _clustered(samples, group_by, workers)
+                names = [sample.name for sample in samples]
+                write_csv(table, ["path", "group"], list(zip(names, clusters, strict=True)))
     log.info("groups by %s: %s", group_by, table)
-    return _from_table(samples, table, root)
+    return _from_table(samples, table)
 
 
-def _clustered(samples: Sequence[Sample], group_by: str, names: Sequence[str], workers: int | None) -> list[str]:
+def _clustered(samples: Sequence[Sample], group_by: str, workers: int | None) -> list[str]:
     found = clusters_of([sample.path for sample in samples], group_by, workers=workers)
     log.info("%d images have a copy or share a part, in %d groups", sum(map(len, found)), len(found))
-    return groups_of(found, names)
+    return groups_of(found, [sample.name for sample in samples])
 
 
-def by_photograph(samples: Sequence[Sample], root: Path, layout: str) -> list[Sample]:
+def by_photograph(samples: Sequence[Sample], layout: str) -> list[Sample]:
     """`samples` grouped by the photograph that their names give; by file where the layout or a name gives none."""
     pattern = LAYOUTS[layout].photograph if layout in LAYOUTS else None
-    names = [captured(re.compile(pattern), _below(sample, root)) for sample in samples] if pattern else [None]
+    names = [captured(re.compile(pattern), sample.name) for sample in samples] if pattern else [None]
     if None in names:
         return list(samples)
     return [replace(sample, group=name or "") for sample, name in zip(samples, names, strict=True)]
 
 
-def captured(pattern: re.Pattern[str], path: Path) -> str | None:
-    """What the groups of `pattern` find in `path`, with / between them."""
-    found = pattern.search(path.as_posix())
+def captured(pattern: re.Pattern[str], name: str) -> str | None:
+    """What the groups of `pattern` find in `name`, with / between them."""
+    found = pattern.search(name)
     return None if found is None else "/".join(part or "" for part in found.groups())
 
 
@@ -136,11 +133,7 @@ def _photograph(layout: str) -> str:
     return pattern
 
 
-def _below(sample: Sample, root: Path) -> Path:
-    return sample.path.relative_to(root)
-
-
-def _from_pattern(samples: Sequence[Sample], pattern: str, root: Path) -> list[str]:
+def _from_pattern(samples: Sequence[Sample], pattern: str) -> list[str]:
     try:
         compiled = re.compile(pattern)
     except re.error as error:
@@ -157,7 +150,7 @@ def _from_pattern(samples: Sequence[Sample], pattern: str, root: Path) -> list[s
         )
     names, unmatched = [], []
     for sample in samples:
-        name = captured(compiled, _below(sample, root))
+        name = captured(compiled, sample.name)
         if name is None:
             unmatched.append(sample.path)
         names.append(name or "")
@@ -168,16 +161,16 @@ def _from_pattern(samples: Sequence[Sample], pattern: str, root: Path) -> list[s
     return names
 
 
-def _from_table(samples: Sequence[Sample], table: Path, root: Path) -> list[str]:
+def _from_table(samples: Sequence[Sample], table: Path) -> list[str]:
     groups = read_groups(table)
-    below = {_below(sample, root).as_posix(): str(sample.path) for sample in samples}
+    below = {sample.name: str(sample.path) for sample in samples}
     named, whole = matched(below, groups), matched(below.values(), groups)
     known = {key: groups[named.get(key) or whole[path]] for key, path in below.items() if key in named or path in whole}
     if missing := [Path(key) for key in below if key not in known]:
         raise UserError(f"{table} has no group for {len(missing)} of {len(samples)} images: {_named(missing)}")
     used = {*named.values(), *whole.values()}
     if unknown := [Path(path) for path in groups if path not in used]:
-        raise UserError(f"{table} names {len(unknown)} files that are not in {root}: {_named(unknown)}")
+        raise UserError(f"{table} names {len(unknown)} files that are none of the images: {_named(unknown)}")
     return [known[key] for key in below]
 
 

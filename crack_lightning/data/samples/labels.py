@@ -21,9 +21,11 @@ MOST_NAMED = 5
 
 @dataclass(frozen=True)
 class Labelled:
-    """A picture, what the table calls it, its group (empty: none given), train, val, test or empty, and its line."""
+    """A picture, its place below the root, its label, its group (empty: none given), train, val, test or empty, and
+    the line of the table."""
 
     path: Path
+    name: str
     label: str
     group: str
     split: str
@@ -43,7 +45,8 @@ def read_labels(root: Path, labels: str | None) -> list[Labelled]:
     table = table_of(root, labels)
     rows = read_table(table, ("path", "label"), key="data.labels")
     found = [each.path / name for each in walk(root) for name in [*each.folders, *each.files] if is_image_name(name)]
-    pictures = {path.relative_to(root).as_posix(): path for path in found} | {str(path): path for path in found}
+    names = {path: path.relative_to(root).as_posix() for path in found}
+    pictures = {name: path for path, name in names.items()} | {str(path): path for path in found}
     places = matched([row["path"] for row in rows], pictures)
     if missing := [row["path"] for row in rows if row["path"] not in places]:
         named = ", ".join(missing[:MOST_NAMED]) + (
@@ -57,7 +60,7 @@ def read_labels(root: Path, labels: str | None) -> list[Labelled]:
         if path in seen:
             raise UserError(f"{table} names {row['path']} twice (lines {seen[path]} and {row.line})")
         seen[path] = row.line
-        labelled.append(Labelled(path, row["label"].strip(), row["group"], _split(table, row), row.line))
+        labelled.append(Labelled(path, names[path], row["label"].strip(), row["group"], _split(table, row), row.line))
     if len(labelled) < len(found):
         log.warning("%d pictures in %s have no row in %s: left out", len(found) - len(labelled), root, table)
     if any(each.split for each in labelled) and not all(each.split for each in labelled):

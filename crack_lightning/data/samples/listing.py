@@ -39,13 +39,12 @@ SOUND_WORDS = (
 
 @dataclass(frozen=True)
 class Sample:
-    """A photograph, the index of its class, and the group that must not be torn apart by a split.
-
-    `group` is the file itself (its path below the root) until a rule says otherwise.
-    """
+    """A photograph, the index of its class, its `name` (the place below the root, with /), and the group that must not
+    be torn apart by a split, which is the name until a rule says otherwise."""
 
     path: Path
     label: int
+    name: str
     group: str
 
 
@@ -66,14 +65,14 @@ def find_samples(
     *,
     layout: str = OWN,
     positive_class: str | None = None,
-    group_prefix: str = "",
+    prefix: str = "",
     labels: str | None = None,
 ) -> list[Sample]:
     """All photographs in the class folders of `root`, sorted by class and path; label k belongs to `class_names[k]`.
 
     In a `layout` of its own the cracked ones are of `positive_class`, whatever their folders are called; in that of a
     table the rows of `labels` say it. A name with an image's extension that is no regular file is returned as well, for
-    the checks to report.
+    the checks to report. `prefix` is put before the names.
 
     Raises FileNotFoundError or ValueError when folders and `class_names` do not agree.
     """
@@ -90,7 +89,8 @@ def find_samples(
         if not paths:
             endings = ", ".join(image_extensions())
             raise FileNotFoundError(f"{folder} has no images ({endings}, in upper or lower case)")
-        samples += [Sample(path, label, group_prefix + path.relative_to(root).as_posix()) for path in paths]
+        names = [prefix + path.relative_to(root).as_posix() for path in paths]
+        samples += [Sample(path, label, name, name) for path, name in zip(paths, names, strict=True)]
     return samples
 
 
@@ -104,8 +104,7 @@ def _from_table(root: Path, class_names: Sequence[str], labels: str | None) -> l
             f"{table_of(root, labels)} has the labels {', '.join(there)} ({odd.label!r} in line {odd.line}), declared "
             f"are {', '.join(class_names)}: {_declared_hint(there)}"
         )
-    groups = [row.group or row.path.relative_to(root).as_posix() for row in rows]
-    samples = [Sample(row.path, k, group) for row, k, group in zip(rows, numbers, groups, strict=True)]
+    samples = [Sample(row.path, k, row.name, row.group or row.name) for row, k in zip(rows, numbers, strict=True)]
     for label, name in enumerate(class_names):
         if label not in numbers:
             raise UserError(f"{table_of(root, labels)} has no row of class {name}")
