@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from crack_lightning.models.classifier import CrackClassifier
+from crack_lightning.models.crack_map import CrackMap
 
 log = logging.getLogger(__name__)
 
@@ -17,7 +18,7 @@ class Pixels(nn.Module):
     scale: Tensor
     shift: Tensor
 
-    def __init__(self, classifier: CrackClassifier) -> None:
+    def __init__(self, classifier: CrackClassifier | CrackMap) -> None:
         super().__init__()
         self.register_buffer("scale", 1 / (255 * classifier.pixel_std))
         self.register_buffer("shift", classifier.pixel_mean / classifier.pixel_std)

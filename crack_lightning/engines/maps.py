@@ -45,15 +45,15 @@ def logit_mapper(classifier: CrackClassifier, engine: str) -> LogitMapper:
     parts = PARTS.get(classifier.backbone, ())
     networks = _networks(classifier, parts)
     device = classifier.pixel_mean.device
-    own = LogitMapper([_without_gradients(network, device) for network in networks], parts, 1)
+    own = LogitMapper([without_gradients(network, device) for network in networks], parts, 1)
     if name == "eager":
         return own
     height, width = 2 * classifier.image_size, classifier.image_size
     sample = torch.randint(0, 256, (1, 3, height, width), dtype=torch.uint8)
     if name == "folded":
-        mapper = LogitMapper([_without_gradients(folded(network), device) for network in networks], parts, 1)
+        mapper = LogitMapper([without_gradients(folded(network), device) for network in networks], parts, 1)
     else:
-        mapper = LogitMapper(_exported(networks, sample), parts, cores())
+        mapper = LogitMapper(exported_steps(networks, sample), parts, cores())
     difference = relative_difference(mapper(sample), own(sample))
     if difference > TOLERANCE:
         log.warning("the map of %s differs by %.1e from the network's own: not used", name, difference)
@@ -74,7 +74,7 @@ def _networks(classifier: CrackClassifier, parts: Sequence[Part]) -> list[nn.Seq
     return [network.eval() for network in networks]
 
 
-def _without_gradients(network: nn.Module, device: torch.device) -> Step:
+def without_gradients(network: nn.Module, device: torch.device) -> Step:
     """`network` on `device`, for inputs from wherever they are."""
     network.to(device)
 
@@ -85,7 +85,7 @@ def _without_gradients(network: nn.Module, device: torch.device) -> Step:
     return compute
 
 
-def _exported(networks: Sequence[nn.Sequential], sample: Tensor) -> list[Step]:
+def exported_steps(networks: Sequence[nn.Module], sample: Tensor) -> list[Step]:
     """The same on ONNX Runtime, each call on one core."""
     steps = []
     for network in networks:

@@ -14,6 +14,7 @@ from crack_lightning.engines.folded import PooledFeatures, folded
 from crack_lightning.engines.names import check_engine
 from crack_lightning.engines.onnx import session
 from crack_lightning.models.classifier import CHUNK, CrackClassifier
+from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.system.processes import cores
 
 log = logging.getLogger(__name__)
@@ -91,7 +92,7 @@ def pick_engine(classifier: CrackClassifier, name: str, first: Tensor) -> Engine
     return engine
 
 
-def auto_engine(classifier: CrackClassifier) -> str:
+def auto_engine(classifier: CrackClassifier | CrackMap) -> str:
     """What `auto` means on this machine."""
     from importlib.util import find_spec
 

@@ -13,13 +13,25 @@ Array = np.ndarray
 @dataclass(frozen=True)
 class Heat:
     """`probability` (rows, columns), 0..1, of windows of `window_px` whose middles lie at `y_px` (rows,), `x_px`
-    (columns,) of a photograph of `size_hw`."""
+    (columns,) of a photograph of `size_hw`. `tile_px` is the side of the tiles that tables speak of; None: a window."""
 
     probability: Array
     y_px: Array
     x_px: Array
     size_hw: tuple[int, int]
     window_px: float
+    tile_px: float | None = None
+
+    def of_tile(self, box_xyxy: tuple[int, int, int, int]) -> float:
+        """The probability of a tile: in its middle, or the highest within it where windows are smaller than tiles."""
+        left, top, right, bottom = box_xyxy
+        if self.tile_px is None:
+            return float(self.at(np.array([(top + bottom) / 2]), np.array([(left + right) / 2]))[0, 0])
+        rows, columns = (
+            slice(*np.searchsorted(middles, edges))
+            for middles, edges in ((self.y_px, (top, bottom)), (self.x_px, (left, right)))
+        )
+        return float(self.probability[rows, columns].max(initial=0.0))
 
     def at(self, y_px: Array, x_px: Array) -> Array:
         """Probabilities (len(y_px), len(x_px)) at rows and columns; beyond the outermost middles those of them."""

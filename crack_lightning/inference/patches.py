@@ -79,7 +79,7 @@ def judge_files(
         return FileLogits(classifier.classify(features(pictures.to(device))).float().cpu(), errors, doubts, sides_px)
 
     parts = [paths[start : start + size] for start in range(0, len(paths), size)]
-    with _one_core_each():
+    with one_core_each():
         found = list(track(in_threads(judge, parts, threads), "predicting", total=len(parts), unit="batches"))
     errors, doubts = ([text for each in found for text in getattr(each, name)] for name in ("errors", "doubts"))
     sides_px = [side for each in found for side in each.sides_px]
@@ -108,7 +108,7 @@ def _reader(image_size: int, megapixels: float) -> Callable[[Sequence[Path]], Re
 
 
 @contextmanager
-def _one_core_each() -> Iterator[None]:
+def one_core_each() -> Iterator[None]:
     """Threads that start within compute on one core: cores that wait for each other compute nothing."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)

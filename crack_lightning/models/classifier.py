@@ -64,7 +64,7 @@ class CrackClassifier(nn.Module):
         self.patch_px, self.mm_per_px = patch_px, mm_per_px
         self.frozen = freeze
         self.weights = dict(weights or {})
-        mean, std = _normalisation(backbone)
+        mean, std = normalisation(backbone)
         self.register_buffer("pixel_mean", torch.tensor(mean).view(3, 1, 1))
         self.register_buffer("pixel_std", torch.tensor(std).view(3, 1, 1))
         self.features, channels = build_features(backbone, state_dict)
@@ -149,7 +149,7 @@ def build_classifier(*, backbone: str, weights: str | None, **options: Any) -> C
     return CrackClassifier(backbone=backbone, weights=source.as_dict(), state_dict=state_dict, **options)
 
 
-def _normalisation(backbone: str) -> tuple[list[float], list[float]]:
+def normalisation(backbone: str) -> tuple[list[float], list[float]]:
     """Mean and deviation of the pixels that torchvision trained this backbone on."""
     transform = get_model_weights(backbone).DEFAULT.transforms()
     return list(transform.mean), list(transform.std)

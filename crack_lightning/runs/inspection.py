@@ -1,14 +1,19 @@
 """Whole photographs to heat maps, regions and a report."""
 
+import hashlib
 import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any, Protocol
+
+from PIL import Image
 
 from crack_lightning import __version__
 from crack_lightning.data.images.reading import read_picture, reason
+from crack_lightning.inference.crack_maps import LEAST_PX, CrackMapReader, followed
 from crack_lightning.inference.heat import Heat
 from crack_lightning.inference.overlay import reduced
 from crack_lightning.inference.patches import pick_device
@@ -17,6 +22,7 @@ from crack_lightning.inference.regions import Region, regions
 from crack_lightning.inference.sources import Photograph, check_not_among, find_photographs, tell_left_out
 from crack_lightning.models.checkpoint import load_classifier
 from crack_lightning.models.classifier import CrackClassifier
+from crack_lightning.models.crack_map import CrackMap, package_facts, package_map
 from crack_lightning.runs import photograph_files as files
 from crack_lightning.runs.options import InspectOptions
 from crack_lightning.runs.photograph_files import MEASURED, Inspected, grid_facts
@@ -27,36 +33,59 @@ from crack_lightning.system.progress import track
 
 log = logging.getLogger(__name__)
 
+TILE_PX = 227.0  # side of the tiles of tiles.csv where no classifier has windows
+
 Listener = Callable[[Inspected, int, int], None]  # a photograph that is done, how many are, of how many
+
+
+class Reader(Protocol):
+    """What makes the map of a photograph, in two steps: what `scaled` gives takes less memory than the photograph."""
+
+    classifier: Any
+
+    def scaled(self, image: Image.Image, scale: Scale) -> Any: ...
+    def heat(self, pictures: Any) -> Heat: ...
 
 
 @dataclass(frozen=True)
 class Inspection:
     """What inspects one photograph after the other: the network, the scale, the options, and what results depend on."""
 
-    reader: PhotographReader
+    reader: Reader
     scale: Scale
     options: InspectOptions
     settings: str
 
     @property
-    def classifier(self) -> CrackClassifier:
+    def classifier(self) -> CrackClassifier | CrackMap:
         """The network whose decision is asked."""
-        return self.reader.classifier
+        network: CrackClassifier | CrackMap = self.reader.classifier
+        return network
 
 
 def inspection_of(options: InspectOptions) -> Inspection:
     """Open the checkpoint and make its map ready. Raises UserError or OSError where that cannot be."""
+    results = [options.windows, options.scales, options.threshold, options.mm_per_px, options.overlay_px]
+    if options.ckpt_path is None:
+        network = package_map().to(pick_device(options.device))
+        _set_threshold(network, options)
+        mapper = CrackMapReader(network, engine=options.engine, memory_mb=options.memory_mb)
+        log.info("no ckpt_path: the crack map of the package, which was trained on drawn cracks")
+        scale, kept = Scale(options.tile_px or TILE_PX), hashlib.sha256(repr(package_facts()).encode()).hexdigest()
+        return Inspection(mapper, scale, options, f"{kept}:{scale.window_px}:{results}")
     classifier = load_classifier(options.ckpt_path).to(pick_device(options.device))
-    threshold = options.threshold or classifier.decision.threshold
-    classifier.decision = replace(classifier.decision, threshold=threshold)
+    _set_threshold(classifier, options)
     side_px = window_px(classifier, tile_px=options.tile_px, mm_per_px=options.mm_per_px)
     reader = PhotographReader(classifier, engine=options.engine, windows=options.windows, memory_mb=options.memory_mb)
     if _unscaled(classifier, options):
         log.warning("the checkpoint does not know the scale that it was trained at: photographs are not brought to it")
     kept = content_hash(expanded(options.ckpt_path).absolute())
-    results = [options.windows, options.scales, options.threshold, options.mm_per_px, options.overlay_px]
     return Inspection(reader, Scale(side_px, options.scales), options, f"{kept}:{side_px}:{results}")
+
+
+def _set_threshold(network: CrackClassifier | CrackMap, options: InspectOptions) -> None:
+    if options.threshold is not None:
+        network.decision = replace(network.decision, threshold=options.threshold)
 
 
 def inspect_photographs(options: InspectOptions, folder: Path, listener: Listener | None = None) -> list[Inspected]:
@@ -70,7 +99,8 @@ def inspect_photographs(options: InspectOptions, folder: Path, listener: Listene
     tell_left_out(source)
     inspection = inspection_of(options)
     count = len(source.photographs)
-    log.info("%d photographs; a window is %.0f pixels of them", count, inspection.scale.window_px)
+    part = "tile" if isinstance(inspection.classifier, CrackMap) else "window"
+    log.info("%d photographs; a %s is %.0f pixels of them", count, part, inspection.scale.window_px)
     found: list[Inspected] = []
     with ctrl_c_says(lambda: f"go on with {typed('hydra.run.dir', str(folder))}"):
         for photograph in track(source.photographs, "inspecting", total=count, unit="photographs"):
@@ -99,22 +129,31 @@ def _inspected(photograph: Photograph, folder: Path, key: str, inspection: Inspe
     started_s, options, scale = time.perf_counter(), inspection.options, inspection.scale
     picture = read_picture(photograph.path, megapixels=options.max_megapixels)
     image, notes = picture.image, [picture.doubt, _further(picture.pages)]
-    check_enlarged(image.size, scale, inspection.classifier.image_size, megapixels=options.max_megapixels)
-    if max(image.size) < scale.window_px / 2:
-        text = "%d x %d pixels are less than half a window of %.0f each way, too few to judge; check mm_per_px, tile_px"
-        notes.append(text % (*image.size, scale.window_px))
+    notes.append(_too_small(image.size, inspection))
     note = "; ".join(filter(None, notes))
     if note:
         log.warning("%s: %s", photograph.path, note)
     pictures, small = inspection.reader.scaled(image, scale), reduced(image, options.overlay_px)
     del image, picture  # of a large photograph most of the memory
     heat = inspection.reader.heat(pictures)
-    marked = regions(heat, inspection.classifier.decision.threshold)
+    threshold = inspection.classifier.decision.threshold
+    marked = regions(heat if heat.tile_px is None else followed(heat, threshold), threshold)
     found = _findings(photograph, heat, marked, inspection.classifier, options.mm_per_px)
     verdict = "review" if note and found.verdict == "sound" else found.verdict
     found = replace(found, verdict=verdict, note=note, key=key, seconds=time.perf_counter() - started_s)
     files.write_photograph(folder, small, heat, marked, found, mm_per_px=options.mm_per_px)
     return found
+
+
+def _too_small(size: tuple[int, int], inspection: Inspection) -> str:
+    """What is to be said of a photograph of too few pixels. Raises UserError for one that would be too large scaled."""
+    scale, network = inspection.scale, inspection.classifier
+    if isinstance(network, CrackMap):
+        text = f"%d x %d pixels are less than {LEAST_PX} each way, too few for a crack to be followed"
+        return text % size if max(size) < LEAST_PX else ""
+    check_enlarged(size, scale, network.image_size, megapixels=inspection.options.max_megapixels)
+    text = "%d x %d pixels are less than half a window of %.0f each way, too few to judge; check mm_per_px, tile_px"
+    return text % (*size, scale.window_px) if max(size) < scale.window_px / 2 else ""
 
 
 def _further(pages: int) -> str:
@@ -139,7 +178,7 @@ def _findings(
     photograph: Photograph,
     heat: Heat,
     marked: Sequence[Region],
-    classifier: CrackClassifier,
+    classifier: CrackClassifier | CrackMap,
     mm_per_px: float | None,
 ) -> Inspected:
     peak = float(heat.probability.max())
@@ -157,14 +196,16 @@ def _findings(
         mm_per_px=mm_per_px,
         height_px=height,
         width_px=width,
-        heat_map=grid_facts(heat),
+        heat_map=None if isinstance(classifier, CrackMap) else grid_facts(heat),
+        crack_map=grid_facts(heat) if isinstance(classifier, CrackMap) else None,
         measured=[[each.length_px, each.area_px, each.peak] for each in marked[:MEASURED]],
     )
 
 
-def _unscaled(classifier: CrackClassifier, options: InspectOptions) -> bool:
+def _unscaled(classifier: CrackClassifier | CrackMap, options: InspectOptions) -> bool:
     """Whether photographs of a known scale are looked at as they are, since the checkpoint does not know its own."""
-    return options.mm_per_px is not None and classifier.mm_per_px is None and options.tile_px is None
+    known = isinstance(classifier, CrackMap) or classifier.mm_per_px is not None
+    return options.mm_per_px is not None and not known and options.tile_px is None
 
 
 def _method(inspection: Inspection) -> dict[str, str]:
@@ -177,10 +218,10 @@ def _method(inspection: Inspection) -> dict[str, str]:
     return {
         "source": options.source,
         "inspected": f"{datetime.now():%Y-%m-%d %H:%M}",
-        "checkpoint": options.ckpt_path,
+        "checkpoint": options.ckpt_path or "none: the crack map of the package, trained on drawn cracks",
         "network": classifier.backbone,
         "threshold": f"{classifier.decision.threshold:.3f}",
-        "window": side + wider,
+        ("tile" if isinstance(classifier, CrackMap) else "window"): side + wider,
         "scale": "not known" if mm_per_px is None else f"{mm_per_px:g} mm a pixel{unscaled}",
         "crack_lightning": __version__,
     }

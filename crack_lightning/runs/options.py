@@ -104,9 +104,9 @@ class CacheOptions:
 
 @dataclass
 class PredictOptions:
-    """Of `predict`."""
+    """Of `predict`. Without a checkpoint the crack map of the package predicts."""
 
-    ckpt_path: str
+    ckpt_path: str | None
     source: str
     device: str
     engine: str
@@ -123,9 +123,9 @@ class PredictOptions:
 
 @dataclass
 class InspectOptions:
-    """Of `inspect`."""
+    """Of `inspect`. Without a checkpoint the crack map of the package inspects."""
 
-    ckpt_path: str
+    ckpt_path: str | None
     source: str
     device: str
     engine: str
@@ -145,6 +145,10 @@ class InspectOptions:
             check_above(key, getattr(self, key))
         if self.threshold is not None and not 0 < self.threshold <= 1:
             raise UserError(f"threshold={self.threshold}: above 0, at most 1, or null for the checkpoint's")
+        if self.ckpt_path is None and (self.windows != "auto" or self.scales != [1.0]):
+            raise UserError(
+                "windows and scales are of a classifier's windows: give its ckpt_path too, or leave them out"
+            )
         if not self.scales or not all(0 < factor <= 16 for factor in self.scales):
             raise UserError(f"scales={self.scales}: numbers above 0 and at most 16, such as [1.0,2.0]")
 

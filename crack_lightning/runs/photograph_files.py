@@ -20,10 +20,8 @@ from crack_lightning.report.inspection_page import Shown, inspection_page
 from crack_lightning.system.files import write_atomically, write_csv
 
 DONE = "inspection.json"  # written last: what has it needs not be done again
-FILES = (
-    *("overlay.png", "photograph.jpg", "heat_map.png", "heat_map.npy", "regions.geojson", "tiles.csv"),
-    "thumbnail.jpg",
-)
+FILES = ("overlay.png", "photograph.jpg", "regions.geojson", "tiles.csv", "thumbnail.jpg")
+MAPS = {False: "heat_map", True: "crack_map"}  # by whether the values are those of cells: NAME.png and NAME.npy
 MEASURED = 12  # regions whose figures the report shows
 THUMBNAIL_PX = 112
 SEVERITY = ("cracked", "review", "error", "unread", "sound")
@@ -40,7 +38,8 @@ class Inspected:
 
     `longest_` is the length of the longest region, `key` says of what, by what.
 
-    `heat_map` says where the values of heat_map.npy lie; `measured` are length, area and peak of the largest regions.
+    `heat_map` or `crack_map` says where the values of heat_map.npy or crack_map.npy lie; `measured` are length, area
+    and peak of the largest regions.
     """
 
     name: str
@@ -58,6 +57,7 @@ class Inspected:
     note: str = ""
     key: str = ""
     heat_map: dict[str, float] | None = None
+    crack_map: dict[str, float] | None = None
     measured: Sequence[Sequence[float]] = ()
 
     @property
@@ -101,7 +101,9 @@ def done_before(folder: Path, key: str) -> Inspected | None:
         found = Inspected(**json.loads((folder / DONE).read_text(encoding="utf-8", errors="surrogateescape")))
     except (OSError, ValueError, TypeError):
         return None
-    complete = all((folder / name).is_file() and (folder / name).stat().st_size for name in FILES)
+    name = MAPS[found.crack_map is not None]
+    needed = [folder / each for each in (*FILES, f"{name}.png", f"{name}.npy")]
+    complete = all(path.is_file() and path.stat().st_size for path in needed)
     return found if found.key == key and complete else None
 
 
@@ -123,10 +125,10 @@ def write_photograph(
     marked.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
     write_atomically(folder / "thumbnail.jpg", _jpeg(marked, quality=70))
     write_atomically(folder / "photograph.jpg", _jpeg(small, quality=88))
-    write_atomically(folder / "heat_map.png", _png(heat_picture(heat, small.size)))
-    array = io.BytesIO()
-    np.save(array, heat.probability)
-    write_atomically(folder / "heat_map.npy", array.getvalue())
+    name, array = MAPS[inspected.crack_map is not None], io.BytesIO()
+    write_atomically(folder / f"{name}.png", _png(heat_picture(heat, small.size)))
+    np.save(array, heat.probability.astype(np.float16) if inspected.crack_map else heat.probability)
+    write_atomically(folder / f"{name}.npy", array.getvalue())
     text = json.dumps(geojson(found, mm_per_px=mm_per_px), indent=1)
     write_atomically(folder / "regions.geojson", text.encode())
     header = ["row", "column", "left_px", "top_px", "right_px", "bottom_px", "probability"]
@@ -136,9 +138,8 @@ def write_photograph(
 
 def _tiles(heat: Heat) -> list[list[object]]:
     rows: list[list[object]] = []
-    for row, column, box in tiles(heat.size_hw, heat.window_px):
-        y, x = np.array([(box[1] + box[3]) / 2]), np.array([(box[0] + box[2]) / 2])
-        rows.append([row, column, *box, f"{heat.at(y, x)[0, 0]:.6f}"])
+    for row, column, box in tiles(heat.size_hw, heat.tile_px or heat.window_px):
+        rows.append([row, column, *box, f"{heat.of_tile(box):.6f}"])
     return rows
 
 

@@ -1,4 +1,4 @@
-"""What a checkpoint says of patches, as a table."""
+"""What a checkpoint, or the crack map of the package, says of patches, as a table."""
 
 import json
 import logging
@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from crack_lightning.inference.crack_maps import CrackMapReader
+from crack_lightning.inference.patch_scores import FileScores, score_files
 from crack_lightning.inference.patches import FileLogits, judge_files, pick_device
 from crack_lightning.inference.sources import find_photographs, tell_left_out
 from crack_lightning.models.checkpoint import load_classifier
 from crack_lightning.models.classifier import CrackClassifier
+from crack_lightning.models.crack_map import CrackMap, package_map
 from crack_lightning.runs.options import PredictOptions
 from crack_lightning.system.files import write_atomically, write_csv
 
@@ -25,10 +28,31 @@ def predict_patches(options: PredictOptions, folder: Path) -> int:
 
     Raises UserError or OSError where there is nothing to predict, or nothing to predict with.
     """
-    classifier = load_classifier(options.ckpt_path)
+    network = package_map() if options.ckpt_path is None else load_classifier(options.ckpt_path)
     source = find_photographs(options.source)
     tell_left_out(source)
     paths = [photograph.path for photograph in source.photographs]
+    found: FileLogits | FileScores
+    if isinstance(network, CrackMap):
+        log.info("no ckpt_path: the crack map of the package, which was trained on drawn cracks")
+        probabilities, found = _by_map(network, paths, options)
+    else:
+        probabilities, found = _by_classifier(network, paths, options)
+    rows = _rows(network, paths, probabilities, found)
+    write_csv(folder / "predictions.csv", HEADER, rows)
+    if options.jsonl:
+        _write_lines(folder / "predictions.jsonl", rows)
+    unread, positive = sum(bool(error) for error in found.errors), network.decision.positive_class
+    cracked = sum(row[1] == positive for row in rows)
+    log.info("%d images, %d %s: %s", len(rows), cracked, positive, folder / "predictions.csv")
+    if unread:
+        log.error("%d images could not be read: see the column error", unread)
+    return unread
+
+
+def _by_classifier(
+    classifier: CrackClassifier, paths: Sequence[Path], options: PredictOptions
+) -> tuple[list[float], FileLogits]:
     found = judge_files(
         classifier,
         paths,
@@ -38,22 +62,24 @@ def predict_patches(options: PredictOptions, folder: Path) -> int:
         engine=options.engine,
         megapixels=options.max_megapixels,
     )
-    rows = _rows(classifier, paths, found)
-    write_csv(folder / "predictions.csv", HEADER, rows)
-    if options.jsonl:
-        _write_lines(folder / "predictions.jsonl", rows)
-    unread, positive = sum(bool(error) for error in found.errors), classifier.decision.positive_class
-    cracked = sum(row[1] == positive for row in rows)
-    log.info("%d images, %d %s: %s", len(rows), cracked, positive, folder / "predictions.csv")
-    if unread:
-        log.error("%d images could not be read: see the column error", unread)
-    return unread
+    return classifier.positive_probabilities(found.logits).tolist(), found
 
 
-def _rows(classifier: CrackClassifier, paths: Sequence[Path], found: FileLogits) -> list[list[Any]]:
+def _by_map(network: CrackMap, paths: Sequence[Path], options: PredictOptions) -> tuple[list[float], FileScores]:
+    reader = CrackMapReader(network.to(pick_device(options.device)), engine=options.engine)
+    found = score_files(reader, paths, num_workers=options.num_workers, megapixels=options.max_megapixels)
+    return list(found.probabilities), found
+
+
+def _rows(
+    network: CrackClassifier | CrackMap,
+    paths: Sequence[Path],
+    probabilities: Sequence[float],
+    found: FileLogits | FileScores,
+) -> list[list[Any]]:
     """One row for each file. A file whose size is not that of a patch, or whose levels are in doubt, needs review."""
-    probabilities, decision = classifier.positive_probabilities(found.logits).tolist(), classifier.decision
-    least, most = (classifier.patch_px or math.nan) / PATCH, (classifier.patch_px or math.nan) * PATCH
+    decision = network.decision
+    least, most = (network.patch_px or math.nan) / PATCH, (network.patch_px or math.nan) * PATCH
     rows, odd = list[list[Any]](), 0
     facts = zip(paths, probabilities, found.errors, found.doubts, found.sides_px, strict=True)
     for path, probability, error, doubt, side_px in facts:
@@ -68,7 +94,7 @@ def _rows(classifier: CrackClassifier, paths: Sequence[Path], found: FileLogits)
         rows.append([path, decision.predicted(probability), f"{probability:.6f}", review, ""])
     if odd:
         text = "%d images are for review: not half to twice as large as the patches of %d pixels that it was trained on"
-        log.warning(f"{text}; whole photographs are for inspect", odd, classifier.patch_px)
+        log.warning(f"{text}; whole photographs are for inspect", odd, network.patch_px)
     return rows
 
 

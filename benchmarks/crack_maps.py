@@ -1,0 +1,102 @@
+"""The crack map of the package on photographs with masks and on patches with labels.
+
+    python benchmarks/crack_maps.py --masks deepcrack:1 --masks cracksight:2 --patches Negative:Positive ...
+
+A folder of --masks holds images/ and masks/ (white is crack, names alike); behind the colon stands the tolerance in
+cells of 4 px. F1 of cells: at the threshold of the package, and with the threshold chosen on every second photograph
+and judged on the others, both ways. --patches names a folder of sound patches and one of cracked ones, with a colon
+between them; --tiles CSV FOLDER judges tiles of SDNET2018 on which two columns of labels agree, by kind of surface.
+"""
+
+import argparse
+import csv
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torchmetrics.functional.classification import binary_auroc
+
+from crack_lightning.data.images.reading import read_image
+from crack_lightning.evaluation.cells import counted_cells, masked_cells, total
+from crack_lightning.inference.crack_maps import SMALL_PX, CrackMapReader, followed_cells
+from crack_lightning.inference.patch_scores import score_files
+from crack_lightning.models.crack_map import package_map
+
+LEVELS = np.linspace(-2.5, 4.0, 53)  # log-odds beside the package's own
+
+
+def odds_of(reader: CrackMapReader, path: Path) -> np.ndarray:
+    """Log-odds of the cells of a photograph, 0 at the package's threshold."""
+    image = read_image(path)
+    small = max(image.size) <= SMALL_PX
+    level = reader.classifier.small_level if small else reader.classifier.level
+    found: np.ndarray = reader.above_median(reader.prepared_as(image, small=small), small=small).numpy() - level
+    return found
+
+
+def masks(reader: CrackMapReader, folder: Path, tolerance: int) -> str:
+    """A row of the table."""
+    paths = sorted((folder / "images").iterdir())
+    counts = []
+    for path in paths:
+        truth = masked_cells(np.asarray(Image.open(folder / "masks" / f"{path.stem}.png").convert("L")) > 127)
+        odds = odds_of(reader, path)
+        counts.append([counted_cells(followed_cells(odds, level), truth, tolerance=tolerance) for level in LEVELS])
+    own = total(row[int(np.abs(LEVELS).argmin())] for row in counts)
+    halves = [counts[0::2], counts[1::2]]
+    best = [int(np.argmax([total(row[k] for row in half).f1 for k in range(len(LEVELS))])) for half in halves]
+    crossed = [total(row[best[1 - k]] for row in half).f1 for k, half in enumerate(halves)]
+    cells = f"{own.f1:.3f} | {own.precision:.2f}, {own.recall:.2f} | {crossed[0]:.3f}, {crossed[1]:.3f}"
+    return f"| {folder.name}, {len(paths)} photographs, tolerance {tolerance} | {cells} |"
+
+
+def auroc(reader: CrackMapReader, paths: Sequence[Path], cracked: Sequence[int]) -> float:
+    """Of the probabilities of patches."""
+    scores = torch.tensor(score_files(reader, paths).probabilities, dtype=torch.float64)
+    return float(binary_auroc(scores, torch.tensor(cracked)))
+
+
+def patches(reader: CrackMapReader, sound: Path, cracked: Path) -> str:
+    """A row of the table."""
+    files = [sorted(folder.glob("*.jpg")) for folder in (sound, cracked)]
+    labels = [0] * len(files[0]) + [1] * len(files[1])
+    return f"| {sound.parent.name}, {len(labels)} patches | {auroc(reader, [*files[0], *files[1]], labels):.4f} |"
+
+
+def tiles(reader: CrackMapReader, table: Path, folder: Path) -> list[str]:
+    """A row for each kind of surface."""
+    kinds = defaultdict[str, list[tuple[Path, int]]](list)
+    with table.open(newline="") as file:
+        for row in csv.DictReader(file):
+            if row["label"] == row["second"]:
+                kinds[row["path"].split("/")[0]].append((folder / row["path"], int(row["label"])))
+    rows = []
+    for kind, members in sorted(kinds.items()):
+        paths, labels = zip(*members, strict=True)
+        rows.append(f"| {kind}, {len(labels)} tiles | {auroc(reader, paths, labels):.4f} |")
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--masks", action="append", default=[], metavar="FOLDER:TOLERANCE")
+    parser.add_argument("--patches", action="append", default=[], metavar="SOUND:CRACKED")
+    parser.add_argument("--tiles", nargs=2, type=Path, metavar=("CSV", "FOLDER"))
+    arguments = parser.parse_args()
+    reader = CrackMapReader(package_map(), engine="auto")
+    print("| photographs | F1 | precision, recall | F1 at the threshold of the other half |\n|---|---|---|---|")
+    for given in arguments.masks:
+        folder, _, tolerance = given.rpartition(":")
+        print(masks(reader, Path(folder), int(tolerance)), flush=True)
+    print("\n| patches | AUROC |\n|---|---|")
+    for given in arguments.patches:
+        print(patches(reader, *map(Path, given.split(":"))), flush=True)
+    if arguments.tiles:
+        print("\n".join(tiles(reader, *arguments.tiles)))
+
+
+if __name__ == "__main__":
+    main()

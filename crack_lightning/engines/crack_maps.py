@@ -1,0 +1,127 @@
+"""A crack map in the parts of its backbone, so that photographs of any size can be computed tile by tile.
+
+A part hands on its features and, behind them, what the taps so far say of each cell: maps of one channel, which
+`pixel_unshuffle` folds to the stride that the part has come to. So each part gives one map, as another network's does.
+"""
+
+import copy
+import itertools
+import logging
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from crack_lightning.engines.folded import Pixels, folded
+from crack_lightning.engines.maps import LogitMapper, exported_steps, without_gradients
+from crack_lightning.engines.names import check_engine
+from crack_lightning.engines.parts import PARTS, Part
+from crack_lightning.engines.pick import TOLERANCE, auto_engine, relative_difference
+from crack_lightning.models.crack_map import CrackMap, grown
+from crack_lightning.system.processes import cores
+
+log = logging.getLogger(__name__)
+
+COMPARED_HW = (256, 384)  # of the picture on which engines are compared
+
+
+class TappedPart(nn.Module):
+    """The layers of one part: (N, channels + said, h, w) to (N, channels' + said', h', w').
+
+    `channels` are of the features that come in, the others what the parts before said; this one folds these to its own
+    `stride` and appends its own sum. The features behind the `last` part are not needed any more.
+    """
+
+    def __init__(
+        self, blocks: Sequence[nn.Module], heads: Sequence[Tensor], *, channels: int, stride: int, last: bool
+    ) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)  # each up to a tap
+        self.channels, self.stride, self.last = channels, stride, last
+        for number, weight in enumerate(heads):
+            self.register_buffer(f"head_{number}", weight)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        maps, said = inputs[:, : self.channels], inputs[:, self.channels :]
+        sums: list[Tensor] = []
+        for number, block in enumerate(self.blocks):
+            maps = block(maps)
+            sums.append(functional.conv2d(maps, self.get_buffer(f"head_{number}")))
+        width = sums[-1].shape[-1]
+        # A tap at stride 2 comes before the part's end at stride 4: averaged, as CrackMap does.
+        sums = [each if each.shape[-1] == width else functional.avg_pool2d(each, 2) for each in sums]
+        before = [functional.pixel_unshuffle(said, self.stride)] if said.shape[1] else []
+        return torch.cat([*([] if self.last else [maps]), *before, torch.stack(sums).sum(dim=0)], dim=1)
+
+
+def crack_mapper(network: CrackMap, engine: str) -> LogitMapper:
+    """The map of `network` by `engine` on its device, compared with the network itself on a small picture.
+
+    Its output is what `unfolded` takes.
+    """
+    check_engine(engine)
+    name = auto_engine(network) if engine == "auto" else engine
+    device, parts = network.pixel_mean.device, _parts(network)
+    networks = _networks(network, parts)
+    own = LogitMapper([without_gradients(each, device) for each in networks], parts, 1)
+    if name == "eager":
+        return own
+    sample = torch.randint(0, 256, (1, 3, *COMPARED_HW), dtype=torch.uint8)
+    if name == "folded":
+        mapper = LogitMapper([without_gradients(_folded(each), device) for each in networks], parts, 1)
+    else:
+        mapper = LogitMapper(exported_steps(networks, sample), parts, cores())
+    difference = relative_difference(mapper(sample), own(sample))
+    if difference > TOLERANCE:
+        log.warning("the crack map of %s differs by %.1e from the network's own: not used", name, difference)
+        return own
+    return mapper
+
+
+def unfolded(output: Tensor, strides: Sequence[int]) -> Tensor:
+    """What the last part gave, (1, said, h/32, w/32), to logits (h/4, w/4) without the head's bias."""
+    maps = []
+    for stride in reversed(strides[1:]):
+        maps.append(output[:, -1:])
+        output = functional.pixel_shuffle(output[:, :-1], stride)
+    maps.append(output)
+    return torch.stack(grown(maps[::-1])).sum(dim=0)[0, 0]
+
+
+def _parts(network: CrackMap) -> list[Part]:
+    """The parts of the backbone up to its last tap."""
+    found, last = [], network.taps[-1].child + 1
+    for part in PARTS[network.backbone]:
+        found.append(Part(min(part.end, last), part.stride, part.reach, part.cell_bytes))
+    return found
+
+
+def _networks(network: CrackMap, parts: Sequence[Part]) -> list[nn.Module]:
+    """A copy of the layers of each part, with the heads of its taps."""
+    children, heads = list(copy.deepcopy(network.features).eval()), network.tap_weights()
+    networks: list[nn.Module] = []
+    channels = 3
+    for start, end in itertools.pairwise([0, *(part.end for part in parts)]):
+        taps = [number for number, tap in enumerate(network.taps) if start <= tap.child < end]
+        edges = [start, *(network.taps[number].child + 1 for number in taps)]
+        blocks = [nn.Sequential(*children[low:high]) for low, high in itertools.pairwise(edges)]
+        part = TappedPart(
+            blocks,
+            [heads[number] for number in taps],
+            channels=channels,
+            stride=parts[len(networks)].stride,
+            last=end == parts[-1].end,
+        )
+        channels = network.taps[taps[-1]].channels
+        networks.append(nn.Sequential(Pixels(network), part) if start == 0 else part)
+    return [each.eval() for each in networks]
+
+
+def _folded(network: nn.Module) -> nn.Module:
+    """`network` with BatchNorm folded within its blocks."""
+    network = copy.deepcopy(network)
+    for module in network.modules():
+        if isinstance(module, TappedPart):
+            module.blocks = nn.ModuleList(folded(block) for block in module.blocks)
+    return network

@@ -1,0 +1,149 @@
+"""A crack map on whole photographs: lit evenly, one scale or two, sharpened, and only what is long enough marked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image, ImageFilter
+from scipy import ndimage
+from torch import Tensor
+from torch.nn import functional
+
+from crack_lightning.engines.crack_maps import crack_mapper, unfolded
+from crack_lightning.inference.heat import Heat
+from crack_lightning.inference.photographs import Scale
+from crack_lightning.inference.tiles import logit_map
+from crack_lightning.models.crack_map import CELL_PX, CrackMap
+from crack_lightning.system.processes import cores
+
+MB_OF_A_CORE = 32  # as for heat maps
+STRIDE_PX = 32  # of the deepest tap: sides are padded to a multiple of it
+PAD_PX = 32  # beyond the edges, so that cells near them do not see the zeros of the network's own padding
+SMALL_PX = (
+    800  # a picture whose longer side is at most this may show cracks so wide that half its size shows them better
+)
+SHARPENED, SMALL_SHARPENED = 0.5, 1.0  # how much of its distance to the highest cell near it a cell loses
+NEAR_CELLS = 3
+LIGHT_POWER, LIGHT_RADIUS = 0.6, 0.04  # of the local mean brightness; of the longer side
+LIGHT_PX = 512  # longer side of the copy that the brightness is taken from
+LEAST_CELLS = 8  # of a crack, gaps of two cells bridged
+LEAST_PX = LEAST_CELLS * CELL_PX  # of a photograph's longer side
+RISE = 1.0  # log-odds above the threshold that one of its cells reaches: hysteresis (Canny 1986)
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A photograph ready for the network: padded pictures, at full size and perhaps at half, its own size, and the
+    side of the tiles of its tables."""
+
+    pictures: Sequence[Image.Image]
+    size_hw: tuple[int, int]
+    tile_px: float
+
+
+class CrackMapReader:
+    """Crack maps of photographs by one network, which is exported or folded once.
+
+    `memory_mb` is what the layers may take; None is what suits the machine.
+    """
+
+    def __init__(self, network: CrackMap, *, engine: str, memory_mb: float | None = None) -> None:
+        self.classifier, self.memory_mb = network, memory_mb or MB_OF_A_CORE * cores()
+        self._mapper = crack_mapper(network, engine)
+
+    def scaled(self, image: Image.Image, scale: Scale) -> Prepared:
+        """An upright RGB photograph for `heat`; a window of `scale` is a tile of the tables."""
+        return self.prepared_as(image, small=max(image.size) <= SMALL_PX, tile_px=scale.window_px)
+
+    def prepared_as(self, image: Image.Image, *, small: bool, tile_px: float = 0.0) -> Prepared:
+        """The same, `small` or not whatever its size is."""
+        pictures = (
+            [image, image.reduce(2)] if small and min(image.size) > 1 else [image if small else evenly_lit(image)]
+        )
+        return Prepared([padded(each) for each in pictures], (image.height, image.width), tile_px)
+
+    def heat(self, prepared: Prepared) -> Heat:
+        """Probabilities of cells of CELL_PX each way."""
+        small = max(prepared.size_hw) <= SMALL_PX
+        above = self.above_median(prepared, small=small)
+        level = self.classifier.small_level if small else self.classifier.level
+        probability = ((above - level) / self.classifier.decision.temperature).sigmoid()
+        y, x = ((np.arange(count) + 0.5) * CELL_PX for count in above.shape)
+        return Heat(probability.numpy(), y, x, prepared.size_hw, CELL_PX, prepared.tile_px)
+
+    def above_median(self, prepared: Prepared, *, small: bool) -> Tensor:
+        """Logits of cells (h/4, w/4) above the photograph's median, sharpened: light and texture shift them all."""
+        logits = self.logits(prepared)
+        return sharpened(logits - logits.median(), SMALL_SHARPENED if small else SHARPENED)
+
+    def logits(self, prepared: Prepared) -> Tensor:
+        """Logits of cells (h/4, w/4), of two scales their mean."""
+        rows, columns = (-(-side // CELL_PX) for side in prepared.size_hw)
+        scales = [self._logits(each, factor) for factor, each in enumerate(prepared.pictures, 1)]
+        return torch.stack([each[:rows, :columns] for each in scales]).mean(dim=0)
+
+    def _logits(self, picture: Image.Image, factor: int) -> Tensor:
+        """Logits of a padded picture, its padding cut off, in cells of the photograph that it is 1/`factor` of."""
+        output = logit_map(self._mapper, picture, memory_mb=self.memory_mb)
+        logits = unfolded(output, [part.stride for part in self._mapper.parts]) + self.classifier.bias.item()
+        logits = logits[PAD_PX // CELL_PX :, PAD_PX // CELL_PX :]
+        if factor == 1:
+            return logits
+        scaled = functional.interpolate(logits[None, None], scale_factor=factor, mode="bilinear", align_corners=False)
+        return scaled[0, 0]
+
+
+def padded(image: Image.Image) -> Image.Image:
+    """Reflected by PAD_PX beyond every edge, further to the right and below up to whole cells of the deepest tap."""
+    pixels = np.asarray(image)
+    height, width = pixels.shape[:2]
+    down, across = ((PAD_PX, PAD_PX + -side % STRIDE_PX) for side in (height, width))
+    mode: Literal["reflect", "symmetric"] = "reflect" if min(height, width) > 2 * PAD_PX else "symmetric"
+    return Image.fromarray(np.pad(pixels, (down, across, (0, 0)), mode=mode))
+
+
+def evenly_lit(image: Image.Image) -> Image.Image:
+    """Shadows made lighter: divided by a power of the local mean brightness, taken from a reduced copy."""
+    small = image.convert("L")
+    small.thumbnail((LIGHT_PX, LIGHT_PX))
+    blurred = small.filter(ImageFilter.BoxBlur(LIGHT_RADIUS * max(small.size)))
+    grey = np.asarray(blurred, np.float32) + 8  # what is black is not lit without bounds
+    gain = Image.fromarray((np.median(grey) / grey) ** LIGHT_POWER).resize(image.size, Image.Resampling.BILINEAR)
+    found, gains = np.array(image), np.asarray(gain)
+    for top in range(0, image.height, LIGHT_PX):  # the whole in floating point would take eight times the memory
+        band = slice(top, top + LIGHT_PX)
+        found[band] = np.clip(found[band] * gains[band, :, None], 0, 255)
+    return Image.fromarray(found)
+
+
+def sharpened(logits: Tensor, strength: float) -> Tensor:
+    """Logits (h, w), each lowered by `strength` of its distance to the highest cell within NEAR_CELLS."""
+    highest = functional.max_pool2d(logits[None, None], 2 * NEAR_CELLS + 1, 1, NEAR_CELLS)[0, 0]
+    return logits - strength * (highest - logits)
+
+
+def followed(heat: Heat, threshold: float) -> Heat:
+    """Where cells form no crack, the probability is put below the threshold: `followed_cells` of the log-odds."""
+    odds = np.log(heat.probability.clip(1e-7, 1 - 1e-7)) - np.log1p(-heat.probability.clip(1e-7, 1 - 1e-7))
+    level = float(np.log(threshold) - np.log1p(-min(threshold, 1 - 1e-7)))
+    below = np.minimum(heat.probability, np.float32(threshold) * np.float32(0.999))
+    return replace(heat, probability=np.where(followed_cells(odds, level), heat.probability, below))
+
+
+def followed_cells(odds: Array, level: float) -> Array:
+    """Which cells (h, w) are of a crack.
+
+    It has LEAST_CELLS at least whose log-odds are at or above `level`, and one that is RISE above it; gaps of two cells
+    are bridged.
+    """
+    marked, near = odds >= level, np.ones((3, 3), bool)
+    groups, count = ndimage.label(ndimage.binary_dilation(marked, near), near)
+    sizes = np.bincount(groups[marked], minlength=count + 1)
+    highest = np.full(count + 1, -np.inf)
+    np.maximum.at(highest, groups[marked], odds[marked])
+    kept = (sizes >= LEAST_CELLS) & (highest >= level + RISE)
+    return np.asarray(marked & kept[groups])

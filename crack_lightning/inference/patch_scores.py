@@ -1,0 +1,87 @@
+"""The crack map of a patch as one number: how crack-like its best straight stretches are."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional
+
+from crack_lightning.data.images.reading import MOST_MEGAPIXELS, read_picture
+from crack_lightning.inference.crack_maps import CrackMapReader
+from crack_lightning.inference.patches import in_threads, one_core_each
+from crack_lightning.inference.photographs import Scale
+from crack_lightning.system.processes import cores
+from crack_lightning.system.progress import track
+
+STRETCH_CELLS, DIRECTIONS = 21, 16
+BEST = 100  # stretches that count
+CLAMPED = (-4.0, 6.0)  # log-odds: a single cell must not decide
+
+
+def patch_score(logits: Tensor) -> float:
+    """Mean of the BEST straight stretches of STRETCH_CELLS cells of the map (h, w), above its median, in log-odds."""
+    above = (logits - logits.median()).clamp(*CLAMPED)
+    reach = STRETCH_CELLS // 2
+    mode = "reflect" if min(above.shape) > reach else "replicate"
+    response = functional.conv2d(functional.pad(above[None, None], (reach,) * 4, mode=mode), KERNELS)
+    best = response.amax(dim=1).flatten()
+    return float(best.topk(min(BEST, len(best))).values.mean())
+
+
+@dataclass(frozen=True)
+class FileScores:
+    """Of N files: `probabilities` that they show a crack; the rest as in FileLogits."""
+
+    probabilities: Sequence[float]
+    errors: Sequence[str]
+    doubts: Sequence[str]
+    sides_px: Sequence[int]
+
+
+def score_files(
+    reader: CrackMapReader,
+    paths: Sequence[Path],
+    *,
+    num_workers: int | None = None,
+    megapixels: float = MOST_MEGAPIXELS,
+) -> FileScores:
+    """What the crack map says of the files, in their order, by `num_workers` threads; None is one a core."""
+
+    def one(path: Path) -> tuple[float, str, str, int]:
+        try:
+            picture = read_picture(path, megapixels=megapixels)
+            return patch_probability(reader, picture.image), "", picture.doubt, max(picture.image.size)
+        except Exception as error:  # whatever it is, it is of this file
+            return math.nan, str(error) or type(error).__name__, "", 0
+
+    with one_core_each():
+        found = list(track(in_threads(one, paths, num_workers or cores()), "predicting", total=len(paths)))
+    probabilities, errors, doubts, sides_px = zip(*found, strict=True) if found else ((), (), (), ())
+    return FileScores(probabilities, errors, doubts, sides_px)
+
+
+def patch_probability(reader: CrackMapReader, image: Image.Image) -> float:
+    """The probability that an upright RGB patch shows a crack."""
+    network = reader.classifier
+    above = patch_score(reader.logits(reader.scaled(image, Scale(max(image.size))))) - network.patch_level
+    return 1 / (1 + math.exp(-above / network.patch_scale))
+
+
+def _line_kernels() -> Tensor:
+    """(DIRECTIONS, 1, STRETCH_CELLS, STRETCH_CELLS): the cells of a straight stretch, their sum 1."""
+    kernels = np.zeros((DIRECTIONS, 1, STRETCH_CELLS, STRETCH_CELLS), np.float32)
+    reach = STRETCH_CELLS // 2
+    along = np.linspace(-reach, reach, 4 * STRETCH_CELLS)
+    for number in range(DIRECTIONS):
+        angle = np.pi * number / DIRECTIONS
+        rows, columns = (np.rint(reach + along * part).astype(int) for part in (np.sin(angle), np.cos(angle)))
+        kernels[number, 0, rows, columns] = 1
+    return torch.from_numpy(kernels / kernels.sum((2, 3), keepdims=True))
+
+
+KERNELS = _line_kernels()

@@ -1,0 +1,139 @@
+"""The crack map: a linear head on frozen features at several depths, a logit for every cell of 4 pixels."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from crack_lightning.errors import UserError
+from crack_lightning.models.backbones import build_features
+from crack_lightning.models.classifier import normalisation
+from crack_lightning.models.decision import Decision, decision_from
+from crack_lightning.models.weights import resolve_weights
+
+CELL_PX = 4
+LESSON_PX = 256  # side of the pictures that it is trained on
+PACKAGE_MAP = "package_map.json"
+
+
+@dataclass(frozen=True)
+class Tap:
+    """Behind which child of a backbone's features it is tapped, how many channels come there, and at which stride."""
+
+    child: int
+    channels: int
+    stride: int
+
+
+TAPS = {
+    "mobilenet_v2": (Tap(1, 16, 2), Tap(3, 24, 4), Tap(6, 32, 8), Tap(10, 64, 16), Tap(13, 96, 16), Tap(17, 320, 32)),
+}
+
+
+class CrackMap(nn.Module):
+    """Marks the cells of a picture that a crack runs through.
+
+    `forward` takes RGB pictures (N, 3, h, w), uint8 in 0..255, sides multiples of 32, and gives logits (N, h/4, w/4).
+    `weight` (channels of all taps,) and `bias` are of the linear head on the joined features of a cell. A convolution
+    of 1x1 at each tap's own stride, its map resized and added, is the same, since both are linear.
+
+    `decision` says what the probabilities of the finished map of a photograph mean; `level` and `small_level` are the
+    logits above its median that become the probability 0.5, of a photograph and of a small one. The score of a patch
+    becomes 0.5 at `patch_level`, and a unit of log-odds more for every `patch_scale`.
+    """
+
+    pixel_mean: Tensor
+    pixel_std: Tensor
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(
+        self,
+        *,
+        backbone: str,
+        decision: Decision,
+        state_dict: dict[str, Tensor] | None,
+        weight: Sequence[float] | None = None,
+        bias: float = 0.0,
+        level: float = 0.0,
+        small_level: float = 0.0,
+        patch_level: float = 0.0,
+        patch_scale: float = 1.0,
+    ) -> None:
+        super().__init__()
+        if backbone not in TAPS:
+            raise UserError(f"backbone {backbone!r} has no taps for a crack map: there are {', '.join(TAPS)}")
+        self.backbone, self.decision, self.taps = backbone, decision, TAPS[backbone]
+        self.level, self.small_level = level, small_level
+        self.patch_level, self.patch_scale = patch_level, patch_scale
+        self.patch_px = LESSON_PX
+        mean, std = normalisation(backbone)
+        self.register_buffer("pixel_mean", torch.tensor(mean).view(3, 1, 1))
+        self.register_buffer("pixel_std", torch.tensor(std).view(3, 1, 1))
+        whole, _ = build_features(backbone, state_dict)
+        self.features = whole[: self.taps[-1].child + 1].requires_grad_(False)
+        channels = sum(tap.channels for tap in self.taps)
+        given = torch.zeros(channels) if weight is None else torch.tensor(weight, dtype=torch.float32)
+        if given.shape != (channels,):
+            raise UserError(f"a crack map of {backbone} has {channels} weights, not {len(given)}")
+        self.register_buffer("weight", given)
+        self.register_buffer("bias", torch.tensor(float(bias)))
+        self.to(memory_format=torch.channels_last)
+        self.eval()
+
+    def tapped(self, images: Tensor) -> list[Tensor]:
+        """Pictures (N, 3, h, w) uint8 to the map of each tap (N, channels, h/s, w/s), s its stride, 4 at least."""
+        pixels = (images.to(self.pixel_mean.dtype) / 255 - self.pixel_mean) / self.pixel_std
+        maps, taps = pixels.contiguous(memory_format=torch.channels_last), {tap.child: tap for tap in self.taps}
+        found = []
+        for number, layer in enumerate(self.features):
+            maps = layer(maps)
+            if number in taps:
+                found.append(functional.avg_pool2d(maps, 2) if taps[number].stride < CELL_PX else maps)
+        return found
+
+    def cells(self, images: Tensor) -> Tensor:
+        """Pictures (N, 3, h, w) uint8 to the joined features of every cell (N, channels, h/4, w/4)."""
+        return torch.cat(grown(self.tapped(images)), dim=1)
+
+    def tap_weights(self) -> list[Tensor]:
+        """The head's weights of each tap, (1, channels, 1, 1)."""
+        return [part[None, :, None, None] for part in self.weight.split([tap.channels for tap in self.taps])]
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = [functional.conv2d(*pair) for pair in zip(self.tapped(images), self.tap_weights(), strict=True)]
+        return torch.stack(grown(maps)).sum(dim=0)[:, 0] + self.bias
+
+
+def grown(maps: Sequence[Tensor]) -> list[Tensor]:
+    """Maps (N, channels, h', w') brought to the size of the first."""
+    size = maps[0].shape[-2:]
+    return [
+        each if each.shape[-2:] == size else functional.interpolate(each, size, mode="bilinear", align_corners=False)
+        for each in maps
+    ]
+
+
+@cache
+def package_facts() -> dict[str, Any]:
+    """What the package says of its own map: its head, its decision, and what it was made of."""
+    found: dict[str, Any] = json.loads(files("crack_lightning.models").joinpath(PACKAGE_MAP).read_text("utf-8"))
+    return found
+
+
+def package_map() -> CrackMap:
+    """The map that comes with the package, trained on drawn cracks. Raises as `resolve_weights` does."""
+    facts = package_facts()
+    state_dict, _ = resolve_weights(facts["backbone"], facts["weights"])
+    return CrackMap(
+        backbone=facts["backbone"],
+        decision=decision_from(facts["decision"]),
+        state_dict=state_dict,
+        **{name: facts[name] for name in ("weight", "bias", "level", "small_level", "patch_level", "patch_scale")},
+    )

