@@ -13,7 +13,7 @@ from conftest import rows
 from PIL import Image, ImageDraw
 
 from crack_lightning.errors import UserError
-from crack_lightning.inference.crack_maps import evenly_lit, followed_cells, padded, sharpened
+from crack_lightning.inference.crack_maps import evenly_lit, followed_cells, grouped, padded, sharpened
 from crack_lightning.inference.patch_scores import patch_score
 from crack_lightning.predict import predict
 from crack_lightning.runs.inspection import inspect_photographs
@@ -58,6 +58,15 @@ def test_a_crack_is_followed_without_a_checkpoint(inspect_map: Callable[..., lis
 
 
 @needs_weights
+def test_short_regions_are_left_out(inspect_map: Callable[..., list[Any]], tmp_path: Path) -> None:
+    wall().save(tmp_path / "wall.png")
+    (found,) = inspect_map(tmp_path / "wall.png", "mm_per_px=0.5", "min_length_mm=1000")
+    assert (found.regions, found.verdict) == (0, "sound")
+    with pytest.raises(UserError, match="min_length_mm=9.* needs mm_per_px"):
+        inspect_map(tmp_path / "wall.png", "min_length_mm=9")
+
+
+@needs_weights
 @pytest.mark.parametrize("size", [(1, 1), (3, 200), (31, 33), (900, 40)])
 def test_photographs_of_any_size_are_inspected(
     inspect_map: Callable[..., list[Any]], tmp_path: Path, size: tuple[int, int]
@@ -92,14 +101,22 @@ def test_patches_are_predicted_without_a_checkpoint(composed: Callable[..., Any]
 
 
 @pytest.mark.parametrize(
-    ("cells", "gap", "rise", "kept"), [(8, 0, 1.5, 8), (7, 0, 1.5, 0), (8, 0, 0.5, 0), (8, 2, 1.5, 8)]
+    ("cells", "gap", "rise", "kept"), [(8, 0, 1.5, 8), (7, 0, 1.5, 0), (8, 0, 0.3, 0), (8, 2, 1.5, 8)]
 )
 def test_short_and_faint_groups_are_no_cracks(cells: int, gap: int, rise: float, kept: int) -> None:
     odds = np.full((9, 40), -3.0)
     odds[4, 5 : 5 + cells // 2] = 0.2
     odds[4, 5 + cells // 2 + gap : 5 + gap + cells] = 0.2
     odds[4, 6] = rise
-    assert followed_cells(odds, 0.0).sum() == kept
+    assert grouped(odds, 0.0).sum() == kept
+
+
+def test_a_gap_along_the_direction_is_bridged() -> None:
+    odds = np.full((15, 60), -1.0)
+    odds[7, 5:25] = odds[7, 29:50] = 2.0
+    found = followed_cells(odds, 0.0)
+    assert found[7, 6:49].all()
+    assert not found[:5].any()
 
 
 def test_a_ridge_stays_and_its_sides_sink() -> None:

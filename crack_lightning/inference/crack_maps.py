@@ -1,5 +1,6 @@
 """A crack map on whole photographs: lit evenly, one scale or two, sharpened, and only what is long enough marked."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -14,6 +15,7 @@ from torch.nn import functional
 from crack_lightning.engines.crack_maps import crack_mapper, unfolded
 from crack_lightning.inference.heat import Heat
 from crack_lightning.inference.photographs import Scale
+from crack_lightning.inference.stretches import best_stretch
 from crack_lightning.inference.tiles import logit_map
 from crack_lightning.models.crack_map import CELL_PX, CrackMap
 from crack_lightning.system.processes import cores
@@ -28,9 +30,10 @@ SHARPENED, SMALL_SHARPENED = 0.5, 1.0  # how much of its distance to the highest
 NEAR_CELLS = 3
 LIGHT_POWER, LIGHT_RADIUS = 0.6, 0.04  # of the local mean brightness; of the longer side
 LIGHT_PX = 512  # longer side of the copy that the brightness is taken from
+STEADIED_CELLS, CLAMPED = 13, 2.0  # of a stretch; log-odds: one cell must not make a stretch of many
 LEAST_CELLS = 8  # of a crack, gaps of two cells bridged
 LEAST_PX = LEAST_CELLS * CELL_PX  # of a photograph's longer side
-RISE = 1.0  # log-odds above the threshold that one of its cells reaches: hysteresis (Canny 1986)
+RISE = 0.7  # log-odds above the threshold that one of its cells reaches: hysteresis (Canny 1986)
 
 Array = np.ndarray
 
@@ -127,18 +130,33 @@ def sharpened(logits: Tensor, strength: float) -> Tensor:
 
 
 def followed(heat: Heat, threshold: float) -> Heat:
-    """Where cells form no crack, the probability is put below the threshold: `followed_cells` of the log-odds."""
-    odds = np.log(heat.probability.clip(1e-7, 1 - 1e-7)) - np.log1p(-heat.probability.clip(1e-7, 1 - 1e-7))
-    level = float(np.log(threshold) - np.log1p(-min(threshold, 1 - 1e-7)))
+    """The probabilities of `steadied` log-odds where cells form a crack; elsewhere none reaches the threshold."""
+    clipped = heat.probability.astype(np.float64).clip(1e-7, 1 - 1e-7)
+    odds, level = np.log(clipped) - np.log1p(-clipped), math.log(threshold) - math.log1p(-min(threshold, 1 - 1e-7))
+    smooth = steadied(odds, level)
     below = np.minimum(heat.probability, np.float32(threshold) * np.float32(0.999))
-    return replace(heat, probability=np.where(followed_cells(odds, level), heat.probability, below))
+    kept = np.maximum(heat.probability, 1 / (1 + np.exp(-smooth)))
+    return replace(heat, probability=np.where(grouped(smooth, level), kept, below).astype(np.float32))
 
 
 def followed_cells(odds: Array, level: float) -> Array:
-    """Which cells (h, w) are of a crack.
+    """Which cells (h, w) are of a crack: those of `grouped` of the `steadied` log-odds."""
+    return grouped(steadied(odds, level), level)
 
-    It has LEAST_CELLS at least whose log-odds are at or above `level`, and one that is RISE above it; gaps of two cells
-    are bridged.
+
+def steadied(odds: Array, level: float) -> Array:
+    """Mean of each cell's log-odds and the best straight stretch through it, of STEADIED_CELLS clamped beside `level`.
+
+    It bridges gaps along the direction of a crack, and lowers what is short.
+    """
+    beside = torch.from_numpy(odds - level).float().clamp(-CLAMPED, CLAMPED)
+    return np.asarray((odds + level + best_stretch(beside, STEADIED_CELLS).numpy()) / 2)
+
+
+def grouped(odds: Array, level: float) -> Array:
+    """Which cells (h, w) at or above `level` lie in a group of LEAST_CELLS at least, one of them RISE above it.
+
+    Gaps of two cells are bridged.
     """
     marked, near = odds >= level, np.ones((3, 3), bool)
     groups, count = ndimage.label(ndimage.binary_dilation(marked, near), near)

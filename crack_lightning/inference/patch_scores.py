@@ -5,31 +5,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor
-from torch.nn import functional
 
 from crack_lightning.data.images.reading import MOST_MEGAPIXELS, read_picture
 from crack_lightning.inference.crack_maps import CrackMapReader
 from crack_lightning.inference.patches import in_threads, one_core_each
 from crack_lightning.inference.photographs import Scale
+from crack_lightning.inference.stretches import best_stretch
 from crack_lightning.system.processes import cores
 from crack_lightning.system.progress import track
 
-STRETCH_CELLS, DIRECTIONS = 21, 16
+STRETCH_CELLS = 21
 BEST = 100  # stretches that count
 CLAMPED = (-4.0, 6.0)  # log-odds: a single cell must not decide
 
 
 def patch_score(logits: Tensor) -> float:
     """Mean of the BEST straight stretches of STRETCH_CELLS cells of the map (h, w), above its median, in log-odds."""
-    above = (logits - logits.median()).clamp(*CLAMPED)
-    reach = STRETCH_CELLS // 2
-    mode = "reflect" if min(above.shape) > reach else "replicate"
-    response = functional.conv2d(functional.pad(above[None, None], (reach,) * 4, mode=mode), KERNELS)
-    best = response.amax(dim=1).flatten()
+    best = best_stretch((logits - logits.median()).clamp(*CLAMPED), STRETCH_CELLS).flatten()
     return float(best.topk(min(BEST, len(best))).values.mean())
 
 
@@ -70,18 +64,3 @@ def patch_probability(reader: CrackMapReader, image: Image.Image) -> float:
     network = reader.classifier
     above = patch_score(reader.logits(reader.scaled(image, Scale(max(image.size))))) - network.patch_level
     return 1 / (1 + math.exp(-above / network.patch_scale))
-
-
-def _line_kernels() -> Tensor:
-    """(DIRECTIONS, 1, STRETCH_CELLS, STRETCH_CELLS): the cells of a straight stretch, their sum 1."""
-    kernels = np.zeros((DIRECTIONS, 1, STRETCH_CELLS, STRETCH_CELLS), np.float32)
-    reach = STRETCH_CELLS // 2
-    along = np.linspace(-reach, reach, 4 * STRETCH_CELLS)
-    for number in range(DIRECTIONS):
-        angle = np.pi * number / DIRECTIONS
-        rows, columns = (np.rint(reach + along * part).astype(int) for part in (np.sin(angle), np.cos(angle)))
-        kernels[number, 0, rows, columns] = 1
-    return torch.from_numpy(kernels / kernels.sum((2, 3), keepdims=True))
-
-
-KERNELS = _line_kernels()

@@ -66,6 +66,7 @@ class Inspection:
 def inspection_of(options: InspectOptions) -> Inspection:
     """Open the checkpoint and make its map ready. Raises UserError or OSError where that cannot be."""
     results = [options.windows, options.scales, options.threshold, options.mm_per_px, options.overlay_px]
+    results.append(options.shortest_px)
     if options.ckpt_path is None:
         network = package_map().to(pick_device(options.device))
         _set_threshold(network, options)
@@ -137,7 +138,8 @@ def _inspected(photograph: Photograph, folder: Path, key: str, inspection: Inspe
     del image, picture  # of a large photograph most of the memory
     heat = inspection.reader.heat(pictures)
     threshold = inspection.classifier.decision.threshold
-    marked = regions(heat if heat.tile_px is None else followed(heat, threshold), threshold)
+    found_at = regions(heat if heat.tile_px is None else followed(heat, threshold), threshold)
+    marked = [region for region in found_at if region.length_px >= options.shortest_px]
     found = _findings(photograph, heat, marked, inspection.classifier, options.mm_per_px)
     verdict = "review" if note and found.verdict == "sound" else found.verdict
     found = replace(found, verdict=verdict, note=note, key=key, seconds=time.perf_counter() - started_s)

@@ -17,6 +17,7 @@ OBJECTIVES = [f"{split}/{name}" for split in ("val", "test") for name in (*METRI
 MONITORED = [name for name in OBJECTIVES if name.startswith("val/")] + ["train/loss", "train/accuracy"]
 MOST_SEED = 2**32 - 1
 WINDOWS = ("auto", "map", "crops")
+LENGTHS = ("min_length_px", "min_length_mm")
 SIDES_PX = range(64, 4097)
 
 
@@ -132,6 +133,8 @@ class InspectOptions:
     threshold: float | None
     tile_px: float | None
     mm_per_px: float | None
+    min_length_px: float | None
+    min_length_mm: float | None
     windows: str
     scales: list[float]
     memory_mb: float | None
@@ -141,16 +144,24 @@ class InspectOptions:
     def __post_init__(self) -> None:
         check_engine(self.engine)
         check_among("windows", self.windows, WINDOWS)
-        for key in ("mm_per_px", "tile_px", "memory_mb", "max_megapixels", "overlay_px"):
+        for key in ("mm_per_px", "tile_px", "memory_mb", "max_megapixels", "overlay_px", *LENGTHS):
             check_above(key, getattr(self, key))
         if self.threshold is not None and not 0 < self.threshold <= 1:
             raise UserError(f"threshold={self.threshold}: above 0, at most 1, or null for the checkpoint's")
+        if self.min_length_mm is not None and self.mm_per_px is None:
+            raise UserError(f"min_length_mm={self.min_length_mm} needs mm_per_px, or give min_length_px")
         if self.ckpt_path is None and (self.windows != "auto" or self.scales != [1.0]):
             raise UserError(
                 "windows and scales are of a classifier's windows: give its ckpt_path too, or leave them out"
             )
         if not self.scales or not all(0 < factor <= 16 for factor in self.scales):
             raise UserError(f"scales={self.scales}: numbers above 0 and at most 16, such as [1.0,2.0]")
+
+    @property
+    def shortest_px(self) -> float:
+        """Length of a region's main axis from which on it is reported."""
+        of_mm = 0.0 if self.min_length_mm is None or self.mm_per_px is None else self.min_length_mm / self.mm_per_px
+        return max(self.min_length_px or 0.0, of_mm)
 
 
 @dataclass

@@ -1,0 +1,30 @@
+"""The best straight stretch of cells through each cell of a map."""
+
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+DIRECTIONS = 16  # over half a turn
+
+
+def best_stretch(odds: Tensor, cells: int) -> Tensor:
+    """Maps (h, w) to maps of the same size: the highest mean along a straight stretch of `cells`, an odd number."""
+    reach = cells // 2
+    mode = "reflect" if min(odds.shape) > reach else "replicate"
+    around = functional.pad(odds[None, None], (reach,) * 4, mode=mode)
+    return functional.conv2d(around, _kernels(cells)).amax(dim=1)[0]
+
+
+@cache
+def _kernels(cells: int) -> Tensor:
+    """(DIRECTIONS, 1, cells, cells): the cells of a stretch in each direction, their sum 1."""
+    kernels, reach = np.zeros((DIRECTIONS, 1, cells, cells), np.float32), cells // 2
+    along = np.linspace(-reach, reach, 4 * cells)
+    for number in range(DIRECTIONS):
+        angle = np.pi * number / DIRECTIONS
+        rows, columns = (np.rint(reach + along * part).astype(int) for part in (np.sin(angle), np.cos(angle)))
+        kernels[number, 0, rows, columns] = 1
+    return torch.from_numpy(kernels / kernels.sum((2, 3), keepdims=True))
