@@ -62,7 +62,7 @@ def test_short_regions_are_left_out(inspect_map: Callable[..., list[Any]], tmp_p
     wall().save(tmp_path / "wall.png")
     (found,) = inspect_map(tmp_path / "wall.png", "mm_per_px=0.5", "min_length_mm=1000")
     assert (found.regions, found.verdict) == (0, "sound")
-    with pytest.raises(UserError, match="min_length_mm=9.* needs mm_per_px"):
+    with pytest.raises(UserError, match=r"min_length_mm=9.* needs mm_per_px"):
         inspect_map(tmp_path / "wall.png", "min_length_mm=9")
 
 
