@@ -18,6 +18,7 @@ from crack_lightning.system.files import expanded, not_a_file
 FORMAT = 1
 MOST_PATCH_PX = 100_000
 FACTS_KEY = "crack_classifier"  # beside Lightning's own keys
+MAP_KEY = "crack_map"  # in its place in the file of a crack map
 PREFIX = "classifier."  # of the classifier's tensors in the state dict
 OPTIONAL = {"threshold": 0.5, "temperature": 1.0, "review_band": None, "patch_px": None, "mm_per_px": None}
 NEEDED = ("backbone", "class_names", "positive_class", "image_size", "dropout", "freeze", "weights")
@@ -29,6 +30,14 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     Raises FileNotFoundError when it is missing and ValueError when it is damaged or of another program, or when it
     holds anything but plain data (which is not executed), an invalid number, or a backbone that is not known here.
     """
+    checkpoint = opened_checkpoint(path)
+    if isinstance(checkpoint, dict) and MAP_KEY in checkpoint:
+        raise UserError(f"ckpt_path={path} is a crack map, which inspect and predict take: a classifier is needed here")
+    return checked_checkpoint(checkpoint, path)
+
+
+def opened_checkpoint(path: str | Path) -> Any:
+    """What a checkpoint of any kind holds, not yet checked; raises as `read_checkpoint`."""
     path = expanded(path)
     if not path.exists():
         raise FileNotFoundError(f"ckpt_path={path} does not exist: give the best.ckpt or last.ckpt of a run")
@@ -36,7 +45,11 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise FileNotFoundError(f"ckpt_path={path} is a folder: name the file, such as checkpoints/best.ckpt in it")
     if (problem := not_a_file(path)) is not None:
         raise UserError(f"ckpt_path={path} is damaged or no checkpoint at all ({problem}): use another copy")
-    checkpoint = _opened(path)
+    return _opened(path)
+
+
+def checked_checkpoint(checkpoint: Any, path: str | Path) -> dict[str, Any]:
+    """What `opened_checkpoint` gave, every fact of its classifier checked; raises as `read_checkpoint`."""
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get(FACTS_KEY), dict):
         raise UserError(f"ckpt_path={path} was not written by crack_lightning: train one with python train.py")
     if checkpoint[FACTS_KEY].get("format") != FORMAT:
@@ -91,7 +104,7 @@ def _check(checkpoint: Mapping[str, Any]) -> None:
         raise UserError(f"it needs another version of crack_lightning ({error})") from error
     decision_from(facts)
     _check_numbers(facts)
-    _check_tensors(checkpoint.get("state_dict"))
+    check_tensors(checkpoint.get("state_dict"))
 
 
 def _check_numbers(facts: Mapping[str, Any]) -> None:
@@ -111,7 +124,8 @@ def _check_numbers(facts: Mapping[str, Any]) -> None:
         raise TypeError("the origin of its weights is no list of texts")
 
 
-def _check_tensors(state: Any) -> None:
+def check_tensors(state: Any) -> None:
+    """Raise ValueError or TypeError for what is no dict of plain, finite tensors."""
     if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
         raise TypeError("it has no weights")
     for name, tensor in state.items():

@@ -19,6 +19,7 @@ from crack_lightning.models.weights import resolve_weights
 
 CELL_PX = 4
 LESSON_PX = 256  # side of the pictures that it is trained on
+LEVELS = ("level", "small_level", "patch_level", "patch_scale")
 PACKAGE_MAP = "package_map.json"
 
 
@@ -87,6 +88,14 @@ class CrackMap(nn.Module):
         self.to(memory_format=torch.channels_last)
         self.eval()
 
+    def facts(self) -> dict[str, Any]:
+        """All that it takes, beside the tensors, to build this map again: plain values only."""
+        return {
+            "backbone": self.backbone,
+            "decision": self.decision.facts(),
+            **{name: getattr(self, name) for name in LEVELS},
+        }
+
     def tapped(self, images: Tensor) -> list[Tensor]:
         """Pictures (N, 3, h, w) uint8 to the map of each tap (N, channels, h/s, w/s), s its stride, 4 at least."""
         pixels = (images.to(self.pixel_mean.dtype) / 255 - self.pixel_mean) / self.pixel_std
@@ -135,5 +144,5 @@ def package_map() -> CrackMap:
         backbone=facts["backbone"],
         decision=decision_from(facts["decision"]),
         state_dict=state_dict,
-        **{name: facts[name] for name in ("weight", "bias", "level", "small_level", "patch_level", "patch_scale")},
+        **{name: facts[name] for name in ("weight", "bias", *LEVELS)},
     )

@@ -13,6 +13,7 @@ from PIL import Image
 
 from crack_lightning import __version__
 from crack_lightning.data.images.reading import read_picture, reason
+from crack_lightning.errors import UserError
 from crack_lightning.inference.crack_maps import LEAST_PX, CrackMapReader, followed
 from crack_lightning.inference.heat import Heat
 from crack_lightning.inference.overlay import reduced
@@ -20,9 +21,9 @@ from crack_lightning.inference.patches import pick_device
 from crack_lightning.inference.photographs import PhotographReader, Scale, check_enlarged, window_px
 from crack_lightning.inference.regions import Region, regions
 from crack_lightning.inference.sources import Photograph, check_not_among, find_photographs, tell_left_out
-from crack_lightning.models.checkpoint import load_classifier
 from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.models.crack_map import CrackMap, package_facts, package_map
+from crack_lightning.models.map_checkpoint import load_network
 from crack_lightning.runs import photograph_files as files
 from crack_lightning.runs.options import InspectOptions
 from crack_lightning.runs.photograph_files import MEASURED, Inspected, grid_facts
@@ -65,28 +66,37 @@ class Inspection:
 
 def inspection_of(options: InspectOptions) -> Inspection:
     """Open the checkpoint and make its map ready. Raises UserError or OSError where that cannot be."""
+    network = package_map() if options.ckpt_path is None else load_network(options.ckpt_path)
+    network.to(pick_device(options.device))
+    if options.threshold is not None:
+        network.decision = replace(network.decision, threshold=options.threshold)
     results = [options.windows, options.scales, options.threshold, options.mm_per_px, options.overlay_px]
     results.append(options.shortest_px)
+    reader, scale = _by_map(network, options) if isinstance(network, CrackMap) else _by_windows(network, options)
+    return Inspection(reader, scale, options, f"{_content(options.ckpt_path)}:{scale.window_px}:{results}")
+
+
+def _content(ckpt_path: str | None) -> str:
+    if ckpt_path is None:
+        return hashlib.sha256(repr(package_facts()).encode()).hexdigest()
+    return content_hash(expanded(ckpt_path).absolute())
+
+
+def _by_map(network: CrackMap, options: InspectOptions) -> tuple[Reader, Scale]:
     if options.ckpt_path is None:
-        network = package_map().to(pick_device(options.device))
-        _set_threshold(network, options)
-        mapper = CrackMapReader(network, engine=options.engine, memory_mb=options.memory_mb)
         log.info("no ckpt_path: the crack map of the package, which was trained on drawn cracks")
-        scale, kept = Scale(options.tile_px or TILE_PX), hashlib.sha256(repr(package_facts()).encode()).hexdigest()
-        return Inspection(mapper, scale, options, f"{kept}:{scale.window_px}:{results}")
-    classifier = load_classifier(options.ckpt_path).to(pick_device(options.device))
-    _set_threshold(classifier, options)
+    if options.windows != "auto" or options.scales != [1.0]:
+        raise UserError("windows and scales are of a classifier's windows: leave them out for a crack map")
+    reader = CrackMapReader(network, engine=options.engine, memory_mb=options.memory_mb)
+    return reader, Scale(options.tile_px or TILE_PX)
+
+
+def _by_windows(classifier: CrackClassifier, options: InspectOptions) -> tuple[Reader, Scale]:
     side_px = window_px(classifier, tile_px=options.tile_px, mm_per_px=options.mm_per_px)
     reader = PhotographReader(classifier, engine=options.engine, windows=options.windows, memory_mb=options.memory_mb)
     if _unscaled(classifier, options):
         log.warning("the checkpoint does not know the scale that it was trained at: photographs are not brought to it")
-    kept = content_hash(expanded(options.ckpt_path).absolute())
-    return Inspection(reader, Scale(side_px, options.scales), options, f"{kept}:{side_px}:{results}")
-
-
-def _set_threshold(network: CrackClassifier | CrackMap, options: InspectOptions) -> None:
-    if options.threshold is not None:
-        network.decision = replace(network.decision, threshold=options.threshold)
+    return reader, Scale(side_px, options.scales)
 
 
 def inspect_photographs(options: InspectOptions, folder: Path, listener: Listener | None = None) -> list[Inspected]:

@@ -150,10 +150,6 @@ class InspectOptions:
             raise UserError(f"threshold={self.threshold}: above 0, at most 1, or null for the checkpoint's")
         if self.min_length_mm is not None and self.mm_per_px is None:
             raise UserError(f"min_length_mm={self.min_length_mm} needs mm_per_px, or give min_length_px")
-        if self.ckpt_path is None and (self.windows != "auto" or self.scales != [1.0]):
-            raise UserError(
-                "windows and scales are of a classifier's windows: give its ckpt_path too, or leave them out"
-            )
         if not self.scales or not all(0 < factor <= 16 for factor in self.scales):
             raise UserError(f"scales={self.scales}: numbers above 0 and at most 16, such as [1.0,2.0]")
 

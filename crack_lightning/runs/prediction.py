@@ -11,9 +11,9 @@ from crack_lightning.inference.crack_maps import CrackMapReader
 from crack_lightning.inference.patch_scores import FileScores, score_files
 from crack_lightning.inference.patches import FileLogits, judge_files, pick_device
 from crack_lightning.inference.sources import find_photographs, tell_left_out
-from crack_lightning.models.checkpoint import load_classifier
 from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.models.crack_map import CrackMap, package_map
+from crack_lightning.models.map_checkpoint import load_network
 from crack_lightning.runs.options import PredictOptions
 from crack_lightning.system.files import write_atomically, write_csv
 
@@ -28,13 +28,14 @@ def predict_patches(options: PredictOptions, folder: Path) -> int:
 
     Raises UserError or OSError where there is nothing to predict, or nothing to predict with.
     """
-    network = package_map() if options.ckpt_path is None else load_classifier(options.ckpt_path)
+    network = package_map() if options.ckpt_path is None else load_network(options.ckpt_path)
     source = find_photographs(options.source)
     tell_left_out(source)
     paths = [photograph.path for photograph in source.photographs]
     found: FileLogits | FileScores
     if isinstance(network, CrackMap):
-        log.info("no ckpt_path: the crack map of the package, which was trained on drawn cracks")
+        if options.ckpt_path is None:
+            log.info("no ckpt_path: the crack map of the package, which was trained on drawn cracks")
         probabilities, found = _by_map(network, paths, options)
     else:
         probabilities, found = _by_classifier(network, paths, options)

@@ -1,0 +1,71 @@
+"""The file of a crack map: one that marks cracks on its own, opened without running code from it, and checked."""
+
+import io
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from crack_lightning.errors import UserError
+from crack_lightning.models.checkpoint import (
+    MAP_KEY,
+    check_tensors,
+    checked_checkpoint,
+    classifier_from,
+    opened_checkpoint,
+)
+from crack_lightning.models.classifier import CrackClassifier
+from crack_lightning.models.crack_map import LEVELS, CrackMap
+from crack_lightning.models.decision import decision_from
+from crack_lightning.system.files import write_atomically
+
+FORMAT = 1
+FACTS = ("backbone", "decision", *LEVELS)
+
+
+def write_map(path: Path, network: CrackMap, provenance: Mapping[str, Any]) -> None:
+    """Everything that the map needs; `provenance` are plain values that say what it was made of."""
+    state = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
+    facts = {"format": FORMAT, "facts": network.facts(), "provenance": dict(provenance)}
+    file = io.BytesIO()
+    torch.save({MAP_KEY: facts, "state_dict": state}, file)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, file.getvalue())
+
+
+def load_network(path: str | Path) -> CrackClassifier | CrackMap:
+    """What a checkpoint holds, in evaluation mode on the CPU.
+
+    Raises as `read_checkpoint`.
+    """
+    checkpoint = opened_checkpoint(path)
+    if not isinstance(checkpoint, dict) or MAP_KEY not in checkpoint:
+        return classifier_from(checked_checkpoint(checkpoint, path), path)
+    try:
+        return _map_from(checkpoint)
+    except (ValueError, TypeError, KeyError, RuntimeError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(f"ckpt_path={path} cannot be used: {reason}. Use another copy, or adapt again") from error
+
+
+def _map_from(checkpoint: Mapping[str, Any]) -> CrackMap:
+    kept = checkpoint[MAP_KEY]
+    if not isinstance(kept, dict) or kept.get("format") != FORMAT:
+        raise UserError(f"its format is not {FORMAT}, which this version reads")
+    facts = kept.get("facts")
+    if not isinstance(facts, dict) or sorted(facts) != sorted(FACTS):
+        raise UserError(f"it does not say {', '.join(FACTS)}, or says more")
+    for name in LEVELS:
+        if type(facts[name]) not in (int, float) or not math.isfinite(facts[name]):
+            raise UserError(f"{name}={facts[name]!r} is no number")
+    if facts["patch_scale"] <= 0:
+        raise UserError(f"patch_scale={facts['patch_scale']}: above 0")
+    if not isinstance(facts["decision"], dict) or not isinstance(facts["backbone"], str):
+        raise TypeError("its decision or its backbone is of another kind")
+    check_tensors(checkpoint.get("state_dict"))
+    levels = {name: facts[name] for name in LEVELS}
+    network = CrackMap(backbone=facts["backbone"], decision=decision_from(facts["decision"]), state_dict=None, **levels)
+    network.load_state_dict(checkpoint["state_dict"])
+    return network.eval()
