@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from crack_lightning.errors import UserError
 from crack_lightning.runs.options import (
+    AdaptOptions,
     AuditOptions,
     CacheOptions,
     EvaluateOptions,
@@ -31,6 +32,7 @@ COMMANDS: dict[str, type] = {
     "predict": PredictOptions,
     "inspect": InspectOptions,
     "explain": ExplainOptions,
+    "adapt": AdaptOptions,
 }
 
 

@@ -23,7 +23,7 @@ from crack_lightning.system.processes import cores
 
 log = logging.getLogger(__name__)
 
-COMPARED_HW = (256, 384)  # of the picture on which engines are compared
+COMPARED_HW = (96, 160)  # of the picture on which engines are compared
 
 
 class TappedPart(nn.Module):

@@ -18,6 +18,7 @@ MONITORED = [name for name in OBJECTIVES if name.startswith("val/")] + ["train/l
 MOST_SEED = 2**32 - 1
 WINDOWS = ("auto", "map", "crops")
 LENGTHS = ("min_length_px", "min_length_mm")
+LESSONS = range(20, 100_001)
 SIDES_PX = range(64, 4097)
 
 
@@ -158,6 +159,24 @@ class InspectOptions:
         """Length of a region's main axis from which on it is reported."""
         of_mm = 0.0 if self.min_length_mm is None or self.mm_per_px is None else self.min_length_mm / self.mm_per_px
         return max(self.min_length_px or 0.0, of_mm)
+
+
+@dataclass
+class AdaptOptions:
+    """Of `adapt`."""
+
+    source: str
+    lessons: int
+    seed: int
+    device: str
+    max_megapixels: float
+
+    def __post_init__(self) -> None:
+        check_above("max_megapixels", self.max_megapixels)
+        if self.lessons not in LESSONS:
+            raise UserError(f"lessons={self.lessons}: {LESSONS[0]} to {LESSONS[-1]}")
+        if not 0 <= self.seed <= MOST_SEED:
+            raise UserError(f"seed={self.seed}: 0 to {MOST_SEED}")
 
 
 @dataclass

@@ -30,16 +30,27 @@ class Walk:
     width_px: Array
 
 
-def draw_walks(rng: np.random.Generator, size: int) -> list[Walk]:
-    """A trunk that crosses the picture through a random point, with its branches."""
+def draw_walks(
+    rng: np.random.Generator,
+    size: int,
+    *,
+    width_median_px: float = WIDTH_MEDIAN_PX,
+    width_sigma: float = WIDTH_SIGMA,
+    width_range_px: tuple[float, float] = WIDTH_RANGE_PX,
+) -> list[Walk]:
+    """A trunk that crosses the picture through a random point, with its branches; both halves of it start there.
+
+    Widths are log-normal and meant for a picture of 227 pixels; they grow with `size`.
+    """
     scale = size / 227
-    low, high = WIDTH_RANGE_PX
-    width = scale * float(np.clip(WIDTH_MEDIAN_PX * rng.lognormal(0, WIDTH_SIGMA), low, high))
+    width = scale * float(np.clip(width_median_px * rng.lognormal(0, width_sigma), *width_range_px))
     origin, heading = rng.uniform(0.12, 0.88, 2) * size, rng.uniform(0, 2 * np.pi)
     restless = rng.uniform(0.02, 0.07)
     trunk = [_walk(rng, size, origin, heading + turn, width, restless) for turn in (0.0, np.pi)]
     if sum(len(walk.xy) for walk in trunk) * STEP_PX < SHORTEST * size:
-        return draw_walks(rng, size)
+        return draw_walks(
+            rng, size, width_median_px=width_median_px, width_sigma=width_sigma, width_range_px=width_range_px
+        )
     branches: list[Walk] = []
     chance = rng.choice([0.0, 0.006, 0.03])
     for walk in trunk:
