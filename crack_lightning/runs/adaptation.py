@@ -67,6 +67,7 @@ def adapt_map(options: AdaptOptions, folder: Path) -> CrackMap:
         judged=judged,
         seeds=(options.seed,),
         plain=False,
+        prior=True,
     )
     for name, value in head.levels.items():
         setattr(network, name, round(float(value), 3))

@@ -14,13 +14,19 @@ THIN = 2.0  # times that a cell of a thin crack counts
 ITERATIONS, HISTORY = 60, 12
 
 
-def fit_head(cells: Cells, *, l2: float = L2) -> tuple[Tensor, float]:
-    """Weights (channels,) and bias of the head for raw features, by L-BFGS (Liu and Nocedal 1989)."""
+def fit_head(cells: Cells, *, l2: float = L2, prior: tuple[Tensor, float] | None = None) -> tuple[Tensor, float]:
+    """Weights (channels,) and bias of the head for raw features, by L-BFGS (Liu and Nocedal 1989).
+
+    The penalty pulls towards the weights of `prior`, where one is given, else towards 0.
+    """
     x = cells.features.float()
     mean, deviation = x.mean(dim=0), x.std(dim=0) + 1e-3
     x.sub_(mean).div_(deviation)
     targets, counts = (cells.kinds == CRACK).float(), weights_of(cells)
-    w = torch.zeros(x.shape[1] + 1, requires_grad=True)
+    start = torch.zeros(x.shape[1] + 1)
+    if prior is not None:  # for standardised features
+        start = torch.cat([prior[0] * deviation, torch.tensor([prior[1] + float((mean * prior[0]).sum())])])
+    w = start.clone().requires_grad_()
     optimizer = torch.optim.LBFGS(
         [w], max_iter=ITERATIONS, history_size=HISTORY, line_search_fn="strong_wolfe", tolerance_change=1e-7
     )
@@ -29,9 +35,9 @@ def fit_head(cells: Cells, *, l2: float = L2) -> tuple[Tensor, float]:
     def loss() -> Tensor:
         logits = x @ w[:-1] + w[-1]
         slope = counts * (logits.sigmoid() - targets)
-        w.grad = torch.cat([x.T @ slope + l2 * w[:-1], slope.sum()[None]])
+        w.grad = torch.cat([x.T @ slope + l2 * (w - start)[:-1], slope.sum()[None]])
         entropy = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
-        return (counts * entropy).sum() + l2 * (w[:-1] ** 2).sum() / 2
+        return (counts * entropy).sum() + l2 * ((w - start)[:-1] ** 2).sum() / 2
 
     optimizer.step(loss)
     fitted = w.detach()

