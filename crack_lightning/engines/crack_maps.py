@@ -6,7 +6,6 @@ A part hands on its features and, behind them, what the taps so far say of each 
 
 import copy
 import itertools
-import logging
 from collections.abc import Sequence
 
 import torch
@@ -14,14 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from crack_lightning.engines.folded import Pixels, folded
-from crack_lightning.engines.maps import LogitMapper, exported_steps, without_gradients
+from crack_lightning.engines.maps import LogitMapper, compared_mapper
 from crack_lightning.engines.names import check_engine
 from crack_lightning.engines.parts import PARTS, Part
-from crack_lightning.engines.pick import TOLERANCE, auto_engine, relative_difference
+from crack_lightning.engines.pick import auto_engine
 from crack_lightning.models.crack_map import CrackMap, grown
-from crack_lightning.system.processes import cores
-
-log = logging.getLogger(__name__)
 
 COMPARED_HW = (96, 160)  # of the picture on which engines are compared
 
@@ -62,21 +58,10 @@ def crack_mapper(network: CrackMap, engine: str) -> LogitMapper:
     """
     check_engine(engine)
     name = auto_engine(network) if engine == "auto" else engine
-    device, parts = network.pixel_mean.device, _parts(network)
-    networks = _networks(network, parts)
-    own = LogitMapper([without_gradients(each, device) for each in networks], parts, 1)
-    if name == "eager":
-        return own
-    sample = torch.randint(0, 256, (1, 3, *COMPARED_HW), dtype=torch.uint8)
-    if name == "folded":
-        mapper = LogitMapper([without_gradients(_folded(each), device) for each in networks], parts, 1)
-    else:
-        mapper = LogitMapper(exported_steps(networks, sample), parts, cores())
-    difference = relative_difference(mapper(sample), own(sample))
-    if difference > TOLERANCE:
-        log.warning("the crack map of %s differs by %.1e from the network's own: not used", name, difference)
-        return own
-    return mapper
+    parts = _parts(network)
+    return compared_mapper(
+        _networks(network, parts), parts, name, device=network.pixel_mean.device, fold=_folded, size_hw=COMPARED_HW
+    )
 
 
 def unfolded(output: Tensor, strides: Sequence[int]) -> Tensor:

@@ -5,7 +5,7 @@ With average pooling and a linear head the map is exact (Zhou et al. 2016): its 
 
 import copy
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -43,17 +43,30 @@ def logit_mapper(classifier: CrackClassifier, engine: str) -> LogitMapper:
     """The map of `classifier` by `engine` on its device, compared with the network itself on a small picture."""
     name = auto_engine(classifier) if engine == "auto" else engine
     parts = PARTS.get(classifier.backbone, ())
-    networks = _networks(classifier, parts)
-    device = classifier.pixel_mean.device
-    own = LogitMapper([without_gradients(network, device) for network in networks], parts, 1)
+    size_hw = (2 * classifier.image_size, classifier.image_size)
+    return compared_mapper(
+        _networks(classifier, parts), parts, name, device=classifier.pixel_mean.device, fold=folded, size_hw=size_hw
+    )
+
+
+def compared_mapper(
+    networks: Sequence[nn.Module],
+    parts: Sequence[Part],
+    name: str,
+    *,
+    device: torch.device,
+    fold: Callable[[nn.Module], nn.Module],
+    size_hw: tuple[int, int],
+) -> LogitMapper:
+    """The `networks` of the parts by the engine of that `name`, if it agrees with them on a picture of `size_hw`."""
+    own = LogitMapper([_without_gradients(network, device) for network in networks], parts, 1)
     if name == "eager":
         return own
-    height, width = 2 * classifier.image_size, classifier.image_size
-    sample = torch.randint(0, 256, (1, 3, height, width), dtype=torch.uint8)
+    sample = torch.randint(0, 256, (1, 3, *size_hw), dtype=torch.uint8)
     if name == "folded":
-        mapper = LogitMapper([without_gradients(folded(network), device) for network in networks], parts, 1)
+        mapper = LogitMapper([_without_gradients(fold(network), device) for network in networks], parts, 1)
     else:
-        mapper = LogitMapper(exported_steps(networks, sample), parts, cores())
+        mapper = LogitMapper(_exported(networks, sample), parts, cores())
     difference = relative_difference(mapper(sample), own(sample))
     if difference > TOLERANCE:
         log.warning("the map of %s differs by %.1e from the network's own: not used", name, difference)
@@ -74,7 +87,7 @@ def _networks(classifier: CrackClassifier, parts: Sequence[Part]) -> list[nn.Seq
     return [network.eval() for network in networks]
 
 
-def without_gradients(network: nn.Module, device: torch.device) -> Step:
+def _without_gradients(network: nn.Module, device: torch.device) -> Step:
     """`network` on `device`, for inputs from wherever they are."""
     network.to(device)
 
@@ -85,7 +98,7 @@ def without_gradients(network: nn.Module, device: torch.device) -> Step:
     return compute
 
 
-def exported_steps(networks: Sequence[nn.Module], sample: Tensor) -> list[Step]:
+def _exported(networks: Sequence[nn.Module], sample: Tensor) -> list[Step]:
     """The same on ONNX Runtime, each call on one core."""
     steps = []
     for network in networks:

@@ -14,18 +14,15 @@ from torch.nn import functional
 
 from crack_lightning.engines.crack_maps import crack_mapper, unfolded
 from crack_lightning.inference.heat import Heat
-from crack_lightning.inference.photographs import Scale
+from crack_lightning.inference.photographs import MB_OF_A_CORE, Scale
 from crack_lightning.inference.stretches import best_stretch
 from crack_lightning.inference.tiles import logit_map
 from crack_lightning.models.crack_map import CELL_PX, CrackMap
 from crack_lightning.system.processes import cores
 
-MB_OF_A_CORE = 32  # as for heat maps
 STRIDE_PX = 32  # of the deepest tap: sides are padded to a multiple of it
 PAD_PX = 32  # beyond the edges, so that cells near them do not see the zeros of the network's own padding
-SMALL_PX = (
-    800  # a picture whose longer side is at most this may show cracks so wide that half its size shows them better
-)
+SMALL_PX = 800  # longer side up to which a picture may show cracks so wide that half its size shows them better
 SHARPENED, SMALL_SHARPENED = 0.5, 1.0  # how much of its distance to the highest cell near it a cell loses
 NEAR_CELLS = 3
 LIGHT_POWER, LIGHT_RADIUS = 0.6, 0.04  # of the local mean brightness; of the longer side

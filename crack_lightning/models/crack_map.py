@@ -1,6 +1,7 @@
 """The crack map: a linear head on frozen features at several depths, a logit for every cell of 4 pixels."""
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +17,8 @@ from crack_lightning.models.backbones import build_features
 from crack_lightning.models.classifier import normalisation
 from crack_lightning.models.decision import Decision, decision_from
 from crack_lightning.models.weights import resolve_weights
+
+log = logging.getLogger(__name__)
 
 CELL_PX = 4
 LESSON_PX = 256  # side of the pictures that it is trained on
@@ -139,6 +142,7 @@ def package_facts() -> dict[str, Any]:
 def package_map() -> CrackMap:
     """The map that comes with the package, trained on drawn cracks. Raises as `resolve_weights` does."""
     facts = package_facts()
+    log.info("the crack map of the package, which was trained on drawn cracks alone")
     state_dict, _ = resolve_weights(facts["backbone"], facts["weights"])
     return CrackMap(
         backbone=facts["backbone"],

@@ -22,7 +22,7 @@ from crack_lightning.inference.patches import pick_device
 from crack_lightning.inference.sources import Photograph, find_photographs, tell_left_out
 from crack_lightning.models.crack_map import CELL_PX, CrackMap, package_map
 from crack_lightning.models.map_checkpoint import write_map
-from crack_lightning.runs.map_learning import HELD_OUT, lessons, trained_head
+from crack_lightning.runs.map_learning import HELD_OUT, PRIOR_L2, lessons, trained_head
 from crack_lightning.runs.options import AdaptOptions
 from crack_lightning.system.files import write_atomically, write_csv
 from crack_lightning.system.progress import track
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 MOST_TILES = 1200  # of the site, 200 KB each
 PATCH_PX = 2 * SIDE  # a picture of at most this is taken whole
-EVERY = 5  # one photograph of so many is held back
+EVERY = 5  # one photograph of this many is held back
 JUDGED = 100  # lessons on what was held back, at most
 WIDTHS_PX = (1.5, 3.0, 6.0)  # between the rows of expected.csv
 SHOWN = 6  # lessons in adaptation.png
@@ -51,7 +51,7 @@ class Site:
 def adapt_map(options: AdaptOptions, folder: Path) -> CrackMap:
     """Write checkpoints/best.ckpt, adaptation.json, expected.csv and adaptation.png into `folder`.
 
-    Raises UserError or OSError where there is nothing to learn from.
+    Raises UserError or OSError where there is no surface to draw cracks onto.
     """
     source = find_photographs(options.source)
     tell_left_out(source)
@@ -67,7 +67,7 @@ def adapt_map(options: AdaptOptions, folder: Path) -> CrackMap:
         judged=judged,
         seeds=(options.seed,),
         plain=False,
-        prior=True,
+        prior_l2=PRIOR_L2,
     )
     for name, value in head.levels.items():
         setattr(network, name, round(float(value), 3))
@@ -95,16 +95,16 @@ def site_of(photographs: Sequence[Photograph], options: AdaptOptions) -> Site:
         if tiles := list(_tiles(image, each, options.seed)):
             found.append(tiles)
         else:
-            log.warning("%s: of one colour, nothing can be learned from it", photograph.path)
+            log.warning("%s: of one colour, there is nothing to draw cracks onto", photograph.path)
     if not found:
-        raise UserError(f"source={options.source}: no photograph of a surface to draw cracks onto could be read")
-    if len(found) > 1:
-        kept = [tile for k, tiles in enumerate(found) if k % EVERY for tile in tiles]
-        back = [tile for tiles in found[::EVERY] for tile in tiles]
-        return Site(kept or back, back, len(found), apart=True)
-    log.warning("one photograph only: what is expected of the map is judged on other parts of the same one")
-    (tiles,) = found
-    return Site(tiles[1:] or tiles, tiles[::EVERY], 1, apart=False)
+        raise UserError(f"source={options.source}: no photograph of a surface could be read: give photographs of walls")
+    apart = len(found) > 1
+    if not apart:
+        log.warning("one photograph only: what is expected of the map is judged on other parts of the same one")
+    groups = found if apart else [[tile] for tile in found[0]]
+    kept = [tile for k, tiles in enumerate(groups) if k % EVERY for tile in tiles]
+    back = [tile for tiles in groups[::EVERY] for tile in tiles]
+    return Site(kept or back, back, len(found), apart=apart)
 
 
 def _tiles(image: Image.Image, most: int, seed: int) -> Iterator[Image.Image]:

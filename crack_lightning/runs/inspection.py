@@ -83,8 +83,6 @@ def _content(ckpt_path: str | None) -> str:
 
 
 def _by_map(network: CrackMap, options: InspectOptions) -> tuple[Reader, Scale]:
-    if options.ckpt_path is None:
-        log.info("no ckpt_path: the crack map of the package, which was trained on drawn cracks")
     if options.windows != "auto" or options.scales != [1.0]:
         raise UserError("windows and scales are of a classifier's windows: leave them out for a crack map")
     reader = CrackMapReader(network, engine=options.engine, memory_mb=options.memory_mb)

@@ -34,8 +34,6 @@ def predict_patches(options: PredictOptions, folder: Path) -> int:
     paths = [photograph.path for photograph in source.photographs]
     found: FileLogits | FileScores
     if isinstance(network, CrackMap):
-        if options.ckpt_path is None:
-            log.info("no ckpt_path: the crack map of the package, which was trained on drawn cracks")
         probabilities, found = _by_map(network, paths, options)
     else:
         probabilities, found = _by_classifier(network, paths, options)
