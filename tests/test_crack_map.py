@@ -5,18 +5,34 @@ from PIL import Image
 from torch import Tensor
 
 from crack_lightning.engines.crack_maps import crack_mapper, unfolded
+from crack_lightning.engines.parts import PARTS
 from crack_lightning.inference.tiles import logit_map
+from crack_lightning.models.backbones import BACKBONES
 from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.models.decision import Decision
+from crack_lightning.models.taps import TAPS, taps_of
 
 DECISION = Decision(("sound", "cracked"), "cracked")
 
 
 @pytest.fixture(scope="module")
 def network() -> CrackMap:
+    return drawn_map("mobilenet_v2")
+
+
+def drawn_map(backbone: str, *, patches: bool = False) -> CrackMap:
+    """One of random weights, with a row for patches or without."""
     torch.manual_seed(0)
-    weight = (0.1 * torch.randn(552)).tolist()
-    return CrackMap(backbone="mobilenet_v2", decision=DECISION, state_dict=None, weight=weight, bias=0.5)
+    channels = sum(tap.channels for tap in taps_of(backbone))
+    weight, of_patches = (0.1 * torch.randn(2, channels)).tolist()
+    return CrackMap(
+        backbone=backbone,
+        decision=DECISION,
+        state_dict=None,
+        weight=weight,
+        bias=0.5,
+        patch_weight=of_patches if patches else None,
+    )
 
 
 @pytest.fixture
@@ -31,18 +47,52 @@ def test_heads_of_taps_equal_one_head_on_joined_features(network: CrackMap, imag
         torch.testing.assert_close(network(images), joined, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("engine", ["eager", "folded", "onnxruntime"])
-def test_tiles_of_every_engine_leave_no_seams(network: CrackMap, engine: str) -> None:
-    if engine == "onnxruntime":
-        pytest.importorskip("onnxruntime")
+def whole_and_tiled(network: CrackMap, engine: str, *, memory_mb: float = 2) -> tuple[Tensor, Tensor]:
+    """The rows of the head of a picture of noise, at once and in tiles."""
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (480, 608, 3), dtype=np.uint8))
     with torch.no_grad():
-        whole = network(torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None])[0]
+        whole = network.rows(torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None])[0]
         mapper = crack_mapper(network, engine)
-        tiled = unfolded(logit_map(mapper, picture, memory_mb=2), [part.stride for part in mapper.parts])
-    torch.testing.assert_close(tiled + network.bias, whole, rtol=1e-4, atol=1e-4 * whole.abs().max().item())
+        output = logit_map(mapper, picture, memory_mb=memory_mb)
+    return whole, unfolded(output, [part.stride for part in mapper.parts], network.head_rows)
 
 
-def test_a_backbone_without_taps_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"resnet18.* no taps .*mobilenet_v2"):
-        CrackMap(backbone="resnet18", decision=DECISION, state_dict=None)
+@pytest.mark.parametrize("engine", ["eager", "folded", "onnxruntime"])
+@pytest.mark.parametrize("patches", [False, True])
+def test_tiles_of_every_engine_leave_no_seams(engine: str, patches: bool) -> None:
+    if engine == "onnxruntime":
+        pytest.importorskip("onnxruntime")
+    whole, tiled = whole_and_tiled(drawn_map("mobilenet_v2", patches=patches), engine)
+    assert len(whole) == 1 + patches
+    torch.testing.assert_close(tiled, whole, rtol=1e-4, atol=1e-4 * whole.abs().max().item())
+
+
+@pytest.mark.parametrize("backbone", sorted(PARTS))
+def test_backbones_in_parts_leave_no_seams(backbone: str) -> None:
+    whole, tiled = whole_and_tiled(drawn_map(backbone), "folded")
+    torch.testing.assert_close(tiled, whole, rtol=1e-4, atol=1e-4 * whole.abs().max().item())
+
+
+@pytest.mark.parametrize("backbone", sorted(TAPS.keys() - PARTS.keys()))
+def test_backbones_in_one_part_mark_the_same_in_one_tile(backbone: str) -> None:
+    whole, tiled = whole_and_tiled(drawn_map(backbone), "folded", memory_mb=1000)
+    torch.testing.assert_close(tiled, whole, rtol=1e-3, atol=1e-3 * whole.abs().max().item())
+
+
+@pytest.mark.parametrize("backbone", sorted(TAPS))
+def test_taps_are_where_they_are_said_to_be(backbone: str) -> None:
+    network = drawn_map(backbone)
+    with torch.no_grad():
+        maps = network.tapped(torch.zeros(1, 3, 64, 64, dtype=torch.uint8))
+    sides = [64 // max(tap.stride, 4) for tap in network.taps]
+    assert [each.shape[1:] for each in maps] == [
+        (tap.channels, side, side) for tap, side in zip(network.taps, sides, strict=True)
+    ]
+    assert sides[0] == 16
+    assert sides[-1] == 2
+
+
+@pytest.mark.parametrize("backbone", sorted(BACKBONES.keys() - TAPS.keys()))
+def test_a_backbone_without_taps_is_refused(backbone: str) -> None:
+    with pytest.raises(ValueError, match=rf"{backbone}.* no taps .*mobilenet_v2"):
+        CrackMap(backbone=backbone, decision=DECISION, state_dict=None)

@@ -1,7 +1,10 @@
 """A crack map in the parts of its backbone, so that photographs of any size can be computed tile by tile.
 
-A part hands on its features and, behind them, what the taps so far say of each cell: maps of one channel, which
-`pixel_unshuffle` folds to the stride that the part has come to. So each part gives one map, as another network's does.
+A part hands on its features and, behind them, what the taps so far say of each cell: maps of a channel for each row of
+the head, which `pixel_unshuffle` folds to the stride that the part has come to. So each part gives one map, as another
+network's does.
+
+A backbone that cannot be cut into parts is one part, whose tiles see REACH_PX of what is around them.
 """
 
 import copy
@@ -17,9 +20,10 @@ from crack_lightning.engines.maps import LogitMapper, compared_mapper
 from crack_lightning.engines.names import check_engine
 from crack_lightning.engines.parts import PARTS, Part
 from crack_lightning.engines.pick import auto_engine
-from crack_lightning.models.crack_map import CrackMap, grown
+from crack_lightning.models.crack_map import CELL_PX, CrackMap, grown
 
 COMPARED_HW = (96, 160)  # of the picture on which engines are compared
+STRIDE_PX, REACH_PX, CELL_BYTES = 32, 128, 400  # of the one part of a backbone that is not cut
 
 
 class TappedPart(nn.Module):
@@ -64,26 +68,41 @@ def crack_mapper(network: CrackMap, engine: str) -> LogitMapper:
     )
 
 
-def unfolded(output: Tensor, strides: Sequence[int]) -> Tensor:
-    """What the last part gave, (1, said, h/32, w/32), to logits (h/4, w/4) without the head's bias."""
+def unfolded(output: Tensor, strides: Sequence[int], rows: int) -> Tensor:
+    """What the last part gave, (1, said, h/32, w/32), to the `rows` of the head at every cell (rows, h/4, w/4)."""
+    if len(strides) == 1:
+        return functional.pixel_shuffle(output, STRIDE_PX // CELL_PX)[0]
     maps = []
     for stride in reversed(strides[1:]):
-        maps.append(output[:, -1:])
-        output = functional.pixel_shuffle(output[:, :-1], stride)
-    maps.append(output)
-    return torch.stack(grown(maps[::-1])).sum(dim=0)[0, 0]
+        maps.append(output[:, -rows:])
+        output = functional.pixel_shuffle(output[:, :-rows], stride)
+    maps.append(output if strides[0] == CELL_PX else functional.avg_pool2d(output, CELL_PX // strides[0]))
+    return torch.stack(grown(maps[::-1])).sum(dim=0)[0]
+
+
+class WholeMap(nn.Module):
+    """All layers at once: (N, 3, h, w) uint8 to the rows of the head, folded to one cell of the deepest tap."""
+
+    def __init__(self, network: CrackMap) -> None:
+        super().__init__()
+        self.network = copy.deepcopy(network).eval()
+
+    def forward(self, images: Tensor) -> Tensor:
+        return functional.pixel_unshuffle(self.network.rows(images), STRIDE_PX // CELL_PX)
 
 
 def _parts(network: CrackMap) -> list[Part]:
     """The parts of the backbone up to its last tap."""
-    found, last = [], network.taps[-1].child + 1
-    for part in PARTS[network.backbone]:
-        found.append(Part(min(part.end, last), part.stride, part.reach, part.cell_bytes))
-    return found
+    last = network.taps[-1].child + 1
+    if network.backbone not in PARTS:
+        return [Part(last, STRIDE_PX, REACH_PX, CELL_BYTES)]
+    return [Part(min(part.end, last), part.stride, part.reach, part.cell_bytes) for part in PARTS[network.backbone]]
 
 
 def _networks(network: CrackMap, parts: Sequence[Part]) -> list[nn.Module]:
     """A copy of the layers of each part, with the heads of its taps."""
+    if len(parts) == 1:
+        return [WholeMap(network).eval()]
     children, heads = list(copy.deepcopy(network.features).eval()), network.tap_weights()
     networks: list[nn.Module] = []
     channels = 3
@@ -109,4 +128,6 @@ def _folded(network: nn.Module) -> nn.Module:
     for module in network.modules():
         if isinstance(module, TappedPart):
             module.blocks = nn.ModuleList(folded(block) for block in module.blocks)
+        if isinstance(module, CrackMap):
+            module.features = nn.Sequential(*(folded(nn.Sequential(child)) for child in module.features))
     return network

@@ -12,7 +12,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
-from crack_lightning.engines.crack_maps import crack_mapper, unfolded
+from crack_lightning.engines.crack_maps import STRIDE_PX, crack_mapper, unfolded
 from crack_lightning.inference.heat import Heat
 from crack_lightning.inference.photographs import MB_OF_A_CORE, Scale
 from crack_lightning.inference.stretches import best_stretch
@@ -20,8 +20,7 @@ from crack_lightning.inference.tiles import logit_map
 from crack_lightning.models.crack_map import CELL_PX, CrackMap
 from crack_lightning.system.processes import cores
 
-STRIDE_PX = 32  # of the deepest tap: sides are padded to a multiple of it
-PAD_PX = 32  # beyond the edges, so that cells near them do not see the zeros of the network's own padding
+PAD_PX = STRIDE_PX  # beyond the edges, so that cells near them do not see the zeros of the network's own padding
 SMALL_PX = 800  # longer side up to which a picture may show cracks so wide that half its size shows them better
 SHARPENED, SMALL_SHARPENED = 0.5, 1.0  # how much of its distance to the highest cell near it a cell loses
 NEAR_CELLS = 3
@@ -71,7 +70,7 @@ class CrackMapReader:
         small = max(prepared.size_hw) <= SMALL_PX
         above = self.above_median(prepared, small=small)
         level = self.classifier.small_level if small else self.classifier.level
-        probability = ((above - level) / self.classifier.decision.temperature).sigmoid()
+        probability = (above - level).sigmoid()
         y, x = ((np.arange(count) + 0.5) * CELL_PX for count in above.shape)
         return Heat(probability.numpy(), y, x, prepared.size_hw, CELL_PX, prepared.tile_px)
 
@@ -82,19 +81,22 @@ class CrackMapReader:
 
     def logits(self, prepared: Prepared) -> Tensor:
         """Logits of cells (h/4, w/4), of two scales their mean."""
-        rows, columns = (-(-side // CELL_PX) for side in prepared.size_hw)
-        scales = [self._logits(each, factor) for factor, each in enumerate(prepared.pictures, 1)]
-        return torch.stack([each[:rows, :columns] for each in scales]).mean(dim=0)
+        return self.rows(prepared)[0] + self.classifier.bias.item()
 
-    def _logits(self, picture: Image.Image, factor: int) -> Tensor:
-        """Logits of a padded picture, its padding cut off, in cells of the photograph that it is 1/`factor` of."""
+    def rows(self, prepared: Prepared) -> Tensor:
+        """Each row of the head at every cell (rows, h/4, w/4), of two scales their mean."""
+        down, across = (-(-side // CELL_PX) for side in prepared.size_hw)
+        scales = [self._rows(each, factor) for factor, each in enumerate(prepared.pictures, 1)]
+        return torch.stack([each[:, :down, :across] for each in scales]).mean(dim=0)
+
+    def _rows(self, picture: Image.Image, factor: int) -> Tensor:
+        """Of a padded picture, its padding cut off, in cells of the photograph that it is 1/`factor` of."""
         output = logit_map(self._mapper, picture, memory_mb=self.memory_mb)
-        logits = unfolded(output, [part.stride for part in self._mapper.parts]) + self.classifier.bias.item()
-        logits = logits[PAD_PX // CELL_PX :, PAD_PX // CELL_PX :]
+        whole = unfolded(output, [part.stride for part in self._mapper.parts], self.classifier.head_rows)
+        rows = whole[:, PAD_PX // CELL_PX :, PAD_PX // CELL_PX :]
         if factor == 1:
-            return logits
-        scaled = functional.interpolate(logits[None, None], scale_factor=factor, mode="bilinear", align_corners=False)
-        return scaled[0, 0]
+            return rows
+        return functional.interpolate(rows[None], scale_factor=factor, mode="bilinear", align_corners=False)[0]
 
 
 def padded(image: Image.Image) -> Image.Image:

@@ -61,6 +61,13 @@ def score_files(
 
 def patch_probability(reader: CrackMapReader, image: Image.Image) -> float:
     """The probability that an upright RGB patch shows a crack."""
+    odds = patch_odds(reader, image) / reader.classifier.decision.temperature
+    return 1 / (1 + math.exp(-odds))
+
+
+def patch_odds(reader: CrackMapReader, image: Image.Image) -> float:
+    """The log-odds that an upright RGB patch shows a crack, before the temperature."""
     network = reader.classifier
-    above = patch_score(reader.logits(reader.scaled(image, Scale(max(image.size))))) - network.patch_level
-    return 1 / (1 + math.exp(-above / network.patch_scale))
+    rows = reader.rows(reader.scaled(image, Scale(max(image.size))))
+    odds = (patch_score(rows[0] + network.bias.item()) - network.patch_level) / network.patch_scale
+    return odds if network.patch_weight is None else odds + float(rows[1].mean())

@@ -108,18 +108,23 @@ def _check(checkpoint: Mapping[str, Any]) -> None:
 
 
 def _check_numbers(facts: Mapping[str, Any]) -> None:
-    size, dropout, patch, scale = (facts[name] for name in ("image_size", "dropout", "patch_px", "mm_per_px"))
+    size, dropout = (facts[name] for name in ("image_size", "dropout"))
     if type(size) is not int or size not in IMAGE_SIZES:
         raise UserError(f"image_size={size!r}: {IMAGE_SIZES[0]} to {IMAGE_SIZES[-1]} pixels")
     if type(dropout) not in (int, float) or not 0 <= dropout < 1:
         raise UserError(f"dropout={dropout!r}: 0 or more, below 1")
     if type(facts["freeze"]) is not bool:
         raise TypeError(f"freeze={facts['freeze']!r}: true or false")
+    check_patch(facts)
+
+
+def check_patch(facts: Mapping[str, Any]) -> None:
+    """Raise ValueError or TypeError for an invalid size or scale of the pictures of training, or origin of weights."""
+    patch, scale, weights = (facts[name] for name in ("patch_px", "mm_per_px", "weights"))
     if patch is not None and (type(patch) is not int or not 1 <= patch <= MOST_PATCH_PX):
         raise UserError(f"patch_px={patch!r}: 1 to {MOST_PATCH_PX} pixels, or nothing")
     if scale is not None and (type(scale) not in (int, float) or not 0 < scale < math.inf):
         raise UserError(f"mm_per_px={scale!r}: above 0, or nothing")
-    weights = facts["weights"]
     if not isinstance(weights, dict) or not all(isinstance(text, str) for pair in weights.items() for text in pair):
         raise TypeError("the origin of its weights is no list of texts")
 

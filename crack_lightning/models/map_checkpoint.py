@@ -11,6 +11,7 @@ import torch
 from crack_lightning.errors import UserError
 from crack_lightning.models.checkpoint import (
     MAP_KEY,
+    check_patch,
     check_tensors,
     checked_checkpoint,
     classifier_from,
@@ -22,7 +23,7 @@ from crack_lightning.models.decision import decision_from
 from crack_lightning.system.files import write_atomically
 
 FORMAT = 1
-FACTS = ("backbone", "decision", *LEVELS)
+FACTS = ("backbone", "decision", "patch_px", "mm_per_px", "weights", *LEVELS)
 
 
 def write_map(path: Path, network: CrackMap, provenance: Mapping[str, Any]) -> None:
@@ -64,8 +65,14 @@ def _map_from(checkpoint: Mapping[str, Any]) -> CrackMap:
         raise UserError(f"patch_scale={facts['patch_scale']}: above 0")
     if not isinstance(facts["decision"], dict) or not isinstance(facts["backbone"], str):
         raise TypeError("its decision or its backbone is of another kind")
-    check_tensors(checkpoint.get("state_dict"))
-    levels = {name: facts[name] for name in LEVELS}
-    network = CrackMap(backbone=facts["backbone"], decision=decision_from(facts["decision"]), state_dict=None, **levels)
-    network.load_state_dict(checkpoint["state_dict"])
+    check_patch(facts)
+    state: Any = checkpoint.get("state_dict")
+    check_tensors(state)
+    of_patches = state.get("patch_weight")
+    network = CrackMap(
+        state_dict=None,
+        patch_weight=None if of_patches is None else of_patches.flatten().tolist(),
+        **facts | {"decision": decision_from(facts["decision"])},
+    )
+    network.load_state_dict(state)
     return network.eval()

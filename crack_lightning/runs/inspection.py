@@ -23,6 +23,7 @@ from crack_lightning.inference.regions import Region, regions
 from crack_lightning.inference.sources import Photograph, check_not_among, find_photographs, tell_left_out
 from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.models.crack_map import CrackMap, package_facts, package_map
+from crack_lightning.models.decision import Decision
 from crack_lightning.models.map_checkpoint import load_network
 from crack_lightning.runs import photograph_files as files
 from crack_lightning.runs.options import InspectOptions
@@ -50,16 +51,18 @@ class Reader(Protocol):
 
 @dataclass(frozen=True)
 class Inspection:
-    """What inspects one photograph after the other: the network, the scale, the options, and what results depend on."""
+    """What inspects one photograph after the other: the network, what its probabilities mean, the scale, the options,
+    and what results depend on."""
 
     reader: Reader
+    decision: Decision
     scale: Scale
     options: InspectOptions
     settings: str
 
     @property
     def classifier(self) -> CrackClassifier | CrackMap:
-        """The network whose decision is asked."""
+        """The network that is asked."""
         network: CrackClassifier | CrackMap = self.reader.classifier
         return network
 
@@ -68,12 +71,13 @@ def inspection_of(options: InspectOptions) -> Inspection:
     """Open the checkpoint and make its map ready. Raises UserError or OSError where that cannot be."""
     network = package_map() if options.ckpt_path is None else load_network(options.ckpt_path)
     network.to(pick_device(options.device))
+    decision = network.cell_decision if isinstance(network, CrackMap) else network.decision
     if options.threshold is not None:
-        network.decision = replace(network.decision, threshold=options.threshold)
+        decision = replace(decision, threshold=options.threshold)
     results = [options.windows, options.scales, options.threshold, options.mm_per_px, options.overlay_px]
     results.append(options.shortest_px)
     reader, scale = _by_map(network, options) if isinstance(network, CrackMap) else _by_windows(network, options)
-    return Inspection(reader, scale, options, f"{_content(options.ckpt_path)}:{scale.window_px}:{results}")
+    return Inspection(reader, decision, scale, options, f"{_content(options.ckpt_path)}:{scale.window_px}:{results}")
 
 
 def _content(ckpt_path: str | None) -> str:
@@ -145,10 +149,10 @@ def _inspected(photograph: Photograph, folder: Path, key: str, inspection: Inspe
     pictures, small = inspection.reader.scaled(image, scale), reduced(image, options.overlay_px)
     del image, picture  # of a large photograph most of the memory
     heat = inspection.reader.heat(pictures)
-    threshold = inspection.classifier.decision.threshold
+    threshold = inspection.decision.threshold
     found_at = regions(heat if heat.tile_px is None else followed(heat, threshold), threshold)
     marked = [region for region in found_at if region.length_px >= options.shortest_px]
-    found = _findings(photograph, heat, marked, inspection.classifier, options.mm_per_px)
+    found = _findings(photograph, heat, marked, inspection)
     verdict = "review" if note and found.verdict == "sound" else found.verdict
     found = replace(found, verdict=verdict, note=note, key=key, seconds=time.perf_counter() - started_s)
     files.write_photograph(folder, small, heat, marked, found, mm_per_px=options.mm_per_px)
@@ -184,15 +188,9 @@ def _failed(photograph: Photograph, error: Exception) -> Inspected:
     return Inspected(photograph.name, str(photograph.path), "error", error=text)
 
 
-def _findings(
-    photograph: Photograph,
-    heat: Heat,
-    marked: Sequence[Region],
-    classifier: CrackClassifier | CrackMap,
-    mm_per_px: float | None,
-) -> Inspected:
+def _findings(photograph: Photograph, heat: Heat, marked: Sequence[Region], inspection: Inspection) -> Inspected:
     peak = float(heat.probability.max())
-    review = bool(classifier.decision.needs_review(heat.probability).any())
+    review = bool(inspection.decision.needs_review(heat.probability).any())
     longest = max((region.length_px for region in marked), default=0.0)
     height, width = heat.size_hw
     return Inspected(
@@ -203,11 +201,11 @@ def _findings(
         share=min(1.0, sum(region.area_px for region in marked) / (height * width)),
         regions=len(marked),
         longest_px=longest,
-        mm_per_px=mm_per_px,
+        mm_per_px=inspection.options.mm_per_px,
         height_px=height,
         width_px=width,
-        heat_map=None if isinstance(classifier, CrackMap) else grid_facts(heat),
-        crack_map=grid_facts(heat) if isinstance(classifier, CrackMap) else None,
+        heat_map=None if isinstance(inspection.classifier, CrackMap) else grid_facts(heat),
+        crack_map=grid_facts(heat) if isinstance(inspection.classifier, CrackMap) else None,
         measured=[[each.length_px, each.area_px, each.peak] for each in marked[:MEASURED]],
     )
 
@@ -230,7 +228,7 @@ def _method(inspection: Inspection) -> dict[str, str]:
         "inspected": f"{datetime.now():%Y-%m-%d %H:%M}",
         "checkpoint": options.ckpt_path or "none: the crack map of the package, trained on drawn cracks",
         "network": classifier.backbone,
-        "threshold": f"{classifier.decision.threshold:.3f}",
+        "threshold": f"{inspection.decision.threshold:.3f}",
         ("tile" if isinstance(classifier, CrackMap) else "window"): side + wider,
         "scale": "not known" if mm_per_px is None else f"{mm_per_px:g} mm a pixel{unscaled}",
         "crack_lightning": __version__,
