@@ -12,7 +12,6 @@ from pathlib import Path
 
 from crack_maps import agreed, auroc
 
-from crack_lightning.inference.crack_maps import CrackMapReader
 from crack_lightning.models.crack_map import package_map
 from crack_lightning.runs.map_learning import PRIOR_L2, Surface, trained_head
 
@@ -29,7 +28,6 @@ def main() -> None:
     parser.add_argument("--l2", type=float, default=PRIOR_L2, help="pull towards the head of the package")
     parser.add_argument("--plain", action="store_true")
     arguments = parser.parse_args()
-    package = CrackMapReader(package_map(), engine="auto")
     print("| surface, judged photographs | package | adapted |\n|---|---|---|")
     for kind, members in sorted(agreed(arguments.root / "second_labels.csv", arguments.root).items()):
         names = sorted({photograph(path) for path, _ in members})
@@ -46,8 +44,11 @@ def main() -> None:
                 plain=arguments.plain,
                 prior_l2=arguments.l2,
             )
-            adapted = auroc(CrackMapReader(network, engine="auto"), paths, labels)
-            print(f"| {kind}, {' '.join(judged)} | {auroc(package, paths, labels):.4f} | {adapted:.4f} |", flush=True)
+            adapted = auroc(network, paths, labels)
+            print(
+                f"| {kind}, {' '.join(judged)} | {auroc(package_map(), paths, labels):.4f} | {adapted:.4f} |",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""The crack map of the package on photographs with masks and on patches with labels.
+"""A crack map, the package's or another, on photographs with masks and on patches with labels.
 
     python benchmarks/crack_maps.py --masks deepcrack:1 --masks cracksight:2 --patches Negative:Positive ...
 
 A folder of --masks holds images/ and masks/ (white is crack, names alike); behind the colon stands the tolerance in
-cells of 4 px. F1 of cells: at the threshold of the package, and with the threshold chosen on every second photograph
+cells of 4 px. F1 of cells: at its own threshold, and with the threshold chosen on every second photograph
 and judged on the others, both ways. --patches names a folder of sound patches and one of cracked ones, with a colon
 between them; --tiles CSV FOLDER judges tiles of SDNET2018 on which two columns of labels agree, by kind of surface.
 """
@@ -22,14 +22,15 @@ from torchmetrics.functional.classification import binary_auroc
 from crack_lightning.data.images.reading import read_image
 from crack_lightning.evaluation.cells import counted_cells, masked_cells, total
 from crack_lightning.inference.crack_maps import SMALL_PX, CrackMapReader, followed_cells
-from crack_lightning.inference.patch_scores import score_files
-from crack_lightning.models.crack_map import package_map
+from crack_lightning.inference.patch_scores import map_logits
+from crack_lightning.models.crack_map import CrackMap
+from crack_lightning.models.map_checkpoint import load_network
 
-LEVELS = np.linspace(-2.5, 4.0, 53)  # log-odds beside the package's own
+LEVELS = np.linspace(-2.5, 4.0, 53)  # log-odds beside the map's own
 
 
 def odds_of(reader: CrackMapReader, path: Path) -> np.ndarray:
-    """Log-odds of the cells of a photograph, 0 at the package's threshold."""
+    """Log-odds of the cells of a photograph, 0 at the map's own threshold."""
     image = read_image(path)
     small = max(image.size) <= SMALL_PX
     level = reader.classifier.small_level if small else reader.classifier.level
@@ -53,17 +54,18 @@ def masks(reader: CrackMapReader, folder: Path, tolerance: int) -> str:
     return f"| {folder.name}, {len(paths)} photographs, tolerance {tolerance} | {cells} |"
 
 
-def auroc(reader: CrackMapReader, paths: Sequence[Path], cracked: Sequence[int]) -> float:
-    """Of the probabilities of patches."""
-    scores = torch.tensor(score_files(reader, paths).probabilities, dtype=torch.float64)
+def auroc(network: CrackMap, paths: Sequence[Path], cracked: Sequence[int]) -> float:
+    """Of the log-odds of patches; the positive class of the package is its second."""
+    logits = map_logits(CrackMapReader(network, engine="auto", patches=True), paths).logits.double()
+    scores = logits[:, 1] - logits[:, 0]
     return float(binary_auroc(scores, torch.tensor(cracked)))
 
 
-def patches(reader: CrackMapReader, sound: Path, cracked: Path) -> str:
+def patches(network: CrackMap, sound: Path, cracked: Path) -> str:
     """A row of the table."""
     files = [sorted(folder.glob("*.jpg")) for folder in (sound, cracked)]
     labels = [0] * len(files[0]) + [1] * len(files[1])
-    return f"| {sound.parent.name}, {len(labels)} patches | {auroc(reader, [*files[0], *files[1]], labels):.4f} |"
+    return f"| {sound.parent.name}, {len(labels)} patches | {auroc(network, [*files[0], *files[1]], labels):.4f} |"
 
 
 def agreed(table: Path, folder: Path) -> dict[str, list[tuple[Path, int]]]:
@@ -76,31 +78,35 @@ def agreed(table: Path, folder: Path) -> dict[str, list[tuple[Path, int]]]:
     return kinds
 
 
-def tiles(reader: CrackMapReader, table: Path, folder: Path) -> list[str]:
+def tiles(network: CrackMap, table: Path, folder: Path) -> list[str]:
     """A row for each kind of surface."""
     rows = []
     for kind, members in sorted(agreed(table, folder).items()):
         paths, labels = zip(*members, strict=True)
-        rows.append(f"| {kind}, {len(labels)} tiles | {auroc(reader, paths, labels):.4f} |")
+        rows.append(f"| {kind}, {len(labels)} tiles | {auroc(network, paths, labels):.4f} |")
     return rows
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ckpt", type=Path, help="of a crack map; left out: the package's")
     parser.add_argument("--masks", action="append", default=[], metavar="FOLDER:TOLERANCE")
     parser.add_argument("--patches", action="append", default=[], metavar="SOUND:CRACKED")
     parser.add_argument("--tiles", nargs=2, type=Path, metavar=("CSV", "FOLDER"))
     arguments = parser.parse_args()
-    reader = CrackMapReader(package_map(), engine="auto")
+    network = load_network(arguments.ckpt)
+    if not isinstance(network, CrackMap):
+        parser.error(f"{arguments.ckpt} is a classifier")
+    reader = CrackMapReader(network, engine="auto")
     print("| photographs | F1 | precision, recall | F1 at the threshold of the other half |\n|---|---|---|---|")
     for given in arguments.masks:
         folder, _, tolerance = given.rpartition(":")
         print(masks(reader, Path(folder), int(tolerance)), flush=True)
     print("\n| patches | AUROC |\n|---|---|")
     for given in arguments.patches:
-        print(patches(reader, *map(Path, given.split(":"))), flush=True)
+        print(patches(network, *map(Path, given.split(":"))), flush=True)
     if arguments.tiles:
-        print("\n".join(tiles(reader, *arguments.tiles)))
+        print("\n".join(tiles(network, *arguments.tiles)))
 
 
 if __name__ == "__main__":

@@ -86,8 +86,8 @@ def test_typos_and_wrong_types_are_refused_with_their_key(configured: Compose, o
 def test_what_only_the_user_knows_is_asked_for(configured: Compose) -> None:
     with pytest.raises(ValueError, match=r"data.root not set: give data.root=\.\.\."):
         plain(configured("train", ["data=folder"]))
-    with pytest.raises(ValueError, match=r"ckpt_path not set"):
-        plain(configured("evaluate", []))
+    with pytest.raises(ValueError, match=r"source not set"):
+        plain(configured("inspect", []))
     with pytest.raises(ValueError, match=r"data.root not set"):
         plain(configured("audit", []))
 

@@ -27,16 +27,6 @@ def test_a_map_is_equal_after_its_file(network: CrackMap, tmp_path: Path) -> Non
     assert torch.equal(found(images), network(images))
 
 
-def test_what_labelled_patches_taught_is_kept(network: CrackMap, tmp_path: Path) -> None:
-    taught = torch.randn(552)
-    network.register_buffer("patch_weight", taught)
-    write_map(tmp_path / "best.ckpt", network, {})
-    found = load_network(tmp_path / "best.ckpt")
-    assert isinstance(found, CrackMap)
-    assert found.patch_weight is not None
-    assert torch.equal(found.patch_weight, taught)
-
-
 def test_a_classifier_is_loaded_as_one(checkpoint: Path) -> None:
     assert isinstance(load_network(checkpoint), CrackClassifier)
 

@@ -26,7 +26,7 @@ TAKEN = (
     *(f"data.{name}" for name in ("root", "layout", "labels", "class_names", "positive_class", "image_size")),
     *(f"data.{name}" for name in ("batch_size", "fractions", "group_by", "folds", "fold", "on_error", "surfaces")),
     *(f"data.{name}" for name in ("max_megapixels", "mm_per_px", "flip_probability", "rotation_degrees")),
-    *(f"model.{name}" for name in ("backbone", "weights", "freeze", "dropout")),
+    *(f"model.{name}" for name in ("kind", "backbone", "weights", "freeze", "dropout", "lessons")),
     *(f"features.{name}" for name in ("mode", "views", "dtype", "identity", "engine")),
     *(f"optimizer.{name}" for name in ("name", "lr", "backbone_lr", "weight_decay", "options")),
     *(f"scheduler.{name}" for name in ("name", "interval", "monitor", "options")),
@@ -42,6 +42,7 @@ FIXED = (
     *(f"data.{name}" for name in ("class_names", "positive_class", "image_size", "fractions", "layout", "labels")),
     *(f"data.{name}" for name in ("group_by", "folds", "fold", "surfaces")),
 )
+ADDED = ("model.kind", "model.lessons")  # which checkpoints of former versions do not have
 MAY_BE_LEFT_OUT = ("early_stopping", "best_checkpoint", "last_checkpoint")  # callbacks that a run may have gone without
 SECTIONS = ("data", "model", "features", "optimizer", "scheduler", "trainer", "callbacks", "task")
 OF_THE_RUN = ("dirpath", "save_dir", "default_root_dir", "ckpt_path")  # differ from run to run
@@ -186,7 +187,7 @@ def _check_unchanged(now: Mapping[str, Any], then: Mapping[str, Any]) -> None:
         before, after = _flat(section, _at(then, section.split("."))), _flat(section, _at(now, section.split(".")))
         for key in sorted(before.keys() | after.keys()):
             old, new = before.get(key), after.get(key)
-            if old == new or key.endswith("_target_"):
+            if old == new or key.endswith("_target_") or (key in ADDED and key not in before):
                 continue
             raise UserError(
                 f"{key} was {old} in the run that wrote the checkpoint and is {new} now: a resumed run keeps it. "

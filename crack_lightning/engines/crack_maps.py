@@ -1,8 +1,7 @@
 """A crack map in the parts of its backbone, so that photographs of any size can be computed tile by tile.
 
-A part hands on its features and, behind them, what the taps so far say of each cell: maps of a channel for each row of
-the head, which `pixel_unshuffle` folds to the stride that the part has come to. So each part gives one map, as another
-network's does.
+A part hands on its features and, behind them, what the taps so far say of each cell: maps of one channel, which
+`pixel_unshuffle` folds to the stride that the part has come to. So each part gives one map, as another network's does.
 
 A backbone that cannot be cut into parts is one part, whose tiles see REACH_PX of what is around them.
 """
@@ -55,8 +54,10 @@ class TappedPart(nn.Module):
         return torch.cat([*([] if self.last else [maps]), *before, torch.stack(sums).sum(dim=0)], dim=1)
 
 
-def crack_mapper(network: CrackMap, engine: str) -> LogitMapper:
+def crack_mapper(network: CrackMap, engine: str, weight: Tensor | None = None) -> LogitMapper:
     """The map of `network` by `engine` on its device, compared with the network itself on a small picture.
+
+    `weight` (channels,) stands in for the head's where it is given.
 
     Its output is what `unfolded` takes.
     """
@@ -64,31 +65,39 @@ def crack_mapper(network: CrackMap, engine: str) -> LogitMapper:
     name = auto_engine(network) if engine == "auto" else engine
     parts = _parts(network)
     return compared_mapper(
-        _networks(network, parts), parts, name, device=network.pixel_mean.device, fold=_folded, size_hw=COMPARED_HW
+        _networks(network, parts, weight),
+        parts,
+        name,
+        device=network.pixel_mean.device,
+        fold=_folded,
+        size_hw=COMPARED_HW,
     )
 
 
-def unfolded(output: Tensor, strides: Sequence[int], rows: int) -> Tensor:
-    """What the last part gave, (1, said, h/32, w/32), to the `rows` of the head at every cell (rows, h/4, w/4)."""
+def unfolded(output: Tensor, strides: Sequence[int]) -> Tensor:
+    """What the last part gave, (1, said, h/32, w/32), to logits (h/4, w/4) without the head's bias."""
     if len(strides) == 1:
-        return functional.pixel_shuffle(output, STRIDE_PX // CELL_PX)[0]
+        return functional.pixel_shuffle(output, STRIDE_PX // CELL_PX)[0, 0]
     maps = []
     for stride in reversed(strides[1:]):
-        maps.append(output[:, -rows:])
-        output = functional.pixel_shuffle(output[:, :-rows], stride)
+        maps.append(output[:, -1:])
+        output = functional.pixel_shuffle(output[:, :-1], stride)
     maps.append(output if strides[0] == CELL_PX else functional.avg_pool2d(output, CELL_PX // strides[0]))
-    return torch.stack(grown(maps[::-1])).sum(dim=0)[0]
+    return torch.stack(grown(maps[::-1])).sum(dim=0)[0, 0]
 
 
 class WholeMap(nn.Module):
-    """All layers at once: (N, 3, h, w) uint8 to the rows of the head, folded to one cell of the deepest tap."""
+    """All layers at once: (N, 3, h, w) uint8 to logits without the bias, folded to cells of the deepest tap."""
 
-    def __init__(self, network: CrackMap) -> None:
+    def __init__(self, network: CrackMap, weight: Tensor | None) -> None:
         super().__init__()
         self.network = copy.deepcopy(network).eval()
+        if weight is not None:
+            self.network.weight = weight
 
     def forward(self, images: Tensor) -> Tensor:
-        return functional.pixel_unshuffle(self.network.rows(images), STRIDE_PX // CELL_PX)
+        logits = self.network.logits_by(self.network.tap_weights(), images)
+        return functional.pixel_unshuffle(logits[:, None], STRIDE_PX // CELL_PX)
 
 
 def _parts(network: CrackMap) -> list[Part]:
@@ -99,11 +108,11 @@ def _parts(network: CrackMap) -> list[Part]:
     return [Part(min(part.end, last), part.stride, part.reach, part.cell_bytes) for part in PARTS[network.backbone]]
 
 
-def _networks(network: CrackMap, parts: Sequence[Part]) -> list[nn.Module]:
+def _networks(network: CrackMap, parts: Sequence[Part], weight: Tensor | None) -> list[nn.Module]:
     """A copy of the layers of each part, with the heads of its taps."""
     if len(parts) == 1:
-        return [WholeMap(network).eval()]
-    children, heads = list(copy.deepcopy(network.features).eval()), network.tap_weights()
+        return [WholeMap(network, weight).eval()]
+    children, heads = list(copy.deepcopy(network.features).eval()), network.tap_weights(weight)
     networks: list[nn.Module] = []
     channels = 3
     for start, end in itertools.pairwise([0, *(part.end for part in parts)]):

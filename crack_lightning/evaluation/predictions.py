@@ -10,22 +10,22 @@ from torch import Tensor
 from crack_lightning.data.samples.listing import Sample
 from crack_lightning.evaluation.calibration import brier_score, reliability, uncalibrated
 from crack_lightning.evaluation.intervals import bootstrap_intervals, figures_of
-from crack_lightning.models.classifier import CrackClassifier
+from crack_lightning.models.crack_map import Network
 from crack_lightning.models.decision import Decision
 
 
 @dataclass(frozen=True)
 class Judged:
-    """Samples with the probability of the positive class (N,) that a classifier gives each."""
+    """Samples with the probability of the positive class (N,) that a network gives each."""
 
-    classifier: CrackClassifier
+    network: Network
     samples: Sequence[Sample]
     probabilities: Tensor
 
     @property
     def decision(self) -> Decision:
         """What the probabilities come to."""
-        return self.classifier.decision
+        return self.network.decision
 
     @property
     def targets(self) -> Tensor:

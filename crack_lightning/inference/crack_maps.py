@@ -47,12 +47,15 @@ class Prepared:
 class CrackMapReader:
     """Crack maps of photographs by one network, which is exported or folded once.
 
-    `memory_mb` is what the layers may take; None is what suits the machine.
+    With `patches` they are those that patches are judged by. `memory_mb` is what the layers may take; None is what
+    suits the machine.
     """
 
-    def __init__(self, network: CrackMap, *, engine: str, memory_mb: float | None = None) -> None:
+    def __init__(
+        self, network: CrackMap, *, engine: str, memory_mb: float | None = None, patches: bool = False
+    ) -> None:
         self.classifier, self.memory_mb = network, memory_mb or MB_OF_A_CORE * cores()
-        self._mapper = crack_mapper(network, engine)
+        self._mapper = crack_mapper(network, engine, network.patch_weight if patches else None)
 
     def scaled(self, image: Image.Image, scale: Scale) -> Prepared:
         """An upright RGB photograph for `heat`; a window of `scale` is a tile of the tables."""
@@ -81,22 +84,24 @@ class CrackMapReader:
 
     def logits(self, prepared: Prepared) -> Tensor:
         """Logits of cells (h/4, w/4), of two scales their mean."""
-        return self.rows(prepared)[0] + self.classifier.bias.item()
+        return merged_scales([self._logits(each) for each in prepared.pictures], prepared.size_hw)
 
-    def rows(self, prepared: Prepared) -> Tensor:
-        """Each row of the head at every cell (rows, h/4, w/4), of two scales their mean."""
-        down, across = (-(-side // CELL_PX) for side in prepared.size_hw)
-        scales = [self._rows(each, factor) for factor, each in enumerate(prepared.pictures, 1)]
-        return torch.stack([each[:, :down, :across] for each in scales]).mean(dim=0)
-
-    def _rows(self, picture: Image.Image, factor: int) -> Tensor:
-        """Of a padded picture, its padding cut off, in cells of the photograph that it is 1/`factor` of."""
+    def _logits(self, picture: Image.Image) -> Tensor:
         output = logit_map(self._mapper, picture, memory_mb=self.memory_mb)
-        whole = unfolded(output, [part.stride for part in self._mapper.parts], self.classifier.head_rows)
-        rows = whole[:, PAD_PX // CELL_PX :, PAD_PX // CELL_PX :]
-        if factor == 1:
-            return rows
-        return functional.interpolate(rows[None], scale_factor=factor, mode="bilinear", align_corners=False)[0]
+        return unfolded(output, [part.stride for part in self._mapper.parts]) + self.classifier.bias.item()
+
+
+def merged_scales(maps: Sequence[Tensor], size_hw: tuple[int, int]) -> Tensor:
+    """Maps (h', w') of the padded picture and perhaps of half its size, to the mean of the cells of the picture."""
+    rows, columns = (-(-side // CELL_PX) for side in size_hw)
+    inner = [each[PAD_PX // CELL_PX :, PAD_PX // CELL_PX :] for each in maps]
+    scaled = [
+        functional.interpolate(each[None, None], scale_factor=factor, mode="bilinear", align_corners=False)[0, 0]
+        if factor > 1
+        else each
+        for factor, each in enumerate(inner, 1)
+    ]
+    return torch.stack([each[:rows, :columns] for each in scaled]).mean(dim=0)
 
 
 def padded(image: Image.Image) -> Image.Image:

@@ -1,18 +1,20 @@
-"""The crack map of a patch as one number: how crack-like its best straight stretches are."""
+"""The crack map of a patch as one number, how crack-like its best straight stretches are, and what it says of files."""
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 
 from crack_lightning.data.images.reading import MOST_MEGAPIXELS, read_picture
-from crack_lightning.inference.crack_maps import CrackMapReader
-from crack_lightning.inference.patches import in_threads, one_core_each
+from crack_lightning.inference.crack_maps import CrackMapReader, Prepared, merged_scales
+from crack_lightning.inference.patches import FileLogits, in_threads, judge_files, one_core_each
 from crack_lightning.inference.photographs import Scale
 from crack_lightning.inference.stretches import best_stretch
+from crack_lightning.models.classifier import CrackClassifier
+from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.system.processes import cores
 from crack_lightning.system.progress import track
 
@@ -27,47 +29,105 @@ def patch_score(logits: Tensor) -> float:
     return float(best.topk(min(BEST, len(best))).values.mean())
 
 
-@dataclass(frozen=True)
-class FileScores:
-    """Of N files: `probabilities` that they show a crack; the rest as in FileLogits."""
+def judge_patches(
+    network: CrackClassifier | CrackMap,
+    paths: Sequence[Path],
+    *,
+    batch_size: int,
+    num_workers: int | None,
+    device: torch.device,
+    engine: str,
+    megapixels: float = MOST_MEGAPIXELS,
+) -> FileLogits:
+    """What a classifier or a crack map says of the files, in their order, as `judge_files` does.
 
-    probabilities: Sequence[float]
-    errors: Sequence[str]
-    doubts: Sequence[str]
-    sides_px: Sequence[int]
+    A crack map takes each as it is, without resizing it: `batch_size` is not used.
+    """
+    if isinstance(network, CrackClassifier):
+        return judge_files(
+            network,
+            paths,
+            batch_size=batch_size,
+            num_workers=num_workers,
+            device=device,
+            engine=engine,
+            megapixels=megapixels,
+        )
+    reader = CrackMapReader(network.to(device), engine=engine, patches=True)
+    return map_logits(reader, paths, num_workers=num_workers, megapixels=megapixels)
 
 
-def score_files(
+def map_logits(
     reader: CrackMapReader,
     paths: Sequence[Path],
     *,
     num_workers: int | None = None,
     megapixels: float = MOST_MEGAPIXELS,
-) -> FileScores:
-    """What the crack map says of the files, in their order, by `num_workers` threads; None is one a core."""
+) -> FileLogits:
+    """What a crack map, read for `patches`, says of the files, by `num_workers` threads; None is one a core."""
 
     def one(path: Path) -> tuple[float, str, str, int]:
         try:
             picture = read_picture(path, megapixels=megapixels)
-            return patch_probability(reader, picture.image), "", picture.doubt, max(picture.image.size)
+            return patch_odds(reader, picture.image), "", picture.doubt, max(picture.image.size)
         except Exception as error:  # whatever it is, it is of this file
-            return math.nan, str(error) or type(error).__name__, "", 0
+            return 0.0, str(error) or type(error).__name__, "", 0
 
     with one_core_each():
         found = list(track(in_threads(one, paths, num_workers or cores()), "predicting", total=len(paths)))
-    probabilities, errors, doubts, sides_px = zip(*found, strict=True) if found else ((), (), (), ())
-    return FileScores(probabilities, errors, doubts, sides_px)
-
-
-def patch_probability(reader: CrackMapReader, image: Image.Image) -> float:
-    """The probability that an upright RGB patch shows a crack."""
-    odds = patch_odds(reader, image) / reader.classifier.decision.temperature
-    return 1 / (1 + math.exp(-odds))
+    odds, errors, doubts, sides_px = zip(*found, strict=True) if found else ((), (), (), ())
+    logits = torch.zeros(len(odds), 2)
+    logits[:, reader.classifier.decision.positive_index] = torch.tensor(odds)
+    return FileLogits(logits, errors, doubts, sides_px)
 
 
 def patch_odds(reader: CrackMapReader, image: Image.Image) -> float:
     """The log-odds that an upright RGB patch shows a crack, before the temperature."""
-    network = reader.classifier
-    rows = reader.rows(reader.scaled(image, Scale(max(image.size))))
-    odds = (patch_score(rows[0] + network.bias.item()) - network.patch_level) / network.patch_scale
-    return odds if network.patch_weight is None else odds + float(rows[1].mean())
+    return _odds(reader.classifier, reader.logits(prepared_patch(reader, image)))
+
+
+def patch_map(reader: CrackMapReader, image: Image.Image) -> tuple[np.ndarray, float]:
+    """How far each cell (h/4, w/4) lies above the level that a patch needs, in log-odds, and the probability."""
+    network, logits = reader.classifier, reader.logits(prepared_patch(reader, image))
+    above = (logits - logits.median()).clamp(*CLAMPED) - network.patch_level
+    odds = _odds(network, logits) / network.decision.temperature
+    return above.numpy(), float(torch.tensor(odds).sigmoid())
+
+
+def _odds(network: CrackMap, logits: Tensor) -> float:
+    return (patch_score(logits) - network.patch_level) / network.patch_scale
+
+
+def prepared_patch(reader: CrackMapReader, image: Image.Image) -> Prepared:
+    """An upright RGB patch, ready for the network."""
+    return reader.scaled(image, Scale(max(image.size)))
+
+
+def score_and_slope(network: CrackMap, prepared: Prepared) -> tuple[float, Tensor]:
+    """The score of a patch, and how it changes with each of the head's weights (channels,).
+
+    Since the logits are linear in the weights, this says what a head near by would score: the mean features of the
+    best stretches less those of the whole patch.
+    """
+    weight = network.patch_weight.clone().requires_grad_()
+    logits = logits_by(network, weight, prepared)
+    (slope,) = torch.autograd.grad(best_above_mean(logits), weight)
+    return patch_score(logits.detach() + network.bias), slope.cpu()
+
+
+def logits_by(network: CrackMap, weight: Tensor, prepared: Prepared) -> Tensor:
+    """The map (h/4, w/4) of a head of `weight` (channels,), without its bias; gradients reach the weight."""
+    taps = network.tap_weights(weight)
+    maps = [network.logits_by(taps, picture_tensor(each, weight.device))[0] for each in prepared.pictures]
+    return merged_scales(maps, prepared.size_hw)
+
+
+def best_above_mean(logits: Tensor) -> Tensor:
+    """As `patch_score`, but not clamped and above the mean: of a median, one cell would have all of the slope."""
+    best = best_stretch(logits - logits.mean(), STRETCH_CELLS).flatten()
+    return best.topk(min(BEST, len(best))).values.mean()
+
+
+def picture_tensor(image: Image.Image, device: torch.device) -> Tensor:
+    """An RGB picture as (1, 3, h, w) uint8."""
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].to(device)

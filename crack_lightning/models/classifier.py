@@ -113,11 +113,11 @@ class CrackClassifier(nn.Module):
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Logits (N, 2) to calibrated probabilities (N, 2)."""
-        return (logits.float() / self.decision.temperature).softmax(dim=1)
+        return self.decision.probabilities(logits)
 
     def positive_probabilities(self, logits: Tensor) -> Tensor:
         """Logits (N, 2) to calibrated probabilities of the positive class (N,)."""
-        return self.probabilities(logits)[:, self.decision.positive_index]
+        return self.decision.positive_probabilities(logits)
 
     @torch.no_grad()
     def predict_proba(self, images: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from crack_lightning.errors import UserError
 from crack_lightning.models.backbones import build_features
-from crack_lightning.models.classifier import normalisation
+from crack_lightning.models.classifier import CrackClassifier, normalisation
 from crack_lightning.models.decision import Decision, decision_from
 from crack_lightning.models.taps import taps_of
 from crack_lightning.models.weights import resolve_weights
@@ -30,21 +30,21 @@ class CrackMap(nn.Module):
     """Marks the cells of a picture that a crack runs through.
 
     `forward` takes RGB pictures (N, 3, h, w), uint8 in 0..255, sides multiples of 32, and gives logits (N, h/4, w/4).
-    `weight` (channels of all taps,) and `bias` are of the linear head on the joined features of a cell. A convolution
-    of 1x1 at each tap's own stride, its map resized and added, is the same, since both are linear.
+    `weight` (channels of all taps,) and `bias` are of the linear head on the joined features of a cell; `patch_weight`
+    is what patches are judged by, the same until labelled patches teach it. A convolution of 1x1 at each tap's own
+    stride, its map resized and added, gives the same, since both are linear.
 
     `level` and `small_level` are the logits above the median of a photograph, and of a small one, that become the
     probability 0.5 of a cell. The score of a patch becomes 0.5 at `patch_level`, and a unit of log-odds more for every
-    `patch_scale`. Where `patch_weight` (channels,) is there, learned from labelled patches, the mean of a patch's
-    features times it is added to these. `decision` says what the probabilities of patches mean, `cell_decision` those
-    of cells. `mm_per_px` is the scale of the pictures that it was trained on, None where they had many.
+    `patch_scale`. `decision` says what the probabilities of patches mean, `cell_decision` those of cells.
+    `mm_per_px` is the scale of the pictures that it was trained on, None where they had many.
     """
 
     pixel_mean: Tensor
     pixel_std: Tensor
     weight: Tensor
+    patch_weight: Tensor
     bias: Tensor
-    patch_weight: Tensor | None
 
     def __init__(
         self,
@@ -54,7 +54,6 @@ class CrackMap(nn.Module):
         state_dict: dict[str, Tensor] | None,
         weight: Sequence[float] | None = None,
         bias: float = 0.0,
-        patch_weight: Sequence[float] | None = None,
         level: float = 0.0,
         small_level: float = 0.0,
         patch_level: float = 0.0,
@@ -75,10 +74,11 @@ class CrackMap(nn.Module):
         whole, _ = build_features(backbone, state_dict)
         self.features = whole[: self.taps[-1].child + 1].requires_grad_(False)
         channels = sum(tap.channels for tap in self.taps)
-        for name, given in (("weight", weight or [0.0] * channels), ("patch_weight", patch_weight)):
-            if given is not None and len(given) != channels:
-                raise UserError(f"a crack map of {backbone} has {channels} weights, not {len(given)}")
-            self.register_buffer(name, None if given is None else torch.tensor(given, dtype=torch.float32))
+        given = torch.zeros(channels) if weight is None else torch.tensor(weight, dtype=torch.float32)
+        if given.shape != (channels,):
+            raise UserError(f"a crack map of {backbone} has {channels} weights, not {len(given)}")
+        self.register_buffer("weight", given)
+        self.register_buffer("patch_weight", given.clone())
         self.register_buffer("bias", torch.tensor(float(bias)))
         self.to(memory_format=torch.channels_last)
         self.eval()
@@ -93,6 +93,11 @@ class CrackMap(nn.Module):
             "weights": self.weights,
             **{name: getattr(self, name) for name in LEVELS},
         }
+
+    def set_levels(self, levels: Mapping[str, float]) -> None:
+        """Set some of LEVELS."""
+        for name, value in levels.items():
+            setattr(self, name, round(float(value), 3))
 
     @property
     def cell_decision(self) -> Decision:
@@ -114,24 +119,30 @@ class CrackMap(nn.Module):
         """Pictures (N, 3, h, w) uint8 to the joined features of every cell (N, channels, h/4, w/4)."""
         return torch.cat(grown(self.tapped(images)), dim=1)
 
-    @property
-    def head_rows(self) -> int:
-        """How many numbers there are of every cell: its logit, and what it says of a patch where that was learned."""
-        return 1 if self.patch_weight is None else 2
-
-    def tap_weights(self) -> list[Tensor]:
-        """The weights of each tap, (rows, channels, 1, 1): of the head, and of patches where there are some."""
-        rows = [self.weight] if self.patch_weight is None else [self.weight, self.patch_weight]
-        widths = [tap.channels for tap in self.taps]
-        return [part[:, :, None, None] for part in torch.stack(rows).split(widths, dim=1)]
-
-    def rows(self, images: Tensor) -> Tensor:
-        """Pictures (N, 3, h, w) uint8 to (N, rows, h/4, w/4): each of `tap_weights` at every cell, without the bias."""
-        maps = [functional.conv2d(*pair) for pair in zip(self.tapped(images), self.tap_weights(), strict=True)]
-        return torch.stack(grown(maps)).sum(dim=0)
+    def tap_weights(self, weight: Tensor | None = None) -> list[Tensor]:
+        """The weights of each tap (1, channels, 1, 1): the head's, or those of another `weight` (channels,)."""
+        parts = (self.weight if weight is None else weight).split([tap.channels for tap in self.taps])
+        return [part[None, :, None, None] for part in parts]
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.rows(images)[:, 0] + self.bias
+        return self.logits_by(self.tap_weights(), images) + self.bias
+
+    def logits_by(self, weights: Sequence[Tensor], images: Tensor) -> Tensor:
+        """Pictures (N, 3, h, w) uint8 to (N, h/4, w/4): the head of these `tap_weights`, without its bias.
+
+        Gradients reach the weights and not the features.
+        """
+        with torch.no_grad():
+            tapped = self.tapped(images)
+        maps = [functional.conv2d(*pair) for pair in zip(tapped, weights, strict=True)]
+        return torch.stack(grown(maps)).sum(dim=0)[:, 0]
+
+    def positive_probabilities(self, logits: Tensor) -> Tensor:
+        """Logits of patches (N, 2) to calibrated probabilities of the positive class (N,)."""
+        return self.decision.positive_probabilities(logits)
+
+
+Network = CrackClassifier | CrackMap
 
 
 def grown(maps: Sequence[Tensor]) -> list[Tensor]:
@@ -150,14 +161,17 @@ def package_facts() -> dict[str, Any]:
     return found
 
 
-def package_map() -> CrackMap:
-    """The map that comes with the package, trained on drawn cracks. Raises as `resolve_weights` does."""
+def package_map(decision: Decision | None = None) -> CrackMap:
+    """The map that comes with the package, trained on drawn cracks, with other class names where a `decision` is given.
+
+    Raises as `resolve_weights` does.
+    """
     facts = package_facts()
     log.info("the crack map of the package, which was trained on drawn cracks alone")
     state_dict, source = resolve_weights(facts["backbone"], facts["weights"])
     return CrackMap(
         backbone=facts["backbone"],
-        decision=decision_from(facts["decision"]),
+        decision=decision or decision_from(facts["decision"]),
         state_dict=state_dict,
         weights=source.as_dict(),
         **{name: facts[name] for name in ("weight", "bias", *LEVELS)},

@@ -93,6 +93,14 @@ class Decision:
         exact = _exact(probability)
         return (exact >= low) & (exact <= high)
 
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Logits (N, 2) to calibrated probabilities (N, 2)."""
+        return (logits.float() / self.temperature).softmax(dim=1)
+
+    def positive_probabilities(self, logits: Tensor) -> Tensor:
+        """Logits (N, 2) to calibrated probabilities of the positive class (N,)."""
+        return self.probabilities(logits)[:, self.positive_index]
+
     def facts(self) -> dict[str, Any]:
         """As a checkpoint keeps it: plain values."""
         return {

@@ -10,6 +10,7 @@ import torch
 
 from crack_lightning.errors import UserError
 from crack_lightning.models.checkpoint import (
+    FACTS_KEY,
     MAP_KEY,
     check_patch,
     check_tensors,
@@ -17,8 +18,7 @@ from crack_lightning.models.checkpoint import (
     classifier_from,
     opened_checkpoint,
 )
-from crack_lightning.models.classifier import CrackClassifier
-from crack_lightning.models.crack_map import LEVELS, CrackMap
+from crack_lightning.models.crack_map import LEVELS, CrackMap, Network, package_map
 from crack_lightning.models.decision import decision_from
 from crack_lightning.system.files import write_atomically
 
@@ -36,16 +36,24 @@ def write_map(path: Path, network: CrackMap, provenance: Mapping[str, Any]) -> N
     write_atomically(path, file.getvalue())
 
 
-def load_network(path: str | Path) -> CrackClassifier | CrackMap:
-    """What a checkpoint holds, in evaluation mode on the CPU.
+def load_network(path: str | Path | None) -> Network:
+    """What a checkpoint holds, in evaluation mode on the CPU; None is the crack map of the package.
 
     Raises as `read_checkpoint`.
     """
+    return load_with_provenance(path)[0]
+
+
+def load_with_provenance(path: str | Path | None) -> tuple[Network, dict[str, Any]]:
+    """The same, and what it was made of."""
+    if path is None:
+        return package_map(), {}
     checkpoint = opened_checkpoint(path)
     if not isinstance(checkpoint, dict) or MAP_KEY not in checkpoint:
-        return classifier_from(checked_checkpoint(checkpoint, path), path)
+        checked = checked_checkpoint(checkpoint, path)
+        return classifier_from(checked, path), checked[FACTS_KEY]["provenance"]
     try:
-        return _map_from(checkpoint)
+        return _map_from(checkpoint), dict(checkpoint[MAP_KEY]["provenance"])
     except (ValueError, TypeError, KeyError, RuntimeError, AttributeError) as error:
         reason = " ".join(str(error).split())[:300]
         raise UserError(f"ckpt_path={path} cannot be used: {reason}. Use another copy, or adapt again") from error
@@ -66,13 +74,7 @@ def _map_from(checkpoint: Mapping[str, Any]) -> CrackMap:
     if not isinstance(facts["decision"], dict) or not isinstance(facts["backbone"], str):
         raise TypeError("its decision or its backbone is of another kind")
     check_patch(facts)
-    state: Any = checkpoint.get("state_dict")
-    check_tensors(state)
-    of_patches = state.get("patch_weight")
-    network = CrackMap(
-        state_dict=None,
-        patch_weight=None if of_patches is None else of_patches.flatten().tolist(),
-        **facts | {"decision": decision_from(facts["decision"])},
-    )
-    network.load_state_dict(state)
+    check_tensors(checkpoint.get("state_dict"))
+    network = CrackMap(state_dict=None, **facts | {"decision": decision_from(facts["decision"])})
+    network.load_state_dict(checkpoint["state_dict"])
     return network.eval()

@@ -3,11 +3,17 @@
 from dataclasses import dataclass
 
 from crack_lightning.errors import UserError
+from crack_lightning.system.ranges import check_among
+
+KINDS = ("classifier", "crack_map")
+LESSONS = range(20, 100_001)
 
 
 @dataclass
 class ModelOptions:
-    """A backbone, its weights, whether it learns, and the dropout before the head.
+    """A backbone and its weights. Of a classifier: whether the backbone learns, and the dropout before the head. Of a
+    crack map: how many pictures with drawn cracks its head is learned from before labels are, where the head is not
+    that of the package.
 
     Raises UserError for an option out of range.
     """
@@ -16,7 +22,19 @@ class ModelOptions:
     weights: str | None
     freeze: bool
     dropout: float
+    kind: str = "classifier"
+    lessons: int | None = None
 
     def __post_init__(self) -> None:
+        check_among("model.kind", self.kind, KINDS)
+        if self.is_map and not self.freeze:
+            raise UserError("model.freeze=false: the backbone of a crack map stays frozen, only its head learns")
+        if self.is_map and (self.lessons is None or self.lessons not in LESSONS):
+            raise UserError(f"model.lessons={self.lessons}: {LESSONS[0]} to {LESSONS[-1]}")
         if not 0 <= self.dropout < 1:
             raise UserError(f"model.dropout={self.dropout}: 0 or more, below 1")
+
+    @property
+    def is_map(self) -> bool:
+        """Whether it is a crack map."""
+        return self.kind == "crack_map"

@@ -22,12 +22,12 @@ class DataFacts:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """The network and how it was trained, in words, by name."""
+    """The network and how it was trained, in words, by name; `taken`: what is done to a picture's size."""
 
     name: str
     weights: str
     weights_licence: str
-    image_size: int
+    taken: str
     class_names: Sequence[str]
     positive_class: str
     training: Mapping[str, object]
@@ -77,8 +77,7 @@ def model_card(
         f"---\n{yaml.safe_dump(_metadata(data, model, metrics), sort_keys=False, allow_unicode=True)}---",
         f"# {model.name}: cracks in {data.name}",
         f"Distinguishes {' from '.join(f'`{name}`' for name in model.class_names)} in pictures of concrete, "
-        "stretched to "
-        f"{model.image_size}x{model.image_size} pixels; `{model.positive_class}` is cracked. A run of crack_lightning.",
+        f"{model.taken}; `{model.positive_class}` is cracked. A run of crack_lightning.",
         "## Intended use",
         "To sort pictures of concrete surfaces, photographed as those below were, for a person who inspects the "
         "structure. Not to decide alone on safety, nor on surfaces, distances or cameras that it was not tested on: a "

@@ -163,3 +163,16 @@ def _one_class(axes: Axes, targets: Tensor) -> bool:
     if one:
         axes.text(0.5, 0.5, "not defined: all images are of one class", ha="center", color=GREY)
     return one
+
+
+def pull_figure(losses: Mapping[float, float], *, chosen: float | None) -> Figure:
+    """The loss of patches that were left out, by the pull towards the head that drawn cracks gave."""
+    figure = Figure(figsize=(5, 3.6), layout="constrained")
+    axes = figure.subplots()
+    axes.semilogx(list(losses), list(losses.values()), "o-", color=BLUE, markersize=4)
+    if chosen is not None:
+        axes.axvline(chosen, color=ORANGE, linestyle=":", label="chosen")
+        axes.legend()
+    axes.set(xlabel="pull towards the head of drawn cracks (labels)", ylabel="loss of patches left out")
+    axes.grid(alpha=0.25)
+    return figure

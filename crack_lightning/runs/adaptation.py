@@ -69,8 +69,7 @@ def adapt_map(options: AdaptOptions, folder: Path) -> CrackMap:
         plain=False,
         prior_l2=PRIOR_L2,
     )
-    for name, value in head.levels.items():
-        setattr(network, name, round(float(value), 3))
+    network.set_levels(head.levels)
     reader = CrackMapReader(network, engine="folded")
     expected = expectation(reader, site, judged, options.seed)
     provenance = {"photographs": site.photographs, "tiles": len(site.tiles), "lessons": options.lessons}

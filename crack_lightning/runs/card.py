@@ -10,7 +10,7 @@ from crack_lightning import __version__
 from crack_lightning.data.batches.datamodule import CrackDataModule
 from crack_lightning.data.samples.layouts import LAYOUTS
 from crack_lightning.evaluation.predictions import Judged
-from crack_lightning.models.classifier import CrackClassifier
+from crack_lightning.models.crack_map import CrackMap, Network
 from crack_lightning.report.cards import DataFacts, Failure, ModelFacts, model_card, worst_groups
 from crack_lightning.runs.options import TrainOptions
 from crack_lightning.system.files import write_atomically
@@ -40,7 +40,7 @@ def write_card(
     whole = 1 < len(set(groups)) < len(groups)
     card = model_card(
         data=_data(data),
-        model=_model(judged.classifier, options, metrics),
+        model=_model(judged.network, options, metrics),
         metrics=metrics,
         groups=worst_groups(groups, wrong, most=MOST_GROUPS) if whole else [],
         failures=_failures(judged, data.root),
@@ -67,12 +67,31 @@ def _data(data: CrackDataModule) -> DataFacts:
     return DataFacts(name, "Photographs of the user's own.", "as their owner says", grouped, counts)
 
 
-def _model(classifier: CrackClassifier, options: TrainOptions, metrics: Mapping[str, float]) -> ModelFacts:
-    name, source = classifier.weights.get("name", "null"), classifier.weights.get("source", "")
+def _model(network: Network, options: TrainOptions, metrics: Mapping[str, float]) -> ModelFacts:
+    name, source = network.weights.get("name", "null"), network.weights.get("source", "")
     licence = next((known for begin, known in LICENCES.items() if source.startswith(begin)), None)
-    random = name == "null"
-    training = {
-        "backbone": f"{classifier.backbone}, {'frozen' if classifier.frozen else 'learned too'}",
+    random, is_map = name == "null", isinstance(network, CrackMap)
+    side = options.data.image_size
+    return ModelFacts(
+        name=f"crack map of {network.backbone}" if is_map else f"{network.backbone} with a linear head",
+        weights="random" if random else f"{network.backbone} {name} ({source})",
+        weights_licence=f"{licence}, {TRAINED_ON}" if licence else "as their owner says",
+        taken="as they are" if is_map else f"stretched to {side}x{side} pixels",
+        class_names=network.decision.class_names,
+        positive_class=network.decision.positive_class,
+        training=_of_map(network, options, metrics) if is_map else _of_classifier(network, options, metrics),
+        versions={
+            "crack_lightning": __version__,
+            "Python": platform.python_version(),
+            **{package: version(package) for package in ("torch", "torchvision", "lightning")},
+        },
+    )
+
+
+def _of_classifier(classifier: Network, options: TrainOptions, metrics: Mapping[str, float]) -> dict[str, object]:
+    frozen = not any(parameter.requires_grad for parameter in classifier.features.parameters())
+    return {
+        "backbone": f"{classifier.backbone}, {'frozen' if frozen else 'learned too'}",
         "optimizer": f"{options.optimizer.name}, learning rate {options.optimizer.lr:g}",
         "batch size": options.data.batch_size,
         "epochs": f"{metrics['epochs']:.0f}, the best {metrics['best_epoch']:.0f}",
@@ -80,20 +99,16 @@ def _model(classifier: CrackClassifier, options: TrainOptions, metrics: Mapping[
         "class weights": options.task.class_weights or "none",
         "seed": options.seed,
     }
-    return ModelFacts(
-        name=f"{classifier.backbone} with a linear head",
-        weights="random" if random else f"{classifier.backbone} {name} ({source})",
-        weights_licence=f"{licence}, {TRAINED_ON}" if licence else "as their owner says",
-        image_size=classifier.image_size,
-        class_names=classifier.decision.class_names,
-        positive_class=classifier.decision.positive_class,
-        training=training,
-        versions={
-            "crack_lightning": __version__,
-            "Python": platform.python_version(),
-            **{package: version(package) for package in ("torch", "torchvision", "lightning")},
-        },
-    )
+
+
+def _of_map(network: Network, options: TrainOptions, metrics: Mapping[str, float]) -> dict[str, object]:
+    pull = metrics.get("patches/pull")
+    return {
+        "backbone": f"{network.backbone}, frozen",
+        "head": "linear, on features at several depths, learned from drawn cracks and then from labelled patches",
+        "pull towards the drawn cracks": "the head stayed as it was" if pull is None else f"{pull:g} labels",
+        "seed": options.seed,
+    }
 
 
 def _failures(judged: Judged, root: Path | None) -> list[Failure]:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
 from torch.nn import functional
 
 from crack_lightning.data.options import JudgedDataOptions
@@ -15,9 +16,10 @@ from crack_lightning.errors import UserError
 from crack_lightning.evaluation.intervals import bootstrap_intervals, figures_of
 from crack_lightning.evaluation.metrics import binary_metrics
 from crack_lightning.evaluation.predictions import Judged, confidence_metrics
-from crack_lightning.inference.patches import judge_files, pick_device
-from crack_lightning.models.checkpoint import FACTS_KEY, classifier_from, load_classifier, read_checkpoint
-from crack_lightning.models.classifier import CrackClassifier
+from crack_lightning.inference.patch_scores import judge_patches
+from crack_lightning.inference.patches import pick_device
+from crack_lightning.models.crack_map import Network
+from crack_lightning.models.map_checkpoint import load_network, load_with_provenance
 from crack_lightning.report.matrix import Cell, matrix_figure, matrix_markdown, matrix_rows, nothing_left
 from crack_lightning.runs.figures import drawn, judgement_figures
 from crack_lightning.runs.folder import write_figures, write_metrics, write_predictions
@@ -26,6 +28,8 @@ from crack_lightning.runs.options import EvaluateOptions
 from crack_lightning.system.files import expanded, write_atomically, write_csv
 
 log = logging.getLogger(__name__)
+
+PACKAGE = "package"  # the name of its map in a matrix
 
 
 def evaluate_checkpoints(options: EvaluateOptions, folder: Path) -> dict[str, float]:
@@ -43,12 +47,11 @@ def evaluate_checkpoints(options: EvaluateOptions, folder: Path) -> dict[str, fl
     return _one(next(iter(checkpoints.values())), Path(str(options.data.root)), options, folder)
 
 
-def _one(path: Path, root: Path, options: EvaluateOptions, folder: Path) -> dict[str, float]:
-    checkpoint = read_checkpoint(path)
-    classifier = classifier_from(checkpoint, path)
-    samples = images_of(root, options.data, classifier, folder, split=options.data.split)
-    _warn_of_training_data(root, options.data, checkpoint)
-    judged, metrics = judge(classifier, samples, options.data, device=options.device, engine=options.engine)
+def _one(path: Path | None, root: Path, options: EvaluateOptions, folder: Path) -> dict[str, float]:
+    network, provenance = load_with_provenance(path)
+    samples = images_of(root, options.data, network.decision, folder, split=options.data.split)
+    _warn_of_training_data(root, options.data, provenance)
+    judged, metrics = judge(network, samples, options.data, device=options.device, engine=options.engine)
     write_judgement(folder, judged, metrics)
     for name, value in sorted(metrics.items()):
         log.info("%s %.4f", name, value)
@@ -56,12 +59,14 @@ def _one(path: Path, root: Path, options: EvaluateOptions, folder: Path) -> dict
     return metrics
 
 
-def _matrix(checkpoints: Mapping[str, Path], roots: Mapping[str, Path], options: EvaluateOptions, folder: Path) -> None:
+def _matrix(
+    checkpoints: Mapping[str, Path | None], roots: Mapping[str, Path], options: EvaluateOptions, folder: Path
+) -> None:
     """Judge every checkpoint on every folder; of a data set that it was trained on, on its own test images only."""
-    classifiers, cells = {name: load_classifier(path) for name, path in checkpoints.items()}, []
+    networks, cells = {name: load_network(path) for name, path in checkpoints.items()}, []
     found = {
-        (name, where): images_of(root, options.data, classifier, folder / name / where, split=None)
-        for name, classifier in classifiers.items()
+        (name, where): images_of(root, options.data, network.decision, folder / name / where, split=None)
+        for name, network in networks.items()
         for where, root in roots.items()
     }
     for (name, where), samples in found.items():
@@ -70,7 +75,7 @@ def _matrix(checkpoints: Mapping[str, Path], roots: Mapping[str, Path], options:
             log.warning("%s was trained on all of %s: there is nothing left to judge it on", name, where)
             cells.append(nothing_left(name, where))
             continue
-        judged, metrics = judge(classifiers[name], kept, options.data, device=options.device, engine=options.engine)
+        judged, metrics = judge(networks[name], kept, options.data, device=options.device, engine=options.engine)
         write_judgement(folder / name / where, judged, metrics)
         cells.append(_cell(name, where, judged, own=own))
         log.info("%s on %s: %d images%s, F1 %.3f", name, where, len(kept), " held out" * own, cells[-1].figures["f1"])
@@ -79,11 +84,11 @@ def _matrix(checkpoints: Mapping[str, Path], roots: Mapping[str, Path], options:
 
 
 def judge(
-    classifier: CrackClassifier, samples: Sequence[Sample], data: JudgedDataOptions, *, device: str, engine: str
+    network: Network, samples: Sequence[Sample], data: JudgedDataOptions, *, device: str, engine: str
 ) -> tuple[Judged, dict[str, float]]:
-    """Judge the classifier on `samples`: its probabilities, and its metrics as `test/<name>` with their intervals."""
-    found = judge_files(
-        classifier,
+    """Judge the network on `samples`: its probabilities, and its metrics as `test/<name>` with their intervals."""
+    found = judge_patches(
+        network,
         [sample.path for sample in samples],
         batch_size=data.batch_size,
         num_workers=data.num_workers,
@@ -93,14 +98,16 @@ def judge(
     )
     if unread := [error for error in found.errors if error]:
         raise UserError(unread[0])
-    logits = found.logits
-    probabilities = classifier.positive_probabilities(logits)
-    judged = Judged(classifier.cpu(), samples, probabilities)
-    collection = binary_metrics(classifier.decision, prefix="test/")
-    metrics = {name: value.item() for name, value in collection(probabilities, judged.targets).items()}
-    labels = judged.targets.new_tensor([sample.label for sample in samples])
-    metrics["test/loss"] = functional.cross_entropy(logits, labels).item()
-    return judged, metrics | confidence_metrics(judged, seed=0)
+    judged = Judged(network.cpu(), samples, network.positive_probabilities(found.logits))
+    return judged, metrics_of(judged, found.logits, "test") | confidence_metrics(judged, seed=0)
+
+
+def metrics_of(judged: Judged, logits: Tensor, split: str) -> dict[str, float]:
+    """The metrics of logits (N, 2), not divided by a temperature, as `<split>/<name>`, and their loss."""
+    collection = binary_metrics(judged.decision, prefix=f"{split}/")
+    metrics = {name: value.item() for name, value in collection(judged.probabilities, judged.targets).items()}
+    labels = judged.targets.new_tensor([sample.label for sample in judged.samples])
+    return metrics | {f"{split}/loss": functional.cross_entropy(logits, labels).item()}
 
 
 def write_judgement(folder: Path, judged: Judged, metrics: Mapping[str, float]) -> None:
@@ -153,8 +160,10 @@ def _without_nan(value: Any) -> Any:
     return None if isinstance(value, float) and value != value else value
 
 
-def _checkpoints(given: Any) -> dict[str, Path]:
-    """Name to path, from a mapping, a list, one path, or several paths with commas between them."""
+def _checkpoints(given: Any) -> dict[str, Path | None]:
+    """Name to path, of a mapping, a list, a path, or several with commas; None is the map of the package."""
+    if given is None:
+        return {PACKAGE: None}
     if isinstance(given, dict):
         return {str(name): expanded(str(path)) for name, path in given.items()}
     texts = [str(each) for each in given] if isinstance(given, list) else [str(given)]
@@ -179,8 +188,8 @@ def _distinctive(path: Path) -> list[str]:
     return [*parts, *([] if path.name == "best.ckpt" else [path.stem])]
 
 
-def _warn_of_training_data(root: Path, data: JudgedDataOptions, checkpoint: Mapping[str, Any]) -> None:
-    if checkpoint[FACTS_KEY]["provenance"].get("data_root") == str(root) and data.split is None:
+def _warn_of_training_data(root: Path, data: JudgedDataOptions, provenance: Mapping[str, Any]) -> None:
+    if provenance.get("data_root") == str(root) and data.split is None:
         log.warning(
             "the checkpoint was trained on photographs of this folder: its metrics here are too good. "
             "To judge it on held-out images give data.split=test data.split_csv=<run folder>/split.csv"

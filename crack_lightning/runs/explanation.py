@@ -1,24 +1,29 @@
-"""Where in patches a classifier sees what it says, as pictures."""
+"""Where in patches a network sees what it says, as pictures."""
 
 import io
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
 
 from crack_lightning.data.batches.transforms import plain_transform
 from crack_lightning.data.images.reading import read_image
-from crack_lightning.engines.maps import LogitMapper, logit_mapper
-from crack_lightning.inference.explanation import activation, beside
+from crack_lightning.engines.maps import logit_mapper
+from crack_lightning.inference.crack_maps import CrackMapReader
+from crack_lightning.inference.explanation import Array, activation, beside
+from crack_lightning.inference.patch_scores import patch_map
 from crack_lightning.inference.patches import pick_device
 from crack_lightning.inference.sources import find_photographs, tell_left_out
-from crack_lightning.models.checkpoint import load_classifier
-from crack_lightning.models.classifier import CrackClassifier
+from crack_lightning.models.crack_map import CrackMap, Network
+from crack_lightning.models.map_checkpoint import load_network
 from crack_lightning.runs.options import ExplainOptions
 from crack_lightning.system.files import is_full, write_atomically, write_csv
 from crack_lightning.system.progress import track
 
 log = logging.getLogger(__name__)
+
+Explainer = Callable[[Image.Image], tuple[Array, float]]
 
 
 def explain_patches(options: ExplainOptions, folder: Path) -> int:
@@ -26,16 +31,17 @@ def explain_patches(options: ExplainOptions, folder: Path) -> int:
 
     Raises UserError or OSError where there is nothing to explain, or nothing to explain with.
     """
-    classifier = load_classifier(options.ckpt_path).to(pick_device(options.device))
+    network = load_network(options.ckpt_path).to(pick_device(options.device))
     source = find_photographs(options.source)
     tell_left_out(source)
-    mapper, rows = logit_mapper(classifier, "eager"), list[list[object]]()
+    explained, rows, positive = _explainer(network), list[list[object]](), network.decision.positive_class
     for photograph in track(source.photographs, "explaining", total=len(source.photographs)):
         where = folder / "explanations" / f"{photograph.name}.png"
         try:
             image = read_image(photograph.path, megapixels=options.max_megapixels)
-            picture, probability = _explained(classifier, mapper, image, options.side_px)
-            write_atomically(where, _png(picture))
+            levels, probability = explained(image)
+            text = f"{positive} {probability:.1%}"
+            write_atomically(where, _png(beside(image, levels, side_px=options.side_px, text=text)))
         except Exception as error:  # whatever it is, it is of this file; a full disk ends the run
             if is_full(error):
                 raise
@@ -55,11 +61,16 @@ def _png(picture: Image.Image) -> bytes:
     return file.getvalue()
 
 
-def _explained(
-    classifier: CrackClassifier, mapper: LogitMapper, image: Image.Image, side_px: int
-) -> tuple[Image.Image, float]:
-    """The patch beside itself with its class activation map over it, and the probability of a crack."""
-    logits, decision = mapper(plain_transform(classifier.image_size)(image)[None]), classifier.decision
-    probability = classifier.positive_probabilities(logits.mean(dim=(2, 3)))[0].item()
-    text = f"{decision.positive_class} {probability:.1%}"
-    return beside(image, activation(logits[0], decision.positive_index), side_px=side_px, text=text), probability
+def _explainer(network: Network) -> Explainer:
+    """What is laid over a patch, and the probability of a crack: the class activation map, or the crack map itself."""
+    if isinstance(network, CrackMap):
+        reader = CrackMapReader(network, engine="eager", patches=True)
+        return lambda image: patch_map(reader, image)
+    mapper, transform = logit_mapper(network, "eager"), plain_transform(network.image_size)
+
+    def explained(image: Image.Image) -> tuple[Array, float]:
+        logits = mapper(transform(image)[None])
+        probability = network.positive_probabilities(logits.mean(dim=(2, 3)))[0].item()
+        return activation(logits[0], network.decision.positive_index), probability
+
+    return explained

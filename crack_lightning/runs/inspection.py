@@ -22,7 +22,7 @@ from crack_lightning.inference.photographs import PhotographReader, Scale, check
 from crack_lightning.inference.regions import Region, regions
 from crack_lightning.inference.sources import Photograph, check_not_among, find_photographs, tell_left_out
 from crack_lightning.models.classifier import CrackClassifier
-from crack_lightning.models.crack_map import CrackMap, package_facts, package_map
+from crack_lightning.models.crack_map import CrackMap, Network, package_facts
 from crack_lightning.models.decision import Decision
 from crack_lightning.models.map_checkpoint import load_network
 from crack_lightning.runs import photograph_files as files
@@ -61,15 +61,15 @@ class Inspection:
     settings: str
 
     @property
-    def classifier(self) -> CrackClassifier | CrackMap:
+    def classifier(self) -> Network:
         """The network that is asked."""
-        network: CrackClassifier | CrackMap = self.reader.classifier
+        network: Network = self.reader.classifier
         return network
 
 
 def inspection_of(options: InspectOptions) -> Inspection:
     """Open the checkpoint and make its map ready. Raises UserError or OSError where that cannot be."""
-    network = package_map() if options.ckpt_path is None else load_network(options.ckpt_path)
+    network = load_network(options.ckpt_path)
     network.to(pick_device(options.device))
     decision = network.cell_decision if isinstance(network, CrackMap) else network.decision
     if options.threshold is not None:
@@ -210,7 +210,7 @@ def _findings(photograph: Photograph, heat: Heat, marked: Sequence[Region], insp
     )
 
 
-def _unscaled(classifier: CrackClassifier | CrackMap, options: InspectOptions) -> bool:
+def _unscaled(classifier: Network, options: InspectOptions) -> bool:
     """Whether photographs of a known scale are looked at as they are, since the checkpoint does not know its own."""
     known = isinstance(classifier, CrackMap) or classifier.mm_per_px is not None
     return options.mm_per_px is not None and not known and options.tile_px is None

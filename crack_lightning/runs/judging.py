@@ -15,7 +15,7 @@ from crack_lightning.data.samples.listing import Sample, find_samples
 from crack_lightning.data.samples.presplit import split_folders
 from crack_lightning.data.samples.splits import read_split, read_split_rows
 from crack_lightning.errors import UserError
-from crack_lightning.models.classifier import CrackClassifier
+from crack_lightning.models.decision import Decision
 from crack_lightning.runs.folder import write_unreadable
 from crack_lightning.system.files import content_hash
 from crack_lightning.system.names import matched
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 def images_of(
-    root: Path, data: JudgedDataOptions, classifier: CrackClassifier, folder: Path, *, split: str | None
+    root: Path, data: JudgedDataOptions, decision: Decision, folder: Path, *, split: str | None
 ) -> list[Sample]:
     """The photographs in `root` to judge on, checked; what could not be read is listed in `folder`.
 
@@ -36,14 +36,14 @@ def images_of(
         if data.split_csv is not None:
             raise UserError(f"{root} is split into train/ val/ test/ already: leave data.split_csv out")
         split = split or "test"
-        samples = _found(folders[split], data, classifier)
+        samples = _found(folders[split], data, decision)
     elif table and (splits := table_splits(root, data.labels)):
         kept = split or "test"
-        samples = [each for each in _found(root, data, classifier) if splits[each.path] == kept]
+        samples = [each for each in _found(root, data, decision) if splits[each.path] == kept]
     else:
         if (split is None) != (data.split_csv is None):
             raise UserError("data.split and data.split_csv belong together where data.root is not split already")
-        samples = _found(root, data, classifier)
+        samples = _found(root, data, decision)
         if split is not None:
             samples = _of_split(samples, Path(str(data.split_csv)), split, root)
     paths = [sample.path for sample in samples]
@@ -57,9 +57,9 @@ def images_of(
     return samples
 
 
-def _found(root: Path, data: JudgedDataOptions, classifier: CrackClassifier) -> list[Sample]:
+def _found(root: Path, data: JudgedDataOptions, decision: Decision) -> list[Sample]:
     """All photographs, in the groups that intervals are drawn by."""
-    decision, group_by = classifier.decision, data.group_by
+    group_by = data.group_by
     names = data.class_names or decision.class_names
     if len(names) != len(decision.class_names):
         raise UserError(
@@ -89,12 +89,14 @@ def _of_split(samples: Sequence[Sample], table: Path, split: str, root: Path) ->
     return [replace(sample, group=chosen[name]) for name, sample in below.items() if name in chosen]
 
 
-def held_out(samples: Sequence[Sample], ckpt_path: Path) -> tuple[list[Sample], bool]:
+def held_out(samples: Sequence[Sample], ckpt_path: Path | None) -> tuple[list[Sample], bool]:
     """Of images that the checkpoint's run had those of its test, in the groups of its split; else all as they are.
 
     Looked up in the split.csv of the run folder, by path; by content where the photographs still lie where they did; by
     their place below the root where they were moved as a whole.
     """
+    if ckpt_path is None:
+        return list(samples), False
     table = ckpt_path.absolute().parent.parent / "split.csv"
     if not table.is_file():
         return list(samples), False

@@ -1,7 +1,7 @@
 """The head of a crack map from drawn cracks alone, and the levels at which it is read."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.nn import functional
 
 from crack_lightning.data.synthetic.lessons import Lesson, lesson
 from crack_lightning.evaluation.cells import counted_cells, masked_cells, total
@@ -22,6 +21,7 @@ from crack_lightning.inference.photographs import Scale
 from crack_lightning.models.crack_map import LESSON_PX, CrackMap
 from crack_lightning.system.processes import in_processes
 from crack_lightning.training.cell_head import fit_head
+from crack_lightning.training.patch_head import score_line
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +35,7 @@ LEVELS = np.arange(0.5, 3.51, 0.25)  # log-odds above the median that are tried
 MARGINS = {"level": 1.0, "small_level": 0.4, "patch_level": 0.45}
 PRIOR_L2 = 0.5  # towards the head of the package: of 0.1, 0.5 and 2.0 the best on pavements and walls, by little
 SLACK_CELLS = 1  # between a marked cell and a drawn one
-# Slope and offset of the score that the package's own lessons gave, and the pull towards them: a few lessons may all be
-# cracked, or told apart without an error, and the logistic regression would have no end.
-START, PULL, LEAST_SLOPE = (2.2, -3.0), 0.01, 0.1
+START = (2.2, -3.0)  # slope and offset of the score that the package's own lessons gave
 
 Surface = Path | Image.Image  # a square picture of a sound surface
 
@@ -77,14 +75,29 @@ def trained_head(
     hold cracks. With `prior_l2` it is pulled towards the head that `network` has, which has the new one afterwards.
     """
     heads = [_one_head(network, surfaces, count, seed, plain, prior_l2) for seed in seeds]
-    network.weight.copy_(torch.stack([weight for weight, _ in heads]).mean(dim=0))
+    for buffer in (network.weight, network.patch_weight):
+        buffer.copy_(torch.stack([weight for weight, _ in heads]).mean(dim=0))
     network.bias.fill_(float(np.mean([bias for _, bias in heads])))
+    onto = surfaces if judged_on is None else judged_on
+    levels = levels_of_cells(network, onto, count=judged, seed=seeds[0])
     reader = CrackMapReader(network, engine="folded")
-    blocks = lessons(surfaces if judged_on is None else judged_on, HELD_OUT, judged, seeds[0])
-    held_out = [each for block in blocks for each in block]
-    levels = {**cell_levels(reader, held_out), **patch_levels(reader, held_out)}
-    levels = {name: level + MARGINS.get(name, 0.0) for name, level in levels.items()}
+    levels |= with_margins(patch_levels(reader, _held_out(onto, judged, seeds[0])))
     return Head(network.weight.cpu(), network.bias.item(), levels)
+
+
+def levels_of_cells(network: CrackMap, surfaces: Sequence[Surface], *, count: int, seed: int) -> dict[str, float]:
+    """`level` and `small_level` for the head of `network`, chosen on `count` lessons that it did not learn from."""
+    reader = CrackMapReader(network, engine="folded")
+    return with_margins(cell_levels(reader, _held_out(surfaces, count, seed)))
+
+
+def with_margins(levels: Mapping[str, float]) -> dict[str, float]:
+    """Levels that suit lessons, raised for photographs."""
+    return {name: level + MARGINS.get(name, 0.0) for name, level in levels.items()}
+
+
+def _held_out(surfaces: Sequence[Surface], count: int, seed: int) -> list[Lesson]:
+    return [each for block in lessons(surfaces, HELD_OUT, count, seed) for each in block]
 
 
 def _one_head(
@@ -146,17 +159,5 @@ def patch_levels(reader: CrackMapReader, held_out: Sequence[Lesson]) -> dict[str
     scale = Scale(LESSON_PX)
     scores = torch.tensor([patch_score(reader.logits(reader.scaled(each.image, scale))) for each in held_out])
     targets = torch.tensor([float(_drawn(each).any()) for each in held_out])
-    start = torch.tensor(START)
-    w = start.clone().requires_grad_()
-    optimizer = torch.optim.LBFGS([w], max_iter=100, line_search_fn="strong_wolfe")
-
-    def loss() -> Tensor:
-        optimizer.zero_grad()
-        entropy = functional.binary_cross_entropy_with_logits(scores * w[0] + w[1], targets)
-        value = entropy + PULL * ((w - start) ** 2).sum()
-        value.backward()
-        return value
-
-    optimizer.step(loss)
-    slope, offset = max(w[0].item(), LEAST_SLOPE), w[1].item()
+    slope, offset = score_line(scores, targets, start=START)
     return {"patch_level": -offset / slope, "patch_scale": 1 / slope}

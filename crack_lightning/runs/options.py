@@ -9,7 +9,7 @@ from crack_lightning.engines.names import check_engine
 from crack_lightning.errors import UserError
 from crack_lightning.evaluation.names import METRICS, parse_threshold
 from crack_lightning.features.options import FeatureOptions
-from crack_lightning.models.options import ModelOptions
+from crack_lightning.models.options import LESSONS, ModelOptions
 from crack_lightning.system.ranges import check_above, check_among, check_batches, check_workers, whole_path
 from crack_lightning.training.options import OptimizerOptions, SchedulerOptions, TaskOptions, TrainerOptions
 
@@ -18,7 +18,6 @@ MONITORED = [name for name in OBJECTIVES if name.startswith("val/")] + ["train/l
 MOST_SEED = 2**32 - 1
 WINDOWS = ("auto", "map", "crops")
 LENGTHS = ("min_length_px", "min_length_mm")
-LESSONS = range(20, 100_001)
 SIDES_PX = range(64, 4097)
 
 
@@ -181,9 +180,9 @@ class AdaptOptions:
 
 @dataclass
 class ExplainOptions:
-    """Of `explain`."""
+    """Of `explain`. Without a checkpoint the crack map of the package is explained."""
 
-    ckpt_path: str
+    ckpt_path: str | None
     source: str
     device: str
     side_px: int

@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from crack_lightning.inference.crack_maps import CrackMapReader
-from crack_lightning.inference.patch_scores import FileScores, score_files
-from crack_lightning.inference.patches import FileLogits, judge_files, pick_device
+from crack_lightning.inference.patch_scores import judge_patches
+from crack_lightning.inference.patches import FileLogits, pick_device
 from crack_lightning.inference.sources import find_photographs, tell_left_out
-from crack_lightning.models.classifier import CrackClassifier
-from crack_lightning.models.crack_map import CrackMap, package_map
+from crack_lightning.models.crack_map import Network
 from crack_lightning.models.map_checkpoint import load_network
 from crack_lightning.runs.options import PredictOptions
 from crack_lightning.system.files import write_atomically, write_csv
@@ -28,15 +26,20 @@ def predict_patches(options: PredictOptions, folder: Path) -> int:
 
     Raises UserError or OSError where there is nothing to predict, or nothing to predict with.
     """
-    network = package_map() if options.ckpt_path is None else load_network(options.ckpt_path)
+    network = load_network(options.ckpt_path)
     source = find_photographs(options.source)
     tell_left_out(source)
     paths = [photograph.path for photograph in source.photographs]
-    found: FileLogits | FileScores
-    if isinstance(network, CrackMap):
-        probabilities, found = _by_map(network, paths, options)
-    else:
-        probabilities, found = _by_classifier(network, paths, options)
+    found = judge_patches(
+        network,
+        paths,
+        batch_size=options.batch_size,
+        num_workers=options.num_workers,
+        device=pick_device(options.device),
+        engine=options.engine,
+        megapixels=options.max_megapixels,
+    )
+    probabilities = network.positive_probabilities(found.logits).tolist()
     rows = _rows(network, paths, probabilities, found)
     write_csv(folder / "predictions.csv", HEADER, rows)
     if options.jsonl:
@@ -49,32 +52,8 @@ def predict_patches(options: PredictOptions, folder: Path) -> int:
     return unread
 
 
-def _by_classifier(
-    classifier: CrackClassifier, paths: Sequence[Path], options: PredictOptions
-) -> tuple[list[float], FileLogits]:
-    found = judge_files(
-        classifier,
-        paths,
-        batch_size=options.batch_size,
-        num_workers=options.num_workers,
-        device=pick_device(options.device),
-        engine=options.engine,
-        megapixels=options.max_megapixels,
-    )
-    return classifier.positive_probabilities(found.logits).tolist(), found
-
-
-def _by_map(network: CrackMap, paths: Sequence[Path], options: PredictOptions) -> tuple[list[float], FileScores]:
-    reader = CrackMapReader(network.to(pick_device(options.device)), engine=options.engine)
-    found = score_files(reader, paths, num_workers=options.num_workers, megapixels=options.max_megapixels)
-    return list(found.probabilities), found
-
-
 def _rows(
-    network: CrackClassifier | CrackMap,
-    paths: Sequence[Path],
-    probabilities: Sequence[float],
-    found: FileLogits | FileScores,
+    network: Network, paths: Sequence[Path], probabilities: Sequence[float], found: FileLogits
 ) -> list[list[Any]]:
     """One row for each file. A file whose size is not that of a patch, or whose levels are in doubt, needs review."""
     decision = network.decision

@@ -6,17 +6,19 @@ from dataclasses import asdict
 from pathlib import Path
 
 from lightning.pytorch import Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+from matplotlib.figure import Figure
 
 from crack_lightning.data.batches.datamodule import CrackDataModule
 from crack_lightning.evaluation.names import METRICS
 from crack_lightning.evaluation.predictions import Judged, confidence_metrics
 from crack_lightning.models.checkpoint import read_checkpoint
 from crack_lightning.runs.card import write_card
-from crack_lightning.runs.figures import drawn, judgement_figures, training_figures
+from crack_lightning.runs.figures import drawn, judgement_figures
 from crack_lightning.runs.folder import write_figures, write_metrics, write_predictions
 from crack_lightning.runs.options import TrainOptions
 from crack_lightning.training.history import EpochHistory
-from crack_lightning.training.tensorboard import log_test, tensorboard_of
+from crack_lightning.training.tensorboard import log_test
 
 log = logging.getLogger(__name__)
 
@@ -33,47 +35,45 @@ def training_metrics(trainer: Trainer, history: EpochHistory) -> dict[str, float
 
 def leave(
     folder: Path,
-    trainer: Trainer,
     judged: Judged,
     data: CrackDataModule,
-    history: EpochHistory,
     options: TrainOptions,
     metrics: Mapping[str, float],
+    *,
+    curves: Mapping[str, Figure],
+    tensorboard: TensorBoardLogger | None,
 ) -> None:
-    """Write the results into the run folder and to TensorBoard."""
+    """Write the results into the run folder and to TensorBoard; `curves` are the figures of training."""
     metrics = dict(metrics) | confidence_metrics(judged, seed=options.seed)
     write_metrics(folder, metrics)
     write_predictions(folder, judged)
     write_card(folder, judged, data, options, metrics)
     figures = drawn(judgement_figures(judged, metrics)) if options.figures else {}
-    if options.figures:
-        best_epoch = int(metrics["best_epoch"])
-        curves = drawn(training_figures(judged.classifier, history.epochs, best_epoch=best_epoch))
-        write_figures(folder, figures | curves)
-    _to_tensorboard(trainer, judged, figures, options, metrics)
+    write_figures(folder, figures | drawn(curves))
+    if tensorboard is not None:
+        _to_tensorboard(tensorboard, judged, figures, options, metrics)
     _tell(metrics, options)
     log.info("the run folder: %s", folder)
 
 
 def _to_tensorboard(
-    trainer: Trainer,
+    logger: TensorBoardLogger,
     judged: Judged,
     figures: Mapping[str, bytes],
     options: TrainOptions,
     metrics: Mapping[str, float],
 ) -> None:
-    if (logger := tensorboard_of(trainer)) is not None:
-        left_out = ("callbacks", "logger", "figures")
-        settings = {key: value for key, value in asdict(options).items() if key not in left_out}
-        log_test(
-            logger,
-            pictures=figures,
-            probabilities=judged.probabilities,
-            targets=judged.targets,
-            settings=settings,
-            metrics=metrics,
-            epoch=int(metrics["epochs"]),
-        )
+    left_out = ("callbacks", "logger", "figures")
+    settings = {key: value for key, value in asdict(options).items() if key not in left_out}
+    log_test(
+        logger,
+        pictures=figures,
+        probabilities=judged.probabilities,
+        targets=judged.targets,
+        settings=settings,
+        metrics=metrics,
+        epoch=int(metrics.get("epochs", 0)),
+    )
 
 
 def _tell(metrics: Mapping[str, float], options: TrainOptions) -> None:

@@ -3,28 +3,28 @@
 import logging
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import yaml
 from lightning.pytorch import Callback, LightningDataModule, Trainer, seed_everything
 from lightning.pytorch.loggers import Logger
+from matplotlib.figure import Figure
 
-from crack_lightning import __version__
 from crack_lightning.data.batches.datamodule import CrackDataModule
 from crack_lightning.data.samples.listing import Sample, side_px
-from crack_lightning.data.samples.splits import class_weights, split_digest, write_split
+from crack_lightning.data.samples.splits import class_weights
 from crack_lightning.errors import UserError
 from crack_lightning.evaluation.predictions import Judged
 from crack_lightning.features.build import prepared
 from crack_lightning.models.checkpoint import classifier_from, read_checkpoint
 from crack_lightning.models.classifier import CrackClassifier, build_classifier
 from crack_lightning.models.decision import Decision
-from crack_lightning.runs.folder import write_unreadable
-from crack_lightning.runs.going_on import Checkpoint, check_split, go_on
-from crack_lightning.runs.leakage import leakage_metrics
+from crack_lightning.runs.figures import training_figures
+from crack_lightning.runs.going_on import Checkpoint, go_on
 from crack_lightning.runs.options import TrainOptions
+from crack_lightning.runs.preparation import prepare_split, provenance_of
 from crack_lightning.runs.results import leave, training_metrics
 from crack_lightning.system.arguments import typed
 from crack_lightning.system.cache import cache_folder
@@ -37,6 +37,7 @@ from crack_lightning.training.optimizers import check_optimizer, check_scheduler
 from crack_lightning.training.progress import ImagesBar
 from crack_lightning.training.single import leave_group
 from crack_lightning.training.task import CrackTask
+from crack_lightning.training.tensorboard import tensorboard_of
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ def train_classifier(
     trainer = _trainer(options, folder, [history, *callbacks], logger)
     _check_processes(trainer.world_size, most_processes, options.trainer.strategy)
     classifier = _classifier(options, checkpoint)
-    leakage = _prepare(data, folder, checkpoint, options.leakage)
+    leakage = prepare_split(data, folder, checkpoint, options.leakage)
     if trainer.is_global_zero:
         write_atomically(folder / "config.yaml", yaml.safe_dump(asdict(options), sort_keys=False).encode())
     classifier.patch_px, classifier.mm_per_px = side_px(data.splits["train"]), options.data.mm_per_px
@@ -78,8 +79,20 @@ def train_classifier(
         return None
     judged, confidence = tested
     metrics = training_metrics(trainer, history) | leakage | confidence | {"fit_seconds": fit_seconds}
-    leave(folder, trainer, judged, data, history, options, metrics)
+    leave(
+        folder,
+        judged,
+        data,
+        options,
+        metrics,
+        curves=_curves(task.classifier, history, metrics) if options.figures else {},
+        tensorboard=tensorboard_of(trainer),
+    )
     return metrics
+
+
+def _curves(classifier: CrackClassifier, history: EpochHistory, metrics: Mapping[str, float]) -> dict[str, Figure]:
+    return training_figures(classifier, history.epochs, best_epoch=int(metrics["best_epoch"]))
 
 
 def _check(options: TrainOptions, folder: Path) -> None:
@@ -120,7 +133,7 @@ def _classifier(options: TrainOptions, checkpoint: Checkpoint | None) -> CrackCl
         return classifier_from(checkpoint, str(options.ckpt_path)).train()
     first, second = options.data.class_names
     classifier = build_classifier(
-        **vars(options.model),
+        **{name: getattr(options.model, name) for name in ("backbone", "weights", "freeze", "dropout")},
         decision=Decision((first, second), options.data.positive_class),
         image_size=options.data.image_size,
     )
@@ -131,39 +144,16 @@ def _classifier(options: TrainOptions, checkpoint: Checkpoint | None) -> CrackCl
     return classifier
 
 
-def _prepare(data: CrackDataModule, folder: Path, checkpoint: Checkpoint | None, leakage: str) -> dict[str, float]:
-    """Find, check and split the photographs before anything slow begins; returns the leakage of the split."""
-    data.prepare_data()
-    try:
-        data.setup()
-    finally:
-        write_unreadable(folder, data.unreadable)
-    if data.unreadable:
-        log.warning("%d unreadable images left out: %s", len(data.unreadable), folder / "unreadable.csv")
-    if checkpoint is not None:
-        check_split(checkpoint, data)
-    write_split(folder / "split.csv", data.splits, data.class_names)
-    return leakage_metrics(data, leakage)
-
-
 def _task(
     options: TrainOptions, classifier: CrackClassifier, data: CrackDataModule, overrides: Sequence[str]
 ) -> CrackTask:
-    provenance = {
-        "crack_lightning": __version__,
-        "overrides": list(overrides),
-        "config": asdict(options),
-        "data_root": str(data.root),
-        "split": split_digest(data.splits),
-        "images": {split: len(samples) for split, samples in data.splits.items()},
-    }
     return CrackTask(
         classifier,
         optimizer=options.optimizer,
         scheduler=options.scheduler,
         seed=options.seed,
         class_weights=class_weights(data.splits["train"], len(data.class_names), options.task.class_weights),
-        provenance=provenance,
+        provenance=provenance_of(options, data, overrides),
     )
 
 

@@ -13,6 +13,7 @@ from crack_lightning.evaluation.calibration import fit_temperature, operating_po
 from crack_lightning.evaluation.intervals import figures_of
 from crack_lightning.models.checkpoint import FACTS_KEY, read_checkpoint
 from crack_lightning.models.classifier import CrackClassifier
+from crack_lightning.models.crack_map import Network
 from crack_lightning.training.checkpoints import write_checkpoint
 from crack_lightning.training.task import CrackTask
 
@@ -32,7 +33,7 @@ def logits_of(task: CrackTask, loader: DataLoader[Any]) -> tuple[Tensor, Tensor]
 
 
 def set_confidence(
-    classifier: CrackClassifier,
+    classifier: Network,
     logits: Tensor,
     labels: Tensor,
     *,
@@ -70,9 +71,7 @@ def set_confidence(
     return found
 
 
-def _set_band(
-    classifier: CrackClassifier, probabilities: Tensor, targets: Tensor, error_rate: float
-) -> dict[str, float]:
+def _set_band(classifier: Network, probabilities: Tensor, targets: Tensor, error_rate: float) -> dict[str, float]:
     """Set the review band, none if nothing needs review, and return the share of validation in it."""
     band = review_band(probabilities, targets, classifier.decision, error_rate=error_rate)
     if not band.share:
