@@ -17,6 +17,19 @@ def evaluate(options: EvaluateOptions, folder: Path) -> dict[str, float]:
     return evaluate_checkpoints(options, folder)
 
 
+LAYOUTS = {"folder": "folders", "table": "table", "masks": "masks", "metu": "metu", "sdnet2018": "sdnet2018"}
+
+
+def laid_out(arguments: Sequence[str]) -> list[str]:
+    """Arguments with data=masks, as train.py takes it, as data.layout=masks."""
+    return [_laid_out(argument) for argument in arguments]
+
+
+def _laid_out(argument: str) -> str:
+    key, _, value = argument.partition("=")
+    return f"data.layout={LAYOUTS[value]}" if key == "data" and value in LAYOUTS else argument
+
+
 def listed(arguments: Sequence[str]) -> list[str]:
     """Arguments with ckpt_path=a,b, which would be a sweep, as the list ckpt_path=[a,b] unless it is one."""
     if MANY & set(arguments):
@@ -32,7 +45,7 @@ def _listed(argument: str) -> str:
 
 
 def main() -> None:
-    sys.argv[1:] = listed(sys.argv[1:])
+    sys.argv[1:] = laid_out(listed(sys.argv[1:]))
     command(evaluate, config_name="evaluate", needs="torchvision")
 
 

@@ -28,6 +28,8 @@ Compose = Callable[..., DictConfig]
 def test_every_option_composes_and_instantiates(configured: Compose, group: str, option: str) -> None:
     given = group == "data" and option != "synthetic"
     cfg = configured("train", [f"{group}={option}", "data.root=x" if given else "seed=0"])
+    if option == "masks":
+        cfg.model.kind, cfg.model.lessons = "crack_map", 600
     if group == "experiment" and option == "keras_original":
         cfg.data.root = "x"
     options = options_of(cfg)

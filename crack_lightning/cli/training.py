@@ -7,6 +7,7 @@ from omegaconf import DictConfig
 
 from crack_lightning.cli.command import is_multirun, run_folder, run_job
 from crack_lightning.cli.options import options_of
+from crack_lightning.data.samples.layouts import MASKED
 from crack_lightning.errors import UserError
 
 # Of the arguments of training, what a crack map has no use for: its head is computed, from pictures of their own size.
@@ -41,11 +42,15 @@ def train(cfg: DictConfig) -> float | None:
 def _train_map(cfg: DictConfig) -> float:
     from crack_lightning.cli.resume import given_overrides
     from crack_lightning.runs.map_training import train_map
+    from crack_lightning.runs.mask_training import train_map_on_masks
 
     options, overrides = options_of(cfg), given_overrides()
     check_map_overrides([*overrides, *(["ckpt_path"] if cfg.ckpt_path is not None else [])])
     loggers = [instantiate(cfg.logger, _convert_="all")] if cfg.logger else []
-    metrics: dict[str, float] = train_map(options, run_folder(), loggers=loggers, overrides=overrides)
+    job = train_map_on_masks if options.data.layout == MASKED else train_map
+    metrics: dict[str, float] = job(options, run_folder(), loggers=loggers, overrides=overrides)
+    if options.data.layout == MASKED:
+        return metrics["val/cells_f1"]
     if options.objective not in metrics:
         raise UserError(f"objective={options.objective}: not of these data; there are {', '.join(sorted(metrics))}")
     return metrics[options.objective]

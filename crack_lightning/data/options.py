@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from crack_lightning.data.samples.layouts import check_layout
+from crack_lightning.data.samples.layouts import MASKED, check_layout
 from crack_lightning.data.samples.presplit import SPLITS
 from crack_lightning.errors import UserError
 from crack_lightning.system.ranges import check_above, check_among, check_batches, whole_path
@@ -89,6 +89,7 @@ class JudgedDataOptions(LoadingOptions):
     group_by: str | None
     split: str | None
     split_csv: str | None
+    tolerance_px: float
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -101,6 +102,10 @@ class JudgedDataOptions(LoadingOptions):
                 raise UserError(f"data.roots: {name!r} is to be a folder's name: leave out what a path is made of")
         if self.layout is not None:
             check_layout(self.layout)
+        if self.tolerance_px < 0:
+            raise UserError(f"data.tolerance_px={self.tolerance_px:g}: 0 or more")
+        if self.layout == MASKED and (self.roots or self.labels or self.class_names):
+            raise UserError("data.roots, data.labels and data.class_names are not for data=masks: give data.root alone")
         if self.split is not None:
             check_among("data.split", self.split, SPLITS)
         if self.roots and (self.split is not None or self.split_csv is not None):

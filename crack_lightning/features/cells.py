@@ -66,14 +66,22 @@ def _of_batch(network: CrackMap, lessons: Sequence[Lesson], generator: torch.Gen
 def _of_lesson(features: Tensor, lesson: Lesson, generator: torch.Generator) -> Cells:
     inside = torch.zeros(features.shape[1:], dtype=torch.bool)
     inside[EDGE_CELLS:-EDGE_CELLS, EDGE_CELLS:-EDGE_CELLS] = True
-    rows, kinds = [], []
-    for kind, (mask, most) in enumerate(zip(kind_masks(lesson), MOST, strict=True)):
-        places = (mask & inside).flatten().nonzero().flatten()
-        places = places[torch.randperm(len(places), generator=generator)[:most]]
+    kinds = [mask & inside for mask in kind_masks(lesson)]
+    return chosen(features, kinds, generator, most=MOST, thin=lesson.thin)
+
+
+def chosen(
+    features: Tensor, kinds: Sequence[Tensor], generator: torch.Generator, *, most: Sequence[int], thin: bool
+) -> Cells:
+    """Of a picture's cells (channels, h, w), as many as `most` says at random places of each kind (h, w) bool."""
+    rows, numbers = [], []
+    for kind, (mask, count) in enumerate(zip(kinds, most, strict=True)):
+        places = mask.flatten().nonzero().flatten()
+        places = places[torch.randperm(len(places), generator=generator)[:count]]
         rows.append(features.flatten(1)[:, places].T.half())
-        kinds.append(torch.full((len(places),), kind))
-    of_kinds = torch.cat(kinds)
-    return Cells(torch.cat(rows), of_kinds, torch.full_like(of_kinds, lesson.thin, dtype=torch.bool))
+        numbers.append(torch.full((len(places),), kind))
+    of_kinds = torch.cat(numbers)
+    return Cells(torch.cat(rows), of_kinds, torch.full_like(of_kinds, thin, dtype=torch.bool))
 
 
 def kind_masks(lesson: Lesson) -> list[Tensor]:

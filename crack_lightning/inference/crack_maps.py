@@ -92,16 +92,17 @@ class CrackMapReader:
 
 
 def merged_scales(maps: Sequence[Tensor], size_hw: tuple[int, int]) -> Tensor:
-    """Maps (h', w') of the padded picture and perhaps of half its size, to the mean of the cells of the picture."""
+    """Maps (..., h', w') of the padded picture and perhaps of half its size, to the mean of its own cells."""
     rows, columns = (-(-side // CELL_PX) for side in size_hw)
-    inner = [each[PAD_PX // CELL_PX :, PAD_PX // CELL_PX :] for each in maps]
-    scaled = [
-        functional.interpolate(each[None, None], scale_factor=factor, mode="bilinear", align_corners=False)[0, 0]
-        if factor > 1
-        else each
-        for factor, each in enumerate(inner, 1)
-    ]
-    return torch.stack([each[:rows, :columns] for each in scaled]).mean(dim=0)
+    inner = [each[..., PAD_PX // CELL_PX :, PAD_PX // CELL_PX :] for each in maps]
+    scaled = [each if factor == 1 else _enlarged(each, factor) for factor, each in enumerate(inner, 1)]
+    return torch.stack([each[..., :rows, :columns] for each in scaled]).mean(dim=0)
+
+
+def _enlarged(maps: Tensor, factor: int) -> Tensor:
+    flat = maps.reshape(1, -1, *maps.shape[-2:])
+    larger = functional.interpolate(flat, scale_factor=factor, mode="bilinear", align_corners=False)
+    return larger.reshape(*maps.shape[:-2], *larger.shape[-2:])
 
 
 def padded(image: Image.Image) -> Image.Image:

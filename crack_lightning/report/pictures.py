@@ -87,3 +87,17 @@ def architecture_figure(rows: Sequence[Sequence[str]], *, title: str, trainable:
 
 
 _SIDES = ("left", "left", "left", "left", "right")
+
+
+def masks_figure(shown: Sequence[tuple[Image, str]], *, columns: int = 3) -> Figure:
+    """Photographs over which it is laid what was found, missed and marked wrongly, each with its title."""
+    columns = max(1, min(columns, len(shown)))
+    rows = max(1, -(-len(shown) // columns))
+    figure = Figure(figsize=(4 * columns, 3.4 * rows + 0.4), layout="constrained")
+    figure.suptitle("The worst photographs: found green, missed red, marked wrongly orange", fontsize=11)
+    for axes in figure.subplots(rows, columns, squeeze=False).flat:
+        axes.axis("off")
+    for axes, (image, title) in zip(figure.axes, shown, strict=False):
+        axes.imshow(image)
+        axes.set_title("\n".join(shown_in_figures(line, most=60) for line in title.splitlines()), fontsize=8)
+    return figure

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from crack_lightning.data.options import JudgedDataOptions
+from crack_lightning.data.samples.layouts import MASKED
 from crack_lightning.data.samples.listing import Sample
 from crack_lightning.errors import UserError
 from crack_lightning.evaluation.intervals import bootstrap_intervals, figures_of
@@ -24,6 +25,7 @@ from crack_lightning.report.matrix import Cell, matrix_figure, matrix_markdown, 
 from crack_lightning.runs.figures import drawn, judgement_figures
 from crack_lightning.runs.folder import write_figures, write_metrics, write_predictions
 from crack_lightning.runs.judging import held_out, images_of
+from crack_lightning.runs.mask_evaluation import evaluate_masks
 from crack_lightning.runs.options import EvaluateOptions
 from crack_lightning.system.files import expanded, write_atomically, write_csv
 
@@ -39,6 +41,10 @@ def evaluate_checkpoints(options: EvaluateOptions, folder: Path) -> dict[str, fl
     Raises UserError or OSError for what cannot be judged.
     """
     checkpoints = _checkpoints(options.ckpt_path)
+    if options.data.layout == MASKED:
+        if len(checkpoints) > 1:
+            raise UserError("data=masks judges one checkpoint at a time: give one ckpt_path")
+        return evaluate_masks(next(iter(checkpoints.values())), options, folder)
     if len(checkpoints) > 1 or options.data.roots:
         root = Path(str(options.data.root))
         roots = {name: Path(each) for name, each in options.data.roots.items()} or {root.name: root}

@@ -5,6 +5,7 @@ from typing import Any
 
 from crack_lightning.data.copies.names import LOOKED_FOR
 from crack_lightning.data.options import AuditDataOptions, DataOptions, JudgedDataOptions
+from crack_lightning.data.samples.layouts import MASKED
 from crack_lightning.engines.names import check_engine
 from crack_lightning.errors import UserError
 from crack_lightning.evaluation.names import METRICS, parse_threshold
@@ -45,6 +46,8 @@ class TrainOptions:
     logger: dict[str, Any]
 
     def __post_init__(self) -> None:
+        if self.data.layout == MASKED and not self.model.is_map:
+            raise UserError("data=masks teaches where in a photograph a crack is: give model=crack_map")
         if self.features.mode == "cached" and not self.model.freeze:
             raise UserError(
                 "features=cached keeps what a frozen backbone computes, but model.freeze=false: "

@@ -11,6 +11,7 @@ from crack_lightning.system.names import matched
 
 OWN = "folders"  # a folder for each class, called as it is
 TABLE = "table"  # one folder of pictures, and a table of their labels
+MASKED = "masks"  # photographs and masks of their cracks
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,8 @@ LAYOUTS = {
 
 def check_layout(name: str) -> None:
     """Raise ValueError for a name that is unknown."""
-    if name not in (OWN, TABLE, *LAYOUTS):
-        raise UserError(f"data.layout={name}: one of {', '.join((OWN, TABLE, *LAYOUTS))}")
+    if name not in (known := (OWN, TABLE, MASKED, *LAYOUTS)):
+        raise UserError(f"data.layout={name}: one of {', '.join(known)}")
 
 
 def matching_folders(root: Path, name: str) -> tuple[list[Path], list[Path]]:

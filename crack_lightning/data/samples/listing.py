@@ -85,7 +85,7 @@ def find_samples(
         folders = [(k, folder) for k, name in enumerate(class_names) for folder in sides[name == positive_class]]
     samples = []
     for label, folder in folders:
-        paths = _image_paths(folder)
+        paths = image_paths(folder)
         if not paths:
             endings = ", ".join(image_extensions())
             raise FileNotFoundError(f"{folder} has no images ({endings}, in upper or lower case)")
@@ -171,7 +171,7 @@ def _holds_classes(folder: Path, class_names: Sequence[str]) -> bool:
         return False
 
 
-def _image_paths(folder: Path) -> list[Path]:
+def image_paths(folder: Path) -> list[Path]:
     """Paths with an image's extension below `folder`, folders of such a name too, which are then found unreadable."""
     found: list[Path] = []
     others: list[str] = []

