@@ -13,8 +13,11 @@ from conftest import rows
 from PIL import Image, ImageDraw
 
 from crack_lightning.errors import UserError
-from crack_lightning.inference.crack_maps import evenly_lit, followed_cells, grouped, padded, sharpened
+from crack_lightning.inference.crack_maps import CrackMapReader, evenly_lit, followed_cells, grouped, padded, sharpened
 from crack_lightning.inference.patch_scores import patch_score
+from crack_lightning.inference.photographs import Scale
+from crack_lightning.models.crack_map import CrackMap
+from crack_lightning.models.decision import Decision
 from crack_lightning.predict import predict
 from crack_lightning.runs.inspection import inspect_photographs
 
@@ -146,3 +149,26 @@ def test_a_shadow_is_made_lighter() -> None:
     pixels[:, 300:] = 50
     found = np.asarray(evenly_lit(Image.fromarray(pixels))).astype(float)
     assert found[:, :200].mean() / found[:, 400:].mean() < 2.0 < 160 / 50
+
+
+def untrained() -> CrackMap:
+    decision = Decision(("sound", "cracked"), "cracked")
+    return CrackMap(backbone="mobilenet_v2", decision=decision, state_dict=None)
+
+
+def test_a_patch_of_any_size_has_a_score() -> None:
+    reader = CrackMapReader(untrained(), engine="eager")
+    for side in (20, 300, 900):
+        prepared = reader.scaled(Image.effect_noise((side, side), 40).convert("RGB"), Scale(side))
+        assert reader.logits(prepared).shape == (-(-side // 4), -(-side // 4))
+        assert reader.heat(prepared).probability.shape == (-(-side // 4), -(-side // 4))
+
+
+def test_a_photograph_is_brought_to_the_scale_of_training() -> None:
+    reader = CrackMapReader(untrained(), engine="eager")
+    image = Image.effect_noise((400, 200), 40).convert("RGB")
+    heat = reader.heat(reader.scaled(image, Scale(100, zoom=0.5)))
+    assert heat.probability.shape == (25, 50)
+    assert heat.size_hw == (200, 400)
+    assert heat.window_px == 8
+    assert (heat.y_px[0], heat.x_px[-1]) == (4, 396)

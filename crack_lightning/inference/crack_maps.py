@@ -24,6 +24,9 @@ PAD_PX = STRIDE_PX  # beyond the edges, so that cells near them do not see the z
 SMALL_PX = 800  # longer side up to which a picture may show cracks so wide that half its size shows them better
 SHARPENED, SMALL_SHARPENED = 0.5, 1.0  # how much of its distance to the highest cell near it a cell loses
 NEAR_CELLS = 3
+# Log-odds that half and quarter size, where both see a crack, must have more than the full size. Of 0, 0.25 and 0.5 and
+# of the mean of the two: the most found of DeepCrack at three times its size that costs CrackSight nothing.
+COARSER = 0.25
 LIGHT_POWER, LIGHT_RADIUS = 0.6, 0.04  # of the local mean brightness; of the longer side
 LIGHT_PX = 512  # longer side of the copy that the brightness is taken from
 STEADIED_CELLS, CLAMPED = 13, 2.0  # of a stretch; log-odds: one cell must not make a stretch of many
@@ -36,11 +39,14 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Prepared:
-    """A photograph ready for the network: padded pictures, at full size and perhaps at half, its own size, and the
-    side of the tiles of its tables."""
+    """A photograph ready for the network: padded pictures of its size and, where it is small, of half of it, whose mean
+    counts; of a large one `coarse` ones of half and quarter size; its own size, that of the photograph before it was
+    brought to the scale of training, and the side of the tiles of its tables."""
 
     pictures: Sequence[Image.Image]
+    coarse: Sequence[Image.Image]
     size_hw: tuple[int, int]
+    photograph_hw: tuple[int, int]
     tile_px: float
 
 
@@ -58,15 +64,18 @@ class CrackMapReader:
         self._mapper = crack_mapper(network, engine, network.patch_weight if patches else None)
 
     def scaled(self, image: Image.Image, scale: Scale) -> Prepared:
-        """An upright RGB photograph for `heat`; a window of `scale` is a tile of the tables."""
-        return self.prepared_as(image, small=max(image.size) <= SMALL_PX, tile_px=scale.window_px)
+        """An upright RGB photograph for `heat`, at `scale.zoom` times its size; a window is a tile of the tables."""
+        brought = zoomed(image, scale.zoom)
+        prepared = self.prepared_as(brought, small=max(brought.size) <= SMALL_PX)
+        return replace(prepared, photograph_hw=(image.height, image.width), tile_px=scale.window_px)
 
-    def prepared_as(self, image: Image.Image, *, small: bool, tile_px: float = 0.0) -> Prepared:
+    def prepared_as(self, image: Image.Image, *, small: bool) -> Prepared:
         """The same, `small` or not whatever its size is."""
-        pictures = (
-            [image, image.reduce(2)] if small and min(image.size) > 1 else [image if small else evenly_lit(image)]
-        )
-        return Prepared([padded(each) for each in pictures], (image.height, image.width), tile_px)
+        picture = image if small else evenly_lit(image)
+        pictures = [picture, picture.reduce(2)] if small and min(image.size) > 1 else [picture]
+        coarse = [picture.reduce(factor) for factor in (2, 4)] if not small and max(image.size) > SMALL_PX else []
+        size_hw = (image.height, image.width)
+        return Prepared([padded(each) for each in pictures], [padded(each) for each in coarse], size_hw, size_hw, 0.0)
 
     def heat(self, prepared: Prepared) -> Heat:
         """Probabilities of cells of CELL_PX each way."""
@@ -74,13 +83,23 @@ class CrackMapReader:
         above = self.above_median(prepared, small=small)
         level = self.classifier.small_level if small else self.classifier.level
         probability = (above - level).sigmoid()
-        y, x = ((np.arange(count) + 0.5) * CELL_PX for count in above.shape)
-        return Heat(probability.numpy(), y, x, prepared.size_hw, CELL_PX, prepared.tile_px)
+        sides = zip(above.shape, prepared.photograph_hw, prepared.size_hw, strict=True)
+        y, x = ((np.arange(count) + 0.5) * CELL_PX * own / brought for count, own, brought in sides)
+        cell_px = CELL_PX * max(prepared.photograph_hw) / max(prepared.size_hw)
+        return Heat(probability.numpy(), y, x, prepared.photograph_hw, cell_px, prepared.tile_px)
 
     def above_median(self, prepared: Prepared, *, small: bool) -> Tensor:
-        """Logits of cells (h/4, w/4) above the photograph's median, sharpened: light and texture shift them all."""
-        logits = self.logits(prepared)
-        return sharpened(logits - logits.median(), SMALL_SHARPENED if small else SHARPENED)
+        """Logits of cells (h/4, w/4) above the photograph's median, sharpened: light and texture shift them all.
+
+        A wide gap is a crack in a picture of half and of quarter the size: what both of them say counts, less COARSER.
+        """
+        if not prepared.coarse:
+            return _above(self.logits(prepared), SMALL_SHARPENED if small else SHARPENED)
+        fine, half, quarter = (
+            scale_of(self._logits(each), factor, prepared.size_hw, SHARPENED)
+            for each, factor in zip([*prepared.pictures, *prepared.coarse], (1, 2, 4), strict=True)
+        )
+        return fine.maximum(half.minimum(quarter) - COARSER)
 
     def logits(self, prepared: Prepared) -> Tensor:
         """Logits of cells (h/4, w/4), of two scales their mean."""
@@ -91,18 +110,40 @@ class CrackMapReader:
         return unfolded(output, [part.stride for part in self._mapper.parts]) + self.classifier.bias.item()
 
 
+def scale_of(logits: Tensor, factor: int, size_hw: tuple[int, int], strength: float) -> Tensor:
+    """The map (h', w') of a padded picture, reduced `factor` times, above its median and sharpened, as (h/4, w/4)."""
+    reduced_hw = (-(-size_hw[0] // factor), -(-size_hw[1] // factor))
+    own = merged_scales([logits], reduced_hw)
+    rows, columns = (-(-side // CELL_PX) for side in size_hw)
+    return _enlarged(_above(own, strength), factor)[:rows, :columns]
+
+
+def _above(logits: Tensor, strength: float) -> Tensor:
+    return sharpened(logits - logits.median(), strength)
+
+
 def merged_scales(maps: Sequence[Tensor], size_hw: tuple[int, int]) -> Tensor:
     """Maps (..., h', w') of the padded picture and perhaps of half its size, to the mean of its own cells."""
     rows, columns = (-(-side // CELL_PX) for side in size_hw)
     inner = [each[..., PAD_PX // CELL_PX :, PAD_PX // CELL_PX :] for each in maps]
-    scaled = [each if factor == 1 else _enlarged(each, factor) for factor, each in enumerate(inner, 1)]
+    scaled = [_enlarged(each, factor) for factor, each in enumerate(inner, 1)]
     return torch.stack([each[..., :rows, :columns] for each in scaled]).mean(dim=0)
 
 
 def _enlarged(maps: Tensor, factor: int) -> Tensor:
+    if factor == 1:
+        return maps
     flat = maps.reshape(1, -1, *maps.shape[-2:])
     larger = functional.interpolate(flat, scale_factor=factor, mode="bilinear", align_corners=False)
     return larger.reshape(*maps.shape[:-2], *larger.shape[-2:])
+
+
+def zoomed(image: Image.Image, factor: float) -> Image.Image:
+    """An RGB picture at `factor` times its size."""
+    if factor == 1:
+        return image
+    size = max(1, round(image.width * factor)), max(1, round(image.height * factor))
+    return image.resize(size, Image.Resampling.BILINEAR if factor > 1 else Image.Resampling.BOX)
 
 
 def padded(image: Image.Image) -> Image.Image:

@@ -31,10 +31,12 @@ MB_OF_A_CORE = 32  # less makes tiles that are mostly overlap; more is no faster
 
 @dataclass(frozen=True)
 class Scale:
-    """How large a window is: `window_px` pixels of a photograph, times each of `factors`."""
+    """How large a window is: `window_px` pixels of a photograph, times each of `factors`. A crack map takes the
+    photograph at `zoom` times its size."""
 
     window_px: float
     factors: Sequence[float] = (1.0,)
+    zoom: float = 1.0
 
 
 def window_px(classifier: CrackClassifier, *, tile_px: float | None, mm_per_px: float | None) -> float:

@@ -35,6 +35,7 @@ from crack_lightning.system.progress import track
 
 log = logging.getLogger(__name__)
 
+ZOOMS = (0.1, 4.0)  # of a photograph for a map that knows the scale of its training
 TILE_PX = 227.0  # side of the tiles of tiles.csv where no classifier has windows
 
 Listener = Callable[[Inspected, int, int], None]  # a photograph that is done, how many are, of how many
@@ -90,7 +91,15 @@ def _by_map(network: CrackMap, options: InspectOptions) -> tuple[Reader, Scale]:
     if options.windows != "auto" or options.scales != [1.0]:
         raise UserError("windows and scales are of a classifier's windows: leave them out for a crack map")
     reader = CrackMapReader(network, engine=options.engine, memory_mb=options.memory_mb)
-    return reader, Scale(options.tile_px or TILE_PX)
+    if options.mm_per_px is None or network.mm_per_px is None:
+        return reader, Scale(options.tile_px or TILE_PX)
+    zoom = options.mm_per_px / network.mm_per_px
+    if not ZOOMS[0] <= zoom <= ZOOMS[1]:
+        raise UserError(
+            f"mm_per_px={options.mm_per_px:g} is {zoom:.3g} times that of the map's training, {network.mm_per_px:g}: "
+            f"{ZOOMS[0]:g} to {ZOOMS[1]:g} times can be brought to it; check mm_per_px, or leave it out"
+        )
+    return reader, Scale(options.tile_px or TILE_PX, zoom=zoom)
 
 
 def _by_windows(classifier: CrackClassifier, options: InspectOptions) -> tuple[Reader, Scale]:
