@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from crack_lightning.cli.command import CONF, check_choices
 from crack_lightning.cli.options import options_of, plain
 from crack_lightning.data.batches.datamodule import CrackDataModule
-from crack_lightning.evaluate import listed
+from crack_lightning.evaluate import laid_out, listed
 from crack_lightning.training.optimizers import check_optimizer, check_scheduler
 
 GROUPS = ["data", "model", "optimizer", "scheduler", "trainer", "callbacks", "logger", "experiment"]
@@ -137,7 +137,7 @@ def test_every_command_of_the_pages_parses(configured: Compose, words: list[str]
     overrides = [word for word in words if "=" in word and not word.startswith("-")]
     check_choices(overrides)
     if name == "evaluate":
-        overrides = listed(overrides)
+        overrides = laid_out(listed(overrides))
     configured(name, [re.sub(r",.*", "", word) if "-m" in words[2:3] else word for word in overrides])
 
 
