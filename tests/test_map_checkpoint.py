@@ -33,7 +33,7 @@ def test_a_classifier_is_loaded_as_one(checkpoint: Path) -> None:
 
 def test_a_map_is_refused_where_a_classifier_is_needed(network: CrackMap, tmp_path: Path) -> None:
     write_map(tmp_path / "map.ckpt", network, {})
-    with pytest.raises(ValueError, match=r"map\.ckpt is a crack map, .* a classifier is needed here"):
+    with pytest.raises(ValueError, match=r"map\.ckpt is a crack map, .* a classifier is needed"):
         read_checkpoint(tmp_path / "map.ckpt")
 
 

@@ -66,7 +66,8 @@ def test_three_pictures_of_a_class_are_enough(
         for path in sorted((surfaces / name).iterdir())[:3]:
             (tmp_path / "few" / name / path.name).write_bytes(path.read_bytes())
     train(configured("train", [*MAP, f"data.root={tmp_path}/few", "figures=false"]))
-    assert 0 <= metrics(tmp_path / "run")["test/accuracy"] <= 1
+    assert len(rows(tmp_path / "run/split.csv")) == 6
+    assert load_network(tmp_path / "run/checkpoints/best.ckpt").decision.positive_class == "Positive"
 
 
 def test_another_backbone_begins_with_drawn_cracks(
@@ -81,11 +82,26 @@ def test_another_backbone_begins_with_drawn_cracks(
 
 
 @pytest.mark.parametrize(
-    "override", ["optimizer.lr=0.1", "data.image_size=96", "trainer.max_epochs=2", "experiment=finetune", "ckpt_path=a"]
+    "override",
+    [
+        *("optimizer.lr=0.1", "data.image_size=96", "trainer.max_epochs=2", "experiment=finetune", "ckpt_path=a"),
+        *("trainer.precision=16-mixed", "features=cached", "data.batch_size=8"),
+    ],
 )
 def test_what_a_map_has_no_use_for_is_refused(override: str) -> None:
     with pytest.raises(ValueError, match=rf"{override.partition('=')[0]}: not used with model=crack_map"):
-        check_map_overrides(["data.root=/photos", override])
+        check_map_overrides(["data.root=/photos", override], masked=False)
+
+
+@pytest.mark.parametrize("override", ["threshold=0.3", "objective=val/loss", "data.class_names=[a,b]"])
+def test_what_masks_have_no_use_for_is_refused(override: str) -> None:
+    check_map_overrides([override], masked=False)
+    with pytest.raises(ValueError, match="not used with model=crack_map data=masks"):
+        check_map_overrides([override], masked=True)
+
+
+def test_what_a_map_uses_is_taken() -> None:
+    check_map_overrides(["trainer=cpu", "trainer.accelerator=cpu", "features.engine=eager", "seed=3"], masked=True)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +123,7 @@ def test_without_a_checkpoint_the_map_of_the_package_is_judged_and_explained(
     composed: Callable[..., Any], surfaces: Path, tmp_path: Path
 ) -> None:
     judged = evaluate(*composed("evaluate", [f"data.root={surfaces}", "data.class_names=[Negative,Positive]"]))
-    assert 0 <= judged["test/auroc"] <= 1
+    assert judged["test/auroc"] > 0.7
     assert len(rows(tmp_path / "run/predictions.csv")) == 40
     explain(*composed("explain", [f"source={surfaces}/Positive"], run="explained"))
     found = rows(tmp_path / "explained/explanations.csv")

@@ -1,4 +1,4 @@
-"""Photographs with masks: found, read, judged, learned from."""
+"""Photographs with masks: found, read, judged, trained on."""
 
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -58,6 +58,14 @@ def test_of_two_values_the_lighter_is_crack(tmp_path: Path, white: int, mode: st
     assert np.array_equal(read_mask(path, (30, 20)), HALF == 1)
 
 
+def test_a_palette_is_read_by_its_colours(tmp_path: Path) -> None:
+    image = Image.fromarray(1 - HALF).convert("P")
+    image.putdata((1 - HALF).flatten().tolist())
+    image.putpalette([255, 255, 255, 0, 0, 0])  # number 0 is white
+    image.save(tmp_path / "mask.png")
+    assert np.array_equal(read_mask(tmp_path / "mask.png", (30, 20)), HALF == 1)
+
+
 @pytest.mark.parametrize(("level", "crack"), [(0, False), (255, True)])
 def test_a_mask_of_one_value(tmp_path: Path, level: int, crack: bool) -> None:
     path = put(tmp_path / "mask.png", np.full((20, 30), level, np.uint8))
@@ -115,7 +123,11 @@ def test_headers_tell_odd_masks(tmp_path: Path) -> None:
         put(tmp_path / "masks" / f"{name}.png", mask)
     (tmp_path / "masks/broken.png").write_bytes(b"no picture")
     put(tmp_path / "images/broken.png", HALF)
-    assert {path.stem for path in odd_masks(find_masked(tmp_path))} == {"small", "broken"}
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(HALF).save(tmp_path / "images/camera.jpg", exif=exif)
+    put(tmp_path / "masks/camera.png", HALF.T)
+    assert {path.stem for path in odd_masks(find_masked(tmp_path))} == {"small", "broken", "turned"}
 
 
 def test_counts_of_cells_and_pixels() -> None:
@@ -186,6 +198,7 @@ def test_a_map_learns_from_masks(
     found = metrics(tmp_path / "run")
     assert score == found["val/cells_f1"]
     assert {"test/cells_f1", "test/pixels_iou", "test/cells_average_precision"} <= found.keys()
+    assert found["split/test_images_with_a_copy_in_training"] == 0
     assert {row["split"] for row in rows(tmp_path / "run/split.csv")} == {"train", "val", "test"}
     network = load_network(tmp_path / "run/checkpoints/best.ckpt")
     assert isinstance(network, CrackMap)

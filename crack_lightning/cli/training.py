@@ -12,9 +12,11 @@ from crack_lightning.errors import UserError
 
 # Of the arguments of training, what a crack map has no use for: its head is computed, from pictures of their own size.
 OF_CLASSIFIERS = (
-    *("optimizer", "scheduler", "callbacks", "task", "experiment", "features.mode", "features.views", "ckpt_path"),
-    *("data.image_size", "data.flip_probability", "data.rotation_degrees", "model.dropout", "trainer.max_epochs"),
+    *("optimizer", "scheduler", "callbacks", "task", "experiment", "features", "ckpt_path", "trainer."),
+    *("data.image_size", "data.batch_size", "data.flip_probability", "data.rotation_degrees", "model.dropout"),
 )
+OF_PATCHES = ("objective", "calibrate", "threshold", "review_band", "data.class_names", "data.positive_class")
+TAKEN = ("features.engine", "trainer.accelerator")
 
 
 def train(cfg: DictConfig) -> float | None:
@@ -45,25 +47,29 @@ def _train_map(cfg: DictConfig) -> float:
     from crack_lightning.runs.mask_training import train_map_on_masks
 
     options, overrides = options_of(cfg), given_overrides()
-    check_map_overrides([*overrides, *(["ckpt_path"] if cfg.ckpt_path is not None else [])])
+    masked = options.data.layout == MASKED
+    check_map_overrides([*overrides, *(["ckpt_path"] if cfg.ckpt_path is not None else [])], masked=masked)
     loggers = [instantiate(cfg.logger, _convert_="all")] if cfg.logger else []
-    job = train_map_on_masks if options.data.layout == MASKED else train_map
+    job = train_map_on_masks if masked else train_map
     metrics: dict[str, float] = job(options, run_folder(), loggers=loggers, overrides=overrides)
-    if options.data.layout == MASKED:
-        return metrics["val/cells_f1"]
-    if options.objective not in metrics:
-        raise UserError(f"objective={options.objective}: not of these data; there are {', '.join(sorted(metrics))}")
-    return metrics[options.objective]
+    return metrics["val/cells_f1" if masked else options.objective]
 
 
-def check_map_overrides(overrides: Sequence[str]) -> None:
-    """Raise UserError for arguments that training a crack map would pass over in silence."""
+def check_map_overrides(overrides: Sequence[str], *, masked: bool) -> None:
+    """Raise UserError for arguments that training a crack map, on masks perhaps, would pass over in silence."""
+    refused = (*OF_CLASSIFIERS, *(OF_PATCHES if masked else ()))
     given = [override.lstrip("+~").partition("=")[0] for override in overrides]
-    if unused := [key for key in given if any(key == each or key.startswith(f"{each}.") for each in OF_CLASSIFIERS)]:
+    unused = [key for key in given if key not in TAKEN and any(_is_of(key, section) for section in refused)]
+    if unused:
+        kind = "model=crack_map data=masks" if masked else "model=crack_map"
         raise UserError(
-            f"{', '.join(unused)}: not used with model=crack_map, whose head is computed from pictures of their own "
-            "size; leave it out, or train model=mobilenet_v2"
+            f"{', '.join(unused)}: not used with {kind}, whose head is computed from pictures of their own size; leave "
+            "it out, or train model=mobilenet_v2 on class folders"
         )
+
+
+def _is_of(key: str, section: str) -> bool:
+    return key == section or key.startswith(section if section.endswith(".") else f"{section}.")
 
 
 def main() -> None:

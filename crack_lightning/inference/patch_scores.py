@@ -10,11 +10,11 @@ from torch import Tensor
 
 from crack_lightning.data.images.reading import MOST_MEGAPIXELS, read_picture
 from crack_lightning.inference.crack_maps import CrackMapReader, Prepared, merged_scales
-from crack_lightning.inference.patches import FileLogits, in_threads, judge_files, one_core_each
+from crack_lightning.inference.patches import FileLogits, Judging, in_threads, judge_files, one_core_each
 from crack_lightning.inference.photographs import Scale
 from crack_lightning.inference.stretches import best_stretch
 from crack_lightning.models.classifier import CrackClassifier
-from crack_lightning.models.crack_map import CrackMap
+from crack_lightning.models.crack_map import CrackMap, Network
 from crack_lightning.system.processes import cores
 from crack_lightning.system.progress import track
 
@@ -29,32 +29,12 @@ def patch_score(logits: Tensor) -> float:
     return float(best.topk(min(BEST, len(best))).values.mean())
 
 
-def judge_patches(
-    network: CrackClassifier | CrackMap,
-    paths: Sequence[Path],
-    *,
-    batch_size: int,
-    num_workers: int | None,
-    device: torch.device,
-    engine: str,
-    megapixels: float = MOST_MEGAPIXELS,
-) -> FileLogits:
-    """What a classifier or a crack map says of the files, in their order, as `judge_files` does.
-
-    A crack map takes each as it is, without resizing it: `batch_size` is not used.
-    """
+def judge_patches(network: Network, paths: Sequence[Path], judging: Judging) -> FileLogits:
+    """What a classifier or a crack map says of the files, in their order. A crack map takes one at a time."""
     if isinstance(network, CrackClassifier):
-        return judge_files(
-            network,
-            paths,
-            batch_size=batch_size,
-            num_workers=num_workers,
-            device=device,
-            engine=engine,
-            megapixels=megapixels,
-        )
-    reader = CrackMapReader(network.to(device), engine=engine, patches=True)
-    return map_logits(reader, paths, num_workers=num_workers, megapixels=megapixels)
+        return judge_files(network, paths, judging)
+    reader = CrackMapReader(network.to(judging.device), engine=judging.engine, patches=True)
+    return map_logits(reader, paths, num_workers=judging.num_workers, megapixels=judging.megapixels)
 
 
 def map_logits(

@@ -34,6 +34,18 @@ class FileLogits:
     sides_px: Sequence[int]
 
 
+@dataclass(frozen=True)
+class Judging:
+    """How files are judged: pictures at a time on a GPU, threads that read and compute (None is as many as suit the
+    device), by which engine, and how many megapixels a file may have."""
+
+    batch_size: int
+    num_workers: int | None
+    device: torch.device
+    engine: str
+    megapixels: float = MOST_MEGAPIXELS
+
+
 def pick_device(name: str) -> torch.device:
     """The device of that name; `auto` is the GPU if there is one.
 
@@ -48,35 +60,26 @@ def pick_device(name: str) -> torch.device:
         raise UserError(f"device={name} is not there: {str(error).splitlines()[0]}; use auto or cpu") from error
 
 
-def judge_files(
-    classifier: CrackClassifier,
-    paths: Sequence[Path],
-    *,
-    batch_size: int,
-    num_workers: int | None,
-    device: torch.device,
-    engine: str,
-    megapixels: float = MOST_MEGAPIXELS,
-) -> FileLogits:
-    """What `classifier` says of the files, in their order.
-
-    `num_workers` threads each read some pictures and compute them by `engine`; None is as many as suit the device.
-    """
+def judge_files(classifier: CrackClassifier, paths: Sequence[Path], judging: Judging) -> FileLogits:
+    """What `classifier` says of the files, in their order; each thread reads some pictures and computes them."""
     if not paths:
         return FileLogits(torch.empty(0, len(classifier.decision.class_names)), [], [], [])
-    classifier = classifier.eval().to(device)
-    read = _reader(classifier.image_size, megapixels)
+    classifier = classifier.eval().to(judging.device)
+    read = _reader(classifier.image_size, judging.megapixels)
     with torch.no_grad():
-        features = pick_engine(classifier, engine, read(paths[:CHUNK])[0].to(device))
-    on_cpu = device.type == "cpu"
+        features = pick_engine(classifier, judging.engine, read(paths[:CHUNK])[0].to(judging.device))
+    on_cpu = judging.device.type == "cpu"
     # On the CPU a picture stays in the cache of its core from its file to its logits.
-    size = min(batch_size, CHUNK) if on_cpu else batch_size
-    threads = num_workers if num_workers is not None else cores() if on_cpu else default_workers()
+    size = min(judging.batch_size, CHUNK) if on_cpu else judging.batch_size
+    usual = cores() if on_cpu else default_workers()
+    threads = usual if judging.num_workers is None else judging.num_workers
 
     @torch.no_grad()  # in each thread
     def judge(some: Sequence[Path]) -> FileLogits:
         pictures, errors, doubts, sides_px = read(some)
-        return FileLogits(classifier.classify(features(pictures.to(device))).float().cpu(), errors, doubts, sides_px)
+        return FileLogits(
+            classifier.classify(features(pictures.to(judging.device))).float().cpu(), errors, doubts, sides_px
+        )
 
     parts = [paths[start : start + size] for start in range(0, len(paths), size)]
     with one_core_each():

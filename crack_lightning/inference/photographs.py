@@ -26,6 +26,7 @@ from crack_lightning.system.processes import cores
 
 log = logging.getLogger(__name__)
 
+ZOOMS = (0.1, 4.0)  # of a photograph for a map that knows the scale of its training
 MB_OF_A_CORE = 32  # less makes tiles that are mostly overlap; more is no faster, since it no longer fits the caches
 
 
@@ -58,6 +59,30 @@ def check_enlarged(size: tuple[int, int], scale: Scale, image_size: int, *, mega
         raise UserError(
             f"at a window of {window_px:.0f} pixels it would be enlarged to {width} x {height}: "
             "check mm_per_px, tile_px and scales, or give a larger max_megapixels"
+        )
+
+
+def zoom_of(mm_per_px: float, *, trained: float) -> float:
+    """How much larger a photograph is looked at, so that it shows as many millimetres a pixel as in training.
+
+    Raises UserError for more or less than ZOOMS.
+    """
+    zoom = mm_per_px / trained
+    if not ZOOMS[0] <= zoom <= ZOOMS[1]:
+        raise UserError(
+            f"mm_per_px={mm_per_px:g} is {zoom:.3g} times that of the map's training, {trained:g}: {ZOOMS[0]:g} to "
+            f"{ZOOMS[1]:g} times can be brought to it; check mm_per_px, or leave it out"
+        )
+    return zoom
+
+
+def check_brought(size: tuple[int, int], scale: Scale, *, megapixels: float) -> None:
+    """Raise UserError for a photograph of `size` (width, height) that its zoom enlarges beyond `megapixels`."""
+    brought = size[0] * size[1] * scale.zoom**2 / 1e6
+    if scale.zoom > 1 and brought > megapixels:
+        raise UserError(
+            f"at the scale of the map's training it would have {brought:.2g} megapixels: check mm_per_px, or give a "
+            f"larger max_megapixels than {megapixels:g}"
         )
 
 

@@ -32,7 +32,10 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """
     checkpoint = opened_checkpoint(path)
     if isinstance(checkpoint, dict) and MAP_KEY in checkpoint:
-        raise UserError(f"ckpt_path={path} is a crack map, which inspect and predict take: a classifier is needed here")
+        raise UserError(
+            f"ckpt_path={path} is a crack map, whose training has no epochs to go on with: a classifier is needed "
+            "here. Train a map again with model=crack_map, without ckpt_path"
+        )
     return checked_checkpoint(checkpoint, path)
 
 

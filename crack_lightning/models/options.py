@@ -12,7 +12,7 @@ LESSONS = range(20, 100_001)
 @dataclass
 class ModelOptions:
     """A backbone and its weights. Of a classifier: whether the backbone learns, and the dropout before the head. Of a
-    crack map: how many pictures with drawn cracks its head is learned from before labels are, where the head is not
+    crack map: how many pictures with drawn cracks its head is trained on before it is on labels, where the head is not
     that of the package.
 
     Raises UserError for an option out of range.

@@ -18,13 +18,14 @@ from crack_lightning.errors import UserError
 from crack_lightning.evaluation.cells import masked_cells, near
 from crack_lightning.features.cells import COVERED, VISIBLE
 from crack_lightning.inference.crack_maps import CrackMapReader, followed_cells
-from crack_lightning.inference.patches import pick_device
+from crack_lightning.inference.patches import in_threads, pick_device
 from crack_lightning.inference.sources import Photograph, find_photographs, tell_left_out
-from crack_lightning.models.crack_map import CELL_PX, CrackMap, package_map
+from crack_lightning.models.crack_map import CELL_PX, package_map
 from crack_lightning.models.map_checkpoint import write_map
 from crack_lightning.runs.map_learning import HELD_OUT, PRIOR_L2, lessons, trained_head
 from crack_lightning.runs.options import AdaptOptions
 from crack_lightning.system.files import write_atomically, write_csv
+from crack_lightning.system.processes import cores
 from crack_lightning.system.progress import track
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ EVERY = 5  # one photograph of this many is held back
 JUDGED = 100  # lessons on what was held back, at most
 WIDTHS_PX = (1.5, 3.0, 6.0)  # between the rows of expected.csv
 SHOWN = 6  # lessons in adaptation.png
-PLAIN_SPREAD = 2.0  # grey levels of deviation below which nothing can be learned from a surface
+PLAIN_SPREAD = 2.0  # grey levels of deviation below which a surface teaches nothing
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,12 @@ class Site:
     held_back: Sequence[Image.Image]
     photographs: int
     apart: bool  # whether the held back ones are of other photographs
+    unread: int  # photographs that could not be read
 
 
-def adapt_map(options: AdaptOptions, folder: Path) -> CrackMap:
-    """Write checkpoints/best.ckpt, adaptation.json, expected.csv and adaptation.png into `folder`.
+def adapt_map(options: AdaptOptions, folder: Path) -> int:
+    """Write checkpoints/best.ckpt, adaptation.json, expected.csv and adaptation.png into `folder`; how many photographs
+    could not be read.
 
     Raises UserError or OSError where there is no surface to draw cracks onto.
     """
@@ -78,23 +81,29 @@ def adapt_map(options: AdaptOptions, folder: Path) -> CrackMap:
     write_atomically(folder / "adaptation.json", (json.dumps(facts, indent=2) + "\n").encode())
     _write_examples(folder, reader, site, options.seed)
     _write_expected(folder, expected)
-    return network
+    if site.unread:
+        log.error("%d photographs could not be read", site.unread)
+    return site.unread
 
 
 def site_of(photographs: Sequence[Photograph], options: AdaptOptions) -> Site:
     """The tiles of the photographs that can be read; every fifth photograph is held back, or tiles of the only one."""
-    each = max(1, MOST_TILES // len(photographs))
-    found = []
-    for photograph in track(photographs, "reading", total=len(photographs), unit="photographs"):
+    most = max(1, MOST_TILES // len(photographs))
+
+    def tiles_of(photograph: Photograph) -> list[Image.Image] | None:
         try:
             image = read_image(photograph.path, megapixels=options.max_megapixels)
         except ValueError as error:
             log.error("%s", error)
-            continue
-        if tiles := list(_tiles(image, each, options.seed)):
-            found.append(tiles)
-        else:
+            return None
+        tiles = list(_tiles(image, most, options.seed))
+        if not tiles:
             log.warning("%s: of one colour, there is nothing to draw cracks onto", photograph.path)
+        return tiles
+
+    read = in_threads(tiles_of, photographs, cores())
+    everything = list(track(read, "reading", total=len(photographs), unit="photographs"))
+    found = [tiles for tiles in everything if tiles]
     if not found:
         raise UserError(f"source={options.source}: no photograph of a surface could be read: give photographs of walls")
     apart = len(found) > 1
@@ -103,7 +112,7 @@ def site_of(photographs: Sequence[Photograph], options: AdaptOptions) -> Site:
     groups = found if apart else [[tile] for tile in found[0]]
     kept = [tile for k, tiles in enumerate(groups) if k % EVERY for tile in tiles]
     back = [tile for tiles in groups[::EVERY] for tile in tiles]
-    return Site(kept or back, back, len(found), apart=apart)
+    return Site(kept or back, back, len(found), apart=apart, unread=everything.count(None))
 
 
 def _tiles(image: Image.Image, most: int, seed: int) -> Iterator[Image.Image]:

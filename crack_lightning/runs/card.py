@@ -105,7 +105,7 @@ def _of_map(network: Network, options: TrainOptions, metrics: Mapping[str, float
     pull = metrics.get("patches/pull")
     return {
         "backbone": f"{network.backbone}, frozen",
-        "head": "linear, on features at several depths, learned from drawn cracks and then from labelled patches",
+        "head": "linear, on features at several depths, trained on drawn cracks and then on labelled patches",
         "pull towards the drawn cracks": "the head stayed as it was" if pull is None else f"{pull:g} labels",
         "seed": options.seed,
     }

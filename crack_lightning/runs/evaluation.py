@@ -18,7 +18,7 @@ from crack_lightning.evaluation.intervals import bootstrap_intervals, figures_of
 from crack_lightning.evaluation.metrics import binary_metrics
 from crack_lightning.evaluation.predictions import Judged, confidence_metrics
 from crack_lightning.inference.patch_scores import judge_patches
-from crack_lightning.inference.patches import pick_device
+from crack_lightning.inference.patches import Judging, pick_device
 from crack_lightning.models.crack_map import Network
 from crack_lightning.models.map_checkpoint import load_network, load_with_provenance
 from crack_lightning.report.matrix import Cell, matrix_figure, matrix_markdown, matrix_rows, nothing_left
@@ -93,15 +93,8 @@ def judge(
     network: Network, samples: Sequence[Sample], data: JudgedDataOptions, *, device: str, engine: str
 ) -> tuple[Judged, dict[str, float]]:
     """Judge the network on `samples`: its probabilities, and its metrics as `test/<name>` with their intervals."""
-    found = judge_patches(
-        network,
-        [sample.path for sample in samples],
-        batch_size=data.batch_size,
-        num_workers=data.num_workers,
-        device=pick_device(device),
-        engine=engine,
-        megapixels=data.max_megapixels,
-    )
+    judging = Judging(data.batch_size, data.num_workers, pick_device(device), engine, data.max_megapixels)
+    found = judge_patches(network, [sample.path for sample in samples], judging)
     if unread := [error for error in found.errors if error]:
         raise UserError(unread[0])
     judged = Judged(network.cpu(), samples, network.positive_probabilities(found.logits))

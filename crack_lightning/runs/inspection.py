@@ -18,7 +18,14 @@ from crack_lightning.inference.crack_maps import LEAST_PX, CrackMapReader, follo
 from crack_lightning.inference.heat import Heat
 from crack_lightning.inference.overlay import reduced
 from crack_lightning.inference.patches import pick_device
-from crack_lightning.inference.photographs import PhotographReader, Scale, check_enlarged, window_px
+from crack_lightning.inference.photographs import (
+    PhotographReader,
+    Scale,
+    check_brought,
+    check_enlarged,
+    window_px,
+    zoom_of,
+)
 from crack_lightning.inference.regions import Region, regions
 from crack_lightning.inference.sources import Photograph, check_not_among, find_photographs, tell_left_out
 from crack_lightning.models.classifier import CrackClassifier
@@ -35,7 +42,6 @@ from crack_lightning.system.progress import track
 
 log = logging.getLogger(__name__)
 
-ZOOMS = (0.1, 4.0)  # of a photograph for a map that knows the scale of its training
 TILE_PX = 227.0  # side of the tiles of tiles.csv where no classifier has windows
 
 Listener = Callable[[Inspected, int, int], None]  # a photograph that is done, how many are, of how many
@@ -93,12 +99,7 @@ def _by_map(network: CrackMap, options: InspectOptions) -> tuple[Reader, Scale]:
     reader = CrackMapReader(network, engine=options.engine, memory_mb=options.memory_mb)
     if options.mm_per_px is None or network.mm_per_px is None:
         return reader, Scale(options.tile_px or TILE_PX)
-    zoom = options.mm_per_px / network.mm_per_px
-    if not ZOOMS[0] <= zoom <= ZOOMS[1]:
-        raise UserError(
-            f"mm_per_px={options.mm_per_px:g} is {zoom:.3g} times that of the map's training, {network.mm_per_px:g}: "
-            f"{ZOOMS[0]:g} to {ZOOMS[1]:g} times can be brought to it; check mm_per_px, or leave it out"
-        )
+    zoom = zoom_of(options.mm_per_px, trained=network.mm_per_px)
     return reader, Scale(options.tile_px or TILE_PX, zoom=zoom)
 
 
@@ -172,6 +173,7 @@ def _too_small(size: tuple[int, int], inspection: Inspection) -> str:
     """What is to be said of a photograph of too few pixels. Raises UserError for one that would be too large scaled."""
     scale, network = inspection.scale, inspection.classifier
     if isinstance(network, CrackMap):
+        check_brought(size, scale, megapixels=inspection.options.max_megapixels)
         text = f"%d x %d pixels are less than {LEAST_PX} each way, too few for a crack to be followed"
         return text % size if max(size) < LEAST_PX else ""
     check_enlarged(size, scale, network.image_size, megapixels=inspection.options.max_megapixels)
@@ -232,6 +234,8 @@ def _method(inspection: Inspection) -> dict[str, str]:
     side = f"{side_px:.0f} px" + ("" if mm_per_px is None else f", {side_px * mm_per_px:.0f} mm")
     wider = "" if scales == [1.0] else f", times {', '.join(f'{factor:g}' for factor in scales)}"
     unscaled = ", that of the training pictures is not known" if _unscaled(classifier, options) else ""
+    if inspection.scale.zoom != 1:
+        unscaled = f", looked at at {inspection.scale.zoom:.3g} times its size, as the map was trained"
     return {
         "source": options.source,
         "inspected": f"{datetime.now():%Y-%m-%d %H:%M}",

@@ -2,8 +2,8 @@
 
 import logging
 
-from crack_lightning.data.batches.datamodule import CrackDataModule
 from crack_lightning.data.samples.groups import seen_in_training
+from crack_lightning.data.samples.splits import Splits
 from crack_lightning.system.cache import cache_folder
 
 log = logging.getLogger(__name__)
@@ -16,13 +16,13 @@ TOLD = {
 }
 
 
-def leakage_metrics(data: CrackDataModule, by: str) -> dict[str, float]:
+def leakage_metrics(splits: Splits, by: str, *, cache_dir: str | None, workers: int) -> dict[str, float]:
     """Report and count the test images with an exact counterpart in training, and with that which `by` names."""
     found: dict[str, float] = {}
-    cache, workers = cache_folder(data.cache_dir), data.num_workers
+    cache = cache_folder(cache_dir)
     for each in dict.fromkeys(("exact", by)):
         name, text = TOLD[each]
-        leaked = seen_in_training(data.splits, by=each, cache=cache, workers=workers)
-        log.log(logging.WARNING if leaked else logging.INFO, COPIES, leaked, len(data.splits["test"]), text)
+        leaked = seen_in_training(splits, by=each, cache=cache, workers=workers)
+        log.log(logging.WARNING if leaked else logging.INFO, COPIES, leaked, len(splits["test"]), text)
         found[f"split/test_images_with_{name}_in_training"] = leaked
     return found

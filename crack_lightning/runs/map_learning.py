@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from crack_lightning.data.synthetic.lessons import Lesson, lesson
-from crack_lightning.evaluation.cells import counted_cells, masked_cells, total
+from crack_lightning.evaluation.cells import CellCounts, counted_cells, masked_cells, total
 from crack_lightning.features.cells import COVERED, VISIBLE, joined, sampled
 from crack_lightning.inference.crack_maps import CrackMapReader, followed_cells
 from crack_lightning.inference.patch_scores import patch_score
@@ -134,24 +134,31 @@ def _lesson(seed: int, task: tuple[Surface | None, int]) -> Lesson:
 
 def cell_levels(reader: CrackMapReader, held_out: Sequence[Lesson]) -> dict[str, float]:
     """The levels of `level` and `small_level` that give the highest F1 of cells, with SLACK_CELLS of tolerance."""
-    drawn = [_drawn(each) for each in held_out]
-    found = {}
+    drawn = [_drawn(lesson) for lesson in held_out]
+    levels = {}
     for name, small in (("level", False), ("small_level", True)):
-        maps = [
-            reader.above_median(reader.prepared_as(each.image, small=small), small=small).numpy() for each in held_out
-        ]
-        scores = [_f1([followed_cells(each, level) for each in maps], drawn) for level in LEVELS]
-        found[name] = float(LEVELS[int(np.argmax(scores))])
-        log.info("%s %.1f: F1 of cells %.3f on lessons that were held out", name, found[name], max(scores))
-    return found
+        pictures = (reader.prepared_as(lesson.image, small=small) for lesson in held_out)
+        maps = [reader.above_median(picture, small=small).numpy() for picture in pictures]
+        levels[name], counts = best_level(maps, drawn)
+        log.info("%s %.1f: F1 of cells %.3f on lessons that were held out", name, levels[name], counts.f1)
+    return levels
+
+
+def best_level(maps: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> tuple[float, CellCounts]:
+    """Of LEVELS the one at which the `maps` (h, w) mark the cells of `truths` with the highest F1, and the counts."""
+    counts = [
+        total(
+            counted_cells(followed_cells(odds, level), truth, tolerance=SLACK_CELLS)
+            for odds, truth in zip(maps, truths, strict=True)
+        )
+        for level in LEVELS
+    ]
+    best = int(np.argmax([count.f1 for count in counts]))
+    return float(LEVELS[best]), counts[best]
 
 
 def _drawn(one: Lesson) -> np.ndarray:
     return masked_cells((one.cover > COVERED) & (one.strength > VISIBLE))
-
-
-def _f1(found: Sequence[np.ndarray], drawn: Sequence[np.ndarray]) -> float:
-    return total(counted_cells(*pair, tolerance=SLACK_CELLS) for pair in zip(found, drawn, strict=True)).f1
 
 
 def patch_levels(reader: CrackMapReader, held_out: Sequence[Lesson]) -> dict[str, float]:

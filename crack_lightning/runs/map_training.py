@@ -3,11 +3,9 @@
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
-import yaml
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -29,13 +27,12 @@ from crack_lightning.report.figures import pull_figure
 from crack_lightning.runs.evaluation import metrics_of
 from crack_lightning.runs.map_learning import levels_of_cells, trained_head
 from crack_lightning.runs.options import TrainOptions
-from crack_lightning.runs.preparation import prepare_split, provenance_of
+from crack_lightning.runs.preparation import prepare_split, provenance_of, write_config
 from crack_lightning.runs.results import leave
-from crack_lightning.system.files import write_atomically
 from crack_lightning.system.processes import cores
 from crack_lightning.system.progress import track
 from crack_lightning.training.confidence import set_confidence
-from crack_lightning.training.patch_head import USUAL, PatchFit, fit_patches
+from crack_lightning.training.patch_head import PatchFit, fit_patches
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +51,7 @@ def train_map(
     data = CrackDataModule(options.data, seed=options.seed, cache_dir=options.cache_dir)
     network = begun(options)
     leakage = prepare_split(data, folder, None, options.leakage)
-    write_atomically(folder / "config.yaml", yaml.safe_dump(asdict(options), sort_keys=False).encode())
+    write_config(folder, options)
     network.patch_px, network.mm_per_px = side_px(data.splits["train"]), options.data.mm_per_px
     network.to(pick_device("cpu" if options.trainer.accelerator == "cpu" else "auto"))
     started_s = time.perf_counter()
@@ -63,22 +60,15 @@ def train_map(
     metrics = {"fit_seconds": time.perf_counter() - started_s, **_facts_of(fit), **leakage}
     reader = CrackMapReader(network, engine=options.features.engine, patches=True)
     metrics |= _calibrated(reader, data.splits["val"], options)
-    write_map(folder / "checkpoints/best.ckpt", network, provenance_of(options, data, overrides))
+    write_map(folder / "checkpoints/best.ckpt", network, provenance_of(options, data.root, data.splits, overrides))
     test = data.splits["test"]
     logits = _logits(reader, test, options)
     judged = Judged(network.cpu(), test, network.positive_probabilities(logits))
     metrics |= metrics_of(judged, logits, "test")
     for logger in loggers:
         logger.log_metrics(metrics, 0)
-    leave(
-        folder,
-        judged,
-        data,
-        options,
-        metrics,
-        curves=_curves(fit) if options.figures else {},
-        tensorboard=next((each for each in loggers if isinstance(each, TensorBoardLogger)), None),
-    )
+    tensorboard = next((each for each in loggers if isinstance(each, TensorBoardLogger)), None)
+    leave(folder, judged, data, options, metrics, curves=_curves(fit, options), tensorboard=tensorboard)
     return metrics
 
 
@@ -102,7 +92,7 @@ def sound(data: CrackDataModule) -> dict[str, list[Path]]:
 
 
 def draw_head(network: CrackMap, surfaces: Mapping[str, Sequence[Path]], options: TrainOptions) -> None:
-    """Learn the head from cracks drawn onto sound pictures of training, unless it has one already."""
+    """Train the head on cracks drawn onto sound pictures of training, unless it has one already."""
     if network.weight.any():
         return
     head = trained_head(
@@ -119,7 +109,8 @@ def draw_head(network: CrackMap, surfaces: Mapping[str, Sequence[Path]], options
 def learn(network: CrackMap, data: CrackDataModule) -> PatchFit:
     """Move the head of `network` by what the training patches teach, and its levels with it."""
     samples, positive = data.splits["train"], network.decision.positive_index
-    scores, slopes = slopes_of(network, [each.path for each in samples], megapixels=data.options.max_megapixels)
+    paths, reading = [sample.path for sample in samples], data.options
+    scores, slopes = slopes_of(network, paths, num_workers=reading.num_workers, megapixels=reading.max_megapixels)
     targets = torch.tensor([float(sample.label == positive) for sample in samples])
     groups = [sample.group for sample in samples]
     fit = fit_patches(scores, slopes, targets, groups, level=network.patch_level, scale=network.patch_scale)
@@ -128,14 +119,17 @@ def learn(network: CrackMap, data: CrackDataModule) -> PatchFit:
     network.set_levels({"patch_level": fit.level, "patch_scale": fit.scale})
     if fit.pull is not None:
         network.set_levels(levels_of_cells(network, sound(data)["val"], count=JUDGED, seed=data.seed))
-    log.info("%d patches moved the head%s", len(samples), "" if fit.pull == USUAL else f" (pull: {fit.pull} labels)")
+    if fit.pull is None:
+        log.warning("the labels teach nothing that patches which were left out bear out: the head stays as it was")
+    else:
+        log.info("%d patches moved the head, against a pull of %g labels", len(samples), fit.pull)
     return fit
 
 
 def slopes_of(
-    network: CrackMap, paths: Sequence[Path], *, megapixels: float = MOST_MEGAPIXELS
+    network: CrackMap, paths: Sequence[Path], *, num_workers: int | None = None, megapixels: float = MOST_MEGAPIXELS
 ) -> tuple[Tensor, Tensor]:
-    """Scores (n,) and slopes (n, channels) of patches."""
+    """Scores (n,) and slopes (n, channels) of patches, by `num_workers` threads; None is one a core."""
     reader = CrackMapReader(network, engine="eager")
 
     def one(path: Path) -> tuple[float, Tensor]:
@@ -143,7 +137,7 @@ def slopes_of(
         return score_and_slope(network, prepared_patch(reader, image))
 
     with one_core_each():
-        found = list(track(in_threads(one, paths, cores()), "learning", total=len(paths)))
+        found = list(track(in_threads(one, paths, num_workers or cores()), "learning", total=len(paths)))
     return torch.tensor([score for score, _ in found]), torch.stack([slope for _, slope in found])
 
 
@@ -179,5 +173,5 @@ def _facts_of(fit: PatchFit) -> dict[str, float]:
     return {} if fit.pull is None else {"patches/pull": fit.pull}
 
 
-def _curves(fit: PatchFit) -> dict[str, Figure]:
-    return {"pull": pull_figure(fit.losses, chosen=fit.pull)} if fit.losses else {}
+def _curves(fit: PatchFit, options: TrainOptions) -> dict[str, Figure]:
+    return {"pull": pull_figure(fit.losses, chosen=fit.pull)} if fit.losses and options.figures else {}

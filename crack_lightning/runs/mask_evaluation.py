@@ -14,7 +14,7 @@ from crack_lightning.inference.patches import pick_device
 from crack_lightning.models.crack_map import CELL_PX, CrackMap
 from crack_lightning.models.map_checkpoint import load_network
 from crack_lightning.runs.folder import write_unreadable
-from crack_lightning.runs.mask_judging import judge_masks, tell_masks, write_masks_judged
+from crack_lightning.runs.mask_judging import judge_masks, log_masks, write_masks_judged
 from crack_lightning.runs.options import EvaluateOptions
 from crack_lightning.system.names import matched
 
@@ -37,7 +37,7 @@ def evaluate_masks(ckpt_path: Path | None, options: EvaluateOptions, folder: Pat
     tolerance = round(data.tolerance_px / CELL_PX)
     judged, metrics = judge_masks(reader, masked, tolerance=tolerance, megapixels=data.max_megapixels)
     write_masks_judged(folder, judged, metrics)
-    tell_masks(metrics)
+    log_masks(metrics)
     log.info("%d photographs judged: %s", len(masked), folder)
     return metrics
 
@@ -52,7 +52,7 @@ def usable(masked: Sequence[Masked], folder: Path, *, on_error: str, megapixels:
         raise UserError(unreadable_message(unreadable))
     kept = [each for each in masked if not {each.sample.path, each.mask} & unreadable.keys()]
     if not kept:
-        raise UserError("no photograph with a mask is left that can be read")
+        raise UserError(f"no photograph with a mask is left that can be read: {folder / 'unreadable.csv'} says why")
     return kept
 
 
@@ -71,7 +71,10 @@ def _of_split(root: Path, split: str | None, table: str | None) -> list[Masked]:
     by_path = {str(each.sample.path): each for each in found}
     places = matched(groups, by_path)
     if gone := groups.keys() - places.keys():
-        raise FileNotFoundError(f"{len(gone)} photographs of the {split} split are not in {root}, such as {min(gone)}")
+        raise FileNotFoundError(
+            f"{len(gone)} photographs of the {split} split are not in {root}, such as {min(gone)}: "
+            f"give the folder that {table} was made from"
+        )
     return [
         replace(by_path[there], sample=replace(by_path[there].sample, group=groups[name]))
         for name, there in places.items()

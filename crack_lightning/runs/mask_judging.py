@@ -12,7 +12,7 @@ from PIL import Image
 from torchmetrics.classification import BinaryAveragePrecision
 
 from crack_lightning.data.images.reading import read_image
-from crack_lightning.data.samples.masks import Masked, read_mask, tell_inverted
+from crack_lightning.data.samples.masks import Masked, read_mask, warn_of_inverted
 from crack_lightning.evaluation.cells import masked_cells, near
 from crack_lightning.evaluation.masks import MaskCounts, counted, iou, mask_metrics
 from crack_lightning.inference.crack_maps import CrackMapReader, followed
@@ -48,11 +48,8 @@ def judge_masks(
     reader: CrackMapReader, masked: Sequence[Masked], *, tolerance: int, megapixels: float, seed: int = 0
 ) -> tuple[list[JudgedPhotograph], dict[str, float]]:
     """Each photograph with its counts, and the metrics of all. Raises UserError for a mask that cannot be used."""
-    ranked, judged, shares = (
-        BinaryAveragePrecision(thresholds=THRESHOLDS),
-        list[JudgedPhotograph](),
-        dict[Path, float](),
-    )
+    ranked = BinaryAveragePrecision(thresholds=THRESHOLDS)
+    judged, shares = list[JudgedPhotograph](), dict[Path, float]()
     threshold = reader.classifier.cell_decision.threshold
     for each in track(masked, "judging", total=len(masked), unit="photographs"):
         image = read_image(each.sample.path, megapixels=megapixels)
@@ -64,7 +61,7 @@ def judge_masks(
         pixels = np.asarray(heat_picture(marked, image.size)) >= 255 * threshold
         found = marked.probability >= threshold
         judged.append(JudgedPhotograph(each, counted(found, truth, pixels, mask, tolerance=tolerance), found, truth))
-    tell_inverted(shares)
+    warn_of_inverted(shares)
     groups = [each.masked.sample.group for each in judged]
     precision = float(ranked.compute()) if any(each.truth.any() for each in judged) else 0.0
     return judged, mask_metrics([each.counts for each in judged], precision, groups, seed=seed)
@@ -80,7 +77,7 @@ def write_masks_judged(
         write_figures(folder, drawn({"worst_photographs": worst_photographs(judged)}))
 
 
-def tell_masks(metrics: Mapping[str, float]) -> None:
+def log_masks(metrics: Mapping[str, float]) -> None:
     """The metrics, a line each."""
     for name, value in sorted(metrics.items()):
         if name.startswith("test/"):

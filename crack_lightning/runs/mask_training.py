@@ -2,35 +2,36 @@
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-import yaml
 from lightning.pytorch.loggers import Logger
+from PIL import Image
 from torch import Tensor
 
-from crack_lightning import __version__
 from crack_lightning.data.images.reading import read_image
 from crack_lightning.data.samples.groups import grouped
 from crack_lightning.data.samples.masks import Masked, find_masked, masked_splits, read_mask
-from crack_lightning.data.samples.splits import Splits, fold_samples, split_digest, split_samples, write_split
-from crack_lightning.evaluation.cells import CellCounts, counted_cells, masked_cells, near, total
+from crack_lightning.data.samples.splits import Splits, fold_samples, split_samples, write_split
+from crack_lightning.evaluation.cells import masked_cells, near, total
 from crack_lightning.features.cells import Cells, chosen, joined, sampled
-from crack_lightning.inference.crack_maps import SMALL_PX, CrackMapReader, Prepared, followed_cells, merged_scales
+from crack_lightning.inference.crack_maps import SMALL_PX, CrackMapReader, evenly_lit, merged_scales, padded
 from crack_lightning.inference.patch_scores import picture_tensor
 from crack_lightning.inference.patches import pick_device
 from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.models.map_checkpoint import write_map
-from crack_lightning.runs.map_learning import LEVELS, lessons
+from crack_lightning.runs.leakage import leakage_metrics
+from crack_lightning.runs.map_learning import SLACK_CELLS, best_level, lessons
 from crack_lightning.runs.map_training import begun, draw_head
 from crack_lightning.runs.mask_evaluation import usable
-from crack_lightning.runs.mask_judging import judge_masks, tell_masks, write_masks_judged
+from crack_lightning.runs.mask_judging import judge_masks, log_masks, write_masks_judged
 from crack_lightning.runs.options import TrainOptions
+from crack_lightning.runs.preparation import provenance_of, write_config
 from crack_lightning.system.cache import cache_folder
-from crack_lightning.system.files import write_atomically
+from crack_lightning.system.processes import cores
 from crack_lightning.system.progress import track
 from crack_lightning.training.cell_head import fit_head
 
@@ -41,18 +42,8 @@ MOST, HARDEST = (400, 150, 400, 200), 0.1
 TILE_PX, MOST_TILES = 512, 12  # of a photograph that is not small, at random places
 DRAWN = 200  # lessons whose cells are learned again with those of the photographs: what is no crack stays known
 PULLS = (0.03, 0.1, 0.5, 2.0)  # towards the head that drawn cracks gave, tried on validation
-TOLERANCE = 1  # cells
 
 Array = np.ndarray
-
-
-@dataclass(frozen=True)
-class Odds:
-    """Of a validation photograph: logits above its median, whether it is small, and which cells are crack."""
-
-    above: Array
-    small: bool
-    truth: Array
 
 
 def train_map_on_masks(
@@ -65,7 +56,9 @@ def train_map_on_masks(
     torch.manual_seed(options.seed)
     network = begun(options)
     splits = _split(options, folder)
-    write_atomically(folder / "config.yaml", yaml.safe_dump(asdict(options), sort_keys=False).encode())
+    samples: Splits = {split: [each.sample for each in members] for split, members in splits.items()}
+    leakage = leakage_metrics(samples, options.leakage, cache_dir=options.cache_dir, workers=cores())
+    write_config(folder, options)
     network.to(pick_device("cpu" if options.trainer.accelerator == "cpu" else "auto"))
     network.mm_per_px = options.data.mm_per_px
     started_s = time.perf_counter()
@@ -74,14 +67,20 @@ def train_map_on_masks(
     found["fit_seconds"] = time.perf_counter() - started_s
     reader = CrackMapReader(network, engine=options.features.engine)
     megapixels = options.data.max_megapixels
-    judged, metrics = judge_masks(reader, splits["test"], tolerance=TOLERANCE, megapixels=megapixels, seed=options.seed)
-    metrics |= found
-    write_map(folder / "checkpoints/best.ckpt", network, _provenance(options, splits, overrides))
+    judged, metrics = judge_masks(
+        reader, splits["test"], tolerance=SLACK_CELLS, megapixels=megapixels, seed=options.seed
+    )
+    metrics |= found | leakage
+    write_map(
+        folder / "checkpoints/best.ckpt",
+        network,
+        provenance_of(options, Path(str(options.data.root)), samples, overrides),
+    )
     write_masks_judged(folder, judged, metrics, figures=options.figures)
     for logger in loggers:
         logger.log_metrics(metrics, 0)
         logger.save()
-    tell_masks(metrics)
+    log_masks(metrics)
     log.info("the run folder: %s", folder)
     return metrics
 
@@ -118,8 +117,7 @@ def learn_masks(
     network: CrackMap, train: Sequence[Masked], val: Sequence[Masked], options: TrainOptions
 ) -> dict[str, float]:
     """Fit the head with each of PULLS to the cells of `train` and drawn ones, and keep what marks `val` best."""
-    generator = torch.Generator().manual_seed(options.seed)
-    megapixels = options.data.max_megapixels
+    generator, megapixels = torch.Generator().manual_seed(options.seed), options.data.max_megapixels
     real = [
         part
         for each in track(train, "learning", total=len(train), unit="photographs")
@@ -133,9 +131,7 @@ def learn_masks(
         weight, bias = prior if pull is None else fit_head(cells, l2=pull, prior=prior)
         _set_head(network, weight, bias)
         f1, levels = _levels(network, val, megapixels)
-        log.info(
-            "pull %s: F1 of cells %.3f on validation", "none: the head of drawn cracks" if pull is None else pull, f1
-        )
+        log.info("F1 of cells %.3f on validation: %s", f1, "head of drawn cracks" if pull is None else f"pull {pull:g}")
         tried.append((f1, np.inf if pull is None else pull, weight, bias, levels))
     f1, pull, weight, bias, levels = max(tried, key=lambda each: each[0])
     _set_head(network, weight, bias)
@@ -153,20 +149,20 @@ def cells_of(network: CrackMap, masked: Masked, generator: torch.Generator, *, m
     """Some cells of each kind of a photograph, tile by tile, as the map computes them."""
     image = read_image(masked.sample.path, megapixels=megapixels)
     mask = read_mask(masked.mask, image.size, megapixels=megapixels)
-    reader = CrackMapReader(network, engine="eager")
+    small = max(image.size) <= SMALL_PX
+    lit = image if small else evenly_lit(image)
     for box in _boxes(image.size, generator):
         left, top, right, bottom = box
-        tile = image.crop(box)
-        prepared = reader.prepared_as(tile, small=max(image.size) <= SMALL_PX)
-        features = _features(network, prepared)
+        features = _features(network, lit.crop(box), small=small)
         truth = torch.from_numpy(masked_cells(mask[top:bottom, left:right]))
         yield chosen(features, _kinds(network, features, truth), generator, most=MOST, thin=False)
 
 
-def _features(network: CrackMap, prepared: Prepared) -> Tensor:
-    """Joined features (channels, h/4, w/4), of two scales their mean, as their logits are."""
-    pictures = [picture_tensor(each, network.weight.device) for each in prepared.pictures]
-    return merged_scales([network.cells(each)[0].cpu() for each in pictures], prepared.size_hw)
+def _features(network: CrackMap, tile: Image.Image, *, small: bool) -> Tensor:
+    """Joined features (channels, h/4, w/4); of a small photograph the mean of two scales, as its logits are."""
+    pictures = [padded(picture) for picture in ([tile, tile.reduce(2)] if small and min(tile.size) > 1 else [tile])]
+    cells = [network.cells(picture_tensor(picture, network.weight.device))[0].cpu() for picture in pictures]
+    return merged_scales(cells, (tile.height, tile.width))
 
 
 def _boxes(size: tuple[int, int], generator: torch.Generator) -> list[tuple[int, int, int, int]]:
@@ -192,34 +188,12 @@ def _kinds(network: CrackMap, features: Tensor, truth: Tensor) -> list[Tensor]:
 def _levels(network: CrackMap, val: Sequence[Masked], megapixels: float) -> tuple[float, dict[str, float]]:
     """F1 of the cells of all validation photographs, at the levels that suit them best, and these levels."""
     reader = CrackMapReader(network, engine="folded")
-    odds = [_odds(reader, each, megapixels) for each in val]
-    levels, counts = dict[str, float](), list[CellCounts]()
-    for name, small in (("level", False), ("small_level", True)):
-        if some := [each for each in odds if each.small is small]:
-            rows = [
-                [counted_cells(followed_cells(each.above, level), each.truth, tolerance=TOLERANCE) for each in some]
-                for level in LEVELS
-            ]
-            best = int(np.argmax([total(row).f1 for row in rows]))
-            levels[name], counts = float(LEVELS[best]), [*counts, *rows[best]]
-    return total(counts).f1, levels
-
-
-def _odds(reader: CrackMapReader, masked: Masked, megapixels: float) -> Odds:
-    image = read_image(masked.sample.path, megapixels=megapixels)
-    truth, small = masked_cells(read_mask(masked.mask, image.size, megapixels=megapixels)), max(image.size) <= SMALL_PX
-    return Odds(reader.above_median(reader.prepared_as(image, small=small), small=small).numpy(), small, truth)
-
-
-def _provenance(
-    options: TrainOptions, splits: Mapping[str, Sequence[Masked]], overrides: Sequence[str]
-) -> dict[str, object]:
-    samples: Splits = {split: [each.sample for each in members] for split, members in splits.items()}
-    return {
-        "crack_lightning": __version__,
-        "overrides": list(overrides),
-        "config": asdict(options),
-        "data_root": str(options.data.root),
-        "split": split_digest(samples),
-        "images": {split: len(members) for split, members in samples.items()},
-    }
+    maps: dict[str, list[tuple[Array, Array]]] = {"level": [], "small_level": []}
+    for masked in val:
+        image = read_image(masked.sample.path, megapixels=megapixels)
+        small = max(image.size) <= SMALL_PX
+        truth = masked_cells(read_mask(masked.mask, image.size, megapixels=megapixels))
+        odds = reader.above_median(reader.prepared_as(image, small=small), small=small).numpy()
+        maps["small_level" if small else "level"].append((odds, truth))
+    best = {name: best_level(*zip(*pairs, strict=True)) for name, pairs in maps.items() if pairs}
+    return total(counts for _, counts in best.values()).f1, {name: level for name, (level, _) in best.items()}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from crack_lightning.inference.patch_scores import judge_patches
-from crack_lightning.inference.patches import FileLogits, pick_device
+from crack_lightning.inference.patches import FileLogits, Judging, pick_device
 from crack_lightning.inference.sources import find_photographs, tell_left_out
 from crack_lightning.models.crack_map import Network
 from crack_lightning.models.map_checkpoint import load_network
@@ -30,15 +30,9 @@ def predict_patches(options: PredictOptions, folder: Path) -> int:
     source = find_photographs(options.source)
     tell_left_out(source)
     paths = [photograph.path for photograph in source.photographs]
-    found = judge_patches(
-        network,
-        paths,
-        batch_size=options.batch_size,
-        num_workers=options.num_workers,
-        device=pick_device(options.device),
-        engine=options.engine,
-        megapixels=options.max_megapixels,
-    )
+    device, megapixels = pick_device(options.device), options.max_megapixels
+    judging = Judging(options.batch_size, options.num_workers, device, options.engine, megapixels)
+    found = judge_patches(network, paths, judging)
     probabilities = network.positive_probabilities(found.logits).tolist()
     rows = _rows(network, paths, probabilities, found)
     write_csv(folder / "predictions.csv", HEADER, rows)

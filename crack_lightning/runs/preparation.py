@@ -6,13 +6,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from crack_lightning import __version__
 from crack_lightning.data.batches.datamodule import CrackDataModule
-from crack_lightning.data.samples.splits import split_digest, write_split
+from crack_lightning.data.samples.splits import Splits, split_digest, write_split
 from crack_lightning.runs.folder import write_unreadable
 from crack_lightning.runs.going_on import Checkpoint, check_split
 from crack_lightning.runs.leakage import leakage_metrics
 from crack_lightning.runs.options import TrainOptions
+from crack_lightning.system.files import write_atomically
 
 log = logging.getLogger(__name__)
 
@@ -29,16 +32,21 @@ def prepare_split(data: CrackDataModule, folder: Path, checkpoint: Checkpoint | 
     if checkpoint is not None:
         check_split(checkpoint, data)
     write_split(folder / "split.csv", data.splits, data.class_names)
-    return leakage_metrics(data, leakage)
+    return leakage_metrics(data.splits, leakage, cache_dir=data.cache_dir, workers=data.num_workers)
 
 
-def provenance_of(options: TrainOptions, data: CrackDataModule, overrides: Sequence[str]) -> dict[str, Any]:
+def write_config(folder: Path, options: TrainOptions) -> None:
+    """config.yaml: the options as they were when the run began."""
+    write_atomically(folder / "config.yaml", yaml.safe_dump(asdict(options), sort_keys=False).encode())
+
+
+def provenance_of(options: TrainOptions, root: Path | None, splits: Splits, overrides: Sequence[str]) -> dict[str, Any]:
     """What a checkpoint says of the run that wrote it: plain values."""
     return {
         "crack_lightning": __version__,
         "overrides": list(overrides),
         "config": asdict(options),
-        "data_root": str(data.root),
-        "split": split_digest(data.splits),
-        "images": {split: len(samples) for split, samples in data.splits.items()},
+        "data_root": str(root),
+        "split": split_digest(splits),
+        "images": {split: len(samples) for split, samples in splits.items()},
     }

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import yaml
 from lightning.pytorch import Callback, LightningDataModule, Trainer, seed_everything
 from lightning.pytorch.loggers import Logger
 from matplotlib.figure import Figure
@@ -24,11 +23,10 @@ from crack_lightning.models.decision import Decision
 from crack_lightning.runs.figures import training_figures
 from crack_lightning.runs.going_on import Checkpoint, go_on
 from crack_lightning.runs.options import TrainOptions
-from crack_lightning.runs.preparation import prepare_split, provenance_of
+from crack_lightning.runs.preparation import prepare_split, provenance_of, write_config
 from crack_lightning.runs.results import leave, training_metrics
 from crack_lightning.system.arguments import typed
 from crack_lightning.system.cache import cache_folder
-from crack_lightning.system.files import write_atomically
 from crack_lightning.system.interrupts import ctrl_c_says
 from crack_lightning.training.checkpoints import WholeCheckpoints
 from crack_lightning.training.confidence import keep_facts, logits_of, set_confidence
@@ -67,7 +65,7 @@ def train_classifier(
     classifier = _classifier(options, checkpoint)
     leakage = prepare_split(data, folder, checkpoint, options.leakage)
     if trainer.is_global_zero:
-        write_atomically(folder / "config.yaml", yaml.safe_dump(asdict(options), sort_keys=False).encode())
+        write_config(folder, options)
     classifier.patch_px, classifier.mm_per_px = side_px(data.splits["train"]), options.data.mm_per_px
     task = _task(options, classifier, data, overrides)
     batches = _batches(trainer, classifier, data, options)
@@ -79,15 +77,8 @@ def train_classifier(
         return None
     judged, confidence = tested
     metrics = training_metrics(trainer, history) | leakage | confidence | {"fit_seconds": fit_seconds}
-    leave(
-        folder,
-        judged,
-        data,
-        options,
-        metrics,
-        curves=_curves(task.classifier, history, metrics) if options.figures else {},
-        tensorboard=tensorboard_of(trainer),
-    )
+    curves = _curves(task.classifier, history, metrics) if options.figures else {}
+    leave(folder, judged, data, options, metrics, curves=curves, tensorboard=tensorboard_of(trainer))
     return metrics
 
 
@@ -153,7 +144,7 @@ def _task(
         scheduler=options.scheduler,
         seed=options.seed,
         class_weights=class_weights(data.splits["train"], len(data.class_names), options.task.class_weights),
-        provenance=provenance_of(options, data, overrides),
+        provenance=provenance_of(options, data.root, data.splits, overrides),
     )
 
 

@@ -16,6 +16,7 @@ from crack_lightning.system.names import comparable
 
 log = logging.getLogger(__name__)
 
+ORIENTATION, SIDEWAYS = 0x0112, range(5, 9)  # of EXIF: width and height are exchanged
 IMAGES, MASKS = "images", "masks"
 ENDINGS = ("", "_mask", "-mask", "_label", "_gt")  # of the name of a mask beside that of its photograph
 HALF = 0.5  # of a mask; more crack than that is most likely a mask whose black and white are exchanged
@@ -89,14 +90,14 @@ def read_mask(path: Path, size: tuple[int, int], *, megapixels: float = MOST_MEG
     """
     try:
         with path.open("rb") as file, opened(file, megapixels=megapixels) as image:
-            levels = np.asarray(image if image.mode in ("1", "L", "P", "I;16", "I") else image.convert("L"))
+            levels = np.asarray(image if image.mode in ("1", "L", "I;16", "I") else image.convert("L"))
     except Exception as error:  # decoders raise whatever they like on damaged files
         raise UserError(f"{path} cannot be read: {reason(error)}") from error
     if levels.shape[::-1] != size:
         raise UserError(_other_size(path, levels.shape[::-1], size))
     values = np.unique(levels)
     if len(values) > 2:
-        top = int(np.iinfo(levels.dtype).max) if values[-1] > 1 else 1
+        top = 255 if levels.dtype == np.uint8 else 65_535
         grey = float(((levels > top / 8) & (levels < top * 7 / 8)).mean())
         if grey > GREYS:
             log.warning("%s has grey levels, %.0f %% of it: crack is what is lighter than half", path, 100 * grey)
@@ -104,7 +105,7 @@ def read_mask(path: Path, size: tuple[int, int], *, megapixels: float = MOST_MEG
     return np.asarray(levels > 0) if len(values) == 1 else np.asarray(levels == values[-1])
 
 
-def tell_inverted(shares: Mapping[Path, float]) -> None:
+def warn_of_inverted(shares: Mapping[Path, float]) -> None:
     """Warn of masks of which more than HALF is crack; `shares` by path."""
     if most := [path for path, share in shares.items() if share > HALF]:
         log.warning(
@@ -118,22 +119,24 @@ def tell_inverted(shares: Mapping[Path, float]) -> None:
 
 def odd_masks(masked: Sequence[Masked], *, megapixels: float = MOST_MEGAPIXELS) -> dict[Path, str]:
     """The photographs whose masks are of another size or cannot be opened, each with the reason, from headers alone."""
-    found = {}
+    odd = {}
     for each in masked:
         try:
-            sizes = [_size(path, megapixels) for path in (each.sample.path, each.mask)]
+            wanted, there = (_size(path, megapixels) for path in (each.sample.path, each.mask))
         except UserError as error:
-            found[each.sample.path] = str(error)
+            odd[each.sample.path] = str(error)
             continue
-        if sorted(sizes[0]) != sorted(sizes[1]):  # a photograph may yet be turned
-            found[each.sample.path] = _other_size(each.mask, sizes[1], sizes[0])
-    return found
+        if wanted != there:
+            odd[each.sample.path] = _other_size(each.mask, there, wanted)
+    return odd
 
 
 def _size(path: Path, megapixels: float) -> tuple[int, int]:
+    """Width and height, upright."""
     try:
         with path.open("rb") as file, opened(file, megapixels=megapixels) as image:
-            return image.size
+            turned = image.getexif().get(ORIENTATION, 1) in SIDEWAYS
+            return image.size[::-1] if turned else image.size
     except Exception as error:  # decoders raise whatever they like on damaged files
         raise UserError(f"{path} cannot be read: {reason(error)}") from error
 
