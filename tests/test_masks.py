@@ -200,6 +200,10 @@ def test_a_map_learns_from_masks(
     assert {"test/cells_f1", "test/pixels_iou", "test/cells_average_precision"} <= found.keys()
     assert found["split/test_images_with_a_copy_in_training"] == 0
     assert {row["split"] for row in rows(tmp_path / "run/split.csv")} == {"train", "val", "test"}
+    card = (tmp_path / "run/model_card.md").read_text()
+    assert f"| F1 of cells | {found['test/cells_f1']:.4f} |" in card
+    worst = min(rows(tmp_path / "run/photographs.csv"), key=lambda row: float(row["cells_f1"]))
+    assert f"| {Path(worst['photograph']).name} |" in card
     network = load_network(tmp_path / "run/checkpoints/best.ckpt")
     assert isinstance(network, CrackMap)
     assert np.array_equal(network.patch_weight.numpy(), package_map().patch_weight.numpy())

@@ -1,5 +1,5 @@
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from crack_lightning.inference import overlay as drawing
 from crack_lightning.inference.heat import Heat
@@ -36,6 +36,16 @@ def test_a_region_is_outlined_and_numbered() -> None:
     assert changed[100].mean() > 0.9  # where the probability is 0.5
     assert changed[84:99].any()  # its number above
     assert not changed[:80].any()
+
+
+def test_a_number_never_covers_a_lower_one() -> None:
+    def written(places: list[tuple[float, float]]) -> np.ndarray:
+        picture = Image.new("RGB", (200, 100), "grey")
+        drawing.write_numbers(ImageDraw.Draw(picture), [np.array(place) for place in places], picture.size)
+        return np.asarray(picture)
+
+    assert np.array_equal(written([(50, 50), (55, 52)]), written([(50, 50)]))
+    assert not np.array_equal(written([(50, 50), (150, 52)]), written([(50, 50)]))
 
 
 def test_a_picture_is_reduced_by_longer_side_never_enlarged() -> None:

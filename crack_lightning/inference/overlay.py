@@ -52,12 +52,13 @@ def overlay(small: Image.Image, heat: Heat, found: Sequence[Region], *, mm_per_p
         picture.paste(Image.fromarray(_coloured(band, levels)), (0, top))
     factor = small.width / heat.size_hw[1], small.height / heat.size_hw[0]
     draw = ImageDraw.Draw(picture)
-    width = max(2, round(max(small.size) / 500))
-    for number, region in enumerate(found, 1):
+    width, outlines = max(2, round(max(small.size) / 500)), list[Array]()
+    for region in found:
         rings = [np.array(ring.coords) * factor for ring in (region.polygon.exterior, *region.polygon.interiors)]
         for ring in rings:
             draw.line([(x, y) for x, y in ring], fill=OUTLINE, width=width, joint="curve")
-        _number(draw, number, rings[0], picture.size)
+        outlines.append(rings[0])
+    write_numbers(draw, [outline[outline[:, 1].argmin()] for outline in outlines], picture.size)
     if mm_per_px is not None:
         _scale_bar(draw, picture.size, mm_per_px / factor[0])
     return picture
@@ -77,13 +78,16 @@ def _coloured(band: Array, levels: Array) -> Array:
     return np.rint(band * (1 - alpha) + colours * alpha).astype(np.uint8)
 
 
-def _number(draw: ImageDraw.ImageDraw, number: int, outline: Array, size: tuple[int, int]) -> None:
-    """The region's number, as in regions.geojson, at the top of its `outline`, within the picture."""
+def write_numbers(draw: ImageDraw.ImageDraw, places: Sequence[Array], size: tuple[int, int]) -> None:
+    """1, 2, ... above `places` (x, y), within the picture; a number that would cover a lower one is left out."""
     font_px = max(12, round(max(size) / 80))
-    x, y = outline[outline[:, 1].argmin()]
-    place = (min(max(x, font_px), size[0] - font_px), max(y, 1.2 * font_px))
-    font, stroke = ImageFont.load_default(font_px), max(1, font_px // 8)
-    draw.text(place, str(number), OUTLINE, font, anchor="mb", stroke_width=stroke, stroke_fill="black")
+    font, stroke, boxes = ImageFont.load_default(font_px), max(1, font_px // 8), list[tuple[float, ...]]()
+    for number, (x, y) in enumerate(places, 1):
+        place = (min(max(x, font_px), size[0] - font_px), max(y, 1.2 * font_px))
+        left, top, right, bottom = draw.textbbox(place, str(number), font, anchor="mb", stroke_width=stroke)
+        if all(left > box[2] or right < box[0] or top > box[3] or bottom < box[1] for box in boxes):
+            boxes.append((left, top, right, bottom))
+            draw.text(place, str(number), OUTLINE, font, anchor="mb", stroke_width=stroke, stroke_fill="black")
 
 
 def bar_length_mm(width_mm: float) -> float:

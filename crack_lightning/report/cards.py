@@ -74,7 +74,7 @@ def model_card(
 ) -> str:
     """The card in Markdown, its metadata in front. `metrics` as a run's metrics.json has them."""
     parts = [
-        f"---\n{yaml.safe_dump(_metadata(data, model, metrics), sort_keys=False, allow_unicode=True)}---",
+        front_matter("image-classification", model.name, data.name, _results(metrics)),
         f"# {model.name}: cracks in {data.name}",
         f"Distinguishes {' from '.join(f'`{name}`' for name in model.class_names)} in pictures of concrete, "
         f"{model.taken}; `{model.positive_class}` is cracked. A run of crack_lightning.",
@@ -92,7 +92,7 @@ def model_card(
         "## Where it fails",
         _failures(groups, failures, errors, sum(data.counts.get("test", {}).values())),
         "## Training",
-        _table(("", ""), [(name, str(value)) for name, value in model.training.items()]),
+        table(("", ""), [(name, str(value)) for name, value in model.training.items()]),
         "## Licences",
         f"Data: {data.licence}. Weights of the backbone: {model.weights}, {model.weights_licence}. "
         "Program: crack_lightning, MIT.",
@@ -102,32 +102,37 @@ def model_card(
     return "\n\n".join(parts) + "\n"
 
 
-def _metadata(data: DataFacts, model: ModelFacts, metrics: Mapping[str, float]) -> dict[str, object]:
-    results = [
+def _results(metrics: Mapping[str, float]) -> list[dict[str, object]]:
+    return [
         {"type": kind, "name": f"test {name}", "value": round(metrics[f"test/{name}"], 6)}
         for name, kind in NAMED.items()
         if f"test/{name}" in metrics
     ]
-    return {
+
+
+def front_matter(task: str, model: str, data: str, results: Sequence[Mapping[str, object]]) -> str:
+    """The metadata of a card, by which a hub lists it; `results` have type, name and value."""
+    facts = {
         "library_name": "crack_lightning",
-        "pipeline_tag": "image-classification",
+        "pipeline_tag": task,
         "license": "other",
         "license_name": "see-licences",
-        "tags": ["image-classification", "concrete", "crack-detection", "pytorch", "lightning"],
-        "metrics": list(NAMED.values()),
+        "tags": [task, "concrete", "crack-detection", "pytorch", "lightning"],
+        "metrics": [str(each["type"]) for each in results],
         "model-index": [
             {
-                "name": model.name,
+                "name": model,
                 "results": [
                     {
-                        "task": {"type": "image-classification"},
-                        "dataset": {"name": data.name, "type": "image-folder", "split": "test"},
-                        "metrics": results,
+                        "task": {"type": task},
+                        "dataset": {"name": data, "type": "image-folder", "split": "test"},
+                        "metrics": [dict(each) for each in results],
                     }
                 ],
             }
         ],
     }
+    return f"---\n{yaml.safe_dump(facts, sort_keys=False, allow_unicode=True)}---"
 
 
 def _data(data: DataFacts, metrics: Mapping[str, float]) -> str:
@@ -140,7 +145,7 @@ def _data(data: DataFacts, metrics: Mapping[str, float]) -> str:
     ]
     parts = [
         f"{data.name}. {data.citation}".strip(),
-        _table(("split", *classes), rows),
+        table(("split", *classes), rows),
         f"What a split never tears apart: {data.grouped_by}. {' '.join(leaks)}".strip(),
     ]
     return "\n\n".join(parts)
@@ -156,7 +161,7 @@ def _figures(metrics: Mapping[str, float]) -> str:
     note = "The intervals are 95 % bootstrap intervals that draw whole groups: of such images, not of other sites."
     if not any(interval for _, _, interval in rows):
         note = "All test images are of one group: it is unknown how much the metrics would change on another."
-    return f"{_table(('figure', 'value', 'interval'), rows)}\n\n{note}"
+    return f"{table(('figure', 'value', 'interval'), rows)}\n\n{note}"
 
 
 def _confidence(metrics: Mapping[str, float]) -> str:
@@ -178,13 +183,14 @@ def _failures(groups: Sequence[GroupErrors], failures: Sequence[Failure], errors
     parts = [f"{errors} of {tested} test images are called wrong; `figures/worst_errors.png` shows them."]
     if groups:
         rows = [(each.group, str(each.images), str(each.wrong)) for each in groups]
-        parts += ["Groups with the most errors:", _table(("group", "images", "wrong"), rows)]
+        parts += ["Groups with the most errors:", table(("group", "images", "wrong"), rows)]
     rows = [(each.path, each.truth, f"{each.probability:.4f}") for each in failures]
-    parts += ["The surest errors:", _table(("image", "truth", "probability of a crack"), rows)]
+    parts += ["The surest errors:", table(("image", "truth", "probability of a crack"), rows)]
     return "\n\n".join(parts)
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of Markdown."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
 

@@ -2,7 +2,7 @@
 
 import platform
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,6 +12,8 @@ from crack_lightning.data.samples.layouts import LAYOUTS
 from crack_lightning.evaluation.predictions import Judged
 from crack_lightning.models.crack_map import CrackMap, Network
 from crack_lightning.report.cards import DataFacts, Failure, ModelFacts, model_card, worst_groups
+from crack_lightning.report.mask_card import PhotographScore, mask_card
+from crack_lightning.runs.mask_judging import JudgedPhotograph
 from crack_lightning.runs.options import TrainOptions
 from crack_lightning.system.files import write_atomically
 
@@ -69,23 +71,68 @@ def _data(data: CrackDataModule) -> DataFacts:
 
 def _model(network: Network, options: TrainOptions, metrics: Mapping[str, float]) -> ModelFacts:
     name, source = network.weights.get("name", "null"), network.weights.get("source", "")
-    licence = next((known for begin, known in LICENCES.items() if source.startswith(begin)), None)
     random, is_map = name == "null", isinstance(network, CrackMap)
     side = options.data.image_size
     return ModelFacts(
         name=f"crack map of {network.backbone}" if is_map else f"{network.backbone} with a linear head",
         weights="random" if random else f"{network.backbone} {name} ({source})",
-        weights_licence=f"{licence}, {TRAINED_ON}" if licence else "as their owner says",
+        weights_licence=_licence(source),
         taken="as they are" if is_map else f"stretched to {side}x{side} pixels",
         class_names=network.decision.class_names,
         positive_class=network.decision.positive_class,
         training=_of_map(network, options, metrics) if is_map else _of_classifier(network, options, metrics),
-        versions={
-            "crack_lightning": __version__,
-            "Python": platform.python_version(),
-            **{package: version(package) for package in ("torch", "torchvision", "lightning")},
-        },
+        versions=_versions(),
     )
+
+
+def _versions() -> dict[str, str]:
+    packages = {package: version(package) for package in ("torch", "torchvision", "lightning")}
+    return {"crack_lightning": __version__, "Python": platform.python_version(), **packages}
+
+
+def _licence(source: str) -> str:
+    """Of weights from `source`."""
+    known = next((licence for begin, licence in LICENCES.items() if source.startswith(begin)), None)
+    return f"{known}, {TRAINED_ON}" if known else "as their owner says"
+
+
+def write_mask_card(
+    folder: Path,
+    network: CrackMap,
+    judged: Sequence[JudgedPhotograph],
+    counts: Mapping[str, int],
+    metrics: Mapping[str, float],
+    options: TrainOptions,
+    *,
+    tolerance: int,
+) -> None:
+    """model_card.md of a map that was trained on photographs with masks; `counts` is photographs by split."""
+    name, source = network.weights.get("name", "null"), network.weights.get("source", "")
+    ranked = sorted(judged, key=lambda each: each.counts.cells.f1)[:MOST_FAILURES]
+    pull = metrics.get("masks/pull")
+    card = mask_card(
+        data=Path(str(options.data.root)).name,
+        counts=counts,
+        backbone=network.backbone,
+        weights=f"{network.backbone} {name} ({source})",
+        weights_licence=_licence(source),
+        metrics=metrics,
+        tolerance=tolerance,
+        training={
+            "backbone": f"{network.backbone}, frozen",
+            "head": "linear, on features at several depths, trained on drawn cracks and then on the cells of masks",
+            "pull towards the drawn cracks": "the head stayed as it was" if pull is None else f"{pull:g}",
+            "seed": options.seed,
+        },
+        worst=[_score(each) for each in ranked],
+        versions=_versions(),
+    )
+    write_atomically(folder / "model_card.md", card.encode("utf-8", "replace"))
+
+
+def _score(each: JudgedPhotograph) -> PhotographScore:
+    cells = each.counts.cells
+    return PhotographScore(each.masked.sample.path.name, cells.precision, cells.recall, cells.f1)
 
 
 def _of_classifier(classifier: Network, options: TrainOptions, metrics: Mapping[str, float]) -> dict[str, object]:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from crack_lightning.data.synthetic.lessons import Lesson, lesson
 from crack_lightning.evaluation.cells import CellCounts, counted_cells, masked_cells, total
-from crack_lightning.features.cells import COVERED, VISIBLE, joined, sampled
+from crack_lightning.features.cells import COVERED, VISIBLE, Cells, joined, sampled
 from crack_lightning.inference.crack_maps import CrackMapReader, followed_cells
 from crack_lightning.inference.patch_scores import patch_score
 from crack_lightning.inference.photographs import Scale
@@ -25,7 +25,7 @@ from crack_lightning.training.patch_head import score_line
 
 log = logging.getLogger(__name__)
 
-BLOCK = 512  # lessons that are held at a time
+BLOCK = 128  # lessons that are held at a time, 0.8 MB each
 NEARLY_PRIME = 7919  # steps through the sources, so that neighbours among them do not follow each other
 HELD_OUT = 1_000_000  # first index of lessons that the head does not see
 LEVELS = np.arange(0.5, 3.51, 0.25)  # log-odds above the median that are tried
@@ -103,17 +103,21 @@ def _held_out(surfaces: Sequence[Surface], count: int, seed: int) -> list[Lesson
 def _one_head(
     network: CrackMap, surfaces: Sequence[Surface], count: int, seed: int, plain: bool, prior_l2: float | None
 ) -> tuple[Tensor, float]:
+    cells = _cells(network, surfaces, count, seed, plain)
+    log.info("seed %d: %d cells of %d lessons", seed, len(cells.kinds), count)
+    if prior_l2 is None:
+        return fit_head(cells)
+    return fit_head(cells, l2=prior_l2, prior=(network.weight.cpu().clone(), network.bias.item()))
+
+
+def _cells(network: CrackMap, surfaces: Sequence[Surface], count: int, seed: int, plain: bool) -> Cells:
     generator = torch.Generator().manual_seed(seed)
     parts = []
     for block in lessons(surfaces, 0, count, seed):
         drawn_on, generated = block[1::2], block[0::2]  # every second one, as `lessons` has it
         parts.append(sampled(network, generated, generator))
         parts.append(sampled(network, drawn_on, generator, plain=plain))
-    cells = joined(parts, generator)
-    log.info("seed %d: %d cells of %d lessons", seed, len(cells.kinds), count)
-    if prior_l2 is None:
-        return fit_head(cells)
-    return fit_head(cells, l2=prior_l2, prior=(network.weight.cpu().clone(), network.bias.item()))
+    return joined(parts, generator)
 
 
 def lessons(surfaces: Sequence[Surface], first: int, count: int, seed: int) -> Iterator[list[Lesson]]:

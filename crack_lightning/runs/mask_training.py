@@ -23,6 +23,7 @@ from crack_lightning.inference.patch_scores import picture_tensor
 from crack_lightning.inference.patches import pick_device
 from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.models.map_checkpoint import write_map
+from crack_lightning.runs.card import write_mask_card
 from crack_lightning.runs.leakage import leakage_metrics
 from crack_lightning.runs.map_learning import SLACK_CELLS, best_level, lessons
 from crack_lightning.runs.map_training import begun, draw_head
@@ -77,6 +78,8 @@ def train_map_on_masks(
         provenance_of(options, Path(str(options.data.root)), samples, overrides),
     )
     write_masks_judged(folder, judged, metrics, figures=options.figures)
+    counts = {split: len(members) for split, members in splits.items()}
+    write_mask_card(folder, network, judged, counts, metrics, options, tolerance=SLACK_CELLS)
     for logger in loggers:
         logger.log_metrics(metrics, 0)
         logger.save()

@@ -1,0 +1,87 @@
+"""Make the pictures of README.md and docs/package-map.md anew, by the commands that a user types.
+
+    python docs/make_pictures.py PHOTOS METU/Negative
+
+PHOTOS holds three whole photographs of SDNET2018 (Dorafshan, Thomas and Maguire, Utah State University, CC BY 4.0):
+Walls_7125.jpg, Decks_7052.jpg and Pavements_094.jpg, put together again from their tiles; METU/Negative the sound
+patches of "Concrete Crack Images for Classification" (Özgenel, Mendeley Data 5y9wdsg2zt, CC BY 4.0).
+"""
+
+import argparse
+import csv
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from crack_lightning.data.synthetic.lessons import lesson
+
+DOCS = Path(__file__).parent
+WALL = (0, 0, 4608, 2900)  # box_xyxy of the wall in README.md
+FAILURES = {  # box_xyxy of 1,000 px
+    "Decks_7052.jpg": (1420, 130, 2420, 1130),  # a hairline that is mostly missed
+    "Pavements_094.jpg": (3608, 1400, 4608, 2400),  # rough texture with marks of no crack
+}
+SHOWN, GAP, WIDTH = 420, 6, 1280
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photographs", type=Path)
+    parser.add_argument("sound", type=Path)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as work:
+        command("inspect", f"source={arguments.photographs}", "overlay_px=4608", f"hydra.run.dir={work}/i")
+        command("predict", f"source={arguments.sound}", f"hydra.run.dir={work}/p")
+        pages = Path(work) / "i/photographs"
+        wall = [crop(pages / "Walls_7125.jpg" / name, WALL, WIDTH // 2) for name in ("photograph.jpg", "overlay.png")]
+        save(sheet(wall, 2), "marked-wall.jpg")
+        failed = list[Image.Image]()
+        patches = surest(Path(work) / "p/predictions.csv", len(FAILURES))
+        for (photograph, box), patch in zip(FAILURES.items(), patches, strict=True):
+            failed += [crop(pages / photograph / name, box, SHOWN) for name in ("photograph.jpg", "overlay.png")]
+            failed.append(Image.open(patch).resize((SHOWN, SHOWN)))
+        save(sheet(failed, 3), "package-map-fails.jpg")
+    save(sheet([lesson(None, 7, index).image for index in range(32)], 8), "lessons.jpg")
+
+
+def command(verb: str, *options: str) -> None:
+    """As a user types it."""
+    subprocess.run([sys.executable, "-m", f"crack_lightning.{verb}", *options], check=True)
+
+
+def crop(path: Path, box: tuple[int, int, int, int], width: int) -> Image.Image:
+    """The box of a picture, `width` pixels wide."""
+    part = Image.open(path).convert("RGB").crop(box)
+    return part.resize((width, round(part.height * width / part.width)), Image.Resampling.LANCZOS)
+
+
+def surest(table: Path, count: int) -> list[Path]:
+    """The images of predictions.csv with the highest probability."""
+    with table.open(newline="") as file:
+        rows = sorted(csv.DictReader(file), key=lambda row: -float(row["probability"]))
+    return [Path(row["path"]) for row in rows[:count]]
+
+
+def sheet(pictures: Sequence[Image.Image], columns: int) -> Image.Image:
+    """The pictures in rows of `columns`."""
+    width, height = (max(side) for side in np.transpose([picture.size for picture in pictures]))
+    rows = -(-len(pictures) // columns)
+    found = Image.new("RGB", (columns * (width + GAP) - GAP, rows * (height + GAP) - GAP), "white")
+    for number, picture in enumerate(pictures):
+        found.paste(picture, ((number % columns) * (width + GAP), (number // columns) * (height + GAP)))
+    return found
+
+
+def save(picture: Image.Image, name: str) -> None:
+    """In docs/, small enough for a page."""
+    picture.thumbnail((WIDTH, WIDTH))
+    picture.save(DOCS / name, quality=82, optimize=True)
+
+
+if __name__ == "__main__":
+    main()
