@@ -1,0 +1,87 @@
+"""A crack: its lines in pixels of the photograph, its length and width, and how sure the map is of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from crack_lightning.measurement.network import Branch
+from crack_lightning.measurement.paths import across, length_of, normals
+from crack_lightning.measurement.profiles import OFFSET_PX, Profiles, profiles_of
+from crack_lightning.measurement.widths import Width, width_of
+
+Array = np.ndarray
+
+NORMAL_POINTS = 3.0  # of the line, that give the direction across it
+PROFILE_BANDS, PROFILE_PX = 2.0, 14.0  # a profile reaches so many half widths of the band, and so much further
+EDGE_PX = 14.0  # an end as near to the edge as this goes on beyond it
+TURNED_POINTS = 4  # of a line, that give the direction of its end
+
+
+@dataclass(frozen=True)
+class Crack:
+    """Connected lines (n, 2), x and y, in pixels of the upright photograph; `width.along` has their points one after
+    the other."""
+
+    lines: Sequence[Array]
+    width: Width
+    profiles: Sequence[Profiles]
+    mean_probability: float
+    least_probability: float
+    touches_edge: bool
+
+    @property
+    def length_px(self) -> float:
+        """Of all its branches."""
+        return sum(length_of(line) for line in self.lines)
+
+    @property
+    def widest_place(self) -> tuple[float, float] | None:
+        """x and y of the widest point; None where no width is claimed."""
+        if self.width.widest is None:
+            return None
+        x, y = np.concatenate(list(self.lines))[self.width.widest]
+        return float(x), float(y)
+
+
+def measured(parts: Sequence[tuple[Array, Branch]], grey: Array) -> Crack:
+    """The crack of these lines, measured on the photograph (h, w) of grey levels, 0..255."""
+    lines, touches = _to_the_edges([line for line, _ in parts], grey.shape)
+    profiles = [_profiles(grey, line, branch.radius_px) for line, (_, branch) in zip(lines, parts, strict=True)]
+    probabilities = np.concatenate([branch.probability for _, branch in parts])
+    return Crack(
+        lines, width_of(profiles), profiles, float(probabilities.mean()), float(probabilities.min()), touches
+    )
+
+
+def _profiles(grey: Array, line: Array, radius_px: float) -> Profiles:
+    reach = PROFILE_BANDS * radius_px + PROFILE_PX
+    offsets = np.arange(-reach, reach + OFFSET_PX / 2, OFFSET_PX)
+    return profiles_of(across(grey, line, normals(line, NORMAL_POINTS), offsets), offsets)
+
+
+def _to_the_edges(lines: list[Array], size_hw: tuple[int, ...]) -> tuple[list[Array], bool]:
+    """Lines that end near an edge of the photograph and run towards it go on to it; whether any touches one."""
+    found, touches, high = [], False, np.array(size_hw[::-1], float)
+    for line in lines:
+        extended = line.clip(0, high)
+        for _ in range(2):  # the last end, then the first
+            place = _beyond(extended, high)
+            if place is not None:
+                extended, touches = np.concatenate([extended, place[None]]), True
+            extended = extended[::-1]
+        found.append(extended)
+    return found, touches
+
+
+def _beyond(line: Array, high: Array) -> Array | None:
+    """Where the last end of a line would leave the picture of size `high` (width, height), if that is near."""
+    end = line[-1]
+    along = end - line[-min(TURNED_POINTS + 1, len(line))]
+    norm = np.hypot(*along)
+    if norm < 1e-9 or min(end.min(), (high - end).min()) > EDGE_PX:
+        return None
+    along = along / norm
+    with np.errstate(divide="ignore", invalid="ignore"):
+        reach = np.where(along > 0, (high - end) / along, np.where(along < 0, -end / along, np.inf)).min()
+    return np.asarray((end + along * reach).clip(0, high)) if 0 < reach <= 2 * EDGE_PX else None

@@ -1,0 +1,70 @@
+"""Lines of points: resampled, smoothed, their normals, and the pixels across them."""
+
+import numpy as np
+from scipy import ndimage
+
+Array = np.ndarray
+
+CHUNK_POINTS = 64  # whose pixels are cut out at once for interpolation
+
+
+def resampled(points: Array, step: float) -> Array:
+    """Points (n, 2) about `step` apart along the line through `points` (m, 2), both ends kept."""
+    lengths = np.hypot(*np.diff(points, axis=0).T)
+    kept = np.concatenate([[True], lengths > 1e-9])
+    points, along = points[kept], np.concatenate([[0.0], np.cumsum(lengths[lengths > 1e-9])])
+    if len(points) < 2:
+        return points
+    count = max(2, round(along[-1] / step) + 1)
+    places = np.linspace(0, along[-1], count)
+    return np.column_stack([np.interp(places, along, column) for column in points.T])
+
+
+def smoothed(points: Array, sigma: float) -> Array:
+    """Points (n, 2) smoothed along the line by a Gaussian of `sigma` points; the ends stay where they are.
+
+    A line is continued beyond its ends by its mirror image through them. One that ends where it begins is smoothed
+    around.
+    """
+    if len(points) < 4 or sigma <= 0:
+        return points
+    reach = min(len(points) - 1, int(4 * sigma) + 1)
+    if np.array_equal(points[0], points[-1]):
+        around = ndimage.gaussian_filter1d(points[:-1], sigma, axis=0, mode="wrap")
+        return np.concatenate([around, around[:1]])
+    before, behind = 2 * points[0] - points[reach:0:-1], 2 * points[-1] - points[-2 : -2 - reach : -1]
+    whole = ndimage.gaussian_filter1d(np.concatenate([before, points, behind]), sigma, axis=0)
+    return np.asarray(whole[reach : reach + len(points)])
+
+
+def normals(points: Array, sigma: float) -> Array:
+    """Unit vectors (n, 2) across the line of `points` (n, 2), x and y, of its direction over some `sigma` points."""
+    along = np.gradient(smoothed(points, sigma), axis=0)
+    along /= np.maximum(np.hypot(*along.T), 1e-9)[:, None]
+    return np.column_stack([-along[:, 1], along[:, 0]])
+
+
+def length_of(points: Array) -> float:
+    """Along the line of `points` (n, 2)."""
+    return float(np.hypot(*np.diff(points, axis=0).T).sum())
+
+
+def across(grey: Array, points: Array, normal: Array, offsets: Array) -> Array:
+    """Grey levels (n, k) of a picture (h, w) at `offsets` (k,) pixels along the normals of points (n, 2), x and y.
+
+    Cubic interpolation; beyond the edges the pixels of the edge. The middle of the first pixel lies at (0.5, 0.5).
+    """
+    found = np.empty((len(points), len(offsets)), np.float32)
+    for start in range(0, len(points), CHUNK_POINTS):
+        part = slice(start, start + CHUNK_POINTS)
+        places = points[part, None] + normal[part, None] * offsets[:, None] - 0.5  # (n, k, 2)
+        low = np.floor(places.min(axis=(0, 1))).astype(int) - 3
+        high = np.ceil(places.max(axis=(0, 1))).astype(int) + 4
+        (left, top), (right, bottom) = np.maximum(low, 0), np.minimum(high, grey.shape[::-1])
+        if right - left < 1 or bottom - top < 1:
+            found[part] = np.nan
+            continue
+        inside = np.moveaxis(places, 2, 0)[::-1] - np.array([top, left])[:, None, None]
+        cut = grey[top:bottom, left:right].astype(np.float32)
+        found[part] = ndimage.map_coordinates(cut, inside, order=3, mode="nearest")
+    return found

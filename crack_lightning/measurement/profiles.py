@@ -1,0 +1,177 @@
+"""Grey levels across a crack, and what is read from them: flanks, depth, darkness, and how sharp the picture is."""
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from scipy import ndimage
+from scipy.special import erf
+
+Array = np.ndarray
+
+OFFSET_PX = 0.5  # between the samples of a profile
+ALONG_POINTS = 2.0  # deviation of the Gaussian mean along the line, in points
+START_PX = 2.5  # to each side of the line that its darkest pixel is looked for
+BESIDE_PX = 1.5  # beyond the flank that is left out of the background
+QUARTERS = (0.25, 0.5, 0.75)  # of the depth, at which widths show how sharp the flanks are
+
+
+@dataclass(frozen=True)
+class Profiles:
+    """Of n places on a line: grey `levels` (n, k) at `offsets` (k,) pixels across; `left` and `right` (n,) the flanks
+    at half depth, in pixels from the line; `background` (n, 2) to the left and right; `depth` (n,) below it;
+    `darkness` (n,) the depth integrated across, in grey levels times pixels; `noise` (n,) of the background."""
+
+    levels: Array
+    offsets: Array
+    left: Array
+    right: Array
+    background: Array
+    depth: Array
+    darkness: Array
+    noise: Array
+
+    @property
+    def between_flanks(self) -> Array:
+        """Width at half depth (n,), in pixels."""
+        return self.right - self.left
+
+    @property
+    def clear(self) -> Array:
+        """Where (n,) a crack stands out of the noise, with both flanks within the profile."""
+        reach = self.offsets[-1] - 1
+        inside = (self.left > -reach) & (self.right < reach)
+        return np.asarray(inside & (self.depth > 3 * self.noise) & (self.depth > 2))
+
+
+def profiles_of(levels: Array, offsets: Array) -> Profiles:
+    """Read profiles (n, k) of grey levels, 0..255, which lie in their order along one line."""
+    smooth = ndimage.gaussian_filter1d(levels, ALONG_POINTS, axis=0, mode="nearest")
+    middle = _darkest_near(smooth, offsets)
+    left_level = np.median(smooth[:, offsets < -offsets[-1] / 3], axis=1)
+    right_level = np.median(smooth[:, offsets > offsets[-1] / 3], axis=1)
+    floor = smooth[np.arange(len(smooth)), middle]
+    for _ in range(2):
+        left = _flank(smooth, offsets, middle, (left_level + floor) / 2, -1)
+        right = _flank(smooth, offsets, middle, (right_level + floor) / 2, 1)
+        floor = _floor(smooth, offsets, left, right, floor)
+        left_level, right_level, noise = _background(smooth, offsets, left, right, left_level, right_level)
+    left = _flank(smooth, offsets, middle, (left_level + floor) / 2, -1)
+    right = _flank(smooth, offsets, middle, (right_level + floor) / 2, 1)
+    background = np.column_stack([left_level, right_level])
+    darkness = _darkness(smooth, offsets, left, right, background)
+    return Profiles(smooth, offsets, left, right, background, background.mean(axis=1) - floor, darkness, noise)
+
+
+def _darkest_near(smooth: Array, offsets: Array) -> Array:
+    near = np.abs(offsets) <= START_PX
+    return np.asarray(np.flatnonzero(near)[smooth[:, near].argmin(axis=1)])
+
+
+def _flank(smooth: Array, offsets: Array, middle: Array, level: Array, side: int) -> Array:
+    """Where, going from the `middle` column to one `side`, the profile first rises above `level`, between samples."""
+    count = smooth.shape[1]
+    columns = np.arange(count)
+    beyond = columns > middle[:, None] if side > 0 else columns < middle[:, None]
+    above = (smooth >= level[:, None]) & beyond
+    ordered = above if side > 0 else above[:, ::-1]
+    first = ordered.argmax(axis=1)
+    column = first if side > 0 else count - 1 - first
+    column = np.where(ordered.any(axis=1), column, count - 1 if side > 0 else 0)
+    rows, before = np.arange(len(smooth)), np.clip(column - side, 0, count - 1)
+    low, high = smooth[rows, before], smooth[rows, column]
+    share = np.clip((level - low) / np.where(high - low > 1e-6, high - low, 1.0), 0, 1)
+    return np.asarray(offsets[before] + share * (offsets[column] - offsets[before]))
+
+
+def _floor(smooth: Array, offsets: Array, left: Array, right: Array, floor: Array) -> Array:
+    """The level of the inner half between the flanks of wide cracks; of narrow ones the darkest."""
+    quarter = (right - left) / 4
+    inner = (offsets >= (left + quarter)[:, None]) & (offsets <= (right - quarter)[:, None])
+    count = inner.sum(axis=1)
+    mean = np.where(inner, smooth, 0).sum(axis=1) / np.maximum(count, 1)
+    return np.where((right - left >= 4) & (count >= 3), mean, floor)
+
+
+def _background(
+    smooth: Array, offsets: Array, left: Array, right: Array, left_level: Array, right_level: Array
+) -> tuple[Array, Array, Array]:
+    """Levels beside the flanks (n,), (n,), and the noise there (n,)."""
+    reach = np.maximum(8.0, right - left)
+    masks = (
+        (offsets < (left - BESIDE_PX)[:, None]) & (offsets > (left - BESIDE_PX - reach)[:, None]),
+        (offsets > (right + BESIDE_PX)[:, None]) & (offsets < (right + BESIDE_PX + reach)[:, None]),
+    )
+    levels, spreads = [], []
+    for mask, former in zip(masks, (left_level, right_level), strict=True):
+        values = np.where(mask, smooth, np.nan)
+        enough = mask.sum(axis=1) >= 4
+        values[~enough] = former[~enough, None]
+        level = np.nanmedian(values, axis=1)
+        levels.append(level)
+        spreads.append(1.4826 * np.nanmedian(np.abs(values - level[:, None]), axis=1))
+    return levels[0], levels[1], np.mean(spreads, axis=0)
+
+
+def _darkness(smooth: Array, offsets: Array, left: Array, right: Array, background: Array) -> Array:
+    """Depth below the background, which is a straight line from side to side, over the flanks and what they blur."""
+    reach = np.maximum(2.0, 0.75 * (right - left))
+    inside = (offsets >= (left - reach)[:, None]) & (offsets <= (right + reach)[:, None])
+    share = ((offsets[None] - left[:, None]) / np.maximum(right - left, 1e-6)[:, None]).clip(0, 1)
+    level = background[:, :1] * (1 - share) + background[:, 1:] * share
+    return np.asarray(np.where(inside, level - smooth, 0).sum(axis=1) * (offsets[1] - offsets[0]))
+
+
+@dataclass(frozen=True)
+class Sharpness:
+    """Of a stretch of a crack: `blur_px`, deviation of the Gaussian that it is blurred by, and `peak`, the share of its
+    true depth that is left in its middle, 0..1. Both NaN where the flanks do not show it."""
+
+    blur_px: float
+    peak: float
+
+
+def sharpness_of(profiles: Profiles, rows: Array) -> Sharpness:
+    """From the mean profile of the `rows` (m,) of a stretch, each shifted to its own middle: a gap with straight flanks
+    that a Gaussian blurs has widths at a quarter, half and three quarters of its depth that depend on blur and width
+    alone."""
+    middle = (profiles.left[rows] + profiles.right[rows]) / 2
+    wide = float(np.median(profiles.between_flanks[rows]))
+    offsets = np.arange(-2 * wide - 4, 2 * wide + 4.01, OFFSET_PX / 2)
+    mean = np.mean(
+        [
+            np.interp(offsets + shift, profiles.offsets, level - background)
+            for level, background, shift in zip(
+                profiles.levels[rows], profiles.background[rows].mean(axis=1), middle, strict=True
+            )
+        ],
+        axis=0,
+    )
+    start, centre = np.array([len(offsets) // 2]), np.array([mean[len(offsets) // 2]])
+    sides = [[_flank(mean[None], offsets, start, centre * q, side)[0] for side in (1, -1)] for q in QUARTERS]
+    return _sharpness(*(float(right - left) for right, left in sides))
+
+
+def _sharpness(quarter: float, half: float, three: float) -> Sharpness:
+    widths, ratios, halves = _blurred_gaps()
+    if three <= 0:
+        return Sharpness(np.nan, np.nan)
+    ratio = quarter / three
+    k = float(np.interp(-ratio, -ratios, widths))  # width over blur
+    blur = half / float(np.interp(k, widths, halves))
+    return Sharpness(blur, float(erf(k / (2 * np.sqrt(2)))))
+
+
+@cache
+def _blurred_gaps() -> tuple[Array, Array, Array]:
+    """Of gaps of unit blur: their widths, the ratio of their widths at a quarter and three quarters of the depth, and
+    their width at half depth."""
+    widths = np.geomspace(0.2, 30, 200)
+    offsets = np.linspace(0, 40, 8001)
+    ratios, halves = [], []
+    for width in widths:
+        depth = erf((width / 2 - offsets) / np.sqrt(2)) + erf((width / 2 + offsets) / np.sqrt(2))
+        quarter, half, three = (2 * np.interp(-q * depth[0], -depth, offsets) for q in QUARTERS)
+        ratios.append(quarter / three)
+        halves.append(half)
+    return widths, np.array(ratios), np.array(halves)

@@ -1,0 +1,215 @@
+"""Marked cells to the lines of cracks: thinned, spurs cut, gaps bridged along the direction, and taken apart into
+branches."""
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+from scipy.spatial import cKDTree
+from skimage.draw import line
+from skimage.morphology import skeletonize
+
+Array = np.ndarray
+Cell = tuple[int, int]
+
+AROUND = np.ones((3, 3), int)
+HOLE_CELLS = 12  # a hole of at most that many cells within a marked band is filled
+SPUR_CELLS = 4  # branches with a free end that are shorter than this, beyond the half width of the band, are cut
+GAP_CELLS = 14  # that is bridged at most, 56 px
+TURN = math.cos(math.radians(40))  # between the direction of an end and the gap that it crosses
+ENDED_CELLS = 6  # of a branch, that give the direction of its end
+DOUBT = 3.0  # log-odds below the threshold that the cells of a gap may have on average
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """`branches`: places (n, 2) of cells, row and column, from one end or fork to the next; `groups`: the number of the
+    connected crack that each branch belongs to; `radius` (h, w): half the width of the marked band, in cells."""
+
+    branches: list[Array]
+    groups: list[int]
+    radius: Array
+
+
+def skeleton_of(marked: Array, odds: Array) -> Skeleton:
+    """The lines through the `marked` cells (h, w), gaps between them bridged where `odds` (h, w), 0 at the threshold,
+    do not speak against it."""
+    band = filled(marked)
+    radius = ndimage.distance_transform_edt(np.pad(band, 1))[1:-1, 1:-1]
+    thin = without_spurs(skeletonize(band), radius)
+    bridged = skeletonize(thin | gaps_of(thin, odds)) if thin.any() else thin
+    thin = without_spurs(bridged, radius)
+    labels, _ = ndimage.label(thin, AROUND)
+    branches = [(places, int(labels[cell])) for places, cell in branches_of(thin) if len(places) > 1]
+    return Skeleton([places for places, _ in branches], [group for _, group in branches], radius)
+
+
+def filled(marked: Array) -> Array:
+    """Small holes within the marked cells belong to them: a wide crack is marked at its flanks first."""
+    holes, count = ndimage.label(~marked)
+    sizes = np.bincount(holes.ravel(), minlength=count + 1)
+    small = sizes <= HOLE_CELLS
+    small[0] = False
+    return np.asarray(marked | small[holes])
+
+
+def neighbours(thin: Array) -> Array:
+    """How many of its eight neighbours are set, of each set cell (h, w)."""
+    return np.asarray(ndimage.convolve(thin.astype(np.int8), AROUND, mode="constant") - thin) * thin
+
+
+def without_spurs(thin: Array, radius: Array) -> Array:
+    """The skeleton (h, w) bool without short branches that end free at one end and at a fork at the other."""
+    for _ in range(2):
+        forks = neighbours(thin) > 2
+        spurs = [cells for cells in paths(thin & ~forks) if _spur(cells, forks) and _short(cells, radius)]
+        if not spurs:
+            break
+        thin = thin.copy()
+        for cells in spurs:
+            thin[tuple(cells.T)] = False
+        thin = skeletonize(thin)
+    return thin
+
+
+def _spur(cells: Array, forks: Array) -> bool:
+    at_fork = [_fork_at(forks, cell) > 0 for cell in (cells[0], cells[-1])]
+    if len(cells) == 1:
+        row, column = cells[0]
+        return at_fork[0] and forks[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2].sum() == 1
+    return sum(at_fork) == 1
+
+
+def _short(cells: Array, radius: Array) -> bool:
+    return bool(len(cells) < SPUR_CELLS + radius[tuple(cells.T)].max())
+
+
+def paths(simple: Array) -> Iterator[Array]:
+    """Cells (n, 2) in their order of each connected piece of a skeleton without forks; a ring begins anywhere."""
+    labels, _ = ndimage.label(simple, AROUND)
+    counts = neighbours(simple)
+    for number, box in enumerate(ndimage.find_objects(labels), 1):
+        cells = np.argwhere(labels[box] == number) + [side.start for side in box]
+        yield _ordered(cells, counts)
+
+
+def _ordered(cells: Array, counts: Array) -> Array:
+    left = {tuple(cell) for cell in cells.tolist()}
+    ends = [cell for cell in left if counts[cell] <= 1]
+    current = min(ends or left)
+    order = [current]
+    left.discard(current)
+    while left:
+        row, column = current
+        # beside before across: a corner is walked around
+        steps = ((0, 1), (1, 0), (0, -1), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1))
+        following = next(((row + y, column + x) for y, x in steps if (row + y, column + x) in left), None)
+        if following is None:
+            break
+        order.append(following)
+        left.discard(following)
+        current = following
+    return np.array(order)
+
+
+def branches_of(thin: Array) -> Iterator[tuple[Array, Cell]]:
+    """Places (n, 2) of each branch, forks at its ends, and one cell of it; a ring ends where it begins."""
+    forks = neighbours(thin) > 2
+    labels, count = ndimage.label(forks, AROUND)
+    middles = np.array(ndimage.center_of_mass(forks, labels, range(1, count + 1))).reshape(-1, 2)
+    for cells in paths(thin & ~forks):
+        first, last = (_fork_at(labels, cell) for cell in (cells[0], cells[-1]))
+        parts = [cells.astype(float)]
+        if first:
+            parts.insert(0, middles[first - 1][None])
+        if last and (len(cells) > 1 or last != first):
+            parts.append(middles[last - 1][None])
+        if not first and not last and len(cells) > 4 and np.abs(cells[0] - cells[-1]).max() <= 1:
+            parts.append(cells[:1].astype(float))
+        row, column = cells[0].tolist()
+        yield np.concatenate(parts), (row, column)
+
+
+def _fork_at(labels: Array, cell: Array) -> int:
+    row, column = cell
+    return int(labels[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2].max())
+
+
+@dataclass(frozen=True)
+class End:
+    """A free end: its cell, the direction that it points in, and the number of its piece."""
+
+    cell: Cell
+    direction: Array
+    piece: int
+
+
+def free_ends(thin: Array) -> list[End]:
+    """The ends of a skeleton (h, w) at which no other branch begins."""
+    labels, _ = ndimage.label(thin, AROUND)
+    forks = neighbours(thin) > 2
+    found = []
+    for cells in paths(thin & ~forks):
+        if len(cells) < 3:
+            continue
+        for ordered in (cells, cells[::-1]):
+            row, column = ordered[0]
+            if not _fork_at(forks.astype(int), ordered[0]):
+                along = ordered[0] - ordered[min(ENDED_CELLS, len(ordered) - 1)]
+                found.append(End((int(row), int(column)), along / np.hypot(*along), int(labels[row, column])))
+    return found
+
+
+def gaps_of(thin: Array, odds: Array) -> Array:
+    """Cells (h, w) of the straight lines that join free ends which point at each other."""
+    ends, bridges = free_ends(thin), np.zeros_like(thin)
+    if len(ends) < 2:
+        return bridges
+    tree = cKDTree([end.cell for end in ends])
+    costs = []
+    for one, other in tree.query_pairs(GAP_CELLS):
+        cost = _gap_cost(ends[one], ends[other], odds)
+        if cost is not None:
+            costs.append((cost, one, other))
+    joined, taken = dict[int, int](), set[int]()
+    for _, one, other in sorted(costs):
+        pieces = _root(joined, ends[one].piece), _root(joined, ends[other].piece)
+        if one in taken or other in taken or pieces[0] == pieces[1]:
+            continue
+        taken |= {one, other}
+        joined[pieces[0]] = pieces[1]
+        bridges[line(*ends[one].cell, *ends[other].cell)] = True
+    return bridges
+
+
+def _root(joined: dict[int, int], piece: int) -> int:
+    while piece in joined:
+        piece = joined[piece]
+    return piece
+
+
+def _gap_cost(one: End, other: End, odds: Array) -> float | None:
+    """Longer and more crooked gaps cost more; None for one that is not to be bridged."""
+    between = np.subtract(other.cell, one.cell)
+    length = float(np.hypot(*between))
+    if length < 2:
+        return length
+    turns = one.direction @ between / length, -(other.direction @ between) / length
+    if min(turns) < (TURN if length > 4 else 0.0):
+        return None
+    inside = odds[line(*one.cell, *other.cell)][1:-1]
+    if len(inside) and inside.mean() < -DOUBT:
+        return None
+    return length * (3 - sum(turns))
+
+
+def lengths_of(skeleton: Skeleton) -> dict[int, float]:
+    """Length of each crack of the skeleton, in cells."""
+    found = dict[int, float]()
+    for cells, group in zip(skeleton.branches, skeleton.groups, strict=True):
+        steps = sum(math.dist(a, b) for a, b in itertools.pairwise(cells.tolist()))
+        found[group] = found.get(group, 0.0) + steps
+    return found

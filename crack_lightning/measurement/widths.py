@@ -1,0 +1,119 @@
+"""The width of a crack from the profiles across it, how uncertain it is, and what the picture cannot hold.
+
+From FLANKS_PX on a width is the distance of the flanks at half depth. Below, where blur fills the gap, it is the
+darkness integrated across, divided by the depth that the gap would have unblurred: how much of that depth is left
+follows from the shape of the profile. A width below `limit_px` is not given.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from crack_lightning.measurement.profiles import Profiles, Sharpness, sharpness_of
+
+Array = np.ndarray
+
+FLANKS_PX, FLANKS_BLURS = 3.0, 4.0  # width from which on, and how much wider than the blur, the flanks give it
+STRETCH_POINTS = 16  # whose mean profile gives the sharpness
+MOST_STRETCHES = 12  # of a crack
+SURE_PEAK = 0.5  # share of the depth that must be left for the unblurred depth to be computed from it
+LEAST_PX, LEAST_BLURS = 1.0, 2.0  # the picture holds no width below one pixel, nor below so many deviations of its blur
+LEAST_POINTS, LEAST_CLEAR = 4, 0.5  # points that must be clear, and their share of the line
+# Depth in grey levels, and how much the flanks' distance may vary along the crack, of wide cracks and of those below
+# FLANKS_PX, whose blur must be known well; of these also the depth in deviations of the noise.
+LEAST_DEPTH, MOST_SCATTER = (6.0, 8.0), (0.8, 0.3)
+LEAST_NOISES = 8.0
+SYSTEMATIC_PX = 0.1  # of flanks that are not straight and of interpolation
+STEADY_POINTS = 5  # median along the line, against single pits
+INDEPENDENT_POINTS = 4.0  # neighbouring points share pixels: so many count as one
+
+
+@dataclass(frozen=True)
+class Width:
+    """Of a crack, in pixels: `along` (n,) at each point of its lines, NaN where nothing clear is seen or the width is
+    not to be claimed; median, 95th percentile, maximum and its point; `uncertainty`, of one deviation, of the median;
+    `limit`, what the picture holds at least. The numbers are None where no width is claimed."""
+
+    along: Array
+    median: float | None
+    p95: float | None
+    maximum: float | None
+    widest: int | None
+    uncertainty: float | None
+    limit: float
+
+
+def width_of(parts: Sequence[Profiles]) -> Width:
+    """The width of a crack from the profiles of its branches, in their order."""
+    sharp = [found for part in parts for found in _stretches(part)]
+    blur, depth = _blur([each for each, _ in sharp]), _unblurred_depth(sharp)
+    along = np.concatenate([_along(part, blur, depth) for part in parts]) if parts else np.empty(0)
+    limit = max(LEAST_PX, LEAST_BLURS * blur) if np.isfinite(blur) else LEAST_PX
+    seen = np.isfinite(along)
+    if seen.sum() < LEAST_POINTS or not np.isfinite(blur):
+        return _unclaimed(along, limit)
+    median = float(np.median(along[seen]))
+    uncertainty = _uncertainty(along[seen], median, blur)
+    narrow = median < max(FLANKS_PX, FLANKS_BLURS * blur)
+    unsure = not _sure(parts, narrow=narrow) or (narrow and depth is None)
+    if unsure or seen.mean() < LEAST_CLEAR or median - 2 * uncertainty < limit:
+        return _unclaimed(along, max(limit, median + 2 * uncertainty))
+    widest = int(np.nanargmax(along))
+    return Width(
+        along, median, float(np.percentile(along[seen], 95)), float(along[widest]), widest, uncertainty, limit
+    )
+
+
+def _unclaimed(along: Array, limit: float) -> Width:
+    return Width(np.full(len(along), np.nan), None, None, None, None, None, limit)
+
+
+def _sure(parts: Sequence[Profiles], *, narrow: bool) -> bool:
+    """Whether a crack is dark and even enough; narrow ones need more, whose width comes from their darkness."""
+    values = [(part.depth, part.noise, part.between_flanks, part.clear) for part in parts]
+    depths, noises, flanks, clear = (np.concatenate(columns) for columns in zip(*values, strict=True))
+    depths, noises, flanks = depths[clear], noises[clear], flanks[clear]
+    scatter = 1.4826 * np.median(np.abs(flanks - np.median(flanks))) / np.median(flanks)
+    quiet = not narrow or np.median(depths / np.maximum(noises, 0.5)) >= LEAST_NOISES
+    return bool(quiet and np.median(depths) >= LEAST_DEPTH[narrow] and scatter <= MOST_SCATTER[narrow])
+
+
+def _stretches(part: Profiles) -> list[tuple[Sharpness, float]]:
+    """Sharpness and depth of stretches of a branch."""
+    rows = np.flatnonzero(part.clear)
+    starts = range(0, len(rows) - STRETCH_POINTS // 2 + 1, STRETCH_POINTS)
+    chosen = list(starts)[:: max(1, len(starts) // MOST_STRETCHES)]
+    cuts = [rows[start : start + STRETCH_POINTS] for start in chosen]
+    return [(sharpness_of(part, cut), float(np.median(part.depth[cut]))) for cut in cuts]
+
+
+def _blur(sharp: Sequence[Sharpness]) -> float:
+    values = [each.blur_px for each in sharp if np.isfinite(each.blur_px)]
+    return float(np.median(values)) if values else float("nan")
+
+
+def _unblurred_depth(sharp: Sequence[tuple[Sharpness, float]]) -> float | None:
+    """Depth of the crack's tone below the background, without blur; None where no stretch shows it."""
+    values = [depth / each.peak for each, depth in sharp if each.peak >= SURE_PEAK]
+    return float(np.median(values)) if values else None
+
+
+def _along(part: Profiles, blur: float, depth: float | None) -> Array:
+    """Widths (n,) of a branch, NaN where it is not clear."""
+    flanks = part.between_flanks
+    narrow = flanks if depth is None else np.minimum(flanks, part.darkness / depth)
+    wide = flanks >= max(FLANKS_PX, FLANKS_BLURS * blur if np.isfinite(blur) else 0.0)
+    widths = np.where(part.clear, np.where(wide, flanks, narrow), np.nan)
+    clear = np.isfinite(widths)
+    if clear.sum() >= STEADY_POINTS:  # the median over neighbours that are clear
+        widths[clear] = ndimage.median_filter(widths[clear], STEADY_POINTS, mode="nearest")
+    return np.asarray(widths)
+
+
+def _uncertainty(widths: Array, median: float, blur: float) -> float:
+    """One deviation of the median: of the method, which is worse the less a width exceeds the blur, and of scatter."""
+    scatter = 1.4826 * float(np.median(np.abs(widths - median))) * np.sqrt(INDEPENDENT_POINTS / len(widths))
+    narrow = 0.25 * blur if median < max(FLANKS_PX, FLANKS_BLURS * blur) else 0.0
+    return float(np.sqrt(SYSTEMATIC_PX**2 + (0.005 * median) ** 2 + narrow**2 + scatter**2))
