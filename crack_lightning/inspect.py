@@ -8,10 +8,10 @@ from crack_lightning.runs.options import InspectOptions
 
 
 def inspect(options: InspectOptions, folder: Path) -> None:
-    """Mark the cracks in photographs; exit status 1 if there were any that could not be read."""
+    """Mark the cracks in photographs; exit status 1 if any could not be read or measured as asked."""
     from crack_lightning.runs.inspection import inspect_photographs
 
-    if any(inspected.error for inspected in inspect_photographs(options, folder)):
+    if any(inspected.error or inspected.fault for inspected in inspect_photographs(options, folder)):
         sys.exit(1)
 
 

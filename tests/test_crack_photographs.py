@@ -75,10 +75,18 @@ def test_short_regions_are_left_out(inspect_map: Callable[..., list[Any]], tmp_p
 def test_photographs_of_any_size_are_inspected(
     inspect_map: Callable[..., list[Any]], tmp_path: Path, size: tuple[int, int]
 ) -> None:
-    Image.new("RGB", size, (120, 120, 120)).save(tmp_path / "plain.png")
-    (found,) = inspect_map(tmp_path / "plain.png")
-    assert (found.error, found.regions) == ("", 0)
+    levels = np.random.default_rng(0).normal(120, 2, (*size[::-1], 3)).clip(0, 255).astype(np.uint8)
+    Image.fromarray(levels).save(tmp_path / "grain.png")
+    (found,) = inspect_map(tmp_path / "grain.png")
+    assert (found.error, found.regions, found.cracks) == ("", 0, 0)
     assert found.verdict == ("review" if max(size) < 32 else "sound")
+
+
+@needs_weights
+def test_a_photograph_of_one_colour_needs_review(inspect_map: Callable[..., list[Any]], tmp_path: Path) -> None:
+    Image.new("RGB", (300, 200), (120, 120, 120)).save(tmp_path / "plain.png")
+    (found,) = inspect_map(tmp_path / "plain.png")
+    assert (found.verdict, found.note) == ("review", "of one colour: there is nothing to see in it")
 
 
 @needs_weights

@@ -13,7 +13,7 @@ FLOORS = (
     ("runs",),
     ("training", "inference"),
     ("features", "report"),
-    ("engines", "evaluation"),
+    ("engines", "evaluation", "measurement"),
     ("data", "models"),
     ("system",),
     ("errors",),

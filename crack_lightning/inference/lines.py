@@ -26,9 +26,7 @@ def cracks_of(heat: Heat, grey: Array, threshold: float, *, shortest_px: float =
     lengths = lengths_in_cells(skeleton)
     branches = [branch for branch in _branches(skeleton, heat) if lengths[branch.group] >= LEAST_CELLS - 1]
     cracks = [measured(parts, grey) for parts in refined(branches, grey)]
-    return sorted(
-        (crack for crack in cracks if crack.length_px >= shortest_px), key=lambda crack: -crack.length_px
-    )
+    return sorted((crack for crack in cracks if crack.length_px >= shortest_px), key=lambda crack: -crack.length_px)
 
 
 def marked_cells(heat: Heat, threshold: float) -> tuple[Array, Array]:

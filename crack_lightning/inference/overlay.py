@@ -8,6 +8,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from crack_lightning.inference.heat import Heat
 from crack_lightning.inference.regions import Region
+from crack_lightning.measurement.classes import WidthClasses
+from crack_lightning.measurement.record import CrackRecord
 
 Array = np.ndarray
 
@@ -62,6 +64,34 @@ def overlay(small: Image.Image, heat: Heat, found: Sequence[Region], *, mm_per_p
     if mm_per_px is not None:
         _scale_bar(draw, picture.size, mm_per_px / factor[0])
     return picture
+
+
+def crack_overlay(
+    small: Image.Image,
+    records: Sequence[CrackRecord],
+    classes: WidthClasses,
+    size_hw: tuple[int, int],
+    *,
+    mm_per_px: float | None,
+) -> Image.Image:
+    """`small`, a reduced photograph of `size_hw`, with the lines of its cracks in the colours of their classes."""
+    picture = small.copy()
+    factor = np.array([small.width / size_hw[1], small.height / size_hw[0]])
+    draw, width = ImageDraw.Draw(picture), max(2, round(max(small.size) / 700))
+    for record in reversed(records):  # the longest lie above
+        colour = classes.colour_of(record.width_class)
+        for line in record.lines:
+            draw.line([(x, y) for x, y in (line * factor).tolist()], fill=colour, width=width, joint="curve")
+    write_numbers(draw, [_middle(record) * factor for record in records], picture.size)
+    if mm_per_px is not None:
+        _scale_bar(draw, picture.size, mm_per_px / float(factor[0]))
+    return picture
+
+
+def _middle(record: CrackRecord) -> Array:
+    """The middle point of the longest line."""
+    longest = max(record.lines, key=len)
+    return np.asarray(longest[len(longest) // 2])
 
 
 def scale_colours(count: int = 11) -> list[str]:

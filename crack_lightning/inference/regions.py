@@ -10,6 +10,7 @@ import shapely
 from contourpy import FillType, contour_generator
 
 from crack_lightning.inference.heat import Heat
+from crack_lightning.measurement.record import IN_PIXELS
 
 Array = np.ndarray
 
@@ -72,8 +73,13 @@ def _levels(heat: Heat, polygon: shapely.Polygon, threshold: float) -> tuple[flo
 
 
 def geojson(found: Sequence[Region], *, mm_per_px: float | None) -> dict[str, Any]:
-    """A FeatureCollection of polygons in pixels of the upright photograph, x to the right, y down from its corner."""
-    return {"type": "FeatureCollection", "features": [_feature(k, each, mm_per_px) for k, each in enumerate(found, 1)]}
+    """A FeatureCollection of polygons. RFC 7946 wants longitude and latitude: a foreign member says what these are."""
+    facts = {"coordinates": IN_PIXELS, **({} if mm_per_px is None else {"mm_per_px": mm_per_px})}
+    return {
+        "type": "FeatureCollection",
+        "crack_lightning": facts,
+        "features": [_feature(k, each, mm_per_px) for k, each in enumerate(found, 1)],
+    }
 
 
 def _feature(number: int, region: Region, mm_per_px: float | None) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """A crack: its lines in pixels of the photograph, its length and width, and how sure the map is of it."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from crack_lightning.measurement.widths import Width, width_of
 
 Array = np.ndarray
 
+FORK_POINTS = 6  # of a line, next to a fork, that no width is measured at
 NORMAL_POINTS = 3.0  # of the line, that give the direction across it
 PROFILE_BANDS, PROFILE_PX = 2.0, 14.0  # a profile reaches so many half widths of the band, and so much further
 EDGE_PX = 14.0  # an end as near to the edge as this goes on beyond it
@@ -47,17 +49,29 @@ class Crack:
 def measured(parts: Sequence[tuple[Array, Branch]], grey: Array) -> Crack:
     """The crack of these lines, measured on the photograph (h, w) of grey levels, 0..255."""
     lines, touches = _to_the_edges([line for line, _ in parts], grey.shape)
-    profiles = [_profiles(grey, line, branch.radius_px) for line, (_, branch) in zip(lines, parts, strict=True)]
+    met = Counter(tuple(line[end].tolist()) for line in lines for end in (0, -1))
+    profiles = [
+        _profiles(grey, line, branch.radius_px, _alone(line, met))
+        for line, (_, branch) in zip(lines, parts, strict=True)
+    ]
     probabilities = np.concatenate([branch.probability for _, branch in parts])
-    return Crack(
-        lines, width_of(profiles), profiles, float(probabilities.mean()), float(probabilities.min()), touches
-    )
+    return Crack(lines, width_of(profiles), profiles, float(probabilities.mean()), float(probabilities.min()), touches)
 
 
-def _profiles(grey: Array, line: Array, radius_px: float) -> Profiles:
+def _alone(line: Array, met: Counter[tuple[float, ...]]) -> Array:
+    """Which points (n,) of a line are not at a fork, where a profile shows more than one crack."""
+    alone, points = np.ones(len(line), bool), min(FORK_POINTS, len(line) // 3)
+    if points and met[tuple(line[0].tolist())] > 1:
+        alone[:points] = False
+    if points and met[tuple(line[-1].tolist())] > 1:
+        alone[-points:] = False
+    return alone
+
+
+def _profiles(grey: Array, line: Array, radius_px: float, alone: Array) -> Profiles:
     reach = PROFILE_BANDS * radius_px + PROFILE_PX
     offsets = np.arange(-reach, reach + OFFSET_PX / 2, OFFSET_PX)
-    return profiles_of(across(grey, line, normals(line, NORMAL_POINTS), offsets), offsets)
+    return profiles_of(across(grey, line, normals(line, NORMAL_POINTS), offsets), offsets, alone)
 
 
 def _to_the_edges(lines: list[Array], size_hw: tuple[int, ...]) -> tuple[list[Array], bool]:

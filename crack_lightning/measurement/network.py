@@ -29,7 +29,7 @@ class Branch:
 
 
 def refined(branches: Sequence[Branch], grey: Array) -> list[list[tuple[Array, Branch]]]:
-    """Of each crack its lines (n, 2) on the photograph (h, w) of grey levels, each with the branch that it came from."""
+    """Of each crack its lines (n, 2) on the photograph (h, w) of grey levels, each with the branch that it was."""
     pairs = _without_doubles([(centred(grey, branch.points, branch.radius_px), branch) for branch in branches])
     lines, kept = _met_again(pairs), [branch for _, branch in pairs]
     free = [_free_ends(branch, Counter(_place(each, end) for each in kept for end in (0, -1))) for branch in kept]

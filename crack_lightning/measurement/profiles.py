@@ -18,9 +18,10 @@ QUARTERS = (0.25, 0.5, 0.75)  # of the depth, at which widths show how sharp the
 
 @dataclass(frozen=True)
 class Profiles:
-    """Of n places on a line: grey `levels` (n, k) at `offsets` (k,) pixels across; `left` and `right` (n,) the flanks
-    at half depth, in pixels from the line; `background` (n, 2) to the left and right; `depth` (n,) below it;
-    `darkness` (n,) the depth integrated across, in grey levels times pixels; `noise` (n,) of the background."""
+    """Of n places on a line, `alone` (n,) where no other line is near: grey `levels` (n, k) at `offsets` (k,) pixels
+    across; `left` and `right` (n,) the flanks at half depth, in pixels from the line; `background` (n, 2) to the left
+    and right; `depth` (n,) below it; `darkness` (n,) the depth integrated across, in grey levels times pixels; `noise`
+    (n,) of the background."""
 
     levels: Array
     offsets: Array
@@ -30,6 +31,7 @@ class Profiles:
     depth: Array
     darkness: Array
     noise: Array
+    alone: Array
 
     @property
     def between_flanks(self) -> Array:
@@ -40,12 +42,13 @@ class Profiles:
     def clear(self) -> Array:
         """Where (n,) a crack stands out of the noise, with both flanks within the profile."""
         reach = self.offsets[-1] - 1
-        inside = (self.left > -reach) & (self.right < reach)
+        inside = (self.left > -reach) & (self.right < reach) & self.alone
         return np.asarray(inside & (self.depth > 3 * self.noise) & (self.depth > 2))
 
 
-def profiles_of(levels: Array, offsets: Array) -> Profiles:
-    """Read profiles (n, k) of grey levels, 0..255, which lie in their order along one line."""
+def profiles_of(levels: Array, offsets: Array, alone: Array | None = None) -> Profiles:
+    """Read profiles (n, k) of grey levels, 0..255, which lie in their order along one line, `alone` (n,) or all so."""
+    alone = np.ones(len(levels), bool) if alone is None else alone
     smooth = ndimage.gaussian_filter1d(levels, ALONG_POINTS, axis=0, mode="nearest")
     middle = _darkest_near(smooth, offsets)
     left_level = np.median(smooth[:, offsets < -offsets[-1] / 3], axis=1)
@@ -60,7 +63,7 @@ def profiles_of(levels: Array, offsets: Array) -> Profiles:
     right = _flank(smooth, offsets, middle, (right_level + floor) / 2, 1)
     background = np.column_stack([left_level, right_level])
     darkness = _darkness(smooth, offsets, left, right, background)
-    return Profiles(smooth, offsets, left, right, background, background.mean(axis=1) - floor, darkness, noise)
+    return Profiles(smooth, offsets, left, right, background, background.mean(axis=1) - floor, darkness, noise, alone)
 
 
 def _darkest_near(smooth: Array, offsets: Array) -> Array:
@@ -104,13 +107,19 @@ def _background(
     )
     levels, spreads = [], []
     for mask, former in zip(masks, (left_level, right_level), strict=True):
-        values = np.where(mask, smooth, np.nan)
         enough = mask.sum(axis=1) >= 4
-        values[~enough] = former[~enough, None]
-        level = np.nanmedian(values, axis=1)
+        level = np.where(enough, _median_where(smooth, mask), former)
         levels.append(level)
-        spreads.append(1.4826 * np.nanmedian(np.abs(values - level[:, None]), axis=1))
+        spreads.append(1.4826 * np.where(enough, _median_where(np.abs(smooth - level[:, None]), mask), 0.0))
     return levels[0], levels[1], np.mean(spreads, axis=0)
+
+
+def _median_where(values: Array, mask: Array) -> Array:
+    """Of each row of `values` (n, k), the median of those in `mask`; the lower one of two, and 0 of none."""
+    ordered = np.sort(np.where(mask, values, np.inf), axis=1)
+    middle = (mask.sum(axis=1) - 1).clip(0) // 2
+    found = ordered[np.arange(len(values)), middle]
+    return np.where(np.isfinite(found), found, 0.0)
 
 
 def _darkness(smooth: Array, offsets: Array, left: Array, right: Array, background: Array) -> Array:

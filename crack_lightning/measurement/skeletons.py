@@ -203,7 +203,7 @@ def _gap_cost(one: End, other: End, odds: Array) -> float | None:
     inside = odds[line(*one.cell, *other.cell)][1:-1]
     if len(inside) and inside.mean() < -DOUBT:
         return None
-    return length * (3 - sum(turns))
+    return float(length * (3 - sum(turns)))
 
 
 def lengths_of(skeleton: Skeleton) -> dict[int, float]:

@@ -18,14 +18,18 @@ Array = np.ndarray
 FLANKS_PX, FLANKS_BLURS = 3.0, 4.0  # width from which on, and how much wider than the blur, the flanks give it
 STRETCH_POINTS = 16  # whose mean profile gives the sharpness
 MOST_STRETCHES = 12  # of a crack
+# Percentiles of the blur of a crack's stretches: flanks that are not straight look blurred, so that of wide cracks the
+# lower one counts; what a narrow one may claim depends on the median.
+SHARPEST = (25, 50)
 SURE_PEAK = 0.5  # share of the depth that must be left for the unblurred depth to be computed from it
 LEAST_PX, LEAST_BLURS = 1.0, 2.0  # the picture holds no width below one pixel, nor below so many deviations of its blur
 LEAST_POINTS, LEAST_CLEAR = 4, 0.5  # points that must be clear, and their share of the line
 # Depth in grey levels, and how much the flanks' distance may vary along the crack, of wide cracks and of those below
 # FLANKS_PX, whose blur must be known well; of these also the depth in deviations of the noise.
-LEAST_DEPTH, MOST_SCATTER = (6.0, 8.0), (0.8, 0.3)
+LEAST_DEPTH, MOST_SCATTER = (6.0, 8.0), (0.8, 0.45)
 LEAST_NOISES = 8.0
-SYSTEMATIC_PX = 0.1  # of flanks that are not straight and of interpolation
+# Of the uncertainty: of interpolation, of flanks that are not straight, and of what is inferred from blur.
+SYSTEMATIC_PX, SHARE, BLUR_SHARE = 0.1, 0.01, 0.25
 STEADY_POINTS = 5  # median along the line, against single pits
 INDEPENDENT_POINTS = 4.0  # neighbouring points share pixels: so many count as one
 
@@ -48,22 +52,22 @@ class Width:
 def width_of(parts: Sequence[Profiles]) -> Width:
     """The width of a crack from the profiles of its branches, in their order."""
     sharp = [found for part in parts for found in _stretches(part)]
-    blur, depth = _blur([each for each, _ in sharp]), _unblurred_depth(sharp)
-    along = np.concatenate([_along(part, blur, depth) for part in parts]) if parts else np.empty(0)
-    limit = max(LEAST_PX, LEAST_BLURS * blur) if np.isfinite(blur) else LEAST_PX
+    blurs = [each.blur_px for each, _ in sharp if np.isfinite(each.blur_px)]
+    sharpest, blur = np.percentile(blurs, SHARPEST) if blurs else (np.nan, np.nan)
+    least_flanks, depth = max(FLANKS_PX, FLANKS_BLURS * sharpest), _unblurred_depth(sharp)
+    along = np.concatenate([_along(part, least_flanks, depth) for part in parts]) if parts else np.empty(0)
     seen = np.isfinite(along)
-    if seen.sum() < LEAST_POINTS or not np.isfinite(blur):
-        return _unclaimed(along, limit)
+    if seen.sum() < LEAST_POINTS or not blurs:
+        return _unclaimed(along, max(LEAST_PX, LEAST_BLURS * blur if blurs else 0.0))
     median = float(np.median(along[seen]))
-    uncertainty = _uncertainty(along[seen], median, blur)
-    narrow = median < max(FLANKS_PX, FLANKS_BLURS * blur)
+    narrow = bool(median < least_flanks)
+    limit = max(LEAST_PX, LEAST_BLURS * float(blur if narrow else sharpest))
+    uncertainty = _uncertainty(along[seen], median, float(blur) if narrow else 0.0)
     unsure = not _sure(parts, narrow=narrow) or (narrow and depth is None)
     if unsure or seen.mean() < LEAST_CLEAR or median - 2 * uncertainty < limit:
         return _unclaimed(along, max(limit, median + 2 * uncertainty))
     widest = int(np.nanargmax(along))
-    return Width(
-        along, median, float(np.percentile(along[seen], 95)), float(along[widest]), widest, uncertainty, limit
-    )
+    return Width(along, median, float(np.percentile(along[seen], 95)), float(along[widest]), widest, uncertainty, limit)
 
 
 def _unclaimed(along: Array, limit: float) -> Width:
@@ -89,23 +93,17 @@ def _stretches(part: Profiles) -> list[tuple[Sharpness, float]]:
     return [(sharpness_of(part, cut), float(np.median(part.depth[cut]))) for cut in cuts]
 
 
-def _blur(sharp: Sequence[Sharpness]) -> float:
-    values = [each.blur_px for each in sharp if np.isfinite(each.blur_px)]
-    return float(np.median(values)) if values else float("nan")
-
-
 def _unblurred_depth(sharp: Sequence[tuple[Sharpness, float]]) -> float | None:
     """Depth of the crack's tone below the background, without blur; None where no stretch shows it."""
     values = [depth / each.peak for each, depth in sharp if each.peak >= SURE_PEAK]
     return float(np.median(values)) if values else None
 
 
-def _along(part: Profiles, blur: float, depth: float | None) -> Array:
-    """Widths (n,) of a branch, NaN where it is not clear."""
+def _along(part: Profiles, least_flanks: float, depth: float | None) -> Array:
+    """Widths (n,) of a branch, NaN where it is not clear; between the flanks from `least_flanks` on."""
     flanks = part.between_flanks
     narrow = flanks if depth is None else np.minimum(flanks, part.darkness / depth)
-    wide = flanks >= max(FLANKS_PX, FLANKS_BLURS * blur if np.isfinite(blur) else 0.0)
-    widths = np.where(part.clear, np.where(wide, flanks, narrow), np.nan)
+    widths = np.where(part.clear, np.where(flanks >= least_flanks, flanks, narrow), np.nan)
     clear = np.isfinite(widths)
     if clear.sum() >= STEADY_POINTS:  # the median over neighbours that are clear
         widths[clear] = ndimage.median_filter(widths[clear], STEADY_POINTS, mode="nearest")
@@ -113,7 +111,6 @@ def _along(part: Profiles, blur: float, depth: float | None) -> Array:
 
 
 def _uncertainty(widths: Array, median: float, blur: float) -> float:
-    """One deviation of the median: of the method, which is worse the less a width exceeds the blur, and of scatter."""
+    """One deviation of the median: of the method, of the `blur` that a narrow width was freed from, and of scatter."""
     scatter = 1.4826 * float(np.median(np.abs(widths - median))) * np.sqrt(INDEPENDENT_POINTS / len(widths))
-    narrow = 0.25 * blur if median < max(FLANKS_PX, FLANKS_BLURS * blur) else 0.0
-    return float(np.sqrt(SYSTEMATIC_PX**2 + (0.005 * median) ** 2 + narrow**2 + scatter**2))
+    return float(np.sqrt(SYSTEMATIC_PX**2 + (SHARE * median) ** 2 + (BLUR_SHARE * blur) ** 2 + scatter**2))

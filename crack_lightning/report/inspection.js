@@ -1,6 +1,6 @@
 "use strict";
 
-const body = document.querySelector("tbody");
+const body = document.querySelector("#photographs tbody");
 const rows = [...body.children];
 const byId = (id) => document.getElementById(id);
 const [view, stage, under, over, slide] = ["view", "stage", "under", "over", "slide"].map(byId);
@@ -25,7 +25,7 @@ filter();
 
 // Sort: numbers from the highest, names from the first, the other way round at the second click
 
-function sortBy(heading) {
+function sortBy(heading, body, rows) {
   const column = heading.cellIndex;
   const numbers = heading.classList.contains("n");
   const before = heading.getAttribute("aria-sort");
@@ -34,12 +34,16 @@ function sortBy(heading) {
   const compare = (a, b) => numbers ? value(a) - value(b) : value(a).localeCompare(value(b));
   rows.sort((a, b) => (descending ? compare(b, a) : compare(a, b)));
   body.append(...rows);
-  document.querySelectorAll("th").forEach((each) => each.removeAttribute("aria-sort"));
+  heading.parentElement.querySelectorAll("th").forEach((each) => each.removeAttribute("aria-sort"));
   heading.setAttribute("aria-sort", descending ? "descending" : "ascending");
 }
 
-document.querySelectorAll("th button").forEach((each) =>
-  each.addEventListener("click", () => sortBy(each.parentElement)));
+function sortable(body, rows) {
+  body.parentElement.querySelectorAll("th button").forEach((each) =>
+    each.addEventListener("click", () => sortBy(each.parentElement, body, rows)));
+}
+
+sortable(body, rows);
 
 // Pictures in the list, to scroll through and to print
 
@@ -125,3 +129,38 @@ addEventListener("keydown", (event) => {
   else return;
   event.preventDefault();
 });
+
+// Cracks: filter, sort, and show a crack's place in its photograph
+
+const cracks = document.querySelector("#crack_table tbody");
+
+if (cracks) {
+  const list = [...cracks.children];
+  const [kinds, least] = ["crack_class", "crack_length"].map(byId);
+  const choose = () => {
+    for (const row of list) {
+      const fits = !kinds.value || row.dataset.class === kinds.value;
+      row.hidden = !(fits && Number(row.dataset.length) >= Number(least.value));
+    }
+    byId("crack_count").textContent = `${list.filter((row) => !row.hidden).length} of ${list.length}`;
+  };
+  const jump = (row) => {
+    const photograph = rows.find((each) => each.dataset.name === row?.dataset.photograph);
+    if (!photograph) return;
+    show(photograph);
+    if (!row.dataset.x) return;
+    const there = () => {
+      stage.classList.add("whole");
+      stage.scrollTo(row.dataset.x * under.naturalWidth - stage.clientWidth / 2,
+        row.dataset.y * under.naturalHeight - stage.clientHeight / 2);
+    };
+    if (under.complete && under.naturalWidth) there();
+    else under.addEventListener("load", there, { once: true });
+  };
+  sortable(cracks, list);
+  kinds.addEventListener("change", choose);
+  least.addEventListener("input", choose);
+  cracks.addEventListener("click", (event) => jump(event.target.closest("tr")));
+  cracks.addEventListener("keydown", (event) => event.key === "Enter" && jump(event.target.closest("tr")));
+  choose();
+}

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from crack_lightning.report.cracks_section import CracksSection
 from crack_lightning.report.pages import page
 
 MEANINGS = {
@@ -12,11 +13,18 @@ MEANINGS = {
     "error": "not inspected",
     "unread": "of a kind that is not read: nobody looked at it",
 }
-CAVEAT = (
+WINDOWS = (
     "Regions show where to look first, and do not replace looking: hairlines are missed, and joints, edges and shadows "
     "are taken for cracks. A region is about half a window wider than its crack on each side, so its width is not the "
     "crack's."
 )
+LINES = (
+    "Lines show where to look first, and do not replace looking: hairlines are missed, and joints, edges and shadows "
+    "are taken for cracks. Lengths and widths are those of what the photograph shows, widths at right angles to the "
+    "line: what is hidden is not measured, and a width is no depth. A width that the picture cannot hold is given as "
+    "less than what it can; ± is twice the standard deviation."
+)
+NAMES = {"regions": "cracks", "longest": "longest region"}
 NUMBERS = ("peak", "surface above threshold", "regions", "longest", "seconds")
 
 
@@ -53,8 +61,14 @@ class Shown:
         return [(name, text, -1 if value is None else value) for name, (text, value) in texts.items()]
 
 
-def inspection_page(summary: str, method: Mapping[str, str], colours: Sequence[str], shown: Sequence[Shown]) -> str:
-    """The page; `shown` stand in the order that they are to have.
+def inspection_page(
+    summary: str,
+    method: Mapping[str, str],
+    colours: Sequence[str],
+    shown: Sequence[Shown],
+    cracks: CracksSection | None = None,
+) -> str:
+    """The page; `shown` stand in the order that they are to have. `cracks` is None where only windows were judged.
 
     `summary` is what was found, `method` what it was found by. `colours` are those of the overlay, as CSS has them,
     from a probability of 0 to 1.
@@ -67,6 +81,8 @@ def inspection_page(summary: str, method: Mapping[str, str], colours: Sequence[s
         shown=shown,
         verdicts=list(dict.fromkeys(row.verdict for row in shown)),
         meanings=MEANINGS,
-        caveat=CAVEAT,
-        numbers=NUMBERS,
+        caveat=WINDOWS if cracks is None else LINES,
+        numbers=[NAMES.get(name, name) if cracks else name for name in NUMBERS],
+        names=NAMES if cracks else {},
+        cracks=cracks,
     )

@@ -5,17 +5,17 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 from PIL import Image
 
-from crack_lightning import __version__
 from crack_lightning.data.images.reading import read_picture, reason
 from crack_lightning.errors import UserError
 from crack_lightning.inference.crack_maps import LEAST_PX, CrackMapReader, followed
 from crack_lightning.inference.heat import Heat
+from crack_lightning.inference.lines import cracks_of
 from crack_lightning.inference.overlay import reduced
 from crack_lightning.inference.patches import pick_device
 from crack_lightning.inference.photographs import (
@@ -28,11 +28,15 @@ from crack_lightning.inference.photographs import (
 )
 from crack_lightning.inference.regions import Region, regions
 from crack_lightning.inference.sources import Photograph, check_not_among, find_photographs, tell_left_out
+from crack_lightning.measurement.record import figure_of
+from crack_lightning.measurement.scale import Scale as Millimetres
 from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.models.crack_map import CrackMap, Network, package_facts
 from crack_lightning.models.decision import Decision
 from crack_lightning.models.map_checkpoint import load_network
 from crack_lightning.runs import photograph_files as files
+from crack_lightning.runs.measuring import Measured, Measuring, measuring_of
+from crack_lightning.runs.method import method_of, unscaled
 from crack_lightning.runs.options import InspectOptions
 from crack_lightning.runs.photograph_files import MEASURED, Inspected, grid_facts
 from crack_lightning.system.arguments import typed
@@ -42,6 +46,7 @@ from crack_lightning.system.progress import track
 
 log = logging.getLogger(__name__)
 
+PLAIN = 0.5  # deviation of grey levels below which a photograph shows nothing
 TILE_PX = 227.0  # side of the tiles of tiles.csv where no classifier has windows
 
 Listener = Callable[[Inspected, int, int], None]  # a photograph that is done, how many are, of how many
@@ -58,12 +63,13 @@ class Reader(Protocol):
 
 @dataclass(frozen=True)
 class Inspection:
-    """What inspects one photograph after the other: the network, what its probabilities mean, the scale, the options,
-    and what results depend on."""
+    """What inspects one photograph after the other: the network, what its probabilities mean, the scale of windows, how
+    cracks are measured, the options, and what results depend on."""
 
     reader: Reader
     decision: Decision
     scale: Scale
+    measuring: Measuring
     options: InspectOptions
     settings: str
 
@@ -81,10 +87,12 @@ def inspection_of(options: InspectOptions) -> Inspection:
     decision = network.cell_decision if isinstance(network, CrackMap) else network.decision
     if options.threshold is not None:
         decision = replace(decision, threshold=options.threshold)
+    measuring = measuring_of(options)
     results = [options.windows, options.scales, options.threshold, options.mm_per_px, options.overlay_px]
-    results.append(options.shortest_px)
+    results += [options.min_length_px, options.min_length_mm, measuring.settings]
     reader, scale = _by_map(network, options) if isinstance(network, CrackMap) else _by_windows(network, options)
-    return Inspection(reader, decision, scale, options, f"{_content(options.ckpt_path)}:{scale.window_px}:{results}")
+    settings = f"{_content(options.ckpt_path)}:{scale.window_px}:{results}"
+    return Inspection(reader, decision, scale, measuring, options, settings)
 
 
 def _content(ckpt_path: str | None) -> str:
@@ -97,16 +105,15 @@ def _by_map(network: CrackMap, options: InspectOptions) -> tuple[Reader, Scale]:
     if options.windows != "auto" or options.scales != [1.0]:
         raise UserError("windows and scales are of a classifier's windows: leave them out for a crack map")
     reader = CrackMapReader(network, engine=options.engine, memory_mb=options.memory_mb)
-    if options.mm_per_px is None or network.mm_per_px is None:
-        return reader, Scale(options.tile_px or TILE_PX)
-    zoom = zoom_of(options.mm_per_px, trained=network.mm_per_px)
-    return reader, Scale(options.tile_px or TILE_PX, zoom=zoom)
+    if options.mm_per_px is not None and network.mm_per_px is not None:
+        zoom_of(options.mm_per_px, trained=network.mm_per_px)  # refused before the first photograph
+    return reader, Scale(options.tile_px or TILE_PX)
 
 
 def _by_windows(classifier: CrackClassifier, options: InspectOptions) -> tuple[Reader, Scale]:
     side_px = window_px(classifier, tile_px=options.tile_px, mm_per_px=options.mm_per_px)
     reader = PhotographReader(classifier, engine=options.engine, windows=options.windows, memory_mb=options.memory_mb)
-    if _unscaled(classifier, options):
+    if unscaled(classifier, options):
         log.warning("the checkpoint does not know the scale that it was trained at: photographs are not brought to it")
     return reader, Scale(side_px, options.scales)
 
@@ -131,7 +138,8 @@ def inspect_photographs(options: InspectOptions, folder: Path, listener: Listene
             if listener is not None:
                 listener(found[-1], len(found), count)
     everything = [*found, *map(files.unread, source.unread)]
-    files.write_summary(folder, everything, _method(inspection))
+    method = method_of(options, inspection.classifier, inspection.decision, inspection.scale)
+    files.write_summary(folder, everything, method, inspection.measuring.classes)
     log.info("%s: %s", files.counted(found), folder / "report.html")
     return found
 
@@ -149,29 +157,51 @@ def inspect_photograph(photograph: Photograph, run: Path, inspection: Inspection
 
 
 def _inspected(photograph: Photograph, folder: Path, key: str, inspection: Inspection) -> Inspected:
-    started_s, options, scale = time.perf_counter(), inspection.options, inspection.scale
+    started_s, options = time.perf_counter(), inspection.options
     picture = read_picture(photograph.path, megapixels=options.max_megapixels)
     image, notes = picture.image, [picture.doubt, _further(picture.pages)]
-    notes.append(_too_small(image.size, inspection))
+    grey = np.asarray(image.convert("L"))
+    scale, fault = inspection.measuring.scale_of(photograph, grey)
+    windows = _brought(inspection, scale)
+    notes += [fault, _too_small(image.size, inspection, windows), _empty(grey)]
     note = "; ".join(filter(None, notes))
     if note:
         log.warning("%s: %s", photograph.path, note)
-    pictures, small = inspection.reader.scaled(image, scale), reduced(image, options.overlay_px)
+    pictures, small = inspection.reader.scaled(image, windows), reduced(image, options.overlay_px)
     del image, picture  # of a large photograph most of the memory
     heat = inspection.reader.heat(pictures)
-    threshold = inspection.decision.threshold
+    threshold, shortest_px = inspection.decision.threshold, inspection.measuring.shortest_px(scale)
+    least_px = shortest_px if heat.tile_px is None else max(shortest_px, LEAST_PX)
     found_at = regions(heat if heat.tile_px is None else followed(heat, threshold), threshold)
-    marked = [region for region in found_at if region.length_px >= options.shortest_px]
-    found = _findings(photograph, heat, marked, inspection)
+    marked = [region for region in found_at if region.length_px >= least_px]
+    measured = None
+    if heat.tile_px is not None:
+        cracks = cracks_of(heat, grey, threshold, shortest_px=shortest_px)
+        measured = inspection.measuring.measured(cracks, scale)
+    found = _findings(photograph, heat, marked, inspection, measured)
     verdict = "review" if note and found.verdict == "sound" else found.verdict
-    found = replace(found, verdict=verdict, note=note, key=key, seconds=time.perf_counter() - started_s)
-    files.write_photograph(folder, small, heat, marked, found, mm_per_px=options.mm_per_px)
+    found = replace(found, verdict=verdict, note=note, fault=fault, key=key, seconds=time.perf_counter() - started_s)
+    found = replace(found, **inspection.measuring.facts(scale))
+    files.write_photograph(folder, small, grey, heat, marked, found, measured)
     return found
 
 
-def _too_small(size: tuple[int, int], inspection: Inspection) -> str:
+def _brought(inspection: Inspection, scale: Millimetres | None) -> Scale:
+    """The scale of windows; a map that knows the scale of its training takes a photograph of known scale at that."""
+    network = inspection.classifier
+    if scale is None or not isinstance(network, CrackMap) or network.mm_per_px is None:
+        return inspection.scale
+    return replace(inspection.scale, zoom=zoom_of(scale.mm_per_px, trained=network.mm_per_px))
+
+
+def _empty(grey: np.ndarray) -> str:
+    """What is to be said of a photograph in which nothing is to be seen."""
+    return "of one colour: there is nothing to see in it" if grey.std() < PLAIN else ""
+
+
+def _too_small(size: tuple[int, int], inspection: Inspection, scale: Scale) -> str:
     """What is to be said of a photograph of too few pixels. Raises UserError for one that would be too large scaled."""
-    scale, network = inspection.scale, inspection.classifier
+    network = inspection.classifier
     if isinstance(network, CrackMap):
         check_brought(size, scale, megapixels=inspection.options.max_megapixels)
         text = f"%d x %d pixels are less than {LEAST_PX} each way, too few for a crack to be followed"
@@ -199,7 +229,9 @@ def _failed(photograph: Photograph, error: Exception) -> Inspected:
     return Inspected(photograph.name, str(photograph.path), "error", error=text)
 
 
-def _findings(photograph: Photograph, heat: Heat, marked: Sequence[Region], inspection: Inspection) -> Inspected:
+def _findings(
+    photograph: Photograph, heat: Heat, marked: Sequence[Region], inspection: Inspection, measured: Measured | None
+) -> Inspected:
     peak = float(heat.probability.max())
     review = bool(inspection.decision.needs_review(heat.probability).any())
     longest = max((region.length_px for region in marked), default=0.0)
@@ -207,42 +239,17 @@ def _findings(photograph: Photograph, heat: Heat, marked: Sequence[Region], insp
     return Inspected(
         name=photograph.name,
         path=str(photograph.path),
-        verdict="cracked" if marked else "review" if review else "sound",
+        verdict="cracked" if marked or (measured and measured.records) else "review" if review else "sound",
         peak=peak,
         share=min(1.0, sum(region.area_px for region in marked) / (height * width)),
         regions=len(marked),
         longest_px=longest,
-        mm_per_px=inspection.options.mm_per_px,
+        cracks=None if measured is None else len(measured.records),
         height_px=height,
         width_px=width,
         heat_map=None if isinstance(inspection.classifier, CrackMap) else grid_facts(heat),
         crack_map=grid_facts(heat) if isinstance(inspection.classifier, CrackMap) else None,
-        measured=[[each.length_px, each.area_px, each.peak] for each in marked[:MEASURED]],
+        measured=[] if measured else [[each.length_px, each.area_px, each.peak] for each in marked[:MEASURED]],
+        crack_figures=[figure_of(record) for record in measured.records[:MEASURED]] if measured else [],
+        crack_length_px=sum(record.length_px for record in measured.records) if measured else 0.0,
     )
-
-
-def _unscaled(classifier: Network, options: InspectOptions) -> bool:
-    """Whether photographs of a known scale are looked at as they are, since the checkpoint does not know its own."""
-    known = isinstance(classifier, CrackMap) or classifier.mm_per_px is not None
-    return options.mm_per_px is not None and not known and options.tile_px is None
-
-
-def _method(inspection: Inspection) -> dict[str, str]:
-    """What the report says of how it came about."""
-    options, classifier, side_px = inspection.options, inspection.classifier, inspection.scale.window_px
-    mm_per_px, scales = options.mm_per_px, options.scales
-    side = f"{side_px:.0f} px" + ("" if mm_per_px is None else f", {side_px * mm_per_px:.0f} mm")
-    wider = "" if scales == [1.0] else f", times {', '.join(f'{factor:g}' for factor in scales)}"
-    unscaled = ", that of the training pictures is not known" if _unscaled(classifier, options) else ""
-    if inspection.scale.zoom != 1:
-        unscaled = f", looked at at {inspection.scale.zoom:.3g} times its size, as the map was trained"
-    return {
-        "source": options.source,
-        "inspected": f"{datetime.now():%Y-%m-%d %H:%M}",
-        "checkpoint": options.ckpt_path or "none: the crack map of the package, trained on drawn cracks",
-        "network": classifier.backbone,
-        "threshold": f"{inspection.decision.threshold:.3f}",
-        ("tile" if isinstance(classifier, CrackMap) else "window"): side + wider,
-        "scale": "not known" if mm_per_px is None else f"{mm_per_px:g} mm a pixel{unscaled}",
-        "crack_lightning": __version__,
-    }

@@ -18,6 +18,8 @@ OBJECTIVES = [f"{split}/{name}" for split in ("val", "test") for name in (*METRI
 MONITORED = [name for name in OBJECTIVES if name.startswith("val/")] + ["train/loss", "train/accuracy"]
 MOST_SEED = 2**32 - 1
 WINDOWS = ("auto", "map", "crops")
+SCALES, MARKERS = ("marker_mm", "distance_m"), ("marker", "checkerboard")
+FORMATS = ("dxf", "coco", "label_studio", "word")
 LENGTHS = ("min_length_px", "min_length_mm")
 SIDES_PX = range(64, 4097)
 
@@ -136,8 +138,13 @@ class InspectOptions:
     threshold: float | None
     tile_px: float | None
     mm_per_px: float | None
+    scale: str | None
+    marker_mm: float | None
+    distance_m: float | None
+    width_classes: Any
     min_length_px: float | None
     min_length_mm: float | None
+    formats: list[str]
     windows: str
     scales: list[float]
     memory_mb: float | None
@@ -147,20 +154,21 @@ class InspectOptions:
     def __post_init__(self) -> None:
         check_engine(self.engine)
         check_among("windows", self.windows, WINDOWS)
-        for key in ("mm_per_px", "tile_px", "memory_mb", "max_megapixels", "overlay_px", *LENGTHS):
+        for key in ("mm_per_px", "tile_px", "memory_mb", "max_megapixels", "overlay_px", *LENGTHS, *SCALES):
             check_above(key, getattr(self, key))
+        if (self.scale in MARKERS) != (self.marker_mm is not None):
+            raise UserError(
+                f"scale=marker or scale=checkerboard, and marker_mm=, go together: scale={self.scale}, "
+                f"marker_mm={self.marker_mm}"
+            )
+        for name in self.formats:
+            check_among("formats", name, FORMATS)
         if self.threshold is not None and not 0 < self.threshold <= 1:
             raise UserError(f"threshold={self.threshold}: above 0, at most 1, or null for the checkpoint's")
-        if self.min_length_mm is not None and self.mm_per_px is None:
-            raise UserError(f"min_length_mm={self.min_length_mm} needs mm_per_px, or give min_length_px")
+        if self.min_length_mm is not None and self.mm_per_px is self.scale is self.distance_m is None:
+            raise UserError(f"min_length_mm={self.min_length_mm} needs mm_per_px or scale, or give min_length_px")
         if not self.scales or not all(0 < factor <= 16 for factor in self.scales):
             raise UserError(f"scales={self.scales}: numbers above 0 and at most 16, such as [1.0,2.0]")
-
-    @property
-    def shortest_px(self) -> float:
-        """Length of a region's main axis from which on it is reported."""
-        of_mm = 0.0 if self.min_length_mm is None or self.mm_per_px is None else self.min_length_mm / self.mm_per_px
-        return max(self.min_length_px or 0.0, of_mm)
 
 
 @dataclass

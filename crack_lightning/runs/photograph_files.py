@@ -13,10 +13,14 @@ from PIL import Image
 from crack_lightning.data.images.formats import why_unread
 from crack_lightning.inference.geometry import tiles
 from crack_lightning.inference.heat import Heat
-from crack_lightning.inference.overlay import heat_picture, overlay, scale_colours
+from crack_lightning.inference.overlay import crack_overlay, heat_picture, overlay, scale_colours
 from crack_lightning.inference.regions import Region, geojson
 from crack_lightning.inference.sources import Photograph
+from crack_lightning.measurement.classes import WidthClasses
 from crack_lightning.report.inspection_page import Shown, inspection_page
+from crack_lightning.runs.crack_files import CRACKS_CSV, CRACKS_JSON, write_all_cracks, write_cracks
+from crack_lightning.runs.cracks_shown import cracks_shown
+from crack_lightning.runs.measuring import Measured
 from crack_lightning.system.files import write_atomically, write_csv
 
 DONE = "inspection.json"  # written last: what has it needs not be done again
@@ -29,6 +33,7 @@ SEVERITY = ("cracked", "review", "error", "unread", "sound")
 HEADER = [
     *("path", "verdict", "peak_probability", "share_above_threshold", "regions", "longest_region_px"),
     *("longest_region_mm", "width_px", "height_px", "seconds", "folder", "error", "note"),
+    *("cracks", "crack_length_px", "crack_length_mm", "mm_per_px", "scale"),
 ]
 
 
@@ -38,8 +43,11 @@ class Inspected:
 
     `longest_` is the length of the longest region, `key` says of what, by what.
 
+    `fault` is what could not be done of what was asked for; `scale` says where `mm_per_px` is from, and
+    `scale_deviation` by which share it is uncertain; `cracks` is how many there are, None where windows were judged.
+
     `heat_map` or `crack_map` says where the values of heat_map.npy or crack_map.npy lie; `measured` are length, area
-    and peak of the largest regions.
+    and peak of the largest regions, `crack_figures` what is said of the longest cracks.
     """
 
     name: str
@@ -55,10 +63,16 @@ class Inspected:
     seconds: float = 0.0
     error: str = ""
     note: str = ""
+    fault: str = ""
+    scale: str = ""
+    scale_deviation: float = 0.0
+    cracks: int | None = None
     key: str = ""
     heat_map: dict[str, float] | None = None
     crack_map: dict[str, float] | None = None
     measured: Sequence[Sequence[float]] = ()
+    crack_figures: Sequence[str] = ()
+    crack_length_px: float = 0.0
 
     @property
     def measured_at_all(self) -> bool:
@@ -102,7 +116,8 @@ def done_before(folder: Path, key: str) -> Inspected | None:
     except (OSError, ValueError, TypeError):
         return None
     name = MAPS[found.crack_map is not None]
-    needed = [folder / each for each in (*FILES, f"{name}.png", f"{name}.npy")]
+    measured = () if found.crack_map is None else (CRACKS_CSV, CRACKS_JSON)
+    needed = [folder / each for each in (*FILES, *measured, f"{name}.png", f"{name}.npy")]
     complete = all(path.is_file() and path.stat().st_size for path in needed)
     return found if found.key == key and complete else None
 
@@ -110,17 +125,22 @@ def done_before(folder: Path, key: str) -> Inspected | None:
 def write_photograph(
     folder: Path,
     small: Image.Image,
+    grey: np.ndarray,
     heat: Heat,
     found: Sequence[Region],
     inspected: Inspected,
-    *,
-    mm_per_px: float | None,
+    measured: Measured | None,
 ) -> None:
-    """All of FILES, and at last inspection.json.
+    """All of FILES, those of cracks where they are `measured`, and at last inspection.json.
 
-    `small` is the photograph as it is to be shown, `mm_per_px` of the photograph itself.
+    `small` is the photograph as it is to be shown, `grey` (h, w) its own levels.
     """
-    marked = overlay(small, heat, found, mm_per_px=mm_per_px)
+    mm_per_px = inspected.mm_per_px
+    if measured is None:
+        marked = overlay(small, heat, found, mm_per_px=mm_per_px)
+    else:
+        marked = crack_overlay(small, measured.records, measured.classes, heat.size_hw, mm_per_px=mm_per_px)
+        write_cracks(folder, inspected.name, measured.cracks, measured.records, measured.scale, grey)
     write_atomically(folder / "overlay.png", _png(marked))
     marked.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
     write_atomically(folder / "thumbnail.jpg", _jpeg(marked, quality=70))
@@ -155,13 +175,21 @@ def _jpeg(image: Image.Image, *, quality: int) -> bytes:
     return file.getvalue()
 
 
-def write_summary(run: Path, inspected: Sequence[Inspected], method: Mapping[str, str]) -> None:
-    """inspection.csv and report.html of all photographs, the worst first; `method` is what the report says of how."""
+def write_summary(
+    run: Path, inspected: Sequence[Inspected], method: Mapping[str, str], classes: WidthClasses
+) -> list[dict[str, str]]:
+    """inspection.csv, cracks.csv and report.html of all photographs, the worst first, and the rows of cracks.csv;
+    `method` is what the report says of how."""
     ranked = sorted(inspected, key=lambda each: (SEVERITY.index(each.verdict), -(each.share or 0), -(each.peak or 0)))
     write_csv(run / "inspection.csv", HEADER, [_row(run, each) for each in ranked])
     summary = f"{len(inspected)} photographs: {counted(inspected)}"
-    page = inspection_page(summary, method, scale_colours(), [_shown(run, each) for each in ranked])
+    mapped = [each for each in ranked if each.cracks is not None]
+    rows = write_all_cracks(run, [f"photographs/{each.name}" for each in mapped]) if mapped else []
+    shown = [_shown(run, each) for each in ranked]
+    cracks = cracks_shown(rows, {each.name: each for each in mapped}, classes) if mapped else None
+    page = inspection_page(summary, method, scale_colours(), shown, cracks)
     write_atomically(run / "report.html", page.encode())
+    return rows
 
 
 def counted(inspected: Sequence[Inspected]) -> str:
@@ -174,13 +202,24 @@ def _row(run: Path, each: Inspected) -> list[object]:
     numbers = ["" if value is None else f"{value:.6f}" for value in (each.peak, each.share)]
     longest = [f"{each.longest_px:.1f}", "" if each.longest_mm is None else f"{each.longest_mm:.1f}"]
     if not each.measured_at_all:
-        return [each.path, each.verdict, *[""] * (len(HEADER) - 4), each.error, each.note]
+        return [each.path, each.verdict, *[""] * (len(HEADER) - 9), each.error, each.note, *[""] * 5]
     facts = [each.regions, *longest, each.width_px, each.height_px, f"{each.seconds:.2f}"]
-    return [each.path, each.verdict, *numbers, *facts, f"photographs/{each.name}", "", each.note]
+    return [each.path, each.verdict, *numbers, *facts, f"photographs/{each.name}", "", each.note, *_measures(each)]
+
+
+def _measures(each: Inspected) -> list[object]:
+    """Cracks, their length, and the scale; empty where not known."""
+    lengths = ["", ""] if each.cracks is None else [f"{each.crack_length_px:.1f}", ""]
+    if each.cracks is not None and each.mm_per_px is not None:
+        lengths[1] = f"{each.crack_length_px * each.mm_per_px:.1f}"
+    scale = "" if each.mm_per_px is None else f"{each.mm_per_px:.6g}"
+    return ["" if each.cracks is None else each.cracks, *lengths, scale, each.scale]
 
 
 def _figures(each: Inspected) -> list[str]:
-    """Of the largest regions, in millimetres where the scale is known."""
+    """Of the longest cracks or the largest regions, in millimetres where the scale is known."""
+    if each.cracks is not None:
+        return list(each.crack_figures)
     per_px, unit = (1.0, "px") if each.mm_per_px is None else (each.mm_per_px, "mm")
     return [
         f"{number}: {length * per_px:.0f} {unit} long, {area * per_px**2:.0f} {unit}², peak {peak:.2f}"
@@ -196,7 +235,7 @@ def _shown(run: Path, each: Inspected) -> Shown:
         verdict=each.verdict,
         peak=each.peak,
         share=each.share,
-        regions=each.regions,
+        regions=each.regions if each.cracks is None else each.cracks,
         longest=longest if each.regions else "",
         longest_px=each.longest_px,
         seconds=each.seconds,

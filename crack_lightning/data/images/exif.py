@@ -1,0 +1,84 @@
+"""What a camera wrote beside a picture: its focal length and where it stood."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from crack_lightning.data.images.reading import opened
+
+FOCAL_MM, FOCAL_35MM = 0x920A, 0xA405
+PLANE_X, PLANE_UNIT, PIXELS_X, PIXELS_Y = 0xA20E, 0xA210, 0xA002, 0xA003
+UNITS_MM = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
+EXIF_IFD, GPS_IFD = 0x8769, 0x8825
+FILM_DIAGONAL_MM = math.hypot(36.0, 24.0)
+CROPPED = 0.02  # share by which the sides of a picture may differ from what the camera wrote
+
+
+@dataclass(frozen=True)
+class CameraFacts:
+    """`focal_35mm` equivalent on 35-mm film; `position` longitude, latitude in WGS 84 and altitude in metres, which may
+    be None; `fault` why there is no focal length."""
+
+    focal_35mm: float | None
+    position: tuple[float, float, float | None] | None
+    fault: str = ""
+
+
+def camera_facts(path: Path) -> CameraFacts:
+    """Of a photograph; nothing where nothing is written, or nothing that can be read."""
+    try:
+        with path.open("rb") as file, opened(file, megapixels=float("inf")) as image:
+            size, exif = image.size, image.getexif()
+            camera, gps = dict(exif.get_ifd(EXIF_IFD)), dict(exif.get_ifd(GPS_IFD))
+    except Exception:  # decoders raise whatever they like on damaged headers
+        return CameraFacts(None, None, "its EXIF cannot be read")
+    focal, fault = _focal(camera, size)
+    return CameraFacts(focal, _position(gps), fault)
+
+
+def _focal(camera: dict[int, Any], size: tuple[int, int]) -> tuple[float | None, str]:
+    written = [_number(camera.get(tag)) for tag in (PIXELS_X, PIXELS_Y)]
+    if all(written) and abs(max(written) / min(written) / (max(size) / min(size)) - 1) > CROPPED:  # type: ignore[type-var, operator]
+        return None, "it was cropped after it was taken, and no longer shows what its focal length says"
+    equivalent, focal = _number(camera.get(FOCAL_35MM)), _number(camera.get(FOCAL_MM))
+    if equivalent:
+        return equivalent, ""
+    density, unit = _number(camera.get(PLANE_X)), UNITS_MM.get(int(_number(camera.get(PLANE_UNIT)) or 2))
+    if focal and density and unit and written[0] and written[1]:
+        diagonal_mm = math.hypot(written[0], written[1]) / density * unit
+        return focal * FILM_DIAGONAL_MM / diagonal_mm, ""
+    if focal is None and equivalent is None:
+        return None, "its EXIF has no focal length"
+    zero = "a focal length of 0" if not focal else "a focal length but neither its 35-mm equivalent nor a sensor size"
+    return None, f"its EXIF has {zero}"
+
+
+def _number(value: Any) -> float | None:
+    try:
+        found = float(value)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    return found if math.isfinite(found) and found >= 0 else None
+
+
+def _position(gps: dict[int, Any]) -> tuple[float, float, float | None] | None:
+    try:
+        latitude, longitude = (_degrees(gps[tag]) for tag in (2, 4))
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return None
+    latitude *= -1 if str(gps.get(1, "N")).upper().startswith("S") else 1
+    longitude *= -1 if str(gps.get(3, "E")).upper().startswith("W") else 1
+    altitude = _number(gps.get(6))
+    below = gps.get(5) in (1, b"\x01")
+    if not (abs(latitude) <= 90 and abs(longitude) <= 180) or (latitude == longitude == 0):
+        return None
+    return longitude, latitude, None if altitude is None else -altitude if below else altitude
+
+
+def _degrees(parts: Any) -> float:
+    degrees, minutes, seconds = (float(part) for part in parts)
+    found = degrees + minutes / 60 + seconds / 3600
+    if not math.isfinite(found):
+        raise ValueError("no number")
+    return found

@@ -1,0 +1,59 @@
+"""Classes of the width of a crack, by the limits of codes or of one's own."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from crack_lightning.errors import UserError
+
+# Limits in millimetres. Sources and what they are meant for stand in docs/inspection.md.
+PRESETS = {
+    "ec2": (0.2, 0.3, 0.4),
+    "aci224": (0.1, 0.15, 0.18, 0.3, 0.41),
+    "aashto": (0.3, 1.27),
+    "japan": (0.2,),
+}
+COLOURS = ("#00b8d9", "#2ca02c", "#f2c200", "#ff7f0e", "#e03131", "#8e24aa", "#5d4037", "#111111")
+UNKNOWN_COLOUR = "#00e5ff"  # of a crack whose width in millimetres is not known
+
+
+@dataclass(frozen=True)
+class WidthClasses:
+    """Classes between `limits_mm`, which ascend; a width at a limit belongs to the narrower class."""
+
+    name: str
+    limits_mm: tuple[float, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """From the narrowest."""
+        edges = [f"{limit:g}" for limit in self.limits_mm]
+        between = [f"{low}-{high} mm" for low, high in itertools.pairwise(edges)]
+        return [f"<= {edges[0]} mm", *between, f"> {edges[-1]} mm"]
+
+    def class_of(self, width_mm: float) -> str:
+        """The name of the class of a width."""
+        return self.names[sum(width_mm > limit for limit in self.limits_mm)]
+
+    def class_below(self, limit_mm: float) -> str | None:
+        """The class of a width of which only is known that it is below `limit_mm`; None where it may be of several."""
+        return self.names[0] if limit_mm <= self.limits_mm[0] else None
+
+    def colour_of(self, name: str) -> str:
+        """As CSS has it; of an empty name that of unknown widths."""
+        return COLOURS[min(self.names.index(name), len(COLOURS) - 1)] if name in self.names else UNKNOWN_COLOUR
+
+
+def width_classes(given: str | Sequence[float]) -> WidthClasses:
+    """A preset by its name, or limits in millimetres. Raises UserError for anything else."""
+    if isinstance(given, str):
+        if given not in PRESETS:
+            raise UserError(f"width_classes={given}: one of {', '.join(PRESETS)}, or limits in mm such as [0.2,0.3]")
+        return WidthClasses(given, PRESETS[given])
+    limits = tuple(float(limit) for limit in given)
+    ascending = all(low < high for low, high in itertools.pairwise(limits))
+    if not limits or len(limits) >= len(COLOURS) or limits[0] <= 0 or not ascending:
+        raise UserError(
+            f"width_classes={list(given)}: 1 to {len(COLOURS) - 1} limits in mm above 0, ascending, such as [0.2,0.3]"
+        )
+    return WidthClasses("own", limits)

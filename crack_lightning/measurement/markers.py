@@ -1,0 +1,93 @@
+"""The scale from a marker of known size in the picture: ArUco or AprilTag, or a checkerboard (OpenCV)."""
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from crack_lightning.errors import UserError
+from crack_lightning.measurement.scale import Scale, agreed, from_jacobian
+
+Array = np.ndarray
+
+NEEDS_OPENCV = 'needs OpenCV: pip install "crack_lightning[vision]"'
+DICTIONARIES = (
+    *("DICT_4X4_250", "DICT_5X5_250", "DICT_6X6_250", "DICT_7X7_250", "DICT_ARUCO_ORIGINAL"),
+    *("DICT_APRILTAG_36h11", "DICT_APRILTAG_25h9"),
+)
+LEAST_SIDE_PX = 24.0  # of a marker: its corners are good to some quarter of a pixel
+CORNER_PX = 0.25
+LEAST_CORNERS = 4  # of a checkerboard, in each direction
+
+
+def opencv(wanted_for: str) -> Any:
+    """The module, or a UserError that says how to install it."""
+    try:
+        return import_module("cv2")
+    except ImportError as error:
+        raise UserError(f"{wanted_for} {NEEDS_OPENCV}") from error
+
+
+def marker_scale(grey: Array, marker_mm: float) -> Scale:
+    """From square markers whose black outline is `marker_mm` wide, in a picture (h, w) uint8.
+
+    Raises UserError where none lies whole in the picture, where it is too small or tilted, or where two disagree.
+    """
+    cv2 = opencv("scale=marker")
+    squares = _squares(cv2, grey)
+    if not squares:
+        raise UserError("no ArUco or AprilTag marker lies whole in the picture: scale=checkerboard, or mm_per_px=")
+    return agreed([_square_scale(cv2, corners, marker_mm) for corners in squares])  # type: ignore[return-value]
+
+
+def _squares(cv2: Any, grey: Array) -> list[Array]:
+    """Corners (4, 2) of each marker, of the family that has the most in the picture."""
+    parameters = cv2.aruco.DetectorParameters()
+    parameters.cornerRefinementMethod = cv2.aruco.CORNER_REFINE_SUBPIX
+    best: list[Array] = []
+    for name in DICTIONARIES:
+        family = cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, name))
+        corners, _, _ = cv2.aruco.ArucoDetector(family, parameters).detectMarkers(grey)
+        if len(corners) > len(best):
+            best = [np.asarray(each, np.float64).reshape(4, 2) for each in corners]
+    return best
+
+
+def _square_scale(cv2: Any, corners: Array, marker_mm: float) -> Scale:
+    square = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float64) * marker_mm
+    return _plane_scale(cv2, square, corners, f"marker of {marker_mm:g} mm")
+
+
+def checkerboard_scale(grey: Array, square_mm: float) -> Scale:
+    """From a checkerboard whose squares are `square_mm` wide, in a picture (h, w) uint8. Raises as `marker_scale`."""
+    cv2 = opencv("scale=checkerboard")
+    flags = cv2.CALIB_CB_LARGER | cv2.CALIB_CB_EXHAUSTIVE | cv2.CALIB_CB_NORMALIZE_IMAGE
+    size = (LEAST_CORNERS, LEAST_CORNERS)
+    found, corners, meta = cv2.findChessboardCornersSBWithMeta(grey, size, flags)
+    if not found:
+        raise UserError(
+            f"no checkerboard with {LEAST_CORNERS} x {LEAST_CORNERS} inner corners or more lies whole in the picture: "
+            "scale=marker, or mm_per_px="
+        )
+    rows, columns = meta.shape[:2]
+    places = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).reshape(-1, 2) * square_mm
+    return _plane_scale(cv2, places.astype(np.float64), corners.reshape(-1, 2), f"checkerboard of {square_mm:g} mm")
+
+
+def _plane_scale(cv2: Any, places_mm: Array, corners_px: Array, source: str) -> Scale:
+    """From points (n, 2) on the surface and in the picture, at their middle."""
+    sides = np.hypot(*(corners_px.max(axis=0) - corners_px.min(axis=0)))
+    if sides / np.sqrt(2) < LEAST_SIDE_PX:
+        raise UserError(f"{source}: only {sides / np.sqrt(2):.0f} px wide, {LEAST_SIDE_PX:.0f} are needed: go nearer")
+    homography, _ = cv2.findHomography(places_mm, corners_px)
+    if homography is None:
+        raise UserError(f"{source}: its corners lie on a line")
+    jacobian = _jacobian(homography, places_mm.mean(axis=0))
+    return from_jacobian(jacobian, source, deviation=float(np.hypot(CORNER_PX * np.sqrt(2) / sides, 0.005)))
+
+
+def _jacobian(homography: Array, place: Sequence[float] | Array) -> Array:
+    """Derivative (2, 2) of the picture's x and y by the place on the surface."""
+    x, y, w = homography @ np.append(place, 1.0)
+    return np.asarray((homography[:2, :2] - np.outer([x / w, y / w], homography[2, :2])) / w)

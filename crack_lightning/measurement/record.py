@@ -1,0 +1,156 @@
+"""What is reported of a crack: place, length, width and class, in pixels and, where the scale is known, millimetres."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from crack_lightning.measurement.classes import WidthClasses
+from crack_lightning.measurement.cracks import Crack
+from crack_lightning.measurement.scale import Scale
+
+Array = np.ndarray
+
+IN_PIXELS = "pixels of the upright photograph, x to the right and y down from its upper left corner"
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Median, 95th percentile, maximum and deviation of the median of a crack's width; `below` where none is claimed:
+    what it is less than. All in one unit; None where not known or not to be claimed."""
+
+    median: float | None = None
+    p95: float | None = None
+    maximum: float | None = None
+    uncertainty: float | None = None
+    below: float | None = None
+
+
+@dataclass(frozen=True)
+class CrackRecord:
+    """Of one crack; `lines` (n, 2) each, x and y in pixels of the upright photograph, `lines_mm` on the surface."""
+
+    number: int
+    lines: Sequence[Array]
+    length_px: float
+    width_px: Widths
+    widest_px: tuple[float, float] | None
+    mean_probability: float
+    least_probability: float
+    touches_edge: bool
+    length_mm: float | None = None
+    width_mm: Widths = Widths()
+    lines_mm: Sequence[Array] | None = None
+    width_class: str = ""
+
+    def facts(self) -> dict[str, Any]:
+        """All but the lines, by the names of columns and properties; None where not known or not to be claimed."""
+        place = self.widest_px or (None, None)
+        found: dict[str, Any] = {"id": self.number, "length_px": _rounded(self.length_px, 1)}
+        found |= _width_facts(self.width_px, "px", 2)
+        found |= {"width_max_x_px": _rounded(place[0], 1), "width_max_y_px": _rounded(place[1], 1)}
+        found |= {"length_mm": _rounded(self.length_mm, 1), **_width_facts(self.width_mm, "mm", 3)}
+        found |= {"width_class": self.width_class, "branches": len(self.lines), "touches_edge": self.touches_edge}
+        probabilities = {"mean": self.mean_probability, "least": self.least_probability}
+        return found | {f"{name}_probability": round(value, 4) for name, value in probabilities.items()}
+
+    def feature(self) -> dict[str, Any]:
+        """As GeoJSON has it."""
+        parts = [np.round(line, 2).tolist() for line in self.lines]
+        geometry = {"type": "LineString", "coordinates": parts[0]}
+        if len(parts) > 1:
+            geometry = {"type": "MultiLineString", "coordinates": parts}
+        properties = self.facts()
+        if self.lines_mm is not None:
+            properties["lines_mm"] = [np.round(line, 2).tolist() for line in self.lines_mm]
+        return {"type": "Feature", "id": self.number, "properties": properties, "geometry": geometry}
+
+
+def figure_of(record: CrackRecord) -> str:
+    """Length and width in words."""
+    length, widths, unit, digits = record.length_px, record.width_px, "px", 1
+    if record.length_mm is not None:
+        length, widths, unit, digits = record.length_mm, record.width_mm, "mm", 2
+    wide = "" if widths.below is None else f", less than {widths.below:.{digits}f} {unit} wide"
+    if widths.median is not None and widths.maximum is not None:
+        wide = f", {widths.median:.{digits}f} {unit} wide, {widths.maximum:.{digits}f} at the widest"
+    return f"{record.number}: {length:.0f} {unit} long{wide}"
+
+
+def _width_facts(widths: Widths, unit: str, digits: int) -> dict[str, float | None]:
+    return {
+        f"width_{unit}": _rounded(widths.median, digits),
+        f"width_p95_{unit}": _rounded(widths.p95, digits),
+        f"width_max_{unit}": _rounded(widths.maximum, digits),
+        f"width_uncertainty_{unit}": _rounded(widths.uncertainty, digits),
+        f"width_below_{unit}": _rounded(widths.below, digits),
+    }
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(float(value), digits)
+
+
+def records_of(cracks: Sequence[Crack], scale: Scale | None, classes: WidthClasses) -> list[CrackRecord]:
+    """Of the cracks of a photograph, in their order, numbered from 1."""
+    found = [_in_pixels(number, crack) for number, crack in enumerate(cracks, 1)]
+    if scale is None:
+        return found
+    return [_in_mm(record, crack, scale, classes) for record, crack in zip(found, cracks, strict=True)]
+
+
+def _in_pixels(number: int, crack: Crack) -> CrackRecord:
+    width = crack.width
+    below = width.limit if width.median is None else None
+    return CrackRecord(
+        number,
+        crack.lines,
+        crack.length_px,
+        Widths(width.median, width.p95, width.maximum, width.uncertainty, below),
+        crack.widest_place,
+        crack.mean_probability,
+        crack.least_probability,
+        crack.touches_edge,
+    )
+
+
+def _in_mm(record: CrackRecord, crack: Crack, scale: Scale, classes: WidthClasses) -> CrackRecord:
+    width_mm = _widths_in_mm(crack, scale)
+    if width_mm.median is not None:
+        name: str | None = classes.class_of(width_mm.median)
+    else:
+        name = classes.class_below(width_mm.below or float("inf"))
+    return replace(
+        record,
+        length_mm=sum(scale.length_mm(line) for line in crack.lines),
+        width_mm=width_mm,
+        lines_mm=[line @ scale.matrix.T for line in crack.lines],
+        width_class=name or "",
+    )
+
+
+def _widths_in_mm(crack: Crack, scale: Scale) -> Widths:
+    width = crack.width
+    if width.median is None or width.uncertainty is None:
+        return Widths(below=width.limit * scale.mm_per_px * (1 + 2 * scale.deviation))
+    directions = np.concatenate([np.gradient(line, axis=0) for line in crack.lines])
+    along = scale.width_mm(width.along, directions)
+    median = float(np.nanmedian(along))
+    uncertainty = float(np.hypot(width.uncertainty * median / width.median, scale.deviation * median))
+    return Widths(median, float(np.nanpercentile(along, 95)), float(np.nanmax(along)), uncertainty)
+
+
+def collection(records: Sequence[CrackRecord], scale: Scale | None) -> dict[str, Any]:
+    """A FeatureCollection; RFC 7946 wants longitude and latitude, so a foreign member says what the numbers are."""
+    facts: dict[str, Any] = {"coordinates": IN_PIXELS}
+    if scale is not None:
+        facts |= {"mm_per_px": scale.mm_per_px, "scale": scale.source, "scale_deviation": scale.deviation}
+    return {
+        "type": "FeatureCollection",
+        "crack_lightning": facts,
+        "features": [record.feature() for record in records],
+    }
+
+
+COLUMNS = list(CrackRecord(0, [], 0.0, Widths(), None, 0.0, 0.0, touches_edge=False).facts())  # of cracks.csv

@@ -1,0 +1,84 @@
+"""The files of the cracks of a photograph, and of all photographs together."""
+
+import csv
+import io
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from crack_lightning.measurement.cracks import Crack
+from crack_lightning.measurement.record import COLUMNS, CrackRecord, collection
+from crack_lightning.measurement.scale import Scale
+from crack_lightning.report.close_ups import CloseUp, close_up
+from crack_lightning.system.files import write_atomically, write_csv
+
+Array = np.ndarray
+
+CRACKS_CSV, CRACKS_JSON, CLOSE_UPS = "cracks.csv", "cracks.geojson", "close_ups"
+HEADER = ["photograph", *COLUMNS]
+SHOWN = 6  # cracks of a photograph whose widest place is shown
+
+
+def write_cracks(
+    folder: Path, name: str, cracks: Sequence[Crack], records: Sequence[CrackRecord], scale: Scale | None, grey: Array
+) -> None:
+    """cracks.csv, cracks.geojson and close-ups of the largest in the `folder` of the photograph `name`."""
+    write_csv(folder / CRACKS_CSV, HEADER, [[name, *_texts(record.facts())] for record in records])
+    text = json.dumps(collection(records, scale), ensure_ascii=False)
+    write_atomically(folder / CRACKS_JSON, text.encode("utf-8", "surrogateescape"))
+    shutil.rmtree(folder / CLOSE_UPS, ignore_errors=True)
+    measured = [(crack, record) for crack, record in zip(cracks, records, strict=True) if record.widest_px is not None]
+    for crack, record in measured[:SHOWN]:
+        write_atomically(folder / CLOSE_UPS / f"{record.number}.png", _png(close_up(grey, _widest(crack, record))))
+
+
+def _texts(facts: Mapping[str, Any]) -> list[object]:
+    return ["" if value is None else int(value) if isinstance(value, bool) else value for value in facts.values()]
+
+
+def _widest(crack: Crack, record: CrackRecord) -> CloseUp:
+    """What is shown of the widest place of a crack whose width is claimed."""
+    number = crack.width.widest or 0
+    part = next(k for k in range(len(crack.lines)) if number < sum(map(len, crack.lines[: k + 1])))
+    row = number - sum(map(len, crack.lines[:part]))
+    line, profiles = crack.lines[part], crack.profiles[part]
+    along = line[min(row + 2, len(line) - 1)] - line[max(row - 2, 0)]
+    along = along / max(float(np.hypot(*along)), 1e-9)
+    flanks = float(profiles.left[row]), float(profiles.right[row])
+    width = record.width_mm.maximum
+    text = f"{record.number}: {record.width_px.maximum:.1f} px" + ("" if width is None else f", {width:.2f} mm")
+    across = np.array([-along[1], along[0]])
+    return CloseUp(line[row], across, profiles.levels[row], profiles.offsets, flanks, line, text)
+
+
+def _png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def crack_rows(run: Path, folders: Sequence[str]) -> Iterator[dict[str, str]]:
+    """The rows of the tables of photographs, whose `folders` lie below the run's."""
+    for folder in folders:
+        path = run / folder / CRACKS_CSV
+        if path.is_file():
+            with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+                yield from csv.DictReader(file)
+
+
+def crack_features(folder: Path) -> dict[str, Any]:
+    """The FeatureCollection of a photograph."""
+    found: dict[str, Any] = json.loads((folder / CRACKS_JSON).read_text("utf-8", errors="surrogateescape"))
+    return found
+
+
+def write_all_cracks(run: Path, folders: Sequence[str]) -> list[dict[str, str]]:
+    """cracks.csv of all photographs, the longest first of each; its rows."""
+    rows = list(crack_rows(run, folders))
+    write_csv(run / CRACKS_CSV, HEADER, [[row[column] for column in HEADER] for row in rows])
+    return rows

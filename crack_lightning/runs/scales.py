@@ -1,0 +1,86 @@
+"""The scale of each photograph: by key, table, marker, checkerboard or distance; of several the first that agrees."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from crack_lightning.data.images.exif import camera_facts
+from crack_lightning.errors import UserError
+from crack_lightning.measurement.markers import checkerboard_scale, marker_scale, opencv
+from crack_lightning.measurement.scale import Scale, agreed, even, from_distance, from_two_points
+from crack_lightning.runs.options import InspectOptions
+from crack_lightning.system.files import expanded
+from crack_lightning.system.tables import Row, read_table
+
+Array = np.ndarray
+
+IN_PICTURE: dict[str, Callable[[Array, float], Scale]] = {"marker": marker_scale, "checkerboard": checkerboard_scale}
+POINTS = ("x1", "y1", "x2", "y2", "length_mm")
+
+
+@dataclass(frozen=True)
+class Scales:
+    """Where scales come from; `table` holds those of a scales.csv, by the names of its column `photograph`."""
+
+    options: InspectOptions
+    table: dict[str, Scale]
+
+    def of(self, path: Path, name: str, grey: Array) -> Scale | None:
+        """Of the photograph `path`, called `name`, with grey levels (h, w) uint8; None where nobody gave one.
+
+        Raises UserError where what was asked for is not there, or two scales disagree.
+        """
+        options, found = self.options, list[Scale]()
+        if options.mm_per_px is not None:
+            found.append(even(options.mm_per_px, "mm_per_px"))
+        if self.table:
+            found.append(self._from_table(path, name))
+        if options.scale in IN_PICTURE:
+            found.append(IN_PICTURE[options.scale](grey, float(options.marker_mm or 0)))
+        if options.distance_m is not None:
+            facts = camera_facts(path)
+            if facts.focal_35mm is None:
+                raise UserError(f"distance_m needs the focal length: {facts.fault}; give mm_per_px= or a marker")
+            height, width = grey.shape
+            found.append(from_distance(options.distance_m, focal_35mm=facts.focal_35mm, size=(width, height)))
+        return agreed(found)
+
+    def _from_table(self, path: Path, name: str) -> Scale:
+        for known in (name, path.name, str(path), path.stem):
+            if known in self.table:
+                return self.table[known]
+        raise UserError(f"scale={self.options.scale} has no row for {name}: add one, with its name and mm_per_px")
+
+
+def scales_of(options: InspectOptions) -> Scales:
+    """Read the table, and check that a marker can be looked for. Raises UserError or OSError."""
+    if options.scale is None or options.scale in IN_PICTURE:
+        if options.scale is not None:
+            opencv(f"scale={options.scale}")
+        return Scales(options, {})
+    path = expanded(options.scale)
+    rows = read_table(path, ("photograph",), key="scale")
+    if not rows:
+        raise UserError(f"scale={path} has no row: photograph and mm_per_px, or photograph and {', '.join(POINTS)}")
+    return Scales(options, {row["photograph"].strip(): _from_row(path, row) for row in rows})
+
+
+def _from_row(path: Path, row: Row) -> Scale:
+    where = f"{path}, line {row.line}"
+    if row["mm_per_px"].strip():
+        return even(_number(row, "mm_per_px", where), f"{path.name}")
+    x1, y1, x2, y2, length_mm = (_number(row, column, where) for column in POINTS)
+    return from_two_points((x1, y1), (x2, y2), length_mm, f"two points in {path.name}")
+
+
+def _number(row: Row, column: str, where: str) -> float:
+    text = row[column].strip()
+    try:
+        found = float(text.replace(",", "."))
+    except ValueError:
+        found = float("nan")
+    if not np.isfinite(found) or found < 0 or (column in ("mm_per_px", "length_mm") and found == 0):
+        raise UserError(f"{where}: {column}={text!r} is no number above 0")
+    return found
