@@ -74,7 +74,9 @@ def from_jacobian(px_per_mm: Array, source: str, *, deviation: float) -> Scale:
             "photograph it from the front"
         )
     if tilt > 8:  # less cannot be distinguished from the noise of the corners
-        return Scale(np.linalg.inv(px_per_mm), deviation, f"{source}, tilt of {tilt:.0f} degrees corrected")
+        _, stretches, turns = np.linalg.svd(np.linalg.inv(px_per_mm))
+        upright = turns.T @ np.diag(stretches) @ turns  # without the marker's own rotation
+        return Scale(upright, deviation, f"{source}, tilt of {tilt:.0f} degrees corrected")
     return even(1 / math.sqrt(long * short), source, deviation=deviation)
 
 

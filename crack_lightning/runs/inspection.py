@@ -28,17 +28,18 @@ from crack_lightning.inference.photographs import (
 )
 from crack_lightning.inference.regions import Region, regions
 from crack_lightning.inference.sources import Photograph, check_not_among, find_photographs, tell_left_out
-from crack_lightning.measurement.record import figure_of
 from crack_lightning.measurement.scale import Scale as Millimetres
 from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.models.crack_map import CrackMap, Network, package_facts
 from crack_lightning.models.decision import Decision
 from crack_lightning.models.map_checkpoint import load_network
 from crack_lightning.runs import photograph_files as files
-from crack_lightning.runs.measuring import Measured, Measuring, measuring_of
+from crack_lightning.runs.formats import check_formats
+from crack_lightning.runs.measuring import Measured, Measuring, facts_of, measuring_of
 from crack_lightning.runs.method import method_of, unscaled
 from crack_lightning.runs.options import InspectOptions
 from crack_lightning.runs.photograph_files import MEASURED, Inspected, grid_facts
+from crack_lightning.runs.summary import counted, write_summary
 from crack_lightning.system.arguments import typed
 from crack_lightning.system.files import content_hash, expanded, is_full
 from crack_lightning.system.interrupts import ctrl_c_says
@@ -88,6 +89,7 @@ def inspection_of(options: InspectOptions) -> Inspection:
     if options.threshold is not None:
         decision = replace(decision, threshold=options.threshold)
     measuring = measuring_of(options)
+    check_formats(options.formats, measured=isinstance(network, CrackMap))
     results = [options.windows, options.scales, options.threshold, options.mm_per_px, options.overlay_px]
     results += [options.min_length_px, options.min_length_mm, measuring.settings]
     reader, scale = _by_map(network, options) if isinstance(network, CrackMap) else _by_windows(network, options)
@@ -139,8 +141,8 @@ def inspect_photographs(options: InspectOptions, folder: Path, listener: Listene
                 listener(found[-1], len(found), count)
     everything = [*found, *map(files.unread, source.unread)]
     method = method_of(options, inspection.classifier, inspection.decision, inspection.scale)
-    files.write_summary(folder, everything, method, inspection.measuring.classes)
-    log.info("%s: %s", files.counted(found), folder / "report.html")
+    write_summary(folder, everything, method, inspection.measuring.classes, options.formats)
+    log.info("%s: %s", counted(found), folder / "report.html")
     return found
 
 
@@ -181,7 +183,7 @@ def _inspected(photograph: Photograph, folder: Path, key: str, inspection: Inspe
     found = _findings(photograph, heat, marked, inspection, measured)
     verdict = "review" if note and found.verdict == "sound" else found.verdict
     found = replace(found, verdict=verdict, note=note, fault=fault, key=key, seconds=time.perf_counter() - started_s)
-    found = replace(found, **inspection.measuring.facts(scale))
+    found = replace(found, **facts_of(scale))
     files.write_photograph(folder, small, grey, heat, marked, found, measured)
     return found
 
@@ -250,6 +252,5 @@ def _findings(
         heat_map=None if isinstance(inspection.classifier, CrackMap) else grid_facts(heat),
         crack_map=grid_facts(heat) if isinstance(inspection.classifier, CrackMap) else None,
         measured=[] if measured else [[each.length_px, each.area_px, each.peak] for each in marked[:MEASURED]],
-        crack_figures=[figure_of(record) for record in measured.records[:MEASURED]] if measured else [],
-        crack_length_px=sum(record.length_px for record in measured.records) if measured else 0.0,
+        **({} if measured is None else measured.totals(MEASURED)),
     )

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from crack_lightning.errors import UserError
 from crack_lightning.inference.sources import Photograph
 from crack_lightning.measurement.classes import WidthClasses, width_classes
 from crack_lightning.measurement.cracks import Crack
-from crack_lightning.measurement.record import CrackRecord, records_of
+from crack_lightning.measurement.record import CrackRecord, figure_of, records_of
 from crack_lightning.measurement.scale import Scale
 from crack_lightning.runs.options import InspectOptions
 from crack_lightning.runs.scales import Scales, scales_of
@@ -27,6 +26,15 @@ class Measured:
     scale: Scale | None
     classes: WidthClasses
 
+    def totals(self, most: int) -> dict[str, Any]:
+        """For inspection.json: lengths of all, and what is said of the longest `most`."""
+        lengths_mm = [record.length_mm for record in self.records if record.length_mm is not None]
+        return {
+            "crack_figures": [figure_of(record) for record in self.records[:most]],
+            "crack_length_px": sum(record.length_px for record in self.records),
+            "crack_length_mm": None if self.scale is None else sum(lengths_mm),
+        }
+
 
 @dataclass(frozen=True)
 class Measuring:
@@ -38,11 +46,8 @@ class Measuring:
     settings: str
 
     def scale_of(self, photograph: Photograph, grey: np.ndarray) -> tuple[Scale | None, str]:
-        """Of a photograph with grey levels (h, w); None, and why, where what was asked for is not there."""
-        try:
-            return self.scales.of(photograph.path, photograph.name, grey), ""
-        except UserError as error:
-            return None, f"measured in pixels alone: {error}"
+        """Of a photograph with grey levels (h, w), or None; and what of that which was asked for is not there."""
+        return self.scales.of(photograph.path, photograph.name, grey)
 
     def shortest_px(self, scale: Scale | None) -> float:
         """Length from which on a region or a crack is reported."""
@@ -54,11 +59,12 @@ class Measuring:
         """What is reported of the cracks of a photograph."""
         return Measured(cracks, records_of(cracks, scale, self.classes), scale, self.classes)
 
-    def facts(self, scale: Scale | None) -> dict[str, Any]:
-        """For inspection.json."""
-        if scale is None:
-            return {}
-        return {"mm_per_px": scale.mm_per_px, "scale": scale.source, "scale_deviation": scale.deviation}
+
+def facts_of(scale: Scale | None) -> dict[str, Any]:
+    """For inspection.json."""
+    if scale is None:
+        return {}
+    return {"mm_per_px": scale.mm_per_px, "scale": scale.source, "scale_deviation": scale.deviation}
 
 
 def measuring_of(options: InspectOptions) -> Measuring:

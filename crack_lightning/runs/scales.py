@@ -27,27 +27,43 @@ class Scales:
     options: InspectOptions
     table: dict[str, Scale]
 
-    def of(self, path: Path, name: str, grey: Array) -> Scale | None:
-        """Of the photograph `path`, called `name`, with grey levels (h, w) uint8; None where nobody gave one.
+    def of(self, path: Path, name: str, grey: Array) -> tuple[Scale | None, str]:
+        """Of the photograph `path`, called `name`, with grey levels (h, w) uint8, or None; and what is to be said of a
+        scale that was asked for and is not there, or of two that disagree."""
+        found, faults = list[Scale](), list[str]()
+        for source in (self._from_key, self._from_table, self._from_picture, self._from_distance):
+            try:
+                scale = source(path, name, grey)
+            except UserError as error:
+                faults.append(str(error))
+            else:
+                found += [] if scale is None else [scale]
+        try:
+            scale = agreed(found)
+        except UserError as error:
+            scale, faults = None, [*faults, str(error)]
+        if scale is None and faults:
+            faults[0] = f"measured in pixels alone: {faults[0]}"
+        return scale, "; ".join(faults)
 
-        Raises UserError where what was asked for is not there, or two scales disagree.
-        """
-        options, found = self.options, list[Scale]()
-        if options.mm_per_px is not None:
-            found.append(even(options.mm_per_px, "mm_per_px"))
-        if self.table:
-            found.append(self._from_table(path, name))
-        if options.scale in IN_PICTURE:
-            found.append(IN_PICTURE[options.scale](grey, float(options.marker_mm or 0)))
-        if options.distance_m is not None:
-            facts = camera_facts(path)
-            if facts.focal_35mm is None:
-                raise UserError(f"distance_m needs the focal length: {facts.fault}; give mm_per_px= or a marker")
-            height, width = grey.shape
-            found.append(from_distance(options.distance_m, focal_35mm=facts.focal_35mm, size=(width, height)))
-        return agreed(found)
+    def _from_key(self, path: Path, name: str, grey: Array) -> Scale | None:
+        return None if self.options.mm_per_px is None else even(self.options.mm_per_px, "mm_per_px")
 
-    def _from_table(self, path: Path, name: str) -> Scale:
+    def _from_picture(self, path: Path, name: str, grey: Array) -> Scale | None:
+        measure = IN_PICTURE.get(self.options.scale or "")
+        return None if measure is None else measure(grey, float(self.options.marker_mm or 0))
+
+    def _from_distance(self, path: Path, name: str, grey: Array) -> Scale | None:
+        if self.options.distance_m is None:
+            return None
+        facts, (height, width) = camera_facts(path), grey.shape
+        if facts.focal_35mm is None:
+            raise UserError(f"distance_m needs the focal length, and {facts.fault}: give mm_per_px= or a marker")
+        return from_distance(self.options.distance_m, focal_35mm=facts.focal_35mm, size=(width, height))
+
+    def _from_table(self, path: Path, name: str, grey: Array) -> Scale | None:
+        if not self.table:
+            return None
         for known in (name, path.name, str(path), path.stem):
             if known in self.table:
                 return self.table[known]

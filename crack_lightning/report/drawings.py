@@ -1,0 +1,58 @@
+"""The cracks of a photograph as a DXF drawing, a layer for each class of width."""
+
+import io
+import logging
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from crack_lightning.errors import UserError
+from crack_lightning.report.annotations import lines_of
+
+NEEDS = 'formats=dxf needs ezdxf: pip install "crack_lightning[reports]"'
+MILLIMETRES, UNITLESS = 4, 0  # of $INSUNITS
+UNKNOWN = "width not known"
+FORBIDDEN = "<>/\\\":;?*|='"  # in the name of a layer
+HEX = 16
+
+
+def drawing(
+    features: Sequence[Mapping[str, Any]], colours: Mapping[str, str], *, height_px: int, mm_per_px: float | None
+) -> bytes:
+    """In millimetres where the scale is known, else in pixels; y upwards from the photograph's lower left corner.
+
+    `colours` is `#rrggbb` by class. Raises UserError without ezdxf.
+    """
+    ezdxf = library()
+    logging.getLogger("ezdxf").setLevel(logging.WARNING)  # it tells of every header that it leaves empty
+    document = ezdxf.new("R2010", units=UNITLESS if mm_per_px is None else MILLIMETRES)
+    space, height = document.modelspace(), height_px * (mm_per_px or 1.0)
+    for feature in features:
+        facts = feature["properties"]
+        layer = _layer(document, facts["width_class"] or UNKNOWN, colours)
+        parts = facts.get("lines_mm") or [line.tolist() for line in lines_of(feature)]
+        for part in parts:
+            points = np.array(part, float) * [1, -1] + [0, height]
+            space.add_lwpolyline(points.tolist(), dxfattribs={"layer": layer})
+    text = io.StringIO()
+    document.write(text)
+    return text.getvalue().encode("utf-8")
+
+
+def library() -> Any:
+    """ezdxf, or a UserError that says how to install it."""
+    try:
+        return import_module("ezdxf")
+    except ImportError as error:
+        raise UserError(NEEDS) from error
+
+
+def _layer(document: Any, name: str, colours: Mapping[str, str]) -> str:
+    spoken = name.replace("<=", "up to").replace(">", "above")
+    layer = "crack " + "".join("_" if letter in FORBIDDEN else letter for letter in spoken)
+    if layer not in document.layers:
+        made, colour = document.layers.add(layer), colours.get(name, "#00e5ff").lstrip("#")
+        made.rgb = tuple(int(colour[k : k + 2], HEX) for k in (0, 2, 4))
+    return layer
