@@ -19,7 +19,7 @@ FLOORS = (
     ("errors",),
 )
 DATA_FLOORS = (("batches", "audit"), ("options",), ("samples",), ("copies",), ("images", "synthetic"))
-VERBS = {"adapt", "audit", "cache", "evaluate", "explain", "generate", "inspect", "predict"}
+VERBS = {"adapt", "audit", "cache", "compare", "evaluate", "explain", "generate", "inspect", "predict"}
 SHELL = {"hydra", "omegaconf"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -15,6 +15,7 @@ from crack_lightning.runs.options import (
     AdaptOptions,
     AuditOptions,
     CacheOptions,
+    CompareOptions,
     EvaluateOptions,
     ExplainOptions,
     GenerateOptions,
@@ -31,6 +32,7 @@ COMMANDS: dict[str, type] = {
     "audit": AuditOptions,
     "predict": PredictOptions,
     "inspect": InspectOptions,
+    "compare": CompareOptions,
     "explain": ExplainOptions,
     "adapt": AdaptOptions,
 }

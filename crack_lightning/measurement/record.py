@@ -29,7 +29,8 @@ class Widths:
 
 @dataclass(frozen=True)
 class CrackRecord:
-    """Of one crack; `lines` (n, 2) each, x and y in pixels of the upright photograph, `lines_mm` on the surface."""
+    """Of one crack; `lines` (n, 2) each, x and y in pixels of the upright photograph, `lines_mm` on the surface;
+    `along_px` (sum of n,) the width at each of their points, NaN where none is claimed."""
 
     number: int
     lines: Sequence[Array]
@@ -43,6 +44,7 @@ class CrackRecord:
     width_mm: Widths = Widths()
     lines_mm: Sequence[Array] | None = None
     width_class: str = ""
+    along_px: Array | None = None
 
     def facts(self) -> dict[str, Any]:
         """All but the lines, by the names of columns and properties; None where not known or not to be claimed."""
@@ -62,6 +64,9 @@ class CrackRecord:
         if len(parts) > 1:
             geometry = {"type": "MultiLineString", "coordinates": parts}
         properties = self.facts()
+        if self.along_px is not None and self.width_px.median is not None:
+            ends = np.cumsum([len(line) for line in self.lines])[:-1]
+            properties["widths_px"] = [_texts(part) for part in np.split(self.along_px, ends)]
         if self.lines_mm is not None:
             properties["lines_mm"] = [np.round(line, 2).tolist() for line in self.lines_mm]
         return {"type": "Feature", "id": self.number, "properties": properties, "geometry": geometry}
@@ -88,6 +93,10 @@ def _width_facts(widths: Widths, unit: str, digits: int) -> dict[str, float | No
     }
 
 
+def _texts(widths: Array) -> list[float | None]:
+    return [round(float(width), 2) if np.isfinite(width) else None for width in widths]
+
+
 def _rounded(value: float | None, digits: int) -> float | None:
     return None if value is None else round(float(value), digits)
 
@@ -112,6 +121,7 @@ def _in_pixels(number: int, crack: Crack) -> CrackRecord:
         crack.mean_probability,
         crack.least_probability,
         crack.touches_edge,
+        along_px=width.along,
     )
 
 

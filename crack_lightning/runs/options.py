@@ -172,6 +172,14 @@ class InspectOptions:
 
 
 @dataclass
+class CompareOptions:
+    """Of `compare`: the run folders of two inspections."""
+
+    before: str
+    after: str
+
+
+@dataclass
 class AdaptOptions:
     """Of `adapt`."""
 

@@ -1,0 +1,214 @@
+"""What became of the cracks of a place between two photographs: new, longer, wider, unchanged, gone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from crack_lightning.measurement.alignment import Alignment
+from crack_lightning.measurement.centres import STEP_PX, centred
+from crack_lightning.measurement.paths import across, length_of, normals, resampled
+from crack_lightning.measurement.profiles import OFFSET_PX, profiles_of
+
+Array = np.ndarray
+
+NEAR_PX = 8.0  # in the later photograph, within which two lines are one
+SAME_SHARE = 0.35  # of a line that must lie near others for it not to be new or gone
+LEAST_GROWTH_PX, LEAST_GROWTH = 24.0, 0.08  # pixels, and share of the length, that a crack must have grown by
+STRETCH_POINTS = 4  # uncovered points in a row that count: single ones are noise
+REPROJECTED = 0.01  # share by which the scale between two photographs is uncertain
+REFINED_PX = 3.0
+LEAST_PLACES = 12  # points of a line whose widths both photographs claim, for these to be compared
+LOOK_PX = 12.0
+SEEN_DEPTH = 0.4  # of the depth in the other photograph, beside the background, from which on a place was cracked there
+CHANGES = ("new", "longer", "wider", "longer and wider", "gone", "unchanged")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A crack of a photograph: its number, lines (n, 2), the widths at their points, one after the other, NaN where
+    none is claimed, and the deviation of their median, None where none is claimed."""
+
+    number: int
+    lines: Sequence[Array]
+    widths_px: Array
+    uncertainty_px: float | None
+
+    @property
+    def points(self) -> Array:
+        """Of its lines, STEP_PX apart."""
+        return np.concatenate([resampled(line, STEP_PX) for line in self.lines if len(line) > 1])
+
+
+@dataclass(frozen=True)
+class Change:
+    """`kind` is one of CHANGES; the numbers of the cracks it is of; lengths and widths in pixels of the later
+    photograph, None where there is no such crack or no claimed width; the lines that were added, in the later one."""
+
+    kind: str
+    before: Sequence[int]
+    after: Sequence[int]
+    length_before: float | None
+    length_after: float | None
+    width_before: float | None
+    width_after: float | None
+    added: Sequence[Array] = ()
+
+
+@dataclass(frozen=True)
+class Place:
+    """A photograph's grey levels (h, w) and its cracks."""
+
+    grey: Array
+    cracks: Sequence[Seen]
+
+
+def changes_of(before: Place, after: Place, alignment: Alignment) -> list[Change]:
+    """The changes of all cracks that both photographs show, those that changed first."""
+    moved = [_moved(crack, alignment) for crack in before.cracks]
+    visible = [_inside(crack.points, after.grey.shape) for crack in moved]
+    old = [crack for crack, inside in zip(moved, visible, strict=True) if inside.mean() > 0.5]
+    new = [crack for crack in after.cracks if _inside(alignment.back(crack.points), before.grey.shape).mean() > 0.5]
+    found = [_change(group_old, group_new, before, after, alignment) for group_old, group_new in _groups(old, new)]
+    kept = [change for change in found if change is not None]
+    return sorted(kept, key=lambda change: (CHANGES.index(change.kind), -(change.length_after or 0)))
+
+
+def _moved(crack: Seen, alignment: Alignment) -> Seen:
+    """An earlier crack in pixels of the later photograph."""
+    lines = [alignment.moved(line) for line in crack.lines]
+    if crack.uncertainty_px is None:
+        return Seen(crack.number, lines, crack.widths_px, None)
+    factor = alignment.enlarged(np.concatenate(list(crack.lines)))
+    widths = crack.widths_px * factor
+    deviation = float(np.hypot(crack.uncertainty_px * factor, REPROJECTED * np.nanmedian(widths)))
+    return Seen(crack.number, lines, widths, deviation)
+
+
+def _inside(points: Array, size_hw: tuple[int, ...]) -> Array:
+    return np.asarray(((points >= 0) & (points <= np.array(size_hw[::-1], float))).all(axis=1))
+
+
+def _groups(old: Sequence[Seen], new: Sequence[Seen]) -> list[tuple[list[Seen], list[Seen]]]:
+    """Cracks of both photographs that lie on each other, together; those that do not, alone."""
+    members: list[tuple[int, Seen]] = [(0, crack) for crack in old] + [(1, crack) for crack in new]
+    parents = list(range(len(members)))
+
+    def root(number: int) -> int:
+        while parents[number] != number:
+            number = parents[number]
+        return number
+
+    trees = [cKDTree(crack.points) for _, crack in members]
+    for one in range(len(old)):
+        for other in range(len(old), len(members)):
+            near = np.isfinite(trees[other].query(members[one][1].points, distance_upper_bound=NEAR_PX)[0]).sum()
+            fewer = min(len(trees[one].data), len(trees[other].data))
+            if near >= max(STRETCH_POINTS, SAME_SHARE * fewer):
+                parents[root(one)] = root(other)
+    found = dict[int, tuple[list[Seen], list[Seen]]]()
+    for number, (side, crack) in enumerate(members):
+        found.setdefault(root(number), ([], []))[side].append(crack)
+    return list(found.values())
+
+
+def _change(
+    old: Sequence[Seen], new: Sequence[Seen], before: Place, after: Place, alignment: Alignment
+) -> Change | None:
+    numbers = [crack.number for crack in old], [crack.number for crack in new]
+    if not old:
+        lines = [line for crack in new for line in crack.lines]
+        if _shows(before.grey, [alignment.back(line) for line in lines], after.grey, lines):
+            return None  # it was there, and the map did not mark it
+        return Change("new", *numbers, None, _length(new), None, _width(new), lines)
+    if not new:
+        lines = [line for crack in old for line in crack.lines]
+        if _shows(after.grey, lines, before.grey, [alignment.back(line) for line in lines]):
+            return Change("unchanged", *numbers, _length(old), None, _width(old), None)
+        return Change("gone", *numbers, _length(old), None, _width(old), None)
+    added = _added(old, new, before, after, alignment)
+    grown = sum(map(length_of, added)) >= max(LEAST_GROWTH_PX, LEAST_GROWTH * _length(old))
+    first, second, deviation = _widths_there(old, new)
+    wider = first is not None and second is not None and second - first > 2 * deviation
+    kind = " and ".join([name for name, is_so in (("longer", grown), ("wider", wider)) if is_so]) or "unchanged"
+    return Change(kind, *numbers, _length(old), _length(new), first, second, added if grown else ())
+
+
+def _length(cracks: Sequence[Seen]) -> float:
+    return sum(length_of(line) for crack in cracks for line in crack.lines)
+
+
+def _width(cracks: Sequence[Seen]) -> float | None:
+    """Median of all claimed widths."""
+    widths = np.concatenate([crack.widths_px for crack in cracks if crack.uncertainty_px is not None] or [np.empty(0)])
+    return float(np.nanmedian(widths)) if np.isfinite(widths).any() else None
+
+
+def _widths_there(old: Sequence[Seen], new: Sequence[Seen]) -> tuple[float | None, float | None, float]:
+    """Median widths where both photographs claim one of the same place, then and now, and the deviation of their
+    difference; None where there are too few such places."""
+    then, now = (_claimed(cracks) for cracks in (old, new))
+    if not len(then[0]) or not len(now[0]):
+        return None, None, 0.0
+    distances, index = cKDTree(then[0]).query(now[0], distance_upper_bound=NEAR_PX)
+    near = np.isfinite(distances)
+    if near.sum() < LEAST_PLACES:
+        return None, None, 0.0
+    deviation = float(np.hypot(then[2], now[2]))
+    return float(np.median(then[1][index[near]])), float(np.median(now[1][near])), deviation
+
+
+def _claimed(cracks: Sequence[Seen]) -> tuple[Array, Array, float]:
+    """Points (n, 2) and widths (n,) that are claimed, and the largest deviation of a crack's median."""
+    known = [crack for crack in cracks if crack.uncertainty_px is not None]
+    if not known:
+        return np.empty((0, 2)), np.empty(0), 0.0
+    points = np.concatenate([line for crack in known for line in crack.lines])
+    widths = np.concatenate([crack.widths_px for crack in known])
+    seen = np.isfinite(widths)
+    return points[seen], widths[seen], max(crack.uncertainty_px or 0.0 for crack in known)
+
+
+def _added(old: Sequence[Seen], new: Sequence[Seen], before: Place, after: Place, alignment: Alignment) -> list[Array]:
+    """Stretches of the later cracks that lie on no earlier one, nor on a dark line of the earlier photograph."""
+    tree = cKDTree(np.concatenate([crack.points for crack in old]))
+    found = []
+    for crack in new:
+        for line in crack.lines:
+            points = resampled(line, STEP_PX)
+            far = ~np.isfinite(tree.query(points, distance_upper_bound=NEAR_PX)[0])
+            far &= _inside(alignment.back(points), before.grey.shape)
+            for stretch in _stretches(far):
+                part = points[stretch]
+                if not _shows(before.grey, [alignment.back(part)], after.grey, [part]):
+                    found.append(part)
+    return found
+
+
+def _stretches(chosen: Array) -> list[slice]:
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], chosen.astype(int), [0]])))
+    slices = [slice(int(start), int(end)) for start, end in zip(edges[::2], edges[1::2], strict=True)]
+    return [each for each in slices if each.stop - each.start >= STRETCH_POINTS]
+
+
+def _shows(grey: Array, lines: Sequence[Array], other: Array, there: Sequence[Array]) -> bool:
+    """Whether a photograph has a dark line where another has a crack: half of its points as deep beside the background
+    as SEEN_DEPTH of the other's."""
+    depths = [_relative_depths(grey, line) for line in lines if len(line) > 2]
+    references = [_relative_depths(other, line) for line in there if len(line) > 2]
+    if not depths or not references:
+        return False
+    own, known = np.concatenate(depths), np.concatenate(references)
+    return bool(np.median(own) >= SEEN_DEPTH * np.median(known))
+
+
+def _relative_depths(grey: Array, line: Array) -> Array:
+    """Depth over background along a line that is brought onto the dark near it; 0 where nothing is clear."""
+    points = centred(grey, line, REFINED_PX)
+    if len(points) < 3:
+        return np.zeros(1)
+    offsets = np.arange(-LOOK_PX, LOOK_PX + OFFSET_PX / 2, OFFSET_PX)
+    found = profiles_of(across(grey, points, normals(points, 3.0), offsets), offsets)
+    relative = found.depth / np.maximum(found.background.mean(axis=1), 1.0)
+    return np.where(found.clear, relative, 0.0)
