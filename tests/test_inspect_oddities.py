@@ -160,7 +160,9 @@ def test_where_there_are_no_photographs_is_said(
     (tmp_path / "bare").mkdir()
     with pytest.raises(FileNotFoundError, match="source= is empty"):
         find_photographs("")
-    for source in (tmp_path / "bare", tmp_path / "nowhere", site / "*.tif"):
+    with pytest.raises(FileNotFoundError, match=r"nowhere does not exist: give a folder"):
+        inspected(tmp_path / "nowhere")
+    for source in (tmp_path / "bare", site / "*.tif"):
         with pytest.raises(FileNotFoundError, match=r"no photographs there"):
             inspected(source)
 

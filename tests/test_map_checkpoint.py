@@ -42,7 +42,7 @@ def test_a_map_is_refused_where_a_classifier_is_needed(network: CrackMap, tmp_pa
     [
         ("level", float("nan"), "level=nan is no number"),
         ("patch_scale", -1.0, "patch_scale=-1.0: above 0"),
-        ("backbone", "swin_t", "no taps"),
+        ("backbone", "swin_t", "cannot carry"),
         ("mm_per_px", -1, "mm_per_px=-1: above 0"),
         ("decision", {}, "cannot be used"),
         ("more", 1, "or says more"),

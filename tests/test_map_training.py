@@ -109,7 +109,7 @@ def test_what_a_map_uses_is_taken() -> None:
     [
         ("model.freeze=false", "stays frozen"),
         ("model.lessons=3", r"model\.lessons=3: 20 to"),
-        ("model.backbone=swin_t", "no taps"),
+        ("model.backbone=swin_t", "cannot carry a crack map"),
     ],
 )
 def test_what_a_map_cannot_be_is_refused(

@@ -1,5 +1,6 @@
 """Photographs with masks: found, read, judged, trained on."""
 
+import shutil
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -178,7 +179,9 @@ def test_inverted_masks_are_warned_of(
 
 
 def test_a_classifier_cannot_be_judged_on_masks(masked: Path, checkpoint: Path, composed: Callable[..., Any]) -> None:
-    with pytest.raises(ValueError, match="is a classifier, which judges whole pictures: data=masks needs a crack map"):
+    with pytest.raises(
+        ValueError, match="is a classifier, which judges whole pictures, and data=masks needs a crack map"
+    ):
         evaluate(*composed("evaluate", ["data.layout=masks", f"data.root={masked}", f"ckpt_path={checkpoint}"]))
 
 
@@ -207,3 +210,33 @@ def test_a_map_learns_from_masks(
     network = load_network(tmp_path / "run/checkpoints/best.ckpt")
     assert isinstance(network, CrackMap)
     assert np.array_equal(network.patch_weight.numpy(), package_map().patch_weight.numpy())
+
+
+@needs_weights
+def test_the_test_split_of_a_run_is_judged_alone(masked: Path, composed: Callable[..., Any], tmp_path: Path) -> None:
+    paths = sorted((masked / "images").iterdir())
+    lines = ["path,label,group,split"] + [
+        f"{path},photographs,{path.name},{'test' if k == 0 else 'train'}" for k, path in enumerate(paths)
+    ]
+    (tmp_path / "split.csv").write_text("\n".join(lines) + "\n")
+    options = ["data.layout=masks", f"data.root={masked}", "engine=folded", "data.split=test"]
+    evaluate(*composed("evaluate", [*options, f"data.split_csv={tmp_path}/split.csv"]))
+    assert [Path(row["photograph"]) for row in rows(tmp_path / "run/photographs.csv")] == [paths[0]]
+
+
+@needs_weights
+def test_masks_without_a_crack_are_refused(
+    masked: Path, composed: Callable[..., Any], configured: Callable[..., DictConfig], tmp_path: Path
+) -> None:
+    shutil.copytree(masked, tmp_path / "black")
+    for path in (tmp_path / "black/masks").iterdir():
+        with Image.open(path) as mask:
+            size = mask.size
+        Image.new("L", size).save(path)
+    without = r"none of \d+ masks shows a crack"
+    given = composed("evaluate", ["data.layout=masks", f"data.root={tmp_path}/black"], run="judged")
+    with pytest.raises(ValueError, match=without):
+        evaluate(*given)
+    trained = configured("train", ["model=crack_map", "data=masks", f"data.root={tmp_path}/black", "logger=csv"])
+    with pytest.raises(ValueError, match=without):
+        train(trained)

@@ -65,6 +65,8 @@ def find_photographs(source: str) -> Source:
         paths = [path for path in files if is_image_name(path.name)]
         if paths and not given.is_dir():
             root = Path(os.path.commonpath([path.parent for path in paths]))
+    if not files and not paths and not set("*?[") & set(str(given)) and not given.exists():
+        raise FileNotFoundError(f"{typed('source', source)} does not exist: give a folder, a file or a pattern")
     unread = [path for path in files if is_unread_photograph(path.name)]
     if not paths:
         why = f"{kinds_of(each.name for each in unread)}, and {why_unread(unread[0].name)}" if unread else ""

@@ -5,15 +5,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from crack_lightning.measurement.centres import centred
+from crack_lightning.measurement.centres import STEP_PX, centred
 from crack_lightning.measurement.ends import Ground, continued
-from crack_lightning.measurement.paths import length_of
+from crack_lightning.measurement.paths import across, length_of, normals, resampled, smoothed
+from crack_lightning.measurement.profiles import OFFSET_PX, profiles_of
 
 Array = np.ndarray
 Place = tuple[float, ...]
 
+WIDE_BAND_PX, WIDE_PX, WIDE_SHARE = (
+    6.0,
+    5.0,
+    0.6,
+)  # half a marked band, a crack, and the share of a line that is so wide
+NORMAL_POINTS, PROFILE_PX = 3.0, 14.0  # of the line, that give the direction across it; beyond the band's double
 SAME_PX, SAME_SHARE = 4.0, 0.7  # a line of which that share lies as near to a longer one is the same crack again
 
 
@@ -30,7 +38,7 @@ class Branch:
 
 def refined(branches: Sequence[Branch], grey: Array) -> list[list[tuple[Array, Branch]]]:
     """Of each crack its lines (n, 2) on the photograph (h, w) of grey levels, each with the branch that it was."""
-    pairs = _without_doubles([(centred(grey, branch.points, branch.radius_px), branch) for branch in branches])
+    pairs = _without_doubles([(_in_the_middle(grey, branch), branch) for branch in branches])
     lines, kept = _met_again(pairs), [branch for _, branch in pairs]
     free = [_free_ends(branch, Counter(_place(each, end) for each in kept for end in (0, -1))) for branch in kept]
     ground, joined = Ground(grey, lines), dict[int, int]()
@@ -42,6 +50,24 @@ def refined(branches: Sequence[Branch], grey: Array) -> list[list[tuple[Array, B
     for line, branch in zip(lines, kept, strict=True):
         cracks[_root(joined, branch.group)].append((line, branch))
     return list(cracks.values())
+
+
+def _in_the_middle(grey: Array, branch: Branch) -> Array:
+    """The line of a branch (n, 2) on the darkest path; where the crack is wide, midway between its flanks."""
+    line = centred(grey, branch.points, branch.radius_px)
+    if len(line) < 4 or branch.radius_px < WIDE_BAND_PX:
+        return line
+    reach = 2 * branch.radius_px + PROFILE_PX
+    offsets = np.arange(-reach, reach + OFFSET_PX / 2, OFFSET_PX)
+    across_line = normals(line, NORMAL_POINTS)
+    found = profiles_of(across(grey, line, across_line, offsets), offsets)
+    wide = found.clear & (found.between_flanks >= WIDE_PX)
+    if wide.mean() < WIDE_SHARE:
+        return line
+    middle = np.interp(np.arange(len(line)), np.flatnonzero(wide), ((found.left + found.right) / 2)[wide])
+    sigma = max(2.0, float(np.median(found.between_flanks[wide])) / STEP_PX / 2)
+    moved = line + across_line * ndimage.gaussian_filter1d(ndimage.median_filter(middle, 5), sigma)[:, None]
+    return resampled(smoothed(moved, sigma / 2), STEP_PX)
 
 
 def _root(joined: dict[int, int], group: int) -> int:

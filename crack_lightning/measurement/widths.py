@@ -28,6 +28,9 @@ LEAST_POINTS, LEAST_CLEAR = 4, 0.5  # points that must be clear, and their share
 # FLANKS_PX, whose blur must be known well; of these also the depth in deviations of the noise.
 LEAST_DEPTH, MOST_SCATTER = (6.0, 8.0), (0.8, 0.45)
 LEAST_NOISES = 8.0
+# How many deviations a width must lie above the limit, of wide and of narrow cracks, and the largest deviation as a
+# share of it. Chosen so that of 400 cracks drawn below one pixel none is given a width.
+SURE, MOST_UNCERTAIN = (2.0, 3.0), 0.13
 # Of the uncertainty: of interpolation, of flanks that are not straight, and of what is inferred from blur.
 SYSTEMATIC_PX, SHARE, BLUR_SHARE = 0.1, 0.01, 0.25
 STEADY_POINTS = 5  # median along the line, against single pits
@@ -63,8 +66,8 @@ def width_of(parts: Sequence[Profiles]) -> Width:
     narrow = bool(median < least_flanks)
     limit = max(LEAST_PX, LEAST_BLURS * float(blur if narrow else sharpest))
     uncertainty = _uncertainty(along[seen], median, float(blur) if narrow else 0.0)
-    unsure = not _sure(parts, narrow=narrow) or (narrow and depth is None)
-    if unsure or seen.mean() < LEAST_CLEAR or median - 2 * uncertainty < limit:
+    unsure = not _sure(parts, narrow=narrow) or (narrow and depth is None) or uncertainty > MOST_UNCERTAIN * median
+    if unsure or seen.mean() < LEAST_CLEAR or median - SURE[narrow] * uncertainty < limit:
         return _unclaimed(along, max(limit, median + 2 * uncertainty))
     widest = int(np.nanargmax(along))
     return Width(along, median, float(np.percentile(along[seen], 95)), float(along[widest]), widest, uncertainty, limit)

@@ -38,5 +38,5 @@ TAPS = {
 def taps_of(backbone: str) -> tuple[Tap, ...]:
     """The taps of a backbone. Raises UserError for one that has none."""
     if backbone not in TAPS:
-        raise UserError(f"backbone {backbone!r} has no taps for a crack map: there are {', '.join(sorted(TAPS))}")
+        raise UserError(f"backbone {backbone!r} cannot carry a crack map: give one of {', '.join(sorted(TAPS))}")
     return TAPS[backbone]

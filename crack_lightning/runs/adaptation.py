@@ -17,7 +17,7 @@ from crack_lightning.data.synthetic.lessons import SIDE, Lesson
 from crack_lightning.errors import UserError
 from crack_lightning.evaluation.cells import masked_cells, near
 from crack_lightning.features.cells import COVERED, VISIBLE
-from crack_lightning.inference.crack_maps import CrackMapReader, followed_cells
+from crack_lightning.inference.crack_maps import LEAST_PX, CrackMapReader, followed_cells
 from crack_lightning.inference.patches import in_threads, pick_device
 from crack_lightning.inference.sources import Photograph, find_photographs, tell_left_out
 from crack_lightning.models.crack_map import CELL_PX, package_map
@@ -96,6 +96,9 @@ def site_of(photographs: Sequence[Photograph], options: AdaptOptions) -> Site:
         except ValueError as error:
             log.error("%s", error)
             return None
+        if max(image.size) < LEAST_PX:
+            log.warning("%s: less than %d pixels each way, too few for a crack to be drawn", photograph.path, LEAST_PX)
+            return []
         tiles = list(_tiles(image, most, options.seed))
         if not tiles:
             log.warning("%s: of one colour, there is nothing to draw cracks onto", photograph.path)

@@ -24,7 +24,7 @@ from crack_lightning.models.map_checkpoint import load_network, load_with_proven
 from crack_lightning.report.matrix import Cell, matrix_figure, matrix_markdown, matrix_rows, nothing_left
 from crack_lightning.runs.figures import drawn, judgement_figures
 from crack_lightning.runs.folder import write_figures, write_metrics, write_predictions
-from crack_lightning.runs.judging import held_out, images_of
+from crack_lightning.runs.judging import held_out, images_of, warn_of_training_data
 from crack_lightning.runs.mask_evaluation import evaluate_masks
 from crack_lightning.runs.options import EvaluateOptions
 from crack_lightning.system.files import expanded, write_atomically, write_csv
@@ -56,7 +56,7 @@ def evaluate_checkpoints(options: EvaluateOptions, folder: Path) -> dict[str, fl
 def _one(path: Path | None, root: Path, options: EvaluateOptions, folder: Path) -> dict[str, float]:
     network, provenance = load_with_provenance(path)
     samples = images_of(root, options.data, network.decision, folder, split=options.data.split)
-    _warn_of_training_data(root, options.data, provenance)
+    warn_of_training_data(root, options.data, provenance)
     judged, metrics = judge(network, samples, options.data, device=options.device, engine=options.engine)
     write_judgement(folder, judged, metrics)
     for name, value in sorted(metrics.items()):
@@ -185,11 +185,3 @@ def _names(paths: Sequence[Path]) -> list[str]:
 def _distinctive(path: Path) -> list[str]:
     parts = [part for part in path.absolute().parts[1:-1] if part != "checkpoints"]
     return [*parts, *([] if path.name == "best.ckpt" else [path.stem])]
-
-
-def _warn_of_training_data(root: Path, data: JudgedDataOptions, provenance: Mapping[str, Any]) -> None:
-    if provenance.get("data_root") == str(root) and data.split is None:
-        log.warning(
-            "the checkpoint was trained on photographs of this folder: its metrics here are too good. "
-            "To judge it on held-out images give data.split=test data.split_csv=<run folder>/split.csv"
-        )

@@ -2,9 +2,10 @@
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from crack_lightning.data.images.checks import find_unreadable, unreadable_message
 from crack_lightning.data.options import JudgedDataOptions
@@ -45,7 +46,7 @@ def images_of(
             raise UserError("data.split and data.split_csv belong together where data.root is not split already")
         samples = _found(root, data, decision)
         if split is not None:
-            samples = _of_split(samples, Path(str(data.split_csv)), split, root)
+            samples = of_split(samples, Path(str(data.split_csv)), split, root)
     paths = [sample.path for sample in samples]
     unreadable = find_unreadable(paths, decode=data.on_error == "skip", megapixels=data.max_megapixels)
     write_unreadable(folder, unreadable)
@@ -73,7 +74,8 @@ def _found(root: Path, data: JudgedDataOptions, decision: Decision) -> list[Samp
     return by_photograph(samples, recognised(root, []) if layout == OWN else layout)
 
 
-def _of_split(samples: Sequence[Sample], table: Path, split: str, root: Path) -> list[Sample]:
+def of_split(samples: Sequence[Sample], table: Path, split: str, root: Path) -> list[Sample]:
+    """Those of a split of a run's split.csv, in its groups. Raises FileNotFoundError where some are not in `root`."""
     groups = read_split(table, split)
     common = os.path.commonpath([sample.path.parent for sample in samples]) if samples else root
     # The table's paths may be relative to the folder that all images share, which may lie below the root.
@@ -124,3 +126,12 @@ def _recognised(samples: Sequence[Sample], rows: Sequence[Row]) -> dict[Path, tu
     if not below.keys() <= set(places.values()):
         return {}
     return {path: below[place] for path, place in places.items() if place in below}
+
+
+def warn_of_training_data(root: Path, data: JudgedDataOptions, provenance: Mapping[str, Any]) -> None:
+    """Warn where a checkpoint is judged on all of the folder that it was trained on."""
+    if provenance.get("data_root") == str(root) and data.split is None:
+        log.warning(
+            "the checkpoint was trained on photographs of this folder: its metrics here are too good. "
+            "To judge it on held-out images give data.split=test data.split_csv=<run folder>/split.csv"
+        )

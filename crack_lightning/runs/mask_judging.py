@@ -12,7 +12,7 @@ from PIL import Image
 from torchmetrics.classification import BinaryAveragePrecision
 
 from crack_lightning.data.images.reading import read_image
-from crack_lightning.data.samples.masks import Masked, read_mask, warn_of_inverted
+from crack_lightning.data.samples.masks import Masked, read_mask
 from crack_lightning.evaluation.cells import masked_cells, near
 from crack_lightning.evaluation.masks import MaskCounts, counted, iou, mask_metrics
 from crack_lightning.inference.crack_maps import CrackMapReader, followed
@@ -49,19 +49,18 @@ def judge_masks(
 ) -> tuple[list[JudgedPhotograph], dict[str, float]]:
     """Each photograph with its counts, and the metrics of all. Raises UserError for a mask that cannot be used."""
     ranked = BinaryAveragePrecision(thresholds=THRESHOLDS)
-    judged, shares = list[JudgedPhotograph](), dict[Path, float]()
+    judged = list[JudgedPhotograph]()
     threshold = reader.classifier.cell_decision.threshold
     for each in track(masked, "judging", total=len(masked), unit="photographs"):
         image = read_image(each.sample.path, megapixels=megapixels)
         mask = read_mask(each.mask, image.size, megapixels=megapixels)
-        shares[each.mask], truth = float(mask.mean()), masked_cells(mask)
+        truth = masked_cells(mask)
         heat = reader.heat(reader.scaled(image, Scale(max(image.size))))
         ranked.update(torch.from_numpy(heat.probability).flatten(), torch.from_numpy(truth).long().flatten())
         marked = followed(heat, threshold)
         pixels = np.asarray(heat_picture(marked, image.size)) >= 255 * threshold
         found = marked.probability >= threshold
         judged.append(JudgedPhotograph(each, counted(found, truth, pixels, mask, tolerance=tolerance), found, truth))
-    warn_of_inverted(shares)
     groups = [each.masked.sample.group for each in judged]
     precision = float(ranked.compute()) if any(each.truth.any() for each in judged) else 0.0
     return judged, mask_metrics([each.counts for each in judged], precision, groups, seed=seed)

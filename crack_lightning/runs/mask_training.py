@@ -27,7 +27,7 @@ from crack_lightning.runs.card import write_mask_card
 from crack_lightning.runs.leakage import leakage_metrics
 from crack_lightning.runs.map_learning import SLACK_CELLS, best_level, lessons
 from crack_lightning.runs.map_training import begun, draw_head
-from crack_lightning.runs.mask_evaluation import usable
+from crack_lightning.runs.mask_evaluation import check_cracks, usable
 from crack_lightning.runs.mask_judging import judge_masks, log_masks, write_masks_judged
 from crack_lightning.runs.options import TrainOptions
 from crack_lightning.runs.preparation import provenance_of, write_config
@@ -94,6 +94,7 @@ def _split(options: TrainOptions, folder: Path) -> dict[str, list[Masked]]:
     whole = masked_splits(root) or {"": find_masked(root)}
     usual = {"on_error": data.on_error, "megapixels": data.max_megapixels}
     kept = usable([each for members in whole.values() for each in members], folder, **usual)  # type: ignore[arg-type]
+    check_cracks(kept, megapixels=data.max_megapixels)
     known = {each.sample.path: each for each in kept}
     if "" in whole:
         samples = grouped(

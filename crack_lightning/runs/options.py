@@ -192,7 +192,7 @@ class AdaptOptions:
     def __post_init__(self) -> None:
         check_above("max_megapixels", self.max_megapixels)
         if self.lessons not in LESSONS:
-            raise UserError(f"lessons={self.lessons}: {LESSONS[0]} to {LESSONS[-1]}")
+            raise UserError(f"lessons={self.lessons}: it must be from {LESSONS[0]} to {LESSONS[-1]}")
         if not 0 <= self.seed <= MOST_SEED:
             raise UserError(f"seed={self.seed}: 0 to {MOST_SEED}")
 

@@ -105,6 +105,16 @@ def read_mask(path: Path, size: tuple[int, int], *, megapixels: float = MOST_MEG
     return np.asarray(levels > 0) if len(values) == 1 else np.asarray(levels == values[-1])
 
 
+def crack_share(path: Path, *, megapixels: float = MOST_MEGAPIXELS) -> float:
+    """The share of a mask that is crack, 0..1; of one that cannot be read 0."""
+    try:
+        with path.open("rb") as file, opened(file, megapixels=megapixels) as image:
+            size = image.size
+    except Exception:  # decoders raise whatever they like on damaged files; reading names it
+        return 0.0
+    return float(read_mask(path, size, megapixels=megapixels).mean())
+
+
 def warn_of_inverted(shares: Mapping[Path, float]) -> None:
     """Warn of masks of which more than HALF is crack; `shares` by path."""
     if most := [path for path, share in shares.items() if share > HALF]:

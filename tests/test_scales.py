@@ -1,0 +1,226 @@
+"""The scale of photographs: key, table, marker, checkerboard, distance; and where they disagree."""
+
+import math
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from crack_lightning.data.images.exif import EXIF_IFD, FOCAL_35MM, FOCAL_MM, GPS_IFD, camera_facts
+from crack_lightning.measurement.scale import agreed, even, from_distance, from_two_points
+from crack_lightning.runs.options import InspectOptions
+from crack_lightning.runs.scales import Scales, scales_of
+
+needs_opencv = pytest.mark.skipif(find_spec("cv2") is None, reason="needs the extra vision")
+
+GREY = np.full((300, 400), 150, np.uint8)
+
+
+def options(**given: Any) -> InspectOptions:
+    usual: dict[str, Any] = {
+        "ckpt_path": None,
+        "source": "x",
+        "device": "cpu",
+        "engine": "auto",
+        "threshold": None,
+        "tile_px": None,
+        "mm_per_px": None,
+        "scale": None,
+        "marker_mm": None,
+        "distance_m": None,
+        "width_classes": "ec2",
+        "min_length_px": None,
+        "min_length_mm": None,
+        "formats": [],
+        "windows": "auto",
+        "scales": [1.0],
+        "memory_mb": None,
+        "max_megapixels": 200,
+        "overlay_px": 2000,
+    }
+    return InspectOptions(**usual | given)
+
+
+def photograph(path: Path, *, focal_35mm: float | None = None, focal_mm: float | None = None, gps: Any = None) -> Path:
+    image = Image.fromarray(GREY).convert("RGB")
+    exif = image.getexif()
+    camera = exif.get_ifd(EXIF_IFD)
+    if focal_35mm is not None:
+        camera[FOCAL_35MM] = focal_35mm
+    if focal_mm is not None:
+        camera[FOCAL_MM] = focal_mm
+    exif.get_ifd(GPS_IFD).update(gps or {})
+    image.save(path, exif=exif)
+    return path
+
+
+def test_without_anything_there_is_no_scale() -> None:
+    assert scales_of(options()).of(Path("wall.jpg"), "wall.jpg", GREY) == (None, "")
+
+
+def test_a_key_is_the_scale_of_all() -> None:
+    scale, fault = scales_of(options(mm_per_px=0.3)).of(Path("wall.jpg"), "wall.jpg", GREY)
+    assert scale is not None
+    assert (scale.mm_per_px, scale.source, fault) == (pytest.approx(0.3), "mm_per_px", "")
+
+
+def table(tmp_path: Path, text: str) -> Scales:
+    (tmp_path / "scales.csv").write_text(text)
+    return scales_of(options(scale=str(tmp_path / "scales.csv")))
+
+
+def test_a_table_gives_each_photograph_its_own(tmp_path: Path) -> None:
+    scales = table(tmp_path, "photograph;mm_per_px\na.jpg;0,25\nnorth/b.jpg;0.5\n")
+    for name, expected in (("a.jpg", 0.25), ("north/b.jpg", 0.5)):
+        scale, _ = scales.of(tmp_path / name, name, GREY)
+        assert scale is not None
+        assert scale.mm_per_px == pytest.approx(expected)
+    scale, fault = scales.of(tmp_path / "c.jpg", "c.jpg", GREY)
+    assert scale is None
+    assert "has no row for c.jpg" in fault
+
+
+def test_a_table_may_give_two_points_of_known_length(tmp_path: Path) -> None:
+    scales = table(tmp_path, "photograph,mm_per_px,x1,y1,x2,y2,length_mm\na.jpg,,0,0,300,400,100\n")
+    scale, _ = scales.of(tmp_path / "a.jpg", "a.jpg", GREY)
+    assert scale is not None
+    assert scale.mm_per_px == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("photograph,mm_per_px\na.jpg,zero\n", "mm_per_px='zero' is no number above 0"),
+        ("photograph,mm_per_px\na.jpg,-1\n", "is no number above 0"),
+        ("photograph,mm_per_px\n", "has no row"),
+        ("name,mm\na,1\n", "needs columns photograph"),
+        ("photograph,x1,y1,x2,y2,length_mm\na.jpg,0,0,3,4,100\n", "two points 5.0 px apart"),
+    ],
+)
+def test_odd_tables_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        table(tmp_path, text)
+
+
+def test_two_scales_that_disagree_are_refused() -> None:
+    assert agreed([even(0.3, "a"), even(0.31, "b")]) is not None
+    with pytest.raises(ValueError, match=r"two scales disagree: 0.3 mm a pixel by a, 0.32 by b"):
+        agreed([even(0.3, "a"), even(0.32, "b")])
+
+
+def test_a_distance_gives_the_scale_with_the_focal_length(tmp_path: Path) -> None:
+    path = photograph(tmp_path / "a.jpg", focal_35mm=36)
+    scale, _ = scales_of(options(distance_m=2.0)).of(path, "a.jpg", GREY)
+    assert scale is not None
+    assert scale.mm_per_px == pytest.approx(2000 * math.hypot(36, 24) / (36 * 500))
+    assert 0.02 < scale.deviation < 0.1
+    assert from_distance(2.0, focal_35mm=36, size=(400, 300)).mm_per_px == pytest.approx(scale.mm_per_px)
+
+
+@pytest.mark.parametrize(
+    ("focal", "fault"),
+    [
+        ({}, "its EXIF has no focal length"),
+        ({"focal_35mm": 0}, "a focal length of 0"),
+        ({"focal_mm": 0}, "a focal length of 0"),
+        ({"focal_mm": 4.2}, "neither its 35-mm equivalent nor a sensor size"),
+    ],
+)
+def test_a_distance_without_a_focal_length_is_a_fault(tmp_path: Path, focal: dict[str, float], fault: str) -> None:
+    path = photograph(tmp_path / "a.jpg", **focal)
+    scale, found = scales_of(options(distance_m=2.0)).of(path, "a.jpg", GREY)
+    assert scale is None
+    assert fault in found
+    kept, found = scales_of(options(distance_m=2.0, mm_per_px=0.3)).of(path, "a.jpg", GREY)
+    assert kept is not None  # what else was given still holds
+    assert fault in found
+
+
+def test_positions_are_signed_degrees(tmp_path: Path) -> None:
+    gps = {1: "S", 2: (33.0, 30.0, 36.0), 3: "W", 4: (70.0, 45.0, 0.0), 6: 12.0}
+    assert camera_facts(photograph(tmp_path / "a.jpg", gps=gps)).position == pytest.approx((-70.75, -33.51, 12.0))
+    assert camera_facts(photograph(tmp_path / "b.jpg", gps={2: (0.0, 0.0, 0.0), 4: (0.0, 0.0, 0.0)})).position is None
+
+
+def test_points_too_near_each_other_are_refused() -> None:
+    with pytest.raises(ValueError, match="give two that lie far apart"):
+        from_two_points((0, 0), (1, 1), 10, "points")
+
+
+@pytest.mark.parametrize("given", [{"scale": "marker"}, {"marker_mm": 50.0}, {"scale": "marker", "marker_mm": -1.0}])
+def test_a_marker_needs_its_size(given: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="marker_mm"):
+        options(**given)
+
+
+def sheet(side: int = 600) -> np.ndarray:
+    import cv2
+
+    family = cv2.aruco.getPredefinedDictionary(cv2.aruco.DICT_5X5_100)
+    found = np.full((side * 3 // 2,) * 2, 255, np.uint8)
+    edge = side // 4
+    found[edge : edge + side, edge : edge + side] = cv2.aruco.generateImageMarker(family, 3, side)
+    return found
+
+
+def seen(picture: np.ndarray, tilt: float, mm: float) -> np.ndarray:
+    """A sheet, `mm` millimetres a pixel, at one metre from a camera of 3000 px focal length."""
+    import cv2
+
+    turn, _ = cv2.Rodrigues(np.array([0.6, 0.8, 0]) * math.radians(tilt))
+    half = picture.shape[0] / 2 * mm
+    plane = np.array([[mm, 0, -half], [0, mm, -half], [0, 0, 1]])
+    camera = np.array([[3000.0, 0, 500], [0, 3000.0, 400], [0, 0, 1]])
+    matrix = camera @ np.column_stack([turn[:, 0], turn[:, 1], [0, 0, 1000.0]]) @ plane
+    return np.asarray(cv2.warpPerspective(picture, matrix, (1000, 800), flags=cv2.INTER_AREA, borderValue=180))
+
+
+@needs_opencv
+@pytest.mark.parametrize(("tilt", "share"), [(0, 0.01), (15, 0.03), (30, 0.03)])
+def test_a_marker_gives_the_scale(tilt: float, share: float) -> None:
+    from crack_lightning.measurement.markers import marker_scale
+
+    assert abs(marker_scale(seen(sheet(), tilt, 50 / 600), 50.0).mm_per_px * 3 - 1) < share
+
+
+@needs_opencv
+def test_a_checkerboard_gives_the_scale() -> None:
+    from crack_lightning.measurement.markers import checkerboard_scale
+
+    board = np.full((900, 900), 255, np.uint8)
+    for row in range(8):
+        for column in range(7):
+            if (row + column) % 2 == 0:
+                board[100 + row * 80 : 180 + row * 80, 150 + column * 80 : 230 + column * 80] = 0
+    assert abs(checkerboard_scale(seen(board, 10, 0.15), 12.0).mm_per_px * 3 - 1) < 0.02
+
+
+@needs_opencv
+def test_what_is_wrong_with_a_marker_is_said() -> None:
+    from crack_lightning.measurement.markers import checkerboard_scale, marker_scale
+
+    whole = seen(sheet(), 0, 50 / 600)
+    cut = whole[:, : whole.shape[1] // 2]
+    with pytest.raises(ValueError, match="no ArUco or AprilTag marker lies whole in the picture"):
+        marker_scale(np.ascontiguousarray(cut), 50.0)
+    with pytest.raises(ValueError, match="tilted by"):
+        marker_scale(seen(sheet(), 50, 50 / 600), 50.0)
+    with pytest.raises(ValueError, match="two scales disagree"):
+        marker_scale(np.concatenate([whole, seen(sheet(), 0, 25 / 600)], axis=1), 50.0)
+    with pytest.raises(ValueError, match="no checkerboard"):
+        checkerboard_scale(whole, 10.0)
+
+
+def test_opencv_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    from crack_lightning.measurement import markers
+
+    def missing(name: str) -> Callable[..., Any]:
+        raise ImportError(name)
+
+    monkeypatch.setattr(markers, "import_module", missing)
+    with pytest.raises(ValueError, match=r'scale=marker needs OpenCV: pip install "crack_lightning\[vision\]"'):
+        scales_of(options(scale="marker", marker_mm=50.0))
