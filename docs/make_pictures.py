@@ -21,7 +21,7 @@ from PIL import Image
 from crack_lightning.data.synthetic.lessons import lesson
 
 DOCS = Path(__file__).parent
-WALL = (0, 0, 4608, 2900)  # box_xyxy of the wall in README.md
+WALL = (0, 0, 1600, 1244)  # box_xyxy of the wall in README.md, reduced
 FAILURES = {  # box_xyxy of 1,000 px
     "Decks_7052.jpg": (1420, 130, 2420, 1130),  # a hairline that is mostly missed
     "Pavements_094.jpg": (3608, 1400, 4608, 2400),  # rough texture with marks of no crack
@@ -35,10 +35,12 @@ def main() -> None:
     parser.add_argument("sound", type=Path)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
+        scale = ("mm_per_px=0.234", "min_length_mm=40", "overlay_px=1600")
+        command("inspect", f"source={arguments.photographs}/Walls_7125.jpg", *scale, f"hydra.run.dir={work}/w")
         command("inspect", f"source={arguments.photographs}", "overlay_px=4608", f"hydra.run.dir={work}/i")
         command("predict", f"source={arguments.sound}", f"hydra.run.dir={work}/p")
-        pages = Path(work) / "i/photographs"
-        wall = [crop(pages / "Walls_7125.jpg" / name, WALL, WIDTH // 2) for name in ("photograph.jpg", "overlay.png")]
+        pages, shown = Path(work) / "i/photographs", Path(work) / "w/photographs/Walls_7125.jpg"
+        wall = [crop(shown / name, WALL, WIDTH // 2) for name in ("photograph.jpg", "overlay.png")]
         save(sheet(wall, 2), "marked-wall.jpg")
         failed = list[Image.Image]()
         patches = surest(Path(work) / "p/predictions.csv", len(FAILURES))
