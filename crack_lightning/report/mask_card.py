@@ -14,6 +14,15 @@ FIGURES = {
     "pixels_f1": "F1 of pixels",
     "pixels_iou": "IoU of pixels",
 }
+MARKS = (
+    "Marks the cells of 4 x 4 pixels that a crack runs through, in whole photographs; patches are judged as by the map "
+    "that it began from. A run of crack_lightning."
+)
+INTENDED = (
+    "To show a person who inspects a structure where to look, in photographs like those below. Not to decide alone on "
+    "safety, nor on surfaces, distances or cameras that it was not tested on. A crack narrower than a pixel is not "
+    "seen, and a photograph without a mark is no proof that there is no crack."
+)
 NAMED = {"cells_f1": "f1", "cells_precision": "precision", "cells_recall": "recall", "pixels_iou": "mean_iou"}
 
 
@@ -33,50 +42,46 @@ def mask_card(
     counts: Mapping[str, int],
     backbone: str,
     weights: str,
-    weights_licence: str,
     metrics: Mapping[str, float],
     tolerance: int,
     training: Mapping[str, object],
     worst: Sequence[PhotographScore],
     versions: Mapping[str, str],
 ) -> str:
-    """The card in Markdown, its metadata in front.
-
-    `counts` is photographs by split, `metrics` as metrics.json has them, `tolerance` in cells, `worst` the test
-    photographs of the lowest F1.
-    """
+    """The card in Markdown: `counts` is photographs by split, `weights` a name with its licence, `metrics` as
+    metrics.json has them, `tolerance` in cells, `worst` the test photographs of the lowest F1."""
     name = f"crack map of {backbone}"
-    results = [
-        {"type": kind, "name": f"test {each}", "value": round(metrics[f"test/{each}"], 6)}
-        for each, kind in NAMED.items()
-        if f"test/{each}" in metrics
-    ]
+    failing = "The test photographs of the lowest F1; `figures/worst_photographs.png` shows them."
     parts = [
-        front_matter("image-segmentation", name, data, results),
+        front_matter("image-segmentation", name, data, _results(metrics)),
         f"# {name}: cracks in {data}",
-        "Marks the cells of 4 x 4 pixels that a crack runs through, in whole photographs. A run of crack_lightning.",
+        MARKS,
         "## Intended use",
-        "To show a person who inspects a structure where to look, in photographs like those below. Not to decide alone "
-        "on safety, nor on surfaces, distances or cameras that it was not tested on. A crack narrower than a pixel is "
-        "not seen, and a photograph without a mark is no proof that there is no crack.",
+        INTENDED,
         "## Data",
         f"{data}: photographs with masks of the user's own.",
         table(("split", "photographs"), [(split, str(count)) for split, count in counts.items()]),
         "## Figures of the test",
         _figures(metrics, tolerance),
         "## Where it fails",
-        "The test photographs of the lowest F1; `figures/worst_photographs.png` shows them, and `photographs.csv` "
-        "lists all.",
-        table(("photograph", "precision", "recall", "F1"), [_row(each) for each in worst]),
+        failing,
+        table(("photograph", "precision", "recall", "F1"), [_row(score) for score in worst]),
         "## Training",
         table(("", ""), [(key, str(value)) for key, value in training.items()]),
         "## Licences",
-        f"Data: as their owner says. Weights of the backbone: {weights}, {weights_licence}. "
-        "Program: crack_lightning, MIT.",
+        f"Data: as their owner says. Weights of the backbone: {weights}. Program: crack_lightning, MIT.",
         "## Environment",
         ", ".join(f"{package} {version}" for package, version in versions.items()),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _results(metrics: Mapping[str, float]) -> list[dict[str, object]]:
+    return [
+        {"type": kind, "name": f"test {name}", "value": round(metrics[f"test/{name}"], 6)}
+        for name, kind in NAMED.items()
+        if f"test/{name}" in metrics
+    ]
 
 
 def _figures(metrics: Mapping[str, float], tolerance: int) -> str:

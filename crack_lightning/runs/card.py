@@ -114,8 +114,7 @@ def write_mask_card(
         data=Path(str(options.data.root)).name,
         counts=counts,
         backbone=network.backbone,
-        weights=f"{network.backbone} {name} ({source})",
-        weights_licence=_licence(source),
+        weights=f"{network.backbone} {name} ({source}), {_licence(source)}",
         metrics=metrics,
         tolerance=tolerance,
         training={

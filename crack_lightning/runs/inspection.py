@@ -21,8 +21,6 @@ from crack_lightning.inference.patches import pick_device
 from crack_lightning.inference.photographs import (
     PhotographReader,
     Scale,
-    check_brought,
-    check_enlarged,
     window_px,
     zoom_of,
 )
@@ -37,6 +35,7 @@ from crack_lightning.runs import photograph_files as files
 from crack_lightning.runs.formats import check_formats
 from crack_lightning.runs.measuring import Measured, Measuring, facts_of, measuring_of
 from crack_lightning.runs.method import method_of, unscaled
+from crack_lightning.runs.notes import empty, further, too_small
 from crack_lightning.runs.options import InspectOptions
 from crack_lightning.runs.photograph_files import MEASURED, Inspected, grid_facts
 from crack_lightning.runs.summary import counted, write_summary
@@ -47,7 +46,6 @@ from crack_lightning.system.progress import track
 
 log = logging.getLogger(__name__)
 
-PLAIN = 0.5  # deviation of grey levels below which a photograph shows nothing
 TILE_PX = 227.0  # side of the tiles of tiles.csv where no classifier has windows
 
 Listener = Callable[[Inspected, int, int], None]  # a photograph that is done, how many are, of how many
@@ -161,11 +159,15 @@ def inspect_photograph(photograph: Photograph, run: Path, inspection: Inspection
 def _inspected(photograph: Photograph, folder: Path, key: str, inspection: Inspection) -> Inspected:
     started_s, options = time.perf_counter(), inspection.options
     picture = read_picture(photograph.path, megapixels=options.max_megapixels)
-    image, notes = picture.image, [picture.doubt, _further(picture.pages)]
+    image, notes = picture.image, [picture.doubt, further(picture.pages)]
     grey = np.asarray(image.convert("L"))
     scale, fault = inspection.measuring.scale_of(photograph, grey)
     windows = _brought(inspection, scale)
-    notes += [fault, _too_small(image.size, inspection, windows), _empty(grey)]
+    notes += [
+        fault,
+        too_small(image.size, inspection.classifier, windows, megapixels=options.max_megapixels),
+        empty(grey),
+    ]
     note = "; ".join(filter(None, notes))
     if note:
         log.warning("%s: %s", photograph.path, note)
@@ -194,27 +196,6 @@ def _brought(inspection: Inspection, scale: Millimetres | None) -> Scale:
     if scale is None or not isinstance(network, CrackMap) or network.mm_per_px is None:
         return inspection.scale
     return replace(inspection.scale, zoom=zoom_of(scale.mm_per_px, trained=network.mm_per_px))
-
-
-def _empty(grey: np.ndarray) -> str:
-    """What is to be said of a photograph in which nothing is to be seen."""
-    return "of one colour: there is nothing to see in it" if grey.std() < PLAIN else ""
-
-
-def _too_small(size: tuple[int, int], inspection: Inspection, scale: Scale) -> str:
-    """What is to be said of a photograph of too few pixels. Raises UserError for one that would be too large scaled."""
-    network = inspection.classifier
-    if isinstance(network, CrackMap):
-        check_brought(size, scale, megapixels=inspection.options.max_megapixels)
-        text = f"%d x %d pixels are less than {LEAST_PX} each way, too few for a crack to be followed"
-        return text % size if max(size) < LEAST_PX else ""
-    check_enlarged(size, scale, network.image_size, megapixels=inspection.options.max_megapixels)
-    text = "%d x %d pixels are less than half a window of %.0f each way, too few to judge; check mm_per_px, tile_px"
-    return text % (*size, scale.window_px) if max(size) < scale.window_px / 2 else ""
-
-
-def _further(pages: int) -> str:
-    return "" if pages < 2 else f"page 1 of {pages}: the others are not looked at, save each as a file"
 
 
 def _failed(photograph: Photograph, error: Exception) -> Inspected:
