@@ -28,6 +28,7 @@ LEAST_POINTS, LEAST_CLEAR = 4, 0.5  # points that must be clear, and their share
 # FLANKS_PX, whose blur must be known well; of these also the depth in deviations of the noise.
 LEAST_DEPTH, MOST_SCATTER = (6.0, 8.0), (0.8, 0.45)
 LEAST_NOISES = 8.0
+LEAST_CONTRAST = 0.1  # depth as a share of the background, below which roughness is as dark
 # How many deviations a width must lie above the limit, of wide and of narrow cracks, and the largest deviation as a
 # share of it. Chosen so that of 400 cracks drawn below one pixel none is given a width.
 SURE, MOST_UNCERTAIN = (2.0, 3.0), 0.13
@@ -79,12 +80,13 @@ def _unclaimed(along: Array, limit: float) -> Width:
 
 def _sure(parts: Sequence[Profiles], *, narrow: bool) -> bool:
     """Whether a crack is dark and even enough; narrow ones need more, whose width comes from their darkness."""
-    values = [(part.depth, part.noise, part.between_flanks, part.clear) for part in parts]
-    depths, noises, flanks, clear = (np.concatenate(columns) for columns in zip(*values, strict=True))
-    depths, noises, flanks = depths[clear], noises[clear], flanks[clear]
+    values = [(part.depth, part.noise, part.between_flanks, part.background.mean(axis=1), part.clear) for part in parts]
+    *columns, clear = (np.concatenate(arrays) for arrays in zip(*values, strict=True))
+    depths, noises, flanks, background = (column[clear] for column in columns)
     scatter = 1.4826 * np.median(np.abs(flanks - np.median(flanks))) / np.median(flanks)
     quiet = not narrow or np.median(depths / np.maximum(noises, 0.5)) >= LEAST_NOISES
-    return bool(quiet and np.median(depths) >= LEAST_DEPTH[narrow] and scatter <= MOST_SCATTER[narrow])
+    dark = np.median(depths) >= LEAST_DEPTH[narrow] and np.median(depths / background) >= LEAST_CONTRAST
+    return bool(quiet and dark and scatter <= MOST_SCATTER[narrow])
 
 
 def _stretches(part: Profiles) -> list[tuple[Sharpness, float]]:
