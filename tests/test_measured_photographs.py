@@ -131,6 +131,12 @@ def test_further_formats_and_positions_are_written(inspected: Callable[..., Path
         assert (run / name).stat().st_size > 100
     (place,) = json.loads((run / "photographs.geojson").read_text())["features"]
     assert place["geometry"]["coordinates"] == [8.25, 47.5]
+    again = inspected("site", "mm_per_px=0.2")  # files of other options do not stay
+    assert not [
+        name
+        for name in ("cracks_coco.json", "report.docx", "photographs/wall.jpg/cracks.dxf")
+        if (again / name).exists()
+    ]
 
 
 def test_a_wall_of_later_has_a_new_crack(inspected: Callable[..., Path], composed: Any, tmp_path: Path) -> None:
@@ -160,6 +166,28 @@ def test_another_place_is_refused_with_the_reason(
         compare(*composed("compare", [f"before={before}", f"after={after}"], run="compared"))
     reasons = {row["reason"].split(":")[0] for row in rows(tmp_path / "compared/refused.csv")}
     assert reasons == {"not aligned with wall.png", "before, and not found again after"}
+
+
+def test_what_cannot_be_compared_is_said(inspected: Callable[..., Path], composed: Any, tmp_path: Path) -> None:
+    """Files that were damaged since, scales that contradict the alignment, and a folder that holds an inspection."""
+    pytest.importorskip("cv2")
+    for name in ("before", "after"):
+        (tmp_path / name).mkdir()
+        wall().save(tmp_path / name / "wall.png")
+    before, after = inspected("before", "mm_per_px=0.1"), inspected("after", "mm_per_px=0.2")
+    given = [f"before={before}", f"after={after}"]
+    with pytest.raises(ValueError, match="holds an inspection, whose report would be overwritten"):
+        compare(*composed("compare", given, run="run-before"))
+    compare(*composed("compare", given, run="compared"))
+    assert {row["length_after_mm"] for row in rows(tmp_path / "compared/comparison.csv")} == {""}
+    wall(cracks=(40,)).save(tmp_path / "before/wall.png")  # another photograph by the same name
+    compare(*composed("compare", given, run="again"))
+    assert [row["change"] for row in rows(tmp_path / "again/comparison.csv")] == ["unchanged"]
+    (before / "photographs/wall.png/cracks.geojson").write_text("{")
+    with pytest.raises(SystemExit):
+        compare(*composed("compare", given, run="damaged"))
+    (row,) = rows(tmp_path / "damaged/refused.csv")
+    assert "inspect it again" in row["reason"]
 
 
 @pytest.mark.parametrize("given", ["nowhere", "."])

@@ -203,7 +203,11 @@ def test_a_width_at_a_limit_belongs_to_the_narrower_class(given: object, width: 
     assert width_classes(given).class_of(width) == name  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("given", ["ec3", [], [0.3, 0.2], [0.0, 0.1], [0.2, 0.2]])
+def test_one_limit_needs_no_list() -> None:
+    assert width_classes(0.3).names == ["<= 0.3 mm", "> 0.3 mm"]
+
+
+@pytest.mark.parametrize("given", ["ec3", [], [0.3, 0.2], [0.0, 0.1], [0.2, 0.2], ["wide"], None])
 def test_odd_classes_are_refused(given: object) -> None:
     with pytest.raises(ValueError, match="width_classes="):
         width_classes(given)  # type: ignore[arg-type]

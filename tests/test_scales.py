@@ -85,7 +85,7 @@ def test_a_table_gives_each_photograph_its_own(tmp_path: Path) -> None:
 
 
 def test_a_table_may_give_two_points_of_known_length(tmp_path: Path) -> None:
-    scales = table(tmp_path, "photograph,mm_per_px,x1,y1,x2,y2,length_mm\na.jpg,,0,0,300,400,100\n")
+    scales = table(tmp_path, "photograph,mm_per_px,x1,y1,x2,y2,length_mm\na.jpg,,0,0,400,300,100\n")
     scale, _ = scales.of(tmp_path / "a.jpg", "a.jpg", GREY)
     assert scale is not None
     assert scale.mm_per_px == pytest.approx(0.2)
@@ -224,3 +224,26 @@ def test_opencv_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(markers, "import_module", missing)
     with pytest.raises(ValueError, match=r'scale=marker needs OpenCV: pip install "crack_lightning\[vision\]"'):
         scales_of(options(scale="marker", marker_mm=50.0))
+
+
+def test_rows_of_one_photograph_must_agree(tmp_path: Path) -> None:
+    scale, fault = table(tmp_path, "photograph,mm_per_px\na.jpg,0.2\na.jpg,0.5\n").of(tmp_path / "a.jpg", "a.jpg", GREY)
+    assert scale is None
+    assert "two scales disagree" in fault
+
+
+def test_points_outside_the_photograph_are_a_fault(tmp_path: Path) -> None:
+    scales = table(tmp_path, "photograph,mm_per_px,x1,y1,x2,y2,length_mm\na.jpg,,0,0,5000,0,100\n")
+    scale, fault = scales.of(tmp_path / "a.jpg", "a.jpg", GREY)
+    assert scale is None
+    assert "lie outside its 400 x 300 pixels" in fault
+
+
+def test_an_unknown_kind_of_scale_is_named() -> None:
+    with pytest.raises(ValueError, match="scale=markr: one of marker, checkerboard, or a table"):
+        scales_of(options(scale="markr"))
+
+
+def test_millimetres_that_show_no_crack_are_refused() -> None:
+    with pytest.raises(ValueError, match="mm_per_px=234: at most 20"):
+        options(mm_per_px=234.0)

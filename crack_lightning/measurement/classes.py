@@ -44,16 +44,19 @@ class WidthClasses:
         return COLOURS[min(self.names.index(name), len(COLOURS) - 1)] if name in self.names else UNKNOWN_COLOUR
 
 
-def width_classes(given: str | Sequence[float]) -> WidthClasses:
+def width_classes(given: str | float | Sequence[float]) -> WidthClasses:
     """A preset by its name, or limits in millimetres. Raises UserError for anything else."""
     if isinstance(given, str):
         if given not in PRESETS:
             raise UserError(f"width_classes={given}: one of {', '.join(PRESETS)}, or limits in mm such as [0.2,0.3]")
         return WidthClasses(given, PRESETS[given])
-    limits = tuple(float(limit) for limit in given)
+    try:
+        limits = tuple(float(limit) for limit in ([given] if isinstance(given, int | float) else given))
+    except (TypeError, ValueError):
+        limits = ()
     ascending = all(low < high for low, high in itertools.pairwise(limits))
     if not limits or len(limits) >= len(COLOURS) or limits[0] <= 0 or not ascending:
         raise UserError(
-            f"width_classes={list(given)}: 1 to {len(COLOURS) - 1} limits in mm above 0, ascending, such as [0.2,0.3]"
+            f"width_classes={given}: 1 to {len(COLOURS) - 1} limits in mm above 0, ascending, such as [0.2,0.3]"
         )
     return WidthClasses("own", limits)

@@ -13,7 +13,7 @@ from crack_lightning.measurement.widths import Width, width_of
 
 Array = np.ndarray
 
-FORK_POINTS = 6  # of a line, next to a fork, that no width is measured at
+FORK_POINTS = 10  # of a line, next to a fork, that no width is measured at
 NORMAL_POINTS = 3.0  # of the line, that give the direction across it
 PROFILE_BANDS, PROFILE_PX = 2.0, 14.0  # a profile reaches so many half widths of the band, and so much further
 EDGE_PX = 14.0  # an end as near to the edge as this goes on beyond it

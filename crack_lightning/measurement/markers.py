@@ -37,7 +37,9 @@ def marker_scale(grey: Array, marker_mm: float) -> Scale:
     cv2 = opencv("scale=marker")
     squares = _squares(cv2, grey)
     if not squares:
-        raise UserError("no ArUco or AprilTag marker lies whole in the picture: scale=checkerboard, or mm_per_px=")
+        raise UserError(
+            "no ArUco or AprilTag marker lies whole in the picture: photograph it whole, or give mm_per_px= or a table"
+        )
     return agreed([_square_scale(cv2, corners, marker_mm) for corners in squares])  # type: ignore[return-value]
 
 
@@ -68,7 +70,7 @@ def checkerboard_scale(grey: Array, square_mm: float) -> Scale:
     if not found:
         raise UserError(
             f"no checkerboard with {LEAST_CORNERS} x {LEAST_CORNERS} inner corners or more lies whole in the picture: "
-            "scale=marker, or mm_per_px="
+            "photograph it whole, or give mm_per_px= or a table"
         )
     rows, columns = meta.shape[:2]
     places = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).reshape(-1, 2) * square_mm

@@ -14,6 +14,7 @@ from crack_lightning.errors import UserError
 from crack_lightning.measurement.alignment import Alignment, Described, aligned, described, warped
 from crack_lightning.measurement.changes import Change, Place, Seen, changes_of
 from crack_lightning.measurement.markers import opencv
+from crack_lightning.measurement.scale import DISAGREE
 from crack_lightning.report.annotations import lines_of
 from crack_lightning.runs.comparison_files import Compared, write_comparison
 from crack_lightning.runs.crack_files import CRACKS_JSON, crack_features
@@ -21,19 +22,22 @@ from crack_lightning.runs.options import CompareOptions
 from crack_lightning.runs.photograph_files import DONE
 from crack_lightning.system.files import expanded
 from crack_lightning.system.progress import track
+from crack_lightning.system.tables import read_table
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Inspected:
-    """A photograph of a run: its name, the folder of its files, the file itself, its size, and its scale."""
+    """A photograph of a run: its name, the folder of its files, the file itself, its size, its scale, and the bytes and
+    time of the file when it was inspected."""
 
     name: str
     folder: Path
     path: Path
     size: tuple[int, int]
     mm_per_px: float | None
+    written: tuple[int, int]
 
     def shown(self) -> Image.Image:
         """As the run shows it."""
@@ -41,10 +45,9 @@ class Inspected:
 
     def grey(self) -> np.ndarray:
         """Levels (h, w) of the file where it is still there, else of the run's picture at its size."""
-        if self.path.is_file():
-            image = read_image(self.path)
-            if image.size == self.size:
-                return np.asarray(image.convert("L"))
+        if self.path.is_file() and (self.path.stat().st_size, self.path.stat().st_mtime_ns) == self.written:
+            return np.asarray(read_image(self.path).convert("L"))
+        log.warning("%s is no longer the file that was inspected: its picture in %s is used", self.path, self.folder)
         return np.asarray(self.shown().convert("L").resize(self.size, Image.Resampling.BICUBIC))
 
     def place(self) -> Place:
@@ -63,6 +66,8 @@ def compare_runs(options: CompareOptions, folder: Path) -> int:
     Raises UserError or OSError for what is no run of `inspect`, or holds no photograph with cracks measured.
     """
     opencv("compare")
+    if (folder / "inspection.csv").exists():
+        raise UserError(f"{folder} holds an inspection, whose report would be overwritten: give another hydra.run.dir")
     before, after = (_photographs(key, given) for key, given in (("before", options.before), ("after", options.after)))
     log.info("%d photographs before, %d after", len(before), len(after))
     points = {id(each): described(each.shown()) for each in (*before, *after)}
@@ -76,7 +81,11 @@ def compare_runs(options: CompareOptions, folder: Path) -> int:
             continue
         earlier, alignment = found
         left.remove(earlier)
-        compared.append(_compared(earlier, later, alignment))
+        try:
+            compared.append(_compared(earlier, later, alignment))
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            log.warning("%s: its files cannot be read: %s", later.name, error)
+            refused.append((later.name, f"its files or those of {earlier.name} cannot be read: inspect it again"))
     refused += [(each.name, "before, and not found again after") for each in left]
     write_comparison(folder, compared, refused)
     changed = sum(change.kind != "unchanged" for each in compared for change in each.changes)
@@ -88,13 +97,15 @@ def _photographs(key: str, given: str) -> list[Inspected]:
     run = expanded(given)
     if not run.is_dir():
         raise UserError(f"{key}={run} is no folder: give the run folder of an inspection")
-    found = []
-    for path in sorted((run / "photographs").rglob(DONE)) if (run / "photographs").is_dir() else []:
+    found, table = [], run / "inspection.csv"
+    listed = {row["folder"] for row in read_table(table, ("path", "folder"), key=key)} if table.is_file() else set()
+    for path in sorted(run / folder / DONE for folder in listed if folder and (run / folder / DONE).is_file()):
         facts = json.loads(path.read_text("utf-8", errors="surrogateescape"))
         if (path.parent / CRACKS_JSON).is_file():
             size = int(facts["width_px"]), int(facts["height_px"])
             scale = facts.get("mm_per_px")
-            found.append(Inspected(facts["name"], path.parent, Path(facts["path"]), size, scale))
+            written = int(facts.get("file_bytes", 0)), int(facts.get("file_mtime_ns", 0))
+            found.append(Inspected(facts["name"], path.parent, Path(facts["path"]), size, scale, written))
     if not found:
         raise UserError(
             f"{key}={run} holds no photographs whose cracks were measured: give the run folder of "
@@ -128,11 +139,26 @@ def _at_full_size(found: Alignment, earlier: Inspected, later: Inspected) -> Ali
     return Alignment(np.linalg.inv(shrunk[1]) @ found.matrix @ shrunk[0], found.points)
 
 
+def _scale_of(earlier: Inspected, later: Inspected, alignment: Alignment) -> float | None:
+    """Millimetres a pixel of the later photograph; None where those of both contradict the alignment."""
+    if earlier.mm_per_px is None or later.mm_per_px is None:
+        return later.mm_per_px
+    width, height = earlier.size
+    corners = np.array([[0.0, 0.0], [width, 0.0], [width, height], [0.0, height]])
+    expected = earlier.mm_per_px / alignment.enlarged(corners)
+    if abs(expected / later.mm_per_px - 1) <= DISAGREE:
+        return later.mm_per_px
+    text = "%s: its %.4g mm a pixel contradict the %.4g that follow from %s: compared in pixels alone"
+    log.warning(text, later.name, later.mm_per_px, expected, earlier.name)
+    return None
+
+
 def _compared(earlier: Inspected, later: Inspected, alignment: Alignment) -> Compared:
     changes: list[Change] = changes_of(earlier.place(), later.place(), alignment)
     shown, former = later.shown(), earlier.shown()
     factors = former.width / earlier.size[0], shown.width / later.size[0]
     old = warped(former, alignment, factors, shown.size)
+    scale = _scale_of(earlier, later, alignment)
     return Compared(
         earlier.name,
         later.name,
@@ -141,7 +167,7 @@ def _compared(earlier: Inspected, later: Inspected, alignment: Alignment) -> Com
         old,
         shown,
         factors[1],
-        later.mm_per_px,
+        scale,
         {crack.number: crack.lines for crack in later.place().cracks},
         {crack.number: [alignment.moved(line) for line in crack.lines] for crack in earlier.place().cracks},
     )

@@ -17,6 +17,8 @@ from crack_lightning.runs.crack_files import crack_features
 from crack_lightning.runs.photograph_files import Inspected
 from crack_lightning.system.files import write_atomically
 
+DXF, COCO, LABEL_STUDIO, WORD = "cracks.dxf", "cracks_coco.json", "cracks_label_studio.json", "report.docx"
+WHOLE = (COCO, LABEL_STUDIO, WORD)  # of all photographs together
 MOST_PICTURES = 8  # of the Word report
 NEEDED: dict[str, Callable[[], Any]] = {"dxf": drawings.library, "word": word.library}
 
@@ -48,6 +50,8 @@ def check_formats(formats: Sequence[str], *, measured: bool) -> None:
 def write_formats(formats: Sequence[str], made: Handover) -> None:
     """The files that `formats` name."""
     writers = {"dxf": _dxf, "coco": _coco, "label_studio": _label_studio, "word": _word}
+    for path in [*(made.run / name for name in WHOLE), *(made.folder(each) / DXF for each in made.inspected)]:
+        path.unlink(missing_ok=True)  # of an earlier run in the same folder, with other options
     for name in formats:
         writers[name](made)
 
@@ -79,11 +83,11 @@ def _drawn(made: Handover) -> list[Drawn]:
 
 
 def _coco(made: Handover) -> None:
-    _json(made.run / "cracks_coco.json", coco(_drawn(made)))
+    _json(made.run / COCO, coco(_drawn(made)))
 
 
 def _label_studio(made: Handover) -> None:
-    _json(made.run / "cracks_label_studio.json", label_studio(_drawn(made), version=__version__))
+    _json(made.run / LABEL_STUDIO, label_studio(_drawn(made), version=__version__))
 
 
 def _dxf(made: Handover) -> None:
@@ -91,7 +95,7 @@ def _dxf(made: Handover) -> None:
     for each in made.inspected:
         features = crack_features(made.folder(each))["features"]
         size = {"height_px": each.height_px, "mm_per_px": each.mm_per_px}
-        write_atomically(made.folder(each) / "cracks.dxf", drawings.drawing(features, colours, **size))  # type: ignore[arg-type]
+        write_atomically(made.folder(each) / DXF, drawings.drawing(features, colours, **size))  # type: ignore[arg-type]
 
 
 def _word(made: Handover) -> None:
@@ -100,4 +104,4 @@ def _word(made: Handover) -> None:
         for each in made.inspected[:MOST_PICTURES]
     ]
     document = word.word_report(made.run, made.summary, made.method, made.cracks, worst)
-    write_atomically(made.run / "report.docx", document)
+    write_atomically(made.run / WORD, document)

@@ -219,6 +219,7 @@ def _findings(
     review = bool(inspection.decision.needs_review(heat.probability).any())
     longest = max((region.length_px for region in marked), default=0.0)
     height, width = heat.size_hw
+    file = photograph.path.stat()
     return Inspected(
         name=photograph.name,
         path=str(photograph.path),
@@ -229,6 +230,8 @@ def _findings(
         longest_px=longest,
         cracks=None if measured is None else len(measured.records),
         height_px=height,
+        file_bytes=file.st_size,
+        file_mtime_ns=file.st_mtime_ns,
         width_px=width,
         heat_map=None if isinstance(inspection.classifier, CrackMap) else grid_facts(heat),
         crack_map=grid_facts(heat) if isinstance(inspection.classifier, CrackMap) else None,

@@ -18,6 +18,7 @@ OBJECTIVES = [f"{split}/{name}" for split in ("val", "test") for name in (*METRI
 MONITORED = [name for name in OBJECTIVES if name.startswith("val/")] + ["train/loss", "train/accuracy"]
 MOST_SEED = 2**32 - 1
 WINDOWS = ("auto", "map", "crops")
+MOST_MM_PER_PX = 20.0
 SCALES, MARKERS = ("marker_mm", "distance_m"), ("marker", "checkerboard")
 FORMATS = ("dxf", "coco", "label_studio", "word")
 LENGTHS = ("min_length_px", "min_length_mm")
@@ -156,10 +157,12 @@ class InspectOptions:
         check_among("windows", self.windows, WINDOWS)
         for key in ("mm_per_px", "tile_px", "memory_mb", "max_megapixels", "overlay_px", *LENGTHS, *SCALES):
             check_above(key, getattr(self, key))
+        if self.mm_per_px is not None and self.mm_per_px > MOST_MM_PER_PX:
+            raise UserError(f"mm_per_px={self.mm_per_px:g}: at most {MOST_MM_PER_PX:g}, 0.2 to 1 is usual")
         if (self.scale in MARKERS) != (self.marker_mm is not None):
             raise UserError(
-                f"scale=marker or scale=checkerboard, and marker_mm=, go together: scale={self.scale}, "
-                f"marker_mm={self.marker_mm}"
+                f"scale={self.scale} marker_mm={self.marker_mm}: marker_mm goes with scale=marker or "
+                "scale=checkerboard, and either needs it"
             )
         for name in self.formats:
             check_among("formats", name, FORMATS)

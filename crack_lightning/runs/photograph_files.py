@@ -34,6 +34,8 @@ class Inspected:
 
     `longest_` is the length of the longest region, `key` says of what, by what.
 
+    `file_bytes` and `file_mtime_ns` are those of the photograph when it was inspected.
+
     `fault` is what could not be done of what was asked for; `scale` says where `mm_per_px` is from, and
     `scale_deviation` by which share it is uncertain; `cracks` is how many there are, None where windows were judged.
 
@@ -59,6 +61,8 @@ class Inspected:
     scale_deviation: float = 0.0
     cracks: int | None = None
     key: str = ""
+    file_bytes: int = 0
+    file_mtime_ns: int = 0
     heat_map: dict[str, float] | None = None
     crack_map: dict[str, float] | None = None
     measured: Sequence[Sequence[float]] = ()

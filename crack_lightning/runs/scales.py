@@ -1,6 +1,6 @@
 """The scale of each photograph: by key, table, marker, checkerboard or distance; of several the first that agrees."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,10 +22,11 @@ POINTS = ("x1", "y1", "x2", "y2", "length_mm")
 
 @dataclass(frozen=True)
 class Scales:
-    """Where scales come from; `table` holds those of a scales.csv, by the names of its column `photograph`."""
+    """Where scales come from; `table` holds those of a scales.csv, by the names of its column `photograph`, and the
+    points that some follow from."""
 
     options: InspectOptions
-    table: dict[str, Scale]
+    table: dict[str, list[tuple[Scale, Sequence[float]]]]
 
     def of(self, path: Path, name: str, grey: Array) -> tuple[Scale | None, str]:
         """Of the photograph `path`, called `name`, with grey levels (h, w) uint8, or None; and what is to be said of a
@@ -66,8 +67,19 @@ class Scales:
             return None
         for known in (name, path.name, str(path), path.stem):
             if known in self.table:
-                return self.table[known]
+                for _, points in self.table[known]:
+                    _check_within(points, grey.shape[::-1])
+                return agreed([scale for scale, _ in self.table[known]])
         raise UserError(f"scale={self.options.scale} has no row for {name}: add one, with its name and mm_per_px")
+
+
+def _check_within(points: Sequence[float], size: tuple[int, ...]) -> None:
+    """Raise UserError for points x1, y1, x2, y2 that lie outside a photograph of `size` (width, height)."""
+    if any(value > side for value, side in zip(points, (*size, *size), strict=False)):
+        raise UserError(
+            f"its two points {', '.join(f'{value:g}' for value in points)} lie outside its {size[0]} x {size[1]} "
+            "pixels: take them from the photograph at its own size"
+        )
 
 
 def scales_of(options: InspectOptions) -> Scales:
@@ -77,18 +89,28 @@ def scales_of(options: InspectOptions) -> Scales:
             opencv(f"scale={options.scale}")
         return Scales(options, {})
     path = expanded(options.scale)
+    if not path.exists() and not path.suffix:
+        raise UserError(
+            f"scale={options.scale}: one of {', '.join(IN_PICTURE)}, or a table with photograph and mm_per_px"
+        )
     rows = read_table(path, ("photograph",), key="scale")
     if not rows:
         raise UserError(f"scale={path} has no row: photograph and mm_per_px, or photograph and {', '.join(POINTS)}")
-    return Scales(options, {row["photograph"].strip(): _from_row(path, row) for row in rows})
+    found = dict[str, list[tuple[Scale, Sequence[float]]]]()
+    for row in rows:
+        found.setdefault(row["photograph"].strip(), []).append(_from_row(path, row))
+    return Scales(options, found)
 
 
-def _from_row(path: Path, row: Row) -> Scale:
+def _from_row(path: Path, row: Row) -> tuple[Scale, Sequence[float]]:
     where = f"{path}, line {row.line}"
     if row["mm_per_px"].strip():
-        return even(_number(row, "mm_per_px", where), f"{path.name}")
-    x1, y1, x2, y2, length_mm = (_number(row, column, where) for column in POINTS)
-    return from_two_points((x1, y1), (x2, y2), length_mm, f"two points in {path.name}")
+        return even(_number(row, "mm_per_px", where), f"{path.name}, line {row.line}"), ()
+    if not any(row[column].strip() for column in POINTS):
+        raise UserError(f"{where}: it needs mm_per_px, or {', '.join(POINTS)} of two points")
+    *points, length_mm = (_number(row, column, where) for column in POINTS)
+    scale = from_two_points(points[:2], points[2:], length_mm, f"two points in {path.name}, line {row.line}")
+    return scale, points
 
 
 def _number(row: Row, column: str, where: str) -> float:
@@ -98,5 +120,6 @@ def _number(row: Row, column: str, where: str) -> float:
     except ValueError:
         found = float("nan")
     if not np.isfinite(found) or found < 0 or (column in ("mm_per_px", "length_mm") and found == 0):
-        raise UserError(f"{where}: {column}={text!r} is no number above 0")
+        least = "above 0" if column in ("mm_per_px", "length_mm") else "of 0 or more"
+        raise UserError(f"{where}: {column}={text!r} is no number {least}")
     return found
