@@ -85,6 +85,7 @@ def test_a_drawing_has_a_layer_for_each_class_and_true_size(mm_per_px: float | N
     lines = list(document.modelspace().query("LWPOLYLINE"))
     assert {line.dxf.layer for line in lines} == {"crack above 0.4 mm", "crack width not known"}
     assert document.layers.get("crack above 0.4 mm").rgb == (0xE0, 0x31, 0x31)
+    assert [text.dxf.text for text in document.modelspace().query("TEXT")] == ["1", "2"]
     first = np.array(lines[0].get_points("xy"))
     length = 200 if mm_per_px is None else 20
     assert np.ptp(first[:, 0]) == pytest.approx(length)

@@ -14,6 +14,7 @@ from crack_lightning.report.annotations import lines_of
 NEEDS = 'formats=dxf needs ezdxf: pip install "crack_lightning[reports]"'
 MILLIMETRES, UNITLESS = 4, 0  # of $INSUNITS
 UNKNOWN = "width not known"
+NUMBERS, NUMBER_PX = "crack numbers", 30.0  # a layer, and the height of what is written in it
 FORBIDDEN = "<>/\\\":;?*|='"  # in the name of a layer
 HEX = 16
 
@@ -21,13 +22,15 @@ HEX = 16
 def drawing(
     features: Sequence[Mapping[str, Any]], colours: Mapping[str, str], *, height_px: int, mm_per_px: float | None
 ) -> bytes:
-    """In millimetres where the scale is known, else in pixels; y upwards from the photograph's lower left corner.
+    """In millimetres where the scale is known, else in pixels; y upwards from the photograph's lower left corner; the
+    numbers of the cracks in a layer of their own.
 
     `colours` is `#rrggbb` by class. Raises UserError without ezdxf.
     """
     ezdxf = library()
     logging.getLogger("ezdxf").setLevel(logging.WARNING)  # it tells of every header that it leaves empty
     document = ezdxf.new("R2010", units=UNITLESS if mm_per_px is None else MILLIMETRES)
+    document.layers.add(NUMBERS)
     space, height = document.modelspace(), height_px * (mm_per_px or 1.0)
     for feature in features:
         facts = feature["properties"]
@@ -36,6 +39,9 @@ def drawing(
         for part in parts:
             points = np.array(part, float) * [1, -1] + [0, height]
             space.add_lwpolyline(points.tolist(), dxfattribs={"layer": layer})
+        longest = max((np.array(part, float) for part in parts), key=len) * [1, -1] + [0, height]
+        number = {"layer": NUMBERS, "height": NUMBER_PX * (mm_per_px or 1.0)}
+        space.add_text(str(facts["id"]), dxfattribs=number).set_placement(longest[len(longest) // 2].tolist())
     text = io.StringIO()
     document.write(text)
     return text.getvalue().encode("utf-8")

@@ -148,6 +148,7 @@ if (cracks) {
     const photograph = rows.find((each) => each.dataset.name === row?.dataset.photograph);
     if (!photograph) return;
     show(photograph);
+    byId("figures").textContent = [...row.cells].map((cell) => cell.textContent).filter(Boolean).join("   ·   ");
     if (!row.dataset.x) return;
     const there = () => {
       stage.classList.add("whole");
