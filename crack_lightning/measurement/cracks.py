@@ -13,6 +13,9 @@ from crack_lightning.measurement.widths import Width, width_of
 
 Array = np.ndarray
 
+# A side branch is shorter than that share of the longest line; it is left out where less of it is clear, or it is less
+# deep, than these shares.
+SIDE_SHARE, SIDE_CLEAR, SIDE_DEPTH = 0.5, 0.5, 0.35
 FORK_POINTS = 10  # of a line, next to a fork, that no width is measured at
 NORMAL_POINTS = 3.0  # of the line, that give the direction across it
 PROFILE_BANDS, PROFILE_PX = 2.0, 14.0  # a profile reaches so many half widths of the band, and so much further
@@ -49,13 +52,43 @@ class Crack:
 def measured(parts: Sequence[tuple[Array, Branch]], grey: Array) -> Crack:
     """The crack of these lines, measured on the photograph (h, w) of grey levels, 0..255."""
     lines, touches = _to_the_edges([line for line, _ in parts], grey.shape)
-    met = Counter(tuple(line[end].tolist()) for line in lines for end in (0, -1))
-    profiles = [
-        _profiles(grey, line, branch.radius_px, _alone(line, met))
-        for line, (_, branch) in zip(lines, parts, strict=True)
-    ]
-    probabilities = np.concatenate([branch.probability for _, branch in parts])
+    branches = [branch for _, branch in parts]
+    profiles = _all_profiles(grey, lines, branches)
+    kept = _without_doubtful(lines, profiles)
+    if len(kept) < len(lines):
+        lines, branches = [lines[k] for k in kept], [branches[k] for k in kept]
+        profiles = _all_profiles(grey, lines, branches)
+    probabilities = np.concatenate([branch.probability for branch in branches])
     return Crack(lines, width_of(profiles), profiles, float(probabilities.mean()), float(probabilities.min()), touches)
+
+
+def _all_profiles(grey: Array, lines: Sequence[Array], branches: Sequence[Branch]) -> list[Profiles]:
+    met = _meetings(lines)
+    pairs = zip(lines, branches, strict=True)
+    return [_profiles(grey, line, branch.radius_px, _alone(line, met)) for line, branch in pairs]
+
+
+def _meetings(lines: Sequence[Array]) -> Counter[tuple[float, ...]]:
+    """How many ends lie at each place."""
+    return Counter(tuple(line[end].tolist()) for line in lines for end in (0, -1))
+
+
+def _without_doubtful(lines: Sequence[Array], profiles: Sequence[Profiles]) -> list[int]:
+    """The numbers of the lines without short side branches that the photograph hardly shows."""
+    longest = max(range(len(lines)), key=lambda number: len(lines[number]))
+    depth, met = _clear_depth(profiles[longest]), _meetings(lines)
+    kept = []
+    for number, (line, found) in enumerate(zip(lines, profiles, strict=True)):
+        free = sum(met[tuple(line[end].tolist())] == 1 for end in (0, -1))
+        side = free == 1 and len(line) < SIDE_SHARE * len(lines[longest])
+        faint = found.clear.sum() < SIDE_CLEAR * max(found.alone.sum(), 1) or _clear_depth(found) < SIDE_DEPTH * depth
+        if number == longest or not (side and faint):
+            kept.append(number)
+    return kept
+
+
+def _clear_depth(found: Profiles) -> float:
+    return float(np.median(found.depth[found.clear])) if found.clear.any() else 0.0
 
 
 def _alone(line: Array, met: Counter[tuple[float, ...]]) -> Array:
