@@ -43,7 +43,7 @@ def odds_of(reader: CrackMapReader, image: Image.Image) -> np.ndarray:
 
 
 def masks(reader: CrackMapReader, folder: Path, tolerance: int, enlarged: int) -> str:
-    """A row of the table; photographs and masks are `enlarged` so many times first."""
+    """A row of the table; photographs and masks are `enlarged` that many times first."""
     paths = sorted((folder / "images").iterdir())
     counts = []
     for path in paths:

@@ -4,6 +4,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from crack_lightning.data.synthetic.drawn_cracks import midpoints_moved
 from crack_lightning.measurement.paths import resampled
 
 Array = np.ndarray
@@ -21,13 +22,8 @@ def jagged(
     high = np.array(size, float) - MARGIN_PX
     for _ in range(tries):
         angle, start = rng.uniform(0, 2 * np.pi), rng.uniform(MARGIN_PX, high)
-        points = np.array([start, start + length * np.array([np.cos(angle), np.sin(angle)])])
-        for _ in range(6):
-            gaps = np.diff(points, axis=0)
-            aside = np.stack([-gaps[:, 1], gaps[:, 0]], axis=1) * rng.normal(0, roughness, (len(gaps), 1))
-            finer = np.empty((2 * len(points) - 1, 2))
-            finer[::2], finer[1::2] = points, (points[1:] + points[:-1]) / 2 + aside
-            points = finer
+        end = start + length * np.array([np.cos(angle), np.sin(angle)])
+        points = midpoints_moved(rng, start, end, roughness=roughness)
         if points.min() > MARGIN_PX and (points < high).all():
             return points
     raise ValueError(f"no line of {length:.0f} px fits into {size}")

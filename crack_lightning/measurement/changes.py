@@ -8,8 +8,9 @@ from scipy.spatial import cKDTree
 
 from crack_lightning.measurement.alignment import Alignment
 from crack_lightning.measurement.centres import STEP_PX, centred
-from crack_lightning.measurement.paths import across, length_of, normals, resampled
-from crack_lightning.measurement.profiles import OFFSET_PX, profiles_of
+from crack_lightning.measurement.paths import length_of, resampled
+from crack_lightning.measurement.pieces import root_of
+from crack_lightning.measurement.profiles import profiles_along
 
 Array = np.ndarray
 
@@ -93,23 +94,17 @@ def _inside(points: Array, size_hw: tuple[int, ...]) -> Array:
 def _groups(old: Sequence[Seen], new: Sequence[Seen]) -> list[tuple[list[Seen], list[Seen]]]:
     """Cracks of both photographs that lie on each other, together; those that do not, alone."""
     members: list[tuple[int, Seen]] = [(0, crack) for crack in old] + [(1, crack) for crack in new]
-    parents = list(range(len(members)))
-
-    def root(number: int) -> int:
-        while parents[number] != number:
-            number = parents[number]
-        return number
-
+    joined = dict[int, int]()
     trees = [cKDTree(crack.points) for _, crack in members]
     for one in range(len(old)):
         for other in range(len(old), len(members)):
             near = np.isfinite(trees[other].query(members[one][1].points, distance_upper_bound=NEAR_PX)[0]).sum()
             fewer = min(len(trees[one].data), len(trees[other].data))
             if near >= max(STRETCH_POINTS, SAME_SHARE * fewer):
-                parents[root(one)] = root(other)
+                joined[root_of(joined, one)] = root_of(joined, other)
     found = dict[int, tuple[list[Seen], list[Seen]]]()
     for number, (side, crack) in enumerate(members):
-        found.setdefault(root(number), ([], []))[side].append(crack)
+        found.setdefault(root_of(joined, number), ([], []))[side].append(crack)
     return list(found.values())
 
 
@@ -208,7 +203,6 @@ def _relative_depths(grey: Array, line: Array) -> Array:
     points = centred(grey, line, REFINED_PX)
     if len(points) < 3:
         return np.zeros(1)
-    offsets = np.arange(-LOOK_PX, LOOK_PX + OFFSET_PX / 2, OFFSET_PX)
-    found = profiles_of(across(grey, points, normals(points, 3.0), offsets), offsets)
+    found = profiles_along(grey, points, LOOK_PX)
     relative = found.depth / np.maximum(found.background.mean(axis=1), 1.0)
     return np.where(found.clear, relative, 0.0)

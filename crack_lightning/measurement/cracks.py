@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crack_lightning.measurement.network import Branch
-from crack_lightning.measurement.paths import across, length_of, normals
-from crack_lightning.measurement.profiles import OFFSET_PX, Profiles, profiles_of
+from crack_lightning.measurement.network import Branch, reach_of
+from crack_lightning.measurement.paths import length_of
+from crack_lightning.measurement.profiles import Profiles, profiles_along
 from crack_lightning.measurement.widths import Width, width_of
 
 Array = np.ndarray
@@ -17,8 +17,6 @@ Array = np.ndarray
 # deep, than these shares.
 SIDE_SHARE, SIDE_CLEAR, SIDE_DEPTH = 0.5, 0.5, 0.35
 FORK_POINTS = 10  # of a line, next to a fork, that no width is measured at
-NORMAL_POINTS = 3.0  # of the line, that give the direction across it
-PROFILE_BANDS, PROFILE_PX = 2.0, 14.0  # a profile reaches so many half widths of the band, and so much further
 EDGE_PX = 14.0  # an end as near to the edge as this goes on beyond it
 TURNED_POINTS = 4  # of a line, that give the direction of its end
 
@@ -65,7 +63,7 @@ def measured(parts: Sequence[tuple[Array, Branch]], grey: Array) -> Crack:
 def _all_profiles(grey: Array, lines: Sequence[Array], branches: Sequence[Branch]) -> list[Profiles]:
     met = _meetings(lines)
     pairs = zip(lines, branches, strict=True)
-    return [_profiles(grey, line, branch.radius_px, _alone(line, met)) for line, branch in pairs]
+    return [profiles_along(grey, line, reach_of(branch), _alone(line, met)) for line, branch in pairs]
 
 
 def _meetings(lines: Sequence[Array]) -> Counter[tuple[float, ...]]:
@@ -99,12 +97,6 @@ def _alone(line: Array, met: Counter[tuple[float, ...]]) -> Array:
     if points and met[tuple(line[-1].tolist())] > 1:
         alone[-points:] = False
     return alone
-
-
-def _profiles(grey: Array, line: Array, radius_px: float, alone: Array) -> Profiles:
-    reach = PROFILE_BANDS * radius_px + PROFILE_PX
-    offsets = np.arange(-reach, reach + OFFSET_PX / 2, OFFSET_PX)
-    return profiles_of(across(grey, line, normals(line, NORMAL_POINTS), offsets), offsets, alone)
 
 
 def _to_the_edges(lines: list[Array], size_hw: tuple[int, ...]) -> tuple[list[Array], bool]:

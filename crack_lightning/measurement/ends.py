@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from crack_lightning.measurement.centres import STEP_PX, darkest_path
-from crack_lightning.measurement.paths import across, normals
-from crack_lightning.measurement.profiles import OFFSET_PX, Profiles, profiles_of
+from crack_lightning.measurement.paths import across
+from crack_lightning.measurement.profiles import profiles_along
 
 Array = np.ndarray
 
@@ -86,19 +86,14 @@ def _from_the_end(ground: Ground, number: int, line: Array, most: int) -> tuple[
 
 def _known(grey: Array, line: Array) -> Known | None:
     """What the crack is like before its end; None where it is not clear."""
-    found = _profiles(grey, line[-KNOWN_POINTS:], 16.0)
+    found = profiles_along(grey, line[-KNOWN_POINTS:], 16.0)
     wide = np.median(found.between_flanks)
     if wide > 8:
-        found = _profiles(grey, line[-KNOWN_POINTS:], 2 * float(wide) + 8)
+        found = profiles_along(grey, line[-KNOWN_POINTS:], 2 * float(wide) + 8)
     clear = found.clear
     if clear.sum() < max(4, len(clear) // 2):
         return None
     return Known(float(np.median(found.depth[clear])), float(np.median(found.between_flanks[clear])))
-
-
-def _profiles(grey: Array, line: Array, reach: float) -> Profiles:
-    offsets = np.arange(-reach, reach + OFFSET_PX / 2, OFFSET_PX)
-    return profiles_of(across(grey, line, normals(line, 3.0), offsets), offsets)
 
 
 def _ahead(grey: Array, line: Array, known: Known) -> Array:
@@ -115,7 +110,7 @@ def _ahead(grey: Array, line: Array, known: Known) -> Array:
     aside = np.tile([-direction[1], direction[0]], (len(straight), 1))
     path = darkest_path(across(grey, straight, aside, offsets), max(1.0, known.width_px / 4), first=side)
     points = (straight + aside * offsets[path][:, None])[1:]
-    found = _profiles(grey, points, 2 * known.width_px + 10)
+    found = profiles_along(grey, points, 2 * known.width_px + 10)
     low, high = WIDTHS[0] * known.width_px - SLACK_PX, WIDTHS[1] * known.width_px + SLACK_PX
     fits = found.clear & (found.depth >= LEAST_DEPTH * known.depth)
     fits &= (found.between_flanks >= low) & (found.between_flanks <= high)

@@ -10,8 +10,9 @@ from scipy.spatial import cKDTree
 
 from crack_lightning.measurement.centres import STEP_PX, centred
 from crack_lightning.measurement.ends import Ground, continued
-from crack_lightning.measurement.paths import across, length_of, normals, resampled, smoothed
-from crack_lightning.measurement.profiles import OFFSET_PX, profiles_of
+from crack_lightning.measurement.paths import length_of, normals, resampled, smoothed
+from crack_lightning.measurement.pieces import root_of
+from crack_lightning.measurement.profiles import NORMAL_POINTS, profiles_along
 
 Array = np.ndarray
 Place = tuple[float, ...]
@@ -21,7 +22,7 @@ WIDE_BAND_PX, WIDE_PX, WIDE_SHARE = (
     5.0,
     0.6,
 )  # half a marked band, a crack, and the share of a line that is so wide
-NORMAL_POINTS, PROFILE_PX = 3.0, 14.0  # of the line, that give the direction across it; beyond the band's double
+PROFILE_BANDS, PROFILE_PX = 2.0, 14.0  # a profile reaches that many half widths of the band, and further
 SAME_PX, SAME_SHARE = 4.0, 0.7  # a line of which that share lies as near to a longer one is the same crack again
 
 
@@ -45,10 +46,10 @@ def refined(branches: Sequence[Branch], grey: Array) -> list[list[tuple[Array, B
     for number, line in enumerate(lines):
         lines[number], met = continued(ground, number, line, free[number])
         for other in met:
-            joined[_root(joined, kept[number].group)] = _root(joined, kept[other].group)
+            joined[root_of(joined, kept[number].group)] = root_of(joined, kept[other].group)
     cracks = defaultdict[int, list[tuple[Array, Branch]]](list)
     for line, branch in zip(lines, kept, strict=True):
-        cracks[_root(joined, branch.group)].append((line, branch))
+        cracks[root_of(joined, branch.group)].append((line, branch))
     return list(cracks.values())
 
 
@@ -57,23 +58,22 @@ def _in_the_middle(grey: Array, branch: Branch) -> Array:
     line = centred(grey, branch.points, branch.radius_px)
     if len(line) < 4 or branch.radius_px < WIDE_BAND_PX:
         return line
-    reach = 2 * branch.radius_px + PROFILE_PX
-    offsets = np.arange(-reach, reach + OFFSET_PX / 2, OFFSET_PX)
-    across_line = normals(line, NORMAL_POINTS)
-    found = profiles_of(across(grey, line, across_line, offsets), offsets)
+    found = profiles_along(grey, line, reach_of(branch))
     wide = found.clear & (found.between_flanks >= WIDE_PX)
     if wide.mean() < WIDE_SHARE:
         return line
     middle = np.interp(np.arange(len(line)), np.flatnonzero(wide), ((found.left + found.right) / 2)[wide])
     sigma = max(2.0, float(np.median(found.between_flanks[wide])) / STEP_PX / 2)
-    moved = line + across_line * ndimage.gaussian_filter1d(ndimage.median_filter(middle, 5), sigma)[:, None]
+    moved = (
+        line
+        + normals(line, NORMAL_POINTS) * ndimage.gaussian_filter1d(ndimage.median_filter(middle, 5), sigma)[:, None]
+    )
     return resampled(smoothed(moved, sigma / 2), STEP_PX)
 
 
-def _root(joined: dict[int, int], group: int) -> int:
-    while joined.get(group, group) != group:
-        group = joined[group]
-    return group
+def reach_of(branch: Branch) -> float:
+    """How far profiles across a branch reach to each side, in pixels."""
+    return PROFILE_BANDS * branch.radius_px + PROFILE_PX
 
 
 def _place(branch: Branch, end: int) -> Place:

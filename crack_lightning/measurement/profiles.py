@@ -7,8 +7,11 @@ import numpy as np
 from scipy import ndimage
 from scipy.special import erf
 
+from crack_lightning.measurement.paths import across, normals
+
 Array = np.ndarray
 
+NORMAL_POINTS = 3.0  # of a line, that give the direction across it
 OFFSET_PX = 0.5  # between the samples of a profile
 ALONG_POINTS = 2.0  # deviation of the Gaussian mean along the line, in points
 START_PX = 2.5  # to each side of the line that its darkest pixel is looked for
@@ -44,6 +47,12 @@ class Profiles:
         reach = self.offsets[-1] - 1
         inside = (self.left > -reach) & (self.right < reach) & self.alone
         return np.asarray(inside & (self.depth > 3 * self.noise) & (self.depth > 2))
+
+
+def profiles_along(grey: Array, line: Array, reach_px: float, alone: Array | None = None) -> Profiles:
+    """The profiles across a line (n, 2), x and y, of a picture (h, w) of grey levels, `reach_px` to each side."""
+    offsets = np.arange(-reach_px, reach_px + OFFSET_PX / 2, OFFSET_PX)
+    return profiles_of(across(grey, line, normals(line, NORMAL_POINTS), offsets), offsets, alone)
 
 
 def profiles_of(levels: Array, offsets: Array, alone: Array | None = None) -> Profiles:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crack_lightning.data.images.exif import FILM_DIAGONAL_MM
 from crack_lightning.errors import UserError
 from crack_lightning.measurement.paths import length_of
 
 Array = np.ndarray
 
-DIAGONAL_MM = math.hypot(36.0, 24.0)  # of the film that focal lengths are said to be equivalent to
 DISAGREE = 0.05  # share by which two scales of one photograph may differ
 MOST_TILT = 35.0  # degrees of a surface against the picture, beyond which nothing is measured
 DISTANCE_SHARE = 0.03  # deviation of a distance that somebody measured with a tape, and of a camera's focal length
@@ -57,7 +57,7 @@ def from_two_points(first: Sequence[float], second: Sequence[float], length_mm: 
 
 def from_distance(distance_m: float, *, focal_35mm: float, size: tuple[int, int]) -> Scale:
     """Of a camera at right angles to a surface, by the focal length that is equivalent on 35-mm film."""
-    mm_per_px = distance_m * 1000 * DIAGONAL_MM / (focal_35mm * math.hypot(*size))
+    mm_per_px = distance_m * 1000 * FILM_DIAGONAL_MM / (focal_35mm * math.hypot(*size))
     rounded = 0.3 / focal_35mm  # EXIF has whole millimetres
     source = f"distance of {distance_m:g} m and a focal length of {focal_35mm:.4g} mm on 35-mm film"
     return even(mm_per_px, source, deviation=math.hypot(DISTANCE_SHARE, DISTANCE_SHARE, rounded))

@@ -12,6 +12,8 @@ from scipy.spatial import cKDTree
 from skimage.draw import line
 from skimage.morphology import skeletonize
 
+from crack_lightning.measurement.pieces import root_of
+
 Array = np.ndarray
 Cell = tuple[int, int]
 
@@ -157,7 +159,7 @@ def free_ends(thin: Array) -> list[End]:
             continue
         for ordered in (cells, cells[::-1]):
             row, column = ordered[0]
-            if not _fork_at(forks.astype(int), ordered[0]):
+            if not _fork_at(forks, ordered[0]):
                 along = ordered[0] - ordered[min(ENDED_CELLS, len(ordered) - 1)]
                 found.append(End((int(row), int(column)), along / np.hypot(*along), int(labels[row, column])))
     return found
@@ -176,19 +178,13 @@ def gaps_of(thin: Array, odds: Array) -> Array:
             costs.append((cost, one, other))
     joined, taken = dict[int, int](), set[int]()
     for _, one, other in sorted(costs):
-        pieces = _root(joined, ends[one].piece), _root(joined, ends[other].piece)
+        pieces = root_of(joined, ends[one].piece), root_of(joined, ends[other].piece)
         if one in taken or other in taken or pieces[0] == pieces[1]:
             continue
         taken |= {one, other}
         joined[pieces[0]] = pieces[1]
         bridges[line(*ends[one].cell, *ends[other].cell)] = True
     return bridges
-
-
-def _root(joined: dict[int, int], piece: int) -> int:
-    while piece in joined:
-        piece = joined[piece]
-    return piece
 
 
 def _gap_cost(one: End, other: End, odds: Array) -> float | None:

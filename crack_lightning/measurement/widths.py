@@ -22,7 +22,10 @@ MOST_STRETCHES = 12  # of a crack
 # lower one counts; what a narrow one may claim depends on the median.
 SHARPEST = (25, 50)
 SURE_PEAK = 0.5  # share of the depth that must be left for the unblurred depth to be computed from it
-LEAST_PX, LEAST_BLURS = 1.0, 2.0  # the picture holds no width below one pixel, nor below so many deviations of its blur
+LEAST_PX, LEAST_BLURS = (
+    1.0,
+    2.0,
+)  # the picture holds no width below one pixel, nor below that many deviations of its blur
 LEAST_POINTS, LEAST_CLEAR = 4, 0.5  # points that must be clear, and their share of the line
 # Depth in grey levels, and how much the flanks' distance may vary along the crack, of wide cracks and of those below
 # FLANKS_PX, whose blur must be known well; of these also the depth in deviations of the noise.
@@ -35,7 +38,7 @@ SURE, MOST_UNCERTAIN = (2.0, 3.0), 0.13
 # Of the uncertainty: of interpolation, of flanks that are not straight, and of what is inferred from blur.
 SYSTEMATIC_PX, SHARE, BLUR_SHARE = 0.1, 0.01, 0.25
 STEADY_POINTS = 5  # median along the line, against single pits
-INDEPENDENT_POINTS = 4.0  # neighbouring points share pixels: so many count as one
+INDEPENDENT_POINTS = 4.0  # neighbouring points share pixels: that many count as one
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ def model_card(
 ) -> str:
     """The card in Markdown, its metadata in front. `metrics` as a run's metrics.json has them."""
     parts = [
-        front_matter("image-classification", model.name, data.name, _results(metrics)),
+        front_matter("image-classification", model.name, data.name, results_of(metrics, NAMED)),
         f"# {model.name}: cracks in {data.name}",
         f"Distinguishes {' from '.join(f'`{name}`' for name in model.class_names)} in pictures of concrete, "
         f"{model.taken}; `{model.positive_class}` is cracked. A run of crack_lightning.",
@@ -102,10 +102,11 @@ def model_card(
     return "\n\n".join(parts) + "\n"
 
 
-def _results(metrics: Mapping[str, float]) -> list[dict[str, object]]:
+def results_of(metrics: Mapping[str, float], named: Mapping[str, str]) -> list[dict[str, object]]:
+    """The metrics of the test that are `named`, each with its type on a hub, for `front_matter`."""
     return [
         {"type": kind, "name": f"test {name}", "value": round(metrics[f"test/{name}"], 6)}
-        for name, kind in NAMED.items()
+        for name, kind in named.items()
         if f"test/{name}" in metrics
     ]
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from crack_lightning.report.cards import front_matter, table
+from crack_lightning.report.cards import front_matter, results_of, table
 
 FIGURES = {
     "cells_f1": "F1 of cells",
@@ -53,7 +53,7 @@ def mask_card(
     name = f"crack map of {backbone}"
     failing = "The test photographs of the lowest F1; `figures/worst_photographs.png` shows them."
     parts = [
-        front_matter("image-segmentation", name, data, _results(metrics)),
+        front_matter("image-segmentation", name, data, results_of(metrics, NAMED)),
         f"# {name}: cracks in {data}",
         MARKS,
         "## Intended use",
@@ -74,14 +74,6 @@ def mask_card(
         ", ".join(f"{package} {version}" for package, version in versions.items()),
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def _results(metrics: Mapping[str, float]) -> list[dict[str, object]]:
-    return [
-        {"type": kind, "name": f"test {name}", "value": round(metrics[f"test/{name}"], 6)}
-        for name, kind in NAMED.items()
-        if f"test/{name}" in metrics
-    ]
 
 
 def _figures(metrics: Mapping[str, float], tolerance: int) -> str:

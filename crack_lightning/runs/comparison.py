@@ -12,7 +12,7 @@ from PIL import Image
 from crack_lightning.data.images.reading import read_image
 from crack_lightning.errors import UserError
 from crack_lightning.measurement.alignment import Alignment, Described, aligned, described, warped
-from crack_lightning.measurement.changes import Change, Place, Seen, changes_of
+from crack_lightning.measurement.changes import Place, Seen, changes_of
 from crack_lightning.measurement.markers import opencv
 from crack_lightning.measurement.scale import DISAGREE
 from crack_lightning.report.annotations import lines_of
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Inspected:
+class InspectedPlace:
     """A photograph of a run: its name, the folder of its files, the file itself, its size, its scale, and the bytes and
     time of the file when it was inspected."""
 
@@ -93,19 +93,22 @@ def compare_runs(options: CompareOptions, folder: Path) -> int:
     return len(refused)
 
 
-def _photographs(key: str, given: str) -> list[Inspected]:
+def _photographs(key: str, given: str) -> list[InspectedPlace]:
     run = expanded(given)
     if not run.is_dir():
         raise UserError(f"{key}={run} is no folder: give the run folder of an inspection")
     found, table = [], run / "inspection.csv"
     listed = {row["folder"] for row in read_table(table, ("path", "folder"), key=key)} if table.is_file() else set()
     for path in sorted(run / folder / DONE for folder in listed if folder and (run / folder / DONE).is_file()):
-        facts = json.loads(path.read_text("utf-8", errors="surrogateescape"))
+        try:
+            facts = json.loads(path.read_text("utf-8", errors="surrogateescape"))
+        except ValueError as error:
+            raise UserError(f"{key}: {path} is damaged: run the inspection into {run} again") from error
         if (path.parent / CRACKS_JSON).is_file():
             size = int(facts["width_px"]), int(facts["height_px"])
             scale = facts.get("mm_per_px")
             written = int(facts.get("file_bytes", 0)), int(facts.get("file_mtime_ns", 0))
-            found.append(Inspected(facts["name"], path.parent, Path(facts["path"]), size, scale, written))
+            found.append(InspectedPlace(facts["name"], path.parent, Path(facts["path"]), size, scale, written))
     if not found:
         raise UserError(
             f"{key}={run} holds no photographs whose cracks were measured: give the run folder of "
@@ -115,10 +118,10 @@ def _photographs(key: str, given: str) -> list[Inspected]:
 
 
 def _counterpart(
-    later: Inspected, before: Sequence[Inspected], points: dict[int, Described]
-) -> tuple[tuple[Inspected, Alignment] | None, str]:
+    later: InspectedPlace, before: Sequence[InspectedPlace], points: dict[int, Described]
+) -> tuple[tuple[InspectedPlace, Alignment] | None, str]:
     """The earlier photograph of the same place, that of the same name first; or why there is none."""
-    best: tuple[Inspected, Alignment] | None = None
+    best: tuple[InspectedPlace, Alignment] | None = None
     reason = "no photograph before is left to compare it with"
     for earlier in sorted(before, key=lambda each: each.name != later.name):
         try:
@@ -133,13 +136,13 @@ def _counterpart(
     return best, reason
 
 
-def _at_full_size(found: Alignment, earlier: Inspected, later: Inspected) -> Alignment:
+def _at_full_size(found: Alignment, earlier: InspectedPlace, later: InspectedPlace) -> Alignment:
     """An alignment of the pictures that runs show, in pixels of the photographs."""
     shrunk = [np.diag([*(np.array(each.shown().size) / np.array(each.size)), 1.0]) for each in (earlier, later)]
     return Alignment(np.linalg.inv(shrunk[1]) @ found.matrix @ shrunk[0], found.points)
 
 
-def _scale_of(earlier: Inspected, later: Inspected, alignment: Alignment) -> float | None:
+def _scale_of(earlier: InspectedPlace, later: InspectedPlace, alignment: Alignment) -> float | None:
     """Millimetres a pixel of the later photograph; None where those of both contradict the alignment."""
     if earlier.mm_per_px is None or later.mm_per_px is None:
         return later.mm_per_px
@@ -153,8 +156,9 @@ def _scale_of(earlier: Inspected, later: Inspected, alignment: Alignment) -> flo
     return None
 
 
-def _compared(earlier: Inspected, later: Inspected, alignment: Alignment) -> Compared:
-    changes: list[Change] = changes_of(earlier.place(), later.place(), alignment)
+def _compared(earlier: InspectedPlace, later: InspectedPlace, alignment: Alignment) -> Compared:
+    then, now = earlier.place(), later.place()
+    changes = changes_of(then, now, alignment)
     shown, former = later.shown(), earlier.shown()
     factors = former.width / earlier.size[0], shown.width / later.size[0]
     old = warped(former, alignment, factors, shown.size)
@@ -168,6 +172,6 @@ def _compared(earlier: Inspected, later: Inspected, alignment: Alignment) -> Com
         shown,
         factors[1],
         scale,
-        {crack.number: crack.lines for crack in later.place().cracks},
-        {crack.number: [alignment.moved(line) for line in crack.lines] for crack in earlier.place().cracks},
+        {crack.number: crack.lines for crack in now.cracks},
+        {crack.number: [alignment.moved(line) for line in crack.lines] for crack in then.cracks},
     )

@@ -66,6 +66,7 @@ def write_positions(run: Path, inspected: Sequence[Inspected]) -> None:
             facts = {"photograph": each.name, "verdict": each.verdict, "cracks": each.cracks}
             point = {"type": "Point", "coordinates": [round(value, 7) for value in place]}
             features.append({"type": "Feature", "properties": facts, "geometry": point})
+    (run / "photographs.geojson").unlink(missing_ok=True)  # of an earlier run in the same folder
     if features:
         _json(run / "photographs.geojson", {"type": "FeatureCollection", "features": features})
 

@@ -11,7 +11,7 @@ FOCAL_MM, FOCAL_35MM = 0x920A, 0xA405
 PLANE_X, PLANE_UNIT, PIXELS_X, PIXELS_Y = 0xA20E, 0xA210, 0xA002, 0xA003
 UNITS_MM = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
 EXIF_IFD, GPS_IFD = 0x8769, 0x8825
-FILM_DIAGONAL_MM = math.hypot(36.0, 24.0)
+FILM_DIAGONAL_MM = math.hypot(36.0, 24.0)  # of the film that focal lengths are said to be equivalent to
 CROPPED = 0.02  # share by which the sides of a picture may differ from what the camera wrote
 
 

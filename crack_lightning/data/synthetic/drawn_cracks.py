@@ -118,7 +118,7 @@ def _jagged(rng: np.random.Generator, size_hw: tuple[int, int]) -> Array:
     angle, centre = rng.uniform(0, 2 * np.pi), rng.uniform(0.25, 0.75, 2) * size_hw[::-1]
     along = max(size_hw) * np.array([np.cos(angle), np.sin(angle)])
     ends = centre - along * rng.uniform(0.3, 1), centre + along * rng.uniform(0.3, 1)
-    trunk = _midpoints_moved(rng, *ends, roughness=rng.uniform(0.04, 0.16))
+    trunk = midpoints_moved(rng, *ends, roughness=rng.uniform(0.04, 0.16))
     for k in range(len(trunk) - 1):
         here = width * np.exp(0.3 * np.sin(k / 7 + width))
         pen.line(trunk[k : k + 2], here, int(255 * min(1, here * 1.2)))
@@ -127,11 +127,11 @@ def _jagged(rng: np.random.Generator, size_hw: tuple[int, int]) -> Array:
         turned = angle + rng.choice([-1, 1]) * rng.uniform(0.4, 1.3)
         end = start + rng.uniform(20, 130) * np.array([np.cos(turned), np.sin(turned)])
         # Thinner than a third of a pixel cannot be drawn: such a fork is drawn paler instead.
-        pen.line(_midpoints_moved(rng, start, end, roughness=0.12), max(0.34, width * 0.6), int(255 * min(1, width)))
+        pen.line(midpoints_moved(rng, start, end, roughness=0.12), max(0.34, width * 0.6), int(255 * min(1, width)))
     return pen.cover()
 
 
-def _midpoints_moved(rng: np.random.Generator, start: Array, end: Array, *, roughness: float) -> Array:
+def midpoints_moved(rng: np.random.Generator, start: Array, end: Array, *, roughness: float) -> Array:
     """Points (65, 2) from start to end, jagged at every length."""
     points = np.array([start, end])
     for _ in range(6):

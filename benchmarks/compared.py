@@ -1,0 +1,127 @@
+"""How well a marker gives the scale, and two photographs of one place the changes of its cracks.
+
+    python benchmarks/compared.py marker [--count 40]                       upright and tilted
+    python benchmarks/compared.py changes PHOTOGRAPHS ... [--count 20]      one crack grows, one is new
+
+PHOTOGRAPHS are folders.
+"""
+
+import argparse
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from drawn_lines import with_crack
+from measured import CLEARANCE_PX, Inspector, clear_line, files_of, window
+from PIL import Image
+from scipy.spatial import cKDTree
+
+from crack_lightning.measurement.alignment import aligned, described
+from crack_lightning.measurement.changes import Place, Seen, changes_of
+from crack_lightning.measurement.cracks import Crack
+from crack_lightning.measurement.markers import marker_scale, opencv
+
+Array = np.ndarray
+
+
+def marker(options: argparse.Namespace) -> None:
+    """A printed marker of 50 mm under a camera at one metre: error of mm_per_px."""
+    cv2: Any = opencv("this benchmark")
+    family = cv2.aruco.getPredefinedDictionary(cv2.aruco.DICT_4X4_50)
+    sheet = np.full((900, 900), 255, np.uint8)
+    sheet[150:750, 150:750] = cv2.aruco.generateImageMarker(family, 7, 600)
+    for tilt in (0, 15, 30):
+        errors = []
+        for number in range(options.count):
+            rng = np.random.default_rng([3, tilt, number])
+            axis, focal = rng.uniform(0, np.pi), 3000.0
+            turn, _ = cv2.Rodrigues(np.array([math.cos(axis), math.sin(axis), 0]) * math.radians(tilt))
+            camera = np.array([[focal, 0, 1000], [0, focal, 750], [0, 0, 1]])
+            mm = 50 / 600
+            plane = np.array([[mm, 0, -450 * mm], [0, mm, -450 * mm], [0, 0, 1]])
+            matrix = camera @ np.column_stack([turn[:, 0], turn[:, 1], [0, 0, 1000.0]]) @ plane
+            picture = cv2.warpPerspective(sheet, matrix, (2000, 1500), flags=cv2.INTER_AREA, borderValue=180)
+            noisy = cv2.GaussianBlur(picture, (0, 0), 0.8) + rng.normal(0, 3, picture.shape)
+            scale = marker_scale(np.clip(noisy, 0, 255).astype(np.uint8), 50.0)
+            errors.append(abs(scale.mm_per_px / (1000 / focal) - 1))
+        print(f"tilt {tilt}: median error {np.median(errors):.4f}, largest {np.max(errors):.4f} of {options.count}")
+
+
+def changes(options: argparse.Namespace) -> None:
+    """A crack that stays, one that grows by a fifth, a new one; other light, turned by 5 degrees, 1.2 times nearer."""
+    cv2: Any = opencv("this benchmark")
+    inspector, paths, right = Inspector(), files_of(options.folders), 0
+    done = 0
+    for number in range(10 * options.count):
+        rng = np.random.default_rng([4, number])
+        picture = window(rng, paths[number % len(paths)])
+        lines = _three_lines(rng, inspector.cracks(picture), picture.shape[1::-1])
+        if lines is None:
+            continue
+        looks = [{"width": rng.uniform(3, 8), "contrast": rng.uniform(0.5, 0.8), "blur": 0.6} for _ in lines]
+        grown = lines[1][: round(len(lines[1]) / 1.2)]
+        before, after = picture, picture
+        for line, look in zip((lines[0], grown), looks, strict=False):
+            before = with_crack(before, line, **look)
+        for line, look in zip(lines, looks, strict=True):
+            after = with_crack(after, line, **look)
+        later = _photographed_again(cv2, rng, after)
+        done += 1
+        kinds = _kinds(inspector, before, later)
+        right += kinds == ["longer", "new"]
+        print(f"{paths[number % len(paths)].name}: {', '.join(kinds) or 'nothing'}", flush=True)
+        if done == options.count:
+            break
+    print(f"both named and no other: {right} of {done}")
+
+
+def _three_lines(rng: np.random.Generator, marked: Sequence[Crack], size: tuple[int, int]) -> list[Array] | None:
+    """Lines that are far from each other, within what both photographs show."""
+    lines, known = list[Array](), list(marked)
+    for _ in range(60):
+        line = clear_line(rng, known, size, rng.uniform(200, 330))
+        inside = line is not None and (np.abs(line - np.array(size) / 2) < 0.36 * np.array(size)).all()
+        if line is not None and inside and all(cKDTree(other).query(line)[0].min() > CLEARANCE_PX for other in lines):
+            lines.append(line)
+        if len(lines) == 3:
+            return lines
+    return None
+
+
+def _photographed_again(cv2: Any, rng: np.random.Generator, picture: Array) -> Array:
+    height, width = picture.shape[:2]
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), 5.0 * rng.choice([-1, 1]), 1.2)
+    turned = cv2.warpAffine(picture, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+    light = rng.uniform(0.75, 1.2) * (1 + rng.uniform(-0.2, 0.2) * np.linspace(-1, 1, width)[None, :, None])
+    return np.asarray(np.clip(turned, 0, 255) / 255, np.float32) ** rng.uniform(0.85, 1.2) * 255 * light
+
+
+def _kinds(inspector: Inspector, before: Array, after: Array) -> list[str]:
+    places, points = [], []
+    for picture in (before, after):
+        image = Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8))
+        found = [
+            Seen(number, crack.lines, crack.width.along, crack.width.uncertainty)
+            for number, crack in enumerate(inspector.cracks(picture), 1)
+        ]
+        places.append(Place(np.asarray(image.convert("L")), found))
+        points.append(described(image))
+    found_changes = changes_of(places[0], places[1], aligned(*points))
+    return sorted(change.kind for change in found_changes if change.kind != "unchanged")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("marker").add_argument("--count", type=int, default=40)
+    verb = verbs.add_parser("changes")
+    verb.add_argument("folders", nargs="+", type=Path)
+    verb.add_argument("--count", type=int, default=20)
+    options = parser.parse_args()
+    {"marker": marker, "changes": changes}[options.verb](options)
+
+
+if __name__ == "__main__":
+    main()
