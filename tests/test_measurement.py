@@ -38,11 +38,17 @@ def test_a_wide_gap_is_measured_between_its_flanks(width: float, angle: float) -
     assert found.uncertainty < 0.3
 
 
-@pytest.mark.parametrize("blur", [0.3, 0.7])
-@pytest.mark.parametrize("width", [2.0, 2.5])
+@pytest.mark.parametrize(("width", "blur"), [(2.0, 0.3), (2.5, 0.3), (2.5, 0.7)])
 def test_a_narrow_gap_is_measured_by_its_darkness(width: float, blur: float) -> None:
     found = crack(width, blur=blur).width
-    assert found.median is None or abs(found.median - width) < 0.35
+    assert found.median is not None
+    assert abs(found.median - width) < 0.35
+
+
+def test_a_gap_that_the_blur_nearly_fills_is_given_as_less_than_a_limit() -> None:
+    found = crack(2.0, blur=0.7).width
+    assert found.median is None
+    assert 2.0 <= found.limit < 3.0
 
 
 @pytest.mark.parametrize("blur", [0.2, 0.6, 1.0])
@@ -109,8 +115,9 @@ def test_an_empty_map_has_no_cracks() -> None:
 
 def test_a_surface_without_a_dark_line_claims_no_width() -> None:
     grey = np.random.default_rng(2).normal(150, 3, SIZE).astype(np.uint8)
-    for found in cracks_of(heat_of_cells(cells_along(0.3)), grey, 0.5):
-        assert found.width.median is None
+    cracks = cracks_of(heat_of_cells(cells_along(0.3)), grey, 0.5)
+    assert cracks
+    assert all(found.width.median is None for found in cracks)
 
 
 def test_a_crossing_has_four_branches_and_is_one_crack() -> None:
@@ -146,8 +153,9 @@ def test_a_map_of_noise_with_thousands_of_branches_is_taken_apart() -> None:
         Branch((cells[:, ::-1] + 0.5) * 4, group, 6.0, np.ones(len(cells)))
         for cells, group in list(zip(skeleton.branches, skeleton.groups, strict=True))[:200]
     ]
-    for parts in refined(some, grey):
-        assert measured(parts, grey).length_px >= 0
+    lengths = [measured(parts, grey).length_px for parts in refined(some, grey)]
+    assert lengths
+    assert min(lengths) > 0
 
 
 def test_resampling_keeps_ends_and_length() -> None:

@@ -1,6 +1,5 @@
 """The files of a comparison: a table, pictures of each place before and after, and a page to slide between them."""
 
-import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from PIL import Image, ImageDraw
 from crack_lightning.inference.overlay import write_numbers
 from crack_lightning.measurement.changes import CHANGES, Change
 from crack_lightning.report.comparison_page import COLOURS, Pair, comparison_page
+from crack_lightning.report.encoding import jpeg
 from crack_lightning.system.files import write_atomically, write_csv
 
 Array = np.ndarray
@@ -49,8 +49,8 @@ def write_comparison(folder: Path, compared: Sequence[Compared], refused: Sequen
     pairs = []
     for number, each in enumerate(compared, 1):
         before, after = f"pictures/{number}-before.jpg", f"pictures/{number}-after.jpg"
-        write_atomically(folder / before, _jpeg(_marked(each, after=False)))
-        write_atomically(folder / after, _jpeg(_marked(each, after=True)))
+        write_atomically(folder / before, jpeg(_marked(each, after=False), quality=88))
+        write_atomically(folder / after, jpeg(_marked(each, after=True), quality=88))
         pairs.append(Pair(each.before, each.after, before, after, each.points, _texts(each)))
     counts = Counter(change.kind for each in compared for change in each.changes)
     summary = f"{len(compared)} places: " + ", ".join(f"{counts[kind]} {kind}" for kind in CHANGES if counts[kind])
@@ -106,9 +106,3 @@ def _marked(each: Compared, *, after: bool) -> Image.Image:
         places.append(longest[len(longest) // 2] * each.factor)
     write_numbers(draw, places, picture.size)
     return picture
-
-
-def _jpeg(image: Image.Image) -> bytes:
-    file = io.BytesIO()
-    image.save(file, "JPEG", quality=88)
-    return file.getvalue()

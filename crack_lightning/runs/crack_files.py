@@ -1,7 +1,6 @@
 """The files of the cracks of a photograph, and of all photographs together."""
 
 import csv
-import io
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from crack_lightning.measurement.cracks import Crack
 from crack_lightning.measurement.record import COLUMNS, CrackRecord, collection
 from crack_lightning.measurement.scale import Scale
 from crack_lightning.report.close_ups import CloseUp, close_up
+from crack_lightning.report.encoding import png
 from crack_lightning.system.files import write_atomically, write_csv
 
 Array = np.ndarray
@@ -34,7 +33,7 @@ def write_cracks(
     shutil.rmtree(folder / CLOSE_UPS, ignore_errors=True)
     measured = [(crack, record) for crack, record in zip(cracks, records, strict=True) if record.widest_px is not None]
     for crack, record in measured[:SHOWN]:
-        write_atomically(folder / CLOSE_UPS / f"{record.number}.png", _png(close_up(grey, _widest(crack, record))))
+        write_atomically(folder / CLOSE_UPS / f"{record.number}.png", png(close_up(grey, _widest(crack, record))))
 
 
 def _texts(facts: Mapping[str, Any]) -> list[object]:
@@ -54,12 +53,6 @@ def _widest(crack: Crack, record: CrackRecord) -> CloseUp:
     text = f"{record.number}: {record.width_px.maximum:.1f} px" + ("" if width is None else f", {width:.2f} mm")
     across = np.array([-along[1], along[0]])
     return CloseUp(line[row], across, profiles.levels[row], profiles.offsets, flanks, line, text)
-
-
-def _png(image: Image.Image) -> bytes:
-    file = io.BytesIO()
-    image.save(file, "PNG")
-    return file.getvalue()
 
 
 def crack_rows(run: Path, folders: Sequence[str]) -> Iterator[dict[str, str]]:

@@ -16,6 +16,7 @@ from crack_lightning.inference.heat import Heat
 from crack_lightning.inference.overlay import crack_overlay, heat_picture, overlay
 from crack_lightning.inference.regions import Region, geojson
 from crack_lightning.inference.sources import Photograph
+from crack_lightning.report.encoding import jpeg, png
 from crack_lightning.runs.crack_files import CRACKS_CSV, CRACKS_JSON, write_cracks
 from crack_lightning.runs.measuring import Measured
 from crack_lightning.system.files import write_atomically, write_csv
@@ -137,12 +138,12 @@ def write_photograph(
     else:
         marked = crack_overlay(small, measured.records, measured.classes, heat.size_hw, mm_per_px=mm_per_px)
         write_cracks(folder, inspected.name, measured.cracks, measured.records, measured.scale, grey)
-    write_atomically(folder / "overlay.png", _png(marked))
+    write_atomically(folder / "overlay.png", png(marked))
     marked.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
-    write_atomically(folder / "thumbnail.jpg", _jpeg(marked, quality=70))
-    write_atomically(folder / "photograph.jpg", _jpeg(small, quality=88))
+    write_atomically(folder / "thumbnail.jpg", jpeg(marked, quality=70))
+    write_atomically(folder / "photograph.jpg", jpeg(small, quality=88))
     name, array = MAPS[inspected.crack_map is not None], io.BytesIO()
-    write_atomically(folder / f"{name}.png", _png(heat_picture(heat, small.size)))
+    write_atomically(folder / f"{name}.png", png(heat_picture(heat, small.size)))
     np.save(array, heat.probability.astype(np.float16) if inspected.crack_map else heat.probability)
     write_atomically(folder / f"{name}.npy", array.getvalue())
     text = json.dumps(geojson(found, mm_per_px=mm_per_px), indent=1)
@@ -157,15 +158,3 @@ def _tiles(heat: Heat) -> list[list[object]]:
     for row, column, box in tiles(heat.size_hw, heat.tile_px or heat.window_px):
         rows.append([row, column, *box, f"{heat.of_tile(box):.6f}"])
     return rows
-
-
-def _png(image: Image.Image) -> bytes:
-    file = io.BytesIO()
-    image.save(file, "PNG", compress_level=1)
-    return file.getvalue()
-
-
-def _jpeg(image: Image.Image, *, quality: int) -> bytes:
-    file = io.BytesIO()
-    image.save(file, "JPEG", quality=quality)
-    return file.getvalue()
