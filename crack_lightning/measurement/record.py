@@ -104,9 +104,7 @@ def _rounded(value: float | None, digits: int) -> float | None:
 def records_of(cracks: Sequence[Crack], scale: Scale | None, classes: WidthClasses) -> list[CrackRecord]:
     """Of the cracks of a photograph, in their order, numbered from 1."""
     found = [_in_pixels(number, crack) for number, crack in enumerate(cracks, 1)]
-    if scale is None:
-        return found
-    return [_in_mm(record, crack, scale, classes) for record, crack in zip(found, cracks, strict=True)]
+    return found if scale is None else [in_mm(record, scale, classes) for record in found]
 
 
 def _in_pixels(number: int, crack: Crack) -> CrackRecord:
@@ -125,27 +123,29 @@ def _in_pixels(number: int, crack: Crack) -> CrackRecord:
     )
 
 
-def _in_mm(record: CrackRecord, crack: Crack, scale: Scale, classes: WidthClasses) -> CrackRecord:
-    width_mm = _widths_in_mm(crack, scale)
+def in_mm(record: CrackRecord, scale: Scale, classes: WidthClasses) -> CrackRecord:
+    """The record with what its pixels are on the surface, by `scale`, and its class."""
+    width_mm = _widths_in_mm(record, scale)
     if width_mm.median is not None:
         name: str | None = classes.class_of(width_mm.median)
     else:
         name = classes.class_below(width_mm.below or float("inf"))
     return replace(
         record,
-        length_mm=sum(scale.length_mm(line) for line in crack.lines),
+        length_mm=sum(scale.length_mm(line) for line in record.lines),
         width_mm=width_mm,
-        lines_mm=[line @ scale.matrix.T for line in crack.lines],
+        lines_mm=[line @ scale.matrix.T for line in record.lines],
         width_class=name or "",
     )
 
 
-def _widths_in_mm(crack: Crack, scale: Scale) -> Widths:
-    width = crack.width
-    if width.median is None or width.uncertainty is None:
-        return Widths(below=width.limit * scale.mm_per_px * (1 + 2 * scale.deviation))
-    directions = np.concatenate([np.gradient(line, axis=0) for line in crack.lines])
-    along = scale.width_mm(width.along, directions)
+def _widths_in_mm(record: CrackRecord, scale: Scale) -> Widths:
+    width = record.width_px
+    if width.median is None or width.uncertainty is None or record.along_px is None:
+        limit = float("inf") if width.below is None else width.below
+        return Widths(below=limit * scale.mm_per_px * (1 + 2 * scale.deviation))
+    directions = np.concatenate([np.gradient(line, axis=0) for line in record.lines])
+    along = scale.width_mm(record.along_px, directions)
     median = float(np.nanmedian(along))
     uncertainty = float(np.hypot(width.uncertainty * median / width.median, scale.deviation * median))
     return Widths(median, float(np.nanpercentile(along, 95)), float(np.nanmax(along)), uncertainty)

@@ -1,0 +1,92 @@
+"""Records of cracks that were kept as GeoJSON, read again, and parts of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from crack_lightning.errors import UserError
+from crack_lightning.measurement.paths import length_of
+from crack_lightning.measurement.record import CrackRecord, Widths
+
+Array = np.ndarray
+
+
+def record_from(feature: Mapping[str, Any]) -> CrackRecord:
+    """The record in pixels of which `CrackRecord.feature` was made. Raises UserError for what is no such feature."""
+    try:
+        facts, geometry = feature["properties"], feature["geometry"]
+        parts = [geometry["coordinates"]] if geometry["type"] == "LineString" else geometry["coordinates"]
+        lines = [np.array(part, float).reshape(-1, 2) for part in parts]
+        names = ("width_px", "width_p95_px", "width_max_px", "width_uncertainty_px", "width_below_px")
+        widths = Widths(*(_number(facts[name]) for name in names))
+        place = _number(facts["width_max_x_px"]), _number(facts["width_max_y_px"])
+        along = None
+        if facts.get("widths_px") is not None:
+            along = np.array(
+                [np.nan if width is None else width for part in facts["widths_px"] for width in part], float
+            )
+        if along is not None and len(along) != sum(map(len, lines)):
+            raise ValueError("it has another number of widths than of points")
+        return CrackRecord(
+            int(facts["id"]),
+            lines,
+            float(facts["length_px"]),
+            widths,
+            None if place[0] is None or place[1] is None else (place[0], place[1]),
+            float(facts["mean_probability"]),
+            float(facts["least_probability"]),
+            bool(facts["touches_edge"]),
+            along_px=along,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"this is no crack as cracks.geojson has it: {type(error).__name__} {error}") from error
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def parts_of(record: CrackRecord, kept: Array) -> CrackRecord | None:
+    """What is left of a crack in pixels where only the points `kept` (n,) bool of all its lines stay; None if nothing.
+
+    Runs of points become lines; lengths and widths are theirs, and the uncertainty is the whole crack's.
+    """
+    if kept.all():
+        return record
+    lines, chosen, start = list[Array](), list[Array](), 0
+    for line in record.lines:
+        for run in _runs(kept[start : start + len(line)]):
+            lines.append(line[run])
+            chosen.append(start + run)
+        start += len(line)
+    if not lines:
+        return None
+    places = np.concatenate(chosen)
+    along = None if record.along_px is None else record.along_px[places]
+    widths, widest = record.width_px, None
+    if along is not None and widths.median is not None:
+        if np.isfinite(along).any():
+            number = int(np.nanargmax(along))
+            x, y = np.concatenate(lines)[number]
+            widest = float(x), float(y)
+            middle, high = float(np.nanmedian(along)), float(np.nanpercentile(along, 95))
+            widths = Widths(middle, high, float(along[number]), widths.uncertainty)
+        else:
+            widths = Widths()
+    return replace(
+        record,
+        lines=lines,
+        length_px=sum(map(length_of, lines)),
+        width_px=widths,
+        widest_px=widest,
+        along_px=along,
+    )
+
+
+def _runs(kept: Array) -> Sequence[Array]:
+    """The numbers of the points of each run of two at least."""
+    places = np.flatnonzero(kept)
+    runs = np.split(places, np.flatnonzero(np.diff(places) > 1) + 1)
+    return [run for run in runs if len(run) > 1]
