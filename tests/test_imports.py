@@ -10,16 +10,17 @@ PACKAGE = Path(__file__).parents[1] / "crack_lightning"
 # From the street to the cellar: a room imports from the floors below its own, and never from a room beside it.
 FLOORS = (
     ("cli",),
+    ("page",),
     ("runs",),
     ("training", "inference"),
-    ("features", "report"),
+    ("features", "report", "corrections"),
     ("engines", "evaluation", "measurement"),
     ("data", "models"),
     ("system",),
     ("errors",),
 )
 DATA_FLOORS = (("batches", "audit"), ("options",), ("samples",), ("copies",), ("images", "synthetic"))
-VERBS = {"adapt", "audit", "cache", "compare", "evaluate", "explain", "generate", "inspect", "predict"}
+VERBS = {"adapt", "audit", "cache", "compare", "evaluate", "explain", "generate", "inspect", "predict", "serve"}
 SHELL = {"hydra", "omegaconf"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -21,6 +21,7 @@ from crack_lightning.runs.options import (
     GenerateOptions,
     InspectOptions,
     PredictOptions,
+    ServeOptions,
     TrainOptions,
 )
 
@@ -33,6 +34,7 @@ COMMANDS: dict[str, type] = {
     "predict": PredictOptions,
     "inspect": InspectOptions,
     "compare": CompareOptions,
+    "serve": ServeOptions,
     "explain": ExplainOptions,
     "adapt": AdaptOptions,
 }

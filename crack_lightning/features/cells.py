@@ -60,10 +60,11 @@ def sampled(network: CrackMap, lessons: Iterable[Lesson], generator: torch.Gener
 def _of_batch(network: CrackMap, lessons: Sequence[Lesson], generator: torch.Generator) -> list[Cells]:
     pictures = torch.from_numpy(np.stack([np.asarray(lesson.image) for lesson in lessons])).permute(0, 3, 1, 2)
     maps = network.cells(pictures.to(network.pixel_mean.device)).cpu()
-    return [_of_lesson(features, lesson, generator) for features, lesson in zip(maps, lessons, strict=True)]
+    return [of_lesson(features, lesson, generator) for features, lesson in zip(maps, lessons, strict=True)]
 
 
-def _of_lesson(features: Tensor, lesson: Lesson, generator: torch.Generator) -> Cells:
+def of_lesson(features: Tensor, lesson: Lesson, generator: torch.Generator) -> Cells:
+    """Some cells of each kind of a lesson with features (channels, h, w), none along the border."""
     inside = torch.zeros(features.shape[1:], dtype=torch.bool)
     inside[EDGE_CELLS:-EDGE_CELLS, EDGE_CELLS:-EDGE_CELLS] = True
     kinds = [mask & inside for mask in kind_masks(lesson)]

@@ -15,6 +15,7 @@ from crack_lightning.measurement.skeletons import lengths_of as lengths_in_cells
 Array = np.ndarray
 
 FAINTER = 0.3  # log-odds below the threshold down to which a marked crack is followed
+FAINTEST = 1.0  # log-odds below the threshold of what may be a crack
 NEAR = np.ones((3, 3), bool)
 
 
@@ -27,6 +28,20 @@ def cracks_of(heat: Heat, grey: Array, threshold: float, *, shortest_px: float =
     branches = [branch for branch in _branches(skeleton, heat) if lengths[branch.group] >= LEAST_CELLS - 1]
     cracks = [measured(parts, grey) for parts in refined(branches, grey)]
     return sorted((crack for crack in cracks if crack.length_px >= shortest_px), key=lambda crack: -crack.length_px)
+
+
+def faint_lines(heat: Heat, threshold: float) -> list[tuple[Array, float]]:
+    """Lines (n, 2), x and y, that a crack map marks, or would with FAINTEST less log-odds, each with its mean log-odds
+    beside `threshold`; the longest first. They are those of cells, not refined on the photograph."""
+    lower = float(1 / (1 + np.exp(FAINTEST - _log_odds(np.array(threshold)))))
+    odds, marked = marked_cells(heat, lower)
+    skeleton = skeleton_of(marked, odds)
+    lengths, level = lengths_in_cells(skeleton), _log_odds(np.array(threshold))
+    found = []
+    for branch in _branches(skeleton, heat):
+        if lengths[branch.group] >= LEAST_CELLS - 1 and len(branch.points) > 2:
+            found.append((branch.points, float((_log_odds(branch.probability) - level).mean())))
+    return sorted(found, key=lambda pair: -len(pair[0]))
 
 
 def marked_cells(heat: Heat, threshold: float) -> tuple[Array, Array]:

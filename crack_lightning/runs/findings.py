@@ -1,7 +1,6 @@
 """What is found in one photograph, and its files: from what was read of it and its heat map, fresh or kept."""
 
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -60,8 +59,8 @@ def read_photograph(photograph: Photograph, inspection: Inspection, *, mapped: b
     return Seen(photograph, reduced(image, options.overlay_px), grey, scale, fault, note), pictures
 
 
-def write_findings(seen: Seen, heat: Heat, folder: Path, key: str, inspection: Inspection, began_s: float) -> Inspected:
-    """What `heat` marks in the photograph, measured, with all of its files in `folder`."""
+def write_findings(seen: Seen, heat: Heat, folder: Path, inspection: Inspection) -> Inspected:
+    """What `heat` marks in the photograph, measured; its files are written into `folder`, but for the last one."""
     threshold, shortest_px = inspection.decision.threshold, inspection.measuring.shortest_px(seen.scale)
     least_px = shortest_px if heat.tile_px is None else max(shortest_px, LEAST_PX)
     found_at = regions(heat if heat.tile_px is None else followed(heat, threshold), threshold)
@@ -72,8 +71,7 @@ def write_findings(seen: Seen, heat: Heat, folder: Path, key: str, inspection: I
         measured = inspection.measuring.measured(cracks, seen.scale)
     found = _inspected(seen.photograph, heat, marked, inspection, measured)
     verdict = "review" if seen.note and found.verdict == "sound" else found.verdict
-    found = replace(found, verdict=verdict, note=seen.note, fault=seen.fault, key=key, **facts_of(seen.scale))
-    found = replace(found, seconds=time.perf_counter() - began_s)
+    found = replace(found, verdict=verdict, note=seen.note, fault=seen.fault, **facts_of(seen.scale))
     files.write_photograph(folder, seen.small, seen.grey, heat, marked, found, measured)
     return found
 

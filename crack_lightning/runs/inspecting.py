@@ -45,14 +45,33 @@ class Reader(Protocol):
 @dataclass(frozen=True)
 class Inspection:
     """What inspects one photograph after the other: the network, what its probabilities mean, the scale of windows, how
-    cracks are measured, the options, and what results depend on."""
+    cracks are measured, the options, and a hash of the checkpoint."""
 
     reader: Reader
     decision: Decision
     scale: Scale
     measuring: Measuring
     options: InspectOptions
-    settings: str
+    content: str
+
+    @property
+    def map_settings(self) -> str:
+        """What a heat map depends on beside the photograph."""
+        options = self.options
+        brought = [] if self.brought_by is None else [options.mm_per_px, self.measuring.settings]
+        return f"{self.content}:{self.scale.window_px}:{[options.windows, options.scales, *brought]}"
+
+    @property
+    def settings(self) -> str:
+        """What results depend on beside the photograph."""
+        options = self.options
+        results = [options.threshold, options.mm_per_px, options.overlay_px, options.min_length_px]
+        return f"{self.map_settings}:{[*results, options.min_length_mm, self.measuring.settings]}"
+
+    @property
+    def brought_by(self) -> float | None:
+        """Millimetres a pixel that a map brings photographs of known scale to; None where it takes them as they are."""
+        return self.classifier.mm_per_px if isinstance(self.classifier, CrackMap) else None
 
     @property
     def classifier(self) -> Network:
@@ -62,10 +81,15 @@ class Inspection:
 
     def brought(self, scale: Millimetres | None) -> Scale:
         """The scale of windows; a map that knows that of its training takes a photograph of known scale at that."""
-        network = self.classifier
-        if scale is None or not isinstance(network, CrackMap) or network.mm_per_px is None:
+        if scale is None or self.brought_by is None:
             return self.scale
-        return replace(self.scale, zoom=zoom_of(scale.mm_per_px, trained=network.mm_per_px))
+        return replace(self.scale, zoom=zoom_of(scale.mm_per_px, trained=self.brought_by))
+
+    def at(self, *, threshold: float, min_length_px: float | None) -> "Inspection":
+        """The same with another threshold and shortest length: kept maps are as good as before."""
+        options = replace(self.options, threshold=threshold, min_length_px=min_length_px)
+        measuring = replace(self.measuring, options=options)
+        return replace(self, decision=replace(self.decision, threshold=threshold), measuring=measuring, options=options)
 
 
 def inspection_of(options: InspectOptions) -> Inspection:
@@ -77,20 +101,19 @@ def inspection_of(options: InspectOptions) -> Inspection:
         decision = replace(decision, threshold=options.threshold)
     measuring = measuring_of(options)
     check_formats(options.formats, measured=isinstance(network, CrackMap))
-    results = [options.windows, options.scales, options.threshold, options.mm_per_px, options.overlay_px]
-    results += [options.min_length_px, options.min_length_mm, measuring.settings]
-    reader, scale = _by_map(network, options) if isinstance(network, CrackMap) else _by_windows(network, options)
-    settings = f"{_content(options.ckpt_path)}:{scale.window_px}:{results}"
-    return Inspection(reader, decision, scale, measuring, options, settings)
+    reader, scale = by_map(network, options) if isinstance(network, CrackMap) else _by_windows(network, options)
+    return Inspection(reader, decision, scale, measuring, options, content_of(options.ckpt_path))
 
 
-def _content(ckpt_path: str | None) -> str:
+def content_of(ckpt_path: str | None) -> str:
+    """A hash of what a checkpoint holds, or of the map of the package."""
     if ckpt_path is None:
         return hashlib.sha256(repr(package_facts()).encode()).hexdigest()
     return content_hash(expanded(ckpt_path).absolute())
 
 
-def _by_map(network: CrackMap, options: InspectOptions) -> tuple[Reader, Scale]:
+def by_map(network: CrackMap, options: InspectOptions) -> tuple[Reader, Scale]:
+    """What reads photographs for a crack map. Raises UserError for options of windows."""
     if options.windows != "auto" or options.scales != [1.0]:
         raise UserError("windows and scales are of a classifier's windows: leave them out for a crack map")
     reader = CrackMapReader(network, engine=options.engine, memory_mb=options.memory_mb)

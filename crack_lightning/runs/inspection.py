@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from crack_lightning.data.images.reading import reason
@@ -64,10 +65,14 @@ def inspect_photograph(photograph: Photograph, run: Path, inspection: Inspection
 
 
 def _inspected(photograph: Photograph, folder: Path, key: str, inspection: Inspection) -> Inspected:
-    began_s = time.perf_counter()
-    seen, pictures = read_photograph(photograph, inspection)
-    heat = inspection.reader.heat(pictures)
-    return write_findings(seen, heat, folder, key, inspection, began_s)
+    began_s, map_key = time.perf_counter(), files.key_of(photograph, inspection.map_settings)
+    kept = files.kept_heat(folder, map_key)
+    seen, pictures = read_photograph(photograph, inspection, mapped=kept is None)
+    heat = kept or files.as_kept(inspection.reader.heat(pictures))
+    found = write_findings(seen, heat, folder, inspection)
+    found = replace(found, key=key, map_key=map_key, seconds=time.perf_counter() - began_s)
+    files.write_done(folder, found)
+    return found
 
 
 def _failed(photograph: Photograph, error: Exception) -> Inspected:

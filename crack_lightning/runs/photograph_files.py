@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +33,8 @@ SEVERITY = ("cracked", "review", "error", "unread", "sound")
 class Inspected:
     """A photograph and what was found; `note` is what else the reader must know about it.
 
-    `longest_` is the length of the longest region, `key` says of what, by what.
+    `longest_` is the length of the longest region. `key` changes with the file and whatever changes the result,
+    `map_key` with what changes the heat map.
 
     `file_bytes` and `file_mtime_ns` are those of the photograph when it was inspected.
 
@@ -62,6 +63,7 @@ class Inspected:
     scale_deviation: float = 0.0
     cracks: int | None = None
     key: str = ""
+    map_key: str = ""
     file_bytes: int = 0
     file_mtime_ns: int = 0
     heat_map: dict[str, float] | None = None
@@ -91,7 +93,8 @@ def grid_facts(heat: Heat) -> dict[str, float]:
     """Where the values of a heat map lie: row r, column c at top + r * down, left + c * across, in pixels."""
     down, across = (float(np.diff(middles[:2])[0]) if len(middles) > 1 else 0.0 for middles in (heat.y_px, heat.x_px))
     first = {"top_px": float(heat.y_px[0]), "left_px": float(heat.x_px[0])}
-    return {**first, "down_px": down, "across_px": across, "window_px": heat.window_px}
+    tile = {} if heat.tile_px is None else {"tile_px": heat.tile_px}
+    return {**first, "down_px": down, "across_px": across, "window_px": heat.window_px, **tile}
 
 
 def folder_of(run: Path, photograph: Photograph) -> Path:
@@ -106,11 +109,45 @@ def key_of(photograph: Photograph, options: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
+def kept_inspected(folder: Path) -> Inspected | None:
+    """What an earlier run found of a photograph, by whatever options."""
+    try:
+        return Inspected(**json.loads((folder / DONE).read_text(encoding="utf-8", errors="surrogateescape")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def kept_heat(folder: Path, map_key: str) -> Heat | None:
+    """The crack map that an earlier run computed of the same photograph by the same network."""
+    found = kept_inspected(folder)
+    if found is None or found.crack_map is None or found.map_key != map_key:
+        return None
+    try:
+        probability = np.load(folder / f"{MAPS[True]}.npy").astype(np.float32)
+    except (OSError, ValueError, EOFError):
+        return None
+    return heat_at(probability, found)
+
+
+def heat_at(probability: np.ndarray, found: Inspected) -> Heat:
+    """The heat map of values (rows, columns) that lie where `found` says."""
+    place = found.crack_map or {}
+    first, steps = ("top_px", "left_px"), ("down_px", "across_px")
+    y, x = (place[a] + np.arange(n) * place[b] for a, b, n in zip(first, steps, probability.shape, strict=True))
+    return Heat(probability, y, x, (found.height_px, found.width_px), place["window_px"], place["tile_px"])
+
+
+def as_kept(heat: Heat) -> Heat:
+    """A crack map in the precision in which it is kept, so that what follows is the same from either."""
+    if heat.tile_px is None:
+        return heat
+    return replace(heat, probability=heat.probability.astype(np.float16).astype(np.float32))
+
+
 def done_before(folder: Path, key: str) -> Inspected | None:
     """What an earlier run that was killed found of the same photograph with the same options."""
-    try:
-        found = Inspected(**json.loads((folder / DONE).read_text(encoding="utf-8", errors="surrogateescape")))
-    except (OSError, ValueError, TypeError):
+    found = kept_inspected(folder)
+    if found is None:
         return None
     name = MAPS[found.crack_map is not None]
     measured = () if found.crack_map is None else (CRACKS_CSV, CRACKS_JSON)
@@ -128,11 +165,12 @@ def write_photograph(
     inspected: Inspected,
     measured: Measured | None,
 ) -> None:
-    """All of FILES, those of cracks where they are `measured`, and at last inspection.json.
+    """All of FILES, and those of cracks where they are `measured`; inspection.json, which vouches for them, goes.
 
     `small` is the photograph as it is to be shown, `grey` (h, w) its own levels.
     """
     mm_per_px = inspected.mm_per_px
+    (folder / DONE).unlink(missing_ok=True)
     if measured is None:
         marked = overlay(small, heat, found, mm_per_px=mm_per_px)
     else:
@@ -150,6 +188,10 @@ def write_photograph(
     write_atomically(folder / "regions.geojson", text.encode())
     header = ["row", "column", "left_px", "top_px", "right_px", "bottom_px", "probability"]
     write_csv(folder / "tiles.csv", header, _tiles(heat))
+
+
+def write_done(folder: Path, inspected: Inspected) -> None:
+    """inspection.json, the last file of a photograph."""
     write_atomically(folder / DONE, (json.dumps(asdict(inspected)) + "\n").encode("utf-8", "surrogateescape"))
 
 

@@ -60,11 +60,18 @@ def replacing(path: Path) -> Iterator[Path]:
 
     A reader sees the old file or the new one, never a part. A full disk is an OSError that names the folder.
     """
+    with writing_beside(path) as partial:
+        yield partial
+        partial.replace(path)
+
+
+@contextmanager
+def writing_beside(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write to, which is gone at the end if it still is there; a full disk as `replacing`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.parent / f".{os.getpid()}-{next(_numbers)}.partial"  # short, however long the name is
     try:
         yield partial
-        partial.replace(path)
     except OSError as error:
         if not is_full(error):
             raise

@@ -1,0 +1,91 @@
+"""corrections.jsonl: a line for each correction, on disk before anyone is told that it is there."""
+
+import json
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from crack_lightning.corrections.record import TURNING, Correction, correction_of
+from crack_lightning.errors import UserError
+from crack_lightning.system.files import full_message, is_full
+
+JOURNAL = "corrections.jsonl"
+
+
+class Journal:
+    """The corrections of a project, in the order in which they were made; for one process and all of its threads.
+
+    A last line without an end was never confirmed, since its process was killed while writing it: it is cut off.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Raises UserError that names a line that is no correction."""
+        self.path, self._lock = path, threading.Lock()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = path.read_bytes() if path.exists() else b""
+        self._bytes = content.rfind(b"\n") + 1
+        if self._bytes < len(content):
+            os.truncate(path, self._bytes)
+        self._kept = [_read(path, number, line) for number, line in enumerate(content[: self._bytes].splitlines(), 1)]
+
+    @property
+    def corrections(self) -> Sequence[Correction]:
+        """All that were ever made, taken back or not."""
+        return tuple(self._kept)
+
+    def append(self, facts: Mapping[str, Any]) -> Correction:
+        """Write a correction, and return it once it is on the disk.
+
+        Raises UserError for what is none, and OSError where it cannot be written: the file is then as it was before.
+        """
+        with self._lock:
+            made = correction_of(facts, number=len(self._kept) + 1)
+            if made.kind in TURNING and not 0 < (made.of or 0) <= len(self._kept):
+                raise UserError(f"{made.kind}: there is no correction {made.of}")
+            line = (json.dumps(made.facts(), ensure_ascii=True, allow_nan=False) + "\n").encode()
+            self._write(line)
+            self._bytes += len(line)
+            self._kept.append(made)
+            return made
+
+    def _write(self, line: bytes) -> None:
+        new = not self.path.exists()
+        try:
+            with self.path.open("ab", buffering=0) as file:
+                try:
+                    if file.write(line) != len(line):
+                        raise OSError(28, os.strerror(28))  # a disk that takes a part of a line is full
+                    os.fsync(file.fileno())
+                except OSError:
+                    os.ftruncate(file.fileno(), self._bytes)
+                    raise
+            if new:
+                _sync_folder(self.path.parent)
+        except OSError as error:
+            if is_full(error):
+                raise OSError(error.errno, full_message(self.path.parent), str(self.path)) from error
+            raise
+
+
+def _read(path: Path, number: int, line: bytes) -> Correction:
+    try:
+        facts = json.loads(line)
+        if not isinstance(facts, dict) or facts.get("number") != number:
+            raise UserError(f"it is not number {number}")
+        return correction_of(facts, number=number)
+    except ValueError as error:
+        raise UserError(
+            f"{path}, line {number} is no correction ({error}): mend or remove the line, numbers count from 1, or give "
+            "another hydra.run.dir=FOLDER"
+        ) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """So that a new file's name is on the disk too."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,141 @@
+"""What corrections make of the cracks that a map marks: accepted, rejected, drawn, cut, or not seen by anybody yet."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+import shapely
+from scipy.spatial import cKDTree
+
+from crack_lightning.corrections.record import Correction
+from crack_lightning.measurement.kept_records import parts_of, record_from
+from crack_lightning.measurement.paths import resampled
+from crack_lightning.measurement.record import CrackRecord
+
+Array = np.ndarray
+Tree: TypeAlias = cKDTree | None
+
+ACCEPTED, REJECTED, DRAWN, UNSEEN = "accepted", "rejected", "drawn", "unseen"
+STATUSES = (ACCEPTED, DRAWN, UNSEEN, REJECTED)
+REACH_PX = 8.0  # two cells: as near to a line, points are of the same crack
+SAME_SHARE = 0.5  # of a crack's length that lies along another, from which on they are one
+LEFT_PX = 32.0  # of a crack that was cut, or is marked beside an accepted one, shorter rests are dropped
+STEP_PX = 2.0
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A crack in pixels, what was said of it, and the number of the correction that says so."""
+
+    record: CrackRecord
+    status: str = UNSEEN
+    correction: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Changes with its lines alone, so that nobody corrects another crack than the one that was seen."""
+        lines = b"".join(np.round(line, 1).tobytes() for line in self.record.lines)
+        return hashlib.blake2b(lines, digest_size=6).hexdigest()
+
+
+def judged(records: Sequence[CrackRecord], corrections: Sequence[Correction]) -> list[Judged]:
+    """The cracks of a photograph, the longest first, numbered from 1; `corrections` are those of it in force.
+
+    What a person accepted or drew stays as it was, whatever the map marks by now; the rest of what the map marks is cut
+    where it runs along that, was rubbed out, or lies on what is no surface. Of two corrections the later one counts.
+    """
+    areas, trees = outlined(corrections), {one.number: lines_near(one.lines) for one in corrections}
+    found = (_confirmed(one, corrections, areas, trees) for one in corrections)
+    confirmed = [one for one in found if one is not None]
+    said = lines_near([line for one in confirmed for line in one.record.lines])
+    gone = lines_near([line for one in corrections if one.kind == "erase" for line in one.lines])
+    cracks = list(confirmed)
+    for record in records:
+        points = np.concatenate(list(record.lines))
+        rest = parts_of(record, ~(within(points, areas) | near(points, said) | near(points, gone)))
+        if rest is not None and (rest is record or rest.length_px >= LEFT_PX):
+            cracks.append(_rejected_or_unseen(rest, corrections, trees))
+    ordered = sorted(cracks, key=lambda one: (STATUSES.index(one.status) == 3, -one.record.length_px))
+    return [replace(one, record=replace(one.record, number=number)) for number, one in enumerate(ordered, 1)]
+
+
+def _confirmed(
+    one: Correction, corrections: Sequence[Correction], areas: Sequence[shapely.Polygon], trees: Mapping[int, Tree]
+) -> Judged | None:
+    """What is left of an accepted or drawn crack; None of other corrections, and where nothing is left."""
+    if one.kind not in ("accept", "draw") or one.feature is None:
+        return None
+    later = [other for other in corrections if other.number > one.number]
+    record, status, number = record_from(one.feature), ACCEPTED if one.kind == "accept" else DRAWN, one.number
+    points = np.concatenate(list(record.lines))
+    if any(other.kind in ("accept", "draw") and _along(points, trees[other.number]) for other in later):
+        return None  # said again
+    gone = lines_near([line for other in later if other.kind == "erase" for line in other.lines])
+    rest = parts_of(record, ~(within(points, areas) | near(points, gone)))
+    if rest is None:
+        return None
+    for other in later:
+        if other.kind == "reject" and _along(points, trees[other.number]):
+            status, number = REJECTED, other.number
+    return Judged(rest, status, number)
+
+
+def _rejected_or_unseen(record: CrackRecord, corrections: Sequence[Correction], trees: Mapping[int, Tree]) -> Judged:
+    points = np.concatenate(list(record.lines))
+    for other in reversed(corrections):
+        if other.kind == "reject" and _along(points, trees[other.number]):
+            return Judged(record, REJECTED, other.number)
+    return Judged(record)
+
+
+def _along(points: Array, tree: Tree) -> bool:
+    apart = tree is None or (points.min(axis=0) > tree.maxes + REACH_PX).any()
+    if apart or tree is None or (points.max(axis=0) < tree.mins - REACH_PX).any():
+        return False
+    return float(near(points, tree).mean()) >= SAME_SHARE
+
+
+def lines_near(lines: Iterable[Array]) -> Tree:
+    """A tree of points along lines (n, 2); None of none."""
+    points = [resampled(line, STEP_PX) for line in lines]
+    return cKDTree(np.concatenate(points)) if points else None
+
+
+def near(points: Array, tree: Tree, reach_px: float = REACH_PX) -> Array:
+    """Which points (n, 2) lie within `reach_px` of the lines of `lines_near`."""
+    if tree is None:
+        return np.zeros(len(points), bool)
+    return np.asarray(np.isfinite(tree.query(points, distance_upper_bound=reach_px)[0]))
+
+
+def outlined(corrections: Iterable[Correction]) -> list[shapely.Polygon]:
+    """The areas that are no surface."""
+    rings = [line for one in corrections if one.kind == "exclude" for line in one.lines]
+    return [shapely.make_valid(shapely.Polygon(ring)) for ring in rings]
+
+
+def within(points: Array, areas: Sequence[shapely.Polygon]) -> Array:
+    """Which points (n, 2) lie in one of the areas."""
+    inside = np.zeros(len(points), bool)
+    for area in areas:
+        shapely.prepare(area)
+        inside |= shapely.contains_xy(area, points)
+    return inside
+
+
+def surface_share(areas: Sequence[shapely.Polygon], size: tuple[int, int]) -> float:
+    """The share of a photograph of `size` (width, height) that is surface."""
+    whole = shapely.box(0, 0, *size)
+    return 1 - float(shapely.area(shapely.intersection(shapely.union_all(areas), whole)) / whole.area) if areas else 1.0
+
+
+def cut_by(records: Sequence[CrackRecord], stroke: Array, radius_px: float) -> list[Array]:
+    """The parts of the cracks' lines within `radius_px` of a stroke (n, 2): what a rubber takes away."""
+    tree, parts = lines_near([stroke]), list[Array]()
+    for record in records:
+        points = np.concatenate(list(record.lines))
+        if (part := parts_of(record, near(points, tree, radius_px))) is not None:
+            parts += part.lines
+    return parts

@@ -1,0 +1,170 @@
+"""The cracks of a photograph as a project shows them: from the kept map, corrected, and in millimetres."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crack_lightning.corrections.lines import Judged, cut_by, judged
+from crack_lightning.corrections.record import Correction, lines_of
+from crack_lightning.errors import UserError
+from crack_lightning.inference.lines import cracks_of
+from crack_lightning.measurement.cracks import measured
+from crack_lightning.measurement.kept_records import record_from
+from crack_lightning.measurement.network import Branch, refined
+from crack_lightning.measurement.paths import length_of, resampled, smoothed
+from crack_lightning.measurement.record import CrackRecord, in_mm, records_of
+from crack_lightning.runs.crack_files import crack_features
+from crack_lightning.runs.photograph_files import MAPS, Inspected, folder_of, heat_at, kept_inspected, key_of
+from crack_lightning.runs.project.folder import Project
+from crack_lightning.runs.project.pictures import grey_levels
+from crack_lightning.runs.project.scales import scale_of
+
+Array = np.ndarray
+
+LEAST_STROKE_PX = 12.0  # of what is drawn
+STROKE_BAND_PX = 6.0  # beside a stroke, within which the crack that was meant lies
+STROKE_STEP_PX, STROKE_SIGMA = 4.0, 2.0
+REMEMBERED = 16  # photographs and thresholds
+RUBBER_PX = (2.0, 400.0)
+
+
+def records_at(project: Project, key: str, threshold: float) -> list[CrackRecord]:
+    """What the kept map of a photograph marks at `threshold`, in pixels. Raises UserError for one not inspected yet."""
+    inspected, folder = _inspected(project, key), folder_of(project.folder, project.photograph(key))
+    if inspected.key == _key_at(project, key, threshold):
+        return list(_kept_records(str(folder), inspected.key))
+    return list(_marked_records(str(folder), str(project.photograph(key).path), inspected.map_key, threshold))
+
+
+def _inspected(project: Project, key: str) -> Inspected:
+    name, inspected = project.photograph(key).name, project.inspected.get(key)
+    if inspected is None or inspected.crack_map is None:
+        raise UserError(f"{name} is not inspected yet" if inspected is None else f"{name}: {inspected.error}")
+    return inspected
+
+
+def _key_at(project: Project, key: str, threshold: float) -> str:
+    inspection = project.inspection.at(threshold=threshold, min_length_px=project.settings.shortest_px or None)
+    return key_of(project.photograph(key), inspection.settings)
+
+
+@lru_cache(REMEMBERED)
+def _kept_records(folder: str, key: str) -> tuple[CrackRecord, ...]:
+    return tuple(record_from(feature) for feature in crack_features(Path(folder))["features"])
+
+
+@lru_cache(REMEMBERED)
+def _marked_records(folder: str, path: str, map_key: str, threshold: float) -> tuple[CrackRecord, ...]:
+    inspected = kept_inspected(Path(folder))
+    if inspected is None:
+        raise UserError(f"{path} is being inspected anew: wait a moment")
+    heat = heat_at(np.load(Path(folder) / f"{MAPS[True]}.npy").astype(np.float32), inspected)
+    cracks = cracks_of(heat, grey_levels(Path(path)), threshold)
+    return tuple(records_of(cracks, None, None))  # type: ignore[arg-type]
+
+
+def shown_cracks(project: Project, key: str, threshold: float | None = None) -> list[Judged]:
+    """The corrected cracks of a photograph, in millimetres too where its scale is known."""
+    at = project.settings.threshold if threshold is None else threshold
+    found = judged(records_at(project, key, at), project.corrections_of(project.photograph(key).name))
+    scale = scale_of(project, key)
+    if scale is None:
+        return found
+    classes = project.inspection.measuring.classes
+    return [replace(one, record=in_mm(one.record, scale, classes)) for one in found]
+
+
+def correct(project: Project, facts: Mapping[str, Any]) -> Correction:
+    """Write what a person says into the journal; the correction, which is on disk.
+
+    accept and reject give the name of the `crack` at `threshold`; draw and erase the `stroke`, erase also the rubber's
+    `radius_px`; exclude the outline as `lines`. Raises UserError, and writes
+    nothing, for what cannot be.
+    """
+    kind, name = facts.get("kind"), facts.get("photograph", "")
+    made: dict[str, Any] = {"kind": kind, "photograph": name, "by": facts.get("by", "")}
+    if kind in ("accept", "reject"):
+        made |= _of_crack(project, facts)
+    elif kind == "draw":
+        made |= _drawn(project, facts)
+    elif kind == "erase":
+        made |= {"lines": [line.tolist() for line in _rubbed(project, facts)]}
+    elif kind == "exclude":
+        made |= {"lines": _inside(project, facts, "lines")}
+    elif kind in ("undo", "redo"):
+        made = {"kind": kind, "of": facts.get("of"), "by": facts.get("by", "")}
+    else:
+        raise UserError(f"kind={str(kind)[:40]!r}: one of accept, reject, draw, erase, exclude, undo, redo")
+    return project.journal.append(made)
+
+
+def _of_crack(project: Project, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The lines and what was measured of a crack that is named as `Judged.name` has it."""
+    key, wanted = project.key_of(str(facts.get("photograph"))), facts.get("crack")
+    for one in shown_cracks(project, key, _threshold(facts)):
+        if one.name == wanted:
+            lines = [line.tolist() for line in one.record.lines]
+            feature = in_pixels(one.record).feature() if facts.get("kind") == "accept" else None
+            return {"lines": lines, **({} if feature is None else {"feature": feature})}
+    raise UserError("that crack is not there any more: it was changed in another window, or by another threshold")
+
+
+def _threshold(facts: Mapping[str, Any]) -> float | None:
+    value = facts.get("threshold")
+    if value is not None and not (isinstance(value, int | float) and 0 < value < 1):
+        raise UserError(f"threshold={str(value)[:20]}: above 0 and below 1")
+    return value
+
+
+def in_pixels(record: CrackRecord) -> CrackRecord:
+    """Without what depends on a scale, which may change."""
+    plain = CrackRecord(0, [], 0.0, record.width_px, None, 0.0, 0.0, touches_edge=False)
+    return replace(record, length_mm=None, width_mm=plain.width_mm, lines_mm=None, width_class="", number=record.number)
+
+
+def _inside(project: Project, facts: Mapping[str, Any], name: str) -> list[Any]:
+    """Lines from a request, clipped to the photograph."""
+    inspected = _inspected(project, project.key_of(str(facts.get("photograph"))))
+    given = facts.get(name)
+    lines = lines_of(str(facts.get("kind")), [given] if name == "stroke" else given)
+    high = np.array([inspected.width_px, inspected.height_px], float)
+    if any((line < -high).any() or (line > 2 * high).any() for line in lines):
+        raise UserError(f"{name} lies outside the photograph's {inspected.width_px} x {inspected.height_px} pixels")
+    return [line.clip(0, high).tolist() for line in lines]
+
+
+def _drawn(project: Project, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """A stroke brought onto the crack beneath it, and measured there."""
+    (stroke,) = (np.array(line, float) for line in _inside(project, facts, "stroke"))
+    if length_of(stroke) < LEAST_STROKE_PX:
+        raise UserError(f"a stroke of {length_of(stroke):.0f} pixels is too short: draw along the crack")
+    key = project.key_of(str(facts.get("photograph")))
+    grey = grey_levels(project.photograph(key).path)
+    record = measured_along(stroke, grey)
+    return {"lines": [line.tolist() for line in record.lines], "feature": record.feature()}
+
+
+def measured_along(stroke: Array, grey: Array) -> CrackRecord:
+    """The crack beneath a stroke (n, 2) on a photograph (h, w) of grey levels, measured."""
+    points = smoothed(resampled(stroke, STROKE_STEP_PX), STROKE_SIGMA)
+    branch = Branch(points, 1, STROKE_BAND_PX, np.ones(len(points)))
+    (parts,) = refined([branch], grey)
+    (record,) = records_of([measured(parts, grey)], None, None)  # type: ignore[arg-type]
+    return record
+
+
+def _rubbed(project: Project, facts: Mapping[str, Any]) -> Sequence[Array]:
+    (stroke,) = (np.array(line, float) for line in _inside(project, facts, "stroke"))
+    radius_px = facts.get("radius_px")
+    if not isinstance(radius_px, int | float) or not RUBBER_PX[0] <= radius_px <= RUBBER_PX[1]:
+        raise UserError(f"radius_px={str(radius_px)[:20]}: {RUBBER_PX[0]:g} to {RUBBER_PX[1]:g} pixels")
+    key = project.key_of(str(facts.get("photograph")))
+    shown = [one.record for one in shown_cracks(project, key, _threshold(facts)) if one.status != "rejected"]
+    parts = cut_by(shown, stroke, float(radius_px))
+    if not parts:
+        raise UserError("there is nothing marked to rub out")
+    return parts

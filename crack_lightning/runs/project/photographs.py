@@ -1,0 +1,136 @@
+"""The photographs of a project: those of folders that were chosen, and those that were dropped into the page."""
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from crack_lightning.data.images.formats import is_image_name, is_unread_photograph, why_unread
+from crack_lightning.data.images.reading import opened, reason
+from crack_lightning.errors import UserError
+from crack_lightning.inference.sources import Photograph, check_not_among, find_photographs
+from crack_lightning.runs.photograph_files import folder_of, kept_inspected
+from crack_lightning.runs.project.folder import UPLOADS, Project
+from crack_lightning.system.files import expanded, short_name, writing_beside
+
+MOST_NAME = 120
+FORBIDDEN = re.compile(r"[^\w.() +,=@~-]")
+
+
+def key_of_name(name: str) -> str:
+    """What stands for a photograph in addresses: its name never does."""
+    return hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+
+
+def load_photographs(project: Project) -> None:
+    """All of the kept sources and all that were dropped, with what was found in them before.
+
+    A source that is not there any more raises FileNotFoundError.
+    """
+    for number, source in enumerate(project.settings.sources):
+        _register(project, _of_source(project, source, first=number == 0))
+    if any(is_image_name(path.name) for path in (project.folder / UPLOADS).glob("*")):
+        _register(project, find_photographs(str(project.folder / UPLOADS)).photographs)
+
+
+def add_source(project: Project, given: str) -> list[str]:
+    """Take the photographs of a folder, a file or a pattern on this computer into the project; their keys.
+
+    Raises UserError or FileNotFoundError where there are none, or too many.
+    """
+    source = str(expanded(given.strip()).absolute()) if given.strip() else given
+    with project.guard:
+        if source in project.settings.sources:
+            raise UserError(f"{source} is in this project already")
+        photographs = _of_source(project, source, first=not project.settings.sources)
+        _check_count(project, len(photographs))
+        project.set(sources=(*project.settings.sources, source))
+        return _register(project, photographs)
+
+
+def add_upload(project: Project, name: str, chunks: Iterable[bytes]) -> str:
+    """Keep a photograph that was dropped, under a name made of its own; its key.
+
+    Raises UserError, and keeps nothing, for what cannot be read, is too large, or is one too many.
+    """
+    kept = _safe_name(name)
+    if not is_image_name(kept):
+        raise UserError(f"{kept}: {why_unread(kept) if is_unread_photograph(kept) else 'no photograph by its name'}")
+    _check_count(project, 1)
+    most = int(project.options.max_upload_mb * 2**20)
+    with writing_beside(project.folder / UPLOADS / kept) as partial:
+        _write(partial, chunks, most, kept)
+        try:
+            with partial.open("rb") as file:
+                opened(file, megapixels=project.options.max_megapixels).close()
+        except Exception as error:  # decoders raise whatever they like on damaged files
+            raise UserError(f"{kept} is not taken: {reason(error)}") from error
+        with project.guard:
+            _check_count(project, 1)  # others may have come meanwhile
+            kept = _free_name(project, kept)
+            path = project.folder / UPLOADS / kept
+            partial.replace(path)
+            return _register(project, [Photograph(path, kept)])[0]
+
+
+def _write(path: Path, chunks: Iterable[bytes], most: int, name: str) -> None:
+    written = 0
+    with path.open("wb") as file:
+        for chunk in chunks:
+            written += len(chunk)
+            if written > most:
+                raise UserError(f"{name} has more than max_upload_mb={most / 2**20:g}: name its folder instead")
+            file.write(chunk)
+    if not written:
+        raise UserError(f"{name} is empty (0 bytes)")
+
+
+def _check_count(project: Project, more: int) -> None:
+    if len(project.photographs) + more > project.options.max_photographs:
+        raise UserError(
+            f"{len(project.photographs)} photographs and {more} more are more than "
+            f"max_photographs={project.options.max_photographs}: start with a larger one, or another project"
+        )
+
+
+def _of_source(project: Project, source: str, *, first: bool) -> list[Photograph]:
+    """The photographs of a source; of all but the first one its folder's name stands before theirs."""
+    photographs = list(find_photographs(source).photographs)
+    check_not_among(project.folder, photographs)
+    if first:
+        return photographs
+    below = expanded(source).absolute().name or "folder"
+    taken = {PurePosixPath(each.name).parts[0] for each in project.photographs.values()}
+    below = next(name for name in _numbered(below) if name not in taken)
+    return [Photograph(each.path, short_name(f"{below}/{each.name}")) for each in photographs]
+
+
+def _register(project: Project, photographs: Iterable[Photograph]) -> list[str]:
+    keys = []
+    with project.guard:
+        for photograph in photographs:
+            key = key_of_name(photograph.name)
+            project.photographs[key] = photograph
+            if (inspected := kept_inspected(folder_of(project.folder, photograph))) is not None:
+                project.inspected[key] = inspected
+            keys.append(key)
+    return keys
+
+
+def _safe_name(name: str) -> str:
+    """A file's name made of what a browser says that it is called: no folders, no control characters, not hidden."""
+    last = unicodedata.normalize("NFC", name).replace("\\", "/").rpartition("/")[2]
+    stem, dot, ending = FORBIDDEN.sub("_", last).strip(" .").rpartition(".")
+    return short_name(f"{stem[:MOST_NAME] or 'photograph'}{dot}{ending[:10]}")
+
+
+def _free_name(project: Project, name: str) -> str:
+    taken = {each.name for each in project.photographs.values()}
+    stem, dot, ending = name.rpartition(".")
+    return next(f"{each}{dot}{ending}" for each in _numbered(stem) if f"{each}{dot}{ending}" not in taken)
+
+
+def _numbered(name: str) -> Iterable[str]:
+    yield name
+    yield from (f"{name}-{number}" for number in range(2, 1_000_000))

@@ -1,0 +1,197 @@
+"""The head taught anew by the corrections of a project, judged on corrections that it was not taught by, and taken."""
+
+import copy
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from crack_lightning.corrections.labels import Label, labels_of
+from crack_lightning.corrections.record import active
+from crack_lightning.errors import UserError
+from crack_lightning.evaluation.cells import CellCounts, total
+from crack_lightning.models.crack_map import CrackMap
+from crack_lightning.models.map_checkpoint import load_network, write_map
+from crack_lightning.runs.inspecting import content_of
+from crack_lightning.runs.project.drawn_cells import drawn_cells
+from crack_lightning.runs.project.folder import CHECKPOINTS, Project, assert_map
+from crack_lightning.runs.project.learning_cells import PhotographSample, compute_cells, kept_cells, kept_sample
+from crack_lightning.training.site_head import Said, Start, counts_of, level_shift, moved_weight, start_of, taught
+
+log = logging.getLogger(__name__)
+
+FOLDS = 5  # groups of photographs, or of corrections, that are left out in turn
+LEAST = 2  # corrections
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Cells that corrections name, by a head that was not taught by them: precision and recall of what it marks."""
+
+    counts: CellCounts
+
+    def facts(self) -> dict[str, float]:
+        """precision, recall and f1, each in 0..1."""
+        return {name: round(getattr(self.counts, name), 4) for name in ("precision", "recall", "f1")}
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A head that corrections taught: its network, how it was judged, on how many corrections of how many photographs,
+    whether whole photographs were left out, and the seconds that it took."""
+
+    network: CrackMap
+    before: Judgement
+    after: Judgement
+    corrections: int
+    photographs: int
+    apart: bool
+    seconds: float
+
+
+def relearn(project: Project) -> Proposal:
+    """Teach the head that the project began with by all of its corrections, and judge it by leaving some out.
+
+    Raises UserError where there are too few corrections to learn from.
+    """
+    labels = labels_of(active(project.journal.corrections))
+    if len(labels) < LEAST:
+        raise UserError(
+            f"{len(labels)} corrections teach nothing: accept, reject or draw at least {LEAST} cracks first"
+        )
+    base = base_network(project)
+    compute_cells(project, base, labels)
+    kept = drawn_cells(base, project.options.cache_dir)
+    began_s = time.perf_counter()
+    lesson = _lesson(project, base, labels)
+    start = start_of(base.weight.cpu(), base.level, lesson.deviation, kept)
+    everything = range(len(labels))
+    step = taught(start, lesson.said(everything))
+    network, shift = copy.deepcopy(base), lesson.shift(start, step)
+    network.weight.copy_(moved_weight(start, step))
+    network.set_levels({"level": base.level + shift, "small_level": base.small_level + shift})
+    groups, apart = _folds(labels)
+    before, after = list[CellCounts](), list[CellCounts]()
+    for group in sorted(set(groups)):
+        inside = [k for k in everything if groups[k] != group]
+        outside = [k for k in everything if groups[k] == group]
+        other = taught(start, lesson.said(inside), first=step)
+        before += [lesson.counted(k, torch.zeros_like(step), start, 0.0) for k in outside]
+        after += [lesson.counted(k, other, start, lesson.shift(start, other)) for k in outside]
+    return Proposal(
+        network,
+        Judgement(total(before)),
+        Judgement(total(after)),
+        len(labels),
+        len({label.photograph for label in labels}),
+        apart,
+        time.perf_counter() - began_s,
+    )
+
+
+def base_network(project: Project) -> CrackMap:
+    """The map that the project began with."""
+    network = load_network(project.settings.base_path)
+    assert_map(network, project.settings.base_path)
+    return network  # type: ignore[return-value]
+
+
+def accept(project: Project, proposal: Proposal) -> Path:
+    """Write the proposed map as a checkpoint of the project, which marks from now on; the former ones stay."""
+    folder = project.folder / CHECKPOINTS
+    numbers = [int(path.stem.partition("-")[2]) for path in folder.glob("site-*.ckpt") if path.stem[5:].isdigit()]
+    path = folder / f"site-{max(numbers, default=0) + 1}.ckpt"
+    provenance = {
+        "corrections": proposal.corrections,
+        "photographs": proposal.photographs,
+        "base": content_of(project.settings.base_path),
+        "precision_before": proposal.before.counts.precision,
+        "precision_after": proposal.after.counts.precision,
+        "recall_before": proposal.before.counts.recall,
+        "recall_after": proposal.after.counts.recall,
+    }
+    write_map(path, proposal.network, provenance)
+    project.set(ckpt_path=str(path))
+    log.info("the crack map of the site: %s", path)
+    return path
+
+
+@dataclass(frozen=True)
+class _Lesson:
+    """What is learned from: labels with their cells, the samples of their photographs, and the base map."""
+
+    base: CrackMap
+    labels: Sequence[Label]
+    cells: Sequence[Tensor]
+    samples: dict[str, PhotographSample]
+    medians: dict[str, float]
+
+    @property
+    def deviation(self) -> Tensor:
+        """Of features (channels,), the mean of the photographs."""
+        return torch.stack([each.sample.std(dim=0) for each in self.samples.values()]).mean(dim=0) + 1e-3
+
+    def said(self, numbers: Sequence[int]) -> Said:
+        """The cells of some labels."""
+        labels = [self.labels[k] for k in numbers]
+        features = [self.cells[k] - self.samples[self.labels[k].photograph].mean for k in numbers]
+        sizes = [len(each) for each in features]
+        targets = torch.repeat_interleave(torch.tensor([float(label.crack) for label in labels]), torch.tensor(sizes))
+        offsets = torch.tensor([-self.medians[label.photograph] - self.level(label.photograph) for label in labels])
+        counts = counts_of(sizes, [label.weight for label in labels])
+        return Said(torch.cat(features), targets, counts, torch.repeat_interleave(offsets, torch.tensor(sizes)))
+
+    def level(self, name: str) -> float:
+        """That of the base map for a photograph."""
+        return self.base.small_level if self.samples[name].small else self.base.level
+
+    def odds(self, features: Tensor, name: str, weight: Tensor) -> Tensor:
+        """Logits (n,) of cells of a photograph above its median and the level of the base map."""
+        sample = self.samples[name]
+        return (features - sample.mean) @ weight - sample.median_of(weight) - self.level(name)
+
+    def shift(self, start: Start, step: Tensor) -> float:
+        """By how much the level rises, that of what nobody corrected as much stays marked."""
+        weight = moved_weight(start, step)
+        pairs = [
+            (self.odds(each.candidates, name, start.weight), self.odds(each.candidates, name, weight))
+            for name, each in self.samples.items()
+        ]
+        before, after = (torch.cat(parts) for parts in zip(*pairs, strict=True))
+        return level_shift(before, after)
+
+    def counted(self, number: int, step: Tensor, start: Start, shift: float) -> CellCounts:
+        """Of a label's cells those that a head marks."""
+        label = self.labels[number]
+        odds = self.odds(self.cells[number], label.photograph, moved_weight(start, step)) - shift
+        marked = int((odds >= 0).sum())
+        return CellCounts(marked, marked * label.crack, len(odds) * label.crack, marked * label.crack)
+
+
+def _lesson(project: Project, base: CrackMap, labels: Sequence[Label]) -> _Lesson:
+    names = dict.fromkeys(label.photograph for label in labels)
+    samples = {name: kept_sample(project, base, name) for name in names}
+    medians = {name: each.median_of(base.weight.cpu()) for name, each in samples.items()}
+    return _Lesson(base, labels, [kept_cells(project, base, label) for label in labels], samples, medians)
+
+
+def _folds(labels: Sequence[Label]) -> tuple[list[int], bool]:
+    """The group of each label: those of a photograph are of one, unless there is only one photograph."""
+    names = list(dict.fromkeys(label.photograph for label in labels))
+    if len(names) > 1:
+        return [names.index(label.photograph) % FOLDS for label in labels], True
+    return [number % FOLDS for number in range(len(labels))], False
+
+
+def proposed_inspection(project: Project, proposal: Proposal) -> Project:
+    """The project as it would mark with the proposed map; nothing is written."""
+    from crack_lightning.runs.inspecting import by_map
+
+    options = project.inspection.options
+    network = proposal.network
+    reader, scale = by_map(network, options)
+    return replace(project, inspection=replace(project.inspection, reader=reader, scale=scale, content=""))
