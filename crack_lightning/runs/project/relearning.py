@@ -4,7 +4,7 @@ import copy
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -185,13 +185,3 @@ def _folds(labels: Sequence[Label]) -> tuple[list[int], bool]:
     if len(names) > 1:
         return [names.index(label.photograph) % FOLDS for label in labels], True
     return [number % FOLDS for number in range(len(labels))], False
-
-
-def proposed_inspection(project: Project, proposal: Proposal) -> Project:
-    """The project as it would mark with the proposed map; nothing is written."""
-    from crack_lightning.runs.inspecting import by_map
-
-    options = project.inspection.options
-    network = proposal.network
-    reader, scale = by_map(network, options)
-    return replace(project, inspection=replace(project.inspection, reader=reader, scale=scale, content=""))

@@ -1,0 +1,49 @@
+// What the server is asked, and what it tells.
+
+const kept = new URLSearchParams(location.hash.slice(1)).get("token");
+if (kept) {
+  sessionStorage.setItem("token", kept);
+  history.replaceState(null, "", location.pathname); // so that it is not copied with the address
+}
+const token = sessionStorage.getItem("token");
+
+export const address = (path, facts = {}) => {
+  const query = new URLSearchParams({ ...facts, ...(token ? { token } : {}) });
+  return `/api/${path}${[...query].length ? `?${query}` : ""}`;
+};
+
+async function answered(response) {
+  if (response.ok) return response.json();
+  const text = await response.text();
+  let message = text;
+  try {
+    message = JSON.parse(text).error;
+  } catch { /* words of the guard are no JSON */ }
+  throw new Error(message || `the server answered ${response.status}`);
+}
+
+async function ask(path, options) {
+  let response;
+  try {
+    response = await fetch(address(path, options.query), options);
+  } catch {
+    throw new Error("the server does not answer: is it still running?");
+  }
+  return answered(response);
+}
+
+export const get = (path, query) => ask(path, { query });
+
+export const post = (path, facts = {}) =>
+  ask(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(facts) });
+
+export const upload = (file) =>
+  ask("uploads", { method: "PUT", query: { name: file.name }, headers: { "content-type": "application/octet-stream" }, body: file });
+
+export function listen(handlers) {
+  const source = new EventSource(address("news"));
+  for (const [kind, handle] of Object.entries(handlers)) {
+    source.addEventListener(kind, (event) => handle(JSON.parse(event.data)));
+  }
+  source.onerror = () => handlers.lost?.();
+}

@@ -1,0 +1,229 @@
+// Adding, what to look at next, learning, scale, handing over: each a dialog.
+
+import { address, get, post, upload } from "./api.js";
+import { by, fail, loadProject, on, openPhotograph, row, say, state } from "./state.js";
+import { use } from "./tools.js";
+
+const byId = (id) => document.getElementById(id);
+export const open = (id) => {
+  const dialog = byId(id);
+  if (dialog.open) return;
+  dialog.querySelector(".error")?.replaceChildren();
+  dialog.showModal();
+  opened[id]?.();
+};
+
+const trouble = (id, error) => (byId(id).querySelector(".error").textContent = error.message ?? String(error));
+
+function line(tag, texts, head) {
+  const element = document.createElement("tr");
+  texts.forEach((text, number) => {
+    const cell = document.createElement(head && !number ? "th" : tag);
+    cell.textContent = text;
+    element.append(cell);
+  });
+  return element;
+}
+
+// Adding
+
+const AT_ONCE = 2;
+
+export async function addFiles(files) {
+  const wanted = [...files];
+  const failed = [];
+  let done = 0;
+  const one = async () => {
+    for (let file = wanted.shift(); file; file = wanted.shift()) {
+      try {
+        await upload(file);
+      } catch (error) {
+        failed.push(`${file.name}: ${error.message}`);
+      }
+      say(`${++done} of ${files.length} files sent`);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, one));
+  if (failed.length) fail(`${failed.length} of ${files.length} were not taken: ${failed.slice(0, 3).join("; ")}`);
+  await loadProject().catch(fail);
+}
+
+export async function dropped(transfer) {
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+  const files = [];
+  const walk = async (entry) => {
+    if (entry.isFile) return files.push(await new Promise((yes, no) => entry.file(yes, no)));
+    const reader = entry.createReader();
+    for (;;) {
+      const part = await new Promise((yes, no) => reader.readEntries(yes, no));
+      if (!part.length) return;
+      for (const inner of part) await walk(inner);
+    }
+  };
+  const loose = entries.length ? [] : [...transfer.files];
+  for (const entry of entries) await walk(entry);
+  await addFiles([...files, ...loose].filter((file) => !file.name.startsWith(".")));
+}
+
+for (const id of ["files", "folder"]) {
+  byId(id).addEventListener("change", async () => {
+    byId("add").close();
+    await addFiles(byId(id).files);
+    byId(id).value = "";
+  });
+}
+
+byId("take").addEventListener("click", async () => {
+  try {
+    await post("sources", { path: byId("path").value });
+    byId("add").close();
+    await loadProject();
+  } catch (error) {
+    trouble("add", error);
+  }
+});
+byId("path").addEventListener("keydown", (event) => {
+  if (event.key !== "Enter") return;
+  event.preventDefault();
+  byId("take").click();
+});
+
+// What to look at next
+
+async function places() {
+  const list = byId("place_list");
+  list.replaceChildren();
+  try {
+    const found = await get("places");
+    list.replaceChildren(...found.map((place) => {
+      const item = document.createElement("li");
+      const button = document.createElement("button");
+      button.type = "button";
+      const reason = document.createElement("span");
+      reason.textContent = place.reason;
+      button.append(place.name, reason);
+      button.addEventListener("click", async () => {
+        byId("places").close();
+        await openPhotograph(place.key, [place.x, place.y]).catch(fail);
+        say(place.reason);
+        byId("canvas").focus();
+      });
+      item.append(button);
+      return item;
+    }));
+    if (!found.length) trouble("places", "nothing is in doubt, or nothing is inspected yet");
+  } catch (error) {
+    trouble("places", error);
+  }
+}
+
+// Learning
+
+const percent = (value) => `${(100 * value).toFixed(1)} %`;
+
+byId("relearn").addEventListener("click", async () => {
+  byId("relearn").disabled = true;
+  byId("learning").textContent = "learning…";
+  for (const id of ["judged", "previews", "take_head"]) byId(id).hidden = true;
+  byId("learn").querySelector(".error").replaceChildren();
+  byId("previews").querySelector("tbody").replaceChildren();
+  try {
+    const found = await post("relearn");
+    const [before, after] = [found.before, found.after];
+    byId("judged").querySelector("tbody").replaceChildren(...["precision", "recall", "f1"].map((name) => line("td", [name, percent(before[name]), percent(after[name])], true)));
+    byId("judged").querySelector("caption").textContent = `${found.corrections} corrections of ${found.photographs} photographs; judged on ${found.apart ? "photographs" : "corrections"} that were left out`;
+    byId("judged").hidden = byId("take_head").hidden = false;
+    byId("learning").textContent = `learned in ${found.seconds.toFixed(1)} s`;
+  } catch (error) {
+    byId("learning").textContent = "";
+    trouble("learn", error);
+  }
+  byId("relearn").disabled = false;
+});
+
+export function preview(found) {
+  byId("previews").hidden = false;
+  byId("previews").querySelector("tbody").append(line("td", [found.name, ...[found.kept_px, found.new_px, found.gone_px].map((px) => `${px} px`)]));
+}
+
+byId("take_head").addEventListener("click", async () => {
+  try {
+    const found = await post("relearn/accept");
+    byId("take_head").hidden = true;
+    byId("learning").textContent = `${found.path}: inspect and predict take it as ckpt_path; all photographs are marked with it now`;
+    await loadProject();
+  } catch (error) {
+    trouble("learn", error);
+  }
+});
+
+// Scale
+
+function scaleNow() {
+  const scale = state.photograph?.scale;
+  byId("scale_now").textContent = row() ? `${row().name}: ${scale ? `${scale.mm_per_px.toPrecision(4)} mm a pixel, by ${scale.source}` : "no scale; lengths are in pixels"}` : "no photograph is open";
+}
+
+async function setScale(facts) {
+  try {
+    await post("scale", { by: by(), key: state.key ?? "", all: byId("of_all").checked, ...facts });
+    await openPhotograph(state.key);
+    await loadProject();
+    scaleNow();
+    byId("scale").querySelector(".error").replaceChildren();
+    return true;
+  } catch (error) {
+    trouble("scale", error);
+    if (!byId("scale").open) fail(error);
+    return false;
+  }
+}
+
+const number = (id) => Number(byId(id).value);
+byId("by_number").addEventListener("click", () => setScale({ mm_per_px: number("mm_per_px") }));
+byId("by_marker").addEventListener("click", () => setScale({ marker_mm: number("marker_mm") }));
+byId("forget").addEventListener("click", () => setScale({}));
+byId("two_points").addEventListener("click", () => {
+  byId("scale").close();
+  use("points");
+  byId("canvas").focus();
+});
+on("points", async ([[x1, y1], [x2, y2]]) => {
+  use("select");
+  if (await setScale({ x1, y1, x2, y2, length_mm: number("length_mm") })) say(byId("scale_now").textContent);
+});
+
+// Handing over
+
+byId("make").addEventListener("click", async () => {
+  const dialog = byId("hand_over");
+  const formats = [...dialog.querySelectorAll("[name=format]:checked")].map((box) => box.value);
+  byId("make").disabled = true;
+  byId("making").textContent = "writing…";
+  dialog.querySelector(".error").replaceChildren();
+  try {
+    const made = await post("hand_over", { included: dialog.querySelector("[name=included]:checked").value, formats });
+    const counts = Object.entries(made.counts).map(([status, count]) => `${count} ${status}`).join(", ");
+    byId("making").textContent = `${made.folder} (${counts || "no cracks"})`;
+    await loadProject();
+    archives();
+  } catch (error) {
+    byId("making").textContent = "";
+    trouble("hand_over", error);
+  }
+  byId("make").disabled = false;
+});
+
+function archives() {
+  byId("archives").replaceChildren(...[...(state.project.handed_over ?? [])].reverse().map((name) => {
+    const item = document.createElement("li");
+    const link = document.createElement("a");
+    link.href = address(`handed_over/${encodeURIComponent(name)}.zip`);
+    link.textContent = `${name}.zip`;
+    link.download = "";
+    item.append(link);
+    return item;
+  }));
+}
+
+const opened = { places, scale: scaleNow, hand_over: archives };

@@ -1,0 +1,48 @@
+"""The last head that was taught, until it is taken: judged, and shown on photographs that nobody corrected."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from crack_lightning.errors import UserError
+from crack_lightning.page.news import News
+from crack_lightning.page.views import proposal_facts
+from crack_lightning.runs.project.folder import Project
+from crack_lightning.runs.project.previews import previews
+from crack_lightning.runs.project.relearning import Proposal, accept, relearn
+from crack_lightning.system.names import showable
+
+
+class Proposals:
+    """One at a time."""
+
+    def __init__(self, project: Project, news: News) -> None:
+        self.project, self.news = project, news
+        self._guard, self._proposal = threading.Lock(), list[Proposal]()
+
+    def make(self) -> dict[str, Any]:
+        """Teach and judge; the previews follow as news."""
+        with self._guard:
+            proposal = relearn(self.project)
+            self._proposal = [proposal]
+        threading.Thread(target=self._preview, args=(proposal,), daemon=True).start()
+        return proposal_facts(proposal)
+
+    def take(self) -> Path:
+        """Write the last one as the checkpoint of the project. Raises UserError where there is none."""
+        with self._guard:
+            if not self._proposal:
+                raise UserError("there is nothing to accept: relearn first")
+            path = accept(self.project, self._proposal[0])
+            self._proposal = []
+        self.news.tell("settings", checkpoint=path.name)
+        return path
+
+    def _preview(self, proposal: Proposal) -> None:
+        for preview in previews(self.project, proposal):
+            if self._proposal != [proposal]:
+                return
+            name = showable(self.project.photograph(preview.key).name)
+            lengths = {"kept_px": preview.kept_px, "new_px": preview.new_px, "gone_px": preview.gone_px}
+            self.news.tell("preview", key=preview.key, name=name, **{k: round(v) for k, v in lengths.items()})
+        self.news.tell("previewed")

@@ -1,0 +1,104 @@
+"""The page's server: started, opened in the browser, and ended."""
+
+import logging
+import secrets
+import socket
+import threading
+import webbrowser
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from crack_lightning.errors import MissingPackage, UserError
+from crack_lightning.page.guard import Guard
+from crack_lightning.page.news import News
+from crack_lightning.page.worker import Worker
+from crack_lightning.runs.options import LOOPBACK, ServeOptions
+from crack_lightning.runs.project.folder import Project, open_project
+from crack_lightning.runs.project.photographs import load_photographs
+
+log = logging.getLogger(__name__)
+
+NEEDS = 'serve needs FastAPI and uvicorn: pip install "crack_lightning[page]"'
+GRACE_S = 2  # for answers that are on their way when the server ends
+
+
+class Served:
+    """A project, its page and what works behind it; `address` is where a browser finds it."""
+
+    def __init__(self, options: ServeOptions, folder: Path) -> None:
+        """Raises UserError where a library is missing, the port is taken, or the project cannot be opened."""
+        uvicorn = _library("uvicorn")
+        _library("fastapi")
+        self._socket = _bound(options.host, options.port)
+        port = self._socket.getsockname()[1]
+        self.project: Project = open_project(options, folder)
+        load_photographs(self.project)
+        self.news = News()
+        self.worker = Worker(self.project, self.news)
+        from crack_lightning.page.application import application
+
+        token = secrets.token_urlsafe(24) if options.token else None
+        shown = f"[{options.host}]" if ":" in options.host else options.host
+        hosts = {f"{name}:{port}" for name in (shown, "127.0.0.1", "localhost", "[::1]")}
+        guarded = Guard(application(self.project, self.worker, self.news), hosts=hosts, token=token)
+        self.address = f"http://{shown}:{port}/" + ("" if token is None else f"#token={token}")
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                guarded, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_S, server_header=False
+            )
+        )
+
+    def run(self) -> None:
+        """Answer until `stop`, or until Ctrl-C."""
+        self.worker.start()
+        self.worker.add(self.project.photographs)
+        try:
+            self._server.run(sockets=[self._socket])
+        finally:
+            self.news.close()
+            self.worker.end()
+            self.project.close()
+
+    def stop(self) -> None:
+        """End `run`, from another thread."""
+        self.news.close()
+        self._server.should_exit = True
+
+
+def serve_project(options: ServeOptions, folder: Path) -> None:
+    """Serve the project in `folder` until Ctrl-C; its address is logged, and opened if `options` say so.
+
+    Raises UserError or OSError where it cannot be served.
+    """
+    served = Served(options, folder)
+    log.info("%d photographs; the page is at %s (Ctrl-C ends it)", len(served.project.photographs), served.address)
+    if options.host not in LOOPBACK:
+        log.warning("other computers can reach it: whoever has that address sees and changes everything here")
+    if options.open:
+        threading.Timer(0.5, webbrowser.open, [served.address]).start()
+    served.run()
+    log.info("the project: %s", folder)
+
+
+def _library(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise MissingPackage(NEEDS) from error
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """A socket of that address. Raises UserError where the port is taken, or the address is none of this computer."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((host, port))
+    except OSError as error:
+        made.close()
+        raise UserError(
+            f"host={host} port={port} cannot be used ({error.strerror or error}): give another port=, port=0 is any "
+            "that is free"
+        ) from error
+    return made

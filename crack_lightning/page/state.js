@@ -1,0 +1,92 @@
+// What the page knows: the project, the photograph that is open with its cracks, and who is to be told when that changes.
+
+import { get, post } from "./api.js";
+
+export const state = {
+  project: { photographs: [], classes: {}, threshold: 0.5, shortest_px: 0 },
+  key: null, // of the open photograph
+  photograph: null, // what the server says of it
+  looks: {}, // lines of photographs that are not inspected yet
+  selected: null, // the name of a crack
+  threshold: 0.5,
+  shortest: 0,
+  tool: "select",
+};
+
+const watching = {};
+
+export const on = (kinds, handle) => kinds.split(" ").forEach((kind) => (watching[kind] ??= []).push(handle));
+
+export const tell = (kind, facts) => (watching[kind] ?? []).forEach((handle) => handle(facts));
+
+export const row = (key = state.key) => state.project.photographs.find((each) => each.key === key);
+
+export const shownCracks = () =>
+  (state.photograph?.cracks ?? []).filter((crack) => crack.length_px >= state.shortest || crack.correction);
+
+export const selectedCrack = () => shownCracks().find((crack) => crack.id === state.selected);
+
+let asked = 0;
+
+export async function loadProject() {
+  const number = ++asked;
+  const project = await get("project");
+  if (number !== asked) return;
+  const first = !state.project.folder;
+  if (first || (state.threshold === state.project.threshold && state.shortest === state.project.shortest_px)) {
+    [state.threshold, state.shortest] = [project.threshold, project.shortest_px];
+  }
+  state.project = project;
+  tell("project");
+  if (!state.key && project.photographs.length) await openPhotograph(project.photographs[0].key);
+}
+
+export async function openPhotograph(key, place) {
+  const other = key !== state.key;
+  state.key = key;
+  if (other) [state.photograph, state.selected] = [null, null];
+  tell(other ? "opening" : "photograph", { place });
+  await loadPhotograph(place);
+}
+
+export async function loadPhotograph(place) {
+  const key = state.key;
+  if (!key) return;
+  const changed = state.threshold !== state.project.threshold;
+  const found = await get(`photographs/${key}`, changed ? { threshold: state.threshold } : {});
+  if (key !== state.key) return;
+  state.photograph = found;
+  if (!shownCracks().some((crack) => crack.id === state.selected)) state.selected = null;
+  tell("photograph", { place });
+}
+
+export function select(id) {
+  state.selected = id;
+  tell("selected");
+}
+
+export function say(text) {
+  document.getElementById("said").textContent = text;
+}
+
+let hiding;
+
+export function fail(error) {
+  const toast = document.getElementById("toast");
+  toast.textContent = error.message ?? String(error);
+  clearTimeout(hiding);
+  hiding = setTimeout(() => (toast.textContent = ""), 8000);
+}
+
+export const by = () => localStorage.getItem("by") ?? "";
+
+export async function correct(facts, path = "corrections") {
+  try {
+    await post(path, { by: by(), threshold: state.threshold, key: state.key ?? "", ...facts });
+    await Promise.all([loadPhotograph(), loadProject()]);
+    return true;
+  } catch (error) {
+    fail(error);
+    return false;
+  }
+}

@@ -1,0 +1,155 @@
+"""What the page is told of a project: plain values, of which it makes texts, never markup."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from crack_lightning import __version__
+from crack_lightning.corrections.lines import STATUSES, UNSEEN, Judged, outlined, surface_share
+from crack_lightning.corrections.record import active, to_redo, to_undo
+from crack_lightning.inference.crack_maps import steadied
+from crack_lightning.measurement.record import figure_of
+from crack_lightning.report.encoding import png
+from crack_lightning.runs.photograph_files import MAPS, SEVERITY, folder_of
+from crack_lightning.runs.project.attention import Place
+from crack_lightning.runs.project.cracks import shown_cracks
+from crack_lightning.runs.project.folder import Project
+from crack_lightning.runs.project.hand_over import HANDED_OVER
+from crack_lightning.runs.project.photographs import key_of_name
+from crack_lightning.runs.project.pictures import TILE_PX
+from crack_lightning.runs.project.relearning import Proposal
+from crack_lightning.runs.project.scales import scale_of
+from crack_lightning.system.names import showable
+
+
+def project_facts(project: Project) -> dict[str, Any]:
+    """All photographs, the worst first, with the settings and what was said."""
+    corrections, classes = project.journal.corrections, project.inspection.measuring.classes
+    rows = [row_of(project, key) for key in list(project.photographs)]
+    rows.sort(key=lambda row: (ORDER.index(row["verdict"]), -row["length_px"], row["name"]))
+    return {
+        "folder": showable(str(project.folder)),
+        "version": __version__,
+        "photographs": rows,
+        "threshold": project.settings.threshold,
+        "shortest_px": project.settings.shortest_px,
+        "checkpoint": Path(project.settings.ckpt_path).name if project.settings.ckpt_path else "of the package",
+        "classes": {name: classes.colour_of(name) for name in classes.names},
+        "corrections": len(active(corrections)),
+        "undo": to_undo(corrections),
+        "redo": to_redo(corrections),
+        "handed_over": sorted(path.stem for path in (project.folder / HANDED_OVER).glob("*.zip")),
+    }
+
+
+ORDER = (*SEVERITY[:2], "waiting", *SEVERITY[2:])
+
+
+def row_of(project: Project, key: str) -> dict[str, Any]:
+    """A photograph in the list. Cracks are judged anew only of one that somebody corrected."""
+    photograph, found = project.photograph(key), project.inspected.get(key)
+    row: dict[str, Any] = {"key": key, "name": showable(photograph.name), "verdict": "waiting", "length_px": 0.0}
+    if found is None:
+        return row
+    row |= {"verdict": found.verdict, "note": showable("; ".join(filter(None, (found.error, found.note))))}
+    row |= {"version": found.key, "width": found.width_px, "height": found.height_px}
+    if found.crack_map is None:
+        return row
+    own = project.corrections_of(photograph.name)
+    if not own:
+        return row | {"counts": {UNSEEN: found.cracks or 0}, "length_px": found.crack_length_px, "corrections": 0}
+    cracks = shown_cracks(project, key)
+    counts = Counter(one.status for one in cracks)
+    kept = [one.record.length_px for one in cracks if one.status != STATUSES[-1]]
+    verdict = "cracked" if kept else "review" if found.note else "sound"
+    return row | {"counts": counts, "length_px": sum(kept), "verdict": verdict, "corrections": len(own)}
+
+
+def photograph_facts(project: Project, key: str, threshold: float | None) -> dict[str, Any]:
+    """A photograph with its cracks at `threshold`, its areas that are no surface, and its scale."""
+    row, photograph, scale = row_of(project, key), project.photograph(key), scale_of(project, key)
+    found = project.inspected.get(key)
+    if found is None or found.crack_map is None:
+        return row | {"cracks": [], "areas": [], "scale": None, "tile_px": TILE_PX}
+    corrections = project.corrections_of(photograph.name)
+    areas = [np.round(line, 1).tolist() for one in corrections if one.kind == "exclude" for line in one.lines]
+    return row | {
+        "cracks": [_crack(project, one) for one in shown_cracks(project, key, threshold)],
+        "areas": areas,
+        "surface": surface_share(outlined(corrections), (found.width_px, found.height_px)),
+        "scale": None if scale is None else {"mm_per_px": scale.mm_per_px, "source": showable(scale.source)},
+        "tile_px": TILE_PX,
+        "cell": found.crack_map,
+    }
+
+
+def _crack(project: Project, one: Judged) -> dict[str, Any]:
+    record, classes = one.record, project.inspection.measuring.classes
+    return {
+        "id": one.name,
+        "number": record.number,
+        "status": one.status,
+        "correction": one.correction,
+        "figures": figure_of(record),
+        "length_px": round(record.length_px, 1),
+        "length_mm": record.length_mm,
+        "width": _width(one),
+        "width_px": record.width_px.median,
+        "width_class": record.width_class,
+        "colour": classes.colour_of(record.width_class),
+        "probability": round(record.mean_probability, 3),
+        "lines": [np.round(line, 1).ravel().tolist() for line in record.lines],
+    }
+
+
+def _width(one: Judged) -> str:
+    """Median and twice its deviation, or what it is less than."""
+    record = one.record
+    widths, unit, digits = record.width_px, "px", 1
+    if record.length_mm is not None:
+        widths, unit, digits = record.width_mm, "mm", 2
+    if widths.median is not None:
+        return f"{widths.median:.{digits}f} ± {2 * (widths.uncertainty or 0):.{digits}f} {unit}"
+    return "" if widths.below is None else f"< {widths.below:.{digits}f} {unit}"
+
+
+def map_picture(project: Project, key: str) -> bytes:
+    """A grey PNG of the steadied map, a pixel for each cell: 255 for a probability of 1."""
+    folder = folder_of(project.folder, project.photograph(key))
+    probability = np.load(folder / f"{MAPS[True]}.npy").astype(np.float64).clip(1e-6, 1 - 1e-6)
+    level = project.settings.threshold
+    odds = steadied(np.log(probability / (1 - probability)), float(np.log(level / (1 - level))))
+    return png(Image.fromarray(np.rint(255 / (1 + np.exp(-odds))).astype(np.uint8)))
+
+
+def place_facts(places: Sequence[Place]) -> list[dict[str, Any]]:
+    """Places to look at next."""
+    return [
+        {
+            "key": key_of_name(place.photograph),
+            "name": showable(place.photograph),
+            "x": place.middle[0],
+            "y": place.middle[1],
+            "length_px": round(place.length_px),
+            "line": np.round(place.line, 1).ravel().tolist(),
+            "value": round(place.value, 3),
+            "reason": place.reason,
+        }
+        for place in places
+    ]
+
+
+def proposal_facts(proposal: Proposal) -> dict[str, Any]:
+    """How a taught head was judged."""
+    return {
+        "before": proposal.before.facts(),
+        "after": proposal.after.facts(),
+        "corrections": proposal.corrections,
+        "photographs": proposal.photographs,
+        "apart": proposal.apart,
+        "seconds": round(proposal.seconds, 2),
+    }

@@ -1,0 +1,144 @@
+"""What goes on behind the page: photographs are inspected one after the other, in a thread of its own."""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from crack_lightning.corrections.labels import labels_of
+from crack_lightning.corrections.record import active
+from crack_lightning.page.news import News
+from crack_lightning.runs.inspection import inspect_photograph
+from crack_lightning.runs.photograph_files import Inspected, done_before, folder_of, key_of
+from crack_lightning.runs.project.drawn_cells import drawn_cells
+from crack_lightning.runs.project.first_look import first_look
+from crack_lightning.runs.project.folder import Project
+from crack_lightning.runs.project.learning_cells import compute_cells
+from crack_lightning.runs.project.relearning import base_network
+
+log = logging.getLogger(__name__)
+
+
+class Worker(threading.Thread):
+    """Inspects what it is given, tells what it has done, and learns what corrections show while nothing else waits."""
+
+    def __init__(self, project: Project, news: News) -> None:
+        super().__init__(name="inspecting", daemon=True)
+        self.project, self.news = project, news
+        self._waiting, self._change = deque[str](), threading.Condition()
+        self._paused = self._ended = self._learning = False
+        self._now: str | None = None
+        self._done = self._total = 0
+
+    def add(self, keys: Iterable[str]) -> None:
+        """Inspect these photographs too, unless they wait already."""
+        with self._change:
+            new = [key for key in keys if key not in self._waiting]
+            if not self._waiting and self._now is None:
+                self._done = self._total = 0
+            self._waiting.extend(new)
+            self._total += len(new)
+            self._change.notify()
+        self.tell()
+
+    def first(self, key: str) -> None:
+        """Let a photograph that somebody looks at be the next one."""
+        with self._change:
+            if key in self._waiting:
+                self._waiting.remove(key)
+                self._waiting.appendleft(key)
+
+    def pause(self, paused: bool) -> None:
+        """Stop after the photograph that is being inspected, or go on."""
+        with self._change:
+            self._paused = paused
+            self._change.notify()
+        self.tell()
+
+    def learn(self) -> None:
+        """Compute the cells of corrections that are not computed yet, when nothing else waits."""
+        with self._change:
+            self._learning = True
+            self._change.notify()
+
+    def end(self) -> None:
+        """Stop, and wait until it has."""
+        with self._change:
+            self._ended = True
+            self._change.notify()
+        if self.is_alive():
+            self.join()
+
+    def facts(self) -> dict[str, Any]:
+        """For the page: how many are done of how many, which one is in work, and whether it is stopped."""
+        with self._change:
+            waiting = len(self._waiting) + (self._now is not None)
+            return {
+                "done": self._done,
+                "total": self._total,
+                "waiting": waiting,
+                "paused": self._paused,
+                "now": self._now,
+            }
+
+    def tell(self) -> None:
+        """Tell every window how far it is."""
+        self.news.tell("progress", **self.facts())
+
+    def run(self) -> None:
+        """Until `end`."""
+        while (job := self._next()) is not None:
+            try:
+                job()
+            except Exception as error:  # of one photograph or of a full disk: the others and the page go on
+                log.error("%s", error, exc_info=not isinstance(error, OSError | ValueError))
+                self.news.tell("trouble", message=str(error) if isinstance(error, OSError | ValueError) else OURS)
+
+    def _next(self) -> Callable[[], None] | None:
+        with self._change:
+            while not self._ended:
+                if self._waiting and not self._paused:
+                    self._now = self._waiting.popleft()
+                    return self._inspect
+                if self._learning:
+                    self._learning = False
+                    return self._compute_cells
+                self._change.wait()
+        return None
+
+    def _inspect(self) -> None:
+        key, project = str(self._now), self.project
+        try:
+            self.tell()
+            photograph = project.photograph(key)
+            inspection = project.inspection
+            waited_for = self._done == 0 and not self._is_done(key)
+            look = first_look(photograph, project.folder, inspection) if waited_for else None
+            if look is not None:
+                self.news.tell("first_look", key=key, **look)
+            found: Inspected = inspect_photograph(photograph, project.folder, inspection)
+            with project.guard:
+                project.inspected[key] = found
+        finally:
+            with self._change:
+                self._now, self._done = None, self._done + 1
+            self.news.tell("photograph", key=key)
+            self.tell()
+
+    def _is_done(self, key: str) -> bool:
+        photograph = self.project.photograph(key)
+        folder, settings = folder_of(self.project.folder, photograph), self.project.inspection.settings
+        try:
+            return done_before(folder, key_of(photograph, settings)) is not None
+        except OSError:
+            return True  # it is gone: the inspection says so
+
+    def _compute_cells(self) -> None:
+        project = self.project
+        network = base_network(project)
+        drawn_cells(network, project.options.cache_dir)
+        compute_cells(project, network, labels_of(active(project.journal.corrections)))
+
+
+OURS = "something went wrong that is our fault: the log of the server says what"
