@@ -80,6 +80,10 @@ def _pages(app: FastAPI) -> None:
     def page() -> Response:
         return Response(known["page.html"], media_type=KINDS[".html"])
 
+    @app.get("/favicon.ico")
+    def icon() -> Response:
+        return Response(status_code=204)
+
     @app.get("/assets/{name}")
     def asset(name: str) -> Response:
         if name not in known:

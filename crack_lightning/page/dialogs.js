@@ -131,7 +131,7 @@ byId("relearn").addEventListener("click", async () => {
     const found = await post("relearn");
     const [before, after] = [found.before, found.after];
     byId("judged").querySelector("tbody").replaceChildren(...["precision", "recall", "f1"].map((name) => line("td", [name, percent(before[name]), percent(after[name])], true)));
-    byId("judged").querySelector("caption").textContent = `${found.corrections} corrections of ${found.photographs} photographs; judged on ${found.apart ? "photographs" : "corrections"} that were left out`;
+    byId("judged").querySelector("caption").textContent = `corrections: ${found.corrections}, photographs: ${found.photographs}; judged on ${found.apart ? "photographs" : "corrections"} that were left out`;
     byId("judged").hidden = byId("take_head").hidden = false;
     byId("learning").textContent = `learned in ${found.seconds.toFixed(1)} s`;
   } catch (error) {

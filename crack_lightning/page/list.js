@@ -25,7 +25,7 @@ function made(photograph) {
   return element;
 }
 
-const WORDS = ["accepted", "drawn", "rejected", "unseen"];
+const SIGNS = { accepted: "\u2713", drawn: "\u270e", rejected: "\u2715", unseen: "?" };
 
 function fill(element, photograph) {
   const written = JSON.stringify([photograph.name, photograph.verdict, photograph.version, photograph.counts, photograph.note]);
@@ -37,10 +37,12 @@ function fill(element, photograph) {
   name.title = photograph.name;
   verdict.textContent = photograph.verdict;
   verdict.className = photograph.verdict;
-  const counts = WORDS.filter((word) => photograph.counts?.[word]).map((word) => `${photograph.counts[word]} ${word}`).join(", ");
+  const known = Object.keys(SIGNS).filter((word) => photograph.counts?.[word]);
+  const counts = known.map((word) => `${photograph.counts[word]} ${known.length > 1 ? SIGNS[word] : word}`).join("  ");
+  const words = known.map((word) => `${photograph.counts[word]} ${word}`).join(", ");
   more.textContent = counts || photograph.note || "";
   more.className = "faint";
-  element.title = photograph.note ?? "";
+  element.title = [photograph.name, words, photograph.note].filter(Boolean).join("; ");
   if (photograph.width) image.src = address(`photographs/${photograph.key}/thumbnail.jpg`, { v: photograph.version });
 }
 
