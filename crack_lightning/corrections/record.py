@@ -86,6 +86,17 @@ def correction_of(facts: Mapping[str, Any], *, number: int, time: str | None = N
     )
 
 
+def number_of(value: object) -> float:
+    """A finite number as a float; NaN for whatever is none, or too large."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return math.nan
+    try:
+        number = float(value)
+    except OverflowError:
+        return math.nan
+    return number if math.isfinite(number) else math.nan
+
+
 def _text(facts: Mapping[str, Any], name: str, most: int) -> str:
     value = facts.get(name) or ""
     if not isinstance(value, str) or len(value) > most:
@@ -100,7 +111,7 @@ def lines_of(kind: str, given: object) -> list[Array]:
         raise UserError(f"{kind} needs lines: from 1 to {MOST_LINES}, each a list of x and y in pixels")
     try:
         lines = [np.array(line, np.float64).reshape(len(line), 2) for line in given]
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise UserError(f"{kind}: its lines are no lists of x and y in pixels") from error
     if sum(map(len, lines)) > MOST_POINTS or any(len(line) < least for line in lines):
         raise UserError(f"{kind}: its lines have {least} points at least, and {MOST_POINTS} together at most")
@@ -117,7 +128,7 @@ def check_scale(scale: object) -> None:
     if not isinstance(scale, dict) or set(scale) != {*numbers, "source"} or not isinstance(scale["source"], str):
         raise UserError(f"scale needs {', '.join(numbers)} and source, or nothing to forget it")
     for name in numbers:
-        if type(scale[name]) not in (int, float) or not math.isfinite(scale[name]):
+        if math.isnan(number_of(scale[name])):
             raise UserError(f"scale: {name}={str(scale[name])[:40]} is no number")
     if abs(scale["xx"] * scale["yy"] - scale["xy"] * scale["yx"]) < 1e-12:
         raise UserError("scale: its matrix shows no surface")

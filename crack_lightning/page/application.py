@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 from collections.abc import AsyncIterator, Callable, Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import Any
 
 import anyio
 from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from starlette.exceptions import HTTPException as StarletteError
 
+from crack_lightning.corrections.record import number_of
 from crack_lightning.errors import UserError
 from crack_lightning.page.news import News
 from crack_lightning.page.proposals import Proposals
@@ -19,13 +22,13 @@ from crack_lightning.page.views import map_picture, photograph_facts, place_fact
 from crack_lightning.page.worker import OURS, Worker
 from crack_lightning.runs.photograph_files import folder_of
 from crack_lightning.runs.project.attention import places_to_look_at
-from crack_lightning.runs.project.cracks import correct
+from crack_lightning.runs.project.cracks import LEAST_THRESHOLD, correct
 from crack_lightning.runs.project.folder import Project
 from crack_lightning.runs.project.hand_over import HANDED_OVER, hand_over
 from crack_lightning.runs.project.photographs import add_source, add_upload
 from crack_lightning.runs.project.pictures import tile
 from crack_lightning.runs.project.scales import set_scale
-from crack_lightning.system.files import is_full
+from crack_lightning.system.files import is_full, is_own_file
 from crack_lightning.system.names import showable
 
 log = logging.getLogger(__name__)
@@ -36,6 +39,7 @@ KINDS = {
     ".js": "text/javascript; charset=utf-8",
 }
 KEPT = {"cache-control": "private, max-age=86400"}  # of pictures whose address changes with them
+MOST_PATH = 4096
 PICTURES = ("photograph.jpg", "thumbnail.jpg", "overlay.png")
 
 
@@ -58,6 +62,9 @@ def _errors(app: FastAPI) -> None:
     """Whatever goes wrong, the page gets our words for it."""
 
     async def answer(request: Request, error: Exception) -> Response:
+        if isinstance(error, RequestValidationError):
+            places = {str(each["loc"][-1]) for each in error.errors()}
+            return JSONResponse({"error": f"{', '.join(sorted(places))}: of another kind, or missing"}, 422)
         if isinstance(error, StarletteError):
             return JSONResponse({"error": str(error.detail)}, error.status_code)
         if isinstance(error, OSError) and is_full(error):
@@ -69,7 +76,7 @@ def _errors(app: FastAPI) -> None:
         log.error("%s %s", request.method, request.url.path, exc_info=error)
         return JSONResponse({"error": OURS}, 500)
 
-    for kind in (StarletteError, UserError, OSError, Exception):
+    for kind in (RequestValidationError, StarletteError, UserError, OSError, Exception):
         app.add_exception_handler(kind, answer)
 
 
@@ -108,8 +115,8 @@ def _looking(app: FastAPI, project: Project, worker: Worker, news: News) -> None
 
     @app.get("/api/photographs/{key}")
     def photograph(key: str, threshold: float | None = None) -> Any:
-        if threshold is not None and not 0 < threshold < 1:
-            raise UserError(f"threshold={threshold}: above 0 and below 1")
+        if threshold is not None and not LEAST_THRESHOLD <= threshold <= 1 - LEAST_THRESHOLD:
+            raise UserError(f"threshold={threshold}: {LEAST_THRESHOLD:g} to {1 - LEAST_THRESHOLD:g}")
         worker.first(key)
         return photograph_facts(project, key, threshold)
 
@@ -125,7 +132,7 @@ def _pictures(app: FastAPI, project: Project) -> None:
             project.photograph(key)
             return Response(map_picture(project, key), media_type="image/png", headers=KEPT)
         path = folder_of(project.folder, project.photograph(key)) / name
-        if name not in PICTURES or not path.is_file():
+        if name not in PICTURES or not is_own_file(path, project.folder):
             raise HTTPException(404, "there is no such picture yet")
         return FileResponse(path, headers=KEPT)
 
@@ -156,8 +163,9 @@ def _correcting(app: FastAPI, project: Project, worker: Worker, news: News) -> N
     async def settings(request: Request) -> Any:
         facts = await _json(request)
         changes = {name: _number(facts, name) for name in ("threshold", "shortest_px") if name in facts}
-        if not 0 < changes.get("threshold", 0.5) < 1 or not 0 <= changes.get("shortest_px", 0) < 1e6:
-            raise UserError(f"{changes}: a threshold above 0 and below 1, a length of 0 or more")
+        low, high = LEAST_THRESHOLD, 1 - LEAST_THRESHOLD
+        if not low <= changes.get("threshold", 0.5) <= high or not 0 <= changes.get("shortest_px", 0) < 1e6:
+            raise UserError(f"{changes}: a threshold of {low:g} to {high:g}, a length of 0 or more")
         await anyio.to_thread.run_sync(lambda: project.set(**changes))
         news.tell("settings", **changes)
         worker.add(list(project.inspected))
@@ -173,7 +181,10 @@ def _adding(app: FastAPI, project: Project, worker: Worker, news: News) -> None:
     @app.post("/api/sources")
     async def source(request: Request) -> Any:
         facts = await _json(request)
-        return added(await anyio.to_thread.run_sync(add_source, project, str(facts.get("path") or "")))
+        path = facts.get("path") or ""
+        if not isinstance(path, str) or len(path) > MOST_PATH or "\0" in path:
+            raise UserError(f"path is no name of a folder of at most {MOST_PATH} characters")
+        return added(await anyio.to_thread.run_sync(add_source, project, path))
 
     @app.put("/api/uploads")
     async def upload(request: Request, name: str) -> Any:
@@ -206,14 +217,16 @@ def _handing_over(app: FastAPI, project: Project) -> None:
     @app.post("/api/hand_over")
     async def make(request: Request) -> Any:
         facts = await _json(request)
-        included, formats = str(facts.get("included")), [str(name) for name in facts.get("formats") or []]
+        included, formats = str(facts.get("included"))[:40], facts.get("formats") or []
+        if not isinstance(formats, list) or not all(isinstance(name, str) for name in formats):
+            raise UserError("formats is no list of names")
         made = await anyio.to_thread.run_sync(lambda: hand_over(project, included=included, formats=formats))
         return {"name": made.archive.stem, "folder": showable(str(made.folder)), "counts": made.counts}
 
     @app.get("/api/handed_over/{name}.zip")
     def archive(name: str) -> Response:
         there = {path.stem: path for path in (project.folder / HANDED_OVER).glob("*.zip")}
-        if name not in there:
+        if name not in there or not is_own_file(there[name], project.folder):
             raise HTTPException(404, "nothing of that name was handed over")
         return FileResponse(there[name], filename=f"{project.folder.name}-{name}.zip")
 
@@ -235,10 +248,10 @@ def _named(project: Project, facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def _number(facts: dict[str, Any], name: str) -> float:
-    value = facts[name]
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise UserError(f"{name}={str(value)[:20]!r} is no number")
-    return float(value)
+    number = number_of(facts[name])
+    if math.isnan(number):
+        raise UserError(f"{name}={str(facts[name])[:20]!r} is no number")
+    return number
 
 
 def _blocking(stream: AsyncIterator[bytes]) -> Iterator[bytes]:

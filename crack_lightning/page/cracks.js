@@ -49,7 +49,7 @@ function mark() {
     line.setAttribute("aria-selected", chosen);
     if (chosen) line.scrollIntoView({ block: "nearest" });
   }
-  for (const id of ["accept", "reject"]) byId(id).disabled = !state.selected;
+  for (const id of ["accept", "reject"]) byId(id).disabled = !state.selected && !state.place;
 }
 
 function classes() {

@@ -1,7 +1,7 @@
 // Adding, what to look at next, learning, scale, handing over: each a dialog.
 
 import { address, get, post, upload } from "./api.js";
-import { by, fail, loadProject, on, openPhotograph, row, say, state } from "./state.js";
+import { by, fail, loadProject, on, openPhotograph, row, say, state, tell } from "./state.js";
 import { use } from "./tools.js";
 
 const byId = (id) => document.getElementById(id);
@@ -105,7 +105,9 @@ async function places() {
       button.addEventListener("click", async () => {
         byId("places").close();
         await openPhotograph(place.key, [place.x, place.y]).catch(fail);
-        say(place.reason);
+        state.place = place.line;
+        tell("selected");
+        say(`${place.reason}: A if it is a crack, R if it is none`);
         byId("canvas").focus();
       });
       item.append(button);

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from starlette.exceptions import HTTPException
+
 Scope = MutableMapping[str, Any]
 Asgi = Callable[[Scope, Callable[..., Any], Callable[..., Any]], Any]
 
@@ -58,7 +60,7 @@ class Guard:
             return 421, "this server is not called that: open the address that it printed"
         if self.token is not None and not _is_address(host) and host.lower() not in self.hosts:
             return 421, "open the address that was printed, with its numbers"
-        if (origin := headers.get("origin")) is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if (origin := headers.get("origin")) is not None and origin.lower() != f"http://{host.lower()}":
             return 403, "a page of another site may not ask this one"
         if asked and headers.get("sec-fetch-site", "") not in OURS:
             return 403, "a page of another site may not ask this one"
@@ -78,9 +80,8 @@ class Guard:
 
 def _is_address(host: str) -> bool:
     """Whether a Host is numbers: a name could point here from anywhere."""
-    name = urlsplit(f"//{host}").hostname or ""
     try:
-        ipaddress.ip_address(name)
+        ipaddress.ip_address(urlsplit(f"//{host}").hostname or "")
     except ValueError:
         return False
     return True
@@ -97,7 +98,7 @@ def _limited(scope: Scope, receive: Callable[..., Any]) -> Callable[..., Any]:
         message = await receive()
         taken += len(message.get("body", b""))
         if taken > MOST_BODY:
-            return {"type": "http.disconnect"}
+            raise HTTPException(413, f"a request of more than {MOST_BODY} bytes that is no photograph")
         return message
 
     return limited

@@ -52,6 +52,11 @@ export function drawOverlay(context, scale, faint) {
   }
   context.globalAlpha = 1;
   context.setLineDash([]);
+  if (state.place) {
+    stroke(context, [state.place], 6 * px, "#0d1117");
+    stroke(context, [state.place], 3 * px, "#ffd33d", [2 * px, 5 * px]);
+    context.setLineDash([]);
+  }
   if (!faint) numbers(context, px, cracks);
 }
 

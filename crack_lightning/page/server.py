@@ -32,8 +32,12 @@ class Served:
         _library("fastapi")
         self._socket = _bound(options.host, options.port)
         port = self._socket.getsockname()[1]
-        self.project: Project = open_project(options, folder)
-        load_photographs(self.project)
+        try:
+            self.project: Project = open_project(options, folder)
+            load_photographs(self.project)
+        except BaseException:
+            self._socket.close()
+            raise
         self.news = News()
         self.worker = Worker(self.project, self.news)
         from crack_lightning.page.application import application
@@ -58,7 +62,12 @@ class Served:
         finally:
             self.news.close()
             self.worker.end()
-            self.project.close()
+            self.close()
+
+    def close(self) -> None:
+        """Let go of the port and the project."""
+        self._socket.close()
+        self.project.close()
 
     def stop(self) -> None:
         """End `run`, from another thread."""
@@ -95,6 +104,7 @@ def _bound(host: str, port: int) -> socket.socket:
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind((host, port))
+        made.listen(128)
     except OSError as error:
         made.close()
         raise UserError(

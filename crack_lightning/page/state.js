@@ -8,6 +8,7 @@ export const state = {
   photograph: null, // what the server says of it
   looks: {}, // lines of photographs that are not inspected yet
   selected: null, // the name of a crack
+  place: null, // a line that may be a crack, shown to be judged
   threshold: 0.5,
   shortest: 0,
   tool: "select",
@@ -45,6 +46,7 @@ export async function openPhotograph(key, place) {
   const other = key !== state.key;
   state.key = key;
   if (other) [state.photograph, state.selected] = [null, null];
+  state.place = null;
   tell(other ? "opening" : "photograph", { place });
   await loadPhotograph(place);
 }
@@ -62,6 +64,7 @@ export async function loadPhotograph(place) {
 
 export function select(id) {
   state.selected = id;
+  state.place = null;
   tell("selected");
 }
 

@@ -166,6 +166,7 @@ on("opening", () => ([path, cross] = [[], null]));
 // Accept, reject, and from one crack to the next
 
 export async function judge(kind) {
+  if (state.place) return judgePlace(kind);
   const crack = selectedCrack();
   if (!crack) return;
   const cracks = shownCracks().filter((each) => each.status === "unseen" && each.id !== crack.id);
@@ -174,6 +175,16 @@ export async function judge(kind) {
     say(`crack ${crack.number} is ${kind}ed`);
     const there = next && shownCracks().find((each) => each.id === next.id);
     if (there) show(there);
+  }
+}
+
+async function judgePlace(kind) {
+  const line = [];
+  for (let at = 0; at < state.place.length; at += 2) line.push([state.place[at], state.place[at + 1]]);
+  const facts = kind === "accept" ? { kind: "draw", stroke: line } : { kind: "reject", lines: [line] };
+  if (await correct(facts)) {
+    select(null);
+    say(kind === "accept" ? "a crack is drawn there" : "no crack is there");
   }
 }
 

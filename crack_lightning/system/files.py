@@ -49,6 +49,11 @@ def expanded(path: str | Path) -> Path:
         raise FileNotFoundError(f"{path}: this user has no home folder: write the path out, or set HOME") from error
 
 
+def is_own_file(path: Path, folder: Path) -> bool:
+    """Whether `path` is a file that lies in `folder` itself: a link to another place is none."""
+    return path.is_file() and path.resolve().is_relative_to(folder.resolve())
+
+
 def is_full(error: BaseException) -> bool:
     """Whether an error says that the disk, or what the user may have of it, is used up."""
     return isinstance(error, OSError) and error.errno in FULL

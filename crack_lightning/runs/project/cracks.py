@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from crack_lightning.corrections.lines import Judged, cut_by, judged
-from crack_lightning.corrections.record import Correction, lines_of
+from crack_lightning.corrections.record import Correction, lines_of, number_of
 from crack_lightning.errors import UserError
 from crack_lightning.inference.lines import cracks_of
 from crack_lightning.measurement.cracks import measured
@@ -30,6 +30,8 @@ STROKE_BAND_PX = 6.0  # beside a stroke, within which the crack that was meant l
 STROKE_STEP_PX, STROKE_SIGMA = 4.0, 2.0
 REMEMBERED = 16  # photographs and thresholds
 RUBBER_PX = (2.0, 400.0)
+LEAST_THRESHOLD = 0.01
+MOST_LENGTHS = 4.0  # of a stroke or an outline, in sums of the photograph's sides: along more of it nobody draws
 
 
 def records_at(project: Project, key: str, threshold: float) -> list[CrackRecord]:
@@ -81,9 +83,9 @@ def shown_cracks(project: Project, key: str, threshold: float | None = None) -> 
 def correct(project: Project, facts: Mapping[str, Any]) -> Correction:
     """Write what a person says into the journal; the correction, which is on disk.
 
-    accept and reject give the name of the `crack` at `threshold`; draw and erase the `stroke`, erase also the rubber's
-    `radius_px`; exclude the outline as `lines`. Raises UserError, and writes
-    nothing, for what cannot be.
+    accept and reject give the name of the `crack` at `threshold`, reject may give `lines` where no crack is; draw and
+    erase give the `stroke`, erase also the rubber's `radius_px`; exclude the outline as `lines`. Raises UserError, and
+    writes nothing, for what cannot be.
     """
     kind, name = facts.get("kind"), facts.get("photograph", "")
     made: dict[str, Any] = {"kind": kind, "photograph": name, "by": facts.get("by", "")}
@@ -103,7 +105,9 @@ def correct(project: Project, facts: Mapping[str, Any]) -> Correction:
 
 
 def _of_crack(project: Project, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The lines and what was measured of a crack that is named as `Judged.name` has it."""
+    """Lines and what was measured of a crack that is named as `Judged.name` has it, or lines where none is."""
+    if facts.get("kind") == "reject" and "lines" in facts:
+        return {"lines": _inside(project, facts, "lines")}
     key, wanted = project.key_of(str(facts.get("photograph"))), facts.get("crack")
     for one in shown_cracks(project, key, _threshold(facts)):
         if one.name == wanted:
@@ -115,9 +119,12 @@ def _of_crack(project: Project, facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _threshold(facts: Mapping[str, Any]) -> float | None:
     value = facts.get("threshold")
-    if value is not None and not (isinstance(value, int | float) and 0 < value < 1):
-        raise UserError(f"threshold={str(value)[:20]}: above 0 and below 1")
-    return value
+    if value is None:
+        return None
+    threshold = number_of(value)
+    if not LEAST_THRESHOLD <= threshold <= 1 - LEAST_THRESHOLD:
+        raise UserError(f"threshold={str(value)[:20]}: {LEAST_THRESHOLD:g} to {1 - LEAST_THRESHOLD:g}")
+    return threshold
 
 
 def in_pixels(record: CrackRecord) -> CrackRecord:
@@ -134,6 +141,10 @@ def _inside(project: Project, facts: Mapping[str, Any], name: str) -> list[Any]:
     high = np.array([inspected.width_px, inspected.height_px], float)
     if any((line < -high).any() or (line > 2 * high).any() for line in lines):
         raise UserError(f"{name} lies outside the photograph's {inspected.width_px} x {inspected.height_px} pixels")
+    if sum(map(length_of, lines)) > MOST_LENGTHS * high.sum():
+        raise UserError(
+            f"{name} is longer than {MOST_LENGTHS:g} times the photograph's sides: draw one crack at a time"
+        )
     return [line.clip(0, high).tolist() for line in lines]
 
 
@@ -159,12 +170,12 @@ def measured_along(stroke: Array, grey: Array) -> CrackRecord:
 
 def _rubbed(project: Project, facts: Mapping[str, Any]) -> Sequence[Array]:
     (stroke,) = (np.array(line, float) for line in _inside(project, facts, "stroke"))
-    radius_px = facts.get("radius_px")
-    if not isinstance(radius_px, int | float) or not RUBBER_PX[0] <= radius_px <= RUBBER_PX[1]:
-        raise UserError(f"radius_px={str(radius_px)[:20]}: {RUBBER_PX[0]:g} to {RUBBER_PX[1]:g} pixels")
+    radius_px = number_of(facts.get("radius_px"))
+    if not RUBBER_PX[0] <= radius_px <= RUBBER_PX[1]:
+        raise UserError(f"radius_px={str(facts.get('radius_px'))[:20]}: {RUBBER_PX[0]:g} to {RUBBER_PX[1]:g} pixels")
     key = project.key_of(str(facts.get("photograph")))
     shown = [one.record for one in shown_cracks(project, key, _threshold(facts)) if one.status != "rejected"]
-    parts = cut_by(shown, stroke, float(radius_px))
+    parts = cut_by(shown, stroke, radius_px)
     if not parts:
         raise UserError("there is nothing marked to rub out")
     return parts

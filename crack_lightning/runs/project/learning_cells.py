@@ -31,7 +31,7 @@ OF_CORRECTION, CORRECTION_WINDOWS = 48, 6  # cells, and windows that they may li
 SAMPLE, SAMPLE_WINDOWS = 1200, 12
 CANDIDATES, CANDIDATE_WINDOWS = 600, 8
 NEARLY = 0.27  # probability from which on a cell is a candidate: a log-odd below the threshold
-CLEAR_PX = 16.0  # of corrections, within which a cell is no candidate
+CLEAR_PX = 16.0  # of corrections that say something new, within which a cell is no candidate
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def compute_cells(project: Project, network: CrackMap, labels: Sequence[Label]) 
         image = read_image(project.photograph(key).path, megapixels=project.options.max_megapixels)
         cells = PhotographCells(network, image)
         if not _photograph_file(folder, key).is_file():
-            _write_photograph(project, key, cells, _photograph_file(folder, key), labels)
+            _write_photograph(project, key, cells, _photograph_file(folder, key))
         for label in own:
             places = _cells_of(label.points, cells.grid_hw)
             rng = np.random.default_rng(label.number)
@@ -77,11 +77,14 @@ def kept_cells(project: Project, network: CrackMap, label: Label) -> Tensor:
         return torch.from_numpy(file["features"]).float()
 
 
-def kept_sample(project: Project, network: CrackMap, name: str) -> PhotographSample:
-    """Of the photograph `name`, of which `compute_cells` has seen a label."""
+def kept_sample(project: Project, network: CrackMap, name: str, labels: Iterable[Label]) -> PhotographSample:
+    """Of the photograph `name`, of which `compute_cells` has seen a label; no candidate lies where `labels` say
+    something that the map did not."""
     with np.load(_photograph_file(learning_folder(project, network), project.key_of(name))) as file:
         sample, candidates = (torch.from_numpy(file[each]).float() for each in ("sample", "candidates"))
-        return PhotographSample(sample, candidates, bool(file["small"]))
+        places, small = (file["places"] + 0.5) * CELL_PX, bool(file["small"])
+    new = lines_near([label.points for label in labels if label.photograph == name and label.new])
+    return PhotographSample(sample, candidates[~near(places[:, ::-1], new, CLEAR_PX)], small)
 
 
 def learning_folder(project: Project, network: CrackMap) -> Path:
@@ -106,16 +109,15 @@ def _cells_of(points: Array, grid_hw: tuple[int, int]) -> Array:
     return np.unique(cells, axis=0)
 
 
-def _write_photograph(project: Project, key: str, cells: PhotographCells, path: Path, labels: Iterable[Label]) -> None:
+def _write_photograph(project: Project, key: str, cells: PhotographCells, path: Path) -> None:
     rng, photograph = np.random.default_rng(0), project.photograph(key)
     everywhere = np.argwhere(np.ones(cells.grid_hw, bool))
     chosen = rng.permutation(few_windows(everywhere, SAMPLE_WINDOWS, rng))[:SAMPLE]
     probability = np.load(folder_of(project.folder, photograph) / f"{MAPS[True]}.npy")
     marked = np.argwhere(probability[: cells.grid_hw[0], : cells.grid_hw[1]] > NEARLY)
-    said = lines_near([label.points for label in labels if label.photograph == photograph.name])
-    marked = marked[~near((marked[:, ::-1] + 0.5) * CELL_PX, said, CLEAR_PX)]
     candidates = rng.permutation(few_windows(marked, CANDIDATE_WINDOWS, rng))[:CANDIDATES]
-    _write(path, sample=cells.at(chosen), candidates=cells.at(candidates), small=torch.tensor(cells.small))
+    features = {"sample": cells.at(chosen), "candidates": cells.at(candidates)}
+    _write(path, **features, places=torch.from_numpy(candidates), small=torch.tensor(cells.small))
 
 
 def _write(path: Path, **tensors: Tensor) -> None:

@@ -1,9 +1,10 @@
 """The photographs of a project: those of folders that were chosen, and those that were dropped into the page."""
 
 import hashlib
+import logging
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from crack_lightning.data.images.formats import is_image_name, is_unread_photograph, why_unread
@@ -14,7 +15,9 @@ from crack_lightning.runs.photograph_files import folder_of, kept_inspected
 from crack_lightning.runs.project.folder import UPLOADS, Project
 from crack_lightning.system.files import expanded, short_name, writing_beside
 
-MOST_NAME = 120
+log = logging.getLogger(__name__)
+
+MOST_NAME = 120  # bytes
 FORBIDDEN = re.compile(r"[^\w.() +,=@~-]")
 
 
@@ -96,7 +99,7 @@ def _check_count(project: Project, more: int) -> None:
 
 def _of_source(project: Project, source: str, *, first: bool) -> list[Photograph]:
     """The photographs of a source; of all but the first one its folder's name stands before theirs."""
-    photographs = list(find_photographs(source).photographs)
+    photographs = _inside(source, find_photographs(source).photographs)
     check_not_among(project.folder, photographs)
     if first:
         return photographs
@@ -104,6 +107,22 @@ def _of_source(project: Project, source: str, *, first: bool) -> list[Photograph
     taken = {PurePosixPath(each.name).parts[0] for each in project.photographs.values()}
     below = next(name for name in _numbered(below) if name not in taken)
     return [Photograph(each.path, short_name(f"{below}/{each.name}")) for each in photographs]
+
+
+def _inside(source: str, photographs: Sequence[Photograph]) -> list[Photograph]:
+    """Without links that lead out of the source: nobody chose what they point to."""
+    given = expanded(source).absolute()
+    if given.is_file():
+        return list(photographs)
+    fixed = next(path for path in (given, *given.parents) if not set("*?[") & set(str(path)) or path.is_dir())
+    kept = [each for each in photographs if each.path.resolve().is_relative_to(fixed.resolve())]
+    if len(kept) < len(photographs):
+        log.warning("%d links that lead out of %s are left out", len(photographs) - len(kept), fixed)
+    if not kept:
+        raise FileNotFoundError(
+            f"{source}: all of its photographs are links that lead out of it; give their own folder"
+        )
+    return kept
 
 
 def _register(project: Project, photographs: Iterable[Photograph]) -> list[str]:
@@ -122,7 +141,8 @@ def _safe_name(name: str) -> str:
     """A file's name made of what a browser says that it is called: no folders, no control characters, not hidden."""
     last = unicodedata.normalize("NFC", name).replace("\\", "/").rpartition("/")[2]
     stem, dot, ending = FORBIDDEN.sub("_", last).strip(" .").rpartition(".")
-    return short_name(f"{stem[:MOST_NAME] or 'photograph'}{dot}{ending[:10]}")
+    stem = stem.encode()[:MOST_NAME].decode("utf-8", "ignore")
+    return f"{stem or 'photograph'}{dot}{ending[:10]}"
 
 
 def _free_name(project: Project, name: str) -> str:

@@ -174,7 +174,7 @@ class _Lesson:
 
 def _lesson(project: Project, base: CrackMap, labels: Sequence[Label]) -> _Lesson:
     names = dict.fromkeys(label.photograph for label in labels)
-    samples = {name: kept_sample(project, base, name) for name in names}
+    samples = {name: kept_sample(project, base, name, labels) for name in names}
     medians = {name: each.median_of(base.weight.cpu()) for name, each in samples.items()}
     return _Lesson(base, labels, [kept_cells(project, base, label) for label in labels], samples, medians)
 

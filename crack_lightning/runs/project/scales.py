@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from crack_lightning.corrections.record import Correction, active
+from crack_lightning.corrections.record import Correction, active, number_of
 from crack_lightning.errors import UserError
 from crack_lightning.measurement.markers import marker_scale
 from crack_lightning.measurement.scale import Scale, even, from_two_points
@@ -78,7 +78,7 @@ def _measured(project: Project, name: str, facts: Mapping[str, Any]) -> Scale | 
 def _number(facts: Mapping[str, Any], name: str) -> float:
     value = facts.get(name)
     least = name[0] in "xy"
-    number = float(value) if isinstance(value, int | float) else float("nan")
-    if not np.isfinite(number) or number < 0 or (number == 0 and not least):
+    number = number_of(value)
+    if np.isnan(number) or number < 0 or (number == 0 and not least):
         raise UserError(f"{name}={str(value)[:20]!r} is no number above 0")
     return number

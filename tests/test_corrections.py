@@ -1,0 +1,254 @@
+"""What people say of cracks: kept in a journal, applied to lines, taken back, and turned into labels."""
+
+import errno
+import json
+import multiprocessing
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from crack_lightning.corrections import journal as journals
+from crack_lightning.corrections.journal import Journal
+from crack_lightning.corrections.labels import labels_of
+from crack_lightning.corrections.lines import cut_by, judged, outlined, surface_share
+from crack_lightning.corrections.record import Correction, active, correction_of, to_redo, to_undo
+from crack_lightning.errors import UserError
+from crack_lightning.measurement.kept_records import parts_of, record_from
+from crack_lightning.measurement.record import CrackRecord, Widths
+
+NAME = "wall.jpg"
+
+
+def line(y: float, start: float = 0, end: float = 200) -> np.ndarray:
+    x = np.arange(start, end + 1, 2.0)
+    return np.column_stack([x, np.full(len(x), y)])
+
+
+def record(*lines: np.ndarray, number: int = 1) -> CrackRecord:
+    points = sum(map(len, lines))
+    length = sum(float(np.hypot(*np.diff(part, axis=0).T).sum()) for part in lines)
+    widths, along = Widths(4.0, 5.0, 6.0, 0.3), np.linspace(2.0, 6.0, points)
+    return CrackRecord(number, lines, length, widths, (0.0, 0.0), 0.9, 0.6, touches_edge=False, along_px=along)
+
+
+def said(number: int, kind: str, *lines: np.ndarray, of: int | None = None, photograph: str = NAME) -> Correction:
+    feature = record(*lines).feature() if kind in ("accept", "draw") else None
+    named = "" if kind in ("undo", "redo") else photograph
+    return Correction(number, kind, "now", named, lines=lines, of=of, feature=feature)
+
+
+def states(records: list[CrackRecord], *corrections: Correction) -> list[tuple[str, float]]:
+    found = judged(records, active(corrections))
+    assert [one.record.number for one in found] == list(range(1, len(found) + 1))
+    return [(one.status, round(one.record.length_px)) for one in found]
+
+
+def test_a_kept_record_is_read_as_it_was() -> None:
+    one = record(line(10), line(50, 0, 80))
+    again = record_from(json.loads(json.dumps(one.feature())))
+    assert again.facts() == one.facts()
+    assert np.allclose(again.along_px, one.along_px, atol=0.01)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=r"no crack as cracks\.geojson"):
+        record_from({"properties": {}, "geometry": {}})
+
+
+def test_parts_of_a_crack_have_their_own_length_and_widths() -> None:
+    one = record(line(10))
+    kept = np.ones(101, bool)
+    kept[40:60] = False
+    left = parts_of(one, kept)
+    assert left is not None
+    assert [len(part) for part in left.lines] == [40, 41]
+    assert left.length_px == pytest.approx(78 + 80)
+    assert left.width_px.maximum == 6.0
+    assert parts_of(one, ~np.ones(101, bool)) is None
+    assert parts_of(one, np.ones(101, bool)) is one
+
+
+def test_the_later_of_two_corrections_counts() -> None:
+    crack = [record(line(10))]
+    assert states(crack) == [("unseen", 200)]
+    assert states(crack, said(1, "reject", line(10))) == [("rejected", 200)]
+    assert states(crack, said(1, "reject", line(10)), said(2, "accept", line(10))) == [("accepted", 200)]
+    assert states(crack, said(1, "accept", line(10)), said(2, "reject", line(12))) == [("rejected", 200)]
+
+
+def test_what_was_accepted_stays_when_the_map_changes() -> None:
+    accepted = said(1, "accept", line(10))
+    assert states([], accepted) == [("accepted", 200)]
+    longer = [record(line(13, 0, 300))]
+    assert states(longer, accepted) == [("accepted", 200), ("unseen", 92)]
+    assert states([record(line(13, 0, 225))], accepted) == [("accepted", 200)]  # a rest of 17 px is none
+
+
+def test_a_drawn_crack_takes_the_place_of_what_the_map_marks_there() -> None:
+    drawn = said(1, "draw", line(40))
+    assert states([record(line(10)), record(line(42))], drawn) == [("drawn", 200), ("unseen", 200)]
+    assert states([], drawn, said(2, "reject", line(40))) == [("rejected", 200)]
+    assert states([], drawn, said(2, "draw", line(41))) == [("drawn", 200)]
+
+
+def test_rubbing_out_cuts_what_was_there_before() -> None:
+    gone = said(2, "erase", line(10, 80, 120))
+    assert states([record(line(10))], gone) == [("unseen", 144)]
+    assert states([], said(1, "draw", line(10)), gone) == [("drawn", 144)]
+    assert states([], gone, said(3, "draw", line(10))) == [("drawn", 200)]
+    assert cut_by([record(line(10)), record(line(90))], line(12, 50, 60), 5.0)[0][:, 0].max() <= 66
+    assert cut_by([record(line(90))], line(12), 5.0) == []
+
+
+def test_what_is_no_surface_holds_no_crack() -> None:
+    area = np.array([[99.0, -10], [400, -10], [400, 400], [99, 400]])
+    out = said(1, "exclude", area)
+    assert states([record(line(10))], out) == [("unseen", 98)]
+    assert states([], said(2, "draw", line(10)), out) == [("drawn", 98)]
+    assert surface_share(outlined([out]), (198, 100)) == pytest.approx(0.5)
+    crossed = np.array([[0.0, 0], [100, 100], [100, 0], [0, 100]])  # a bow tie
+    assert surface_share(outlined([said(1, "exclude", crossed)]), (100, 100)) == pytest.approx(0.5)
+
+
+def test_undo_and_redo_are_corrections_too() -> None:
+    one, two = said(1, "reject", line(10)), said(2, "reject", line(50))
+    assert [each.number for each in active([one, two])] == [1, 2]
+    assert (to_undo([one, two]), to_redo([one, two])) == (2, None)
+    back = [one, two, said(3, "undo", of=2)]
+    assert [each.number for each in active(back)] == [1]
+    assert (to_undo(back), to_redo(back)) == (1, 2)
+    again = [*back, said(4, "redo", of=2)]
+    assert ([each.number for each in active(again)], to_redo(again)) == ([1, 2], None)
+    assert to_redo([*back, said(4, "reject", line(90))]) is None  # something new was said
+    assert to_undo([]) is None
+
+
+def test_labels_leave_out_what_was_contradicted_and_what_is_no_surface() -> None:
+    area = np.array([[-5.0, 30], [50, 30], [50, 60], [-5, 60]])
+    labels = labels_of([said(1, "accept", line(10)), said(2, "reject", line(10, 100, 200)), said(3, "exclude", area)])
+    assert [(label.number, label.crack) for label in labels] == [(1, True), (2, False)]
+    assert labels[0].points[:, 0].max() < 93
+    (draw,) = labels_of([said(1, "draw", line(40)), said(3, "exclude", area)])
+    assert draw.points[:, 0].min() > 50
+    assert labels_of([said(1, "draw", line(40)), said(2, "erase", line(40))])[0].crack is False
+    other = said(2, "reject", line(10), photograph="other.jpg")
+    assert len(labels_of([said(1, "accept", line(10)), other])[0].points) == 51
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"kind": "acept"}, "did you mean accept"),
+        ({"kind": ["accept"]}, "kind="),
+        ({"kind": "accept", "photograph": NAME}, "needs lines"),
+        ({"kind": "accept", "photograph": NAME, "lines": [[[1, 2, 3]]]}, "lists of x and y"),
+        ({"kind": "accept", "photograph": NAME, "lines": [[[1, float("nan")]]]}, "no number"),
+        ({"kind": "accept", "photograph": NAME, "lines": [["ab"]]}, "lists of x and y"),
+        ({"kind": "draw", "photograph": NAME, "lines": [[[1, 2]]]}, "2 points"),
+        ({"kind": "draw", "photograph": NAME, "lines": [[[1, 2]] * 20_001]}, "20000"),
+        ({"kind": "draw", "lines": [[[1, 2], [3, 4]]]}, "name of a photograph"),
+        ({"kind": "draw", "photograph": 3, "lines": [[[1, 2], [3, 4]]]}, "photograph is no text"),
+        ({"kind": "undo"}, "of="),
+        ({"kind": "undo", "of": True}, "of="),
+        ({"kind": "accept", "photograph": NAME, "of": 1, "lines": [[[1, 2]]]}, "of="),
+        ({"kind": "scale", "scale": {"xx": 1}}, "scale needs"),
+        (
+            {"kind": "scale", "scale": dict.fromkeys(("xx", "xy", "yx", "yy", "deviation"), 0.0) | {"source": ""}},
+            "surface",
+        ),
+        ({"kind": "accept", "photograph": NAME, "lines": [[[1, 2]]], "colour": 1}, "no 'colour'"),
+        ({"kind": "accept", "photograph": NAME, "by": "x" * 81, "lines": [[[1, 2]]]}, "by is no text"),
+    ],
+)
+def test_what_is_no_correction_is_refused(facts: dict[str, Any], words: str, tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "corrections.jsonl")
+    with pytest.raises(UserError, match=words):
+        journal.append(facts)
+    assert not (tmp_path / "corrections.jsonl").exists()
+
+
+REJECT = {"kind": "reject", "photograph": NAME, "lines": [[[1.0, 2.0], [30.0, 40.0]]], "by": "Ayşe"}
+
+
+def test_a_correction_is_on_disk_before_it_is_confirmed(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "corrections.jsonl")
+    made = journal.append(REJECT)
+    again = Journal(tmp_path / "corrections.jsonl").corrections[0]
+    assert (again.number, again.by, again.time) == (1, "Ayşe", made.time)
+    assert correction_of(made.facts(), number=1).facts() == made.facts()
+    with pytest.raises(UserError, match="no correction 5"):
+        journal.append({"kind": "undo", "of": 5})
+
+
+def test_a_torn_last_line_was_never_confirmed_and_is_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "corrections.jsonl"
+    Journal(path).append(REJECT)
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"number": 2, "ki')
+    journal = Journal(path)
+    assert (len(journal.corrections), path.read_bytes()) == (1, whole)
+    assert journal.append(REJECT).number == 2
+    assert len(Journal(path).corrections) == 2
+
+
+@pytest.mark.parametrize("content", [b"no json\n", b'{"number": 2}\n', b"[1]\n", b"\xff\n"])
+def test_a_damaged_journal_is_named_with_its_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "corrections.jsonl").write_bytes(content)
+    with pytest.raises(UserError, match=r"corrections.jsonl, line 1 is no correction"):
+        Journal(tmp_path / "corrections.jsonl")
+
+
+def test_a_full_disk_takes_no_part_of_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "corrections.jsonl"
+    journal = Journal(path)
+    journal.append(REJECT)
+    whole = path.read_bytes()
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(journals.os, "fsync", full)
+    with pytest.raises(OSError, match="no room is left"):
+        journal.append(REJECT)
+    assert (path.read_bytes(), len(journal.corrections)) == (whole, 1)
+    monkeypatch.undo()
+    assert journal.append(REJECT).number == 2
+
+
+def test_threads_at_once_lose_nothing(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "corrections.jsonl")
+    threads = [threading.Thread(target=lambda: [journal.append(REJECT) for _ in range(20)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    kept = Journal(tmp_path / "corrections.jsonl").corrections
+    assert [one.number for one in kept] == list(range(1, 81))
+
+
+def _write(path: Path, told: Any) -> None:
+    journal = Journal(path)
+    while True:
+        told.send(journal.append(REJECT).number)
+
+
+def test_a_kill_while_correcting_loses_nothing_that_was_confirmed(tmp_path: Path) -> None:
+    path, context = tmp_path / "corrections.jsonl", multiprocessing.get_context("spawn")
+    for _ in range(3):
+        receiver, sender = context.Pipe(duplex=False)
+        process = context.Process(target=_write, args=(path, sender))
+        process.start()
+        sender.close()
+        last = 0
+        for _ in range(25):
+            last = receiver.recv()
+        os.kill(process.pid or 0, signal.SIGKILL)
+        process.join()
+        while True:
+            try:
+                last = receiver.recv()
+            except EOFError:
+                break
+        assert len(Journal(path).corrections) >= last
