@@ -91,6 +91,9 @@ def test_a_drawn_crack_takes_the_place_of_what_the_map_marks_there() -> None:
     assert states([record(line(10)), record(line(42))], drawn) == [("drawn", 200), ("unseen", 200)]
     assert states([], drawn, said(2, "reject", line(40))) == [("rejected", 200)]
     assert states([], drawn, said(2, "draw", line(41))) == [("drawn", 200)]
+    assert states([], drawn, said(2, "draw", line(41, 0, 80))) == [("drawn", 112), ("drawn", 80)]  # none counts twice
+    across = np.column_stack([np.full(101, 100.0), np.arange(101.0)])
+    assert states([record(line(42))], said(1, "draw", across)) == [("unseen", 200), ("drawn", 100)]  # it only crosses
 
 
 def test_rubbing_out_cuts_what_was_there_before() -> None:
@@ -150,6 +153,7 @@ def test_labels_leave_out_what_was_contradicted_and_what_is_no_surface() -> None
         ({"kind": "draw", "photograph": NAME, "lines": [[[1, 2]] * 20_001]}, "20000"),
         ({"kind": "draw", "lines": [[[1, 2], [3, 4]]]}, "name of a photograph"),
         ({"kind": "draw", "photograph": 3, "lines": [[[1, 2], [3, 4]]]}, "photograph is no text"),
+        ({"kind": "exclude", "photograph": NAME, "lines": [[[1, 2]] * 2001]}, "2000 points"),
         ({"kind": "undo"}, "of="),
         ({"kind": "undo", "of": True}, "of="),
         ({"kind": "accept", "photograph": NAME, "of": 1, "lines": [[[1, 2]]]}, "of="),
@@ -178,8 +182,24 @@ def test_a_correction_is_on_disk_before_it_is_confirmed(tmp_path: Path) -> None:
     again = Journal(tmp_path / "corrections.jsonl").corrections[0]
     assert (again.number, again.by, again.time) == (1, "Ayşe", made.time)
     assert correction_of(made.facts(), number=1).facts() == made.facts()
-    with pytest.raises(UserError, match="no correction 5"):
-        journal.append({"kind": "undo", "of": 5})
+    for wrong in ({"kind": "undo", "of": 5}, {"kind": "redo", "of": 1}, {"kind": "undo", "of": 0}):
+        with pytest.raises(UserError, match=r"no correction|in force already"):
+            journal.append(wrong)
+    journal.append({"kind": "undo", "of": 1})
+    for wrong in ({"kind": "undo", "of": 1}, {"kind": "undo", "of": 2}, {"kind": "redo", "of": 2}):
+        with pytest.raises(UserError, match="taken back"):
+            journal.append(wrong)
+    journal.append({"kind": "redo", "of": 1})
+    assert [one.number for one in active(journal.corrections)] == [1]
+
+
+def test_a_journal_that_was_removed_is_written_again(tmp_path: Path) -> None:
+    path = tmp_path / "corrections.jsonl"
+    journal = Journal(path)
+    journal.append(REJECT)
+    path.unlink()
+    journal.append(REJECT)
+    assert len(Journal(path).corrections) == 2
 
 
 def test_a_torn_last_line_was_never_confirmed_and_is_cut_off(tmp_path: Path) -> None:
@@ -189,6 +209,9 @@ def test_a_torn_last_line_was_never_confirmed_and_is_cut_off(tmp_path: Path) -> 
     path.write_bytes(whole + b'{"number": 2, "ki')
     journal = Journal(path)
     assert (len(journal.corrections), path.read_bytes()) == (1, whole)
+    path.write_bytes(whole[:-1])  # as an editor may have it
+    assert (len(Journal(path).corrections), path.read_bytes()) == (1, whole)
+    journal = Journal(path)
     assert journal.append(REJECT).number == 2
     assert len(Journal(path).corrections) == 2
 

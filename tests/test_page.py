@@ -158,7 +158,9 @@ def test_a_photograph_is_uploaded_and_waits(ask: Asked, tmp_path: Path) -> None:
     answer = ask("PUT", "/api/uploads?name=new.png", content=content, content_type="application/octet-stream")
     assert answer.status_code == 200
     rows = ask.json("GET", "/api/project")["photographs"]
-    assert [(row["name"], row["verdict"]) for row in rows if row["name"] == "new.png"] == [("new.png", "waiting")]
+    assert [(row["name"], row["verdict"]) for row in rows if row["verdict"] == "waiting"] == [
+        ("uploads/new.png", "waiting")
+    ]
 
 
 def test_scale_settings_places_learning_and_hand_over(ask: Asked, key: str) -> None:
@@ -187,6 +189,7 @@ def test_scale_settings_places_learning_and_hand_over(ask: Asked, key: str) -> N
         ({"host": "127.0.0.1:1"}, 421),
         ({"host": ""}, 421),
         ({"host": "[::1"}, 421),
+        ({"host": "["}, 421),
         ({"origin": "http://evil.example"}, 403),
         ({"origin": "null"}, 403),
         ({"origin": "http://["}, 403),
@@ -246,6 +249,7 @@ def test_a_token_is_asked_for_everywhere(project: Any) -> None:
     assert ask("GET", "/api/project", authorization="Bearer secret").status_code == 200
     numbers = {"host": "192.168.1.7:8765", "origin": None}
     assert ask("GET", "/api/project?token=secret", **numbers).status_code == 200
+    assert ask("GET", "/api/project?token=secret", host="[", origin=None).status_code == 421
     assert ask("GET", "/api/project?token=secret", host="rebound.example:8765", origin=None).status_code == 421
 
 

@@ -1,6 +1,7 @@
 """Projects: photographs, corrections, learning and handing over, without a page."""
 
 import csv
+import io
 import json
 import zipfile
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import torch
 from PIL import Image
 from walls import wall
 
+from crack_lightning.data.images.reading import read_image
 from crack_lightning.errors import UserError
 from crack_lightning.inference.crack_maps import CrackMapReader
 from crack_lightning.inference.places import PhotographCells, few_windows
@@ -152,6 +154,8 @@ def test_another_threshold_is_marked_from_the_kept_map(project: Callable[..., Pr
     photograph = one.photograph(key)
     found = inspect_photograph(photograph, one.folder, one.inspection)
     assert not found.error
+    with one.guard:
+        one.inspected[key] = found
     assert [each.name for each in shown_cracks(one, key)] == [each.name for each in strict]
     assert sum(each.record.length_px for each in strict) < sum(each.record.length_px for each in cracks)
     one.close()
@@ -175,7 +179,8 @@ def test_uploads_have_safe_names_and_limits(project: Callable[..., Project], tmp
     names = ["../../etc/pass.png", "C:\\x\\wall.png", ".hidden.png", "<img src=x>.png", "a\0b.png", "ä" * 300 + ".png"]
     keys = [add_upload(one, name, [content]) for name in names]
     kept = [one.photographs[key] for key in keys]
-    assert [each.name for each in kept[:5]] == ["pass.png", "wall.png", "hidden.png", "_img src=x_.png", "a_b.png"]
+    assert [each.name for each in kept[:3]] == ["uploads/pass.png", "uploads/wall.png", "uploads/hidden.png"]
+    assert [each.name for each in kept[3:5]] == ["uploads/_img src=x_.png", "uploads/a_b.png"]
     assert all(each.path.parent == one.folder / "uploads" and each.path.is_file() for each in kept)
     with pytest.raises(UserError, match="max_photographs"):
         add_upload(one, "seventh.png", [content])
@@ -209,13 +214,37 @@ def test_two_folders_with_the_same_names_are_told_apart(project: Callable[..., P
     assert sorted(each.name for each in one.photographs.values()) == ["a.png", "b.png", "site/a.png"]
     with pytest.raises(UserError, match="already"):
         add_source(one, str(tmp_path / "later/site"))
+    with pytest.raises(UserError, match="already"):
+        add_source(one, str(tmp_path / "later/../later/site"))
     for wrong in ("", str(tmp_path / "nowhere")):
         with pytest.raises(FileNotFoundError):
             add_source(one, wrong)
+    for own in ("", "photographs"):
+        (one.folder / own).mkdir(exist_ok=True)
+        with pytest.raises(UserError, match="project's own folder"):
+            add_source(one, str(one.folder / own))
+    keys = add_upload(one, "a.png", [(tmp_path / "site/a.png").read_bytes()]), one.key_of("a.png")
+    assert keys[0] != keys[1]
     one.close()
+    (tmp_path / "site/site").mkdir()  # what comes later changes no name
+    wall().save(tmp_path / "site/site/c.png")
+    (tmp_path / "later").rename(tmp_path / "gone")
     again = project(inspected=False)
-    assert len(again.photographs) == 3
+    assert sorted(each.name for each in again.photographs.values()) == ["a.png", "b.png", "site/c.png", "uploads/a.png"]
     again.close()
+    (tmp_path / "gone").rename(tmp_path / "later")
+    once_more = project(inspected=False)
+    assert once_more.photographs[once_more.key_of("site/a.png")].path == tmp_path / "later/site/a.png"
+    once_more.close()
+
+
+def test_links_that_lead_out_of_a_source_are_left_out(project: Callable[..., Project], tmp_path: Path) -> None:
+    wall().save(tmp_path / "secret.png")
+    (tmp_path / "site/link.png").symlink_to(tmp_path / "secret.png")
+    (tmp_path / "site/fine.png").symlink_to(tmp_path / "site/a.png")
+    one = project(source(tmp_path), inspected=False)
+    assert sorted(each.name for each in one.photographs.values()) == ["a.png", "b.png", "fine.png"]
+    one.close()
 
 
 def test_features_of_places_equal_those_of_the_whole(tmp_path: Path) -> None:
@@ -228,7 +257,9 @@ def test_features_of_places_equal_those_of_the_whole(tmp_path: Path) -> None:
         expected = reader.logits(reader.prepared_as(image, small=small))
         logits = cells.at(places) @ network.weight + network.bias
         inner = ((places > 8) & (places < np.array(cells.grid_hw) - 8)).all(axis=1)
-        assert torch.allclose(logits[inner], expected[tuple(places[inner].T)], atol=0.15)
+        apart = (logits - expected[tuple(places.T)])[inner].abs()
+        assert apart.mean() < (1e-4 if small else 0.1)  # of a large one windows see less than the whole
+        assert apart.max() < 0.5
     chosen = few_windows(places, 1, np.random.default_rng(0))
     assert 0 < len(chosen) <= len(places)
 
@@ -314,7 +345,7 @@ def test_what_was_accepted_is_handed_over(project: Callable[..., Project], tmp_p
     with zipfile.ZipFile(made.archive) as archive:
         names = {Path(name).name for name in archive.namelist()}
     assert {"report.html", "cracks.csv", "cracks.geojson", "cracks_coco.json", "corrections.json"} <= names
-    rows = list(csv.DictReader((made.folder / "cracks.csv").open()))
+    rows = list(csv.DictReader(io.StringIO((made.folder / "cracks.csv").read_text())))
     assert len(rows) == 2
     assert all(float(row["length_mm"]) > 0 for row in rows)
     assert {row["photograph"] for row in rows} == {"a.png"}
@@ -343,25 +374,73 @@ def test_tiles_put_together_are_the_photograph(tmp_path: Path) -> None:
     whole = Image.new("RGB", (1300, 700))
     for column in range(3):
         for row in range(2):
-            (tmp_path / "tile.jpg").write_bytes(tile(tmp_path / "wall.png", 0, column, row))
-            whole.paste(Image.open(tmp_path / "tile.jpg"), (512 * column, 512 * row))
-    apart = np.abs(np.asarray(whole, int) - np.asarray(Image.open(tmp_path / "wall.png").convert("RGB"), int))
+            part = Image.open(io.BytesIO(tile(tmp_path / "wall.png", 0, column, row)))
+            whole.paste(part, (512 * column, 512 * row))
+    apart = np.abs(np.asarray(whole, int) - np.asarray(read_image(tmp_path / "wall.png"), int))
     assert apart.mean() < 6
-    (tmp_path / "tile.jpg").write_bytes(tile(tmp_path / "wall.png", 2, 0, 0))
-    assert Image.open(tmp_path / "tile.jpg").size == (325, 175)
+    assert Image.open(io.BytesIO(tile(tmp_path / "wall.png", 2, 0, 0))).size == (325, 175)
     for level, column in ((0, 3), (0, -1), (9, 0), (-1, 0)):
         with pytest.raises(UserError):
             tile(tmp_path / "wall.png", level, column, 0)
 
 
-def test_a_damaged_setting_and_a_classifier_are_refused(
-    project: Callable[..., Project], tmp_path: Path, checkpoint: Path
+@pytest.mark.parametrize("content", [b"", b"junk", b"\x93NUMPY\x01\x00", None])
+def test_a_damaged_map_is_named_and_harms_no_other(
+    project: Callable[..., Project], tmp_path: Path, content: bytes | None
 ) -> None:
+    one = project(source(tmp_path))
+    path = folder_of(one.folder, one.photograph(one.key_of("a.png"))) / "crack_map.npy"
+    path.unlink() if content is None else path.write_bytes(content)
+    with pytest.raises(UserError, match=r"crack_map\.npy is not there or damaged"):
+        shown_cracks(one, one.key_of("a.png"), 0.4)
+    assert {place.photograph for place in places_to_look_at(one)} == {"b.png"}
+    found = inspect_photograph(one.photograph(one.key_of("a.png")), one.folder, one.inspection.at(threshold=0.4))
+    assert not found.error  # it is computed again
+    one.close()
+
+
+@pytest.mark.parametrize("facts", ['{"name": "a.png", "path": "x", "verdict": "odd"}', "no json", '{"name": 1}'])
+def test_a_damaged_inspection_is_made_again(project: Callable[..., Project], tmp_path: Path, facts: str) -> None:
+    one = project(source(tmp_path))
+    path = folder_of(one.folder, one.photograph(one.key_of("a.png"))) / "inspection.json"
+    whole = json.loads(path.read_text())
+    for text in (facts, json.dumps({**whole, "crack_map": {}}), json.dumps({**whole, "width_px": 0})):
+        path.write_text(text)
+        one.close()
+        one = project(inspected=False)
+        assert one.key_of("a.png") not in one.inspected
+    one.close()
+
+
+def test_a_photograph_that_is_gone_is_one_row(project: Callable[..., Project], tmp_path: Path) -> None:
+    one = project(source(tmp_path))
+    key, cracks = keyed(one)
+    said(one, "accept", crack=cracks[0].name)
+    (tmp_path / "site/a.png").unlink()
+    assert shown_cracks(one, key)[0].status == "accepted"
+    made = hand_over(one, included="not_rejected", formats=[])
+    rows = {row["path"]: row for row in csv.DictReader(io.StringIO((made.folder / "inspection.csv").read_text()))}
+    assert "a.png" in rows[str(tmp_path / "site/a.png")]["error"]
+    assert rows[str(tmp_path / "site/b.png")]["error"] == ""
+    one.close()
+
+
+def test_a_classifier_is_refused(project: Callable[..., Project], checkpoint: Path) -> None:
     with pytest.raises(UserError, match="is a classifier"):
         project(f"ckpt_path={checkpoint}")
 
 
-@pytest.mark.parametrize("content", ["no json", '{"sources": 3}', '{"sources": [], "threshold": 7}', "[]"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "no json",
+        '{"sources": 3}',
+        '{"threshold": 0.5}',
+        '{"sources": [], "threshold": 1.0}',
+        '{"sources": [], "threshold": 7}',
+        "[]",
+    ],
+)
 def test_damaged_settings_are_named(project: Callable[..., Project], tmp_path: Path, content: str) -> None:
     (tmp_path / "project").mkdir(exist_ok=True)
     (tmp_path / "project/project.json").write_text(content)

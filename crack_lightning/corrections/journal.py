@@ -1,15 +1,18 @@
 """corrections.jsonl: a line for each correction, on disk before anyone is told that it is there."""
 
 import json
+import logging
 import os
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from crack_lightning.corrections.record import TURNING, Correction, correction_of
+from crack_lightning.corrections.record import TURNING, Correction, active, correction_of
 from crack_lightning.errors import UserError
-from crack_lightning.system.files import full_message, is_full
+from crack_lightning.system.files import full_message, is_full, write_atomically
+
+log = logging.getLogger(__name__)
 
 JOURNAL = "corrections.jsonl"
 
@@ -17,7 +20,8 @@ JOURNAL = "corrections.jsonl"
 class Journal:
     """The corrections of a project, in the order in which they were made; for one process and all of its threads.
 
-    A last line without an end was never confirmed, since its process was killed while writing it: it is cut off.
+    A last line without an end, whose process was killed while writing it, was never confirmed: it is cut off, unless it
+    is whole.
     """
 
     def __init__(self, path: Path) -> None:
@@ -26,9 +30,10 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         content = path.read_bytes() if path.exists() else b""
         self._bytes = content.rfind(b"\n") + 1
-        if self._bytes < len(content):
-            os.truncate(path, self._bytes)
-        self._kept = [_read(path, number, line) for number, line in enumerate(content[: self._bytes].splitlines(), 1)]
+        lines, rest = content[: self._bytes].splitlines(), content[self._bytes :]
+        self._kept = [_read(path, number, line) for number, line in enumerate(lines, 1)]
+        if rest:
+            self._mend(rest)
 
     @property
     def corrections(self) -> Sequence[Correction]:
@@ -42,15 +47,39 @@ class Journal:
         """
         with self._lock:
             made = correction_of(facts, number=len(self._kept) + 1)
-            if made.kind in TURNING and not 0 < (made.of or 0) <= len(self._kept):
-                raise UserError(f"{made.kind}: there is no correction {made.of}")
-            line = (json.dumps(made.facts(), ensure_ascii=True, allow_nan=False) + "\n").encode()
+            if made.kind in TURNING:
+                self._check_turning(made)
+            line = _line(made)
             self._write(line)
             self._bytes += len(line)
             self._kept.append(made)
             return made
 
+    def _mend(self, rest: bytes) -> None:
+        """Keep a last line without an end if it is a correction, else cut it off."""
+        os.truncate(self.path, self._bytes)
+        try:
+            made = _read(self.path, len(self._kept) + 1, rest)
+        except UserError:
+            log.warning("%s ends within a line that was never confirmed: it is cut off", self.path)
+            return
+        self._write(rest + b"\n")
+        self._bytes += len(rest) + 1
+        self._kept.append(made)
+
+    def _check_turning(self, made: Correction) -> None:
+        """Raise UserError for an undo of what is not in force, and for a redo of what is."""
+        numbers = [one.number for one in self._kept if one.kind not in TURNING]
+        if made.of not in numbers:
+            raise UserError(f"{made.kind}: there is no correction {made.of} that could be taken back")
+        if (made.of in {one.number for one in active(self._kept)}) != (made.kind == "undo"):
+            raise UserError(
+                f"correction {made.of} {'is in force' if made.kind == 'redo' else 'was taken back'} already"
+            )
+
     def _write(self, line: bytes) -> None:
+        if self._bytes and not self.path.exists():  # somebody removed it: what is known is written again
+            write_atomically(self.path, b"".join(map(_line, self._kept)))
         new = not self.path.exists()
         try:
             with self.path.open("ab", buffering=0) as file:
@@ -67,6 +96,10 @@ class Journal:
             if is_full(error):
                 raise OSError(error.errno, full_message(self.path.parent), str(self.path)) from error
             raise
+
+
+def _line(made: Correction) -> bytes:
+    return (json.dumps(made.facts(), ensure_ascii=True, allow_nan=False) + "\n").encode()
 
 
 def _read(path: Path, number: int, line: bytes) -> Correction:

@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 
 from crack_lightning.corrections.record import Correction
 from crack_lightning.measurement.kept_records import parts_of, record_from
-from crack_lightning.measurement.paths import resampled
+from crack_lightning.measurement.paths import length_of, resampled
 from crack_lightning.measurement.record import CrackRecord
 
 Array = np.ndarray
@@ -22,6 +22,7 @@ STATUSES = (ACCEPTED, DRAWN, UNSEEN, REJECTED)
 REACH_PX = 8.0  # two cells: as near to a line, points are of the same crack
 SAME_SHARE = 0.5  # of a crack's length that lies along another, from which on they are one
 LEFT_PX = 32.0  # of a crack that was cut, or is marked beside an accepted one, shorter rests are dropped
+CROSSING_PX = 24.0  # along which a crack may run beside another one where they meet
 STEP_PX = 2.0
 
 
@@ -54,7 +55,7 @@ def judged(records: Sequence[CrackRecord], corrections: Sequence[Correction]) ->
     cracks = list(confirmed)
     for record in records:
         points = np.concatenate(list(record.lines))
-        rest = parts_of(record, ~(within(points, areas) | near(points, said) | near(points, gone)))
+        rest = parts_of(record, ~(within(points, areas) | along(record, said) | near(points, gone)))
         if rest is not None and (rest is record or rest.length_px >= LEFT_PX):
             cracks.append(_rejected_or_unseen(rest, corrections, trees))
     ordered = sorted(cracks, key=lambda one: (STATUSES.index(one.status) == 3, -one.record.length_px))
@@ -70,12 +71,12 @@ def _confirmed(
     later = [other for other in corrections if other.number > one.number]
     record, status, number = record_from(one.feature), ACCEPTED if one.kind == "accept" else DRAWN, one.number
     points = np.concatenate(list(record.lines))
-    if any(other.kind in ("accept", "draw") and _along(points, trees[other.number]) for other in later):
-        return None  # said again
     gone = lines_near([line for other in later if other.kind == "erase" for line in other.lines])
-    rest = parts_of(record, ~(within(points, areas) | near(points, gone)))
-    if rest is None:
+    again = lines_near([line for other in later if other.kind in ("accept", "draw") for line in other.lines])
+    rest = parts_of(record, ~(within(points, areas) | near(points, gone) | along(record, again)))
+    if rest is None or (rest is not record and rest.length_px < LEFT_PX):
         return None
+    points = np.concatenate(list(rest.lines))
     for other in later:
         if other.kind == "reject" and _along(points, trees[other.number]):
             status, number = REJECTED, other.number
@@ -95,6 +96,20 @@ def _along(points: Array, tree: Tree) -> bool:
     if apart or tree is None or (points.max(axis=0) < tree.mins - REACH_PX).any():
         return False
     return float(near(points, tree).mean()) >= SAME_SHARE
+
+
+def along(record: CrackRecord, tree: Tree) -> Array:
+    """Which points of a crack run along other lines: where it only crosses or meets them, none does."""
+    points = np.concatenate(list(record.lines))
+    found, start = near(points, tree), 0
+    for line in record.lines:
+        own = found[start : start + len(line)]
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], own, [False]]).astype(int)))
+        for first, end in zip(edges[::2], edges[1::2], strict=True):
+            if end - first < len(line) and length_of(line[first:end]) < CROSSING_PX:
+                own[first:end] = False
+        start += len(line)
+    return found
 
 
 def lines_near(lines: Iterable[Array]) -> Tree:

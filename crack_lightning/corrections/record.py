@@ -19,6 +19,7 @@ KINDS = ("accept", "reject", "draw", "erase", "exclude", "scale", "undo", "redo"
 OF_LINES, TURNING = ("accept", "reject", "draw", "erase", "exclude"), ("undo", "redo")
 LEAST_POINTS = {"exclude": 3, "draw": 2}
 MOST_POINTS, MOST_LINES, MOST_NAME = 20_000, 2_000, 80
+MOST_OUTLINE = 2_000  # points of an outline: where it crosses itself is looked for between all of them
 KEYS = ("number", "time", "kind", "photograph", "by", "lines", "feature", "radius_px", "of", "scale")
 
 
@@ -115,6 +116,8 @@ def lines_of(kind: str, given: object) -> list[Array]:
         raise UserError(f"{kind}: its lines are no lists of x and y in pixels") from error
     if sum(map(len, lines)) > MOST_POINTS or any(len(line) < least for line in lines):
         raise UserError(f"{kind}: its lines have {least} points at least, and {MOST_POINTS} together at most")
+    if kind == "exclude" and sum(map(len, lines)) > MOST_OUTLINE:
+        raise UserError(f"exclude: its outline has more than {MOST_OUTLINE} points: draw it with fewer")
     if not all(np.isfinite(line).all() for line in lines):
         raise UserError(f"{kind}: its lines hold what is no number")
     return lines

@@ -13,6 +13,7 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from starlette.exceptions import HTTPException as StarletteError
+from starlette.requests import ClientDisconnect
 
 from crack_lightning.corrections.record import number_of
 from crack_lightning.errors import UserError
@@ -65,6 +66,8 @@ def _errors(app: FastAPI) -> None:
         if isinstance(error, RequestValidationError):
             places = {str(each["loc"][-1]) for each in error.errors()}
             return JSONResponse({"error": f"{', '.join(sorted(places))}: of another kind, or missing"}, 422)
+        if isinstance(error, ClientDisconnect):
+            return JSONResponse({"error": "the request was given up"}, 400)
         if isinstance(error, StarletteError):
             return JSONResponse({"error": str(error.detail)}, error.status_code)
         if isinstance(error, OSError) and is_full(error):
@@ -76,7 +79,7 @@ def _errors(app: FastAPI) -> None:
         log.error("%s %s", request.method, request.url.path, exc_info=error)
         return JSONResponse({"error": OURS}, 500)
 
-    for kind in (RequestValidationError, StarletteError, UserError, OSError, Exception):
+    for kind in (ClientDisconnect, RequestValidationError, StarletteError, UserError, OSError, Exception):
         app.add_exception_handler(kind, answer)
 
 

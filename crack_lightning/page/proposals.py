@@ -39,10 +39,13 @@ class Proposals:
         return path
 
     def _preview(self, proposal: Proposal) -> None:
-        for preview in previews(self.project, proposal):
-            if self._proposal != [proposal]:
-                return
-            name = showable(self.project.photograph(preview.key).name)
-            lengths = {"kept_px": preview.kept_px, "new_px": preview.new_px, "gone_px": preview.gone_px}
-            self.news.tell("preview", key=preview.key, name=name, **{k: round(v) for k, v in lengths.items()})
+        try:
+            for preview in previews(self.project, proposal):
+                if self._proposal != [proposal]:
+                    return
+                name = showable(self.project.photograph(preview.key).name)
+                lengths = {"kept_px": preview.kept_px, "new_px": preview.new_px, "gone_px": preview.gone_px}
+                self.news.tell("preview", key=preview.key, name=name, **{k: round(v) for k, v in lengths.items()})
+        except (OSError, ValueError) as error:
+            self.news.tell("trouble", message=showable(str(error)))
         self.news.tell("previewed")

@@ -20,6 +20,7 @@ from crack_lightning.runs.project.photographs import load_photographs
 log = logging.getLogger(__name__)
 
 NEEDS = 'serve needs FastAPI and uvicorn: pip install "crack_lightning[page]"'
+ANY, HTTP_PORT = ("0.0.0.0", "::"), 80
 GRACE_S = 2  # for answers that are on their way when the server ends
 
 
@@ -43,8 +44,10 @@ class Served:
         from crack_lightning.page.application import application
 
         token = secrets.token_urlsafe(24) if options.token else None
-        shown = f"[{options.host}]" if ":" in options.host else options.host
-        hosts = {f"{name}:{port}" for name in (shown, "127.0.0.1", "localhost", "[::1]")}
+        shown = _outward() if options.host in ANY else options.host
+        shown = f"[{shown}]" if ":" in shown else shown
+        names = {shown, "127.0.0.1", "localhost", "[::1]"}
+        hosts = {f"{name}:{port}" for name in names} | (names if port == HTTP_PORT else set())
         guarded = Guard(application(self.project, self.worker, self.news), hosts=hosts, token=token)
         self.address = f"http://{shown}:{port}/" + ("" if token is None else f"#token={token}")
         self._server = uvicorn.Server(
@@ -52,6 +55,13 @@ class Served:
                 guarded, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_S, server_header=False
             )
         )
+        self._ending = self._server.handle_exit
+        self._server.handle_exit = self._end
+
+    def _end(self, number: int, frame: Any) -> None:
+        """At Ctrl-C: streams of news end first, else the server waits for them."""
+        self.news.close()
+        self._ending(number, frame)
 
     def run(self) -> None:
         """Answer until `stop`, or until Ctrl-C."""
@@ -88,6 +98,16 @@ def serve_project(options: ServeOptions, folder: Path) -> None:
         threading.Timer(0.5, webbrowser.open, [served.address]).start()
     served.run()
     log.info("the project: %s", folder)
+
+
+def _outward() -> str:
+    """The address by which other computers reach this one; nothing is sent to find it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return LOOPBACK[0]
+        return str(probe.getsockname()[0])
 
 
 def _library(name: str) -> Any:

@@ -51,12 +51,15 @@ export async function openPhotograph(key, place) {
   await loadPhotograph(place);
 }
 
+let looked = 0;
+
 export async function loadPhotograph(place) {
   const key = state.key;
   if (!key) return;
+  const number = ++looked; // answers may come in another order than they were asked for
   const changed = state.threshold !== state.project.threshold;
   const found = await get(`photographs/${key}`, changed ? { threshold: state.threshold } : {});
-  if (key !== state.key) return;
+  if (key !== state.key || number !== looked) return;
   state.photograph = found;
   if (!shownCracks().some((crack) => crack.id === state.selected)) state.selected = null;
   tell("photograph", { place });

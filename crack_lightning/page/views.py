@@ -11,12 +11,13 @@ from PIL import Image
 from crack_lightning import __version__
 from crack_lightning.corrections.lines import STATUSES, UNSEEN, Judged, outlined, surface_share
 from crack_lightning.corrections.record import active, to_redo, to_undo
+from crack_lightning.errors import UserError
 from crack_lightning.inference.crack_maps import steadied
 from crack_lightning.measurement.record import figure_of
 from crack_lightning.report.encoding import png
-from crack_lightning.runs.photograph_files import MAPS, SEVERITY, folder_of
+from crack_lightning.runs.photograph_files import SEVERITY, folder_of, read_heat
 from crack_lightning.runs.project.attention import Place
-from crack_lightning.runs.project.cracks import shown_cracks
+from crack_lightning.runs.project.cracks import is_shown, shown_cracks
 from crack_lightning.runs.project.folder import Project
 from crack_lightning.runs.project.hand_over import HANDED_OVER
 from crack_lightning.runs.project.photographs import key_of_name
@@ -62,7 +63,10 @@ def row_of(project: Project, key: str) -> dict[str, Any]:
     own = project.corrections_of(photograph.name)
     if not own:
         return row | {"counts": {UNSEEN: found.cracks or 0}, "length_px": found.crack_length_px, "corrections": 0}
-    cracks = shown_cracks(project, key)
+    try:
+        cracks = [one for one in shown_cracks(project, key) if is_shown(project, one)]
+    except (OSError, ValueError) as error:
+        return row | {"verdict": "error", "note": showable(str(error)), "corrections": len(own)}
     counts = Counter(one.status for one in cracks)
     kept = [one.record.length_px for one in cracks if one.status != STATUSES[-1]]
     verdict = "cracked" if kept else "review" if found.note else "sound"
@@ -119,8 +123,11 @@ def _width(one: Judged) -> str:
 
 def map_picture(project: Project, key: str) -> bytes:
     """A grey PNG of the steadied map, a pixel for each cell: 255 for a probability of 1."""
-    folder = folder_of(project.folder, project.photograph(key))
-    probability = np.load(folder / f"{MAPS[True]}.npy").astype(np.float64).clip(1e-6, 1 - 1e-6)
+    found = project.inspected.get(key)
+    if found is None or found.crack_map is None:
+        raise UserError("it is not inspected yet")
+    heat = read_heat(folder_of(project.folder, project.photograph(key)), found)
+    probability = heat.probability.astype(np.float64).clip(1e-6, 1 - 1e-6)
     level = project.settings.threshold
     odds = steadied(np.log(probability / (1 - probability)), float(np.log(level / (1 - level))))
     return png(Image.fromarray(np.rint(255 / (1 + np.exp(-odds))).astype(np.uint8)))

@@ -71,7 +71,8 @@ def write_findings(seen: Seen, heat: Heat, folder: Path, inspection: Inspection)
         measured = inspection.measuring.measured(cracks, seen.scale)
     found = _inspected(seen.photograph, heat, marked, inspection, measured)
     verdict = "review" if seen.note and found.verdict == "sound" else found.verdict
-    found = replace(found, verdict=verdict, note=seen.note, fault=seen.fault, **facts_of(seen.scale))
+    found = replace(found, verdict=verdict, note=seen.note, fault=seen.fault, threshold=threshold)
+    found = replace(found, **facts_of(seen.scale))
     files.write_photograph(folder, seen.small, seen.grey, heat, marked, found, measured)
     return found
 

@@ -85,11 +85,12 @@ class Inspection:
             return self.scale
         return replace(self.scale, zoom=zoom_of(scale.mm_per_px, trained=self.brought_by))
 
-    def at(self, *, threshold: float, min_length_px: float | None) -> "Inspection":
-        """The same with another threshold and shortest length: kept maps are as good as before."""
-        options = replace(self.options, threshold=threshold, min_length_px=min_length_px)
+    def at(self, *, threshold: float) -> "Inspection":
+        """The same with another threshold: kept maps are as good as before."""
+        options = replace(self.options, threshold=threshold)
         measuring = replace(self.measuring, options=options)
-        return replace(self, decision=replace(self.decision, threshold=threshold), measuring=measuring, options=options)
+        decision = replace(self.decision, threshold=threshold)
+        return replace(self, decision=decision, measuring=measuring, options=options)
 
 
 def inspection_of(options: InspectOptions) -> Inspection:

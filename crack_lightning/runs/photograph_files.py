@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from crack_lightning.data.images.formats import why_unread
+from crack_lightning.errors import UserError
 from crack_lightning.inference.geometry import tiles
 from crack_lightning.inference.heat import Heat
 from crack_lightning.inference.overlay import crack_overlay, heat_picture, overlay
@@ -24,6 +25,7 @@ from crack_lightning.system.files import write_atomically, write_csv
 DONE = "inspection.json"  # written last: what has it needs not be done again
 FILES = ("overlay.png", "photograph.jpg", "regions.geojson", "tiles.csv", "thumbnail.jpg")
 MAPS = {False: "heat_map", True: "crack_map"}  # by whether the values are those of cells: NAME.png and NAME.npy
+PLACES = ("top_px", "left_px", "down_px", "across_px", "window_px", "tile_px")
 MEASURED = 12  # regions whose figures the report shows
 THUMBNAIL_PX = 112
 SEVERITY = ("cracked", "review", "error", "unread", "sound")
@@ -34,7 +36,7 @@ class Inspected:
     """A photograph and what was found; `note` is what else the reader must know about it.
 
     `longest_` is the length of the longest region. `key` changes with the file and whatever changes the result,
-    `map_key` with what changes the heat map.
+    `map_key` with what changes the heat map. `threshold` is what it was marked at.
 
     `file_bytes` and `file_mtime_ns` are those of the photograph when it was inspected.
 
@@ -59,6 +61,7 @@ class Inspected:
     error: str = ""
     note: str = ""
     fault: str = ""
+    threshold: float | None = None
     scale: str = ""
     scale_deviation: float = 0.0
     cracks: int | None = None
@@ -112,9 +115,12 @@ def key_of(photograph: Photograph, options: str) -> str:
 def kept_inspected(folder: Path) -> Inspected | None:
     """What an earlier run found of a photograph, by whatever options."""
     try:
-        return Inspected(**json.loads((folder / DONE).read_text(encoding="utf-8", errors="surrogateescape")))
+        found = Inspected(**json.loads((folder / DONE).read_text(encoding="utf-8", errors="surrogateescape")))
     except (OSError, ValueError, TypeError):
         return None
+    places = found.crack_map if found.crack_map is not None else dict.fromkeys(PLACES, 1.0)
+    whole = found.verdict in SEVERITY and isinstance(places, dict) and set(PLACES) <= set(places)
+    return found if whole and min(found.width_px, found.height_px) > 0 else None
 
 
 def kept_heat(folder: Path, map_key: str) -> Heat | None:
@@ -123,14 +129,23 @@ def kept_heat(folder: Path, map_key: str) -> Heat | None:
     if found is None or found.crack_map is None or found.map_key != map_key:
         return None
     try:
-        probability = np.load(folder / f"{MAPS[True]}.npy").astype(np.float32)
-    except (OSError, ValueError, EOFError):
+        return read_heat(folder, found)
+    except UserError:
         return None
-    return heat_at(probability, found)
 
 
-def heat_at(probability: np.ndarray, found: Inspected) -> Heat:
-    """The heat map of values (rows, columns) that lie where `found` says."""
+def read_heat(folder: Path, found: Inspected) -> Heat:
+    """The kept crack map of a photograph, whose values lie where `found` says.
+
+    Raises UserError where it is not there any more, or damaged.
+    """
+    path = folder / f"{MAPS[True]}.npy"
+    try:
+        probability = np.load(path).astype(np.float32)
+        if probability.ndim != 2 or not np.isfinite(probability).all():
+            raise ValueError("it is no map")
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{path} is not there or damaged: remove its folder and inspect again") from error
     place = found.crack_map or {}
     first, steps = ("top_px", "left_px"), ("down_px", "across_px")
     y, x = (place[a] + np.arange(n) * place[b] for a, b, n in zip(first, steps, probability.shape, strict=True))

@@ -1,5 +1,6 @@
 """What to look at next: places ranked by what a correction of them would teach, each with the reason."""
 
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +11,13 @@ import numpy as np
 
 from crack_lightning.corrections.lines import lines_near, near
 from crack_lightning.corrections.record import Correction, active
+from crack_lightning.errors import UserError
 from crack_lightning.inference.lines import faint_lines
 from crack_lightning.measurement.paths import length_of
-from crack_lightning.runs.photograph_files import MAPS, folder_of, heat_at, kept_inspected
+from crack_lightning.runs.photograph_files import Inspected, folder_of, read_heat
 from crack_lightning.runs.project.folder import Project
+
+log = logging.getLogger(__name__)
 
 Array = np.ndarray
 
@@ -66,7 +70,7 @@ def places_of(project: Project, key: str, corrections: Sequence[Correction]) -> 
     said = lines_near([line for one in own for line in one.lines])
     novelty = CORRECTED / (CORRECTED + len(own))
     found = []
-    for line, odds in _lines(str(folder), inspected.map_key, project.settings.threshold):
+    for line, odds in _lines(str(folder), inspected.map_key, project.settings.threshold, _Found(inspected)):
         if near(line, said, JUDGED_PX).mean() < JUDGED_SHARE:
             found.append(_place(photograph.name, line, odds, novelty, corrected=bool(own)))
     return sorted(found, key=lambda place: -place.value)
@@ -83,11 +87,25 @@ def _place(name: str, line: Array, odds: float, novelty: float, *, corrected: bo
     return Place(name, line, length_px, odds, doubt * stake * novelty, f"{how}; {length_px:.0f} px long; {new}")
 
 
+@dataclass(frozen=True)
+class _Found:
+    """What is known of a photograph; all of one map are equal."""
+
+    inspected: Inspected
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Found)
+
+    def __hash__(self) -> int:
+        return 0
+
+
 @lru_cache(4096)
-def _lines(folder: str, map_key: str, threshold: float) -> tuple[tuple[Array, float], ...]:
+def _lines(folder: str, map_key: str, threshold: float, found: _Found) -> tuple[tuple[Array, float], ...]:
     """Lines (n, 2) that the kept map marks or nearly marks, with their mean log-odds beside the threshold."""
-    inspected = kept_inspected(Path(folder))
-    if inspected is None or inspected.map_key != map_key:
+    try:
+        heat = read_heat(Path(folder), found.inspected)
+    except UserError as error:
+        log.warning("%s", error)
         return ()
-    heat = heat_at(np.load(Path(folder) / f"{MAPS[True]}.npy").astype(np.float32), inspected)
     return tuple(faint_lines(heat, threshold)[:MOST_PLACES])

@@ -1,8 +1,8 @@
 """The cracks of a photograph as a project shows them: from the kept map, corrected, and in millimetres."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from crack_lightning.measurement.network import Branch, refined
 from crack_lightning.measurement.paths import length_of, resampled, smoothed
 from crack_lightning.measurement.record import CrackRecord, in_mm, records_of
 from crack_lightning.runs.crack_files import crack_features
-from crack_lightning.runs.photograph_files import MAPS, Inspected, folder_of, heat_at, kept_inspected, key_of
+from crack_lightning.runs.photograph_files import Inspected, folder_of, read_heat
 from crack_lightning.runs.project.folder import Project
 from crack_lightning.runs.project.pictures import grey_levels
 from crack_lightning.runs.project.scales import scale_of
@@ -37,9 +37,10 @@ MOST_LENGTHS = 4.0  # of a stroke or an outline, in sums of the photograph's sid
 def records_at(project: Project, key: str, threshold: float) -> list[CrackRecord]:
     """What the kept map of a photograph marks at `threshold`, in pixels. Raises UserError for one not inspected yet."""
     inspected, folder = _inspected(project, key), folder_of(project.folder, project.photograph(key))
-    if inspected.key == _key_at(project, key, threshold):
+    if inspected.threshold == threshold:
         return list(_kept_records(str(folder), inspected.key))
-    return list(_marked_records(str(folder), str(project.photograph(key).path), inspected.map_key, threshold))
+    grey = partial(grey_levels, project.photograph(key).path, megapixels=project.options.max_megapixels)
+    return _marked_records(folder, inspected, threshold, grey)
 
 
 def _inspected(project: Project, key: str) -> Inspected:
@@ -49,24 +50,25 @@ def _inspected(project: Project, key: str) -> Inspected:
     return inspected
 
 
-def _key_at(project: Project, key: str, threshold: float) -> str:
-    inspection = project.inspection.at(threshold=threshold, min_length_px=project.settings.shortest_px or None)
-    return key_of(project.photograph(key), inspection.settings)
-
-
 @lru_cache(REMEMBERED)
 def _kept_records(folder: str, key: str) -> tuple[CrackRecord, ...]:
     return tuple(record_from(feature) for feature in crack_features(Path(folder))["features"])
 
 
-@lru_cache(REMEMBERED)
-def _marked_records(folder: str, path: str, map_key: str, threshold: float) -> tuple[CrackRecord, ...]:
-    inspected = kept_inspected(Path(folder))
-    if inspected is None:
-        raise UserError(f"{path} is being inspected anew: wait a moment")
-    heat = heat_at(np.load(Path(folder) / f"{MAPS[True]}.npy").astype(np.float32), inspected)
-    cracks = cracks_of(heat, grey_levels(Path(path)), threshold)
-    return tuple(records_of(cracks, None, None))  # type: ignore[arg-type]
+def _marked_records(folder: Path, found: Inspected, threshold: float, grey: Callable[[], Array]) -> list[CrackRecord]:
+    """What the kept map marks; of the last photographs and thresholds it is remembered."""
+    wanted = (str(folder), found.map_key, threshold)
+    if wanted not in _remembered:
+        cracks = cracks_of(read_heat(folder, found), grey(), threshold)
+        records = records_of(cracks, None, None)  # type: ignore[arg-type]
+        while len(_remembered) >= REMEMBERED:
+            _remembered.pop(next(iter(_remembered)), None)
+        _remembered[wanted] = records
+        return records
+    return _remembered[wanted]
+
+
+_remembered: dict[tuple[str, str, float], list[CrackRecord]] = {}
 
 
 def shown_cracks(project: Project, key: str, threshold: float | None = None) -> list[Judged]:
@@ -78,6 +80,11 @@ def shown_cracks(project: Project, key: str, threshold: float | None = None) -> 
         return found
     classes = project.inspection.measuring.classes
     return [replace(one, record=in_mm(one.record, scale, classes)) for one in found]
+
+
+def is_shown(project: Project, one: Judged) -> bool:
+    """Whether a crack is long enough, or somebody said something of it."""
+    return one.correction is not None or one.record.length_px >= project.settings.shortest_px
 
 
 def correct(project: Project, facts: Mapping[str, Any]) -> Correction:
@@ -154,7 +161,7 @@ def _drawn(project: Project, facts: Mapping[str, Any]) -> dict[str, Any]:
     if length_of(stroke) < LEAST_STROKE_PX:
         raise UserError(f"a stroke of {length_of(stroke):.0f} pixels is too short: draw along the crack")
     key = project.key_of(str(facts.get("photograph")))
-    grey = grey_levels(project.photograph(key).path)
+    grey = grey_levels(project.photograph(key).path, megapixels=project.options.max_megapixels)
     record = measured_along(stroke, grey)
     return {"lines": [line.tolist() for line in record.lines], "feature": record.feature()}
 

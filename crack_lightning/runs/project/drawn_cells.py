@@ -3,6 +3,7 @@
 import hashlib
 import io
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -49,7 +50,7 @@ def drawn_cells(network: CrackMap, cache_dir: str | None = None) -> Cells:
 
 def _read(path: Path) -> Cells | None:
     try:
-        with np.load(path) as file:
-            return Cells(*(torch.from_numpy(file[name]) for name in ("features", "kinds", "thin")))
-    except (OSError, ValueError, EOFError, KeyError):
+        with path.open("rb") as file, np.load(file) as kept:
+            return Cells(*(torch.from_numpy(kept[name]) for name in ("features", "kinds", "thin")))
+    except (OSError, ValueError, EOFError, KeyError, BadZipFile):  # torn
         return None

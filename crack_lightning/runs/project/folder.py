@@ -10,7 +10,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from crack_lightning.corrections.journal import JOURNAL, Journal
-from crack_lightning.corrections.record import Correction, active
+from crack_lightning.corrections.record import Correction, active, number_of
 from crack_lightning.errors import UserError
 from crack_lightning.inference.sources import Photograph
 from crack_lightning.models.crack_map import CrackMap
@@ -26,11 +26,11 @@ OVERLAY_PX = 1600  # longer side of what is shown before anybody zooms
 
 @dataclass(frozen=True)
 class Settings:
-    """What a project keeps beside its corrections: the folders that were chosen, in the order in which they were; the
-    checkpoint that marks and the one that learning begins from, None for the map of the package; threshold and
-    shortest length in pixels."""
+    """What a project keeps beside its corrections: the folders that were chosen, each with what stands before the names
+    of its photographs; the checkpoint that marks and the one that learning begins from, None for the map of the
+    package; threshold and shortest length in pixels."""
 
-    sources: tuple[str, ...] = ()
+    sources: tuple[tuple[str, str], ...] = ()
     ckpt_path: str | None = None
     base_path: str | None = None
     threshold: float = 0.5
@@ -84,10 +84,8 @@ class Project:
             write_atomically(self.folder / SETTINGS, (json.dumps(asdict(settings), indent=1) + "\n").encode())
             if settings.ckpt_path != self.settings.ckpt_path:
                 self.inspection = opened(self.options, settings)
-            elif (settings.threshold, settings.shortest_px) != (self.settings.threshold, self.settings.shortest_px):
-                self.inspection = self.inspection.at(
-                    threshold=settings.threshold, min_length_px=settings.shortest_px or None
-                )
+            elif settings.threshold != self.settings.threshold:
+                self.inspection = self.inspection.at(threshold=settings.threshold)
             self.settings = settings
 
     def close(self) -> None:
@@ -144,7 +142,7 @@ def inspect_options(options: ServeOptions, settings: Settings) -> InspectOptions
         marker_mm=None,
         distance_m=None,
         width_classes=options.width_classes,
-        min_length_px=settings.shortest_px or None,
+        min_length_px=None,  # shorter ones are kept, and not shown
         min_length_mm=None,
         formats=[],
         windows="auto",
@@ -161,7 +159,7 @@ def _settings(folder: Path, options: ServeOptions) -> Settings:
     if path.exists():
         try:
             kept = _checked(json.loads(path.read_text("utf-8")))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise UserError(f"{path} is damaged ({error}): remove it, the corrections are in {JOURNAL}") from error
     given = {
         "ckpt_path": options.ckpt_path,
@@ -169,15 +167,13 @@ def _settings(folder: Path, options: ServeOptions) -> Settings:
         "threshold": options.threshold,
         "shortest_px": options.min_length_px,
     }
-    kept = replace(kept, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
-    if options.source is not None and options.source not in kept.sources:
-        kept = replace(kept, sources=(*kept.sources, options.source))
-    return kept
+    return replace(kept, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
 
 
 def _checked(facts: Mapping[str, Any]) -> Settings:
-    made = Settings(**{**facts, "sources": tuple(facts["sources"])})
-    texts = [*made.sources, *(path for path in (made.ckpt_path, made.base_path) if path is not None)]
-    if not all(isinstance(text, str) for text in texts) or not 0 < float(made.threshold) <= 1:
-        raise ValueError("sources, ckpt_path or threshold are none")
-    return replace(made, threshold=float(made.threshold), shortest_px=float(made.shortest_px))
+    made = Settings(**{**facts, "sources": tuple((source, below) for source, below in facts["sources"])})
+    texts = [*sum(made.sources, ()), *(path for path in (made.ckpt_path, made.base_path) if path is not None)]
+    numbers = number_of(made.threshold), number_of(made.shortest_px)
+    if not all(isinstance(text, str) for text in texts) or not 0 < numbers[0] < 1 or not numbers[1] >= 0:
+        raise ValueError("its sources, checkpoints, threshold or length are none")
+    return made

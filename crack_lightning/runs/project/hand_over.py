@@ -1,6 +1,8 @@
 """What a project hands over: the files of an inspection, of the cracks that people accepted, with who said what."""
 
 import json
+import logging
+import shutil
 import zipfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -25,13 +27,15 @@ from crack_lightning.runs.measuring import Measured, facts_of
 from crack_lightning.runs.method import method_of
 from crack_lightning.runs.options import FORMATS
 from crack_lightning.runs.photograph_files import MEASURED, THUMBNAIL_PX, Inspected, folder_of, write_done
-from crack_lightning.runs.project.cracks import shown_cracks
+from crack_lightning.runs.project.cracks import is_shown, shown_cracks
 from crack_lightning.runs.project.folder import OVERLAY_PX, Project
 from crack_lightning.runs.project.pictures import grey_levels, small_picture
 from crack_lightning.runs.project.scales import scale_of
 from crack_lightning.runs.summary import write_summary
-from crack_lightning.system.files import replacing, write_atomically
+from crack_lightning.system.files import is_full, replacing, write_atomically
 from crack_lightning.system.ranges import check_among
+
+log = logging.getLogger(__name__)
 
 HANDED_OVER = "handed_over"
 INCLUDED = {"accepted": (ACCEPTED, DRAWN), "not_rejected": (ACCEPTED, DRAWN, UNSEEN)}
@@ -57,20 +61,37 @@ def hand_over(project: Project, *, included: str, formats: Sequence[str]) -> Han
     for name in formats:
         check_among("formats", name, FORMATS)
     check_formats(formats, measured=True)
-    inspected = {key: one for key, one in project.inspected.items() if one.crack_map is not None}
+    inspected = [key for key, one in list(project.inspected.items()) if one.crack_map is not None]
     if not inspected:
         raise UserError("no photograph is inspected yet: there is nothing to hand over")
     run = _new_folder(project)
+    try:
+        counts = _write(project, run, inspected, included, formats)
+    except BaseException:
+        shutil.rmtree(run, ignore_errors=True)
+        raise
+    return HandedOver(run, _archive(run), counts)
+
+
+def _write(project: Project, run: Path, keys: Sequence[str], included: str, formats: Sequence[str]) -> dict[str, int]:
+    """All of the files; how many cracks have which status."""
     counts, written = Counter[str](), list[Inspected]()
-    for key in inspected:
-        cracks = shown_cracks(project, key)
-        counts.update(one.status for one in cracks)
-        written.append(_write_photograph(project, run, key, cracks, INCLUDED[included]))
+    for key in keys:
+        try:
+            cracks = [one for one in shown_cracks(project, key) if is_shown(project, one)]
+            written.append(_write_photograph(project, run, key, cracks, INCLUDED[included]))
+            counts.update(one.status for one in cracks)
+        except (OSError, ValueError) as error:
+            if is_full(error):
+                raise
+            photograph = project.photograph(key)
+            log.error("%s is left out: %s", photograph.path, error)
+            written.append(Inspected(photograph.name, str(photograph.path), "error", error=str(error)))
     method = _method(project, included, counts)
     write_summary(run, written, method, project.inspection.measuring.classes, list(formats))
     facts = {"included": included, "method": method, "corrections": [one.facts() for one in _said(project)]}
     write_atomically(run / "corrections.json", json.dumps(facts, indent=1).encode())
-    return HandedOver(run, _archive(run), dict(counts))
+    return dict(counts)
 
 
 def _new_folder(project: Project) -> Path:
@@ -91,7 +112,9 @@ def _method(project: Project, included: str, counts: Mapping[str, int]) -> dict[
     """What the report says of how it came about, and of what people said."""
     inspection = project.inspection
     facts = method_of(inspection.options, inspection.classifier, inspection.decision, inspection.scale)
-    facts["source"] = ", ".join(project.settings.sources) or "photographs that were dropped into the page"
+    facts["source"] = (
+        ", ".join(source for source, _ in project.settings.sources) or "photographs that were dropped into the page"
+    )
     people = Counter(one.by or BY_NOBODY for one in _said(project) if one.kind != "scale")
     return {
         **facts,

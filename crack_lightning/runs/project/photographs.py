@@ -27,35 +27,62 @@ def key_of_name(name: str) -> str:
 
 
 def load_photographs(project: Project) -> None:
-    """All of the kept sources and all that were dropped, with what was found in them before.
+    """All of the kept sources, that of the options and all that were dropped, with what was found in them before.
 
-    A source that is not there any more raises FileNotFoundError.
+    A kept source that is not there any more is a warning: corrections of its photographs wait for it. Raises
+    FileNotFoundError for the source of the options.
     """
-    for number, source in enumerate(project.settings.sources):
-        _register(project, _of_source(project, source, first=number == 0))
+    for source, below in project.settings.sources:
+        try:
+            _register(project, _of_source(project, source, below))
+        except FileNotFoundError as error:
+            log.warning("%s; its photographs are left out", error)
+    given = project.options.source
+    if given is not None and str(_resolved(given)) not in dict(project.settings.sources):
+        add_source(project, given)
     if any(is_image_name(path.name) for path in (project.folder / UPLOADS).glob("*")):
-        _register(project, find_photographs(str(project.folder / UPLOADS)).photographs)
+        kept = find_photographs(str(project.folder / UPLOADS)).photographs
+        _register(project, [_dropped(each) for each in kept if not each.path.is_symlink()])
 
 
 def add_source(project: Project, given: str) -> list[str]:
     """Take the photographs of a folder, a file or a pattern on this computer into the project; their keys.
 
-    Raises UserError or FileNotFoundError where there are none, or too many.
+    Raises UserError or FileNotFoundError where there are none, or too many, and for the project's own folder.
     """
-    source = str(expanded(given.strip()).absolute()) if given.strip() else given
+    if not given.strip():
+        raise FileNotFoundError("no folder is named: give a folder, a file or a pattern")
     with project.guard:
-        if source in project.settings.sources:
+        source = _resolved(given.strip())
+        if str(source) in dict(project.settings.sources):
             raise UserError(f"{source} is in this project already")
-        photographs = _of_source(project, source, first=not project.settings.sources)
+        if source.is_relative_to(project.folder.resolve()):
+            raise UserError(
+                f"{source} lies in the project's own folder, which holds results: name the photographs' own"
+            )
+        below = _free_below(project, source) if project.settings.sources else ""
+        photographs = _of_source(project, str(source), below)
         _check_count(project, len(photographs))
-        project.set(sources=(*project.settings.sources, source))
+        project.set(sources=(*project.settings.sources, (str(source), below)))
         return _register(project, photographs)
+
+
+def _resolved(given: str) -> Path:
+    """The one path of a folder, however it is written; a pattern stays as it is."""
+    return expanded(given).resolve() if expanded(given).exists() else expanded(given).absolute()
+
+
+def _free_below(project: Project, source: Path) -> str:
+    taken = {PurePosixPath(each.name).parts[0] for each in project.photographs.values()} | {UPLOADS}
+    taken |= {PurePosixPath(below).parts[0] for _, below in project.settings.sources if below}
+    name = short_name(FORBIDDEN.sub("_", source.name) or "folder")
+    return next(f"{each}/" for each in _numbered(name) if each not in taken)
 
 
 def add_upload(project: Project, name: str, chunks: Iterable[bytes]) -> str:
     """Keep a photograph that was dropped, under a name made of its own; its key.
 
-    Raises UserError, and keeps nothing, for what cannot be read, is too large, or is one too many.
+    Raises UserError, and keeps nothing, for what is no picture by its header, is too large, or is one too many.
     """
     kept = _safe_name(name)
     if not is_image_name(kept):
@@ -74,7 +101,7 @@ def add_upload(project: Project, name: str, chunks: Iterable[bytes]) -> str:
             kept = _free_name(project, kept)
             path = project.folder / UPLOADS / kept
             partial.replace(path)
-            return _register(project, [Photograph(path, kept)])[0]
+            return _register(project, [_dropped(Photograph(path, kept))])[0]
 
 
 def _write(path: Path, chunks: Iterable[bytes], most: int, name: str) -> None:
@@ -97,16 +124,16 @@ def _check_count(project: Project, more: int) -> None:
         )
 
 
-def _of_source(project: Project, source: str, *, first: bool) -> list[Photograph]:
-    """The photographs of a source; of all but the first one its folder's name stands before theirs."""
+def _of_source(project: Project, source: str, below: str) -> list[Photograph]:
+    """The photographs of a source, with `below` before their names."""
     photographs = _inside(source, find_photographs(source).photographs)
     check_not_among(project.folder, photographs)
-    if first:
-        return photographs
-    below = expanded(source).absolute().name or "folder"
-    taken = {PurePosixPath(each.name).parts[0] for each in project.photographs.values()}
-    below = next(name for name in _numbered(below) if name not in taken)
-    return [Photograph(each.path, short_name(f"{below}/{each.name}")) for each in photographs]
+    return [Photograph(each.path, short_name(f"{below}{each.name}")) for each in photographs]
+
+
+def _dropped(photograph: Photograph) -> Photograph:
+    """One of the uploads; their folder stands before its name, so that no other photograph has it."""
+    return Photograph(photograph.path, f"{UPLOADS}/{photograph.path.name}")
 
 
 def _inside(source: str, photographs: Sequence[Photograph]) -> list[Photograph]:
@@ -130,7 +157,10 @@ def _register(project: Project, photographs: Iterable[Photograph]) -> list[str]:
     with project.guard:
         for photograph in photographs:
             key = key_of_name(photograph.name)
-            project.photographs[key] = photograph
+            known = project.photographs.setdefault(key, photograph)
+            if known.path != photograph.path:
+                log.warning("%s is left out: another photograph has its name", photograph.path)
+                continue
             if (inspected := kept_inspected(folder_of(project.folder, photograph))) is not None:
                 project.inspected[key] = inspected
             keys.append(key)
@@ -146,7 +176,7 @@ def _safe_name(name: str) -> str:
 
 
 def _free_name(project: Project, name: str) -> str:
-    taken = {each.name for each in project.photographs.values()}
+    taken = {each.name for each in (project.folder / UPLOADS).iterdir()}
     stem, dot, ending = name.rpartition(".")
     return next(f"{each}{dot}{ending}" for each in _numbered(stem) if f"{each}{dot}{ending}" not in taken)
 

@@ -33,7 +33,7 @@ def previews(project: Project, proposal: Proposal) -> Iterator[Preview]:
     """Of up to MOST inspected photographs without corrections, evenly from the worst to the soundest, one by one."""
     unseen = [
         key
-        for key, found in project.inspected.items()
+        for key, found in list(project.inspected.items())
         if found.crack_map is not None and not project.corrections_of(found.name)
     ]
     unseen.sort(key=lambda key: -project.inspected[key].crack_length_px)

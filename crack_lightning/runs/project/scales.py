@@ -60,6 +60,8 @@ def set_scale(project: Project, facts: Mapping[str, Any]) -> Correction:
     of = "" if facts.get("all") else name
     if not of and not facts.get("all"):
         raise UserError("a scale needs the name of a photograph, or all=true")
+    if of:
+        project.key_of(of)
     return project.journal.append({"kind": "scale", "photograph": of, "by": facts.get("by", ""), "scale": kept})
 
 
@@ -71,7 +73,9 @@ def _measured(project: Project, name: str, facts: Mapping[str, Any]) -> Scale | 
         return from_two_points((x1, y1), (x2, y2), length_mm, f"two points {length_mm:g} mm apart in {name}")
     if facts.get("marker_mm") is not None:
         photograph = project.photograph(project.key_of(name))
-        return marker_scale(grey_levels(photograph.path), _number(facts, "marker_mm"))
+        return marker_scale(
+            grey_levels(photograph.path, megapixels=project.options.max_megapixels), _number(facts, "marker_mm")
+        )
     return None
 
 
