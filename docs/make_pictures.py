@@ -1,4 +1,4 @@
-"""Make the pictures of README.md and docs/package-map.md anew, by the commands that a user types.
+"""Make the pictures of README.md, docs/page.md and docs/package-map.md anew, by the commands that a user types.
 
     python docs/make_pictures.py PHOTOS METU/Negative
 
@@ -9,6 +9,9 @@ patches of "Concrete Crack Images for Classification" (Özgenel, Mendeley Data 5
 
 import argparse
 import csv
+import io
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -42,6 +45,7 @@ def main() -> None:
         pages, shown = Path(work) / "i/photographs", Path(work) / "w/photographs/Walls_7125.jpg"
         wall = [crop(shown / name, WALL, WIDTH // 2) for name in ("photograph.jpg", "overlay.png")]
         save(sheet(wall, 2), "marked-wall.jpg")
+        save(page_of(arguments.photographs, Path(work) / "bridge"), "page.jpg")
         failed = list[Image.Image]()
         patches = surest(Path(work) / "p/predictions.csv", len(FAILURES))
         for (photograph, box), patch in zip(FAILURES.items(), patches, strict=True):
@@ -49,6 +53,31 @@ def main() -> None:
             failed.append(Image.open(patch).resize((SHOWN, SHOWN)))
         save(sheet(failed, 3), "package-map-fails.jpg")
     save(sheet([lesson(None, 7, index).image for index in range(32)], 8), "lessons.jpg")
+
+
+def page_of(photographs: Path, folder: Path) -> Image.Image:
+    """The page over these photographs, as chromium shows it; two cracks are accepted."""
+    from playwright.sync_api import sync_playwright
+
+    port = "8768"
+    options = ("open=false", f"port={port}", f"source={photographs}", "mm_per_px=0.234", "min_length_px=170")
+    line = [sys.executable, "-m", "crack_lightning.serve", *options, f"hydra.run.dir={folder}"]
+    with subprocess.Popen(line) as server, sync_playwright() as playwright:
+        chromium = shutil.which("chromium") or shutil.which("google-chrome")
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        page.wait_for_timeout(10_000)
+        page.goto(f"http://127.0.0.1:{port}/")
+        page.wait_for_selector("#bar", state="hidden", timeout=120_000)
+        page.locator(".row", has_text="Walls").click()
+        page.wait_for_selector("#rows tr")
+        for key in ("j", "a", "a"):
+            page.keyboard.press(key)
+            page.wait_for_timeout(1500)
+        shot = page.screenshot()
+        browser.close()
+        server.send_signal(signal.SIGINT)
+    return Image.open(io.BytesIO(shot)).convert("RGB")
 
 
 def command(verb: str, *options: str) -> None:

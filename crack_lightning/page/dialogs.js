@@ -32,11 +32,12 @@ const AT_ONCE = 2;
 export async function addFiles(files) {
   const wanted = [...files];
   const failed = [];
-  let done = 0;
+  let [done, shown] = [0, null];
   const one = async () => {
     for (let file = wanted.shift(); file; file = wanted.shift()) {
       try {
-        await upload(file);
+        const { keys } = await upload(file);
+        shown ??= keys[0];
       } catch (error) {
         failed.push(`${file.name}: ${error.message}`);
       }
@@ -46,6 +47,7 @@ export async function addFiles(files) {
   await Promise.all(Array.from({ length: AT_ONCE }, one));
   if (failed.length) fail(`${failed.length} of ${files.length} were not taken: ${failed.slice(0, 3).join("; ")}`);
   await loadProject().catch(fail);
+  if (shown && row(shown)) await openPhotograph(shown).catch(fail); // what was just dropped is what is to be seen
 }
 
 export async function dropped(transfer) {

@@ -6,7 +6,7 @@ const STYLES = {
   unseen: { dash: [], alpha: 1 },
   accepted: { dash: [], alpha: 1 },
   drawn: { dash: [], alpha: 1 },
-  rejected: { dash: [6, 6], alpha: 0.55 },
+  rejected: { dash: [5, 7], alpha: 0.85 },
 };
 const HIT_PX = 12; // on the screen
 
@@ -47,7 +47,8 @@ export function drawOverlay(context, scale, faint) {
     const sure = crack.status === "accepted" || crack.status === "drawn";
     if (chosen) stroke(context, crack.lines, 9 * px, "#ffffff");
     else if (sure) stroke(context, crack.lines, 5.5 * px, "#0d1117");
-    const colour = crack.status === "rejected" ? "#b8c0c8" : crack.colour;
+    if (crack.status === "rejected" && !chosen) stroke(context, crack.lines, 3.5 * px, "#e6edf3", style.dash.map((part) => part * px));
+    const colour = crack.status === "rejected" ? "#5b2a2a" : crack.colour;
     stroke(context, crack.lines, (chosen || sure ? 3.2 : 2) * px, colour, style.dash.map((part) => part * px));
   }
   context.globalAlpha = 1;

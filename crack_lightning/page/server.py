@@ -5,6 +5,7 @@ import secrets
 import socket
 import threading
 import webbrowser
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,8 @@ def serve_project(options: ServeOptions, folder: Path) -> None:
         log.warning("other computers can reach it: whoever has that address sees and changes everything here")
     if options.open:
         threading.Timer(0.5, webbrowser.open, [served.address]).start()
-    served.run()
+    with suppress(KeyboardInterrupt):  # the way to end it
+        served.run()
     log.info("the project: %s", folder)
 
 
