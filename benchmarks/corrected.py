@@ -37,10 +37,10 @@ from crack_lightning.measurement.paths import length_of
 from crack_lightning.measurement.skeletons import skeleton_of
 from crack_lightning.models.crack_map import CELL_PX, CrackMap
 from crack_lightning.runs.inspection import inspect_photograph
-from crack_lightning.runs.options import ServeOptions
 from crack_lightning.runs.project.attention import Place, places_of
 from crack_lightning.runs.project.cracks import correct, shown_cracks
 from crack_lightning.runs.project.folder import Project, open_project
+from crack_lightning.runs.project.options import ServeOptions
 from crack_lightning.runs.project.photographs import load_photographs
 from crack_lightning.runs.project.relearning import relearn
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from crack_lightning.cli.command import command
-from crack_lightning.runs.options import ServeOptions
+from crack_lightning.runs.project.options import ServeOptions
 
 
 def serve(options: ServeOptions, folder: Path) -> None:

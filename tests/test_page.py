@@ -69,8 +69,8 @@ def served(project: Any, token: str | None = None) -> Asked:
 def opened(folder: Path) -> Any:
     """A project over one wall, inspected."""
     from crack_lightning.runs.inspection import inspect_photograph
-    from crack_lightning.runs.options import ServeOptions
     from crack_lightning.runs.project.folder import open_project
+    from crack_lightning.runs.project.options import ServeOptions
     from crack_lightning.runs.project.photographs import load_photographs
 
     (folder / "site").mkdir()

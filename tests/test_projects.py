@@ -23,13 +23,13 @@ from crack_lightning.inference.places import PhotographCells, few_windows
 from crack_lightning.models.crack_map import CrackMap, package_map
 from crack_lightning.models.map_checkpoint import load_network
 from crack_lightning.runs.inspection import inspect_photograph, inspect_photographs
-from crack_lightning.runs.options import ServeOptions
 from crack_lightning.runs.photograph_files import folder_of
 from crack_lightning.runs.project.attention import places_to_look_at
 from crack_lightning.runs.project.cracks import correct, shown_cracks
 from crack_lightning.runs.project.drawn_cells import drawn_cells
 from crack_lightning.runs.project.folder import Project, open_project
 from crack_lightning.runs.project.hand_over import hand_over
+from crack_lightning.runs.project.options import ServeOptions
 from crack_lightning.runs.project.photographs import add_source, add_upload, load_photographs
 from crack_lightning.runs.project.pictures import tile
 from crack_lightning.runs.project.previews import previews

@@ -27,6 +27,8 @@ def test_the_blocks_of_the_python_page_run(surfaces: Path, site: Path, tmp_path:
         line, cwd=tmp_path, env={"PYTHONPATH": str(CONF.parent), "HOME": str(tmp_path)}, capture_output=True, text=True
     )
     assert result.returncode == 0, result.stderr
-    assert result.stdout.splitlines()[-1].startswith("2 of 2: wall 1.jpg")
+    assert any(line.startswith("2 of 2: wall 1.jpg") for line in result.stdout.splitlines())
+    assert Path(tmp_path / result.stdout.splitlines()[-1]).is_file()  # what was handed over
+    assert (tmp_path / "bridge/checkpoints/site-1.ckpt").is_file()
     assert (tmp_path / "run/metrics.json").is_file()
     assert (tmp_path / "report/report.html").is_file()

@@ -21,9 +21,9 @@ from crack_lightning.runs.options import (
     GenerateOptions,
     InspectOptions,
     PredictOptions,
-    ServeOptions,
     TrainOptions,
 )
+from crack_lightning.runs.project.options import ServeOptions
 
 COMMANDS: dict[str, type] = {
     "train": TrainOptions,

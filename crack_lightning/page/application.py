@@ -1,26 +1,21 @@
 """The addresses of the page: each one a function of `runs`, asked for by a browser."""
 
-import json
 import logging
-import math
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import anyio
 from fastapi import FastAPI, HTTPException, Request, Response
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
-from starlette.exceptions import HTTPException as StarletteError
-from starlette.requests import ClientDisconnect
+from fastapi.responses import FileResponse, StreamingResponse
 
-from crack_lightning.corrections.record import number_of
 from crack_lightning.errors import UserError
 from crack_lightning.page.news import News
 from crack_lightning.page.proposals import Proposals
+from crack_lightning.page.requests import answer_errors, blocking, json_of, named, number_in
 from crack_lightning.page.views import map_picture, photograph_facts, place_facts, project_facts
-from crack_lightning.page.worker import OURS, Worker
+from crack_lightning.page.worker import Worker
 from crack_lightning.runs.photograph_files import folder_of
 from crack_lightning.runs.project.attention import places_to_look_at
 from crack_lightning.runs.project.cracks import LEAST_THRESHOLD, correct
@@ -29,7 +24,7 @@ from crack_lightning.runs.project.hand_over import HANDED_OVER, hand_over
 from crack_lightning.runs.project.photographs import add_source, add_upload
 from crack_lightning.runs.project.pictures import tile
 from crack_lightning.runs.project.scales import set_scale
-from crack_lightning.system.files import is_full, is_own_file
+from crack_lightning.system.files import is_own_file
 from crack_lightning.system.names import showable
 
 log = logging.getLogger(__name__)
@@ -48,7 +43,7 @@ def application(project: Project, worker: Worker, news: News) -> FastAPI:
     """The page over a project, and what it asks for."""
     app = FastAPI(title="crack_lightning", docs_url=None, redoc_url=None, openapi_url=None)
     proposals = Proposals(project, news)
-    _errors(app)
+    answer_errors(app)
     _pages(app)
     _looking(app, project, worker, news)
     _pictures(app, project)
@@ -57,30 +52,6 @@ def application(project: Project, worker: Worker, news: News) -> FastAPI:
     _learning(app, project, worker, proposals)
     _handing_over(app, project)
     return app
-
-
-def _errors(app: FastAPI) -> None:
-    """Whatever goes wrong, the page gets our words for it."""
-
-    async def answer(request: Request, error: Exception) -> Response:
-        if isinstance(error, RequestValidationError):
-            places = {str(each["loc"][-1]) for each in error.errors()}
-            return JSONResponse({"error": f"{', '.join(sorted(places))}: of another kind, or missing"}, 422)
-        if isinstance(error, ClientDisconnect):
-            return JSONResponse({"error": "the request was given up"}, 400)
-        if isinstance(error, StarletteError):
-            return JSONResponse({"error": str(error.detail)}, error.status_code)
-        if isinstance(error, OSError) and is_full(error):
-            return JSONResponse({"error": showable(str(error.strerror))}, 507)
-        if isinstance(error, UserError | FileNotFoundError):
-            return JSONResponse({"error": showable(str(error))}, 400)
-        if isinstance(error, OSError):
-            return JSONResponse({"error": showable(f"{error.filename or ''}: {error.strerror or error}")}, 400)
-        log.error("%s %s", request.method, request.url.path, exc_info=error)
-        return JSONResponse({"error": OURS}, 500)
-
-    for kind in (ClientDisconnect, RequestValidationError, StarletteError, UserError, OSError, Exception):
-        app.add_exception_handler(kind, answer)
 
 
 def _pages(app: FastAPI) -> None:
@@ -156,16 +127,16 @@ def _correcting(app: FastAPI, project: Project, worker: Worker, news: News) -> N
 
     @app.post("/api/corrections")
     async def correction(request: Request) -> Any:
-        return await anyio.to_thread.run_sync(said, correct, _named(project, await _json(request)))
+        return await anyio.to_thread.run_sync(said, correct, named(project, await json_of(request)))
 
     @app.post("/api/scale")
     async def scale(request: Request) -> Any:
-        return await anyio.to_thread.run_sync(said, set_scale, _named(project, await _json(request)))
+        return await anyio.to_thread.run_sync(said, set_scale, named(project, await json_of(request)))
 
     @app.post("/api/settings")
     async def settings(request: Request) -> Any:
-        facts = await _json(request)
-        changes = {name: _number(facts, name) for name in ("threshold", "shortest_px") if name in facts}
+        facts = await json_of(request)
+        changes = {name: number_in(facts, name) for name in ("threshold", "shortest_px") if name in facts}
         low, high = LEAST_THRESHOLD, 1 - LEAST_THRESHOLD
         if not low <= changes.get("threshold", 0.5) <= high or not 0 <= changes.get("shortest_px", 0) < 1e6:
             raise UserError(f"{changes}: a threshold of {low:g} to {high:g}, a length of 0 or more")
@@ -183,7 +154,7 @@ def _adding(app: FastAPI, project: Project, worker: Worker, news: News) -> None:
 
     @app.post("/api/sources")
     async def source(request: Request) -> Any:
-        facts = await _json(request)
+        facts = await json_of(request)
         path = facts.get("path") or ""
         if not isinstance(path, str) or len(path) > MOST_PATH or "\0" in path:
             raise UserError(f"path is no name of a folder of at most {MOST_PATH} characters")
@@ -196,11 +167,11 @@ def _adding(app: FastAPI, project: Project, worker: Worker, news: News) -> None:
                 f"it has more than max_upload_mb={project.options.max_upload_mb:g}: name its folder instead"
             )
         stream = request.stream()
-        return added([await anyio.to_thread.run_sync(add_upload, project, name[:4096], _blocking(stream))])
+        return added([await anyio.to_thread.run_sync(add_upload, project, name[:4096], blocking(stream))])
 
     @app.post("/api/queue")
     async def queue(request: Request) -> Any:
-        worker.pause(bool((await _json(request)).get("paused")))
+        worker.pause(bool((await json_of(request)).get("paused")))
         return worker.facts()
 
 
@@ -219,7 +190,7 @@ def _learning(app: FastAPI, project: Project, worker: Worker, proposals: Proposa
 def _handing_over(app: FastAPI, project: Project) -> None:
     @app.post("/api/hand_over")
     async def make(request: Request) -> Any:
-        facts = await _json(request)
+        facts = await json_of(request)
         included, formats = str(facts.get("included"))[:40], facts.get("formats") or []
         if not isinstance(formats, list) or not all(isinstance(name, str) for name in formats):
             raise UserError("formats is no list of names")
@@ -232,36 +203,3 @@ def _handing_over(app: FastAPI, project: Project) -> None:
         if name not in there or not is_own_file(there[name], project.folder):
             raise HTTPException(404, "nothing of that name was handed over")
         return FileResponse(there[name], filename=f"{project.folder.name}-{name}.zip")
-
-
-async def _json(request: Request) -> dict[str, Any]:
-    try:
-        facts = json.loads(await request.body())
-    except (ValueError, RecursionError) as error:
-        raise UserError("the request is no JSON") from error
-    if not isinstance(facts, dict):
-        raise UserError("the request is no object")
-    return facts
-
-
-def _named(project: Project, facts: dict[str, Any]) -> dict[str, Any]:
-    """With the name of the photograph, which a page that shows names does not know to the last byte."""
-    key = facts.pop("key", "")
-    return {**facts, "photograph": project.photograph(str(key)).name} if key else facts
-
-
-def _number(facts: dict[str, Any], name: str) -> float:
-    number = number_of(facts[name])
-    if math.isnan(number):
-        raise UserError(f"{name}={str(facts[name])[:20]!r} is no number")
-    return number
-
-
-def _blocking(stream: AsyncIterator[bytes]) -> Iterator[bytes]:
-    """Chunks of a request, for a thread."""
-
-    async def following() -> bytes | None:
-        return await anext(stream, None)
-
-    while (chunk := anyio.from_thread.run(following)) is not None:
-        yield chunk

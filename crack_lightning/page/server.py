@@ -14,8 +14,8 @@ from crack_lightning.errors import MissingPackage, UserError
 from crack_lightning.page.guard import Guard
 from crack_lightning.page.news import News
 from crack_lightning.page.worker import Worker
-from crack_lightning.runs.options import LOOPBACK, ServeOptions
 from crack_lightning.runs.project.folder import Project, open_project
+from crack_lightning.runs.project.options import LOOPBACK, ServeOptions
 from crack_lightning.runs.project.photographs import load_photographs
 
 log = logging.getLogger(__name__)

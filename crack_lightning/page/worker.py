@@ -9,6 +9,7 @@ from typing import Any
 from crack_lightning.corrections.labels import labels_of
 from crack_lightning.corrections.record import active
 from crack_lightning.page.news import News
+from crack_lightning.page.requests import OURS
 from crack_lightning.runs.inspection import inspect_photograph
 from crack_lightning.runs.photograph_files import Inspected, done_before, folder_of, key_of
 from crack_lightning.runs.project.drawn_cells import drawn_cells
@@ -139,6 +140,3 @@ class Worker(threading.Thread):
         network = base_network(project)
         drawn_cells(network, project.options.cache_dir)
         compute_cells(project, network, labels_of(active(project.journal.corrections)))
-
-
-OURS = "something went wrong that is our fault: the log of the server says what"

@@ -15,8 +15,9 @@ from crack_lightning.errors import UserError
 from crack_lightning.inference.sources import Photograph
 from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.runs.inspecting import Inspection, inspection_of
-from crack_lightning.runs.options import InspectOptions, ServeOptions
+from crack_lightning.runs.options import InspectOptions
 from crack_lightning.runs.photograph_files import Inspected
+from crack_lightning.runs.project.options import ServeOptions
 from crack_lightning.system.files import write_atomically
 
 SETTINGS, LOCK = "project.json", ".project.lock"

@@ -1,0 +1,83 @@
+"""What a request holds, and what is answered where something is wrong with it."""
+
+import json
+import logging
+import math
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import anyio
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException as StarletteError
+from starlette.requests import ClientDisconnect
+
+from crack_lightning.corrections.record import number_of
+from crack_lightning.errors import UserError
+from crack_lightning.runs.project.folder import Project
+from crack_lightning.system.files import is_full
+from crack_lightning.system.names import showable
+
+log = logging.getLogger(__name__)
+
+OURS = "something went wrong that is our fault: the log of the server says what"
+
+
+def answer_errors(app: FastAPI) -> None:
+    """Whatever goes wrong, the page gets our words for it."""
+
+    async def answer(request: Request, error: Exception) -> Response:
+        if isinstance(error, RequestValidationError):
+            places = {str(each["loc"][-1]) for each in error.errors()}
+            return JSONResponse({"error": f"{', '.join(sorted(places))}: of another kind, or missing"}, 422)
+        if isinstance(error, ClientDisconnect):
+            return JSONResponse({"error": "the request was given up"}, 400)
+        if isinstance(error, StarletteError):
+            return JSONResponse({"error": str(error.detail)}, error.status_code)
+        if isinstance(error, OSError) and is_full(error):
+            return JSONResponse({"error": showable(str(error.strerror))}, 507)
+        if isinstance(error, UserError | FileNotFoundError):
+            return JSONResponse({"error": showable(str(error))}, 400)
+        if isinstance(error, OSError):
+            return JSONResponse({"error": showable(f"{error.filename or ''}: {error.strerror or error}")}, 400)
+        log.error("%s %s", request.method, request.url.path, exc_info=error)
+        return JSONResponse({"error": OURS}, 500)
+
+    for kind in (ClientDisconnect, RequestValidationError, StarletteError, UserError, OSError, Exception):
+        app.add_exception_handler(kind, answer)
+
+
+async def json_of(request: Request) -> dict[str, Any]:
+    """The object that a request holds. Raises UserError for what is none."""
+    try:
+        facts = json.loads(await request.body())
+    except (ValueError, RecursionError) as error:
+        raise UserError("the request is no JSON") from error
+    if not isinstance(facts, dict):
+        raise UserError("the request is no object")
+    return facts
+
+
+def named(project: Project, facts: dict[str, Any]) -> dict[str, Any]:
+    """With the name of the photograph, which a page that shows names does not know to the last byte."""
+    key = facts.pop("key", "")
+    return {**facts, "photograph": project.photograph(str(key)).name} if key else facts
+
+
+def number_in(facts: dict[str, Any], name: str) -> float:
+    """Raises UserError for what is no number."""
+    number = number_of(facts[name])
+    if math.isnan(number):
+        raise UserError(f"{name}={str(facts[name])[:20]!r} is no number")
+    return number
+
+
+def blocking(stream: AsyncIterator[bytes]) -> Iterator[bytes]:
+    """Chunks of a request, for a thread."""
+
+    async def following() -> bytes | None:
+        return await anext(stream, None)
+
+    while (chunk := anyio.from_thread.run(following)) is not None:
+        yield chunk
