@@ -28,28 +28,25 @@ Array = np.ndarray
 
 LEARNING = "learning"
 OF_CORRECTION, CORRECTION_WINDOWS = 48, 6  # cells, and windows that they may lie in: 0.05 s each
-SAMPLE, SAMPLE_WINDOWS = 1200, 12
-CANDIDATES, CANDIDATE_WINDOWS = 600, 8
+SAMPLE, SAMPLE_WINDOWS = 1200, 24
+CANDIDATES, CANDIDATE_WINDOWS = 1200, 24
 NEARLY = 0.27  # probability from which on a cell is a candidate: a log-odd below the threshold
 CLEAR_PX = 16.0  # of corrections that say something new, within which a cell is no candidate
 
 
 @dataclass(frozen=True)
 class PhotographSample:
-    """Features (n, channels) of a `sample` of a photograph's cells and of `candidates`; whether it is `small`."""
+    """Features (n, channels) of a `sample` of a photograph's cells and of `candidates`, less the `mean` (channels,) of
+    the sample; whether it is `small`."""
 
     sample: Tensor
     candidates: Tensor
+    mean: Tensor
     small: bool
-
-    @property
-    def mean(self) -> Tensor:
-        """(channels,)"""
-        return self.sample.mean(dim=0)
 
     def median_of(self, weight: Tensor) -> float:
         """Of the logits of its cells, less those of their mean."""
-        return float(((self.sample - self.mean) @ weight).median())
+        return float((self.sample @ weight).median())
 
 
 def compute_cells(project: Project, network: CrackMap, labels: Sequence[Label]) -> None:
@@ -84,7 +81,8 @@ def kept_sample(project: Project, network: CrackMap, name: str, labels: Iterable
         sample, candidates = (torch.from_numpy(file[each]).float() for each in ("sample", "candidates"))
         places, small = (file["places"] + 0.5) * CELL_PX, bool(file["small"])
     new = lines_near([label.points for label in labels if label.photograph == name and label.new])
-    return PhotographSample(sample, candidates[~near(places[:, ::-1], new, CLEAR_PX)], small)
+    mean = sample.mean(dim=0)
+    return PhotographSample(sample - mean, candidates[~near(places[:, ::-1], new, CLEAR_PX)] - mean, mean, small)
 
 
 def learning_folder(project: Project, network: CrackMap) -> Path:

@@ -20,7 +20,7 @@ from crack_lightning.runs.inspecting import content_of
 from crack_lightning.runs.project.drawn_cells import drawn_cells
 from crack_lightning.runs.project.folder import CHECKPOINTS, Project, assert_map
 from crack_lightning.runs.project.learning_cells import PhotographSample, compute_cells, kept_cells, kept_sample
-from crack_lightning.training.site_head import Said, Start, counts_of, level_shift, moved_weight, start_of, taught
+from crack_lightning.training.site_head import Said, counts_of, level_shift, moved_weight, start_of, taught
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def relearn(project: Project) -> Proposal:
     start = start_of(base.weight.cpu(), base.level, lesson.deviation, kept)
     everything = range(len(labels))
     step = taught(start, lesson.said(everything))
-    network, shift = copy.deepcopy(base), lesson.shift(start, step)
+    network, shift = copy.deepcopy(base), lesson.shift(lesson.head(moved_weight(start, step)))
     network.weight.copy_(moved_weight(start, step))
     network.set_levels({"level": base.level + shift, "small_level": base.small_level + shift})
     groups, apart = _folds(labels)
@@ -80,8 +80,10 @@ def relearn(project: Project) -> Proposal:
         inside = [k for k in everything if groups[k] != group]
         outside = [k for k in everything if groups[k] == group]
         other = taught(start, lesson.said(inside), first=step)
-        before += [lesson.counted(k, torch.zeros_like(step), start, 0.0) for k in outside]
-        after += [lesson.counted(k, other, start, lesson.shift(start, other)) for k in outside]
+        before += [lesson.counted(k, lesson.first, 0.0) for k in outside]
+        head = lesson.head(moved_weight(start, other))
+        shift_there = lesson.shift(head)
+        after += [lesson.counted(k, head, shift_there) for k in outside]
     return Proposal(
         network,
         Judgement(total(before)),
@@ -121,14 +123,23 @@ def accept(project: Project, proposal: Proposal) -> Path:
 
 
 @dataclass(frozen=True)
+class _Head:
+    """Weights (channels,), and the median of their logits in each photograph, less those of its mean."""
+
+    weight: Tensor
+    medians: dict[str, float]
+
+
+@dataclass(frozen=True)
 class _Lesson:
-    """What is learned from: labels with their cells, the samples of their photographs, and the base map."""
+    """What is learned from: labels with their cells, less the mean of their photograph, the samples of photographs, the
+    base map, and its head."""
 
     base: CrackMap
     labels: Sequence[Label]
     cells: Sequence[Tensor]
     samples: dict[str, PhotographSample]
-    medians: dict[str, float]
+    first: _Head
 
     @property
     def deviation(self) -> Tensor:
@@ -138,10 +149,11 @@ class _Lesson:
     def said(self, numbers: Sequence[int]) -> Said:
         """The cells of some labels."""
         labels = [self.labels[k] for k in numbers]
-        features = [self.cells[k] - self.samples[self.labels[k].photograph].mean for k in numbers]
+        features = [self.cells[k] for k in numbers]
         sizes = [len(each) for each in features]
         targets = torch.repeat_interleave(torch.tensor([float(label.crack) for label in labels]), torch.tensor(sizes))
-        offsets = torch.tensor([-self.medians[label.photograph] - self.level(label.photograph) for label in labels])
+        names = [label.photograph for label in labels]
+        offsets = torch.tensor([-self.first.medians[name] - self.level(name) for name in names])
         counts = counts_of(sizes, [label.weight for label in labels])
         return Said(torch.cat(features), targets, counts, torch.repeat_interleave(offsets, torch.tensor(sizes)))
 
@@ -149,25 +161,26 @@ class _Lesson:
         """That of the base map for a photograph."""
         return self.base.small_level if self.samples[name].small else self.base.level
 
-    def odds(self, features: Tensor, name: str, weight: Tensor) -> Tensor:
-        """Logits (n,) of cells of a photograph above its median and the level of the base map."""
-        sample = self.samples[name]
-        return (features - sample.mean) @ weight - sample.median_of(weight) - self.level(name)
+    def head(self, weight: Tensor) -> _Head:
+        """Of these weights."""
+        return _Head(weight, {name: each.median_of(weight) for name, each in self.samples.items()})
 
-    def shift(self, start: Start, step: Tensor) -> float:
+    def odds(self, features: Tensor, name: str, head: _Head) -> Tensor:
+        """Logits (n,) of cells of a photograph above its median and the level of the base map."""
+        return features @ head.weight - head.medians[name] - self.level(name)
+
+    def shift(self, head: _Head) -> float:
         """By how much the level rises, that of what nobody corrected as much stays marked."""
-        weight = moved_weight(start, step)
         pairs = [
-            (self.odds(each.candidates, name, start.weight), self.odds(each.candidates, name, weight))
-            for name, each in self.samples.items()
+            [self.odds(each.candidates, name, one) for one in (self.first, head)] for name, each in self.samples.items()
         ]
         before, after = (torch.cat(parts) for parts in zip(*pairs, strict=True))
         return level_shift(before, after)
 
-    def counted(self, number: int, step: Tensor, start: Start, shift: float) -> CellCounts:
+    def counted(self, number: int, head: _Head, shift: float) -> CellCounts:
         """Of a label's cells those that a head marks."""
         label = self.labels[number]
-        odds = self.odds(self.cells[number], label.photograph, moved_weight(start, step)) - shift
+        odds = self.odds(self.cells[number], label.photograph, head) - shift
         marked = int((odds >= 0).sum())
         return CellCounts(marked, marked * label.crack, len(odds) * label.crack, marked * label.crack)
 
@@ -175,8 +188,10 @@ class _Lesson:
 def _lesson(project: Project, base: CrackMap, labels: Sequence[Label]) -> _Lesson:
     names = dict.fromkeys(label.photograph for label in labels)
     samples = {name: kept_sample(project, base, name, labels) for name in names}
-    medians = {name: each.median_of(base.weight.cpu()) for name, each in samples.items()}
-    return _Lesson(base, labels, [kept_cells(project, base, label) for label in labels], samples, medians)
+    weight = base.weight.cpu()
+    cells = [kept_cells(project, base, label) - samples[label.photograph].mean for label in labels]
+    first = _Head(weight, {name: each.median_of(weight) for name, each in samples.items()})
+    return _Lesson(base, labels, cells, samples, first)
 
 
 def _folds(labels: Sequence[Label]) -> tuple[list[int], bool]:
