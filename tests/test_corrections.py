@@ -15,7 +15,7 @@ import pytest
 from crack_lightning.corrections import journal as journals
 from crack_lightning.corrections.journal import Journal
 from crack_lightning.corrections.labels import labels_of
-from crack_lightning.corrections.lines import cut_by, judged, outlined, surface_share
+from crack_lightning.corrections.lines import cut_by, judged, outlined, rejections, surface_share
 from crack_lightning.corrections.record import Correction, active, correction_of, to_redo, to_undo
 from crack_lightning.errors import UserError
 from crack_lightning.measurement.kept_records import parts_of, record_from
@@ -83,7 +83,19 @@ def test_what_was_accepted_stays_when_the_map_changes() -> None:
     assert states([], accepted) == [("accepted", 200)]
     longer = [record(line(13, 0, 300))]
     assert states(longer, accepted) == [("accepted", 200), ("unseen", 92)]
+    assert states([record(line(10)), record(line(90, 0, 300))], said(1, "reject", line(90, 0, 300))) == [
+        ("rejected", 300),
+        ("unseen", 200),
+    ]  # numbers do not move with what is said
     assert states([record(line(13, 0, 225))], accepted) == [("accepted", 200)]  # a rest of 17 px is none
+
+
+def test_rejections_are_counted_as_decisions() -> None:
+    pieces = [record(line(10, 0, 90)), record(line(10, 110, 200))]
+    reject = said(1, "reject", line(10))
+    assert [status for status, _ in states(pieces, reject)] == ["rejected", "rejected"]
+    assert (rejections([reject]), rejections([reject, said(2, "accept", line(10))])) == (1, 0)
+    assert rejections([said(1, "accept", line(10)), said(2, "reject", line(10)), said(3, "reject", line(90))]) == 2
 
 
 def test_a_drawn_crack_takes_the_place_of_what_the_map_marks_there() -> None:

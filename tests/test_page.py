@@ -138,9 +138,10 @@ def test_a_crack_is_corrected_and_the_correction_is_on_disk(ask: Asked, key: str
     written = json.loads((ask.project.folder / "corrections.jsonl").read_text())
     assert (written["kind"], written["photograph"], written["by"]) == ("reject", "a.png", "me")
     whole = ask.json("GET", "/api/project")
-    assert (whole["undo"], whole["photographs"][0]["counts"]["rejected"]) == (1, 1)
+    assert whole["undo"] == {"of": 1, "kind": "reject", "photograph": "a.png"}
+    assert whole["photographs"][0]["counts"]["rejected"] == 1
     ask.json("POST", "/api/corrections", {"kind": "undo", "of": 1})
-    assert ask.json("GET", "/api/project")["redo"] == 1
+    assert ask.json("GET", "/api/project")["redo"]["of"] == 1
     assert ask.json("GET", f"/api/photographs/{key}")["cracks"][0]["status"] == "unseen"
 
 
@@ -177,6 +178,10 @@ def test_scale_settings_places_learning_and_hand_over(ask: Asked, key: str) -> N
     assert judged["corrections"] == 2
     assert ask.json("POST", "/api/relearn/accept", {})["checkpoint"] == "site-1.ckpt"
     assert ask("POST", "/api/relearn/accept", content={}).status_code == 400
+    assert ask.json("GET", "/api/project")["checkpoints"] == {"the first map": False, "site-1.ckpt": True}
+    ask.json("POST", "/api/checkpoint", {"name": "the first map"})
+    assert ask.json("GET", "/api/project")["checkpoints"] == {"the first map": True, "site-1.ckpt": False}
+    assert ask("POST", "/api/checkpoint", content={"name": "../x"}).status_code == 400
     made = ask.json("POST", "/api/hand_over", {"included": "accepted", "formats": []})
     archive = ask("GET", f"/api/handed_over/{made['name']}.zip")
     assert archive.content[:2] == b"PK"
@@ -453,5 +458,5 @@ def test_a_missing_library_is_named(composed: Callable[..., Any], monkeypatch: p
         raise ModuleNotFoundError(name)
 
     monkeypatch.setattr(server, "import_module", missing)
-    with pytest.raises(MissingPackage, match=r"pip install .crack_lightning\[page\]"):
+    with pytest.raises(MissingPackage, match=r"pip install -e .\.\[page\]"):
         server.Served(*composed("serve", [], run="project"))

@@ -1,5 +1,6 @@
 """The inspector's page in a real browser: chromium, headless, with the real server behind it."""
 
+import base64
 import csv
 import io
 import json
@@ -90,7 +91,11 @@ def open_page(browser: Any, composed: Callable[..., Any], tmp_path: Path) -> Ite
         started.append((served, thread))
         page = browser.new_page(viewport={"width": size[0], "height": size[1]}, accept_downloads=True)
         page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+        refused = "the server responded with a status of 400"  # what the page says in words of its own
+        page.on(
+            "console",
+            lambda said: problems.append(said.text) if said.type == "error" and refused not in said.text else None,
+        )
         page.goto(served.address)
         return Shown(page, served)
 
@@ -140,6 +145,22 @@ def test_photographs_are_dropped_marked_and_corrected(
     page.locator(".row").filter(has=page.get_by_text(corrected, exact=True)).click()
     shown.settled("[...document.querySelectorAll('#rows td:last-child')].some(td => td.textContent === 'drawn')")
     assert sorted(shown.states()) == states
+
+
+def test_files_are_dropped_anywhere_and_the_rest_is_named(open_page: Callable[..., Shown], walls: list[Path]) -> None:
+    shown = open_page(f"source={walls[0]}")
+    shown.settled("document.querySelectorAll('#rows tr').length > 0")
+    content = base64.b64encode(walls[1].read_bytes()).decode()
+    script = """(content) => {
+      const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0)), transfer = new DataTransfer();
+      transfer.items.add(new File([bytes], "dropped.png"));
+      transfer.items.add(new File(["no picture"], "torn.png"));
+      document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }));
+    }"""
+    shown.page.evaluate(script, content)
+    shown.settled("document.querySelector('#toast').textContent.includes('torn.png is not taken')")
+    shown.settled(INSPECTED % 2)
+    shown.settled("document.querySelector('.row[aria-selected=true] b').textContent === 'uploads/dropped.png'")
 
 
 def test_sliders_act_at_once_and_two_windows_see_each_other(

@@ -58,8 +58,19 @@ def judged(records: Sequence[CrackRecord], corrections: Sequence[Correction]) ->
         rest = parts_of(record, ~(within(points, areas) | along(record, said) | near(points, gone)))
         if rest is not None and (rest is record or rest.length_px >= LEFT_PX):
             cracks.append(_rejected_or_unseen(rest, corrections, trees))
-    ordered = sorted(cracks, key=lambda one: (STATUSES.index(one.status) == 3, -one.record.length_px))
+    ordered = sorted(cracks, key=lambda one: -one.record.length_px)
     return [replace(one, record=replace(one.record, number=number)) for number, one in enumerate(ordered, 1)]
+
+
+def rejections(corrections: Sequence[Correction]) -> int:
+    """How many times a person rejected a crack and did not accept or draw it after that."""
+    trees = {one.number: lines_near(one.lines) for one in corrections if one.kind in ("accept", "draw")}
+    count = 0
+    for one in corrections:
+        if one.kind == "reject":
+            points = np.concatenate(list(one.lines))
+            count += not any(number > one.number and _along(points, tree) for number, tree in trees.items())
+    return count
 
 
 def _confirmed(

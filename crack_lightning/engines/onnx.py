@@ -2,6 +2,7 @@
 
 import io
 import os
+import threading
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,8 @@ from crack_lightning.errors import MissingPackage
 Step = Callable[[Tensor], Tensor]
 
 SPATIAL = {2: "height", 3: "width"}
+
+_exporting = threading.Lock()
 
 
 def onnx_runtime() -> Any:
@@ -35,7 +38,8 @@ def exported(network: nn.Module, sample: Tensor) -> bytes:
         outputs = network(sample).ndim
     axes = {"inputs": {0: "count", **SPATIAL}, "outputs": {0: "count", **(SPATIAL if outputs == 4 else {})}}
     file = io.BytesIO()
-    with warnings.catch_warnings(), torch.autocast("cpu", enabled=False):  # ONNX Runtime computes with 32 bits
+    # One at a time: the exporter keeps its state in a global. ONNX Runtime computes with 32 bits.
+    with _exporting, warnings.catch_warnings(), torch.autocast("cpu", enabled=False):
         # The older exporter takes one second where torch.export takes fifteen, and needs no extra packages.
         warnings.simplefilter("ignore")
         names = {"input_names": ["inputs"], "output_names": ["outputs"], "dynamic_axes": axes}

@@ -18,6 +18,7 @@ Array = np.ndarray
 SIDE_SHARE, SIDE_CLEAR, SIDE_DEPTH = 0.5, 0.5, 0.35
 FORK_POINTS = 10  # of a line, next to a fork, that no width is measured at
 EDGE_PX = 14.0  # an end as near to the edge as this goes on beyond it
+AT_EDGE_PX = 0.5
 TURNED_POINTS = 4  # of a line, that give the direction of its end
 
 
@@ -108,6 +109,7 @@ def _to_the_edges(lines: list[Array], size_hw: tuple[int, ...]) -> tuple[list[Ar
             place = _beyond(extended, high)
             if place is not None:
                 extended, touches = np.concatenate([extended, place[None]]), True
+            touches = touches or bool(min(extended[-1].min(), (high - extended[-1]).min()) < AT_EDGE_PX)
             extended = extended[::-1]
         found.append(extended)
     return found, touches

@@ -11,7 +11,7 @@ from crack_lightning.measurement.scale import Scale, agreed, from_jacobian
 
 Array = np.ndarray
 
-NEEDS_OPENCV = 'needs OpenCV: pip install "crack_lightning[vision]"'
+NEEDS_OPENCV = 'needs OpenCV: pip install -e ".[vision]"'
 DICTIONARIES = (
     *("DICT_4X4_250", "DICT_5X5_250", "DICT_6X6_250", "DICT_7X7_250", "DICT_ARUCO_ORIGINAL"),
     *("DICT_APRILTAG_36h11", "DICT_APRILTAG_25h9"),

@@ -23,6 +23,7 @@ from crack_lightning.runs.project.folder import Project
 from crack_lightning.runs.project.hand_over import HANDED_OVER, hand_over
 from crack_lightning.runs.project.photographs import add_source, add_upload
 from crack_lightning.runs.project.pictures import tile
+from crack_lightning.runs.project.relearning import use_checkpoint
 from crack_lightning.runs.project.scales import set_scale
 from crack_lightning.system.files import is_own_file
 from crack_lightning.system.names import showable
@@ -49,7 +50,7 @@ def application(project: Project, worker: Worker, news: News) -> FastAPI:
     _pictures(app, project)
     _correcting(app, project, worker, news)
     _adding(app, project, worker, news)
-    _learning(app, project, worker, proposals)
+    _learning(app, project, worker, news, proposals)
     _handing_over(app, project)
     return app
 
@@ -175,10 +176,18 @@ def _adding(app: FastAPI, project: Project, worker: Worker, news: News) -> None:
         return worker.facts()
 
 
-def _learning(app: FastAPI, project: Project, worker: Worker, proposals: Proposals) -> None:
+def _learning(app: FastAPI, project: Project, worker: Worker, news: News, proposals: Proposals) -> None:
     @app.post("/api/relearn")
     def propose() -> Any:
         return proposals.make()
+
+    @app.post("/api/checkpoint")
+    async def use(request: Request) -> Any:
+        name = str((await json_of(request)).get("name"))
+        await anyio.to_thread.run_sync(use_checkpoint, project, name)
+        news.tell("settings", checkpoint=name)
+        worker.add(list(project.inspected))
+        return {"name": name}
 
     @app.post("/api/relearn/accept")
     def take() -> Any:

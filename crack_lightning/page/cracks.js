@@ -34,6 +34,10 @@ function table() {
 function heading(cracks) {
   const shown = state.photograph;
   if (!shown) return (facts.textContent = "");
+  if (!shown.cell) {
+    const look = state.looks[state.key] ? "; dashed lines are a first look" : "";
+    return (facts.textContent = shown.verdict === "waiting" ? `${shown.name}: not inspected yet${look}` : `${shown.name}: ${shown.note}`);
+  }
   const kept = cracks.filter((crack) => crack.status !== "rejected");
   const scale = shown.scale;
   const total = kept.reduce((sum, crack) => sum + (scale ? crack.length_mm : crack.length_px), 0);

@@ -1,6 +1,7 @@
 // Adding, what to look at next, learning, scale, handing over: each a dialog.
 
-import { address, get, post, upload } from "./api.js";
+import { get, post, upload } from "./api.js";
+import { formats } from "./hand_over.js";
 import { by, fail, loadProject, on, openPhotograph, row, say, state, tell } from "./state.js";
 import { use } from "./tools.js";
 
@@ -41,11 +42,11 @@ export async function addFiles(files) {
       } catch (error) {
         failed.push(`${file.name}: ${error.message}`);
       }
-      say(`${++done} of ${files.length} files sent`);
+      say(`${++done} of ${files.length} files sent${failed.length ? `, ${failed.length} not taken` : ""}`);
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, one));
-  if (failed.length) fail(`${failed.length} of ${files.length} were not taken: ${failed.slice(0, 3).join("; ")}`);
+  if (failed.length) fail(`${failed.length} of ${files.length} were not taken: ${failed.slice(0, 10).join("; ")}`, 60);
   await loadProject().catch(fail);
   if (shown && row(shown)) await openPhotograph(shown).catch(fail); // what was just dropped is what is to be seen
 }
@@ -94,7 +95,7 @@ byId("path").addEventListener("keydown", (event) => {
 
 async function places() {
   const list = byId("place_list");
-  list.replaceChildren();
+  list.replaceChildren("looking…");
   try {
     const found = await get("places");
     list.replaceChildren(...found.map((place) => {
@@ -106,10 +107,7 @@ async function places() {
       button.append(place.name, reason);
       button.addEventListener("click", async () => {
         byId("places").close();
-        await openPhotograph(place.key, [place.x, place.y]).catch(fail);
-        state.place = place.line;
-        tell("selected");
-        say(`${place.reason}: A if it is a crack, R if it is none`);
+        await goToPlace(place);
         byId("canvas").focus();
       });
       item.append(button);
@@ -117,8 +115,21 @@ async function places() {
     }));
     if (!found.length) trouble("places", "nothing is in doubt, or nothing is inspected yet");
   } catch (error) {
+    list.replaceChildren();
     trouble("places", error);
   }
+}
+
+on("judged", async () => {
+  const [place] = await get("places").catch(() => []);
+  if (place) await goToPlace(place);
+});
+
+async function goToPlace(place) {
+  await openPhotograph(place.key, [place.x, place.y]).catch(fail);
+  state.place = place.line;
+  tell("selected");
+  say(`${place.reason}: A if it is a crack, R if it is none`);
 }
 
 // Learning
@@ -137,7 +148,8 @@ byId("relearn").addEventListener("click", async () => {
     byId("judged").querySelector("tbody").replaceChildren(...["precision", "recall", "f1"].map((name) => line("td", [name, percent(before[name]), percent(after[name])], true)));
     byId("judged").querySelector("caption").textContent = `corrections: ${found.corrections}, photographs: ${found.photographs}; judged on ${found.apart ? "photographs" : "corrections"} that were left out`;
     byId("judged").hidden = byId("take_head").hidden = false;
-    byId("learning").textContent = `learned in ${found.seconds.toFixed(1)} s`;
+    byId("learning").textContent = `learned in ${found.seconds.toFixed(1)} s; what it would change is being looked at below`;
+    byId("previews").hidden = false;
   } catch (error) {
     byId("learning").textContent = "";
     trouble("learn", error);
@@ -154,7 +166,25 @@ byId("take_head").addEventListener("click", async () => {
   try {
     const found = await post("relearn/accept");
     byId("take_head").hidden = true;
-    byId("learning").textContent = `${found.path}: inspect and predict take it as ckpt_path; all photographs are marked with it now`;
+    byId("learning").textContent = `${found.path}: inspect and predict take it as ckpt_path; all photographs are being marked with it, the worst first`;
+    await loadProject();
+    maps();
+  } catch (error) {
+    trouble("learn", error);
+  }
+});
+
+function maps() {
+  byId("maps").replaceChildren(...Object.entries(state.project.checkpoints ?? {}).map(([name, used]) => {
+    const option = document.createElement("option");
+    [option.textContent, option.value, option.selected] = [name, name, used];
+    return option;
+  }));
+}
+
+byId("maps").addEventListener("change", async () => {
+  try {
+    await post("checkpoint", { name: byId("maps").value });
     await loadProject();
   } catch (error) {
     trouble("learn", error);
@@ -197,37 +227,9 @@ on("points", async ([[x1, y1], [x2, y2]]) => {
   if (await setScale({ x1, y1, x2, y2, length_mm: number("length_mm") })) say(byId("scale_now").textContent);
 });
 
-// Handing over
-
-byId("make").addEventListener("click", async () => {
-  const dialog = byId("hand_over");
-  const formats = [...dialog.querySelectorAll("[name=format]:checked")].map((box) => box.value);
-  byId("make").disabled = true;
-  byId("making").textContent = "writing…";
-  dialog.querySelector(".error").replaceChildren();
-  try {
-    const made = await post("hand_over", { included: dialog.querySelector("[name=included]:checked").value, formats });
-    const counts = Object.entries(made.counts).map(([status, count]) => `${count} ${status}`).join(", ");
-    byId("making").textContent = `${made.folder} (${counts || "no cracks"})`;
-    await loadProject();
-    archives();
-  } catch (error) {
-    byId("making").textContent = "";
-    trouble("hand_over", error);
-  }
-  byId("make").disabled = false;
-});
-
-function archives() {
-  byId("archives").replaceChildren(...[...(state.project.handed_over ?? [])].reverse().map((name) => {
-    const item = document.createElement("li");
-    const link = document.createElement("a");
-    link.href = address(`handed_over/${encodeURIComponent(name)}.zip`);
-    link.textContent = `${name}.zip`;
-    link.download = "";
-    item.append(link);
-    return item;
-  }));
+function scaleAnew() {
+  byId("of_all").checked = false;
+  scaleNow();
 }
 
-const opened = { places, scale: scaleNow, hand_over: archives };
+const opened = { places, learn: maps, scale: scaleAnew, hand_over: formats };

@@ -5,7 +5,7 @@ import "./cracks.js";
 import { addFiles, dropped, open, preview } from "./dialogs.js";
 import { next } from "./list.js";
 import { by, fail, loadPhotograph, loadProject, on, state, tell } from "./state.js";
-import { judge, step, turn, use } from "./tools.js";
+import { judge, step, turn, use, words } from "./tools.js";
 import { fit, zoom } from "./viewer.js";
 
 const byId = (id) => document.getElementById(id);
@@ -28,6 +28,8 @@ function progress({ done, total, waiting, paused }) {
   byId("far").textContent = waiting ? `${done} of ${total} inspected${paused ? ", stopped" : ""}` : "";
   byId("pause").textContent = paused ? "go on" : "stop";
 }
+
+byId("toast").addEventListener("click", () => (byId("toast").textContent = ""));
 
 const whole = () => loadProject().then(() => loadPhotograph()).catch(fail);
 
@@ -56,6 +58,7 @@ listen({
 
 on("project", () => {
   if (state.project.progress) progress(state.project.progress);
+  byId("undo").title = state.project.undo ? `undo: ${words(state.project.undo)} (U)` : "nothing to undo";
   byId("undo").disabled = !state.project.undo;
   byId("redo").disabled = !state.project.redo;
 });
@@ -101,8 +104,8 @@ const KEYS = {
   p: ["photograph before", () => next(-1)],
   j: ["next crack", () => step(1)],
   k: ["crack before", () => step(-1)],
-  a: ["accept the selected crack", () => judge("accept")],
-  r: ["reject the selected crack", () => judge("reject")],
+  a: ["accept the selected crack, and go to the next", () => judge("accept")],
+  r: ["reject the selected crack, and go to the next", () => judge("reject")],
   v: ["select", () => focusWith("select")],
   d: ["draw a crack", () => focusWith("draw")],
   e: ["rub out", () => focusWith("erase")],
@@ -113,7 +116,7 @@ const KEYS = {
   "-": ["zoom out", () => zoom(1 / 1.5)],
   0: ["the whole photograph", fit],
   o: ["add photographs", () => open("add")],
-  l: ["what to look at next", () => open("places")],
+  l: ["what to look at next: then A if it is a crack, R if it is none", () => open("places")],
   t: ["learn from the corrections", () => open("learn")],
   s: ["scale", () => open("scale")],
   h: ["hand over", () => open("hand_over")],

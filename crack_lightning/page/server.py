@@ -11,16 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from crack_lightning.errors import MissingPackage, UserError
-from crack_lightning.page.guard import Guard
 from crack_lightning.page.news import News
-from crack_lightning.page.worker import Worker
 from crack_lightning.runs.project.folder import Project, open_project
 from crack_lightning.runs.project.options import LOOPBACK, ServeOptions
 from crack_lightning.runs.project.photographs import load_photographs
 
 log = logging.getLogger(__name__)
 
-NEEDS = 'serve needs FastAPI and uvicorn: pip install "crack_lightning[page]"'
+NEEDS = 'serve needs FastAPI and uvicorn: pip install -e ".[page]"'
 ANY, HTTP_PORT = ("0.0.0.0", "::"), 80
 GRACE_S = 2  # for answers that are on their way when the server ends
 
@@ -40,10 +38,12 @@ class Served:
         except BaseException:
             self._socket.close()
             raise
+        from crack_lightning.page.application import application  # they need what was just looked for
+        from crack_lightning.page.guard import Guard
+        from crack_lightning.page.worker import Worker
+
         self.news = News()
         self.worker = Worker(self.project, self.news)
-        from crack_lightning.page.application import application
-
         token = secrets.token_urlsafe(24) if options.token else None
         shown = _outward() if options.host in ANY else options.host
         shown = f"[{shown}]" if ":" in shown else shown

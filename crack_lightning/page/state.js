@@ -77,22 +77,29 @@ export function say(text) {
 
 let hiding;
 
-export function fail(error) {
+export function fail(error, forS = 8) {
   const toast = document.getElementById("toast");
   toast.textContent = error.message ?? String(error);
   clearTimeout(hiding);
-  hiding = setTimeout(() => (toast.textContent = ""), 8000);
+  hiding = setTimeout(() => (toast.textContent = ""), forS * 1000);
 }
 
 export const by = () => localStorage.getItem("by") ?? "";
 
+let busy = false;
+
 export async function correct(facts, path = "corrections") {
+  if (busy) return false; // a key that is pressed twice says the same once
+  busy = true;
   try {
     await post(path, { by: by(), threshold: state.threshold, key: state.key ?? "", ...facts });
     await Promise.all([loadPhotograph(), loadProject()]);
     return true;
   } catch (error) {
+    say("");
     fail(error);
     return false;
+  } finally {
+    busy = false;
   }
 }

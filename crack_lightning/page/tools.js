@@ -6,9 +6,9 @@ import { camera, canvas, draw, goTo, move, size, toPhotograph, zoom } from "./vi
 
 const WORDS = {
   select: "click a crack to select it, drag to move, wheel to zoom",
-  draw: "drag along the crack; keys: arrows move the cross, Space sets a point, Enter ends, Escape gives up",
+  draw: "drag along the crack, or click points and double-click the last; keys: arrows move the cross, Space sets a point, Enter ends, Escape gives up",
   erase: "drag over what is no crack; keys as for drawing",
-  exclude: "drag around what is no surface; keys as for drawing",
+  exclude: "drag around what is no surface, or click its corners and double-click the last; keys as for drawing",
   points: "click two points whose distance you know; keys: arrows, Space",
 };
 const RUBBER_PX = 12; // on the screen, to each side
@@ -18,11 +18,12 @@ let path = []; // of what is being drawn, in pixels of the photograph
 let cross = null; // of the keyboard
 let pressed = null;
 let moving = false;
+let clicking = false; // points one by one, instead of a drag
 const fingers = new Map();
 
 export function use(tool) {
   state.tool = tool;
-  [path, cross] = [[], null];
+  [path, cross, clicking] = [[], null, false];
   canvas.classList.toggle("drawing", tool !== "select");
   document.querySelectorAll("[data-tool]").forEach((button) => button.setAttribute("aria-pressed", button.dataset.tool === tool));
   say(WORDS[tool]);
@@ -41,7 +42,7 @@ canvas.addEventListener("pointerdown", (event) => {
   pressed = place(event);
   moving = state.tool === "select" || event.button === 1 || fingers.size > 1;
   if (fingers.size > 1) path = [];
-  else if (!moving && state.tool !== "points") path = [toPhotograph(...pressed)];
+  else if (!moving && state.tool !== "points") path = clicking ? [...path, toPhotograph(...pressed)] : [toPhotograph(...pressed)];
   event.preventDefault();
   canvas.focus({ preventScroll: true });
 });
@@ -75,10 +76,19 @@ function release(event) {
     path.push(toPhotograph(...now));
     if (path.length === 2) finish();
     draw();
+  } else if (!moving && clicked && path.length) {
+    clicking = true;
+    say(`point ${path.length}; double-click or Enter ends, Escape gives up`);
+    draw();
   } else if (!moving) finish();
 }
 
 canvas.addEventListener("pointerup", release);
+canvas.addEventListener("dblclick", () => {
+  if (!clicking) return;
+  path.pop(); // the second click of the two lies where the first one does
+  finish();
+});
 canvas.addEventListener("pointercancel", (event) => {
   fingers.delete(event.pointerId);
   path = [];
@@ -92,7 +102,7 @@ canvas.addEventListener("wheel", (event) => {
 
 async function finish() {
   const [drawn, tool] = [path, state.tool];
-  [path, cross] = [[], null];
+  [path, cross, clicking] = [[], null, false];
   draw();
   if (drawn.length < 2) return;
   if (tool === "points") return tell("points", drawn);
@@ -161,7 +171,7 @@ on("painted", ({ context, scale }) => {
   }
 });
 
-on("opening", () => ([path, cross] = [[], null]));
+on("opening", () => ([path, cross, clicking] = [[], null, false]));
 
 // Accept, reject, and from one crack to the next
 
@@ -172,21 +182,25 @@ export async function judge(kind) {
   const cracks = shownCracks().filter((each) => each.status === "unseen" && each.id !== crack.id);
   const next = cracks.find((each) => each.number > crack.number) ?? cracks[0];
   if (await correct({ kind, crack: crack.id })) {
-    say(`crack ${crack.number} is ${kind}ed`);
     const there = next && shownCracks().find((each) => each.id === next.id);
     if (there) show(there);
+    say(`crack ${crack.number} is ${kind}ed${there ? `; now ${there.figures}` : ""}`);
   }
 }
 
 async function judgePlace(kind) {
   const line = [];
   for (let at = 0; at < state.place.length; at += 2) line.push([state.place[at], state.place[at + 1]]);
-  const facts = kind === "accept" ? { kind: "draw", stroke: line } : { kind: "reject", lines: [line] };
-  if (await correct(facts)) {
-    select(null);
-    say(kind === "accept" ? "a crack is drawn there" : "no crack is there");
-  }
+  const marked = crackAt(...line[Math.floor(line.length / 2)], 1);
+  let facts = kind === "accept" ? { kind: "draw", stroke: line } : { kind: "reject", lines: [line] };
+  if (marked?.status === "unseen") facts = { kind, crack: marked.id };
+  if (!(await correct(facts))) return;
+  select(null);
+  say(kind === "accept" ? "it is a crack" : "it is none");
+  tell("judged");
 }
+
+export const words = (turned) => `${turned.kind}${turned.photograph ? ` in ${turned.photograph}` : " of all"}`;
 
 export function show(crack) {
   select(crack.id);
@@ -206,6 +220,6 @@ export function step(by) {
 }
 
 export async function turn(kind) {
-  const of = state.project[kind];
-  if (of && (await correct({ kind, of }))) say(kind === "undo" ? "taken back" : "given again");
+  const turned = state.project[kind];
+  if (turned && (await correct({ kind, of: turned.of }))) say(`${kind === "undo" ? "taken back" : "given again"}: ${words(turned)}`);
 }

@@ -199,6 +199,7 @@ on("opening", () => {
   fitted = true;
   load();
   document.getElementById("empty").hidden = true;
+  say("");
 });
 on("photograph", ({ place } = {}) => {
   load();

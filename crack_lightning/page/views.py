@@ -9,12 +9,13 @@ import numpy as np
 from PIL import Image
 
 from crack_lightning import __version__
-from crack_lightning.corrections.lines import STATUSES, UNSEEN, Judged, outlined, surface_share
+from crack_lightning.corrections.lines import REJECTED, STATUSES, UNSEEN, Judged, outlined, rejections, surface_share
 from crack_lightning.corrections.record import active, to_redo, to_undo
 from crack_lightning.errors import UserError
 from crack_lightning.inference.crack_maps import steadied
 from crack_lightning.measurement.record import figure_of
 from crack_lightning.report.encoding import png
+from crack_lightning.runs.formats import missing_formats
 from crack_lightning.runs.photograph_files import SEVERITY, folder_of, read_heat
 from crack_lightning.runs.project.attention import Place
 from crack_lightning.runs.project.cracks import is_shown, shown_cracks
@@ -22,7 +23,7 @@ from crack_lightning.runs.project.folder import Project
 from crack_lightning.runs.project.hand_over import HANDED_OVER
 from crack_lightning.runs.project.photographs import key_of_name
 from crack_lightning.runs.project.pictures import TILE_PX
-from crack_lightning.runs.project.relearning import Proposal
+from crack_lightning.runs.project.relearning import Proposal, checkpoints_of
 from crack_lightning.runs.project.scales import scale_of
 from crack_lightning.system.names import showable
 
@@ -41,10 +42,20 @@ def project_facts(project: Project) -> dict[str, Any]:
         "checkpoint": Path(project.settings.ckpt_path).name if project.settings.ckpt_path else "of the package",
         "classes": {name: classes.colour_of(name) for name in classes.names},
         "corrections": len(active(corrections)),
-        "undo": to_undo(corrections),
-        "redo": to_redo(corrections),
+        "undo": _turned(project, to_undo(corrections)),
+        "redo": _turned(project, to_redo(corrections)),
+        "checkpoints": checkpoints_of(project),
+        "missing": missing_formats(),
         "handed_over": sorted(path.stem for path in (project.folder / HANDED_OVER).glob("*.zip")),
     }
+
+
+def _turned(project: Project, number: int | None) -> dict[str, Any] | None:
+    """What would be taken back or given again."""
+    if number is None:
+        return None
+    one = project.journal.corrections[number - 1]
+    return {"of": number, "kind": one.kind, "photograph": showable(one.photograph)}
 
 
 ORDER = (*SEVERITY[:2], "waiting", *SEVERITY[2:])
@@ -67,7 +78,7 @@ def row_of(project: Project, key: str) -> dict[str, Any]:
         cracks = [one for one in shown_cracks(project, key) if is_shown(project, one)]
     except (OSError, ValueError) as error:
         return row | {"verdict": "error", "note": showable(str(error)), "corrections": len(own)}
-    counts = Counter(one.status for one in cracks)
+    counts = dict(Counter(one.status for one in cracks)) | {REJECTED: rejections(own)}
     kept = [one.record.length_px for one in cracks if one.status != STATUSES[-1]]
     verdict = "cracked" if kept else "review" if found.note else "sound"
     return row | {"counts": counts, "length_px": sum(kept), "verdict": verdict, "corrections": len(own)}

@@ -11,7 +11,7 @@ import numpy as np
 from crack_lightning.errors import UserError
 from crack_lightning.report.annotations import lines_of
 
-NEEDS = 'formats=dxf needs ezdxf: pip install "crack_lightning[reports]"'
+NEEDS = 'formats=dxf needs ezdxf: pip install -e ".[reports]"'
 MILLIMETRES, UNITLESS = 4, 0  # of $INSUNITS
 UNKNOWN = "width not known"
 NUMBERS, NUMBER_PX = "crack numbers", 30.0  # a layer, and the height of what is written in it

@@ -12,7 +12,7 @@ from crack_lightning.report.cracks_section import CracksSection
 from crack_lightning.report.inspection_page import LINES
 from crack_lightning.system.names import showable
 
-NEEDS = 'formats=word needs python-docx: pip install "crack_lightning[reports]"'
+NEEDS = 'formats=word needs python-docx: pip install -e ".[reports]"'
 MOST_ROWS, MOST_CLOSE_UPS = 60, 6
 WIDTH_CM, CLOSE_UP_CM = 16.0, 7.0
 COLUMNS = ("photograph", "crack", "length", "width, median", "widest", "class", "edge")

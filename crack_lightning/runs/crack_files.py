@@ -42,7 +42,8 @@ def _texts(facts: Mapping[str, Any]) -> list[object]:
 
 def _widest(crack: Crack, record: CrackRecord) -> CloseUp:
     """What is shown of the widest place of a crack whose width is claimed."""
-    number = crack.width.widest or 0
+    points = np.concatenate(list(crack.lines))
+    number = int(np.hypot(*(points - np.array(record.widest_px)).T).argmin())
     part = next(k for k in range(len(crack.lines)) if number < sum(map(len, crack.lines[: k + 1])))
     row = number - sum(map(len, crack.lines[:part]))
     line, profiles = crack.lines[part], crack.profiles[part]

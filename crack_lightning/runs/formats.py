@@ -47,6 +47,17 @@ def check_formats(formats: Sequence[str], *, measured: bool) -> None:
         NEEDED.get(name, lambda: None)()
 
 
+def missing_formats() -> dict[str, str]:
+    """The formats whose library is not installed, each with the message that says how to install it."""
+    missing = {}
+    for name, library in NEEDED.items():
+        try:
+            library()
+        except UserError as error:
+            missing[name] = str(error)
+    return missing
+
+
 def write_formats(formats: Sequence[str], made: Handover) -> None:
     """The files that `formats` name."""
     writers = {"dxf": _dxf, "coco": _coco, "label_studio": _label_studio, "word": _word}

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from crack_lightning.corrections.lines import Judged, cut_by, judged
+from crack_lightning.corrections.lines import ACCEPTED, REJECTED, Judged, cut_by, judged
 from crack_lightning.corrections.record import Correction, lines_of, number_of
 from crack_lightning.errors import UserError
 from crack_lightning.inference.lines import cracks_of
@@ -118,6 +118,8 @@ def _of_crack(project: Project, facts: Mapping[str, Any]) -> dict[str, Any]:
     key, wanted = project.key_of(str(facts.get("photograph"))), facts.get("crack")
     for one in shown_cracks(project, key, _threshold(facts)):
         if one.name == wanted:
+            if one.status == {"accept": ACCEPTED, "reject": REJECTED}[str(facts.get("kind"))]:
+                raise UserError(f"that crack is {one.status} already")
             lines = [line.tolist() for line in one.record.lines]
             feature = in_pixels(one.record).feature() if facts.get("kind") == "accept" else None
             return {"lines": lines, **({} if feature is None else {"feature": feature})}

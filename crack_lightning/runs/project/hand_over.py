@@ -13,13 +13,22 @@ from typing import Any
 
 import numpy as np
 
-from crack_lightning.corrections.lines import ACCEPTED, DRAWN, REJECTED, UNSEEN, Judged, outlined, surface_share
+from crack_lightning.corrections.lines import (
+    ACCEPTED,
+    DRAWN,
+    REJECTED,
+    UNSEEN,
+    Judged,
+    outlined,
+    rejections,
+    surface_share,
+)
 from crack_lightning.corrections.record import active
 from crack_lightning.errors import UserError
 from crack_lightning.inference.overlay import crack_overlay
 from crack_lightning.measurement.cracks import measured
 from crack_lightning.measurement.network import Branch
-from crack_lightning.measurement.record import CrackRecord, in_mm, records_of
+from crack_lightning.measurement.record import CrackRecord
 from crack_lightning.report.encoding import jpeg, png
 from crack_lightning.runs.crack_files import write_cracks
 from crack_lightning.runs.formats import check_formats
@@ -80,14 +89,15 @@ def _write(project: Project, run: Path, keys: Sequence[str], included: str, form
         try:
             cracks = [one for one in shown_cracks(project, key) if is_shown(project, one)]
             written.append(_write_photograph(project, run, key, cracks, INCLUDED[included]))
-            counts.update(one.status for one in cracks)
+            counts.update(one.status for one in cracks if one.status != REJECTED)
+            counts[REJECTED] += rejections(project.corrections_of(project.photograph(key).name))
         except (OSError, ValueError) as error:
             if is_full(error):
                 raise
             photograph = project.photograph(key)
             log.error("%s is left out: %s", photograph.path, error)
             written.append(Inspected(photograph.name, str(photograph.path), "error", error=str(error)))
-    method = _method(project, included, counts)
+    method = _method(project, included, counts, written)
     write_summary(run, written, method, project.inspection.measuring.classes, list(formats))
     facts = {"included": included, "method": method, "corrections": [one.facts() for one in _said(project)]}
     write_atomically(run / "corrections.json", json.dumps(facts, indent=1).encode())
@@ -108,13 +118,14 @@ def _said(project: Project) -> Sequence[Any]:
     return active(project.journal.corrections)
 
 
-def _method(project: Project, included: str, counts: Mapping[str, int]) -> dict[str, str]:
+def _method(project: Project, included: str, counts: Mapping[str, int], written: Sequence[Inspected]) -> dict[str, str]:
     """What the report says of how it came about, and of what people said."""
     inspection = project.inspection
     facts = method_of(inspection.options, inspection.classifier, inspection.decision, inspection.scale)
     facts["source"] = (
         ", ".join(source for source, _ in project.settings.sources) or "photographs that were dropped into the page"
     )
+    facts["scale"] = ", ".join(sorted({one.scale for one in written if one.scale})) or "not known"
     people = Counter(one.by or BY_NOBODY for one in _said(project) if one.kind != "scale")
     return {
         **facts,
@@ -136,11 +147,8 @@ def _write_photograph(
     folder, scale, classes = folder_of(run, photograph), scale_of(project, key), project.inspection.measuring.classes
     kept, most = [one.record for one in cracks if one.status in statuses], project.options.max_megapixels
     grey = grey_levels(photograph.path, megapixels=most)
-    again = [measured(_parts(record), grey) for record in kept]
-    records = records_of(again, None, classes)
-    records = [replace(one, number=number) for number, one in enumerate(records, 1)]
-    if scale is not None:
-        records = [in_mm(record, scale, classes) for record in records]
+    records = [replace(one, number=number) for number, one in enumerate(kept, 1)]
+    again = [measured(_parts(record), grey) for record in records]  # for the pictures of their widest places
     write_cracks(folder, photograph.name, again, records, scale, grey)
     small = small_picture(photograph.path, OVERLAY_PX, megapixels=most)
     mm_per_px = None if scale is None else scale.mm_per_px
@@ -158,8 +166,8 @@ def _write_photograph(
 
 
 def _row(project: Project, found: Inspected, records: Sequence[CrackRecord], cracks: Sequence[Judged]) -> Inspected:
-    statuses = Counter(one.status for one in cracks)
-    areas = outlined(project.corrections_of(found.name))
+    own, statuses = project.corrections_of(found.name), Counter(one.status for one in cracks)
+    statuses[REJECTED], areas = rejections(own), outlined(own)
     parts = [f"{statuses[name]} {name}" for name in (ACCEPTED, DRAWN, REJECTED, UNSEEN) if statuses[name]]
     if areas:
         parts.append(f"{1 - surface_share(areas, (found.width_px, found.height_px)):.0%} is no surface")

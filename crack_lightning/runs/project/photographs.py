@@ -1,5 +1,6 @@
 """The photographs of a project: those of folders that were chosen, and those that were dropped into the page."""
 
+import filecmp
 import hashlib
 import logging
 import re
@@ -98,6 +99,8 @@ def add_upload(project: Project, name: str, chunks: Iterable[bytes]) -> str:
             raise UserError(f"{kept} is not taken: {reason(error)}") from error
         with project.guard:
             _check_count(project, 1)  # others may have come meanwhile
+            if (same := _same_upload(project, partial)) is not None:
+                return key_of_name(_dropped(Photograph(same, same.name)).name)
             kept = _free_name(project, kept)
             path = project.folder / UPLOADS / kept
             partial.replace(path)
@@ -173,6 +176,16 @@ def _safe_name(name: str) -> str:
     stem, dot, ending = FORBIDDEN.sub("_", last).strip(" .").rpartition(".")
     stem = stem.encode()[:MOST_NAME].decode("utf-8", "ignore")
     return f"{stem or 'photograph'}{dot}{ending[:10]}"
+
+
+def _same_upload(project: Project, path: Path) -> Path | None:
+    """The upload that holds the same bytes: what is dropped twice is one photograph."""
+    size = path.stat().st_size
+    for other in sorted((project.folder / UPLOADS).iterdir()):
+        known = key_of_name(_dropped(Photograph(other, other.name)).name) in project.photographs
+        if known and other.stat().st_size == size and filecmp.cmp(path, other, shallow=False):
+            return other
+    return None
 
 
 def _free_name(project: Project, name: str) -> str:

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 FOLDS = 5  # groups of photographs, or of corrections, that are left out in turn
 LEAST = 2  # corrections
+BASE = "the first map"
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,25 @@ def accept(project: Project, proposal: Proposal) -> Path:
     project.set(ckpt_path=str(path))
     log.info("the crack map of the site: %s", path)
     return path
+
+
+def checkpoints_of(project: Project) -> dict[str, bool]:
+    """The maps that the project may mark with, by name, and which one does: the one it began with, then those of the
+    site."""
+    found = {BASE: project.settings.ckpt_path == project.settings.base_path}
+    for path in sorted(
+        (project.folder / CHECKPOINTS).glob("site-*.ckpt"), key=lambda path: (len(path.name), path.name)
+    ):
+        found[path.name] = str(path) == project.settings.ckpt_path
+    return found
+
+
+def use_checkpoint(project: Project, name: str) -> None:
+    """Mark with another of `checkpoints_of`. Raises UserError for a name that is none."""
+    if name not in checkpoints_of(project):
+        raise UserError(f"there is no map {name[:80]!r} in this project")
+    path = project.settings.base_path if name == BASE else str(project.folder / CHECKPOINTS / name)
+    project.set(ckpt_path=path)
 
 
 @dataclass(frozen=True)

@@ -17,15 +17,11 @@ BY_POINTS = ("x1", "y1", "x2", "y2", "length_mm")
 
 
 def scale_of(project: Project, key: str) -> Scale | None:
-    """The last that was set for the photograph itself, else for all, else the command line's; None where none is."""
-    name, of_all = project.photograph(key).name, None
+    """The last that was set for the photograph or for all, else the command line's; None where none is."""
+    name = project.photograph(key).name
     for one in reversed(active(project.journal.corrections)):
-        if one.kind == "scale" and one.photograph == name:
+        if one.kind == "scale" and one.photograph in (name, ""):
             return scale_from(one.scale or {})
-        if one.kind == "scale" and not one.photograph and of_all is None:
-            of_all = one
-    if of_all is not None:
-        return scale_from(of_all.scale or {})
     mm_per_px = project.options.mm_per_px
     return None if mm_per_px is None else even(mm_per_px, "mm_per_px")
 
@@ -59,7 +55,7 @@ def set_scale(project: Project, facts: Mapping[str, Any]) -> Correction:
     kept = {} if scale is None else scale_facts(scale)
     of = "" if facts.get("all") else name
     if not of and not facts.get("all"):
-        raise UserError("a scale needs the name of a photograph, or all=true")
+        raise UserError("no photograph is open: open one, or set the scale for all photographs")
     if of:
         project.key_of(of)
     return project.journal.append({"kind": "scale", "photograph": of, "by": facts.get("by", ""), "scale": kept})
