@@ -358,6 +358,7 @@ def test_what_was_accepted_is_handed_over(project: Callable[..., Project], tmp_p
     assert len(rows) == 2
     assert all(float(row["length_mm"]) > 0 for row in rows)
     assert {row["photograph"] for row in rows} == {"a.png"}
+    assert {row["status"] for row in rows} == {"accepted", "drawn"}
     assert [float(row["length_mm"]) for row in rows] == pytest.approx(lengths, abs=0.06)  # what the page showed
     assert "mm_per_px, set in the page" in (made.folder / "report.html").read_text()
     text = (made.folder / "report.html").read_text()

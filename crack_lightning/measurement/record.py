@@ -30,7 +30,8 @@ class Widths:
 @dataclass(frozen=True)
 class CrackRecord:
     """Of one crack; `lines` (n, 2) each, x and y in pixels of the upright photograph, `lines_mm` on the surface;
-    `along_px` (sum of n,) the width at each of their points, NaN where none is claimed."""
+    `along_px` (sum of n,) the width at each of their points, NaN where none is claimed; `status` is what people said of
+    it in the page."""
 
     number: int
     lines: Sequence[Array]
@@ -44,6 +45,7 @@ class CrackRecord:
     width_mm: Widths = Widths()
     lines_mm: Sequence[Array] | None = None
     width_class: str = ""
+    status: str = ""
     along_px: Array | None = None
 
     def facts(self) -> dict[str, Any]:
@@ -55,7 +57,8 @@ class CrackRecord:
         found |= {"length_mm": _rounded(self.length_mm, 1), **_width_facts(self.width_mm, "mm", 3)}
         found |= {"width_class": self.width_class, "branches": len(self.lines), "touches_edge": self.touches_edge}
         probabilities = {"mean": self.mean_probability, "least": self.least_probability}
-        return found | {f"{name}_probability": round(value, 4) for name, value in probabilities.items()}
+        found |= {f"{name}_probability": round(value, 4) for name, value in probabilities.items()}
+        return found | {"status": self.status}
 
     def feature(self) -> dict[str, Any]:
         """As GeoJSON has it."""

@@ -145,7 +145,8 @@ def _write_photograph(
     """The files of one photograph, with its cracks of these statuses, measured along their lines once more."""
     photograph, found = project.photograph(key), project.inspected[key]
     folder, scale, classes = folder_of(run, photograph), scale_of(project, key), project.inspection.measuring.classes
-    kept, most = [one.record for one in cracks if one.status in statuses], project.options.max_megapixels
+    kept = [replace(one.record, status=one.status) for one in cracks if one.status in statuses]
+    most = project.options.max_megapixels
     grey = grey_levels(photograph.path, megapixels=most)
     records = [replace(one, number=number) for number, one in enumerate(kept, 1)]
     again = [measured(_parts(record), grey) for record in records]  # for the pictures of their widest places
