@@ -131,7 +131,7 @@ def test_a_library_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, lib
         raise ImportError(module)
 
     monkeypatch.setattr(library, "import_module", missing)
-    with pytest.raises(ValueError, match=rf'formats={name} needs .*pip install "crack_lightning\[reports\]"'):
+    with pytest.raises(ValueError, match=rf'formats={name} needs .*pip install -e "\.\[reports\]"'):
         check_formats([name], measured=True)
 
 

@@ -222,7 +222,7 @@ def test_opencv_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
         raise ImportError(name)
 
     monkeypatch.setattr(markers, "import_module", missing)
-    with pytest.raises(ValueError, match=r'scale=marker needs OpenCV: pip install "crack_lightning\[vision\]"'):
+    with pytest.raises(ValueError, match=r'scale=marker needs OpenCV: pip install -e "\.\[vision\]"'):
         scales_of(options(scale="marker", marker_mm=50.0))
 
 
