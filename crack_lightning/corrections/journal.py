@@ -1,5 +1,6 @@
 """corrections.jsonl: a line for each correction, on disk before anyone is told that it is there."""
 
+import errno
 import json
 import logging
 import os
@@ -85,7 +86,9 @@ class Journal:
             with self.path.open("ab", buffering=0) as file:
                 try:
                     if file.write(line) != len(line):
-                        raise OSError(28, os.strerror(28))  # a disk that takes a part of a line is full
+                        raise OSError(
+                            errno.ENOSPC, os.strerror(errno.ENOSPC)
+                        )  # a disk that takes a part of a line is full
                     os.fsync(file.fileno())
                 except OSError:
                     os.ftruncate(file.fileno(), self._bytes)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crack_lightning.corrections.lines import lines_near, near, outlined, within
-from crack_lightning.corrections.record import Correction
+from crack_lightning.corrections.record import CONFIRMING, Correction
 from crack_lightning.measurement.paths import resampled
 
 Array = np.ndarray
@@ -15,7 +15,6 @@ STEP_PX = 4.0  # a cell
 # An accepted crack is one that the map marks already: it says little that is new, and its flanks would be learned with
 # it.
 WEIGHTS = {"accept": 0.2, "draw": 1.0, "reject": 1.0, "erase": 1.0}
-CRACKS = ("accept", "draw")
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ def labels_of(corrections: Sequence[Correction]) -> list[Label]:
         if one.kind not in WEIGHTS:
             continue
         own = [other for other in corrections if other.photograph == one.photograph]
-        crack = one.kind in CRACKS
+        crack = one.kind in CONFIRMING
         against = [other for other in own if other.number > one.number and _contradicts(other, crack=crack)]
         points = np.concatenate([resampled(line, STEP_PX) for line in one.lines])
         gone = near(points, lines_near([line for other in against for line in other.lines]))
@@ -53,4 +52,4 @@ def labels_of(corrections: Sequence[Correction]) -> list[Label]:
 
 
 def _contradicts(other: Correction, *, crack: bool) -> bool:
-    return other.kind in WEIGHTS and (other.kind in CRACKS) != crack
+    return other.kind in WEIGHTS and (other.kind in CONFIRMING) != crack

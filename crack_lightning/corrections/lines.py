@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 from scipy.spatial import cKDTree
 
-from crack_lightning.corrections.record import Correction
+from crack_lightning.corrections.record import CONFIRMING, Correction
 from crack_lightning.measurement.kept_records import parts_of, record_from
 from crack_lightning.measurement.paths import length_of, resampled
 from crack_lightning.measurement.record import CrackRecord
@@ -18,7 +18,6 @@ Array = np.ndarray
 Tree: TypeAlias = cKDTree | None
 
 ACCEPTED, REJECTED, DRAWN, UNSEEN = "accepted", "rejected", "drawn", "unseen"
-STATUSES = (ACCEPTED, DRAWN, UNSEEN, REJECTED)
 REACH_PX = 8.0  # two cells: as near to a line, points are of the same crack
 SAME_SHARE = 0.5  # of a crack's length that lies along another, from which on they are one
 LEFT_PX = 32.0  # of a crack that was cut, or is marked beside an accepted one, shorter rests are dropped
@@ -64,7 +63,7 @@ def judged(records: Sequence[CrackRecord], corrections: Sequence[Correction]) ->
 
 def rejections(corrections: Sequence[Correction]) -> int:
     """How many times a person rejected a crack and did not accept or draw it after that."""
-    trees = {one.number: lines_near(one.lines) for one in corrections if one.kind in ("accept", "draw")}
+    trees = {one.number: lines_near(one.lines) for one in corrections if one.kind in CONFIRMING}
     count = 0
     for one in corrections:
         if one.kind == "reject":
@@ -77,13 +76,13 @@ def _confirmed(
     one: Correction, corrections: Sequence[Correction], areas: Sequence[shapely.Polygon], trees: Mapping[int, Tree]
 ) -> Judged | None:
     """What is left of an accepted or drawn crack; None of other corrections, and where nothing is left."""
-    if one.kind not in ("accept", "draw") or one.feature is None:
+    if one.kind not in CONFIRMING or one.feature is None:
         return None
     later = [other for other in corrections if other.number > one.number]
     record, status, number = record_from(one.feature), ACCEPTED if one.kind == "accept" else DRAWN, one.number
     points = np.concatenate(list(record.lines))
     gone = lines_near([line for other in later if other.kind == "erase" for line in other.lines])
-    again = lines_near([line for other in later if other.kind in ("accept", "draw") for line in other.lines])
+    again = lines_near([line for other in later if other.kind in CONFIRMING for line in other.lines])
     rest = parts_of(record, ~(within(points, areas) | near(points, gone) | along(record, again)))
     if rest is None or (rest is not record and rest.length_px < LEFT_PX):
         return None

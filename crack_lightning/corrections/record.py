@@ -10,17 +10,19 @@ from typing import Any
 import numpy as np
 
 from crack_lightning.errors import UserError
+from crack_lightning.system.ranges import number_of
 
 Array = np.ndarray
 
 # What a person does: accept or reject a marked crack, draw one, rub parts of one out, outline what is no surface, set a
 # scale; take a correction back, and give it again.
 KINDS = ("accept", "reject", "draw", "erase", "exclude", "scale", "undo", "redo")
-OF_LINES, TURNING = ("accept", "reject", "draw", "erase", "exclude"), ("undo", "redo")
+CONFIRMING, TURNING = ("accept", "draw"), ("undo", "redo")  # a crack is there; an earlier correction
+OF_LINES = (*CONFIRMING, "reject", "erase", "exclude")
 LEAST_POINTS = {"exclude": 3, "draw": 2}
 MOST_POINTS, MOST_LINES, MOST_NAME = 20_000, 2_000, 80
 MOST_OUTLINE = 2_000  # points of an outline: where it crosses itself is looked for between all of them
-KEYS = ("number", "time", "kind", "photograph", "by", "lines", "feature", "radius_px", "of", "scale")
+KEYS = ("number", "time", "kind", "photograph", "by", "lines", "feature", "of", "scale")
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Correction:
         return facts
 
 
-def correction_of(facts: Mapping[str, Any], *, number: int, time: str | None = None) -> Correction:
+def correction_of(facts: Mapping[str, Any], *, number: int) -> Correction:
     """What plain values say, checked. Raises UserError that names what is wrong with them."""
     kind = facts.get("kind")
     if kind not in KINDS:
@@ -77,7 +79,7 @@ def correction_of(facts: Mapping[str, Any], *, number: int, time: str | None = N
     return Correction(
         number=number,
         kind=kind,
-        time=time or _text(facts, "time", 40) or datetime.now().astimezone().isoformat(timespec="seconds"),
+        time=_text(facts, "time", 40) or datetime.now().astimezone().isoformat(timespec="seconds"),
         photograph=photograph,
         by=by,
         lines=lines_of(kind, facts.get("lines")) if kind in OF_LINES else (),
@@ -85,17 +87,6 @@ def correction_of(facts: Mapping[str, Any], *, number: int, time: str | None = N
         of=of,
         scale=scale if kind == "scale" else None,
     )
-
-
-def number_of(value: object) -> float:
-    """A finite number as a float; NaN for whatever is none, or too large."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return math.nan
-    try:
-        number = float(value)
-    except OverflowError:
-        return math.nan
-    return number if math.isfinite(number) else math.nan
 
 
 def _text(facts: Mapping[str, Any], name: str, most: int) -> str:

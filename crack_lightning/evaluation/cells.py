@@ -45,6 +45,10 @@ class CellCounts:
         """Harmonic mean of the two; 0 where both are."""
         return 2 * self.precision * self.recall / max(self.precision + self.recall, 1e-9)
 
+    def facts(self) -> dict[str, float]:
+        """precision, recall and f1, each in 0..1."""
+        return {name: round(getattr(self, name), 4) for name in ("precision", "recall", "f1")}
+
 
 def counted_cells(found: Array, truth: Array, *, tolerance: int) -> CellCounts:
     """Counts of cells (h, w) bool that may lie `tolerance` cells beside each other."""

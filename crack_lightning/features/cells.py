@@ -40,16 +40,24 @@ def joined(parts: Sequence[Cells], generator: torch.Generator, *, most: int = MO
 
 
 @torch.no_grad()
-def sampled(network: CrackMap, lessons: Iterable[Lesson], generator: torch.Generator, *, plain: bool = True) -> Cells:
-    """Some cells of each kind of every lesson; without `plain`, none where nothing was drawn."""
+def sampled(
+    network: CrackMap,
+    lessons: Iterable[Lesson],
+    generator: torch.Generator,
+    *,
+    plain: bool = True,
+    centred: bool = False,
+) -> Cells:
+    """Some cells of each kind of every lesson; without `plain`, none where nothing was drawn; `centred`: their features
+    less the mean of their lesson's."""
     parts, batch = [], list[Lesson]()
     for lesson in lessons:
         batch.append(lesson)
         if len(batch) == BATCH:
-            parts += _of_batch(network, batch, generator)
+            parts += _of_batch(network, batch, generator, centred=centred)
             batch = []
     if batch:
-        parts += _of_batch(network, batch, generator)
+        parts += _of_batch(network, batch, generator, centred=centred)
     cells = joined(parts, generator)
     if plain:
         return cells
@@ -57,14 +65,17 @@ def sampled(network: CrackMap, lessons: Iterable[Lesson], generator: torch.Gener
     return Cells(cells.features[kept], cells.kinds[kept], cells.thin[kept])
 
 
-def _of_batch(network: CrackMap, lessons: Sequence[Lesson], generator: torch.Generator) -> list[Cells]:
+def _of_batch(
+    network: CrackMap, lessons: Sequence[Lesson], generator: torch.Generator, *, centred: bool
+) -> list[Cells]:
     pictures = torch.from_numpy(np.stack([np.asarray(lesson.image) for lesson in lessons])).permute(0, 3, 1, 2)
     maps = network.cells(pictures.to(network.pixel_mean.device)).cpu()
-    return [of_lesson(features, lesson, generator) for features, lesson in zip(maps, lessons, strict=True)]
+    if centred:
+        maps = maps - maps.mean(dim=(2, 3), keepdim=True)
+    return [_of_lesson(features, lesson, generator) for features, lesson in zip(maps, lessons, strict=True)]
 
 
-def of_lesson(features: Tensor, lesson: Lesson, generator: torch.Generator) -> Cells:
-    """Some cells of each kind of a lesson with features (channels, h, w), none along the border."""
+def _of_lesson(features: Tensor, lesson: Lesson, generator: torch.Generator) -> Cells:
     inside = torch.zeros(features.shape[1:], dtype=torch.bool)
     inside[EDGE_CELLS:-EDGE_CELLS, EDGE_CELLS:-EDGE_CELLS] = True
     kinds = [mask & inside for mask in kind_masks(lesson)]

@@ -105,9 +105,14 @@ def _rounded(value: float | None, digits: int) -> float | None:
 
 
 def records_of(cracks: Sequence[Crack], scale: Scale | None, classes: WidthClasses) -> list[CrackRecord]:
-    """Of the cracks of a photograph, in their order, numbered from 1."""
-    found = [_in_pixels(number, crack) for number, crack in enumerate(cracks, 1)]
+    """Of the cracks of a photograph, in their order, numbered from 1; in millimetres too where a scale is known."""
+    found = pixel_records(cracks)
     return found if scale is None else [in_mm(record, scale, classes) for record in found]
+
+
+def pixel_records(cracks: Sequence[Crack]) -> list[CrackRecord]:
+    """The same in pixels alone."""
+    return [_in_pixels(number, crack) for number, crack in enumerate(cracks, 1)]
 
 
 def _in_pixels(number: int, crack: Crack) -> CrackRecord:

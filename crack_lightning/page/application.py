@@ -1,6 +1,5 @@
 """The addresses of the page: each one a function of `runs`, asked for by a browser."""
 
-import logging
 from collections.abc import Callable, Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -21,14 +20,12 @@ from crack_lightning.runs.project.attention import places_to_look_at
 from crack_lightning.runs.project.cracks import LEAST_THRESHOLD, correct
 from crack_lightning.runs.project.folder import Project
 from crack_lightning.runs.project.hand_over import HANDED_OVER, hand_over
-from crack_lightning.runs.project.photographs import add_source, add_upload
+from crack_lightning.runs.project.photographs import add_source, add_upload, check_size
 from crack_lightning.runs.project.pictures import tile
 from crack_lightning.runs.project.relearning import use_checkpoint
 from crack_lightning.runs.project.scales import set_scale
 from crack_lightning.system.files import is_own_file
 from crack_lightning.system.names import showable
-
-log = logging.getLogger(__name__)
 
 KINDS = {
     ".html": "text/html; charset=utf-8",
@@ -36,7 +33,7 @@ KINDS = {
     ".js": "text/javascript; charset=utf-8",
 }
 KEPT = {"cache-control": "private, max-age=86400"}  # of pictures whose address changes with them
-MOST_PATH = 4096
+MOST_PATH, MOST_SHORTEST_PX = 4096, 1e6
 PICTURES = ("photograph.jpg", "thumbnail.jpg", "overlay.png")
 
 
@@ -139,11 +136,13 @@ def _correcting(app: FastAPI, project: Project, worker: Worker, news: News) -> N
         facts = await json_of(request)
         changes = {name: number_in(facts, name) for name in ("threshold", "shortest_px") if name in facts}
         low, high = LEAST_THRESHOLD, 1 - LEAST_THRESHOLD
-        if not low <= changes.get("threshold", 0.5) <= high or not 0 <= changes.get("shortest_px", 0) < 1e6:
-            raise UserError(f"{changes}: a threshold of {low:g} to {high:g}, a length of 0 or more")
+        if not low <= changes.get("threshold", 0.5) <= high:
+            raise UserError(f"threshold={changes['threshold']:g}: {low:g} to {high:g}")
+        if not 0 <= changes.get("shortest_px", 0) < MOST_SHORTEST_PX:
+            raise UserError(f"shortest_px={changes['shortest_px']:g}: 0 to {MOST_SHORTEST_PX:g}")
         await anyio.to_thread.run_sync(lambda: project.set(**changes))
         news.tell("settings", **changes)
-        worker.add(list(project.inspected))
+        worker.again()
         return changes
 
 
@@ -163,12 +162,9 @@ def _adding(app: FastAPI, project: Project, worker: Worker, news: News) -> None:
 
     @app.put("/api/uploads")
     async def upload(request: Request, name: str) -> Any:
-        if int(request.headers.get("content-length") or 0) > project.options.max_upload_mb * 2**20:
-            raise UserError(
-                f"it has more than max_upload_mb={project.options.max_upload_mb:g}: name its folder instead"
-            )
+        check_size(project, name, int(request.headers.get("content-length") or 0))  # before a byte of it is read
         stream = request.stream()
-        return added([await anyio.to_thread.run_sync(add_upload, project, name[:4096], blocking(stream))])
+        return added([await anyio.to_thread.run_sync(add_upload, project, name[:MOST_PATH], blocking(stream))])
 
     @app.post("/api/queue")
     async def queue(request: Request) -> Any:
@@ -186,13 +182,13 @@ def _learning(app: FastAPI, project: Project, worker: Worker, news: News, propos
         name = str((await json_of(request)).get("name"))
         await anyio.to_thread.run_sync(use_checkpoint, project, name)
         news.tell("settings", checkpoint=name)
-        worker.add(list(project.inspected))
+        worker.again()
         return {"name": name}
 
     @app.post("/api/relearn/accept")
     def take() -> Any:
         path = proposals.take()
-        worker.add(list(project.inspected))
+        worker.again()
         return {"checkpoint": path.name, "path": showable(str(path))}
 
 

@@ -18,30 +18,31 @@ class Proposals:
 
     def __init__(self, project: Project, news: News) -> None:
         self.project, self.news = project, news
-        self._guard, self._proposal = threading.Lock(), list[Proposal]()
+        self._guard = threading.Lock()
+        self._proposal: Proposal | None = None
 
     def make(self) -> dict[str, Any]:
         """Teach and judge; the previews follow as news."""
         with self._guard:
             proposal = relearn(self.project)
-            self._proposal = [proposal]
+            self._proposal = proposal
         threading.Thread(target=self._preview, args=(proposal,), daemon=True).start()
         return proposal_facts(proposal)
 
     def take(self) -> Path:
         """Write the last one as the checkpoint of the project. Raises UserError where there is none."""
         with self._guard:
-            if not self._proposal:
+            if self._proposal is None:
                 raise UserError("there is nothing to accept: relearn first")
-            path = accept(self.project, self._proposal[0])
-            self._proposal = []
+            path = accept(self.project, self._proposal)
+            self._proposal = None
         self.news.tell("settings", checkpoint=path.name)
         return path
 
     def _preview(self, proposal: Proposal) -> None:
         try:
             for preview in previews(self.project, proposal):
-                if self._proposal != [proposal]:
+                if self._proposal is not proposal:
                     return
                 name = showable(self.project.photograph(preview.key).name)
                 lengths = {"kept_px": preview.kept_px, "new_px": preview.new_px, "gone_px": preview.gone_px}

@@ -13,11 +13,11 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteError
 from starlette.requests import ClientDisconnect
 
-from crack_lightning.corrections.record import number_of
 from crack_lightning.errors import UserError
 from crack_lightning.runs.project.folder import Project
 from crack_lightning.system.files import is_full
 from crack_lightning.system.names import showable
+from crack_lightning.system.ranges import number_of
 
 log = logging.getLogger(__name__)
 

@@ -96,14 +96,15 @@ let cells = null;
 export async function showMap() {
   if (!state.photograph?.cell) return;
   const key = state.key;
-  if (cells?.key !== key) {
+  const wanted = `${key}-${state.photograph.version}-${state.project.threshold}`; // another map of it is another picture
+  if (cells?.wanted !== wanted) {
     const image = new Image();
-    image.src = address(`photographs/${key}/map.png`, { v: `${state.photograph.version}-${state.project.threshold}` });
+    image.src = address(`photographs/${key}/map.png`, { v: wanted });
     await image.decode();
     const drawn = new OffscreenCanvas(image.naturalWidth, image.naturalHeight);
     const pen = drawn.getContext("2d", { willReadFrequently: true });
     pen.drawImage(image, 0, 0);
-    cells = { key, drawn, pen, levels: pen.getImageData(0, 0, drawn.width, drawn.height) };
+    cells = { wanted, drawn, pen, levels: pen.getImageData(0, 0, drawn.width, drawn.height) };
   }
   if (key !== state.key) return;
   const { levels, pen, drawn } = cells;

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from crack_lightning import __version__
-from crack_lightning.corrections.lines import REJECTED, STATUSES, UNSEEN, Judged, outlined, rejections, surface_share
+from crack_lightning.corrections.lines import REJECTED, UNSEEN, Judged, outlined, rejections, surface_share
 from crack_lightning.corrections.record import active, to_redo, to_undo
 from crack_lightning.errors import UserError
 from crack_lightning.inference.crack_maps import steadied
@@ -19,9 +19,8 @@ from crack_lightning.runs.formats import missing_formats
 from crack_lightning.runs.photograph_files import SEVERITY, folder_of, read_heat
 from crack_lightning.runs.project.attention import Place
 from crack_lightning.runs.project.cracks import is_shown, shown_cracks
-from crack_lightning.runs.project.folder import Project
+from crack_lightning.runs.project.folder import Project, key_of_name
 from crack_lightning.runs.project.hand_over import HANDED_OVER
-from crack_lightning.runs.project.photographs import key_of_name
 from crack_lightning.runs.project.pictures import TILE_PX
 from crack_lightning.runs.project.relearning import Proposal, checkpoints_of
 from crack_lightning.runs.project.scales import scale_of
@@ -79,7 +78,7 @@ def row_of(project: Project, key: str) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         return row | {"verdict": "error", "note": showable(str(error)), "corrections": len(own)}
     counts = dict(Counter(one.status for one in cracks)) | {REJECTED: rejections(own)}
-    kept = [one.record.length_px for one in cracks if one.status != STATUSES[-1]]
+    kept = [one.record.length_px for one in cracks if one.status != REJECTED]
     verdict = "cracked" if kept else "review" if found.note else "sound"
     return row | {"counts": counts, "length_px": sum(kept), "verdict": verdict, "corrections": len(own)}
 

@@ -43,6 +43,12 @@ class Worker(threading.Thread):
             self._change.notify()
         self.tell()
 
+    def again(self) -> None:
+        """Inspect all photographs that were, those with the most cracks first."""
+        with self.project.guard:
+            lengths = {key: found.crack_length_px for key, found in self.project.inspected.items()}
+        self.add(sorted(lengths, key=lambda key: -lengths[key]))
+
     def first(self, key: str) -> None:
         """Let a photograph that somebody looks at be the next one."""
         with self._change:

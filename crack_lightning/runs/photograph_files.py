@@ -191,10 +191,7 @@ def write_photograph(
     else:
         marked = crack_overlay(small, measured.records, measured.classes, heat.size_hw, mm_per_px=mm_per_px)
         write_cracks(folder, inspected.name, measured.cracks, measured.records, measured.scale, grey)
-    write_atomically(folder / "overlay.png", png(marked))
-    marked.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
-    write_atomically(folder / "thumbnail.jpg", jpeg(marked, quality=70))
-    write_atomically(folder / "photograph.jpg", jpeg(small, quality=88))
+    write_pictures(folder, small, marked)
     name, array = MAPS[inspected.crack_map is not None], io.BytesIO()
     write_atomically(folder / f"{name}.png", png(heat_picture(heat, small.size)))
     np.save(array, heat.probability.astype(np.float16) if inspected.crack_map else heat.probability)
@@ -203,6 +200,20 @@ def write_photograph(
     write_atomically(folder / "regions.geojson", text.encode())
     header = ["row", "column", "left_px", "top_px", "right_px", "bottom_px", "probability"]
     write_csv(folder / "tiles.csv", header, _tiles(heat))
+
+
+def write_pictures(folder: Path, small: Image.Image, marked: Image.Image) -> None:
+    """photograph.jpg of `small`, overlay.png and thumbnail.jpg of the same with what is `marked` in it."""
+    write_small(folder, small)
+    write_atomically(folder / "overlay.png", png(marked))
+    thumbnail = marked.copy()
+    thumbnail.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+    write_atomically(folder / "thumbnail.jpg", jpeg(thumbnail, quality=70))
+
+
+def write_small(folder: Path, small: Image.Image) -> None:
+    """photograph.jpg."""
+    write_atomically(folder / "photograph.jpg", jpeg(small, quality=88))
 
 
 def write_done(folder: Path, inspected: Inspected) -> None:

@@ -19,6 +19,17 @@ def check_above(key: str, value: float | None) -> None:
         raise UserError(f"{key}={value}: a number above 0")
 
 
+def number_of(value: object) -> float:
+    """A finite number as a float; NaN for whatever is none, or too large."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return math.nan
+    try:
+        number = float(value)
+    except OverflowError:
+        return math.nan
+    return number if math.isfinite(number) else math.nan
+
+
 def check_batches(batch_size: int, num_workers: int | None, *, group: str = "") -> None:
     """Raise UserError for an empty batch or less than no worker; `group` is what stands before the keys."""
     if batch_size < 1:

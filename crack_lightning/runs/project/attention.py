@@ -4,7 +4,6 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +15,13 @@ from crack_lightning.inference.lines import faint_lines
 from crack_lightning.measurement.paths import length_of
 from crack_lightning.runs.photograph_files import Inspected, folder_of, read_heat
 from crack_lightning.runs.project.folder import Project
+from crack_lightning.runs.project.remembered import Remembered
 
 log = logging.getLogger(__name__)
 
 Array = np.ndarray
+
+_remembered = Remembered[list[tuple[Array, float]]](4096)  # photographs
 
 DOUBT = 1.0  # log-odds beside the threshold within which a place is in doubt
 MOST_LENGTH_PX = 400.0  # from which on length makes no place more important
@@ -64,13 +66,14 @@ def places_of(project: Project, key: str, corrections: Sequence[Correction]) -> 
     inspected = project.inspected.get(key)
     if inspected is None or inspected.crack_map is None or key not in project.photographs:
         return []
-    photograph = project.photograph(key)
+    photograph, threshold = project.photograph(key), project.settings.threshold
     folder = folder_of(project.folder, photograph)
+    lines = _remembered.of((folder, inspected.map_key, threshold), lambda: _lines(folder, inspected, threshold))
     own = [one for one in corrections if one.photograph == photograph.name and one.kind != "scale"]
     said = lines_near([line for one in own for line in one.lines])
     novelty = CORRECTED / (CORRECTED + len(own))
     found = []
-    for line, odds in _lines(str(folder), inspected.map_key, project.settings.threshold, _Found(inspected)):
+    for line, odds in lines:
         if near(line, said, JUDGED_PX).mean() < JUDGED_SHARE:
             found.append(_place(photograph.name, line, odds, novelty, corrected=bool(own)))
     return sorted(found, key=lambda place: -place.value)
@@ -87,25 +90,11 @@ def _place(name: str, line: Array, odds: float, novelty: float, *, corrected: bo
     return Place(name, line, length_px, odds, doubt * stake * novelty, f"{how}; {length_px:.0f} px long; {new}")
 
 
-@dataclass(frozen=True)
-class _Found:
-    """What is known of a photograph; all of one map are equal."""
-
-    inspected: Inspected
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Found)
-
-    def __hash__(self) -> int:
-        return 0
-
-
-@lru_cache(4096)
-def _lines(folder: str, map_key: str, threshold: float, found: _Found) -> tuple[tuple[Array, float], ...]:
+def _lines(folder: Path, inspected: Inspected, threshold: float) -> list[tuple[Array, float]]:
     """Lines (n, 2) that the kept map marks or nearly marks, with their mean log-odds beside the threshold."""
     try:
-        heat = read_heat(Path(folder), found.inspected)
+        heat = read_heat(folder, inspected)
     except UserError as error:
         log.warning("%s", error)
-        return ()
-    return tuple(faint_lines(heat, threshold)[:MOST_PLACES])
+        return []
+    return faint_lines(heat, threshold)[:MOST_PLACES]

@@ -1,34 +1,36 @@
 """The cracks of a photograph as a project shows them: from the kept map, corrected, and in millimetres."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from crack_lightning.corrections.lines import ACCEPTED, REJECTED, Judged, cut_by, judged
-from crack_lightning.corrections.record import Correction, lines_of, number_of
+from crack_lightning.corrections.record import Correction, lines_of
 from crack_lightning.errors import UserError
 from crack_lightning.inference.lines import cracks_of
 from crack_lightning.measurement.cracks import measured
 from crack_lightning.measurement.kept_records import record_from
 from crack_lightning.measurement.network import Branch, refined
 from crack_lightning.measurement.paths import length_of, resampled, smoothed
-from crack_lightning.measurement.record import CrackRecord, in_mm, records_of
+from crack_lightning.measurement.record import CrackRecord, Widths, in_mm, pixel_records
 from crack_lightning.runs.crack_files import crack_features
 from crack_lightning.runs.photograph_files import Inspected, folder_of, read_heat
 from crack_lightning.runs.project.folder import Project
 from crack_lightning.runs.project.pictures import grey_levels
+from crack_lightning.runs.project.remembered import Remembered
 from crack_lightning.runs.project.scales import scale_of
+from crack_lightning.system.ranges import number_of
 
 Array = np.ndarray
+
+_remembered = Remembered[list[CrackRecord]](16)  # photographs and thresholds
 
 LEAST_STROKE_PX = 12.0  # of what is drawn
 STROKE_BAND_PX = 6.0  # beside a stroke, within which the crack that was meant lies
 STROKE_STEP_PX, STROKE_SIGMA = 4.0, 2.0
-REMEMBERED = 16  # photographs and thresholds
 RUBBER_PX = (2.0, 400.0)
 LEAST_THRESHOLD = 0.01
 MOST_LENGTHS = 4.0  # of a stroke or an outline, in sums of the photograph's sides: along more of it nobody draws
@@ -38,9 +40,8 @@ def records_at(project: Project, key: str, threshold: float) -> list[CrackRecord
     """What the kept map of a photograph marks at `threshold`, in pixels. Raises UserError for one not inspected yet."""
     inspected, folder = _inspected(project, key), folder_of(project.folder, project.photograph(key))
     if inspected.threshold == threshold:
-        return list(_kept_records(str(folder), inspected.key))
-    grey = partial(grey_levels, project.photograph(key).path, megapixels=project.options.max_megapixels)
-    return _marked_records(folder, inspected, threshold, grey)
+        return _remembered.of((folder, inspected.key), lambda: _kept_records(folder))
+    return _remembered.of((folder, inspected.map_key, threshold), lambda: _marked_records(project, key, threshold))
 
 
 def _inspected(project: Project, key: str) -> Inspected:
@@ -50,25 +51,15 @@ def _inspected(project: Project, key: str) -> Inspected:
     return inspected
 
 
-@lru_cache(REMEMBERED)
-def _kept_records(folder: str, key: str) -> tuple[CrackRecord, ...]:
-    return tuple(record_from(feature) for feature in crack_features(Path(folder))["features"])
+def _kept_records(folder: Path) -> list[CrackRecord]:
+    return [record_from(feature) for feature in crack_features(folder)["features"]]
 
 
-def _marked_records(folder: Path, found: Inspected, threshold: float, grey: Callable[[], Array]) -> list[CrackRecord]:
-    """What the kept map marks; of the last photographs and thresholds it is remembered."""
-    wanted = (str(folder), found.map_key, threshold)
-    if wanted not in _remembered:
-        cracks = cracks_of(read_heat(folder, found), grey(), threshold)
-        records = records_of(cracks, None, None)  # type: ignore[arg-type]
-        while len(_remembered) >= REMEMBERED:
-            _remembered.pop(next(iter(_remembered)), None)
-        _remembered[wanted] = records
-        return records
-    return _remembered[wanted]
-
-
-_remembered: dict[tuple[str, str, float], list[CrackRecord]] = {}
+def _marked_records(project: Project, key: str, threshold: float) -> list[CrackRecord]:
+    photograph = project.photograph(key)
+    grey = grey_levels(photograph.path, megapixels=project.options.max_megapixels)
+    heat = read_heat(folder_of(project.folder, photograph), _inspected(project, key))
+    return pixel_records(cracks_of(heat, grey, threshold))
 
 
 def shown_cracks(project: Project, key: str, threshold: float | None = None) -> list[Judged]:
@@ -138,8 +129,7 @@ def _threshold(facts: Mapping[str, Any]) -> float | None:
 
 def in_pixels(record: CrackRecord) -> CrackRecord:
     """Without what depends on a scale, which may change."""
-    plain = CrackRecord(0, [], 0.0, record.width_px, None, 0.0, 0.0, touches_edge=False)
-    return replace(record, length_mm=None, width_mm=plain.width_mm, lines_mm=None, width_class="", number=record.number)
+    return replace(record, length_mm=None, width_mm=Widths(), lines_mm=None, width_class="")
 
 
 def _inside(project: Project, facts: Mapping[str, Any], name: str) -> list[Any]:
@@ -173,7 +163,7 @@ def measured_along(stroke: Array, grey: Array) -> CrackRecord:
     points = smoothed(resampled(stroke, STROKE_STEP_PX), STROKE_SIGMA)
     branch = Branch(points, 1, STROKE_BAND_PX, np.ones(len(points)))
     (parts,) = refined([branch], grey)
-    (record,) = records_of([measured(parts, grey)], None, None)  # type: ignore[arg-type]
+    (record,) = pixel_records([measured(parts, grey)])
     return record
 
 

@@ -10,7 +10,7 @@ import torch
 
 from crack_lightning import __version__
 from crack_lightning.data.synthetic.lessons import lesson
-from crack_lightning.features.cells import BATCH, Cells, of_lesson
+from crack_lightning.features.cells import Cells, joined, sampled
 from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.system.cache import cache_folder, mark, touch
 from crack_lightning.system.files import write_atomically
@@ -20,7 +20,6 @@ LESSONS, SEED = 192, 5
 MOST_CELLS = 30_000
 
 
-@torch.no_grad()
 def drawn_cells(network: CrackMap, cache_dir: str | None = None) -> Cells:
     """Cells of LESSONS drawn pictures by this backbone, their features less the mean of each picture.
 
@@ -31,16 +30,9 @@ def drawn_cells(network: CrackMap, cache_dir: str | None = None) -> Cells:
     if (kept := _read(folder / FILE)) is not None:
         touch(folder)
         return kept
-    cells, generator = list[Cells](), torch.Generator().manual_seed(SEED)
-    for start in range(0, LESSONS, BATCH):
-        drawn = [lesson(None, SEED, start + number) for number in range(BATCH)]
-        pictures = torch.from_numpy(np.stack([np.asarray(each.image) for each in drawn])).permute(0, 3, 1, 2)
-        maps = network.cells(pictures.to(network.pixel_mean.device)).cpu()
-        for features, each in zip(maps, drawn, strict=True):
-            cells.append(of_lesson(features - features.mean(dim=(1, 2), keepdim=True), each, generator))
-    features, kinds, thin = (torch.cat([getattr(one, name) for one in cells]) for name in ("features", "kinds", "thin"))
-    chosen = torch.randperm(len(kinds), generator=generator)[:MOST_CELLS]
-    found = Cells(features[chosen], kinds[chosen], thin[chosen])
+    generator = torch.Generator().manual_seed(SEED)
+    drawn = (lesson(None, SEED, number) for number in range(LESSONS))
+    found = joined([sampled(network, drawn, generator, centred=True)], generator, most=MOST_CELLS)
     mark(folder)
     file = io.BytesIO()
     np.savez(file, features=found.features.numpy(), kinds=found.kinds.numpy(), thin=found.thin.numpy())

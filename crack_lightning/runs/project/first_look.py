@@ -10,11 +10,9 @@ from crack_lightning.data.images.reading import read_image
 from crack_lightning.inference.lines import cracks_of
 from crack_lightning.inference.overlay import reduced
 from crack_lightning.inference.sources import Photograph
-from crack_lightning.report.encoding import jpeg
 from crack_lightning.runs.inspecting import Inspection
-from crack_lightning.runs.photograph_files import folder_of
+from crack_lightning.runs.photograph_files import folder_of, write_small
 from crack_lightning.runs.project.folder import OVERLAY_PX
-from crack_lightning.system.files import write_atomically
 
 WORTH_PIXELS = 4_000_000  # fewer are inspected as fast
 MOST_PIXELS = 3_000_000  # of what is looked at
@@ -29,7 +27,7 @@ def first_look(photograph: Photograph, run: Path, inspection: Inspection) -> dic
         return None
     if image.width * image.height < WORTH_PIXELS:
         return None
-    write_atomically(folder_of(run, photograph) / "photograph.jpg", jpeg(reduced(image, OVERLAY_PX), quality=88))
+    write_small(folder_of(run, photograph), reduced(image, OVERLAY_PX))
     factor = int(np.ceil(np.sqrt(image.width * image.height / MOST_PIXELS)))
     size, small = image.size, image.reduce(factor)
     del image

@@ -1,5 +1,6 @@
 """The project itself: its folder, its photographs, the opened network, the journal of corrections, and settings."""
 
+import hashlib
 import json
 import threading
 from collections.abc import Mapping
@@ -10,15 +11,16 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from crack_lightning.corrections.journal import JOURNAL, Journal
-from crack_lightning.corrections.record import Correction, active, number_of
+from crack_lightning.corrections.record import Correction, active
 from crack_lightning.errors import UserError
 from crack_lightning.inference.sources import Photograph
-from crack_lightning.models.crack_map import CrackMap
+from crack_lightning.models.crack_map import CrackMap, Network
 from crack_lightning.runs.inspecting import Inspection, inspection_of
 from crack_lightning.runs.options import InspectOptions
 from crack_lightning.runs.photograph_files import Inspected
 from crack_lightning.runs.project.options import ServeOptions
 from crack_lightning.system.files import write_atomically
+from crack_lightning.system.ranges import number_of
 
 SETTINGS, LOCK = "project.json", ".project.lock"
 UPLOADS, CHECKPOINTS = "uploads", "checkpoints"
@@ -56,9 +58,7 @@ class Project:
     @property
     def network(self) -> CrackMap:
         """The crack map that marks."""
-        network = self.inspection.classifier
-        assert_map(network, self.settings.ckpt_path)
-        return network  # type: ignore[return-value]
+        return map_of(self.inspection.classifier, self.settings.ckpt_path)
 
     def photograph(self, key: str) -> Photograph:
         """Raises UserError for a key that there is none of."""
@@ -69,10 +69,9 @@ class Project:
 
     def key_of(self, name: str) -> str:
         """The key of a photograph by its name. Raises UserError where there is none."""
-        for key, photograph in list(self.photographs.items()):
-            if photograph.name == name:
-                return key
-        raise UserError(f"there is no photograph {name[:80]!r} in this project")
+        if (key := key_of_name(name)) not in self.photographs:
+            raise UserError(f"there is no photograph {name[:80]!r} in this project")
+        return key
 
     def corrections_of(self, name: str) -> list[Correction]:
         """Those in force of a photograph."""
@@ -107,26 +106,36 @@ def open_project(options: ServeOptions, folder: Path) -> Project:
         raise UserError(
             f"{folder} is open already, in another `serve`: close that, or give another hydra.run.dir=FOLDER"
         ) from error
-    settings = _settings(folder, options)
-    project = Project(folder, options, settings, opened(options, settings), Journal(folder / JOURNAL), lock)
-    project.set()
+    try:
+        settings = _settings(folder, options)
+        project = Project(folder, options, settings, opened(options, settings), Journal(folder / JOURNAL), lock)
+        project.set()
+    except BaseException:
+        lock.release()
+        raise
     return project
 
 
 def opened(options: ServeOptions, settings: Settings) -> Inspection:
     """The network of a project, ready to map. Raises UserError for a classifier, whose windows are no lines."""
     inspection = inspection_of(inspect_options(options, settings))
-    assert_map(inspection.classifier, settings.ckpt_path)
+    map_of(inspection.classifier, settings.ckpt_path)
     return inspection
 
 
-def assert_map(network: object, ckpt_path: str | None) -> None:
-    """Raise UserError for a network that is no crack map."""
+def key_of_name(name: str) -> str:
+    """What stands for a photograph in addresses: its name never does."""
+    return hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+
+
+def map_of(network: Network, ckpt_path: str | None) -> CrackMap:
+    """The network, which is a crack map. Raises UserError for another one."""
     if not isinstance(network, CrackMap):
         raise UserError(
             f"ckpt_path={ckpt_path} is a classifier, which marks windows and no lines that could be corrected: give a "
             "checkpoint of model=crack_map or of adapt, or none"
         )
+    return network
 
 
 def inspect_options(options: ServeOptions, settings: Settings) -> InspectOptions:
@@ -164,11 +173,16 @@ def _settings(folder: Path, options: ServeOptions) -> Settings:
             raise UserError(f"{path} is damaged ({error}): remove it, the corrections are in {JOURNAL}") from error
     given = {
         "ckpt_path": options.ckpt_path,
-        "base_path": options.ckpt_path,
+        "base_path": None if _is_own(folder, options.ckpt_path) else options.ckpt_path,
         "threshold": options.threshold,
         "shortest_px": options.min_length_px,
     }
     return replace(kept, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+
+
+def _is_own(folder: Path, ckpt_path: str | None) -> bool:
+    """Whether a checkpoint is one that this project taught: it marks, and learning does not begin from it again."""
+    return ckpt_path is not None and Path(ckpt_path).resolve().is_relative_to((folder / CHECKPOINTS).resolve())
 
 
 def _checked(facts: Mapping[str, Any]) -> Settings:

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -29,13 +28,12 @@ from crack_lightning.inference.overlay import crack_overlay
 from crack_lightning.measurement.cracks import measured
 from crack_lightning.measurement.network import Branch
 from crack_lightning.measurement.record import CrackRecord
-from crack_lightning.report.encoding import jpeg, png
 from crack_lightning.runs.crack_files import write_cracks
 from crack_lightning.runs.formats import check_formats
 from crack_lightning.runs.measuring import Measured, facts_of
 from crack_lightning.runs.method import method_of
 from crack_lightning.runs.options import FORMATS
-from crack_lightning.runs.photograph_files import MEASURED, THUMBNAIL_PX, Inspected, folder_of, write_done
+from crack_lightning.runs.photograph_files import MEASURED, Inspected, folder_of, write_done, write_pictures
 from crack_lightning.runs.project.cracks import is_shown, shown_cracks
 from crack_lightning.runs.project.folder import OVERLAY_PX, Project
 from crack_lightning.runs.project.pictures import grey_levels, small_picture
@@ -99,7 +97,11 @@ def _write(project: Project, run: Path, keys: Sequence[str], included: str, form
             written.append(Inspected(photograph.name, str(photograph.path), "error", error=str(error)))
     method = _method(project, included, counts, written)
     write_summary(run, written, method, project.inspection.measuring.classes, list(formats))
-    facts = {"included": included, "method": method, "corrections": [one.facts() for one in _said(project)]}
+    facts = {
+        "included": included,
+        "method": method,
+        "corrections": [one.facts() for one in active(project.journal.corrections)],
+    }
     write_atomically(run / "corrections.json", json.dumps(facts, indent=1).encode())
     return dict(counts)
 
@@ -114,10 +116,6 @@ def _new_folder(project: Project) -> Path:
     return folder
 
 
-def _said(project: Project) -> Sequence[Any]:
-    return active(project.journal.corrections)
-
-
 def _method(project: Project, included: str, counts: Mapping[str, int], written: Sequence[Inspected]) -> dict[str, str]:
     """What the report says of how it came about, and of what people said."""
     inspection = project.inspection
@@ -126,7 +124,7 @@ def _method(project: Project, included: str, counts: Mapping[str, int], written:
         ", ".join(source for source, _ in project.settings.sources) or "photographs that were dropped into the page"
     )
     facts["scale"] = ", ".join(sorted({one.scale for one in written if one.scale})) or "not known"
-    people = Counter(one.by or BY_NOBODY for one in _said(project) if one.kind != "scale")
+    people = Counter(one.by or BY_NOBODY for one in active(project.journal.corrections) if one.kind != "scale")
     return {
         **facts,
         "checkpoint hash": inspection.content[:16],
@@ -154,10 +152,7 @@ def _write_photograph(
     small = small_picture(photograph.path, OVERLAY_PX, megapixels=most)
     mm_per_px = None if scale is None else scale.mm_per_px
     marked = crack_overlay(small, records, classes, (found.height_px, found.width_px), mm_per_px=mm_per_px)
-    write_atomically(folder / "overlay.png", png(marked))
-    write_atomically(folder / "photograph.jpg", jpeg(small, quality=88))
-    marked.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
-    write_atomically(folder / "thumbnail.jpg", jpeg(marked, quality=70))
+    write_pictures(folder, small, marked)
     made = _row(project, found, records, cracks)
     totals = Measured(again, records, scale, classes).totals(MEASURED)
     cleared = {"mm_per_px": None, "scale": "", "scale_deviation": 0.0}

@@ -6,6 +6,7 @@ taken from, and of those that its map marks or nearly marks, by which the level 
 
 import hashlib
 import io
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,9 +21,11 @@ from crack_lightning.corrections.lines import lines_near, near
 from crack_lightning.data.images.reading import read_image
 from crack_lightning.inference.places import PhotographCells, few_windows
 from crack_lightning.models.crack_map import CELL_PX, CrackMap
-from crack_lightning.runs.photograph_files import MAPS, folder_of
+from crack_lightning.runs.photograph_files import folder_of, read_heat
 from crack_lightning.runs.project.folder import Project
-from crack_lightning.system.files import write_atomically
+from crack_lightning.system.files import is_full, write_atomically
+
+log = logging.getLogger(__name__)
 
 Array = np.ndarray
 
@@ -49,23 +52,38 @@ class PhotographSample:
         return float((self.sample @ weight).median())
 
 
-def compute_cells(project: Project, network: CrackMap, labels: Sequence[Label]) -> None:
-    """Write the cells of labels whose files are not there yet; a photograph is read once for all of its labels."""
+def compute_cells(project: Project, network: CrackMap, labels: Sequence[Label]) -> list[Label]:
+    """Write the cells of labels whose files are not there yet, and return the labels whose cells are there.
+
+    A photograph is read once for all of its labels; those of one that cannot be read are logged and left out.
+    """
     folder, missing = learning_folder(project, network), defaultdict[str, list[Label]](list)
     for label in labels:
         if not _correction_file(folder, label).is_file():
             missing[label.photograph].append(label)
+    unread = set[str]()
     for name, own in missing.items():
-        key = project.key_of(name)
-        image = read_image(project.photograph(key).path, megapixels=project.options.max_megapixels)
-        cells = PhotographCells(network, image)
-        if not _photograph_file(folder, key).is_file():
-            _write_photograph(project, key, cells, _photograph_file(folder, key))
-        for label in own:
-            places = _cells_of(label.points, cells.grid_hw)
-            rng = np.random.default_rng(label.number)
-            chosen = rng.permutation(few_windows(places, CORRECTION_WINDOWS, rng))[:OF_CORRECTION]
-            _write(_correction_file(folder, label), features=cells.at(chosen))
+        try:
+            _compute(project, network, project.key_of(name), own)
+        except (OSError, ValueError) as error:
+            if is_full(error):
+                raise
+            log.warning("nothing is learned of %s: %s", name, error)
+            unread.add(name)
+    return [label for label in labels if label.photograph not in unread or _correction_file(folder, label).is_file()]
+
+
+def _compute(project: Project, network: CrackMap, key: str, labels: Sequence[Label]) -> None:
+    folder = learning_folder(project, network)
+    image = read_image(project.photograph(key).path, megapixels=project.options.max_megapixels)
+    cells = PhotographCells(network, image)
+    if not _photograph_file(folder, key).is_file():
+        _write_photograph(project, key, cells, _photograph_file(folder, key))
+    for label in labels:
+        places = _cells_of(label.points, cells.grid_hw)
+        rng = np.random.default_rng(label.number)
+        chosen = rng.permutation(few_windows(places, CORRECTION_WINDOWS, rng))[:OF_CORRECTION]
+        _write(_correction_file(folder, label), features=cells.at(chosen))
 
 
 def kept_cells(project: Project, network: CrackMap, label: Label) -> Tensor:
@@ -111,7 +129,7 @@ def _write_photograph(project: Project, key: str, cells: PhotographCells, path: 
     rng, photograph = np.random.default_rng(0), project.photograph(key)
     everywhere = np.argwhere(np.ones(cells.grid_hw, bool))
     chosen = rng.permutation(few_windows(everywhere, SAMPLE_WINDOWS, rng))[:SAMPLE]
-    probability = np.load(folder_of(project.folder, photograph) / f"{MAPS[True]}.npy")
+    probability = read_heat(folder_of(project.folder, photograph), project.inspected[key]).probability
     marked = np.argwhere(probability[: cells.grid_hw[0], : cells.grid_hw[1]] > NEARLY)
     candidates = rng.permutation(few_windows(marked, CANDIDATE_WINDOWS, rng))[:CANDIDATES]
     features = {"sample": cells.at(chosen), "candidates": cells.at(candidates)}

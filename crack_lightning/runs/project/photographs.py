@@ -1,7 +1,6 @@
 """The photographs of a project: those of folders that were chosen, and those that were dropped into the page."""
 
 import filecmp
-import hashlib
 import logging
 import re
 import unicodedata
@@ -13,18 +12,13 @@ from crack_lightning.data.images.reading import opened, reason
 from crack_lightning.errors import UserError
 from crack_lightning.inference.sources import Photograph, check_not_among, find_photographs
 from crack_lightning.runs.photograph_files import folder_of, kept_inspected
-from crack_lightning.runs.project.folder import UPLOADS, Project
+from crack_lightning.runs.project.folder import UPLOADS, Project, key_of_name
 from crack_lightning.system.files import expanded, short_name, writing_beside
 
 log = logging.getLogger(__name__)
 
 MOST_NAME = 120  # bytes
 FORBIDDEN = re.compile(r"[^\w.() +,=@~-]")
-
-
-def key_of_name(name: str) -> str:
-    """What stands for a photograph in addresses: its name never does."""
-    return hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
 
 
 def load_photographs(project: Project) -> None:
@@ -89,9 +83,8 @@ def add_upload(project: Project, name: str, chunks: Iterable[bytes]) -> str:
     if not is_image_name(kept):
         raise UserError(f"{kept}: {why_unread(kept) if is_unread_photograph(kept) else 'no photograph by its name'}")
     _check_count(project, 1)
-    most = int(project.options.max_upload_mb * 2**20)
     with writing_beside(project.folder / UPLOADS / kept) as partial:
-        _write(partial, chunks, most, kept)
+        _write(project, partial, chunks, kept)
         try:
             with partial.open("rb") as file:
                 opened(file, megapixels=project.options.max_megapixels).close()
@@ -107,13 +100,20 @@ def add_upload(project: Project, name: str, chunks: Iterable[bytes]) -> str:
             return _register(project, [_dropped(Photograph(path, kept))])[0]
 
 
-def _write(path: Path, chunks: Iterable[bytes], most: int, name: str) -> None:
+def check_size(project: Project, name: str, size: int) -> None:
+    """Raise UserError for a photograph of more bytes than may be dropped."""
+    if size > project.options.max_upload_mb * 2**20:
+        raise UserError(
+            f"{_safe_name(name)} has more than max_upload_mb={project.options.max_upload_mb:g}: name its folder instead"
+        )
+
+
+def _write(project: Project, path: Path, chunks: Iterable[bytes], name: str) -> None:
     written = 0
     with path.open("wb") as file:
         for chunk in chunks:
             written += len(chunk)
-            if written > most:
-                raise UserError(f"{name} has more than max_upload_mb={most / 2**20:g}: name its folder instead")
+            check_size(project, name, written)
             file.write(chunk)
     if not written:
         raise UserError(f"{name} is empty (0 bytes)")

@@ -8,7 +8,7 @@ import numpy as np
 from crack_lightning.corrections.lines import lines_near, near
 from crack_lightning.data.images.reading import read_picture
 from crack_lightning.inference.lines import cracks_of
-from crack_lightning.measurement.record import CrackRecord, records_of
+from crack_lightning.measurement.record import CrackRecord, pixel_records
 from crack_lightning.runs.inspecting import by_map
 from crack_lightning.runs.project.cracks import records_at
 from crack_lightning.runs.project.folder import Project
@@ -47,7 +47,7 @@ def previews(project: Project, proposal: Proposal) -> Iterator[Preview]:
         image = read_picture(path, megapixels=inspection.options.max_megapixels).image
         heat = reader.heat(reader.scaled(image, scale))
         cracks = cracks_of(heat, np.asarray(image.convert("L")), project.settings.threshold)
-        after = records_of(cracks, None, inspection.measuring.classes)
+        after = pixel_records(cracks)
         before = records_at(project, key, project.settings.threshold)
         new_px, gone_px = _beside(after, before), _beside(before, after)
         yield Preview(key, sum(one.length_px for one in after) - new_px, new_px, gone_px)

@@ -18,7 +18,7 @@ from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.models.map_checkpoint import load_network, write_map
 from crack_lightning.runs.inspecting import content_of
 from crack_lightning.runs.project.drawn_cells import drawn_cells
-from crack_lightning.runs.project.folder import CHECKPOINTS, Project, assert_map
+from crack_lightning.runs.project.folder import CHECKPOINTS, Project, map_of
 from crack_lightning.runs.project.learning_cells import PhotographSample, compute_cells, kept_cells, kept_sample
 from crack_lightning.training.site_head import Said, counts_of, level_shift, moved_weight, start_of, taught
 
@@ -30,24 +30,14 @@ BASE = "the first map"
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """Cells that corrections name, by a head that was not taught by them: precision and recall of what it marks."""
-
-    counts: CellCounts
-
-    def facts(self) -> dict[str, float]:
-        """precision, recall and f1, each in 0..1."""
-        return {name: round(getattr(self.counts, name), 4) for name in ("precision", "recall", "f1")}
-
-
-@dataclass(frozen=True)
 class Proposal:
-    """A head that corrections taught: its network, how it was judged, on how many corrections of how many photographs,
-    whether whole photographs were left out, and the seconds that it took."""
+    """A head that corrections taught: its network; cells that corrections name, counted by the first map (`before`) and
+    by heads that were not taught by them (`after`); how many corrections of how many photographs; whether whole
+    photographs were left out; and the seconds that it took."""
 
     network: CrackMap
-    before: Judgement
-    after: Judgement
+    before: CellCounts
+    after: CellCounts
     corrections: int
     photographs: int
     apart: bool
@@ -59,13 +49,12 @@ def relearn(project: Project) -> Proposal:
 
     Raises UserError where there are too few corrections to learn from.
     """
-    labels = labels_of(active(project.journal.corrections))
+    base = base_network(project)
+    labels = compute_cells(project, base, labels_of(active(project.journal.corrections)))
     if len(labels) < LEAST:
         raise UserError(
             f"{len(labels)} corrections teach nothing: accept, reject or draw at least {LEAST} cracks first"
         )
-    base = base_network(project)
-    compute_cells(project, base, labels)
     kept = drawn_cells(base, project.options.cache_dir)
     began_s = time.perf_counter()
     lesson = _lesson(project, base, labels)
@@ -87,8 +76,8 @@ def relearn(project: Project) -> Proposal:
         after += [lesson.counted(k, head, shift_there) for k in outside]
     return Proposal(
         network,
-        Judgement(total(before)),
-        Judgement(total(after)),
+        total(before),
+        total(after),
         len(labels),
         len({label.photograph for label in labels}),
         apart,
@@ -98,9 +87,7 @@ def relearn(project: Project) -> Proposal:
 
 def base_network(project: Project) -> CrackMap:
     """The map that the project began with."""
-    network = load_network(project.settings.base_path)
-    assert_map(network, project.settings.base_path)
-    return network  # type: ignore[return-value]
+    return map_of(load_network(project.settings.base_path), project.settings.base_path)
 
 
 def accept(project: Project, proposal: Proposal) -> Path:
@@ -112,10 +99,10 @@ def accept(project: Project, proposal: Proposal) -> Path:
         "corrections": proposal.corrections,
         "photographs": proposal.photographs,
         "base": content_of(project.settings.base_path),
-        "precision_before": proposal.before.counts.precision,
-        "precision_after": proposal.after.counts.precision,
-        "recall_before": proposal.before.counts.recall,
-        "recall_after": proposal.after.counts.recall,
+        "precision_before": proposal.before.precision,
+        "precision_after": proposal.after.precision,
+        "recall_before": proposal.before.recall,
+        "recall_after": proposal.after.recall,
     }
     write_map(path, proposal.network, provenance)
     project.set(ckpt_path=str(path))
@@ -152,7 +139,7 @@ class _Head:
 
 @dataclass(frozen=True)
 class _Lesson:
-    """What is learned from: labels with their cells, less the mean of their photograph, the samples of photographs, the
+    """What teaches a head: labels with their cells, less the mean of their photograph, the samples of photographs, the
     base map, and its head."""
 
     base: CrackMap

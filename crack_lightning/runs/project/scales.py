@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from crack_lightning.corrections.record import Correction, active, number_of
+from crack_lightning.corrections.record import Correction, active
 from crack_lightning.errors import UserError
 from crack_lightning.measurement.markers import marker_scale
 from crack_lightning.measurement.scale import Scale, even, from_two_points
 from crack_lightning.runs.options import MOST_MM_PER_PX
 from crack_lightning.runs.project.folder import Project
 from crack_lightning.runs.project.pictures import grey_levels
+from crack_lightning.system.ranges import number_of
 
 BY_POINTS = ("x1", "y1", "x2", "y2", "length_mm")
 
