@@ -10,11 +10,18 @@ from typing import Any
 
 import pytest
 import torch
+from browsers import browser as browser
+from browsers import open_page as open_page
+from browsers import walls as walls
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict
+from pages import ask as ask
+from pages import attacked as attacked
+from pages import key as key
 from PIL import Image
+from projects import project as project
 
 from crack_lightning.cli.command import CONF, QUIET
 from crack_lightning.cli.options import options_of, register

