@@ -1,4 +1,4 @@
-// What the server is asked, and what it tells.
+// What the server is asked, and what it reports.
 
 const kept = new URLSearchParams(location.hash.slice(1)).get("token");
 if (kept) {

@@ -48,7 +48,7 @@ export async function addFiles(files) {
   await Promise.all(Array.from({ length: AT_ONCE }, one));
   if (failed.length) fail(`${failed.length} of ${files.length} were not taken: ${failed.slice(0, 10).join("; ")}`, 60);
   await loadProject().catch(fail);
-  if (shown && row(shown)) await openPhotograph(shown).catch(fail); // what was just dropped is what is to be seen
+  if (shown) await openPhotograph(shown).catch(fail); // what was just dropped is what is to be seen
 }
 
 export async function dropped(transfer) {

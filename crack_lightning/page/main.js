@@ -10,7 +10,7 @@ import { fit, zoom } from "./viewer.js";
 
 const byId = (id) => document.getElementById(id);
 
-// What the server tells. Many photographs may be told of in a second: the project is loaded once for all of them.
+// What the server reports. It may report many photographs in a second: the project is loaded once for all of them.
 
 let loading;
 

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class Worker(threading.Thread):
-    """Inspects what it is given, tells what it has done, and learns what corrections show while nothing else waits."""
+    """Inspects what it is given, reports what it has done, and computes cells of corrections while nothing waits."""
 
     def __init__(self, project: Project, news: News) -> None:
         super().__init__(name="inspecting", daemon=True)

@@ -10,14 +10,13 @@ import torch
 
 from crack_lightning import __version__
 from crack_lightning.data.synthetic.lessons import lesson
-from crack_lightning.features.cells import Cells, joined, sampled
+from crack_lightning.features.cells import Cells, sampled
 from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.system.cache import cache_folder, mark, touch
 from crack_lightning.system.files import write_atomically
 
 KIND, FILE = "lessons", "cells.npz"
 LESSONS, SEED = 192, 5
-MOST_CELLS = 30_000
 
 
 def drawn_cells(network: CrackMap, cache_dir: str | None = None) -> Cells:
@@ -32,7 +31,7 @@ def drawn_cells(network: CrackMap, cache_dir: str | None = None) -> Cells:
         return kept
     generator = torch.Generator().manual_seed(SEED)
     drawn = (lesson(None, SEED, number) for number in range(LESSONS))
-    found = joined([sampled(network, drawn, generator, centred=True)], generator, most=MOST_CELLS)
+    found = sampled(network, drawn, generator, centred=True)
     mark(folder)
     file = io.BytesIO()
     np.savez(file, features=found.features.numpy(), kinds=found.kinds.numpy(), thin=found.thin.numpy())
