@@ -17,8 +17,9 @@ from crack_lightning.system.names import showable
 
 # Keys of Hydra's own that hold a folder.
 FOLDERS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
-# Texts that may hold a comma of their own; in others it is a sweep for which -m was forgotten.
+# These, and several formats, may hold a comma; in other texts it is a sweep for which -m was forgotten.
 PATHS = ("root", "labels", "source", "ckpt_path", "output_dir", "cache_dir", "split_csv", "weights", "group_by", "dir")
+WITH_COMMAS = (*PATHS, "format")
 MANY = {"-m", "--multirun"}
 RESOLVER = re.compile(r"\$\{[^}]*:")  # a value of the environment, say; a folder may well be called ${x}
 
@@ -72,7 +73,7 @@ def _text(key: str, value: str, parsed: Override | None, *, many: bool) -> str:
 
 
 def _is_path(key: str) -> bool:
-    return key.rpartition(".")[2] in PATHS
+    return key.rpartition(".")[2] in WITH_COMMAS
 
 
 def _is_quoted(value: str) -> bool:

@@ -11,6 +11,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
 from crack_lightning.errors import UserError
+from crack_lightning.runs.export_options import ExportOptions
 from crack_lightning.runs.options import (
     AdaptOptions,
     AuditOptions,
@@ -36,6 +37,7 @@ COMMANDS: dict[str, type] = {
     "compare": CompareOptions,
     "serve": ServeOptions,
     "explain": ExplainOptions,
+    "export": ExportOptions,
     "adapt": AdaptOptions,
 }
 

@@ -12,10 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from crack_lightning.engines.folded import Pixels, folded
-from crack_lightning.engines.onnx import Step, session
+from crack_lightning.engines.onnx import Step, exported, onnx_step
+from crack_lightning.engines.openvino import openvino_step
 from crack_lightning.engines.parts import PARTS, Part, split
 from crack_lightning.engines.pick import TOLERANCE, auto_engine, relative_difference
-from crack_lightning.models.classifier import CrackClassifier
+from crack_lightning.errors import UserError
+from crack_lightning.models.classifier import INT8, CrackClassifier
 from crack_lightning.system.processes import cores
 
 log = logging.getLogger(__name__)
@@ -62,11 +64,13 @@ def compared_mapper(
     own = LogitMapper([_without_gradients(network, device) for network in networks], parts, 1)
     if name == "eager":
         return own
+    if name == INT8:
+        raise UserError("engine=int8 is of classifiers' features: a map is exported with precision=int8")
     sample = torch.randint(0, 256, (1, 3, *size_hw), dtype=torch.uint8)
     if name == "folded":
         mapper = LogitMapper([_without_gradients(fold(network), device) for network in networks], parts, 1)
     else:
-        mapper = LogitMapper(_exported(networks, sample), parts, cores())
+        mapper = LogitMapper(_exported(networks, sample, name), parts, cores())
     difference = relative_difference(mapper(sample), own(sample))
     if difference > TOLERANCE:
         log.warning("the map of %s differs by %.1e from the network's own: not used", name, difference)
@@ -98,12 +102,13 @@ def _without_gradients(network: nn.Module, device: torch.device) -> Step:
     return compute
 
 
-def _exported(networks: Sequence[nn.Module], sample: Tensor) -> list[Step]:
-    """The same on ONNX Runtime, each call on one core."""
+def _exported(networks: Sequence[nn.Module], sample: Tensor, name: str) -> list[Step]:
+    """The same on ONNX Runtime or OpenVINO, each call on one core."""
     steps = []
     for network in networks:
         network = network.cpu()
-        steps.append(session(network, sample, one_size=False))
+        content = exported(network, sample)
+        steps.append(openvino_step(content) if name == "openvino" else onnx_step(content, one_size=False))
         with torch.no_grad():
             sample = network(sample)
     return steps

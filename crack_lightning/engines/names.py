@@ -2,7 +2,9 @@
 
 from crack_lightning.system.ranges import check_among
 
-ENGINES = ("auto", "onnxruntime", "folded", "eager")
+ENGINES = ("auto", "onnxruntime", "openvino", "int8", "folded", "eager")
+ONNX, OPENVINO, TORCH_EXPORT, DEEPNESS, SAFETENSORS = "onnx", "openvino", "torch_export", "deepness", "safetensors"
+FORMATS = (ONNX, OPENVINO, TORCH_EXPORT, DEEPNESS, SAFETENSORS)  # of exports
 
 
 def check_engine(name: str, *, key: str = "engine") -> None:

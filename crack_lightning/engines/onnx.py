@@ -4,7 +4,7 @@ import io
 import os
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from crack_lightning.errors import MissingPackage
 
 Step = Callable[[Tensor], Tensor]
 
+OPSET = 17  # what the runtimes of browsers and of QGIS read
 SPATIAL = {2: "height", 3: "width"}
 
 _exporting = threading.Lock()
@@ -32,18 +33,31 @@ def onnx_runtime() -> Any:
     return onnxruntime
 
 
-def exported(network: nn.Module, sample: Tensor) -> bytes:
-    """`network`, on the CPU and in evaluation mode, as ONNX: for as many pictures (N, channels, h, w), of any size."""
-    with torch.no_grad():
-        outputs = network(sample).ndim
-    axes = {"inputs": {0: "count", **SPATIAL}, "outputs": {0: "count", **(SPATIAL if outputs == 4 else {})}}
+def exported(
+    network: nn.Module,
+    sample: Tensor,
+    *,
+    input_name: str = "inputs",
+    dynamic: Mapping[str, Mapping[int, str]] | None = None,
+    fixed: bool = False,
+) -> bytes:
+    """`network`, on the CPU and in evaluation mode, as ONNX: for any pictures (N, channels, h, w).
+
+    `dynamic` says by name which axes of its outputs have what size; without it there is one, a map or features.
+    `fixed`: pictures have the size of the sample.
+    """
+    if dynamic is None:
+        with torch.no_grad():
+            outputs = network(sample).ndim
+        dynamic = {"outputs": {0: "count", **(SPATIAL if outputs == 4 else {})}}
+    axes = {input_name: {0: "batch", **({} if fixed else SPATIAL)}, **dynamic}
     file = io.BytesIO()
     # One at a time: the exporter keeps its state in a global. ONNX Runtime computes with 32 bits.
     with _exporting, warnings.catch_warnings(), torch.autocast("cpu", enabled=False):
         # The older exporter takes one second where torch.export takes fifteen, and needs no extra packages.
         warnings.simplefilter("ignore")
-        names = {"input_names": ["inputs"], "output_names": ["outputs"], "dynamic_axes": axes}
-        torch.onnx.export(network, (sample,), file, **names, dynamo=False)  # type: ignore[arg-type]
+        names = {"input_names": [input_name], "output_names": list(dynamic), "dynamic_axes": axes}
+        torch.onnx.export(network, (sample,), file, **names, opset_version=OPSET, dynamo=False)  # type: ignore[arg-type]
     return file.getvalue()
 
 
@@ -53,9 +67,21 @@ def session(network: nn.Module, sample: Tensor, *, one_size: bool) -> Step:
     `one_size` says that all pictures will have the size of the first: memory is then planned for it, which for tiles of
     many sizes would hold the most that any of them needs.
     """
+    return onnx_step(exported(network, sample), one_size=one_size)
+
+
+def onnx_step(content: bytes, *, one_size: bool) -> Step:
+    """An ONNX file with one output as `session` makes one of a network."""
+    made = onnx_session(content, one_size=one_size)
+    name = made.get_inputs()[0].name
+    return lambda inputs: torch.from_numpy(made.run(None, {name: inputs.contiguous().numpy()})[0])
+
+
+def onnx_session(content: bytes, *, one_size: bool) -> Any:
+    """An ONNX file in ONNX Runtime, each call on one core."""
     onnxruntime = onnx_runtime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.enable_mem_pattern = one_size
-    made = onnxruntime.InferenceSession(exported(network, sample), options, providers=["CPUExecutionProvider"])
-    return lambda inputs: torch.from_numpy(made.run(None, {"inputs": inputs.contiguous().numpy()})[0])
+    options.log_severity_level = 3  # it warns of constants that quantising left behind
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

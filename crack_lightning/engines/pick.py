@@ -11,9 +11,12 @@ import torch
 from torch import Tensor
 
 from crack_lightning.engines.folded import PooledFeatures, folded
+from crack_lightning.engines.int8 import int8_features
 from crack_lightning.engines.names import check_engine
-from crack_lightning.engines.onnx import session
-from crack_lightning.models.classifier import CHUNK, CrackClassifier
+from crack_lightning.engines.onnx import exported, session
+from crack_lightning.engines.openvino import openvino_step
+from crack_lightning.errors import UserError
+from crack_lightning.models.classifier import CHUNK, INT8, CrackClassifier
 from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.system.processes import cores
 
@@ -21,6 +24,7 @@ log = logging.getLogger(__name__)
 
 TOLERANCE = 1e-3  # of the features' own scale; rounding alone gives 1e-5
 COMPARED = 8  # pictures of the first batch
+INT8_ALIKE = 0.8  # correlation of features, MobileNetV2's is 0.96
 LOW_PRECISION_TOLERANCE = 0.05  # where either has 8 or 11 bits, as under bf16-mixed and 16-mixed
 
 Engine = Callable[[Tensor], Tensor]  # uint8 pictures (N, 3, h, w) -> pooled features (N, channels)
@@ -49,7 +53,39 @@ def onnx_engine(classifier: CrackClassifier) -> Engine:
     """
     size = classifier.image_size
     network = PooledFeatures(classifier, copy.deepcopy(classifier.features).eval()).eval()
-    chunk_features = session(network, torch.zeros(2, 3, size, size, dtype=torch.uint8), one_size=True)
+    return _on_all_cores(session(network, torch.zeros(2, 3, size, size, dtype=torch.uint8), one_size=True))
+
+
+def openvino_engine(classifier: CrackClassifier) -> Engine:
+    """The same on OpenVINO."""
+    size = classifier.image_size
+    network = PooledFeatures(classifier, copy.deepcopy(classifier.features).eval()).eval()
+    return _on_all_cores(openvino_step(exported(network, torch.zeros(2, 3, size, size, dtype=torch.uint8))))
+
+
+def _int8_engine(classifier: CrackClassifier, name: str, first: Tensor) -> Engine:
+    """Features in eight bits, for a head that was trained on these and on no others.
+
+    Raises UserError where head and engine do not belong together, and where the features are not like the network's.
+    """
+    if name != INT8:
+        raise UserError(f"engine={name}: the head was trained on features in eight bits; give engine=int8, or auto")
+    if classifier.engine != INT8:
+        raise UserError(
+            "engine=int8: the head was trained on features of 32 bits, and of others it knows less; train it with "
+            "features.engine=int8, or judge what is lost with export precision=int8"
+        )
+    engine = _on_all_cores(int8_features(classifier))
+    pair = torch.stack([each(first[:COMPARED].cpu()).float().flatten() for each in (engine, eager_engine(classifier))])
+    alike = torch.corrcoef(pair)[0, 1].item()
+    if not alike > INT8_ALIKE:
+        raise UserError(f"engine=int8: features of {classifier.backbone} correlate by {alike:.2f} with its own alone")
+    log.info("features of %s in eight bits (correlation %.3f)", classifier.backbone, alike)
+    return engine
+
+
+def _on_all_cores(chunk_features: Engine) -> Engine:
+    """An engine of one core, on each."""
     threads = cores()
     # A few pictures a core stay in its cache, and no core waits or spins for another: a quarter faster than
     # whole batches on all cores at once, and when there is nothing to compute the cores are free for loading.
@@ -71,7 +107,9 @@ def pick_engine(classifier: CrackClassifier, name: str, first: Tensor) -> Engine
     """
     check_engine(name)
     chosen = auto_engine(classifier) if name == "auto" else name
-    makers: dict[str, Any] = {"onnxruntime": onnx_engine, "folded": folded_engine, "eager": eager_engine}
+    if classifier.engine == INT8 or chosen == INT8:
+        return _int8_engine(classifier, chosen, first)
+    makers: dict[str, Any] = {"onnxruntime": onnx_engine, "openvino": openvino_engine, "folded": folded_engine}
     eager, first = eager_engine(classifier), first[:COMPARED]
     if chosen == "eager":
         return eager
@@ -96,6 +134,8 @@ def auto_engine(classifier: CrackClassifier | CrackMap) -> str:
     """What `auto` means on this machine."""
     from importlib.util import find_spec
 
+    if isinstance(classifier, CrackClassifier) and classifier.engine == INT8:
+        return INT8
     on_cpu = classifier.pixel_mean.device.type == "cpu"
     return "onnxruntime" if on_cpu and find_spec("onnxruntime") else "folded"
 

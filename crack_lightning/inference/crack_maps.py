@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from crack_lightning.engines.crack_maps import STRIDE_PX, crack_mapper, unfolded
+from crack_lightning.engines.portable import MARGIN_PX, NEAR_CELLS, SHARPENED
 from crack_lightning.inference.heat import Heat
 from crack_lightning.inference.photographs import MB_OF_A_CORE, Scale
 from crack_lightning.inference.stretches import best_stretch
@@ -20,10 +21,9 @@ from crack_lightning.inference.tiles import logit_map
 from crack_lightning.models.crack_map import CELL_PX, CrackMap
 from crack_lightning.system.processes import cores
 
-PAD_PX = STRIDE_PX  # beyond the edges, so that cells near them do not see the zeros of the network's own padding
+PAD_PX = MARGIN_PX
 SMALL_PX = 800  # longer side up to which a picture may show cracks so wide that half its size shows them better
-SHARPENED, SMALL_SHARPENED = 0.5, 1.0  # how much of its distance to the highest cell near it a cell loses
-NEAR_CELLS = 3
+SMALL_SHARPENED = 1.0  # SHARPENED of a small picture
 # Log-odds that half and quarter size, where both see a crack, must have more than the full size. Of 0, 0.25 and 0.5 and
 # of the mean of the two: the most found of DeepCrack at three times its size that costs CrackSight nothing.
 COARSER = 0.25
@@ -75,7 +75,8 @@ class CrackMapReader:
         pictures = [picture, picture.reduce(2)] if small and min(image.size) > 1 else [picture]
         coarse = [picture.reduce(factor) for factor in (2, 4)] if not small and max(image.size) > SMALL_PX else []
         size_hw = (image.height, image.width)
-        return Prepared([padded(each) for each in pictures], [padded(each) for each in coarse], size_hw, size_hw, 0.0)
+        framed, framed_coarse = ([self._framed(each) for each in some] for some in (pictures, coarse))
+        return Prepared(framed, framed_coarse, size_hw, size_hw, 0.0)
 
     def heat(self, prepared: Prepared) -> Heat:
         """Probabilities of cells of CELL_PX each way."""
@@ -101,11 +102,19 @@ class CrackMapReader:
         )
         return fine.maximum(half.minimum(quarter) - COARSER)
 
+    def logits_of(self, image: Image.Image) -> Tensor:
+        """Logits of cells (h/4, w/4) of an RGB picture as it is: neither lit evenly nor at another scale."""
+        return merged_scales([self._logits(self._framed(image))], (image.height, image.width))
+
     def logits(self, prepared: Prepared) -> Tensor:
         """Logits of cells (h/4, w/4), of two scales their mean."""
         return merged_scales([self._logits(each) for each in prepared.pictures], prepared.size_hw)
 
+    def _framed(self, image: Image.Image) -> Image.Image:
+        return padded(image)
+
     def _logits(self, picture: Image.Image) -> Tensor:
+        """Of a framed picture the logits of its cells, behind a margin of PAD_PX."""
         output = logit_map(self._mapper, picture, memory_mb=self.memory_mb)
         return unfolded(output, [part.stride for part in self._mapper.parts]) + self.classifier.bias.item()
 

@@ -8,15 +8,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from crack_lightning.data.images.reading import MOST_MEGAPIXELS, read_picture
+from crack_lightning.data.images.reading import MOST_MEGAPIXELS
 from crack_lightning.inference.crack_maps import CrackMapReader, Prepared, merged_scales
-from crack_lightning.inference.patches import FileLogits, Judging, in_threads, judge_files, one_core_each
+from crack_lightning.inference.exported import ExportedMapReader, exported_logits
+from crack_lightning.inference.patches import FileLogits, Judging, file_by_file, judge_files
 from crack_lightning.inference.photographs import Scale
 from crack_lightning.inference.stretches import best_stretch
 from crack_lightning.models.classifier import CrackClassifier
-from crack_lightning.models.crack_map import CrackMap, Network
-from crack_lightning.system.processes import cores
-from crack_lightning.system.progress import track
+from crack_lightning.models.crack_map import CrackMap
+from crack_lightning.models.exported import ExportedClassifier, ExportedMap, Opened
 
 STRETCH_CELLS = 21
 BEST = 100  # stretches that count
@@ -29,12 +29,18 @@ def patch_score(logits: Tensor) -> float:
     return float(best.topk(min(BEST, len(best))).values.mean())
 
 
-def judge_patches(network: Network, paths: Sequence[Path], judging: Judging) -> FileLogits:
+def judge_patches(network: Opened, paths: Sequence[Path], judging: Judging) -> FileLogits:
     """What a classifier or a crack map says of the files, in their order. A crack map takes one at a time."""
     if isinstance(network, CrackClassifier):
         return judge_files(network, paths, judging)
-    reader = CrackMapReader(network.to(judging.device), engine=judging.engine, patches=True)
-    return map_logits(reader, paths, num_workers=judging.num_workers, megapixels=judging.megapixels)
+    workers, megapixels = judging.num_workers, judging.megapixels
+    if isinstance(network, ExportedClassifier):
+        return exported_logits(network, paths, num_workers=workers, megapixels=megapixels)
+    if isinstance(network, ExportedMap):
+        reader: CrackMapReader = ExportedMapReader(network, patches=True)
+    else:
+        reader = CrackMapReader(network.to(judging.device), engine=judging.engine, patches=True)
+    return map_logits(reader, paths, num_workers=workers, megapixels=megapixels)
 
 
 def map_logits(
@@ -46,19 +52,12 @@ def map_logits(
 ) -> FileLogits:
     """What a crack map, read for `patches`, says of the files, by `num_workers` threads; None is one a core."""
 
-    def one(path: Path) -> tuple[float, str, str, int]:
-        try:
-            picture = read_picture(path, megapixels=megapixels)
-            return patch_odds(reader, picture.image), "", picture.doubt, max(picture.image.size)
-        except Exception as error:  # whatever it is, it is of this file
-            return 0.0, str(error) or type(error).__name__, "", 0
+    def logits(image: Image.Image) -> Tensor:
+        found = torch.zeros(2)
+        found[reader.classifier.decision.positive_index] = patch_odds(reader, image)
+        return found
 
-    with one_core_each():
-        found = list(track(in_threads(one, paths, num_workers or cores()), "predicting", total=len(paths)))
-    odds, errors, doubts, sides_px = zip(*found, strict=True) if found else ((), (), (), ())
-    logits = torch.zeros(len(odds), 2)
-    logits[:, reader.classifier.decision.positive_index] = torch.tensor(odds)
-    return FileLogits(logits, errors, doubts, sides_px)
+    return file_by_file(logits, paths, num_workers=num_workers, megapixels=megapixels)
 
 
 def patch_odds(reader: CrackMapReader, image: Image.Image) -> float:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from crack_lightning.data.batches.transforms import plain_transform
@@ -108,6 +109,24 @@ def _reader(image_size: int, megapixels: float) -> Callable[[Sequence[Path]], Re
         return torch.stack(pictures), list(errors), list(doubts), list(sides_px)
 
     return read
+
+
+def file_by_file(
+    logits: Callable[[Image.Image], Tensor], paths: Sequence[Path], *, num_workers: int | None, megapixels: float
+) -> FileLogits:
+    """What `logits` (2,) says of each upright RGB picture, by `num_workers` threads; None is one a core."""
+
+    def one(path: Path) -> tuple[Tensor, str, str, int]:
+        try:
+            picture = read_picture(path, megapixels=megapixels)
+            return logits(picture.image), "", picture.doubt, max(picture.image.size)
+        except Exception as error:  # whatever it is, it is of this file
+            return torch.zeros(2), str(error) or type(error).__name__, "", 0
+
+    with one_core_each():
+        found = list(track(in_threads(one, paths, num_workers or cores()), "predicting", total=len(paths)))
+    rows, errors, doubts, sides_px = zip(*found, strict=True) if found else ((), (), (), ())
+    return FileLogits(torch.stack(rows) if rows else torch.empty(0, 2), errors, doubts, sides_px)
 
 
 @contextmanager

@@ -11,16 +11,24 @@ from torch import Tensor
 
 from crack_lightning.errors import UserError
 from crack_lightning.models.backbones import check_backbone
-from crack_lightning.models.classifier import IMAGE_SIZES, CrackClassifier
+from crack_lightning.models.classifier import FLOAT, IMAGE_SIZES, INT8, CrackClassifier
 from crack_lightning.models.decision import decision_from
-from crack_lightning.system.files import expanded, not_a_file
+from crack_lightning.system.files import not_a_file
+from crack_lightning.system.hub import local_file
 
 FORMAT = 1
 MOST_PATCH_PX = 100_000
 FACTS_KEY = "crack_classifier"  # beside Lightning's own keys
 MAP_KEY = "crack_map"  # in its place in the file of a crack map
 PREFIX = "classifier."  # of the classifier's tensors in the state dict
-OPTIONAL = {"threshold": 0.5, "temperature": 1.0, "review_band": None, "patch_px": None, "mm_per_px": None}
+OPTIONAL: dict[str, Any] = {
+    "threshold": 0.5,
+    "temperature": 1.0,
+    "review_band": None,
+    "patch_px": None,
+    "mm_per_px": None,
+}
+OPTIONAL["engine"] = FLOAT
 NEEDED = ("backbone", "class_names", "positive_class", "image_size", "dropout", "freeze", "weights")
 
 
@@ -41,13 +49,17 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 def opened_checkpoint(path: str | Path) -> Any:
     """What a checkpoint of any kind holds, not yet checked; raises as `read_checkpoint`."""
-    path = expanded(path)
+    path = local_file(path)
     if not path.exists():
         raise FileNotFoundError(f"ckpt_path={path} does not exist: give the best.ckpt or last.ckpt of a run")
     if path.is_dir():
         raise FileNotFoundError(f"ckpt_path={path} is a folder: name the file, such as checkpoints/best.ckpt in it")
     if (problem := not_a_file(path)) is not None:
         raise UserError(f"ckpt_path={path} is damaged or no checkpoint at all ({problem}): use another copy")
+    if path.suffix == ".safetensors":
+        from crack_lightning.models.safe_file import read_safe
+
+        return read_safe(path)
     return _opened(path)
 
 
@@ -118,6 +130,8 @@ def _check_numbers(facts: Mapping[str, Any]) -> None:
         raise UserError(f"dropout={dropout!r}: 0 or more, below 1")
     if type(facts["freeze"]) is not bool:
         raise TypeError(f"freeze={facts['freeze']!r}: true or false")
+    if facts["engine"] not in (FLOAT, INT8):
+        raise UserError(f"engine={facts['engine']!r}: {FLOAT} or {INT8}")
     check_patch(facts)
 
 

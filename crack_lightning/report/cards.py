@@ -113,7 +113,7 @@ def results_of(metrics: Mapping[str, float], named: Mapping[str, str]) -> list[d
 
 def front_matter(task: str, model: str, data: str, results: Sequence[Mapping[str, object]]) -> str:
     """The metadata of a card, by which a hub lists it; `results` have type, name and value."""
-    facts = {
+    facts: dict[str, object] = {
         "library_name": "crack_lightning",
         "pipeline_tag": task,
         "license": "other",
@@ -133,6 +133,8 @@ def front_matter(task: str, model: str, data: str, results: Sequence[Mapping[str
             }
         ],
     }
+    if not results:
+        del facts["metrics"], facts["model-index"]
     return f"---\n{yaml.safe_dump(facts, sort_keys=False, allow_unicode=True)}---"
 
 

@@ -17,7 +17,7 @@ from crack_lightning.inference.overlay import reduced
 from crack_lightning.inference.regions import Region, regions
 from crack_lightning.inference.sources import Photograph
 from crack_lightning.measurement.scale import Scale as Millimetres
-from crack_lightning.models.crack_map import CrackMap
+from crack_lightning.models.exported import is_map
 from crack_lightning.runs import photograph_files as files
 from crack_lightning.runs.inspecting import Inspection
 from crack_lightning.runs.measuring import Measured, facts_of
@@ -98,8 +98,8 @@ def _inspected(
         file_bytes=file.st_size,
         file_mtime_ns=file.st_mtime_ns,
         width_px=width,
-        heat_map=None if isinstance(inspection.classifier, CrackMap) else grid_facts(heat),
-        crack_map=grid_facts(heat) if isinstance(inspection.classifier, CrackMap) else None,
+        heat_map=None if is_map(inspection.classifier) else grid_facts(heat),
+        crack_map=grid_facts(heat) if is_map(inspection.classifier) else None,
         measured=[] if measured else [[each.length_px, each.area_px, each.peak] for each in marked[:MEASURED]],
         **({} if measured is None else measured.totals(MEASURED)),
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from crack_lightning.data.images.reading import reason
 from crack_lightning.inference.sources import Photograph, check_not_among, find_photographs, tell_left_out
-from crack_lightning.models.crack_map import CrackMap
+from crack_lightning.models.exported import is_map
 from crack_lightning.runs import photograph_files as files
 from crack_lightning.runs.findings import read_photograph, write_findings
 from crack_lightning.runs.inspecting import Inspection, inspection_of
@@ -37,7 +37,7 @@ def inspect_photographs(options: InspectOptions, folder: Path, listener: Listene
     tell_left_out(source)
     inspection = inspection_of(options)
     count = len(source.photographs)
-    part = "tile" if isinstance(inspection.classifier, CrackMap) else "window"
+    part = "tile" if is_map(inspection.classifier) else "window"
     log.info("%d photographs; a %s is %.0f pixels of them", count, part, inspection.scale.window_px)
     found: list[Inspected] = []
     with ctrl_c_says(lambda: f"go on with {typed('hydra.run.dir', str(folder))}"):

@@ -4,18 +4,18 @@ from datetime import datetime
 
 from crack_lightning import __version__
 from crack_lightning.inference.photographs import Scale
-from crack_lightning.models.crack_map import CrackMap, Network
 from crack_lightning.models.decision import Decision
+from crack_lightning.models.exported import Opened, is_map
 from crack_lightning.runs.options import InspectOptions
 
 
-def unscaled(classifier: Network, options: InspectOptions) -> bool:
+def unscaled(classifier: Opened, options: InspectOptions) -> bool:
     """Whether photographs of a known scale are looked at as they are, since the checkpoint does not know its own."""
-    known = isinstance(classifier, CrackMap) or classifier.mm_per_px is not None
+    known = is_map(classifier) or classifier.mm_per_px is not None
     return options.mm_per_px is not None and not known and options.tile_px is None
 
 
-def method_of(options: InspectOptions, classifier: Network, decision: Decision, scale: Scale) -> dict[str, str]:
+def method_of(options: InspectOptions, classifier: Opened, decision: Decision, scale: Scale) -> dict[str, str]:
     """By name: source, time, checkpoint, network, threshold, size of a window, scale."""
     mm_per_px, scales, side_px = options.mm_per_px, options.scales, scale.window_px
     side = f"{side_px:.0f} px" + ("" if mm_per_px is None else f", {side_px * mm_per_px:.0f} mm")
@@ -29,7 +29,7 @@ def method_of(options: InspectOptions, classifier: Network, decision: Decision, 
         "checkpoint": options.ckpt_path or "none: the crack map of the package, trained on drawn cracks",
         "network": classifier.backbone,
         "threshold": f"{decision.threshold:.3f}",
-        ("tile" if isinstance(classifier, CrackMap) else "window"): side + wider,
+        ("tile" if is_map(classifier) else "window"): side + wider,
         "scale": _scale(options) + as_trained,
         "crack_lightning": __version__,
     }

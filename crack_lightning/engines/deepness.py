@@ -1,0 +1,58 @@
+"""A crack map as QGIS's plugin Deepness reads it: tiles of one size in floating point, a map as large as they are.
+
+Its keys, and what it does to a tile, are those of its source (github.com/PUTvision/qgis-plugin-deepness, model_base.py
+and segmentor.py): each value JSON; pictures divided by 255; of one channel a threshold, and no softmax.
+"""
+
+import json
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from crack_lightning.engines.onnx import exported
+from crack_lightning.engines.portable import CRACK_MAP, PortableMap
+from crack_lightning.models.crack_map import CELL_PX
+
+FILE = "deepness.onnx"
+TILE_PX = 512
+OVERLAP_PERCENT = 15
+RESOLUTION_CM = 0.05  # of a pixel, where the scale of the map's training is not known
+KEYS = {
+    "model_type": "Segmentor",
+    "tile_size": TILE_PX,
+    "tiles_overlap": OVERLAP_PERCENT,
+    "seg_thresh": 0.5,
+    "seg_small_segment": 0,  # its default blurs hairlines away
+}
+
+
+class DeepnessMap(nn.Module):
+    """Tiles (N, 3, 512, 512) of 0..1 to probabilities (N, 1, 512, 512)."""
+
+    def __init__(self, network: PortableMap) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, tiles: Tensor) -> Tensor:
+        cells, _ = self.network((tiles * 255).round().to(torch.uint8))
+        larger = functional.interpolate(cells[:, None], scale_factor=CELL_PX, mode="bilinear", align_corners=False)
+        return larger.clamp(0, 1)
+
+
+def write_deepness(network: PortableMap, path: Path, *, class_names: tuple[str, str], mm_per_px: float | None) -> None:
+    """The file with its keys; `class_names` are of what is sound and of what is cracked."""
+    import onnx
+
+    sample = torch.rand(1, 3, TILE_PX, TILE_PX)
+    axes = {CRACK_MAP: {0: "batch"}}
+    made = exported(DeepnessMap(network).eval(), sample, input_name="tiles", dynamic=axes, fixed=True)
+    model = onnx.load_from_string(made)
+    resolution = RESOLUTION_CM if mm_per_px is None else mm_per_px / 10
+    facts = {**KEYS, "class_names": dict(enumerate(class_names)), "resolution": resolution}
+    for name, value in facts.items():
+        entry = model.metadata_props.add()
+        entry.key, entry.value = name, json.dumps(value)
+    onnx.checker.check_model(model, full_check=True)
+    path.write_bytes(model.SerializeToString())

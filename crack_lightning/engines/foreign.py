@@ -1,0 +1,115 @@
+"""Exports are looked through before a runtime gets them: nothing in a file is run that could be anything."""
+
+import io
+import json
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from crack_lightning.errors import MissingPackage, UserError
+
+OWN = "it was not exported by crack_lightning"
+DOMAINS = ("", "ai.onnx")  # ONNX's own operators
+TARGETS = re.compile(
+    r"torch\.ops\.aten\..*|torch\.sym_(max|min|not|float|int)|"
+    r"_operator\.(add|sub|mul|floordiv|mod|neg|le|lt|ge|gt|eq|ne|and_|or_|getitem)"
+)
+# Names in the expressions of sizes, which torch evaluates as Python: symbols, and functions of whole numbers.
+NAMES = re.compile(
+    r"[su]\d+|Symbol|positive|integer|nonnegative|True|False|Integer|Add|Mul|Pow|Max|Min|Mod|PythonMod|FloorDiv|CeilDiv|"
+    r"CleanDiv|Equality|Unequality|LessThan|GreaterThan|StrictLessThan|StrictGreaterThan|Eq|Ne|Le|Lt|Ge|Gt|And|Or|Not|oo|"
+    r"int_oo"
+)
+MEMBERS = re.compile(
+    r"[^/]+/(archive_format|archive_version|version|byteorder|\.data/[\w-]+|\.format_version|\.storage_alignment|"
+    r"models/model\.json|extra/crack_lightning|data/(weights|constants)/(weight_\d+|tensor_\d+|model_\w+\.json|"
+    r"\w+_config\.json)|data/sample_inputs/model\.pt)"
+)
+PICKLED = re.compile(r'"use_pickle"\s*:\s*true')
+
+
+def checked_onnx(path: Path, key: str) -> Any:
+    """What an ONNX file says of itself under `key`. Raises UserError for one that is damaged, lacks its weights, was
+    not written here, or has operators that are not ONNX's own."""
+    try:
+        import onnx
+    except ModuleNotFoundError as error:
+        raise MissingPackage('onnx is not installed: pip install -e ".[onnx]"') from error
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+    except Exception as error:  # protobuf's own
+        raise UserError(f"it is damaged or no ONNX file ({type(error).__name__}): export again") from error
+    for place in _external(model):
+        raise UserError(f"weights of it are in another file ({place}), which an export of this project never has")
+    domains = {each.domain for each in model.opset_import} | {node.domain for node in model.graph.node}
+    if custom := sorted(domains - {*DOMAINS}):
+        raise UserError(f"it has operators of {', '.join(custom)}, which are not ONNX's own: they are not run")
+    found = {entry.key: entry.value for entry in model.metadata_props}
+    if key not in found:
+        raise UserError(OWN)
+    try:
+        return json.loads(found[key])
+    except ValueError as error:
+        raise UserError(f"its metadata is no JSON ({error})") from error
+
+
+def _external(model: Any) -> Iterator[str]:
+    for tensor in model.graph.initializer:
+        if tensor.data_location == 1:
+            yield next((entry.value for entry in tensor.external_data if entry.key == "location"), "not named")
+
+
+def check_archive(path: Path) -> None:
+    """Raise UserError for an archive of torch.export that holds pickled objects, other operators than torch's own, or
+    expressions with other names than sizes have: to open these would run them."""
+    if not zipfile.is_zipfile(path):
+        raise UserError("it is damaged or no archive of torch.export: export again")
+    with zipfile.ZipFile(path) as archive:
+        if (damaged := archive.testzip()) is not None:
+            raise UserError(f"{damaged} in it is damaged: export again")
+        names = archive.namelist()
+        if not any(name.endswith("/extra/crack_lightning") for name in names):
+            raise UserError(OWN)
+        if odd := [name for name in names if not MEMBERS.fullmatch(name)]:
+            raise UserError(f"it holds {odd[0]}, which is not of an export of this project: it is not opened")
+        for name in names:
+            text = archive.read(name).decode("utf-8", "replace") if name.endswith(".json") else ""
+            if PICKLED.search(text):
+                raise UserError(f"{name} in it names pickled objects, which can run code: it is not opened")
+            if name.endswith("models/model.json"):
+                _check_graph(json.loads(text))
+            if name.endswith("sample_inputs/model.pt"):
+                _check_plain(archive.read(name))
+
+
+def _check_plain(content: bytes) -> None:
+    """Raise UserError for a pickle of anything but plain data: torch.export would open it all the same."""
+    if not content:
+        return
+    try:
+        torch.load(io.BytesIO(content), weights_only=True)
+    except Exception as error:  # of pickles and archives
+        raise UserError("its sample inputs are no plain data, and could run code: it is not opened") from error
+
+
+def _check_graph(value: Any) -> None:
+    """Look through what torch.export wrote, at every depth."""
+    if isinstance(value, list):
+        for element in value:
+            _check_graph(element)
+    if not isinstance(value, dict):
+        return
+    target, expression = value.get("target"), value.get("expr_str")
+    if isinstance(target, str) and "inputs" in value and not TARGETS.fullmatch(target):
+        raise UserError(f"it has the operator {target}, which is not torch's own: it is not run")
+    if isinstance(expression, str):
+        bare = re.sub(r"'([su]\d+)'", r"\1", expression)
+        words = re.findall(r"[^\W\d]\w*", bare)
+        if not all(map(NAMES.fullmatch, words)) or not re.fullmatch(r"[\w\s()+\-*/,<>=&|~%]*", bare):
+            raise UserError(f"it has the expression {expression[:60]}, which is none of a size: it is not run")
+    for element in value.values():
+        _check_graph(element)

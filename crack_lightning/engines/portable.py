@@ -1,0 +1,121 @@
+"""Networks with everything inside, as an export has them: pictures of any size in, probabilities out."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from crack_lightning.engines.folded import Pixels, folded
+from crack_lightning.engines.resizing import resized
+from crack_lightning.models.classifier import CrackClassifier
+from crack_lightning.models.crack_map import CELL_PX, CrackMap, Network, grown
+
+INPUT, PROBABILITIES, CRACK_MAP, LOGITS = "images", "probabilities", "crack_map", "logits"
+MARGIN_PX = 32  # reflected beyond every edge, so that cells near it do not see the zeros of the network's padding
+MIRRORED_PX = 2 * MARGIN_PX  # a shorter side is reflected with its last pixel
+SHARPENED = 0.5  # how much of its distance to the highest cell near it a cell loses
+NEAR_CELLS = 3
+DEEPEST_PX = 32  # stride of the deepest tap
+
+
+class PortableClassifier(nn.Module):
+    """Pictures (N, 3, h, w) uint8 RGB to calibrated probabilities (N, 2), in the order of the class names."""
+
+    outputs = (PROBABILITIES,)
+
+    def __init__(self, classifier: CrackClassifier) -> None:
+        super().__init__()
+        self.size, self.temperature = classifier.image_size, classifier.decision.temperature
+        self.pixels, self.features = Pixels(classifier), folded(classifier.features)
+        self.head = copy.deepcopy(classifier.head)
+
+    def forward(self, images: Tensor) -> Tensor:
+        pooled = self.features(self.pixels(resized(images, self.size))).mean(dim=(2, 3))
+        return (self.head(pooled) / self.temperature).softmax(dim=1)
+
+
+class PortableMap(nn.Module):
+    """Pictures (N, 3, h, w) uint8 RGB to probabilities of cells (N, h/4, w/4), rounded up, and logits (N, 2, h/4, w/4).
+
+    The probabilities are of a picture by itself and as large as it is: above its median, sharpened, 0.5 at the level of
+    a large photograph. The logits are of the head that marks cells and of the one that judges patches, for whoever puts
+    a photograph together from tiles.
+    """
+
+    outputs = (CRACK_MAP, LOGITS)
+
+    def __init__(self, network: CrackMap) -> None:
+        super().__init__()
+        self.pixels = Pixels(network)
+        self.blocks = nn.ModuleList()
+        self.averaged: list[bool] = []
+        start = 0
+        for tap in network.taps:
+            self.blocks.append(folded(nn.Sequential(*list(network.features)[start : tap.child + 1])))
+            self.averaged.append(tap.stride < CELL_PX)
+            start = tap.child + 1
+        pairs = zip(network.tap_weights(), network.tap_weights(network.patch_weight), strict=True)
+        for number, pair in enumerate(pairs):
+            self.register_buffer(f"head_{number}", torch.cat(pair))
+        self.register_buffer("bias", network.bias.clone())
+        self.level = network.level
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        height, width = images.shape[2], images.shape[3]
+        logits = self._logits(_with_margin(images))
+        logits = logits.index_select(2, _own_cells(height)).index_select(3, _own_cells(width))
+        return (_above_median(logits[:, 0]) - self.level).sigmoid(), logits
+
+    def _logits(self, pictures: Tensor) -> Tensor:
+        maps, sums = self.pixels(pictures), []
+        for number, block in enumerate(self.blocks):
+            maps = block(maps)
+            tapped = functional.avg_pool2d(maps, 2) if self.averaged[number] else maps
+            sums.append(functional.conv2d(tapped, self.get_buffer(f"head_{number}")))
+        return torch.stack(grown(sums)).sum(dim=0) + self.get_buffer("bias")
+
+
+def portable(network: Network) -> PortableClassifier | PortableMap:
+    """What is exported of a network, on the CPU and in evaluation mode."""
+    network = copy.deepcopy(network).cpu().eval()
+    made = PortableMap(network) if isinstance(network, CrackMap) else PortableClassifier(network)
+    return made.eval()
+
+
+def _own_cells(side: int) -> Tensor:
+    """The cells of `side` pixels behind the margin. By number: of a slice exporters ask whether it is long enough."""
+    return torch.arange((side + CELL_PX - 1) // CELL_PX) + MARGIN_PX // CELL_PX
+
+
+def _with_margin(images: Tensor) -> Tensor:
+    """Reflected by MARGIN_PX beyond every edge, further to the right and below up to whole cells of the deepest tap."""
+    height, width = images.shape[2], images.shape[3]
+    short = torch.minimum(_count(height), _count(width)) <= MIRRORED_PX
+    return images.index_select(2, _places(height, short)).index_select(3, _places(width, short))
+
+
+def _places(side: int, short: Tensor) -> Tensor:
+    """Which of `side` pixels stands at each place, the margins included."""
+    whole = (side + DEEPEST_PX - 1) // DEEPEST_PX * DEEPEST_PX
+    place, count = torch.arange(whole + 2 * MARGIN_PX) - MARGIN_PX, _count(side)
+    period = torch.where(short, 2 * count, (2 * count - 2).clamp(min=1))
+    within = torch.remainder(place, period)
+    mirrored = torch.where(short, 2 * count - 1 - within, 2 * count - 2 - within)
+    return torch.where(within < count, within, mirrored)
+
+
+def _count(side: int) -> Tensor:
+    """`side` as a tensor, which exporters follow."""
+    return torch.ones(side, dtype=torch.int64).sum()
+
+
+def _above_median(logits: Tensor) -> Tensor:
+    """Logits (N, h, w) above each picture's median, sharpened."""
+    flat = logits.flatten(1)
+    count = _count(flat.shape[1])
+    middle = (count - 2 + count % 2) // 2  # without a remainder: OpenVINO rounds it up
+    medians = flat.sort(dim=1).values.index_select(1, middle[None])
+    above = logits - medians[:, :, None]
+    highest = functional.max_pool2d(above[:, None], 2 * NEAR_CELLS + 1, 1, NEAR_CELLS)[:, 0]
+    return above - SHARPENED * (highest - above)

@@ -1,0 +1,172 @@
+"""A checkpoint in the formats of other runtimes, which are kept only where they answer as it does."""
+
+import hashlib
+import json
+import logging
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from crack_lightning import __version__
+from crack_lightning.engines import exports
+from crack_lightning.engines.deepness import FILE as DEEPNESS_FILE
+from crack_lightning.engines.deepness import write_deepness
+from crack_lightning.engines.names import DEEPNESS, ONNX, OPENVINO, SAFETENSORS, TORCH_EXPORT
+from crack_lightning.engines.opening import opened_with_provenance
+from crack_lightning.engines.portable import portable
+from crack_lightning.errors import UserError
+from crack_lightning.models.crack_map import CrackMap, Network
+from crack_lightning.models.exported import facts_of, with_layers
+from crack_lightning.models.safe_file import SUFFIX, write_safe
+from crack_lightning.report.export_card import export_card
+from crack_lightning.runs.export_options import INT8, ExportOptions
+from crack_lightning.runs.inspecting import content_of
+from crack_lightning.runs.parity import TOLERANCE, Compared, compared, compared_deepness, parity_pictures
+from crack_lightning.runs.quantising import Quantised, quantised_network
+from crack_lightning.system.files import expanded, write_atomically
+from crack_lightning.system.hub import FILE as HUB_FILE
+from crack_lightning.system.hub import pushed
+
+log = logging.getLogger(__name__)
+
+CARD = "model_card.md"
+PLAIN = (str, int, float, bool, type(None))
+
+
+def export_checkpoint(options: ExportOptions, folder: Path) -> list[Path]:
+    """Write a checkpoint in other formats into `folder`, with model.json and a card; the files of the network.
+
+    Nothing is left where one of them differs. Raises UserError for that, and for what cannot be exported.
+    """
+    opened, provenance = opened_with_provenance(options.ckpt_path)
+    network = with_layers(opened, options.ckpt_path, "exporting")
+    facts = _facts(network, provenance, options)
+    pictures = parity_pictures(network, options.source, megapixels=options.max_megapixels)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".exporting-", dir=folder) as name:
+        partial = Path(name)
+        rows, quantised = _written(network, provenance, facts, options, pictures, partial)
+        _check(rows, bound=quantised is None)
+        described = facts | {"inputs": _inputs(), "outputs": _outputs(network), **_judged(rows, quantised)}
+        files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(partial.iterdir())}
+        described["files"] = files
+        card = export_card(_own_card(options.ckpt_path), described, rows)
+        for file in files:
+            (partial / file).replace(folder / file)
+    write_atomically(folder / "model.json", json.dumps(described, indent=2, ensure_ascii=False).encode())
+    write_atomically(folder / CARD, card.encode("utf-8", "replace"))
+    log.info("%s: %s", ", ".join(files), folder)
+    if options.push_to_hub is not None:
+        _push(network, provenance, options, folder, [*files, "model.json"], card)
+    return [folder / file for file in files]
+
+
+def _facts(network: Network, provenance: dict[str, Any], options: ExportOptions) -> dict[str, Any]:
+    """What each file says of itself."""
+    plain = {key: value for key, value in provenance.items() if isinstance(value, PLAIN)}
+    made = {"crack_lightning": __version__, "checkpoint_sha256": content_of(options.ckpt_path)}
+    return facts_of(network) | {"precision": options.precision, "provenance": plain, **made}
+
+
+def _written(
+    network: Network,
+    provenance: dict[str, Any],
+    facts: dict[str, Any],
+    options: ExportOptions,
+    pictures: Sequence[Image.Image],
+    partial: Path,
+) -> tuple[list[Compared], Quantised | None]:
+    """The files of every format in `partial`, and how each compares."""
+    module, rows, quantised = portable(network), list[Compared](), None
+    if {ONNX, OPENVINO} & set(options.formats):
+        content = exports.onnx_bytes(module)
+        if options.precision == INT8:
+            quantised = quantised_network(content, network, options, provenance)
+            content = quantised.content
+    for name in options.formats:
+        if name == SAFETENSORS:
+            write_safe(partial / f"model{SUFFIX}", network, provenance)
+            continue
+        if name == DEEPNESS:
+            rows += _written_deepness(network, pictures, partial)
+            continue
+        path = partial / exports.FILES[name][0]
+        if name == TORCH_EXPORT:
+            exports.write_torch(module, path, facts)
+        else:
+            write = exports.write_onnx if name == ONNX else exports.write_openvino
+            write(content, path, facts)
+        rows += compared(name, exports.open_export(path), network, pictures)
+    return rows, quantised
+
+
+def _written_deepness(network: Network, pictures: Sequence[Image.Image], partial: Path) -> list[Compared]:
+    module = portable(network)
+    if not isinstance(network, CrackMap) or not hasattr(module, "blocks"):
+        raise UserError("format=deepness is of crack maps, which mark pixels; a classifier judges whole pictures")
+    path, names = partial / DEEPNESS_FILE, network.decision.negative_first
+    write_deepness(module, path, class_names=names, mm_per_px=network.mm_per_px)  # type: ignore[arg-type]
+    return compared_deepness(path.read_bytes(), network, pictures)
+
+
+def _check(rows: Sequence[Compared], *, bound: bool) -> None:
+    """Raise UserError for what differs; of int8 only the share of decisions is bounded, elsewhere."""
+    if bad := [row for row in rows if not row.agrees] if bound else []:
+        worst = max(bad, key=lambda row: row.difference)
+        raise UserError(
+            f"{worst.format} differs from the checkpoint by {worst.difference:.1e} in pictures of {worst.size} "
+            f"({TOLERANCE:g} is allowed), {worst.differ} of {worst.decisions} decisions: nothing is exported"
+        )
+
+
+def _inputs() -> list[dict[str, object]]:
+    return [{"name": "images", "dtype": "uint8", "shape": ["batch", 3, "height", "width"], "colours": "RGB"}]
+
+
+def _outputs(network: Network) -> list[dict[str, object]]:
+    if isinstance(network, CrackMap):
+        cells = ["height/4", "width/4"]
+        return [
+            {"name": "crack_map", "dtype": "float32", "shape": ["batch", *cells], "threshold": 0.5},
+            {"name": "logits", "dtype": "float32", "shape": ["batch", 2, *cells], "of": ["cells", "patches"]},
+        ]
+    return [{"name": "probabilities", "dtype": "float32", "shape": ["batch", list(network.decision.class_names)]}]
+
+
+def _judged(rows: Sequence[Compared], quantised: Quantised | None) -> dict[str, object]:
+    made: dict[str, object] = {"parity": [asdict(row) for row in rows]}
+    return made if quantised is None else made | {"int8": quantised.facts}
+
+
+def _own_card(ckpt_path: str | None) -> str:
+    """The card of the run that the checkpoint is of, or nothing."""
+    if ckpt_path is None or "://" in ckpt_path:
+        return ""
+    for place in (expanded(ckpt_path).parent.parent, expanded(ckpt_path).parent):
+        if (place / CARD).is_file():
+            return (place / CARD).read_text("utf-8", "replace")
+    return ""
+
+
+def _push(
+    network: Network,
+    provenance: dict[str, Any],
+    options: ExportOptions,
+    folder: Path,
+    files: Sequence[str],
+    card: str,
+) -> None:
+    """What the hub is to have: the network as safetensors, its exports and the card."""
+    name = str(options.push_to_hub)
+    with tempfile.TemporaryDirectory(prefix=".pushing-", dir=folder) as made:
+        staged = Path(made)
+        write_safe(staged / HUB_FILE, network, provenance)
+        for file in files:
+            (staged / file).write_bytes((folder / file).read_bytes())
+        (staged / "README.md").write_text(card, "utf-8")
+        revision = pushed(staged, name, private=options.private)
+    log.info("on the hub as hf://%s@%s", name, revision)
