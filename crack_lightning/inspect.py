@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from crack_lightning.cli.command import command
+from crack_lightning.cli.command import command, common_folder
 from crack_lightning.runs.options import InspectOptions
 
 
@@ -11,6 +11,7 @@ def inspect(options: InspectOptions, folder: Path) -> None:
     """Mark the cracks in photographs; exit status 1 if any could not be read or measured as asked."""
     from crack_lightning.runs.inspection import inspect_photographs
 
+    folder = folder if options.shard is None else common_folder()
     if any(inspected.error or inspected.fault for inspected in inspect_photographs(options, folder)):
         sys.exit(1)
 

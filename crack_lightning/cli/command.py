@@ -22,6 +22,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import GrammarParseError, InterpolationResolutionError
 
 from crack_lightning.cli.command_line import MANY, as_given
+from crack_lightning.cli.launchers import check_launcher
 from crack_lightning.cli.options import COMMANDS, keys, options_of, register
 from crack_lightning.errors import UserError
 from crack_lightning.system.arguments import typed
@@ -72,6 +73,7 @@ def run_job(job: Callable[[DictConfig], Any], *, config_name: str, needs: str | 
     try:
         sys.argv[1:] = as_given(sys.argv[1:], COMMANDS[config_name])
         check_choices(sys.argv[1:])
+        check_launcher(sys.argv[1:])
         check_folder(sys.argv[1:])
         hydra.main(config_path=str(CONF), config_name=config_name, version_base="1.3")(
             partial(_run, job, needs, whole)
@@ -133,6 +135,11 @@ def load(library: str) -> None:
 def run_folder() -> Path:
     """Where this run writes everything."""
     return Path(HydraConfig.get().runtime.output_dir)
+
+
+def common_folder() -> Path:
+    """Where all points of a sweep write what is of all of them; of a single run its folder."""
+    return run_folder() if not is_multirun() else Path(HydraConfig.get().sweep.dir).absolute()
 
 
 def is_multirun() -> bool:

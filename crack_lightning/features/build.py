@@ -17,10 +17,9 @@ from crack_lightning.data.batches.datamodule import CrackDataModule, with_views
 from crack_lightning.data.batches.transforms import VERSION
 from crack_lightning.engines.pick import Engine, pick_engine
 from crack_lightning.features.module import FeatureModule, Wanted
-from crack_lightning.features.options import FeatureOptions
 from crack_lightning.features.store import FeatureStore, PartWriter
 from crack_lightning.models.classifier import INT8, CrackClassifier
-from crack_lightning.system.cache import evict, mark, touch
+from crack_lightning.system.cache import mark
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +58,7 @@ class MissingImages(LightningDataModule):
         self.wanted: list[Wanted] = []
 
     def prepare_data(self) -> None:
-        _acquire(self.lock, self.lock_timeout_s)
+        acquire(self.lock, self.lock_timeout_s)
 
     def setup(self, stage: str) -> None:
         self.features.store.reload()
@@ -156,7 +155,7 @@ def complete(
     images = MissingImages(features, lock_timeout_s=lock_timeout_s)
     started_s = time.perf_counter()
     try:
-        _compute(trainer, images, FeatureExtractor(classifier, engine))
+        compute(trainer, images, FeatureExtractor(classifier, engine))
     finally:
         images.release()
     count, seconds = len(images.wanted), time.perf_counter() - started_s
@@ -165,7 +164,8 @@ def complete(
     features.store.reload()
 
 
-def _acquire(lock: FileLock, timeout_s: float) -> None:
+def acquire(lock: FileLock, timeout_s: float) -> None:
+    """Take the lock of a store. Raises TimeoutError when another run holds it for longer than `timeout_s`."""
     try:
         lock.acquire(timeout=0)
         return
@@ -180,7 +180,8 @@ def _acquire(lock: FileLock, timeout_s: float) -> None:
         ) from error
 
 
-def _compute(trainer: Trainer, images: MissingImages, extractor: FeatureExtractor) -> None:
+def compute(trainer: Trainer, images: MissingImages, extractor: FeatureExtractor) -> None:
+    """Compute the features of what `images` wants, and append them to its store."""
     writer = FeatureWriter(images)
     loggers, trainer.loggers = trainer.loggers, []  # nothing to log, and no graph to draw
     trainer.callbacks.append(writer)  # type: ignore[attr-defined]
@@ -190,28 +191,3 @@ def _compute(trainer: Trainer, images: MissingImages, extractor: FeatureExtracto
     finally:
         trainer.callbacks.remove(writer)  # type: ignore[attr-defined]
         trainer.loggers = loggers
-
-
-def prepared(
-    trainer: Trainer,
-    classifier: CrackClassifier,
-    data: CrackDataModule,
-    options: FeatureOptions,
-    *,
-    cache: Path,
-    precision: str,
-) -> LightningDataModule:
-    """What to train on: the pictures, or where the backbone is frozen their features, computed now if need be."""
-    if options.mode == "live" or not classifier.frozen or getattr(trainer, "fast_dev_run", False):
-        return data
-    store = open_store(cache, classifier, data, dtype=options.dtype, precision=precision)
-    views, epochs = options.views, trainer.max_epochs or -1
-    if views > epochs > 0:
-        log.info("features.views=%d, but trainer.max_epochs=%d: the others would never be seen", views, epochs)
-        views = epochs
-    features = FeatureModule(data, store, views=views, identity=options.identity)
-    complete(trainer, features, classifier, engine=options.engine, lock_timeout_s=options.lock_timeout_s)
-    if trainer.is_global_zero:
-        touch(store.folder)
-        evict(cache, "features", max_bytes=options.max_cache_gb * 1e9, keep=store.folder)
-    return features

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from crack_lightning.engines.names import check_engine
 from crack_lightning.errors import UserError
-from crack_lightning.system.ranges import check_among
+from crack_lightning.system.ranges import check_among, check_shard
 
 MODES = ("auto", "cached", "live")
 MOST_VIEWS = 1000
@@ -26,6 +26,8 @@ class FeatureOptions:
     engine: str
     lock_timeout_s: float
     max_cache_gb: float
+    shard: int | None = None
+    shards: int | None = None
 
     def __post_init__(self) -> None:
         check_among("features.mode", self.mode, MODES)
@@ -34,6 +36,9 @@ class FeatureOptions:
             raise UserError(
                 f"features.views={self.views}: at least 1 stored view of each training image, at most {MOST_VIEWS}"
             )
+        check_shard(self.shard, self.shards, group="features.")
+        if self.shards is not None and self.mode == "live":
+            raise UserError("features.shards keeps features in parts: not with features=live")
         check_among("features.identity", self.identity, IDENTITIES)
         check_among("features.dtype", self.dtype, DTYPES)
         for key, value in (("lock_timeout_s", self.lock_timeout_s), ("max_cache_gb", self.max_cache_gb)):

@@ -1,7 +1,7 @@
 """Features kept on disk: rows of numbers under 64-bit keys, in files that are only ever appended to.
 
-A store is a folder of parts. Each build writes a part of its own: `<time>-<process>.rows`, the numbers, and
-`<time>-<process>.keys`, a record of key and checksum for each row, written after the row. So a reader never sees half a
+A store is a folder of parts. Each build writes a part of its own: `<number>-<name>.rows`, the numbers, and
+`<number>-<name>.keys`, a record of key and checksum for each row, written after the row. So a reader never sees half a
 row, a killed build loses nothing that it finished, and several processes write side by side.
 """
 
@@ -12,7 +12,7 @@ import logging
 import mmap
 import os
 import shutil
-import time
+import uuid
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 VERSION = 1
 RECORD = np.dtype([("key", "<u8"), ("crc", "<u4")])
 CHUNK = 4096  # rows verified at a time
+MERGED = "merged"  # the part that others were put together in: it comes first
 RESIDENT_BYTES = 8 * 2**20  # rows read before their memory is given back; with their neighbours some thirty times that
 RESERVE_BYTES = 64 * 2**20  # of the disk that a build keeps free
 
@@ -79,10 +80,10 @@ class FeatureStore:
     def reload(self) -> None:
         """Look again at what the folder holds."""
         self.parts, self._maps, records = [], [], []
-        for foreign in sorted(self.folder.glob("*.rows")):
+        for foreign in sorted(self.folder.glob("[!.]*.rows")):
             if not foreign.with_suffix(".keys").exists():
                 log.warning("%s is no part of this store: ignored", foreign)
-        for path in sorted(self.folder.glob("*.keys")):
+        for path in self.files():
             rows = path.with_suffix(".rows")
             count = min(_size(path) // RECORD.itemsize, _size(rows) // self.row_bytes)
             if _size(path) // RECORD.itemsize > count:
@@ -105,6 +106,20 @@ class FeatureStore:
 
     def __len__(self) -> int:
         return len(self._keys)
+
+    @property
+    def keys(self) -> Array:
+        """The keys of all rows (n,) uint64, ascending; one that was computed again is there twice."""
+        return self._keys
+
+    def files(self) -> list[Path]:
+        """The files of keys of its parts, later ones last."""
+        return sorted(self.folder.glob("[!.]*.keys"), key=lambda path: (path.stem != MERGED, path.name))
+
+    def next_name(self) -> str:
+        """For a part that comes after all that are there: a number, since clocks of two machines differ."""
+        numbers = [int(path.name[:20]) for path in self.files() if path.name[:20].isdigit()]
+        return f"{max(numbers, default=0) + 1:020d}-{uuid.uuid4().hex[:12]}"
 
     def find(self, keys: Array) -> tuple[Place, Array]:
         """Where the rows of `keys` (n,) uint64 lie, and which of them are missing (n,) bool.
@@ -158,13 +173,13 @@ class FeatureStore:
 class PartWriter:
     """Appends rows to a part of its own; used as a context manager."""
 
-    def __init__(self, store: FeatureStore) -> None:
+    def __init__(self, store: FeatureStore, *, name: str | None = None) -> None:
         self.store = store
-        self.path = store.folder / f"{time.time_ns():020d}-{os.getpid()}"  # later parts sort behind earlier ones
+        self.path = store.folder / (name or store.next_name())
 
     def __enter__(self) -> "PartWriter":
-        self._keys = self.path.with_suffix(".keys").open("xb")
-        self._rows = self.path.with_suffix(".rows").open("xb")
+        self._rows = self.path.with_suffix(".rows").open("wb")
+        self._keys = self.path.with_suffix(".keys").open("wb")
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -21,14 +21,8 @@ MOST_PATCH_PX = 100_000
 FACTS_KEY = "crack_classifier"  # beside Lightning's own keys
 MAP_KEY = "crack_map"  # in its place in the file of a crack map
 PREFIX = "classifier."  # of the classifier's tensors in the state dict
-OPTIONAL: dict[str, Any] = {
-    "threshold": 0.5,
-    "temperature": 1.0,
-    "review_band": None,
-    "patch_px": None,
-    "mm_per_px": None,
-}
-OPTIONAL["engine"] = FLOAT
+UNKNOWN = {"review_band": None, "patch_px": None, "mm_per_px": None}
+OPTIONAL: dict[str, Any] = {"threshold": 0.5, "temperature": 1.0, "engine": FLOAT, **UNKNOWN}
 NEEDED = ("backbone", "class_names", "positive_class", "image_size", "dropout", "freeze", "weights")
 
 

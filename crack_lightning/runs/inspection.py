@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from crack_lightning.models.exported import is_map
 from crack_lightning.runs import photograph_files as files
 from crack_lightning.runs.findings import read_photograph, write_findings
 from crack_lightning.runs.inspecting import Inspection, inspection_of
+from crack_lightning.runs.inspection_parts import check_parts, of_shard, part_lock, write_part
 from crack_lightning.runs.method import method_of
 from crack_lightning.runs.options import InspectOptions
 from crack_lightning.runs.photograph_files import Inspected
@@ -36,19 +37,43 @@ def inspect_photographs(options: InspectOptions, folder: Path, listener: Listene
     check_not_among(folder, source.photographs)
     tell_left_out(source)
     inspection = inspection_of(options)
-    count = len(source.photographs)
-    part = "tile" if is_map(inspection.classifier) else "window"
-    log.info("%d photographs; a %s is %.0f pixels of them", count, part, inspection.scale.window_px)
-    found: list[Inspected] = []
-    with ctrl_c_says(lambda: f"go on with {typed('hydra.run.dir', str(folder))}"):
-        for photograph in track(source.photographs, "inspecting", total=count, unit="photographs"):
-            found.append(inspect_photograph(photograph, folder, inspection))
-            if listener is not None:
-                listener(found[-1], len(found), count)
+    if options.shards is not None and options.shard is not None:
+        return _inspect_part(source.photographs, folder, inspection, options.shard, options.shards)
+    if options.shards is not None:
+        check_parts(folder, options.shards, settings=inspection.settings, source=options.source)
+    found = _inspect(source.photographs, folder, inspection, listener)
     everything = [*found, *map(files.unread, source.unread)]
     method = method_of(options, inspection.classifier, inspection.decision, inspection.scale)
     write_summary(folder, everything, method, inspection.measuring.classes, options.formats)
     log.info("%s: %s", counted(found), folder / "report.html")
+    return found
+
+
+def _inspect(
+    photographs: Sequence[Photograph], folder: Path, inspection: Inspection, listener: Listener | None
+) -> list[Inspected]:
+    """Each photograph, its files into `folder`."""
+    count, found = len(photographs), list[Inspected]()
+    part = "tile" if is_map(inspection.classifier) else "window"
+    log.info("%d photographs; a %s is %.0f pixels of them", count, part, inspection.scale.window_px)
+    with ctrl_c_says(lambda: f"go on with {typed('hydra.run.dir', str(folder))}"):
+        for photograph in track(photographs, "inspecting", total=count, unit="photographs"):
+            found.append(inspect_photograph(photograph, folder, inspection))
+            if listener is not None:
+                listener(found[-1], len(found), count)
+    return found
+
+
+def _inspect_part(
+    photographs: Sequence[Photograph], folder: Path, inspection: Inspection, shard: int, shards: int
+) -> list[Inspected]:
+    """Those of one part; the report is written when all parts are done."""
+    own = of_shard(photographs, shard, shards)
+    with part_lock(folder, shard, shards):
+        found = _inspect(own, folder, inspection, None)
+        errors = sum(bool(each.error) for each in found)
+        write_part(folder, shard, shards, settings=inspection.settings, photographs=len(own), errors=errors)
+    log.info("part %d of %d: %s", shard, shards, counted(found))
     return found
 
 

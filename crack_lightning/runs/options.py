@@ -11,7 +11,14 @@ from crack_lightning.errors import UserError
 from crack_lightning.evaluation.names import METRICS, parse_threshold
 from crack_lightning.features.options import FeatureOptions
 from crack_lightning.models.options import LESSONS, ModelOptions
-from crack_lightning.system.ranges import check_above, check_among, check_batches, check_workers, whole_path
+from crack_lightning.system.ranges import (
+    check_above,
+    check_among,
+    check_batches,
+    check_shard,
+    check_workers,
+    whole_path,
+)
 from crack_lightning.training.options import OptimizerOptions, SchedulerOptions, TaskOptions, TrainerOptions
 
 OBJECTIVES = [f"{split}/{name}" for split in ("val", "test") for name in (*METRICS, "loss")]
@@ -157,9 +164,12 @@ class InspectOptions:
     memory_mb: float | None
     max_megapixels: float
     overlay_px: int | None
+    shard: int | None = None
+    shards: int | None = None
 
     def __post_init__(self) -> None:
         check_engine(self.engine)
+        check_shard(self.shard, self.shards)
         check_among("windows", self.windows, WINDOWS)
         for key in ("mm_per_px", "tile_px", "memory_mb", "max_megapixels", "overlay_px", *LENGTHS, *SCALES):
             check_above(key, getattr(self, key))

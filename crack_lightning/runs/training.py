@@ -16,7 +16,7 @@ from crack_lightning.data.samples.listing import Sample, side_px
 from crack_lightning.data.samples.splits import class_weights
 from crack_lightning.errors import UserError
 from crack_lightning.evaluation.predictions import Judged
-from crack_lightning.features.build import prepared
+from crack_lightning.features.preparing import prepared
 from crack_lightning.models.checkpoint import classifier_from, read_checkpoint
 from crack_lightning.models.classifier import FLOAT, INT8, CrackClassifier, build_classifier
 from crack_lightning.models.decision import Decision
@@ -69,6 +69,8 @@ def train_classifier(
     classifier.patch_px, classifier.mm_per_px = side_px(data.splits["train"]), options.data.mm_per_px
     task = _task(options, classifier, data, overrides)
     batches = _batches(trainer, classifier, data, options)
+    if batches is None:
+        return None
     if checkpoint is not None:
         go_on(trainer, data, checkpoint, options.trainer.max_epochs)
     fit_seconds = _fit(trainer, task, batches, folder, options.ckpt_path, history)
@@ -157,7 +159,7 @@ def _task(
 
 def _batches(
     trainer: Trainer, classifier: CrackClassifier, data: CrackDataModule, options: TrainOptions
-) -> LightningDataModule:
+) -> LightningDataModule | None:
     """The pictures, or, if the backbone is frozen, their features, computed now if necessary."""
     cache, precision = cache_folder(options.cache_dir), str(options.trainer.precision)
     with ctrl_c_says(lambda: "the features computed so far are kept"):

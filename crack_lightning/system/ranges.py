@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from crack_lightning.errors import UserError
 from crack_lightning.system.files import expanded
 
+SHARDS = range(1, 100_001)
+
 
 def check_among(key: str, value: object, allowed: Sequence[object]) -> None:
     """Raise UserError unless `value` is one of `allowed`."""
@@ -41,6 +43,16 @@ def check_workers(num_workers: int | None, *, group: str = "") -> None:
     """Raise UserError for less than no worker."""
     if num_workers is not None and num_workers < 0:
         raise UserError(f"{group}num_workers={num_workers}: 0 or more, or null for one a core")
+
+
+def check_shard(shard: int | None, shards: int | None, *, group: str = "") -> None:
+    """Raise UserError for a part that there is none of; `group` is what stands before the keys."""
+    if shards is not None and shards not in SHARDS:
+        raise UserError(f"{group}shards={shards}: {SHARDS[0]} to {SHARDS[-1]} parts")
+    if shard is not None and shards is None:
+        raise UserError(f"{group}shard={shard} is one of how many? Give {group}shards=N too")
+    if shard is not None and shards is not None and not 0 <= shard < shards:
+        raise UserError(f"{group}shard={shard}: of {group}shards={shards} the parts are 0 to {shards - 1}")
 
 
 def whole_path(path: str | None) -> str | None:
