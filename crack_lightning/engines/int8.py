@@ -67,6 +67,7 @@ def quantised(content: bytes, batches: Iterable[np.ndarray], *, keep: int, per_c
     chosen = [node.name for node in nodes[convolutions[keep] :] if node.op_type in KINDS]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "int8.onnx"
+        logging.disable(logging.WARNING)  # it advises steps that change nothing here
         quantize_static(
             model,
             path,
@@ -79,6 +80,7 @@ def quantised(content: bytes, batches: Iterable[np.ndarray], *, keep: int, per_c
             nodes_to_quantize=chosen,
             calibrate_method=CalibrationMethod.MinMax,
         )
+        logging.disable(logging.NOTSET)
         return path.read_bytes()
 
 

@@ -12,6 +12,7 @@ from crack_lightning.system.names import matched
 OWN = "folders"  # a folder for each class, called as it is
 TABLE = "table"  # one folder of pictures, and a table of their labels
 MASKED = "masks"  # photographs and masks of their cracks
+PACKED = "webdataset"  # archives that pack made
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ LAYOUTS = {
 
 def check_layout(name: str) -> None:
     """Raise ValueError for a name that is unknown."""
-    if name not in (known := (OWN, TABLE, MASKED, *LAYOUTS)):
+    if name not in (known := (OWN, TABLE, MASKED, PACKED, *LAYOUTS)):
         raise UserError(f"data.layout={name}: one of {', '.join(known)}")
 
 

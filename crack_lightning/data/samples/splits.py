@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 MOST_ORDERS, MOST_STEPS = 100, 200_000  # orders of sharing groups out, and groups placed in all of them
 UNEVEN = 0.05  # difference in a class's share that is worth a word
 
-Splits = dict[str, list[Sample]]
+Splits = Mapping[str, Sequence[Sample]]
 
 
 def split_samples(
@@ -39,7 +39,7 @@ def split_samples(
     missing = _wanted(Counter(sample.label for sample in samples), fractions)
     if len(groups) < len(samples):
         return _whole(_closest(groups, missing, seed), groups, class_names)
-    splits: Splits = {name: [] for name in SPLITS}
+    splits: dict[str, list[Sample]] = {name: [] for name in SPLITS}
     for name in sorted(groups, key=lambda name: _hash(seed, name)):
         counts = Counter(sample.label for sample in groups[name])
         split = _place(counts, missing)
@@ -114,7 +114,7 @@ def _greedy(
 
 
 def _whole(placed: Mapping[str, str], groups: Mapping[str, Sequence[Sample]], class_names: Sequence[str]) -> Splits:
-    splits: Splits = {name: [] for name in SPLITS}
+    splits: dict[str, list[Sample]] = {name: [] for name in SPLITS}
     for group, name in placed.items():
         splits[name] += groups[group]
     check_every_class(splits, class_names)

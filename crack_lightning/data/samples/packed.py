@@ -1,0 +1,90 @@
+"""A data set in tar archives, in the layout of WebDataset: its splits, read from an index of a line for each picture.
+
+`pack.json` says what there is; `<split>-<number>.tar` hold the pictures as they were, each followed by its class as
+`.cls`; `<split>.jsonl` says of each where it lies. The index stays on the disk: a million pictures take as much memory
+as a thousand, and eight bytes each.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+
+from crack_lightning.data.samples.listing import Sample
+from crack_lightning.data.samples.presplit import SPLITS
+from crack_lightning.errors import UserError
+from crack_lightning.system.members import Member, member_path
+
+FORMAT = 1
+FACTS = "pack.json"
+NEWLINE = 10
+
+
+def index_line(archive: str, start: int, size: int, sample: Sample) -> bytes:
+    """The line of a picture in an index."""
+    name = f"{sample.path.parent.name}/{sample.path.name}"
+    return json.dumps([archive, start, size, sample.label, sample.name, sample.group, name]).encode() + b"\n"
+
+
+class PackedSamples(Sequence[Sample]):
+    """The samples of a split, each made when it is asked for."""
+
+    def __init__(self, root: Path, split: str) -> None:
+        self.root, self.path = root, root / f"{split}.jsonl"
+        size = self.path.stat().st_size
+        self._text = np.memmap(self.path, np.uint8, "r") if size else np.empty(0, np.uint8)
+        ends = np.flatnonzero(self._text == NEWLINE)
+        self._edges = np.concatenate([[0], ends + 1])
+
+    def __len__(self) -> int:
+        return len(self._edges) - 1
+
+    @overload
+    def __getitem__(self, place: int) -> Sample: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Sample]: ...
+    def __getitem__(self, place: Any) -> Any:
+        if isinstance(place, slice):
+            return [self[number] for number in range(*place.indices(len(self)))]
+        number = range(len(self))[place]
+        line = bytes(self._text[self._edges[number] : self._edges[number + 1]])
+        archive, start, size, label, name, group, file = json.loads(line)
+        return Sample(member_path(Member(self.root / archive, start, size), file), label, name, group)
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (self[number] for number in range(len(self)))
+
+
+def packed_splits(root: Path, class_names: Sequence[str]) -> dict[str, PackedSamples]:
+    """The splits of a packed data set. Raises UserError for a folder that is none, for archives that are missing or
+    truncated, and for other class names."""
+    facts = _facts(root)
+    if list(facts["class_names"]) != list(class_names):
+        raise UserError(
+            f"{root} was packed with the classes {', '.join(facts['class_names'])}: give "
+            f"data.class_names=[{','.join(facts['class_names'])}] data.positive_class={facts['positive_class']}"
+        )
+    for split in SPLITS:
+        for name, size in facts["splits"][split]["files"].items():
+            there = (root / name).stat().st_size if (root / name).is_file() else None
+            if there != size:
+                what = "is missing" if there is None else f"has {there} bytes instead of {size}"
+                raise UserError(f"{root / name} {what}: copy it again, or pack again")
+    return {split: PackedSamples(root, split) for split in SPLITS}
+
+
+def _facts(root: Path) -> dict[str, Any]:
+    try:
+        facts: dict[str, Any] = json.loads((root / FACTS).read_text())
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{root} has no {FACTS}: data=webdataset is for what python -m crack_lightning.pack made; give "
+            "data=folder for class folders"
+        ) from error
+    except ValueError as error:
+        raise UserError(f"{root / FACTS} is damaged: pack again") from error
+    if not isinstance(facts, dict) or facts.get("format") != FORMAT or set(facts.get("splits", ())) != set(SPLITS):
+        raise UserError(f"{root / FACTS} is of another version: pack again")
+    return facts
