@@ -21,16 +21,22 @@ def resized(images: Tensor, size: int) -> Tensor:
 
 def _weights(side: int, size: int) -> tuple[Tensor, Tensor]:
     """(size, side): how much each of `side` pixels counts in each of `size`, whole numbers, and what they add up to."""
-    step = torch.ones(side, dtype=torch.float64).sum() / size  # a tensor: exporters follow it
-    reach = step.clamp(min=1)
-    middles = (torch.arange(size, dtype=torch.float64)[:, None] + 0.5) * step
-    pixels = torch.arange(side, dtype=torch.float64)[None] + 0.5
-    weights = (1 - (pixels - middles).abs() / reach).clamp(min=0)
-    weights = weights / weights.sum(dim=1, keepdim=True)
+    # The triangle in whole numbers, 2 max(side, size) high: runtimes without 64 bits would round fractions otherwise.
+    count = torch.ones(side, dtype=torch.int64).sum(dim=0, keepdim=True)  # a tensor, which exporters follow
+    middles = (2 * torch.arange(size)[:, None] + 1) * count
+    pixels = (2 * torch.arange(side)[None] + 1) * size
+    heights = (2 * count.clamp(min=size) - (pixels - middles).abs()).clamp(min=0)
+    sums = heights.sum(dim=1, keepdim=True)
+    shares = heights.to(torch.float32) / sums.to(torch.float32)
     # As many bits as the largest weight leaves room for.
-    units = torch.pow(2.0, torch.arange(MOST_BITS + 1, dtype=torch.float64))
-    unit = torch.where((0.5 + weights.max() * units).floor() < MOST, units, 0).max()
-    return (weights * unit + 0.5).floor().to(torch.float32), unit.to(torch.float32)
+    units = 2 ** torch.arange(MOST_BITS + 1)
+    fits = (shares.flatten().max(dim=0, keepdim=True).values * units.to(torch.float32) + 0.5).floor() < MOST
+    unit = (units * fits.to(torch.int64)).max(dim=0, keepdim=True).values
+    weights = (shares * unit.to(torch.float32) + 0.5).floor().to(torch.int64)
+    # A share of 32 bits may be rounded to a neighbour: whole numbers show it.
+    over = 2 * (heights * unit - weights * sums)
+    weights = weights + (over >= sums).to(torch.int64) - (over < -sums).to(torch.int64)
+    return weights.to(torch.float32), unit.to(torch.float32)
 
 
 def _rounded(sums: Tensor, unit: Tensor) -> Tensor:
