@@ -53,14 +53,14 @@ def onnx_engine(classifier: CrackClassifier) -> Engine:
     """
     size = classifier.image_size
     network = PooledFeatures(classifier, copy.deepcopy(classifier.features).eval()).eval()
-    return _on_all_cores(session(network, torch.zeros(2, 3, size, size, dtype=torch.uint8), one_size=True))
+    return on_all_cores(session(network, torch.zeros(2, 3, size, size, dtype=torch.uint8), one_size=True))
 
 
 def openvino_engine(classifier: CrackClassifier) -> Engine:
     """The same on OpenVINO."""
     size = classifier.image_size
     network = PooledFeatures(classifier, copy.deepcopy(classifier.features).eval()).eval()
-    return _on_all_cores(openvino_step(exported(network, torch.zeros(2, 3, size, size, dtype=torch.uint8))))
+    return on_all_cores(openvino_step(exported(network, torch.zeros(2, 3, size, size, dtype=torch.uint8))))
 
 
 def _int8_engine(classifier: CrackClassifier, name: str, first: Tensor) -> Engine:
@@ -75,7 +75,7 @@ def _int8_engine(classifier: CrackClassifier, name: str, first: Tensor) -> Engin
             "engine=int8: the head was trained on features of 32 bits, and of others it knows less; train it with "
             "features.engine=int8, or judge what is lost with export precision=int8"
         )
-    engine = _on_all_cores(int8_features(classifier))
+    engine = on_all_cores(int8_features(classifier))
     pair = torch.stack([each(first[:COMPARED].cpu()).float().flatten() for each in (engine, eager_engine(classifier))])
     alike = torch.corrcoef(pair)[0, 1].item()
     if not alike > INT8_ALIKE:
@@ -84,7 +84,7 @@ def _int8_engine(classifier: CrackClassifier, name: str, first: Tensor) -> Engin
     return engine
 
 
-def _on_all_cores(chunk_features: Engine) -> Engine:
+def on_all_cores(chunk_features: Engine) -> Engine:
     """An engine of one core, on each."""
     threads = cores()
     # A few pictures a core stay in its cache, and no core waits or spins for another: a quarter faster than
