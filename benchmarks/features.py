@@ -9,6 +9,8 @@ test/ (70, 15, 15 %) as links, and every contestant trains on these for 5 epochs
     cold        train.py with an empty cache
     warm        the same again
     cold, views as cold, with as many stored views as epochs
+    cold, int8  as cold, with features.engine=int8 (--also int8)
+    keras       benchmarks/keras_method.py (--also keras), which needs tensorflow-cpu
     sweep       train.py -m over 20 points, two at a time (extra `sweep`), empty cache, no figures or logger
 
 The 20 plain points are one plain run times 20. With fewer --plain-epochs its time in epochs is multiplied likewise,
@@ -28,6 +30,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
@@ -82,14 +85,14 @@ def pss_mib(pid: int) -> float:
     return total / 1024
 
 
-def run(words: list[str], cache: Path) -> tuple[float, float, str]:
+def run(words: list[str], cache: Path, *, python: str = sys.executable) -> tuple[float, float, str]:
     """Seconds, peak memory in MiB and standard output of a Python command."""
     environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
     peak, done = [0.0], threading.Event()
     started_s = time.perf_counter()
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
-            [sys.executable, *words], cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True
+            [python, *words], cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True
         )
 
         def watch() -> None:
@@ -114,6 +117,13 @@ def plain(root: Path, cache: Path, epochs: int) -> Result:
     return Result(seconds + found["fit"] * (EPOCHS / epochs - 1), found["accuracy"], peak)
 
 
+def keras(root: Path, cache: Path, epochs: int, python: str) -> Result:
+    words = ["benchmarks/keras_method.py", str(root), "--epochs", str(epochs)]
+    seconds, peak, text = run(words, cache, python=python)
+    found = json.loads(text.splitlines()[-1])
+    return Result(seconds + found["fit"] * (EPOCHS / epochs - 1), found["accuracy"] if found["imagenet"] else nan, peak)
+
+
 def ours(root: Path, cache: Path, *overrides: str) -> Result:
     with tempfile.TemporaryDirectory() as folder:
         words = ["train.py", "data=folder", f"data.root={root}", f"hydra.run.dir={folder}", *overrides]
@@ -133,12 +143,17 @@ def sweep(root: Path, cache: Path) -> Result:
     return Result(seconds, best["test/accuracy"], peak)
 
 
-def repeat(root: Path, plain_epochs: int, chosen: Sequence[str]) -> dict[str, Result]:
+def repeat(root: Path, plain_epochs: int, chosen: Sequence[str], keras_python: str) -> dict[str, Result]:
     with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
         caches = (Path(first), Path(second))
         found = {"plain": plain(root, caches[0], plain_epochs)}
         found["cold"] = ours(root, caches[0])
         found["warm"] = ours(root, caches[0])
+        if "keras" in chosen:
+            found["keras"] = keras(root, caches[0], plain_epochs, keras_python)
+        if "int8" in chosen:
+            with tempfile.TemporaryDirectory() as empty:
+                found["cold, int8"] = ours(root, Path(empty), "features.engine=int8")
         if "views" in chosen:
             found[f"cold, {EPOCHS} views"] = ours(root, caches[1], f"features.views={EPOCHS}")
     if "sweep" in chosen:
@@ -172,11 +187,13 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=4000)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--plain-epochs", type=int, default=EPOCHS)
-    parser.add_argument("--also", nargs="*", choices=["views", "sweep"], default=["views", "sweep"])
+    parser.add_argument("--also", nargs="*", choices=["views", "sweep", "int8", "keras"], default=["views", "sweep"])
+    parser.add_argument("--keras-python", default=sys.executable, help="an environment with tensorflow-cpu")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         link_split(options.root, Path(folder), options.count)
-        print(table([repeat(Path(folder), options.plain_epochs, options.also) for _ in range(options.repeats)]))
+        chosen = (options.plain_epochs, options.also, options.keras_python)
+        print(table([repeat(Path(folder), *chosen) for _ in range(options.repeats)]))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ as a thousand, and eight bytes each.
 """
 
 import json
+import mmap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, overload
@@ -15,11 +16,12 @@ import numpy as np
 from crack_lightning.data.samples.listing import Sample
 from crack_lightning.data.samples.presplit import SPLITS
 from crack_lightning.errors import UserError
-from crack_lightning.system.members import Member, member_path
+from crack_lightning.system.members import member_path
 
 FORMAT = 1
 FACTS = "pack.json"
 NEWLINE = 10
+CHUNK = 2**20  # bytes of the index that are looked through at a time
 
 
 def index_line(archive: str, start: int, size: int, sample: Sample) -> bytes:
@@ -33,10 +35,11 @@ class PackedSamples(Sequence[Sample]):
 
     def __init__(self, root: Path, split: str) -> None:
         self.root, self.path = root, root / f"{split}.jsonl"
-        size = self.path.stat().st_size
-        self._text = np.memmap(self.path, np.uint8, "r") if size else np.empty(0, np.uint8)
-        ends = np.flatnonzero(self._text == NEWLINE)
-        self._edges = np.concatenate([[0], ends + 1])
+        with self.path.open("rb") as file:
+            empty = self.path.stat().st_size == 0
+            self._text = b"" if empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        ends = [_line_ends(self._text[start : start + CHUNK]) + start for start in range(0, len(self._text), CHUNK)]
+        self._edges = np.concatenate([np.zeros(1, np.int64), *ends])
 
     def __len__(self) -> int:
         return len(self._edges) - 1
@@ -49,12 +52,17 @@ class PackedSamples(Sequence[Sample]):
         if isinstance(place, slice):
             return [self[number] for number in range(*place.indices(len(self)))]
         number = range(len(self))[place]
-        line = bytes(self._text[self._edges[number] : self._edges[number + 1]])
+        line = self._text[self._edges[number] : self._edges[number + 1]]
         archive, start, size, label, name, group, file = json.loads(line)
-        return Sample(member_path(Member(self.root / archive, start, size), file), label, name, group)
+        return Sample(member_path(f"{self.root}/{archive}", start, size, file), label, name, group)
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[number] for number in range(len(self)))
+
+
+def _line_ends(text: bytes) -> np.ndarray:
+    """Behind which bytes lines end."""
+    return np.flatnonzero(np.frombuffer(text, np.uint8) == NEWLINE) + 1
 
 
 def packed_splits(root: Path, class_names: Sequence[str]) -> dict[str, PackedSamples]:
