@@ -2,9 +2,9 @@
 
     python benchmarks/keras_method.py ROOT [--epochs 5]
 
-ROOT holds train/ val/ test/ with class folders. Needs tensorflow-cpu, which may be in an environment of its own. Weights
-are random where ImageNet's cannot be downloaded: the time is the same, the accuracy then means nothing. The last line of
-the output is JSON: seconds of fitting, accuracy, and whether the weights were ImageNet's.
+ROOT holds train/ val/ test/ with class folders. Needs tensorflow-cpu, which may be in an environment of its own.
+Weights are random where ImageNet's cannot be downloaded: the time is the same, the accuracy then means nothing. The
+last line of the output is JSON: seconds of fitting, accuracy, and whether the weights were ImageNet's.
 """
 
 import argparse
