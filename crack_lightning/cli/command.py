@@ -42,6 +42,7 @@ FAILED = "error.txt"  # why a point of a sweep failed, in its run folder
 
 # Said by libraries on runs where nothing is amiss.
 QUIET = (
+    "\\s*'hydra/launcher/\\w+' is validated against ConfigStore schema",  # files of conf/ are named as the plugins' are
     ".*does not have many workers",
     ".*number of training batches .* is smaller than the logging interval",
     ".*Checkpoint directory .* exists and is not empty",
@@ -66,6 +67,7 @@ def run_job(job: Callable[[DictConfig], Any], *, config_name: str, needs: str | 
     """
     register()
     atexit.register(gc.freeze)  # objects alive at the end need no collection: it takes longer than to drop them
+    quieten()
     whole = os.environ.get("HYDRA_FULL_ERROR") == "1"  # the traceback of a mistake too
     threading.excepthook = _thread_ended
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here, not to Hydra's own report of them

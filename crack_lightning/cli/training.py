@@ -1,7 +1,9 @@
 """python train.py: what Hydra has to do with training."""
 
 from collections.abc import Sequence
+from typing import Any
 
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
@@ -33,12 +35,24 @@ def train(cfg: DictConfig) -> float | None:
         options,
         run_folder(),
         callbacks=[instantiate(callback, _convert_="all") for callback in cfg.callbacks.values() if callback],
-        logger=instantiate(cfg.logger, _convert_="all") if cfg.logger else False,
+        logger=_logger(cfg) or False,
         checkpoint=checkpoint,
         overrides=given_overrides(),
         most_processes=1 if is_multirun() else None,
     )
     return None if metrics is None else metrics[options.objective]
+
+
+def _logger(cfg: DictConfig) -> Any:
+    """What metrics are logged to, if anything. Raises what its maker raises for the user, in its own words."""
+    if not cfg.logger:
+        return None
+    try:
+        return instantiate(cfg.logger, _convert_="all")
+    except InstantiationException as error:
+        if isinstance(error.__cause__, UserError):
+            raise error.__cause__ from error
+        raise
 
 
 def _train_map(cfg: DictConfig) -> float:
@@ -49,7 +63,7 @@ def _train_map(cfg: DictConfig) -> float:
     options, overrides = options_of(cfg), given_overrides()
     masked = options.data.layout == MASKED
     check_map_overrides([*overrides, *(["ckpt_path"] if cfg.ckpt_path is not None else [])], masked=masked)
-    loggers = [instantiate(cfg.logger, _convert_="all")] if cfg.logger else []
+    loggers = [logger] if (logger := _logger(cfg)) else []
     job = train_map_on_masks if masked else train_map
     metrics: dict[str, float] = job(options, run_folder(), loggers=loggers, overrides=overrides)
     return metrics["val/cells_f1" if masked else options.objective]

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 
 from filelock import FileLock
@@ -13,7 +12,7 @@ from crack_lightning.errors import UserError
 from crack_lightning.features.build import FeatureExtractor, MissingImages, acquire, complete, compute, open_store
 from crack_lightning.features.module import FeatureModule, Wanted
 from crack_lightning.features.options import FeatureOptions
-from crack_lightning.features.shards import check_parts, merge, of_shard, shard_lock
+from crack_lightning.features.shards import all_locks, check_parts, merge, of_shard, shard_lock
 from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.system.cache import evict, touch
 
@@ -60,9 +59,7 @@ def _merge_shards(features: FeatureModule, shards: int, lock_timeout_s: float) -
     lock = FileLock(features.store.folder / "lock")
     acquire(lock, lock_timeout_s)
     try:
-        with ExitStack() as held:
-            for shard in range(shards):
-                held.enter_context(shard_lock(features.store.folder, shard, shards))
+        with all_locks(features.store.folder):
             features.store.reload()
             check_parts(features.store, shards, features.missing())
             merge(features.store)
@@ -84,7 +81,12 @@ def prepared(
 
     None where one part of the features was to be computed, and nothing else.
     """
-    if options.mode == "live" or not classifier.frozen or getattr(trainer, "fast_dev_run", False):
+    kept = options.mode != "live" and classifier.frozen and not getattr(trainer, "fast_dev_run", False)
+    if options.shards is not None and not kept:
+        raise UserError(
+            "features.shards keeps features in parts: give model.freeze=true, no features=live and no fast_dev_run"
+        )
+    if not kept:
         return data
     store = open_store(cache, classifier, data, dtype=options.dtype, precision=precision)
     views, epochs = options.views, trainer.max_epochs or -1

@@ -7,7 +7,7 @@ Put together, rows stand in the order of their keys, so that the result does not
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,22 @@ def of_shard(wanted: Sequence[Wanted], shard: int, shards: int) -> list[Wanted]:
 def shard_name(shard: int, shards: int) -> str:
     """The beginning of the names of a part's files."""
     return f"shard-{shard:05d}-of-{shards:05d}"
+
+
+@contextmanager
+def all_locks(folder: Path) -> Iterator[None]:
+    """Held while parts are put together. Raises UserError where any is being computed, whatever number they are of."""
+    with ExitStack() as held:
+        for path in sorted(folder.glob("shard-*.lock")):
+            lock = FileLock(path)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout as error:
+                raise UserError(
+                    f"another run computes {path.stem} in {folder}: wait for it, or end it first"
+                ) from error
+            held.callback(lock.release)
+        yield
 
 
 @contextmanager
@@ -54,7 +70,9 @@ def check_parts(store: FeatureStore, shards: int, missing: Sequence[Wanted]) -> 
     for each in missing:
         lacking[each.key % shards] = lacking.get(each.key % shards, 0) + 1
     for shard, count in enumerate(counts):
-        log.info("part %d of %d: %d views%s", shard, shards, count, f", {lacking[shard]} lack" * (shard in lacking))
+        log.info(
+            "part %d of %d: %d views%s", shard, shards, count, f", {lacking[shard]} lack" if shard in lacking else ""
+        )
     if lacking:
         named = ", ".join(f"{shard} ({count})" for shard, count in sorted(lacking.items())[:10])
         raise UserError(

@@ -25,7 +25,7 @@ from crack_lightning.system.files import write_atomically
 
 log = logging.getLogger(__name__)
 
-VERSION = 1
+VERSION = 2
 RECORD = np.dtype([("key", "<u8"), ("crc", "<u4")])
 CHUNK = 4096  # rows verified at a time
 MERGED = "merged"  # the part that others were put together in: it comes first
@@ -63,6 +63,8 @@ class FeatureStore:
         self._row = np.empty(0, np.int64)
         self._crc = np.empty(0, "<u4")
         meta = {"version": VERSION, "channels": channels, "dtype": str(self.dtype), "made_by": dict(made_by)}
+        # Rows of another store, copied into the folder, do not match their checksums here.
+        self.seed = zlib.crc32(json.dumps(meta, sort_keys=True).encode())
         self._check_meta(meta)
         self.reload()
 
@@ -85,8 +87,9 @@ class FeatureStore:
                 log.warning("%s is no part of this store: ignored", foreign)
         for path in self.files():
             rows = path.with_suffix(".rows")
-            count = min(_size(path) // RECORD.itemsize, _size(rows) // self.row_bytes)
-            if _size(path) // RECORD.itemsize > count:
+            written = _size(path) // RECORD.itemsize  # first: another job may append, and rows come before their keys
+            count = min(written, _size(rows) // self.row_bytes)
+            if written > count:
                 log.warning("%s is truncated: what it lacks is computed again", rows)
                 os.truncate(path, count * RECORD.itemsize)  # reported once
             if count == 0:
@@ -136,10 +139,12 @@ class FeatureStore:
         for start in range(0, len(keys), CHUNK):
             chunk = slice(start, start + CHUNK)
             rows = self.rows(Place(place.part[chunk], place.row[chunk]))
-            crcs = np.fromiter((zlib.crc32(row.data) for row in rows), "<u4", len(rows))
+            crcs = np.fromiter((zlib.crc32(row.data, self.seed) for row in rows), "<u4", len(rows))
             damaged = (crcs != self._crc[at[chunk]]) & ~missing[chunk]
             if damaged.any():
-                log.warning("%d damaged rows in %s are computed again", damaged.sum(), self.folder)
+                log.warning(
+                    "%d damaged rows in %s, or rows of another store, are computed again", damaged.sum(), self.folder
+                )
             missing[chunk] |= damaged
         return place, missing
 
@@ -191,7 +196,7 @@ class PartWriter:
         rows = np.ascontiguousarray(rows, self.store.dtype)
         records = np.empty(len(rows), RECORD)
         records["key"] = keys
-        records["crc"] = [zlib.crc32(row.data) for row in rows]
+        records["crc"] = [zlib.crc32(row.data, self.store.seed) for row in rows]
         try:
             self._rows.write(rows.tobytes())
             self._rows.flush()

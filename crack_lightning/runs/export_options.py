@@ -5,6 +5,7 @@ from difflib import get_close_matches
 
 from crack_lightning.engines.names import FORMATS, ONNX, OPENVINO
 from crack_lightning.errors import UserError
+from crack_lightning.system.hub import check_name
 from crack_lightning.system.ranges import check_above
 
 FLOAT, INT8 = "float32", "int8"
@@ -35,6 +36,8 @@ class ExportOptions:
             _check_near("format", name, FORMATS)
         _check_near("precision", self.precision, PRECISIONS)
         check_above("max_megapixels", self.max_megapixels)
+        if self.push_to_hub is not None:
+            check_name(self.push_to_hub)
         if not 0 <= self.max_loss < 1:
             raise UserError(f"max_loss={self.max_loss}: a share of decisions, 0 or more and below 1")
         if self.precision == INT8 and (others := [name for name in self.formats if name not in QUANTISED]):

@@ -98,7 +98,8 @@ class Inspection:
 
 def inspection_of(options: InspectOptions) -> Inspection:
     """Open the checkpoint and make its map ready. Raises UserError or OSError where that cannot be."""
-    network = opened_network(options.ckpt_path, engine=options.engine)
+    ckpt_path = None if options.ckpt_path is None else str(local_file(options.ckpt_path))  # of a hub one revision
+    network = opened_network(ckpt_path, engine=options.engine)
     if isinstance(network, CrackClassifier | CrackMap):
         network.to(pick_device(options.device))
     decision = network.cell_decision if isinstance(network, CrackMap | ExportedMap) else network.decision
@@ -110,7 +111,7 @@ def inspection_of(options: InspectOptions) -> Inspection:
         reader, scale = by_map(network, options)
     else:
         reader, scale = _by_windows(network, options)
-    return Inspection(reader, decision, scale, measuring, options, content_of(options.ckpt_path))
+    return Inspection(reader, decision, scale, measuring, options, content_of(ckpt_path))
 
 
 def content_of(ckpt_path: str | None) -> str:

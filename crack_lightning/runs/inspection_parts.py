@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from crack_lightning.errors import UserError
 from crack_lightning.inference.sources import Photograph
+from crack_lightning.system.arguments import typed
 from crack_lightning.system.files import write_atomically
 
 log = logging.getLogger(__name__)
@@ -74,8 +75,8 @@ def check_parts(run: Path, shards: int, *, settings: str, source: str) -> None:
         )
     if gone:
         raise UserError(
-            f"parts {_listed(gone)} of {shards} are not done in {run}: python -m crack_lightning.inspect -m "
-            f"source={source} shard={','.join(map(str, gone[:10]))} shards={shards} hydra.sweep.dir={run}"
+            f"parts {_listed(gone)} of {shards} are not done in {run}: inspect {typed('source', source)} with the same "
+            f"options, -m shard={','.join(map(str, gone[:10]))} and hydra.sweep.dir={run} for hydra.run.dir first"
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.loggers import Logger
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -67,8 +67,7 @@ def train_map(
     metrics |= metrics_of(judged, logits, "test")
     for logger in loggers:
         logger.log_metrics(metrics, 0)
-    tensorboard = next((each for each in loggers if isinstance(each, TensorBoardLogger)), None)
-    leave(folder, judged, data, options, metrics, curves=_curves(fit, options), tensorboard=tensorboard)
+    leave(folder, judged, data, options, metrics, curves=_curves(fit, options), loggers=loggers)
     return metrics
 
 

@@ -1,12 +1,14 @@
 """What a training run writes into its folder and into TensorBoard when it is over."""
 
 import logging
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from lightning.pytorch import Trainer
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from matplotlib.figure import Figure
 
 from crack_lightning.data.batches.datamodule import CrackDataModule
@@ -41,17 +43,20 @@ def leave(
     metrics: Mapping[str, float],
     *,
     curves: Mapping[str, Figure],
-    tensorboard: TensorBoardLogger | None,
+    loggers: Sequence[Logger],
 ) -> None:
-    """Write the results into the run folder and to TensorBoard; `curves` are the figures of training."""
+    """Write the results into the run folder and to loggers; `curves` are the figures of training."""
     metrics = dict(metrics) | confidence_metrics(judged, seed=options.seed)
     write_metrics(folder, metrics)
     write_predictions(folder, judged)
     write_card(folder, judged, data, options, metrics)
     figures = drawn(judgement_figures(judged, metrics)) if options.figures else {}
     write_figures(folder, figures | drawn(curves))
-    if tensorboard is not None:
-        _to_tensorboard(tensorboard, judged, figures, options, metrics)
+    for logger in loggers:
+        if isinstance(logger, TensorBoardLogger):
+            _to_tensorboard(logger, judged, figures, options, metrics)
+        elif not isinstance(logger, CSVLogger):
+            _to_other(logger, options, metrics)
     _tell(metrics, options)
     log.info("the run folder: %s", folder)
 
@@ -63,17 +68,27 @@ def _to_tensorboard(
     options: TrainOptions,
     metrics: Mapping[str, float],
 ) -> None:
-    left_out = ("callbacks", "logger", "figures")
-    settings = {key: value for key, value in asdict(options).items() if key not in left_out}
     log_test(
         logger,
         pictures=figures,
         probabilities=judged.probabilities,
         targets=judged.targets,
-        settings=settings,
+        settings=_settings(options),
         metrics=metrics,
         epoch=int(metrics.get("epochs", 0)),
     )
+
+
+def _to_other(logger: Logger, options: TrainOptions, metrics: Mapping[str, float]) -> None:
+    """What a run was configured with and its final metrics, to a logger that compares runs, such as MLflow."""
+    logger.log_hyperparams(_settings(options))
+    logger.log_metrics({name: value for name, value in metrics.items() if math.isfinite(value)})
+    logger.finalize("success")
+
+
+def _settings(options: TrainOptions) -> dict[str, Any]:
+    left_out = ("callbacks", "logger", "figures")
+    return {key: value for key, value in asdict(options).items() if key not in left_out}
 
 
 def _tell(metrics: Mapping[str, float], options: TrainOptions) -> None:

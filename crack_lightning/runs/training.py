@@ -35,7 +35,6 @@ from crack_lightning.training.optimizers import check_optimizer, check_scheduler
 from crack_lightning.training.progress import ImagesBar
 from crack_lightning.training.single import leave_group
 from crack_lightning.training.task import CrackTask
-from crack_lightning.training.tensorboard import tensorboard_of
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +79,7 @@ def train_classifier(
     judged, confidence = tested
     metrics = training_metrics(trainer, history) | leakage | confidence | {"fit_seconds": fit_seconds}
     curves = _curves(task.classifier, history, metrics) if options.figures else {}
-    leave(folder, judged, data, options, metrics, curves=curves, tensorboard=tensorboard_of(trainer))
+    leave(folder, judged, data, options, metrics, curves=curves, loggers=trainer.loggers)
     return metrics
 
 

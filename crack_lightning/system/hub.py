@@ -4,6 +4,7 @@ library."""
 import logging
 import os
 import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ log = logging.getLogger(__name__)
 
 SCHEME = "hf://"
 FILE = "model.safetensors"  # what is opened of a model
+SHA = re.compile(r"[0-9a-f]{40}")
 REMEDY = 'huggingface_hub is not installed: pip install -e ".[hub]"'
 NAME = re.compile(r"([\w.-]+/[\w.-]+?)(?:@([\w./-]+))?$", re.ASCII)
 
@@ -35,15 +37,38 @@ def local_file(path: str | Path) -> Path:
 def _fetched(name: str, revision: str | None, text: str) -> Path:
     hub = _hub()
     try:
-        sha = hub.HfApi().model_info(name, revision=revision).sha
-        found = Path(hub.hf_hub_download(name, FILE, revision=sha))
+        exact = revision is not None and SHA.fullmatch(revision) is not None
+        sha = revision if exact else _latest(hub, name, revision)
+        found = Path(hub.hf_hub_download(name, FILE, revision=sha or revision, local_files_only=sha is None))
     except Exception as error:  # of HTTP, of names, of a machine without a network
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise UserError(
-            f"{text} cannot be fetched ({reason}): check the name and the network, or give a file"
+            f"{text} cannot be fetched ({_reason(error)}): check the name and the network, or give a file"
         ) from error
-    log.info("%s is %s%s@%s", text, SCHEME, name, sha)
+    log.info("%s is %s%s@%s", text, SCHEME, name, found.parent.name)
     return found
+
+
+def _latest(hub: Any, name: str, revision: str | None) -> str | None:
+    """The full revision on the hub; None where there is no network, so that what was fetched before is looked for."""
+    try:
+        return str(hub.HfApi().model_info(name, revision=revision).sha)
+    except Exception as error:  # the library's own of HTTP, and those of what it stands on
+        if isinstance(error, hub.errors.HfHubHTTPError) and not isinstance(error, hub.errors.OfflineModeIsEnabled):
+            raise
+        log.info("%s: no network (%s); what was fetched before is looked for", name, type(error).__name__)
+        return None
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of what went wrong, and of what brought it about."""
+    parts = [str(each).strip().splitlines() or [type(each).__name__] for each in (error, error.__cause__) if each]
+    return textwrap.shorten("; ".join(dict.fromkeys(part[0].strip(" .") for part in parts)), 300)
+
+
+def check_name(name: str) -> None:
+    """Raise UserError for what no model on a hub is called."""
+    if NAME.fullmatch(name) is None or "@" in name:
+        raise UserError(f"push_to_hub={name}: user/name, of letters, digits, dots and dashes")
 
 
 def pushed(folder: Path, name: str, *, private: bool) -> str:
@@ -51,16 +76,14 @@ def pushed(folder: Path, name: str, *, private: bool) -> str:
 
     Raises UserError where that cannot be done.
     """
-    if NAME.fullmatch(name) is None or "@" in name:
-        raise UserError(f"push_to_hub={name}: user/name, of letters, digits, dots and dashes")
+    check_name(name)
     api = _hub().HfApi()
     try:
         api.create_repo(name, private=private, exist_ok=True)
         commit = api.upload_folder(repo_id=name, folder_path=folder, commit_message="Exported by crack_lightning")
     except Exception as error:  # of HTTP, of rights, of a machine without a network
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise UserError(
-            f"push_to_hub={name}: {reason}. The export is in the run folder; log in with `hf auth login`, or set "
+            f"push_to_hub={name}: {_reason(error)}. The export is in the run folder; `hf auth login` or set "
             "HF_TOKEN, and try again"
         ) from error
     return str(commit.oid)
