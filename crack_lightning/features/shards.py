@@ -39,9 +39,8 @@ def all_locks(folder: Path) -> Iterator[None]:
             try:
                 lock.acquire(timeout=0)
             except Timeout as error:
-                raise UserError(
-                    f"another run computes {path.stem} in {folder}: wait for it, or end it first"
-                ) from error
+                _, shard, _, shards = path.stem.split("-")
+                raise _computed(folder, int(shard), int(shards)) from error
             held.callback(lock.release)
         yield
 
@@ -53,13 +52,15 @@ def shard_lock(folder: Path, shard: int, shards: int) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
-        raise UserError(
-            f"another run computes part {shard} of {shards} in {folder}: wait for it, or end it first"
-        ) from error
+        raise _computed(folder, shard, shards) from error
     try:
         yield
     finally:
         lock.release()
+
+
+def _computed(folder: Path, shard: int, shards: int) -> UserError:
+    return UserError(f"another run computes part {shard} of {shards} in {folder}: wait for it, or end it first")
 
 
 def check_parts(store: FeatureStore, shards: int, missing: Sequence[Wanted]) -> None:

@@ -76,7 +76,8 @@ def check_parts(run: Path, shards: int, *, settings: str, source: str) -> None:
     if gone:
         raise UserError(
             f"parts {_listed(gone)} of {shards} are not done in {run}: inspect {typed('source', source)} with the same "
-            f"options, -m shard={','.join(map(str, gone[:10]))} and hydra.sweep.dir={run} for hydra.run.dir first"
+            f"options, -m shard={','.join(map(str, gone[:10]))} shards={shards} and "
+            f"hydra.sweep.dir={run} for hydra.run.dir first"
         )
 
 

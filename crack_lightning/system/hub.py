@@ -35,34 +35,34 @@ def local_file(path: str | Path) -> Path:
 
 
 def _fetched(name: str, revision: str | None, text: str) -> Path:
-    hub = _hub()
+    hub, offline = _hub(), ""
     try:
-        exact = revision is not None and SHA.fullmatch(revision) is not None
-        sha = revision if exact else _latest(hub, name, revision)
+        sha = revision
+        if revision is None or SHA.fullmatch(revision) is None:
+            sha, offline = _latest(hub, name, revision)
         found = Path(hub.hf_hub_download(name, FILE, revision=sha or revision, local_files_only=sha is None))
     except Exception as error:  # of HTTP, of names, of a machine without a network
         raise UserError(
-            f"{text} cannot be fetched ({_reason(error)}): check the name and the network, or give a file"
+            f"{text} cannot be fetched ({offline or _reason(error)}): check the name and the network, or give a file"
         ) from error
     log.info("%s is %s%s@%s", text, SCHEME, name, found.parent.name)
     return found
 
 
-def _latest(hub: Any, name: str, revision: str | None) -> str | None:
-    """The full revision on the hub; None where there is no network, so that what was fetched before is looked for."""
+def _latest(hub: Any, name: str, revision: str | None) -> tuple[str | None, str]:
+    """The full revision on the hub; none, and why, where there is no network: what was fetched before may do."""
     try:
-        return str(hub.HfApi().model_info(name, revision=revision).sha)
+        return str(hub.HfApi().model_info(name, revision=revision).sha), ""
     except Exception as error:  # the library's own of HTTP, and those of what it stands on
-        if isinstance(error, hub.errors.HfHubHTTPError) and not isinstance(error, hub.errors.OfflineModeIsEnabled):
+        if isinstance(error, hub.errors.HfHubHTTPError):
             raise
-        log.info("%s: no network (%s); what was fetched before is looked for", name, type(error).__name__)
-        return None
+        return None, _reason(error)
 
 
 def _reason(error: BaseException) -> str:
-    """The first line of what went wrong, and of what brought it about."""
-    parts = [str(each).strip().splitlines() or [type(each).__name__] for each in (error, error.__cause__) if each]
-    return textwrap.shorten("; ".join(dict.fromkeys(part[0].strip(" .") for part in parts)), 300)
+    """What went wrong, on one line, and what brought it about."""
+    parts = [" ".join(str(each).split()).strip(" .") for each in (error, error.__cause__) if each is not None]
+    return textwrap.shorten("; ".join(dict.fromkeys(part for part in parts if part)) or type(error).__name__, 300)
 
 
 def check_name(name: str) -> None:
@@ -83,8 +83,8 @@ def pushed(folder: Path, name: str, *, private: bool) -> str:
         commit = api.upload_folder(repo_id=name, folder_path=folder, commit_message="Exported by crack_lightning")
     except Exception as error:  # of HTTP, of rights, of a machine without a network
         raise UserError(
-            f"push_to_hub={name}: {_reason(error)}. The export is in the run folder; `hf auth login` or set "
-            "HF_TOKEN, and try again"
+            f"push_to_hub={name}: {_reason(error)}. The export is in the run folder; log in with `hf auth login`, "
+            "or set HF_TOKEN, and try again"
         ) from error
     return str(commit.oid)
 

@@ -1,0 +1,162 @@
+"""The image: what its recipe takes, who runs in it, and how its words become a command."""
+
+import json
+import re
+import shutil
+import subprocess
+import tomllib
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from crack_lightning.cli.command import CONF
+
+ROOT = CONF.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+SCRIPTS = sorted(PROJECT["project"]["scripts"])
+
+
+def instructions() -> list[tuple[str, str]]:
+    """The words of the recipe with what stands behind them; a backslash at the end goes on with the next line."""
+    lines = [line for line in (ROOT / "Dockerfile").read_text("utf-8").splitlines() if not re.match(r"\s*#", line)]
+    whole = "\n".join(lines).replace("\\\n", " ")
+    pairs = (line.strip().partition(" ") for line in whole.splitlines() if line.strip())
+    return [(word.upper(), rest.strip()) for word, _, rest in pairs]
+
+
+def of(word: str) -> list[str]:
+    return [rest for each, rest in instructions() if each == word]
+
+
+def copied() -> list[str]:
+    """What is taken from the checkout, other than from another stage."""
+    words = [rest.split() for rest in of("COPY") if not rest.startswith("--from")]
+    return [source for each in words for source in each[:-1] if not source.startswith("--")]
+
+
+def entry_script() -> str:
+    shell, option, script = json.loads(of("ENTRYPOINT")[-1])
+    assert (shell, option) == ("/bin/sh", "-c")
+    return str(script)
+
+
+def entry_verbs() -> list[str]:
+    match = re.search(r"case \S+ in ([\w|]+)\)", entry_script())
+    return match[1].split("|") if match else []
+
+
+def ignored(path: str) -> bool:
+    """Whether .dockerignore keeps a path out: it or a folder above it, the last line that speaks of it counts."""
+    found = False
+    tried = [str(each) for each in (PurePosixPath(path), *PurePosixPath(path).parents)]
+    for line in (ROOT / ".dockerignore").read_text("utf-8").split():
+        pattern = line.removeprefix("!").removeprefix("**/")
+        names = [each.rpartition("/")[2] for each in tried] if "**/" in line else tried
+        if any(fnmatchcase(name, pattern) for name in names):
+            found = not line.startswith("!")
+    return found
+
+
+def test_the_recipe_is_read_over_continued_lines() -> None:
+    assert [word for word, _ in instructions()][:3] == ["ARG", "FROM", "ARG"]
+    assert {word for word, _ in instructions()} <= {
+        *("ARG", "FROM", "RUN", "COPY", "ENV", "WORKDIR", "USER", "EXPOSE", "ENTRYPOINT", "CMD")
+    }
+
+
+def test_everything_that_is_copied_is_there() -> None:
+    assert copied()
+    assert [source for source in copied() if not (ROOT / source).exists()] == []
+
+
+def test_nothing_that_is_copied_is_ignored() -> None:
+    assert ignored("tests/test_dockerfile.py")
+    assert ignored("crack_lightning/cli/__pycache__")
+    assert [source for source in copied() if ignored(source)] == []
+    assert [path for path in files_of_packages() if ignored(path)] == []
+
+
+def files_of_packages() -> list[str]:
+    found = [
+        path.relative_to(ROOT).as_posix() for part in ("conf", "crack_lightning") for path in (ROOT / part).rglob("*")
+    ]
+    return [path for path in found if "__pycache__" not in path]
+
+
+def test_everything_that_a_wheel_needs_is_copied() -> None:
+    project, setuptools = PROJECT["project"], PROJECT["tool"]["setuptools"]
+    folders = {setuptools["package-dir"].get(name, name.partition(".")[0]) for name in setuptools["packages"]}
+    assert {"pyproject.toml", project["readme"], *project["license-files"], *folders} <= set(copied())
+
+
+def test_the_image_does_not_run_as_root() -> None:
+    user = of("USER")[-1].partition(":")[0]
+    assert user not in ("root", "0")
+    # Kubernetes' runAsNonRoot cannot tell of a name whether it is root.
+    assert user.isdigit()
+
+
+def test_extras_of_the_image_are_those_of_the_project() -> None:
+    (extras,) = re.findall(r'"/src\[([\w,]+)\]"', " ".join(of("RUN")))
+    assert set(extras.split(",")) <= PROJECT["project"]["optional-dependencies"].keys()
+
+
+def test_the_image_has_every_command_and_no_other() -> None:
+    assert sorted(f"crack-{verb}" for verb in entry_verbs()) == SCRIPTS
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Path:
+    """A folder with a program for each command: it writes its name and its arguments, and ends with status 7."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in SCRIPTS:
+        (folder / name).write_text('#!/bin/sh\nprintf "%s\\0" "${0##*/}" "$@"\nexit 7\n')
+        (folder / name).chmod(0o755)
+    return folder
+
+
+def entered(programs: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """What `docker run image WORDS` would start."""
+    environment = {"PATH": f"{programs}:/usr/bin:/bin", "HOME": "/nowhere"}
+    return subprocess.run(["/bin/sh", "-c", entry_script(), *words], capture_output=True, text=True, env=environment)
+
+
+def test_arguments_of_a_command_arrive_unchanged(programs: Path) -> None:
+    words = ["source=/photos/north wall/*.jpg", "a='b'", 'c="d"', "$HOME", "`ls`", "e\nf", "", "-m", "\\", "ü"]
+    result = entered(programs, "inspect", *words)
+    assert result.stdout.split("\0")[:-1] == ["crack-inspect", *words]
+    assert (result.returncode, result.stderr) == (7, "")
+
+
+def test_each_verb_starts_its_command(programs: Path) -> None:
+    started = [entered(programs, name.removeprefix("crack-")).stdout for name in SCRIPTS]
+    assert started == [f"{name}\0" for name in SCRIPTS]
+
+
+@pytest.mark.parametrize("words", [["inspekt", "source=x"], ["inspect; exit 0"], [""], [], ["help"], ["*"]], ids=str)
+def test_an_unknown_verb_ends_with_a_message(programs: Path, words: list[str]) -> None:
+    result = entered(programs, *words)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("give a command: inspect source=/photos, say, or ")
+    named = re.findall(r"\w+", result.stderr)
+    assert [name for name in SCRIPTS if name.removeprefix("crack-") not in named] == []
+
+
+def builder() -> list[str]:
+    """The command that builds an image here; without one the test is skipped, and says why."""
+    (base,) = [rest.partition("=")[2] for rest in of("ARG") if rest.startswith("BASE=")]
+    asked = {"docker": ["docker", "image", "inspect", base], "buildah": ["buildah", "inspect", "--type", "image", base]}
+    there = [name for name in asked if shutil.which(name)]
+    for name in there:
+        if subprocess.run(asked[name], capture_output=True).returncode == 0:
+            return [name, "build"]
+    pytest.skip(f"{' and '.join(there) or 'neither docker nor buildah'}: no {base} at hand, or no daemon")
+
+
+@pytest.mark.slow
+def test_the_image_builds() -> None:
+    words = [*builder(), "--tag", "crack_lightning:tested", str(ROOT)]
+    result = subprocess.run(words, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-2000:]
