@@ -50,7 +50,8 @@ def checked_onnx(path: Path, key: str) -> Any:
         raise UserError(f"it has operators of {', '.join(custom)}, which are not ONNX's own: they are not run")
     found = {entry.key: entry.value for entry in model.metadata_props}
     if key not in found:
-        raise UserError(OWN)
+        for_qgis = "model_type" in found and "seg_thresh" in found
+        raise UserError("it is for QGIS's plugin Deepness; export format=onnx too" if for_qgis else OWN)
     try:
         return json.loads(found[key])
     except ValueError as error:

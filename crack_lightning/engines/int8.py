@@ -117,12 +117,17 @@ def int8_features(classifier: CrackClassifier) -> Step:
         touch(kept.parent)
         return onnx_step(kept.read_bytes(), one_size=True)
     log.info("calibrating int8 on %d drawn surfaces", SURFACES)
-    images = torch.stack([_surface(number, size) for number in range(SURFACES)])
+    images = drawn_surfaces(size)
     keep = fine_layers(network, images[:1])
     made = quantised(content, (batch.numpy() for batch in images.split(CHUNK)), keep=keep)
     if kept is not None:
         write_atomically(kept, made)
     return onnx_step(made, one_size=True)
+
+
+def drawn_surfaces(size: int) -> Tensor:
+    """The pictures (N, 3, size, size) uint8 that features are calibrated on, every second one with a crack."""
+    return torch.stack([_surface(number, size) for number in range(SURFACES)])
 
 
 def _surface(number: int, size: int) -> Tensor:

@@ -48,10 +48,12 @@ def _compute_shard(
         wanted = of_shard(features.missing(), shard, shards)
         log.info("part %d of %d: %d views to compute, in %s", shard, shards, len(wanted), features.store.folder)
         if not wanted:
+            log.info("part %d of %d was done before", shard, shards)
             return
         features.store.check_space(len(wanted))
         images = ShardImages(features, wanted)
         compute(trainer, images, FeatureExtractor(classifier, options.engine))
+        log.info("part %d of %d is done; when all are, train with features.shards=%d alone", shard, shards, shards)
 
 
 def _merge_shards(features: FeatureModule, shards: int, lock_timeout_s: float) -> None:

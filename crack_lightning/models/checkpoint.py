@@ -45,7 +45,9 @@ def opened_checkpoint(path: str | Path) -> Any:
     """What a checkpoint of any kind holds, not yet checked; raises as `read_checkpoint`."""
     path = local_file(path)
     if not path.exists():
-        raise FileNotFoundError(f"ckpt_path={path} does not exist: give the best.ckpt or last.ckpt of a run")
+        raise FileNotFoundError(
+            f"ckpt_path={path} does not exist: give the best.ckpt or last.ckpt of a run, or an export"
+        )
     if path.is_dir():
         raise FileNotFoundError(f"ckpt_path={path} is a folder: name the file, such as checkpoints/best.ckpt in it")
     if (problem := not_a_file(path)) is not None:

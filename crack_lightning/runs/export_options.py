@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from crack_lightning.engines.names import FORMATS, ONNX, OPENVINO
+from crack_lightning.engines.names import FORMATS, ONNX, OPENVINO, SAFETENSORS
 from crack_lightning.errors import UserError
 from crack_lightning.system.hub import check_name
 from crack_lightning.system.ranges import check_above
 
 FLOAT, INT8 = "float32", "int8"
 PRECISIONS = (FLOAT, INT8)
-QUANTISED = (ONNX, OPENVINO)
+QUANTISED = (ONNX, OPENVINO, SAFETENSORS)  # the last holds the network as it is
 
 
 @dataclass

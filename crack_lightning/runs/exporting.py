@@ -19,8 +19,10 @@ from crack_lightning.engines.names import DEEPNESS, ONNX, OPENVINO, SAFETENSORS,
 from crack_lightning.engines.opening import opened_with_provenance
 from crack_lightning.engines.portable import portable
 from crack_lightning.errors import UserError
+from crack_lightning.models.classifier import INT8 as EIGHT
+from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.models.crack_map import CrackMap, Network
-from crack_lightning.models.exported import facts_of, with_layers
+from crack_lightning.models.exported import CLASSIFIER, MAP, facts_of, with_layers
 from crack_lightning.models.safe_file import SUFFIX, write_safe
 from crack_lightning.report.export_card import export_card
 from crack_lightning.runs.export_options import INT8, ExportOptions
@@ -33,7 +35,8 @@ from crack_lightning.system.hub import pushed
 
 log = logging.getLogger(__name__)
 
-CARD = "model_card.md"
+CARD, DESCRIPTION = "model_card.md", "model.json"
+KINDS = (CLASSIFIER, MAP)
 PLAIN = (str, int, float, bool, type(None))
 
 
@@ -44,6 +47,8 @@ def export_checkpoint(options: ExportOptions, folder: Path) -> list[Path]:
     """
     opened, provenance = opened_with_provenance(options.ckpt_path)
     network = with_layers(opened, options.ckpt_path, "exporting")
+    _check_head(network, options)
+    earlier = _earlier(folder)
     facts = _facts(network, provenance, options)
     pictures = parity_pictures(network, options.source, megapixels=options.max_megapixels)
     folder.mkdir(parents=True, exist_ok=True)
@@ -57,18 +62,46 @@ def export_checkpoint(options: ExportOptions, folder: Path) -> list[Path]:
         card = export_card(_own_card(options.ckpt_path), described, rows)
         for file in files:
             (partial / file).replace(folder / file)
-    write_atomically(folder / "model.json", json.dumps(described, indent=2, ensure_ascii=False).encode())
+    for file in set(earlier) - set(files):  # one folder, one checkpoint
+        (folder / file).unlink(missing_ok=True)
+    write_atomically(folder / DESCRIPTION, json.dumps(described, indent=2, ensure_ascii=False).encode())
     write_atomically(folder / CARD, card.encode("utf-8", "replace"))
     log.info("%s: %s", ", ".join(files), folder)
     if options.push_to_hub is not None:
-        _push(network, provenance, options, folder, [*files, "model.json"], card)
+        _push(network, provenance, options, folder, [*files, DESCRIPTION], card)
     return [folder / file for file in files]
+
+
+def _check_head(network: Network, options: ExportOptions) -> None:
+    """Raise UserError where a head that was trained on features in eight bits is to be exported with 32."""
+    if isinstance(network, CrackClassifier) and network.engine == EIGHT and options.precision != INT8:
+        raise UserError(
+            f"ckpt_path={options.ckpt_path}: the head was trained on features in eight bits and knows no others; give "
+            "precision=int8"
+        )
+
+
+def _earlier(folder: Path) -> list[str]:
+    """The files of an earlier export in `folder`. Raises UserError for a card or model.json of something else."""
+    names: list[str] | None
+    try:
+        found = json.loads((folder / DESCRIPTION).read_text())
+        names = [str(name) for name in found["files"] if found["kind"] in KINDS and Path(name).name == name]
+    except FileNotFoundError:
+        names = None if (folder / CARD).exists() else []
+    except (ValueError, KeyError, TypeError):
+        names = None
+    if names is None:
+        raise UserError(
+            f"{folder} holds a {DESCRIPTION} or {CARD} that is not of an export: give another hydra.run.dir=FOLDER"
+        )
+    return names
 
 
 def _facts(network: Network, provenance: dict[str, Any], options: ExportOptions) -> dict[str, Any]:
     """What each file says of itself."""
-    plain = {key: value for key, value in provenance.items() if isinstance(value, PLAIN)}
-    made = {"crack_lightning": __version__, "checkpoint_sha256": content_of(options.ckpt_path)}
+    plain = {key: value for key, value in provenance.items() if isinstance(value, PLAIN) and key != "data_root"}
+    made = {"crack_lightning": __version__, "checkpoint_hash": content_of(options.ckpt_path)}
     return facts_of(network) | {"precision": options.precision, "provenance": plain, **made}
 
 

@@ -50,7 +50,8 @@ def pack_data(options: PackOptions, folder: Path) -> None:
     facts = {"format": FORMAT, "crack_lightning": __version__, "class_names": data.class_names, "seed": options.seed}
     facts |= {"positive_class": options.data.positive_class, "splits": splits}
     write_atomically(folder / FACTS, json.dumps(facts, indent=2).encode())
-    log.info("packed: python train.py data=webdataset data.root=%s", folder)
+    names = f"[{','.join(data.class_names)}]"
+    log.info("packed: train.py data=webdataset data.root=%s data.class_names=%s", folder, names)
 
 
 def _packed(samples: Sequence[Sample], folder: Path, split: str, *, most_bytes: int) -> dict[str, int]:

@@ -3,7 +3,7 @@
 import io
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,14 @@ from crack_lightning.data.images.reading import read_image
 from crack_lightning.data.samples.splits import read_split_rows
 from crack_lightning.data.synthetic.lessons import lesson
 from crack_lightning.data.synthetic.surfaces import render_surface
-from crack_lightning.engines.int8 import fine_layers, quantised
+from crack_lightning.engines.int8 import drawn_surfaces, fine_layers, quantised
 from crack_lightning.engines.onnx import onnx_step
+from crack_lightning.engines.pick import pick_engine
 from crack_lightning.engines.portable import portable
 from crack_lightning.errors import UserError
 from crack_lightning.evaluation.metrics import binary_metrics
 from crack_lightning.inference.sources import find_photographs
+from crack_lightning.models.classifier import INT8, CrackClassifier
 from crack_lightning.models.crack_map import CELL_PX, CrackMap, Network
 from crack_lightning.runs.export_options import ExportOptions
 from crack_lightning.system.files import expanded
@@ -31,7 +33,7 @@ from crack_lightning.system.tables import Row
 log = logging.getLogger(__name__)
 
 LEAST, CALIBRATED, JUDGED = 32, 240, 1000  # pictures
-DRAWN = 240
+DRAWN, DRAWN_MAPS = 240, 64
 MAP_PX = 512  # side of the pieces of photographs, cut from their middle
 BATCH = 4
 SEED = 1  # other surfaces than those of the parity
@@ -47,11 +49,14 @@ class Quantised:
 
 @dataclass(frozen=True)
 class Pictures:
-    """Pictures (N, 3, h, w) uint8, of whom 1 is positive (N,) or nothing, and where they come from."""
+    """Pictures (N, 3, h, w) uint8, labels (N,), 1 for positive, or nothing, where they come from, and which of them
+    calibrate and which are judged."""
 
     images: Tensor
     labels: Tensor | None
     origin: str
+    calibrating: slice = field(default_factory=lambda: slice(0, None, 2))
+    judged: slice = field(default_factory=lambda: slice(1, None, 2))
 
 
 def quantised_network(
@@ -62,15 +67,13 @@ def quantised_network(
     pictures = _pictures(network, options)
     before = _answers(network, pictures.images)
     _check(pictures, before, network, options)
-    calibrating, judging = slice(0, None, 2), slice(1, None, 2)
-    chosen = pictures.images[calibrating][:CALIBRATED]
-    module = portable(network)
-    made = quantised(content, _batches(chosen), keep=fine_layers(module, chosen[:1]))
-    judged = pictures.images[judging][:JUDGED]
+    chosen = _calibrating(network, pictures)
+    made = quantised(content, _batches(chosen), keep=fine_layers(portable(network), chosen[:1]))
+    judged = pictures.images[pictures.judged]
     answer = onnx_step(made, one_size=True)
     after = torch.cat([answer(batch) for batch in judged.split(BATCH)])
-    labels = None if pictures.labels is None else pictures.labels[judging][:JUDGED]
-    facts = _loss(network, before[judging][:JUDGED], after, labels) | {
+    labels = None if pictures.labels is None else pictures.labels[pictures.judged]
+    facts = _loss(network, before[pictures.judged], after, labels) | {
         "pictures": pictures.origin,
         "calibrated_on": len(chosen),
         "judged_on": len(judged),
@@ -91,12 +94,24 @@ def _pictures(network: Network, options: ExportOptions) -> Pictures:
         paths = [each.path for each in find_photographs(options.source).photographs]
         return _read(network, paths, _labels(network, paths), "source", options.max_megapixels)
     rows = [] if options.ckpt_path is None else _training_rows(options.ckpt_path)
-    paths = [Path(row["path"]) for row in rows if row["split"] == "train" and Path(row["path"]).is_file()]
-    if len(paths) >= LEAST and not isinstance(network, CrackMap):
-        names = {row["path"]: row["label"] for row in rows}
-        labels = [int(names[str(path)] == network.decision.positive_class) for path in paths]
-        return _read(network, paths, labels, "the training split", options.max_megapixels)
-    return _drawn(network)
+    there = [row for row in rows if Path(row["path"]).is_file()]
+    trained, validated = ([row for row in there if row["split"] == split] for split in ("train", "val"))
+    if min(len(trained), len(validated)) < LEAST or isinstance(network, CrackMap):
+        return _drawn(network)
+    mixed = [some[k] for some in (trained, validated) for k in np.random.default_rng(0).permutation(len(some))]
+    count = min(CALIBRATED, len(trained))
+    kept = [*mixed[:count], *mixed[len(trained) : len(trained) + JUDGED]]
+    labels = [int(row["label"] == network.decision.positive_class) for row in kept]
+    images = [_sized(network, read_image(row["path"], megapixels=options.max_megapixels)) for row in kept]
+    origin = "the training split, judged on validation"
+    return Pictures(torch.stack(images), torch.tensor(labels), origin, slice(count), slice(count, None))
+
+
+def _calibrating(network: Network, pictures: Pictures) -> Tensor:
+    """Those of the pictures, at most CALIBRATED; for a head that was trained in eight bits those of its features."""
+    if isinstance(network, CrackClassifier) and network.engine == INT8:
+        return drawn_surfaces(network.image_size)
+    return pictures.images[pictures.calibrating][:CALIBRATED]
 
 
 def _training_rows(ckpt_path: str) -> Sequence[Row]:
@@ -115,8 +130,7 @@ def _labels(network: Network, paths: Sequence[Path]) -> list[int] | None:
 def _read(
     network: Network, paths: Sequence[Path], labels: Sequence[int] | None, origin: str, megapixels: float
 ) -> Pictures:
-    most = CALIBRATED + JUDGED
-    order = np.random.default_rng(0).permutation(len(paths))[:most]
+    order = np.random.default_rng(0).permutation(len(paths))[: 2 * CALIBRATED]
     images = [_sized(network, read_image(paths[k], megapixels=megapixels)) for k in order]
     chosen = None if labels is None else torch.tensor([labels[k] for k in order])
     return Pictures(torch.stack(images) if images else torch.empty(0), chosen, origin)
@@ -138,7 +152,7 @@ def _cut(image: Image.Image) -> Image.Image:
 
 def _drawn(network: Network) -> Pictures:
     images, labels = [], []
-    for number in range(DRAWN):
+    for number in range(DRAWN_MAPS if isinstance(network, CrackMap) else DRAWN):
         if isinstance(network, CrackMap):
             image, positive = lesson(None, SEED, number).image, 0
         else:
@@ -174,7 +188,11 @@ def _answers(network: Network, images: Tensor) -> Tensor:
     if isinstance(network, CrackMap):
         module = portable(network)
         return torch.cat([module(batch)[0] for batch in images.split(BATCH)])
-    return torch.cat([network.predict_proba(batch) for batch in images.split(BATCH)]) if len(images) else torch.empty(0)
+    if not len(images):
+        return torch.empty(0)
+    # By the engine that predict takes: of a head that was trained in eight bits, int8.
+    features = pick_engine(network, INT8 if network.engine == INT8 else "auto", images[:1])
+    return torch.cat([network.probabilities(network.classify(features(batch))) for batch in images.split(BATCH)])
 
 
 def _batches(images: Tensor) -> Iterator[np.ndarray]:
