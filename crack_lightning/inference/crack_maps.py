@@ -134,9 +134,15 @@ def _above(logits: Tensor, strength: float) -> Tensor:
 def merged_scales(maps: Sequence[Tensor], size_hw: tuple[int, int]) -> Tensor:
     """Maps (..., h', w') of the padded picture and perhaps of half its size, to the mean of its own cells."""
     rows, columns = (-(-side // CELL_PX) for side in size_hw)
-    inner = [each[..., PAD_PX // CELL_PX :, PAD_PX // CELL_PX :] for each in maps]
-    scaled = [_enlarged(each, factor) for factor, each in enumerate(inner, 1)]
+    scaled = [_enlarged(_own(each, factor, size_hw), factor) for factor, each in enumerate(maps, 1)]
     return torch.stack([each[..., :rows, :columns] for each in scaled]).mean(dim=0)
+
+
+def _own(maps: Tensor, factor: int, size_hw: tuple[int, int]) -> Tensor:
+    """Of a padded picture's map, reduced `factor` times, the cells of the picture itself."""
+    rows, columns = (math.ceil(math.ceil(side / factor) / CELL_PX) for side in size_hw)
+    first = PAD_PX // CELL_PX
+    return maps[..., first : first + rows, first : first + columns]
 
 
 def _enlarged(maps: Tensor, factor: int) -> Tensor:

@@ -32,7 +32,7 @@ class Row(Protocol):
 
 def export_card(own: str, facts: Mapping[str, Any], rows: Sequence[Row]) -> str:
     """The card in Markdown: `own`, that of the checkpoint, or a short one, and a section on the export."""
-    head = own.rstrip() or _head(facts)
+    head = own.partition("\n## Export\n")[0].rstrip() or _head(facts)
     return "\n\n".join([head, "## Export", _files(facts), *_int8(facts), _parity(rows), _use(facts)]) + "\n"
 
 
