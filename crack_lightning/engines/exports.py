@@ -10,13 +10,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from crack_lightning.engines.foreign import check_archive, checked_onnx
+from crack_lightning.engines.foreign import archive_contents, check_archive, checked_onnx
 from crack_lightning.engines.names import ONNX, OPENVINO, TORCH_EXPORT
 from crack_lightning.engines.onnx import OPSET, exported, onnx_session
 from crack_lightning.engines.openvino import Compiled, openvino_runtime
-from crack_lightning.engines.portable import CRACK_MAP, INPUT, LOGITS, PROBABILITIES, PortableClassifier, PortableMap
+from crack_lightning.engines.portable import (
+    CRACK_MAP,
+    INPUT,
+    LOGITS,
+    PROBABILITIES,
+    PortableClassifier,
+    PortableMap,
+    portable,
+)
 from crack_lightning.errors import MissingPackage, UserError
-from crack_lightning.models.exported import Exported, Run, exported_network
+from crack_lightning.models.exported import Exported, Run, exported_network, network_of
 
 FILES = {ONNX: ("model.onnx",), OPENVINO: ("model.xml", "model.bin"), TORCH_EXPORT: ("model.pt2",)}
 SUFFIXES = {".onnx": ONNX, ".xml": OPENVINO, ".pt2": TORCH_EXPORT}
@@ -101,6 +109,8 @@ def write_torch(network: Portable, path: Path, facts: Mapping[str, Any]) -> None
 def _open_onnx(path: Path) -> tuple[Run, Any]:
     facts = checked_onnx(path, KEY)
     session = onnx_session(path.read_bytes(), one_size=False)
+    if [each.name for each in session.get_inputs()] != [INPUT]:
+        raise UserError(f"its input is not {INPUT}: export again")
 
     def run(images: Tensor) -> list[Tensor]:
         return [torch.from_numpy(output) for output in session.run(None, {INPUT: images.contiguous().numpy()})]
@@ -120,20 +130,39 @@ def _open_openvino(path: Path) -> tuple[Run, Any]:
 
 
 def _open_torch(path: Path) -> tuple[Run, Any]:
+    """The weights of an archive in a network that is built here: to open its graph would be to run what it says."""
     check_archive(path)
-    extra = {KEY: ""}
-    with _quiet():
-        program = torch.export.load(path, extra_files=extra)
-    module = program.module()
+    facts, weights = archive_contents(path, KEY)
+    exported_network(lambda images: [], facts)  # checked before anything is built from it
+    network = portable(network_of(facts))
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:  # other names or shapes
+        raise UserError("its weights do not fit the network that it describes: export again") from error
 
     def run(images: Tensor) -> list[Tensor]:
-        if min(images.shape[2:]) < LEAST_PX:
-            raise UserError(f"a picture of {tuple(images.shape[2:])} pixels: {LEAST_PX} at least, in a .pt2")
         with torch.no_grad():
-            found = module(images)
-        return list(found) if isinstance(found, Sequence) else [found]
+            return as_list(network(images))
 
-    return run, json.loads(extra[KEY])
+    return run, facts
+
+
+def open_own_torch(path: Path) -> Exported:
+    """The network as torch itself opens an archive, which runs what it says: of files that were just written."""
+    extra = {KEY: ""}
+    with _quiet():
+        module = torch.export.load(path, extra_files=extra).module()
+
+    def run(images: Tensor) -> list[Tensor]:
+        with torch.no_grad():
+            return as_list(module(images))
+
+    return exported_network(run, json.loads(extra[KEY]))
+
+
+def as_list(found: Any) -> list[Tensor]:
+    """One output, or several, as a list."""
+    return list(found) if isinstance(found, Sequence) else [found]
 
 
 @contextmanager

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from crack_lightning.errors import MissingPackage, UserError
 
@@ -29,6 +31,7 @@ MEMBERS = re.compile(
     r"models/model\.json|extra/crack_lightning|data/(weights|constants)/(weight_\d+|tensor_\d+|model_\w+\.json|"
     r"\w+_config\.json)|data/sample_inputs/model\.pt)"
 )
+FLOAT32 = 7  # in the schema of torch.export
 PICKLED = re.compile(r'"use_pickle"\s*:\s*true')
 
 
@@ -58,8 +61,39 @@ def checked_onnx(path: Path, key: str) -> Any:
         raise UserError(f"its metadata is no JSON ({error})") from error
 
 
+def archive_contents(path: Path, key: str) -> tuple[Any, dict[str, Tensor]]:
+    """What an archive of torch.export says of itself, and its weights by name; nothing in it is run."""
+    with zipfile.ZipFile(path) as archive:
+        top = archive.namelist()[0].partition("/")[0]
+        facts = json.loads(archive.read(f"{top}/extra/{key}"))
+        described = json.loads(archive.read(f"{top}/data/weights/model_weights_config.json"))["config"]
+        weights = {name: _weight(archive, top, entry) for name, entry in described.items()}
+    return facts, weights
+
+
+def _weight(archive: zipfile.ZipFile, top: str, entry: dict[str, Any]) -> Tensor:
+    meta = entry["tensor_meta"]
+    if entry["use_pickle"] or meta["dtype"] != FLOAT32:
+        raise UserError("its weights are not of 32 bits: export again")
+    values = np.frombuffer(archive.read(f"{top}/data/weights/{entry['path_name']}"), "<f4").copy()
+    sizes, strides = ([int(each["as_int"]) for each in meta[name]] for name in ("sizes", "strides"))
+    return torch.from_numpy(values).as_strided(sizes, strides, int(meta["storage_offset"]["as_int"]))
+
+
+def _tensors(graph: Any) -> Iterator[Any]:
+    """The tensors of a graph, and of the graphs in it."""
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield from (sparse.values, sparse.indices)
+    for node in graph.node:
+        for attribute in node.attribute:
+            yield from [attribute.t, *attribute.tensors]
+            for inner in [attribute.g, *attribute.graphs]:
+                yield from _tensors(inner)
+
+
 def _external(model: Any) -> Iterator[str]:
-    for tensor in model.graph.initializer:
+    for tensor in _tensors(model.graph):
         if tensor.data_location == 1:
             yield next((entry.value for entry in tensor.external_data if entry.key == "location"), "not named")
 

@@ -67,20 +67,23 @@ def quantised(content: bytes, batches: Iterable[np.ndarray], *, keep: int, per_c
     chosen = [node.name for node in nodes[convolutions[keep] :] if node.op_type in KINDS]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "int8.onnx"
+        before = logging.root.manager.disable
         logging.disable(logging.WARNING)  # it advises steps that change nothing here
-        quantize_static(
-            model,
-            path,
-            _Reader(model.graph.input[0].name, iter(batches)),
-            quant_format=QuantFormat.QDQ,
-            per_channel=per_channel,
-            reduce_range=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            nodes_to_quantize=chosen,
-            calibrate_method=CalibrationMethod.MinMax,
-        )
-        logging.disable(logging.NOTSET)
+        try:
+            quantize_static(
+                model,
+                path,
+                _Reader(model.graph.input[0].name, iter(batches)),
+                quant_format=QuantFormat.QDQ,
+                per_channel=per_channel,
+                reduce_range=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                nodes_to_quantize=chosen,
+                calibrate_method=CalibrationMethod.MinMax,
+            )
+        finally:
+            logging.disable(before)
         return path.read_bytes()
 
 

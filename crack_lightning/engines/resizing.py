@@ -11,10 +11,9 @@ def resized(images: Tensor, size: int) -> Tensor:
     """Pictures (N, 3, h, w) uint8 of any size to (N, 3, size, size) float in 0..255, whole numbers.
 
     What torchvision's `Resize` with antialias makes of pictures with 8 bits: a triangle filter as wide as the step
-    between two pixels of the result, its weights whole numbers of 16 bits, across and then down, each rounded. As two
-    products of matrices, whose weights follow from the size when it runs; all sums are whole and below 2**24. Where a
-    weight lies halfway between two numbers torchvision may round it the other way: in noise one pixel in some hundred
-    thousand then differs by a level.
+    between two pixels of the result, its weights whole numbers, across and then down, each rounded. As two products of
+    matrices, whose weights follow from the size when it runs. Sums have 32 bits: of pictures shrunk more than twice one
+    pixel in some hundred thousand differs by a level.
     """
     across, down = _weights(images.shape[3], size), _weights(images.shape[2], size)
     narrow = _rounded(images.to(torch.float32) @ across[0].T, across[1])

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from crack_lightning.errors import UserError
 from crack_lightning.models.checkpoint import MOST_PATCH_PX, check_patch
-from crack_lightning.models.classifier import IMAGE_SIZES
+from crack_lightning.models.classifier import IMAGE_SIZES, CrackClassifier
 from crack_lightning.models.crack_map import LEVELS, CrackMap, Network
 from crack_lightning.models.decision import Decision, decision_from
 
@@ -103,6 +103,15 @@ def _check(facts: Any) -> None:
     levels = [facts[name] for name in LEVELS] if facts["kind"] == MAP else []
     if not all(type(level) in (int, float) and math.isfinite(level) for level in levels):
         raise UserError(f"{', '.join(LEVELS)}: numbers")
+
+
+def network_of(facts: Mapping[str, Any]) -> Network:
+    """A network as `facts` describe it, its weights still random, in evaluation mode."""
+    decision, weights = decision_from(facts["decision"]), facts["weights"]
+    common = {"backbone": facts["backbone"], "decision": decision, "state_dict": None, "weights": weights}
+    if facts["kind"] == MAP:
+        return CrackMap(**common, **{name: facts[name] for name in LEVELS})
+    return CrackClassifier(**common, image_size=facts["image_size"], dropout=0.0, freeze=True).eval()
 
 
 def with_layers(network: Opened, path: object, what: str) -> Network:

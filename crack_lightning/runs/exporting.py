@@ -133,7 +133,8 @@ def _written(
         else:
             write = exports.write_onnx if name == ONNX else exports.write_openvino
             write(content, path, facts)
-        rows += compared(name, exports.open_export(path), network, pictures)
+        opened = exports.open_own_torch(path) if name == TORCH_EXPORT else exports.open_export(path)
+        rows += compared(name, opened, network, pictures)
     return rows, quantised
 
 

@@ -1,0 +1,250 @@
+"""A checkpoint in other formats answers as it does itself, and says what it is."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import classifier, compose_into, rows
+from PIL import Image
+from torch import Tensor, nn
+from torchvision.transforms import v2
+from torchvision.transforms.v2.functional import pil_to_tensor
+
+from crack_lightning.cli.command_line import as_given
+from crack_lightning.cli.options import COMMANDS, options_of
+from crack_lightning.data.synthetic.lessons import lesson
+from crack_lightning.engines.exports import FILES
+from crack_lightning.engines.opening import opened_network
+from crack_lightning.engines.resizing import resized
+from crack_lightning.errors import UserError
+from crack_lightning.export import export
+from crack_lightning.inference import exported as readers
+from crack_lightning.inference.crack_maps import CrackMapReader
+from crack_lightning.inference.exported import ExportedMapReader, ExportedWindows
+from crack_lightning.inference.patch_scores import judge_patches
+from crack_lightning.inference.patches import Judging
+from crack_lightning.inference.photographs import PhotographReader, Scale
+from crack_lightning.models.checkpoint import FACTS_KEY, PREFIX, checkpoint_facts, load_classifier
+from crack_lightning.models.crack_map import CrackMap
+from crack_lightning.models.decision import Decision
+from crack_lightning.models.exported import ExportedMap
+from crack_lightning.models.map_checkpoint import load_network, write_map
+from crack_lightning.models.taps import taps_of
+from crack_lightning.predict import predict
+from crack_lightning.runs import parity
+from crack_lightning.system.processes import cores
+
+pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+DECISION = Decision(("cracked", "sound"), "cracked", threshold=0.3, temperature=1.7, review_band=(0.2, 0.6))
+SLOW = {"torch_export", "openvino"}
+formats = pytest.mark.parametrize(
+    "name", [pytest.param(each, marks=[pytest.mark.slow] * (each in SLOW)) for each in (*FILES, "safetensors")]
+)
+
+
+def with_statistics(features: nn.Module, pixels: Tensor) -> None:
+    """Give random layers the statistics of some pictures: without, what they see fades from layer to layer."""
+    for norm in (each for each in features.modules() if isinstance(each, nn.BatchNorm2d)):
+        norm.momentum = None  # the mean of all batches, of which there is one
+    with torch.no_grad():
+        features.train()(pixels)
+    features.eval()
+
+
+def write_classifier(path: Path, images: Tensor, **provenance: Any) -> Path:
+    """A checkpoint of random weights whose probabilities of uint8 `images` (N, 3, 64, 64) are of all heights."""
+    torch.manual_seed(0)
+    made = classifier("mobilenet_v2", 64)
+    made.decision, made.patch_px, made.mm_per_px = DECISION, 64, 0.5
+    with_statistics(made.features, made.normalise(images))
+    with torch.no_grad():
+        made.head.weight.mul_(10)
+        made.head.bias.sub_(made.eval()(images).mean(0))
+    tensors = {f"{PREFIX}{name}": tensor for name, tensor in made.state_dict().items()}
+    torch.save({FACTS_KEY: checkpoint_facts(made, provenance), "state_dict": tensors}, path)
+    return path
+
+
+def write_random_map(path: Path) -> Path:
+    """A crack map whose head for cells and head for patches differ."""
+    torch.manual_seed(0)
+    channels = sum(tap.channels for tap in taps_of("mobilenet_v2"))
+    levels = {"level": 0.4, "small_level": 0.2, "patch_level": 1.5, "patch_scale": 0.5, "mm_per_px": 0.8}
+    made = CrackMap(backbone="mobilenet_v2", decision=DECISION, state_dict=None, bias=0.5, **levels)
+    made.weight.copy_(0.05 * torch.randn(channels))
+    made.patch_weight.copy_(0.05 * torch.randn(channels))
+    with_statistics(made.features, torch.stack([pil_to_tensor(lesson(None, 0, k).image) for k in (0, 1)]) / 255 - 0.5)
+    write_map(path, made, {"photographs": 3})
+    return path
+
+
+def run_export(checkpoint: Path, folder: Path, *words: str) -> Path:
+    """What a user types into `export`, the run folder being `folder`."""
+    given = as_given([f"ckpt_path={checkpoint}", *words], COMMANDS["export"])
+    export(options_of(compose_into(folder, "export", given)), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def patches(surfaces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of eight patches of four sizes."""
+    folder = tmp_path_factory.mktemp("patches")
+    for number, path in enumerate(sorted(surfaces.rglob("*.jpg"))[::5]):
+        size = [(64, 64), (97, 61), (33, 40), (200, 130)][number % 4]
+        Image.open(path).resize(size).save(folder / f"{number}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def of_classifier(surfaces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a classifier's best.ckpt, and of model.onnx and model.safetensors of it. Not to be changed."""
+    pytest.importorskip("safetensors")
+    images = torch.stack([pil_to_tensor(Image.open(path)) for path in sorted(surfaces.rglob("*.jpg"))])
+    folder = tmp_path_factory.mktemp("classifier")
+    write_classifier(folder / "best.ckpt", images, seed=3, data_root="/photos", deep={"not": "plain"})
+    return run_export(folder / "best.ckpt", folder, "format=onnx,safetensors")
+
+
+@pytest.fixture(scope="module")
+def of_map(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a crack map's best.ckpt, and of model.onnx and model.safetensors of it. Not to be changed."""
+    folder = tmp_path_factory.mktemp("map")
+    return run_export(write_random_map(folder / "best.ckpt"), folder, "format=onnx, safetensors")
+
+
+def file_of(made: Path, name: str, folder: Path) -> Path:
+    """The file of that format of the checkpoint in `made`, exported into `folder` unless it is there already."""
+    pytest.importorskip({"torch_export": "torch"}.get(name, name))
+    path = FILES.get(name, ("model.safetensors",))[0]
+    return (run_export(made / "best.ckpt", folder, f"format={name}") if name in SLOW else made) / path
+
+
+def probabilities(path: Path, patches: Path) -> Tensor:
+    """Of the positive class, as `predict` and `evaluate` ask for them."""
+    network = opened_network(path)
+    found = judge_patches(network, sorted(patches.iterdir()), Judging(4, 1, torch.device("cpu"), "eager"))
+    assert not any(found.errors)
+    return network.positive_probabilities(found.logits)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "size"),
+    [(64, 64, 64), (64, 48, 32), (227, 301, 224), (5, 7, 224), (1, 40, 33), (40, 1, 32), (1, 1, 32), (3000, 200, 224)],
+)
+def test_resized_pictures_equal_those_of_torchvision(height: int, width: int, size: int) -> None:
+    images = torch.randint(0, 256, (8, 3, height, width), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    expected = v2.Resize((size, size), v2.InterpolationMode.BILINEAR, antialias=True)(images)
+    differ = (resized(images, size) - expected.float()).abs()
+    assert differ.max() <= 1  # where a weight lies halfway between two numbers
+    assert (differ > 0).float().mean() < 1e-5
+
+
+@formats
+def test_every_format_of_a_classifier_answers_as_it_does(
+    of_classifier: Path, patches: Path, tmp_path: Path, name: str
+) -> None:
+    path, expected = file_of(of_classifier, name, tmp_path / "run"), probabilities(of_classifier / "best.ckpt", patches)
+    assert expected.max() - expected.min() > 0.2
+    torch.testing.assert_close(probabilities(path, patches), expected, rtol=0, atol=1e-4)
+
+
+@formats
+def test_every_format_of_a_map_answers_as_it_does(of_map: Path, tmp_path: Path, name: str) -> None:
+    own, other = load_network(of_map / "best.ckpt"), opened_network(file_of(of_map, name, tmp_path / "run"))
+    image = lesson(None, 0, 4).image.resize((150, 101))
+
+    def logits(network: Any, **kind: bool) -> Tensor:
+        kinds = (CrackMapReader, {"engine": "eager"}) if isinstance(network, CrackMap) else (ExportedMapReader, {})
+        return kinds[0](network, **kinds[1], **kind).logits_of(image)
+
+    for patches in (False, True):
+        torch.testing.assert_close(logits(other, patches=patches), logits(own, patches=patches), rtol=1e-4, atol=1e-3)
+
+
+def test_a_maps_export_judges_patches_as_it_does(of_map: Path, patches: Path) -> None:
+    expected = probabilities(of_map / "best.ckpt", patches)
+    assert expected.max() - expected.min() > 0.2
+    torch.testing.assert_close(probabilities(of_map / "model.onnx", patches), expected, rtol=0, atol=1e-4)
+
+
+def test_predict_says_the_same_by_export_and_checkpoint(
+    of_classifier: Path, patches: Path, composed: Callable[..., Any], tmp_path: Path
+) -> None:
+    tables = []
+    for name in ("best.ckpt", "model.onnx"):
+        predict(*composed("predict", [f"ckpt_path={of_classifier / name}", f"source={patches}"], run=name))
+        tables.append(rows(tmp_path / name / "predictions.csv"))
+    first, second = ([float(row.pop("probability")) for row in table] for table in tables)
+    assert second == pytest.approx(first, abs=1e-4)
+    assert len(set(first)) == 8
+    assert tables[0] == tables[1]
+
+
+@pytest.mark.parametrize(("size", "calls"), [((1000, 300), 7), ((300, 1000), 7), ((300, 203), 2), ((50, 40), 2)])
+def test_a_maps_export_sees_a_photograph_as_it_does(
+    of_map: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], calls: int
+) -> None:
+    # Large ones in five tiles, and at half and quarter size in one; small ones at their own and at half size.
+    tiles: list[Tensor] = []
+    monkeypatch.setattr(readers, "LEAST_TILE_PX", 495 * cores() ** 0.5)
+    opened = opened_network(of_map / "model.onnx")
+    counted = ExportedMap(lambda images: opened.run(tiles.append(images) or images), opened.facts)
+    image, scale = lesson(None, 0, 5).image.resize(size), Scale(227.0)
+    pair = CrackMapReader(load_network(of_map / "best.ckpt"), engine="eager"), ExportedMapReader(counted, memory_mb=1)
+    own, other = (reader.heat(reader.scaled(image, scale)) for reader in pair)
+    assert (len(tiles), own.probability.shape) == (calls, (-(-size[1] // 4), -(-size[0] // 4)))
+    np.testing.assert_allclose(other.probability, own.probability, atol=1e-4)
+
+
+def test_a_classifiers_export_cuts_windows_one_by_one(of_classifier: Path, surfaces: Path) -> None:
+    network, made = opened_network(of_classifier / "model.onnx"), load_classifier(of_classifier / "best.ckpt")
+    image = Image.open(surfaces / "Positive/000001.jpg").resize((200, 130))
+    pair = PhotographReader(made, engine="eager", windows="crops"), ExportedWindows(network)
+    own, other = (reader.heat(reader.scaled(image, Scale(64.0, (1.0, 1.5)))) for reader in pair)
+    assert own.probability.shape == (4, 6)
+    np.testing.assert_allclose(other.probability, own.probability, atol=1e-4)
+    with pytest.raises(UserError, match=r"^windows=map: an export judges whole pictures, so windows are cut out one"):
+        ExportedWindows(network, windows="map")
+
+
+def test_a_second_export_replaces_the_files_of_the_first(of_classifier: Path, checkpoint: Path, tmp_path: Path) -> None:
+    run_export(checkpoint, tmp_path / "run", "format=onnx,safetensors")
+    folder = run_export(of_classifier / "best.ckpt", tmp_path / "run")
+    assert sorted(path.name for path in folder.iterdir()) == ["model.json", "model.onnx", "model_card.md"]
+    first, second = (json.loads((each / "model.json").read_text()) for each in (of_classifier, folder))
+    assert (folder / "model.onnx").read_bytes() == (of_classifier / "model.onnx").read_bytes()
+    assert second["files"] == {"model.onnx": first["files"]["model.onnx"]}
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["format=onx"], r"format=onx: did you mean onnx\? There are onnx, openvino, torch_export, deepness, safeten"),
+        (["format=onnx,pt2export"], r"format=pt2export: did you mean torch_export\? There are"),
+        (["format=,"], r"format=,: one of onnx, .*, or several with commas"),
+        (["precision=in8"], r"precision=in8: did you mean int8\? There are float32, int8"),
+        (
+            ["precision=int8", "format=onnx,torch_export"],
+            r"precision=int8 is of onnx and openvino and safetensors, not of t",
+        ),
+        (["max_loss=1"], r"max_loss=1.0: a share of decisions, 0 or more and below 1"),
+        (["format=onnx,deepness"], r"format=deepness is of crack maps, which mark pixels; a classifier judges whole p"),
+    ],
+)
+def test_what_cannot_be_exported_leaves_nothing(checkpoint: Path, tmp_path: Path, words: list[str], text: str) -> None:
+    with pytest.raises(UserError, match=rf"^{text}"):
+        run_export(checkpoint, tmp_path / "run", *words)
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_nothing_is_left_of_what_differs(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parity, "TOLERANCE", -1.0)  # so that no difference is small enough
+    with pytest.raises(UserError, match=r"^onnx differs from the checkpoint by .* in pictures of .*: nothing is exp"):
+        run_export(checkpoint, tmp_path / "run")
+    assert list((tmp_path / "run").iterdir()) == []
