@@ -257,7 +257,14 @@ OF_THE_MACHINE = {
     *("ckpt_path", "cache_dir", "data.num_workers", "features.lock_timeout_s", "features.max_cache_gb"),
     *(f"trainer.{name}" for name in ("accelerator", "devices", "num_nodes", "strategy", "benchmark", "profiler")),
     *(f"trainer.{name}" for name in ("enable_progress_bar", "enable_model_summary", "detect_anomaly")),
-    *("trainer.fast_dev_run", "trainer.num_sanity_val_steps", "callbacks", "logger"),
+    *(
+        "trainer.fast_dev_run",
+        "trainer.num_sanity_val_steps",
+        "callbacks",
+        "logger",
+        "features.shard",
+        "features.shards",
+    ),
 }
 
 
