@@ -121,7 +121,7 @@ def of_map(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def file_of(made: Path, name: str, folder: Path) -> Path:
     """The file of that format of the checkpoint in `made`, exported into `folder` unless it is there already."""
     pytest.importorskip({"torch_export": "torch"}.get(name, name))
-    path = FILES.get(name, ("model.safetensors",))[0]
+    path = FILES.get(name, "model.safetensors")
     return (run_export(made / "best.ckpt", folder, f"format={name}") if name in SLOW else made) / path
 
 

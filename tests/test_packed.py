@@ -13,6 +13,7 @@ from crack_lightning.cli.options import options_of
 from crack_lightning.cli.training import train
 from crack_lightning.data.samples.packed import packed_splits
 from crack_lightning.errors import UserError
+from crack_lightning.features.module import file_identity
 from crack_lightning.pack import pack
 from crack_lightning.system.files import content_hash, not_a_file
 from crack_lightning.system.members import member_of, open_bytes
@@ -127,3 +128,9 @@ def test_a_path_of_the_disk_is_no_member(tmp_path: Path) -> None:
     assert found is not None
     assert (found.archive, found.start, found.size) == (tmp_path / "a.tar", 512, 7)
     assert not_a_file(tmp_path / "a.tar" / "512+7" / "1.jpg") == "vanished while it was looked at"
+
+
+def test_a_picture_in_an_archive_has_every_identity(packed: Path) -> None:
+    first, second = packed_splits(packed, NAMES)["train"][:2]
+    for identity in ("content", "stat"):
+        assert file_identity(first.path, identity) != file_identity(second.path, identity)

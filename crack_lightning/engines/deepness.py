@@ -4,14 +4,13 @@ Its keys, and what it does to a tile, are those of its source (github.com/PUTvis
 and segmentor.py): each value JSON; pictures divided by 255; of one channel a threshold, and no softmax.
 """
 
-import json
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from crack_lightning.engines.onnx import exported
+from crack_lightning.engines.onnx import exported, write_model
 from crack_lightning.engines.portable import CRACK_MAP, PortableMap
 from crack_lightning.models.crack_map import CELL_PX
 
@@ -51,8 +50,4 @@ def write_deepness(network: PortableMap, path: Path, *, class_names: tuple[str, 
     model = onnx.load_from_string(made)
     resolution = RESOLUTION_CM if mm_per_px is None else mm_per_px / 10
     facts = {**KEYS, "class_names": dict(enumerate(class_names)), "resolution": resolution}
-    for name, value in facts.items():
-        entry = model.metadata_props.add()
-        entry.key, entry.value = name, json.dumps(value)
-    onnx.checker.check_model(model, full_check=True)
-    path.write_bytes(model.SerializeToString())
+    write_model(model, path, facts)

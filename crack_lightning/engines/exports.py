@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from crack_lightning.engines.foreign import archive_contents, check_archive, checked_onnx
 from crack_lightning.engines.names import ONNX, OPENVINO, TORCH_EXPORT
-from crack_lightning.engines.onnx import OPSET, exported, onnx_session
+from crack_lightning.engines.onnx import OPSET, exported, onnx_session, write_model
 from crack_lightning.engines.openvino import Compiled, openvino_runtime
 from crack_lightning.engines.portable import (
     CRACK_MAP,
@@ -24,17 +24,17 @@ from crack_lightning.engines.portable import (
     portable,
 )
 from crack_lightning.errors import MissingPackage, UserError
+from crack_lightning.models.checkpoint import EXPORTED
 from crack_lightning.models.exported import Exported, Run, exported_network, network_of
 
-FILES = {ONNX: ("model.onnx",), OPENVINO: ("model.xml", "model.bin"), TORCH_EXPORT: ("model.pt2",)}
-SUFFIXES = {".onnx": ONNX, ".xml": OPENVINO, ".pt2": TORCH_EXPORT}
+FILES = {ONNX: "model.onnx", OPENVINO: "model.xml", TORCH_EXPORT: "model.pt2"}
+SUFFIXES = dict(zip(EXPORTED, (ONNX, OPENVINO, TORCH_EXPORT), strict=True))
 KEY = "crack_lightning"  # of what a file says of itself
 SAMPLE_HW = (203, 301)  # of the pictures that are traced
 LEAST_PX = 8  # of a side that torch.export is told of
 SIDES = {"batch": {}, "height": {"min": LEAST_PX}, "width": {"min": LEAST_PX}}
 
 Portable = PortableClassifier | PortableMap
-Writer = Callable[[Portable, Path, Mapping[str, Any]], None]
 
 
 def is_export(path: Path) -> bool:
@@ -76,11 +76,7 @@ def write_onnx(network: bytes, path: Path, facts: Mapping[str, Any]) -> None:
 
     model = onnx.load_from_string(network)
     named = {"class_names": facts["decision"]["class_names"], "threshold": facts["decision"]["threshold"]}
-    for name, value in {KEY: facts, **named, "opset": OPSET}.items():
-        entry = model.metadata_props.add()
-        entry.key, entry.value = name, json.dumps(value, ensure_ascii=False)
-    onnx.checker.check_model(model, full_check=True)
-    path.write_bytes(model.SerializeToString())
+    write_model(model, path, {KEY: facts, **named, "opset": OPSET})
 
 
 def write_openvino(network: bytes, path: Path, facts: Mapping[str, Any]) -> None:
@@ -103,6 +99,8 @@ def write_torch(network: Portable, path: Path, facts: Mapping[str, Any]) -> None
             prefer_deferred_runtime_asserts_over_guards=True,  # the size of a map divides by 32 and rounds up
         )
         program._example_inputs = None  # 366 kB of noise
+        for node in program.graph.nodes:
+            node.meta.pop("stack_trace", None)  # it names folders of this machine
         torch.export.save(program, path, extra_files={KEY: json.dumps(facts)})
 
 

@@ -8,8 +8,8 @@ VNNI the products of eight would overflow, and the numbers would be others there
 
 import copy
 import hashlib
-import io
 import logging
+import math
 import tempfile
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
@@ -18,11 +18,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 from torchvision.transforms.v2.functional import pil_to_tensor
 
-from crack_lightning.data.synthetic.surfaces import render_surface
+from crack_lightning.data.synthetic.surfaces import drawn_surface
 from crack_lightning.engines.folded import PooledFeatures
 from crack_lightning.engines.onnx import Step, exported, onnx_runtime, onnx_step
 from crack_lightning.models.classifier import CHUNK, CrackClassifier
@@ -48,7 +47,7 @@ def fine_layers(network: nn.Module, sample: Tensor) -> int:
     finally:
         for hook in hooks:
             hook.remove()
-    return sum(side * FINE > sides[0] for side in sides)
+    return sum(side > math.ceil(sides[0] / FINE) for side in sides)
 
 
 def quantised(content: bytes, batches: Iterable[np.ndarray], *, keep: int, per_channel: bool = True) -> bytes:
@@ -130,12 +129,8 @@ def int8_features(classifier: CrackClassifier) -> Step:
 
 def drawn_surfaces(size: int) -> Tensor:
     """The pictures (N, 3, size, size) uint8 that features are calibrated on, every second one with a crack."""
-    return torch.stack([_surface(number, size) for number in range(SURFACES)])
-
-
-def _surface(number: int, size: int) -> Tensor:
-    jpeg = render_surface(seed=SEED, index=number, positive=bool(number % 2), size_px=size)
-    return pil_to_tensor(Image.open(io.BytesIO(jpeg)).convert("RGB"))
+    drawn = (drawn_surface(seed=SEED, index=k, positive=bool(k % 2), size_px=size) for k in range(SURFACES))
+    return torch.stack([pil_to_tensor(each) for each in drawn])
 
 
 def _kept(key: str) -> Path | None:

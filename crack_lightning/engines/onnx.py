@@ -1,10 +1,12 @@
 """A network on ONNX Runtime: the one exporter and the one session."""
 
 import io
+import json
 import os
 import threading
 import warnings
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -85,3 +87,14 @@ def onnx_session(content: bytes, *, one_size: bool) -> Any:
     options.enable_mem_pattern = one_size
     options.log_severity_level = 3  # it warns of constants that quantising left behind
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def write_model(model: Any, path: Path, metadata: Mapping[str, Any]) -> None:
+    """An ONNX model as a file, checked, with `metadata` as JSON."""
+    import onnx
+
+    for name, value in metadata.items():
+        entry = model.metadata_props.add()
+        entry.key, entry.value = name, json.dumps(value, ensure_ascii=False)
+    onnx.checker.check_model(model, full_check=True)
+    path.write_bytes(model.SerializeToString())

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from crack_lightning.engines.crack_maps import STRIDE_PX
 from crack_lightning.engines.folded import Pixels, folded
 from crack_lightning.engines.resizing import resized
 from crack_lightning.models.classifier import CrackClassifier
@@ -16,7 +17,6 @@ MARGIN_PX = 32  # reflected beyond every edge, so that cells near it do not see 
 MIRRORED_PX = 2 * MARGIN_PX  # a shorter side is reflected with its last pixel
 SHARPENED = 0.5  # how much of its distance to the highest cell near it a cell loses
 NEAR_CELLS = 3
-DEEPEST_PX = 32  # stride of the deepest tap
 
 
 class PortableClassifier(nn.Module):
@@ -97,7 +97,7 @@ def _with_margin(images: Tensor) -> Tensor:
 
 def _places(side: int, short: Tensor) -> Tensor:
     """Which of `side` pixels stands at each place, the margins included."""
-    whole = (side + DEEPEST_PX - 1) // DEEPEST_PX * DEEPEST_PX
+    whole = (side + STRIDE_PX - 1) // STRIDE_PX * STRIDE_PX
     place, count = torch.arange(whole + 2 * MARGIN_PX) - MARGIN_PX, _count(side)
     period = torch.where(short, 2 * count, (2 * count - 2).clamp(min=1))
     within = torch.remainder(place, period)

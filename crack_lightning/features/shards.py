@@ -7,15 +7,15 @@ Put together, rows stand in the order of their keys, so that the result does not
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from crack_lightning.errors import UserError
 from crack_lightning.features.module import Wanted
 from crack_lightning.features.store import CHUNK, MERGED, FeatureStore, PartWriter, Place
+from crack_lightning.system.locks import at_once
 
 log = logging.getLogger(__name__)
 
@@ -35,32 +35,14 @@ def all_locks(folder: Path) -> Iterator[None]:
     """Held while parts are put together. Raises UserError where any is being computed, whatever number they are of."""
     with ExitStack() as held:
         for path in sorted(folder.glob("shard-*.lock")):
-            lock = FileLock(path)
-            try:
-                lock.acquire(timeout=0)
-            except Timeout as error:
-                _, shard, _, shards = path.stem.split("-")
-                raise _computed(folder, int(shard), int(shards)) from error
-            held.callback(lock.release)
+            _, shard, _, shards = path.stem.split("-")
+            held.enter_context(shard_lock(folder, int(shard), int(shards)))
         yield
 
 
-@contextmanager
-def shard_lock(folder: Path, shard: int, shards: int) -> Iterator[None]:
+def shard_lock(folder: Path, shard: int, shards: int) -> AbstractContextManager[None]:
     """Held while a part is computed. Raises UserError where another run computes the same one."""
-    lock = FileLock(folder / f"{shard_name(shard, shards)}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise _computed(folder, shard, shards) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _computed(folder: Path, shard: int, shards: int) -> UserError:
-    return UserError(f"another run computes part {shard} of {shards} in {folder}: wait for it, or end it first")
+    return at_once(folder / f"{shard_name(shard, shards)}.lock", f"computes part {shard} of {shards}")
 
 
 def check_parts(store: FeatureStore, shards: int, missing: Sequence[Wanted]) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.transforms.v2.functional import pil_to_tensor
 
+from crack_lightning.engines.crack_maps import CELL_BYTES, STRIDE_PX
 from crack_lightning.engines.portable import MARGIN_PX
 from crack_lightning.errors import UserError
 from crack_lightning.inference.crack_maps import CrackMapReader
@@ -23,9 +24,7 @@ from crack_lightning.models.crack_map import CELL_PX, CrackMap
 from crack_lightning.models.exported import ExportedClassifier, ExportedMap
 from crack_lightning.system.processes import cores
 
-STRIDE_PX = 32  # at which tiles begin, so that their cells are those of the photograph
 REACH_PX = 288  # that a cell of MobileNetV2 sees to either side, 276, in whole strides
-PIXEL_BYTES = 400  # that the first layers take
 LEAST_TILE_PX = 1024  # side of a tile below which most of it would be overlap
 
 
@@ -79,7 +78,7 @@ class ExportedMapReader(CrackMapReader):
         return image
 
     def _logits(self, picture: Image.Image) -> Tensor:
-        most = max(self.memory_mb * 2**20 / PIXEL_BYTES, LEAST_TILE_PX**2) / cores()
+        most = max(self.memory_mb * 2**20 / CELL_BYTES, LEAST_TILE_PX**2) / cores()
         tiles = overlapping((picture.height, picture.width), most=most, reach=REACH_PX, stride=STRIDE_PX)
         rows, columns = (-(-side // CELL_PX) for side in (picture.height, picture.width))
         whole = torch.empty(rows, columns)

@@ -17,7 +17,7 @@ from crack_lightning.engines.deepness import FILE as DEEPNESS_FILE
 from crack_lightning.engines.deepness import write_deepness
 from crack_lightning.engines.names import DEEPNESS, ONNX, OPENVINO, SAFETENSORS, TORCH_EXPORT
 from crack_lightning.engines.opening import opened_with_provenance
-from crack_lightning.engines.portable import portable
+from crack_lightning.engines.portable import PortableMap, portable
 from crack_lightning.errors import UserError
 from crack_lightning.models.classifier import INT8 as EIGHT
 from crack_lightning.models.classifier import CrackClassifier
@@ -54,7 +54,7 @@ def export_checkpoint(options: ExportOptions, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".exporting-", dir=folder) as name:
         partial = Path(name)
-        rows, quantised = _written(network, provenance, facts, options, pictures, partial)
+        rows, quantised = _written(network, facts, options, pictures, partial)
         _check(rows, bound=quantised is None)
         described = facts | {"inputs": _inputs(), "outputs": _outputs(network), **_judged(rows, quantised)}
         files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(partial.iterdir())}
@@ -68,7 +68,7 @@ def export_checkpoint(options: ExportOptions, folder: Path) -> list[Path]:
     write_atomically(folder / CARD, card.encode("utf-8", "replace"))
     log.info("%s: %s", ", ".join(files), folder)
     if options.push_to_hub is not None:
-        _push(network, provenance, options, folder, [*files, DESCRIPTION], card)
+        _push(network, facts["provenance"], options, folder, [*files, DESCRIPTION], card)
     return [folder / file for file in files]
 
 
@@ -99,7 +99,7 @@ def _earlier(folder: Path) -> list[str]:
 
 
 def _facts(network: Network, provenance: dict[str, Any], options: ExportOptions) -> dict[str, Any]:
-    """What each file says of itself."""
+    """What each file says of itself: of the run nothing that names folders of the machine, for it may go to a hub."""
     plain = {key: value for key, value in provenance.items() if isinstance(value, PLAIN) and key != "data_root"}
     made = {"crack_lightning": __version__, "checkpoint_hash": content_of(options.ckpt_path)}
     return facts_of(network) | {"precision": options.precision, "provenance": plain, **made}
@@ -107,7 +107,6 @@ def _facts(network: Network, provenance: dict[str, Any], options: ExportOptions)
 
 def _written(
     network: Network,
-    provenance: dict[str, Any],
     facts: dict[str, Any],
     options: ExportOptions,
     pictures: Sequence[Image.Image],
@@ -118,32 +117,33 @@ def _written(
     if {ONNX, OPENVINO} & set(options.formats):
         content = exports.onnx_bytes(module)
         if options.precision == INT8:
-            quantised = quantised_network(content, network, options, provenance)
+            quantised = quantised_network(content, network, options)
             content = quantised.content
     for name in options.formats:
         if name == SAFETENSORS:
-            write_safe(partial / f"model{SUFFIX}", network, provenance)
+            write_safe(partial / f"model{SUFFIX}", network, facts["provenance"])
             continue
         if name == DEEPNESS:
             rows += _written_deepness(network, pictures, partial)
             continue
-        path = partial / exports.FILES[name][0]
+        path = partial / exports.FILES[name]
         if name == TORCH_EXPORT:
             exports.write_torch(module, path, facts)
         else:
             write = exports.write_onnx if name == ONNX else exports.write_openvino
             write(content, path, facts)
-        opened = exports.open_own_torch(path) if name == TORCH_EXPORT else exports.open_export(path)
-        rows += compared(name, opened, network, pictures)
+        if name == TORCH_EXPORT:  # as torch opens it: commands here take the weights alone
+            rows += compared(f"{name}, its graph", exports.open_own_torch(path), network, pictures)
+        rows += compared(name, exports.open_export(path), network, pictures)
     return rows, quantised
 
 
 def _written_deepness(network: Network, pictures: Sequence[Image.Image], partial: Path) -> list[Compared]:
     module = portable(network)
-    if not isinstance(network, CrackMap) or not hasattr(module, "blocks"):
+    if not isinstance(network, CrackMap) or not isinstance(module, PortableMap):
         raise UserError("format=deepness is of crack maps, which mark pixels; a classifier judges whole pictures")
     path, names = partial / DEEPNESS_FILE, network.decision.negative_first
-    write_deepness(module, path, class_names=names, mm_per_px=network.mm_per_px)  # type: ignore[arg-type]
+    write_deepness(module, path, class_names=names, mm_per_px=network.mm_per_px)
     return compared_deepness(path.read_bytes(), network, pictures)
 
 

@@ -7,16 +7,15 @@ read all of them. The files of each photograph lie in one folder, so that what i
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from crack_lightning.errors import UserError
 from crack_lightning.inference.sources import Photograph
 from crack_lightning.system.arguments import typed
 from crack_lightning.system.files import write_atomically
+from crack_lightning.system.locks import at_once
 
 log = logging.getLogger(__name__)
 
@@ -33,21 +32,9 @@ def _place(name: str) -> int:
     return int.from_bytes(digest, "little")
 
 
-@contextmanager
-def part_lock(run: Path, shard: int, shards: int) -> Iterator[None]:
+def part_lock(run: Path, shard: int, shards: int) -> AbstractContextManager[None]:
     """Held while a part is inspected. Raises UserError where another run inspects the same one."""
-    (run / FOLDER).mkdir(parents=True, exist_ok=True)
-    lock = FileLock(run / FOLDER / f"{_name(shard, shards)}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise UserError(
-            f"another run inspects part {shard} of {shards} in {run}: wait for it, or end it first"
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
+    return at_once(run / FOLDER / f"{_name(shard, shards)}.lock", f"inspects part {shard} of {shards}")
 
 
 def write_part(run: Path, shard: int, shards: int, *, settings: str, photographs: int, errors: int) -> None:

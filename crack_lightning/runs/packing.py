@@ -19,6 +19,7 @@ from crack_lightning.data.samples.packed import FACTS, FORMAT, index_line
 from crack_lightning.errors import UserError
 from crack_lightning.runs.folder import write_unreadable
 from crack_lightning.runs.pack_options import PackOptions
+from crack_lightning.system.arguments import typed
 from crack_lightning.system.files import replacing, write_atomically
 from crack_lightning.system.progress import track
 
@@ -50,8 +51,8 @@ def pack_data(options: PackOptions, folder: Path) -> None:
     facts = {"format": FORMAT, "crack_lightning": __version__, "class_names": data.class_names, "seed": options.seed}
     facts |= {"positive_class": options.data.positive_class, "splits": splits}
     write_atomically(folder / FACTS, json.dumps(facts, indent=2).encode())
-    names = f"[{','.join(data.class_names)}]"
-    log.info("packed: train.py data=webdataset data.root=%s data.class_names=%s", folder, names)
+    names = f"data.class_names=[{','.join(data.class_names)}] data.positive_class={options.data.positive_class}"
+    log.info("packed: python train.py data=webdataset %s %s", typed("data.root", str(folder)), names)
 
 
 def _packed(samples: Sequence[Sample], folder: Path, split: str, *, most_bytes: int) -> dict[str, int]:

@@ -1,6 +1,5 @@
 """Whether an export answers as its checkpoint does: both are asked of the same pictures, by ways that share no code."""
 
-import io
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from torchvision.transforms.v2.functional import pil_to_tensor
 from crack_lightning.data.batches.transforms import plain_transform
 from crack_lightning.data.images.reading import read_image
 from crack_lightning.data.synthetic.lessons import lesson
-from crack_lightning.data.synthetic.surfaces import render_surface
+from crack_lightning.data.synthetic.surfaces import drawn_surface
 from crack_lightning.engines.deepness import TILE_PX
 from crack_lightning.engines.onnx import onnx_runtime
 from crack_lightning.engines.pick import pick_engine
@@ -69,8 +68,7 @@ def drawn_picture(network: Network, number: int) -> Image.Image:
     """A surface, every second one with a crack; for a map one with what is mistaken for cracks too."""
     if isinstance(network, CrackMap):
         return lesson(None, 0, number).image
-    jpeg = render_surface(seed=0, index=number, positive=bool(number % 2), size_px=network.patch_px or DRAWN_PX)
-    return Image.open(io.BytesIO(jpeg)).convert("RGB")
+    return drawn_surface(seed=0, index=number, positive=bool(number % 2), size_px=network.patch_px or DRAWN_PX)
 
 
 Answer = Callable[[Sequence[Image.Image]], Tensor]

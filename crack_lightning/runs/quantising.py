@@ -1,6 +1,5 @@
 """An export in eight bits: on which pictures it is calibrated, and what it loses."""
 
-import io
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from crack_lightning.data.batches.transforms import plain_transform
 from crack_lightning.data.images.reading import read_image
 from crack_lightning.data.samples.splits import read_split_rows
 from crack_lightning.data.synthetic.lessons import lesson
-from crack_lightning.data.synthetic.surfaces import render_surface
+from crack_lightning.data.synthetic.surfaces import drawn_surface
 from crack_lightning.engines.int8 import drawn_surfaces, fine_layers, quantised
 from crack_lightning.engines.onnx import onnx_step
 from crack_lightning.engines.pick import pick_engine
@@ -27,7 +26,8 @@ from crack_lightning.inference.sources import find_photographs
 from crack_lightning.models.classifier import INT8, CrackClassifier
 from crack_lightning.models.crack_map import CELL_PX, CrackMap, Network
 from crack_lightning.runs.export_options import ExportOptions
-from crack_lightning.system.files import expanded
+from crack_lightning.runs.parity import DRAWN_PX
+from crack_lightning.system.files import expanded, not_a_file
 from crack_lightning.system.tables import Row
 
 log = logging.getLogger(__name__)
@@ -59,9 +59,7 @@ class Pictures:
     judged: slice = field(default_factory=lambda: slice(1, None, 2))
 
 
-def quantised_network(
-    content: bytes, network: Network, options: ExportOptions, provenance: Mapping[str, Any]
-) -> Quantised:
+def quantised_network(content: bytes, network: Network, options: ExportOptions) -> Quantised:
     """The ONNX file of `network` in eight bits. Raises UserError where it loses more than `max_loss`, and for pictures
     that cannot calibrate it."""
     pictures = _pictures(network, options)
@@ -94,7 +92,7 @@ def _pictures(network: Network, options: ExportOptions) -> Pictures:
         paths = [each.path for each in find_photographs(options.source).photographs]
         return _read(network, paths, _labels(network, paths), "source", options.max_megapixels)
     rows = [] if options.ckpt_path is None else _training_rows(options.ckpt_path)
-    there = [row for row in rows if Path(row["path"]).is_file()]
+    there = [row for row in rows if not_a_file(Path(row["path"])) is None]  # or a member of an archive
     trained, validated = ([row for row in there if row["split"] == split] for split in ("train", "val"))
     if min(len(trained), len(validated)) < LEAST or isinstance(network, CrackMap):
         return _drawn(network)
@@ -130,7 +128,7 @@ def _labels(network: Network, paths: Sequence[Path]) -> list[int] | None:
 def _read(
     network: Network, paths: Sequence[Path], labels: Sequence[int] | None, origin: str, megapixels: float
 ) -> Pictures:
-    order = np.random.default_rng(0).permutation(len(paths))[: 2 * CALIBRATED]
+    order = np.random.default_rng(0).permutation(len(paths))[: CALIBRATED + JUDGED]
     images = [_sized(network, read_image(paths[k], megapixels=megapixels)) for k in order]
     chosen = None if labels is None else torch.tensor([labels[k] for k in order])
     return Pictures(torch.stack(images) if images else torch.empty(0), chosen, origin)
@@ -157,8 +155,8 @@ def _drawn(network: Network) -> Pictures:
             image, positive = lesson(None, SEED, number).image, 0
         else:
             positive = number // 2 % 2  # both in each half
-            jpeg = render_surface(seed=SEED, index=number, positive=bool(positive), size_px=network.patch_px or 256)
-            image = Image.open(io.BytesIO(jpeg)).convert("RGB")
+            size_px = network.patch_px or DRAWN_PX
+            image = drawn_surface(seed=SEED, index=number, positive=bool(positive), size_px=size_px)
         images.append(_sized(network, image))
         labels.append(positive)
     return Pictures(torch.stack(images), None if isinstance(network, CrackMap) else torch.tensor(labels), "drawn")

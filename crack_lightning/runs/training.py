@@ -65,7 +65,6 @@ def train_classifier(
     leakage = prepare_split(data, folder, checkpoint, options.leakage)
     if trainer.is_global_zero:
         write_config(folder, options)
-    classifier.patch_px, classifier.mm_per_px = side_px(data.splits["train"]), options.data.mm_per_px
     task = _task(options, classifier, data, overrides)
     batches = _batches(trainer, classifier, data, options)
     if batches is None:
@@ -73,18 +72,19 @@ def train_classifier(
     if checkpoint is not None:
         go_on(trainer, data, checkpoint, options.trainer.max_epochs)
     fit_seconds = _fit(trainer, task, batches, folder, options.ckpt_path, history)
-    tested = _test(trainer, task, batches, data.splits["test"], options)
-    if tested is None:
+    if (tested := _test(trainer, task, batches, data.splits["test"], options)) is None:
         return None
     judged, confidence = tested
     metrics = training_metrics(trainer, history) | leakage | confidence | {"fit_seconds": fit_seconds}
-    curves = _curves(task.classifier, history, metrics) if options.figures else {}
+    curves = _curves(task.classifier, history, metrics, shown=options.figures)
     leave(folder, judged, data, options, metrics, curves=curves, loggers=trainer.loggers)
     return metrics
 
 
-def _curves(classifier: CrackClassifier, history: EpochHistory, metrics: Mapping[str, float]) -> dict[str, Figure]:
-    return training_figures(classifier, history.epochs, best_epoch=int(metrics["best_epoch"]))
+def _curves(
+    classifier: CrackClassifier, history: EpochHistory, metrics: Mapping[str, float], *, shown: bool
+) -> dict[str, Figure]:
+    return {} if not shown else training_figures(classifier, history.epochs, best_epoch=int(metrics["best_epoch"]))
 
 
 def _check(options: TrainOptions, folder: Path) -> None:
@@ -146,6 +146,7 @@ def _classifier(options: TrainOptions, checkpoint: Checkpoint | None) -> CrackCl
 def _task(
     options: TrainOptions, classifier: CrackClassifier, data: CrackDataModule, overrides: Sequence[str]
 ) -> CrackTask:
+    classifier.patch_px, classifier.mm_per_px = side_px(data.splits["train"]), options.data.mm_per_px
     return CrackTask(
         classifier,
         optimizer=options.optimizer,

@@ -76,7 +76,6 @@ def pushed(folder: Path, name: str, *, private: bool) -> str:
 
     Raises UserError where that cannot be done.
     """
-    check_name(name)
     api = _hub().HfApi()
     try:
         api.create_repo(name, private=private, exist_ok=True)

@@ -1,6 +1,9 @@
 """One synthetic photograph, a pure function of its seed, index and class."""
 
+import io
+
 import numpy as np
+from PIL import Image
 
 from crack_lightning.data.synthetic.camera import jpeg_bytes, photograph
 from crack_lightning.data.synthetic.concrete import sound_surface
@@ -19,3 +22,8 @@ def render_surface(*, seed: int, index: int, positive: bool, size_px: int) -> by
     if positive:
         surface = cracked(rng, surface)
     return jpeg_bytes(rng, photograph(rng, surface))
+
+
+def drawn_surface(*, seed: int, index: int, positive: bool, size_px: int) -> Image.Image:
+    """The RGB picture that `render_surface` gives the bytes of."""
+    return Image.open(io.BytesIO(render_surface(seed=seed, index=index, positive=positive, size_px=size_px)))
