@@ -42,7 +42,7 @@ def all_locks(folder: Path) -> Iterator[None]:
 
 def shard_lock(folder: Path, shard: int, shards: int) -> AbstractContextManager[None]:
     """Held while a part is computed. Raises UserError where another run computes the same one."""
-    return at_once(folder / f"{shard_name(shard, shards)}.lock", f"computes part {shard} of {shards}")
+    return at_once(folder / f"{shard_name(shard, shards)}.lock", f"computes part {shard} of {shards} in {folder}")
 
 
 def check_parts(store: FeatureStore, shards: int, missing: Sequence[Wanted]) -> None:

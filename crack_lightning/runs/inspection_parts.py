@@ -34,7 +34,7 @@ def _place(name: str) -> int:
 
 def part_lock(run: Path, shard: int, shards: int) -> AbstractContextManager[None]:
     """Held while a part is inspected. Raises UserError where another run inspects the same one."""
-    return at_once(run / FOLDER / f"{_name(shard, shards)}.lock", f"inspects part {shard} of {shards}")
+    return at_once(run / FOLDER / f"{_name(shard, shards)}.lock", f"inspects part {shard} of {shards} in {run}")
 
 
 def write_part(run: Path, shard: int, shards: int, *, settings: str, photographs: int, errors: int) -> None:

@@ -11,13 +11,13 @@ from crack_lightning.errors import UserError
 
 @contextmanager
 def at_once(path: Path, what: str) -> Iterator[None]:
-    """The lock at `path`, held. Raises UserError where another run holds it; `what` says what that run does."""
+    """The lock at `path`, held. Raises UserError where another run holds it; `what` says what that run does, and where."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
-        raise UserError(f"another run {what} in {path.parent}: wait for it, or end it first") from error
+        raise UserError(f"another run {what}: wait for it, or end it first") from error
     try:
         yield
     finally:
