@@ -11,7 +11,7 @@ from crack_lightning.errors import UserError
 
 @contextmanager
 def at_once(path: Path, what: str) -> Iterator[None]:
-    """The lock at `path`, held. Raises UserError where another run holds it; `what` says what that run does, and where."""
+    """The lock at `path`, held. Raises UserError where another run holds it; `what` says what it does, and where."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
     try:
