@@ -1,7 +1,8 @@
 """Whole photographs and folders of patches, against what one would write without this project; and how good it is.
 
-python benchmarks/photographs.py speed CHECKPOINT PHOTOGRAPH PATCHES   each way in a process of its own, by turns
-python benchmarks/photographs.py quality CHECKPOINT PHOTOGRAPHS        a folder with tiles.csv: photo, row, col, label
+python benchmarks/photographs.py speed CHECKPOINT PHOTOGRAPH PATCHES [--int8 CHECKPOINT] [--ways ...]
+    each way in a process of its own, by turns; --int8 is of a run with features.engine=int8
+python benchmarks/photographs.py quality CHECKPOINT PHOTOGRAPHS   a folder with tiles.csv: photo, row, col, label
 """
 
 import argparse
@@ -32,7 +33,8 @@ SIZE = (4032, 3024)  # 12 megapixels, as telephones have them
 PATCHES, BATCH = 4000, 64
 FALSE_ALARMS = 0.05
 PLAIN_PREDICT = Path(__file__).with_name("plain_predict.py")
-WAYS = ("heat map, ONNX Runtime", "heat map, folded", "sliding window", "predict", "plain script")
+PREDICTS = ("predict", "predict, OpenVINO", "predict, int8")
+WAYS = ("heat map, ONNX Runtime", "heat map, folded", "sliding window", *PREDICTS, "plain script")
 
 
 def window_of(classifier: CrackClassifier) -> float:
@@ -110,8 +112,10 @@ def measure(way: str, checkpoint: Path, photograph: Path, patches: Path, work: P
         heat_map(checkpoint, photograph, "onnxruntime" if "ONNX" in way else "folded")
     elif way == "sliding window":
         sliding_window(checkpoint, photograph)
-    elif way == "predict":
-        options = (f"ckpt_path={checkpoint}", f"source={patches}", f"hydra.run.dir={work}/run")
+    elif way in PREDICTS:
+        checkpoint = work / "int8.ckpt" if way == "predict, int8" else checkpoint
+        engine = "openvino" if way == "predict, OpenVINO" else "auto"
+        options = (f"ckpt_path={checkpoint}", f"source={patches}", f"hydra.run.dir={work}/run", f"engine={engine}")
         command("-m", "crack_lightning.predict", *options)
     else:
         command(PLAIN_PREDICT, checkpoint, patches, work / "plain.csv")
@@ -125,9 +129,13 @@ def speed(options: argparse.Namespace) -> None:
         (work / "patches").mkdir()
         for number, path in enumerate(sorted(options.patches.rglob("*.jpg"))[:PATCHES]):
             (work / "patches" / f"{number}.jpg").symlink_to(path.absolute())
-        found: dict[str, list[tuple[float, float]]] = {way: [] for way in WAYS}
+        if options.int8:
+            (work / "int8.ckpt").symlink_to(options.int8.absolute())
+        found: dict[str, list[tuple[float, float]]] = {
+            way: [] for way in options.ways if options.int8 or way != "predict, int8"
+        }
         for _ in range(options.repeats):
-            for way in WAYS:
+            for way in found:
                 arguments = ["measure", way, str(options.checkpoint), str(work)]
                 done = subprocess.run(
                     [sys.executable, __file__, *arguments], check=True, capture_output=True, text=True
@@ -135,7 +143,7 @@ def speed(options: argparse.Namespace) -> None:
                 seconds, memory = map(float, done.stdout.split())
                 found[way].append((seconds, memory))
     for way, values in found.items():
-        peer = found["plain script" if way in ("predict", "plain script") else "sliding window"]
+        peer = found.get("plain script" if way in (*PREDICTS, "plain script") else "sliding window", values)
         ratios = [theirs[0] / own[0] for own, theirs in zip(values, peer, strict=True)]
         print(f"| {way} | {spread([v[0] for v in values])} | {spread(ratios)} | {spread([v[1] for v in values], 0)} |")
 
@@ -194,6 +202,8 @@ def main() -> None:
     fast = verbs.add_parser("speed")
     for name in ("checkpoint", "photograph", "patches"):
         fast.add_argument(name, type=Path)
+    fast.add_argument("--int8", type=Path, help="a checkpoint whose head was trained on features of eight bits")
+    fast.add_argument("--ways", nargs="*", choices=WAYS, default=WAYS)
     fast.add_argument("--repeats", type=int, default=3)
     good = verbs.add_parser("quality")
     for name in ("checkpoint", "photographs"):
