@@ -1,10 +1,11 @@
 from pathlib import Path
 
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, default_collate
 
+from crack_lightning.data.batches.datamodule import collate_views
 from crack_lightning.data.batches.dataset import AugmentedDataset, PlainDataset, ViewSampler
-from crack_lightning.data.batches.transforms import plain_transform
+from crack_lightning.data.batches.transforms import augmented, plain_transform
 from crack_lightning.data.samples.listing import find_samples
 
 
@@ -43,3 +44,15 @@ def test_loading_processes_do_not_change_what_is_loaded(surfaces: Path) -> None:
     ]
     for batch, same in zip(*batches, strict=True):
         assert all(torch.equal(a, b) for a, b in zip(batch, same, strict=True))
+
+
+def test_pictures_turned_by_loading_processes_are_those_that_a_gpu_turns(surfaces: Path) -> None:
+    data = dataset(surfaces)
+    items = [data[index, 3] for index in range(6)]
+    images, labels = collate_views(items)
+    plain, views, same_labels = default_collate(items)
+    assert views.any()
+    assert images.equal(augmented(plain, views))
+    assert labels.equal(same_labels)
+    pairs = [(plain[0], 1), (plain[1], 0)]
+    assert collate_views(pairs)[0].equal(plain[:2])

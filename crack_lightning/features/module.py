@@ -12,7 +12,7 @@ from lightning.pytorch import LightningDataModule, Trainer
 from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler, SequentialSampler
 
-from crack_lightning.data.batches.datamodule import CrackDataModule, pins
+from crack_lightning.data.batches.datamodule import CrackDataModule, for_device
 from crack_lightning.data.batches.dataset import AugmentedDataset, PlainDataset, ViewSampler
 from crack_lightning.data.batches.transforms import PLAIN_VIEW
 from crack_lightning.data.samples.listing import Sample
@@ -158,7 +158,7 @@ class FeatureModule(LightningDataModule):
             WantedImages(wanted, self.augmented, self.plain),
             batch_size=self.data.options.batch_size,
             **worker_options(self.data.num_workers),
-            pin_memory=pins(trainer),
+            **for_device(trainer),
         )
 
     def train_dataloader(self) -> DataLoader[Any]:

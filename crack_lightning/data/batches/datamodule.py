@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningDataModule, Trainer
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 
 from crack_lightning.data.batches.dataset import AugmentedDataset, PlainDataset, ViewSampler
 from crack_lightning.data.batches.transforms import augmented, plain_transform
@@ -172,18 +172,28 @@ class CrackDataModule(LightningDataModule):
             batch_size=self.options.batch_size,
             **worker_options(self.num_workers),
             persistent_workers=self.num_workers > 0,
-            pin_memory=pins(self.trainer),
+            **for_device(self.trainer),
             **options,
         )
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Training pictures become what their views say, on the device that they are on by then."""
+        """Training pictures become what their views say on the GPU that they are on by then, if they are not yet."""
         return with_views(batch)
 
 
 def pins(trainer: Trainer | None) -> bool:
     """Whether batches are copied to a GPU, which they are faster from pinned memory."""
     return trainer is not None and trainer.strategy.root_device.type == "cuda"
+
+
+def for_device(trainer: Trainer | None) -> dict[str, Any]:
+    """The options of a DataLoader of views: a GPU turns pictures itself, for a CPU its loading processes do so."""
+    return {"pin_memory": True} if pins(trainer) else {"collate_fn": collate_views}
+
+
+def collate_views(items: Sequence[Any]) -> Any:
+    """Samples as a batch, their views applied if they have any."""
+    return with_views(default_collate(items))
 
 
 def with_views(batch: Any) -> Any:

@@ -10,7 +10,7 @@ from torch.nn import functional
 from torchvision.transforms import InterpolationMode, v2
 
 VERSION = 2  # raised when the numbers change, so that features of older transforms are not mistaken for current ones
-CHUNK = 8  # pictures turned at a time on the CPU: more do not fit its cache
+CHUNK = 2  # pictures turned at a time on the CPU: more do not fit its cache
 
 PLAIN_VIEW = torch.zeros(2)
 
