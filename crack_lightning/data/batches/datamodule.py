@@ -191,7 +191,7 @@ def for_device(trainer: Trainer | None) -> dict[str, Any]:
     return {"pin_memory": True} if pins(trainer) else {"collate_fn": collate_views}
 
 
-def collate_views(items: Sequence[Any]) -> Any:
+def collate_views(items: list[Any]) -> Any:
     """Samples as a batch, their views applied if they have any."""
     return with_views(default_collate(items))
 
