@@ -100,6 +100,13 @@ def test_a_cut_or_missing_file_is_named(made: Path, archive: Path, tmp_path: Pat
     refused(path.with_name(name.replace(".bin", ".xml")), reason)
 
 
+@pytest.mark.parametrize(("name", "instead"), [("model.bin", "the .xml"), ("model.json", "the .onnx, .xml, .pt2 or")])
+def test_a_part_of_an_export_is_not_the_export(made: Path, name: str, instead: str) -> None:
+    path = made / name
+    with pytest.raises(UserError, match=rf"^ckpt_path={path} is a part of an export: give {instead}.* beside it$"):
+        opened_network(path)
+
+
 def test_a_model_of_other_programs_is_named(made: Path, tmp_path: Path) -> None:
     folder = copied(made, tmp_path / "other")
     text = (folder / "model.xml").read_text()

@@ -13,6 +13,7 @@ from crack_lightning.cli.options import options_of
 from crack_lightning.cli.training import train
 from crack_lightning.data.samples.packed import packed_splits
 from crack_lightning.errors import UserError
+from crack_lightning.evaluate import evaluate
 from crack_lightning.features.module import file_identity
 from crack_lightning.pack import pack
 from crack_lightning.system.files import content_hash, not_a_file
@@ -82,6 +83,20 @@ def test_training_finds_the_features_of_the_files(packed: Path, surfaces: Path, 
         found.append(sorted(path.stat().st_size for path in store.glob("*.rows")))
     assert found[0] == found[1]  # nothing was computed again
     assert metrics(tmp_path / "packed").keys() == metrics(tmp_path / "files").keys()
+
+
+def test_a_checkpoint_is_judged_on_archives_as_on_files(
+    composed: Compose, packed: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    words = [f"ckpt_path={checkpoint}", "engine=eager"]
+    judged = evaluate(*composed("evaluate", [*words, f"data.root={packed}", "data.split=val"]))
+    for sample in packed_splits(packed, NAMES)["val"]:
+        there = tmp_path / "files" / NAMES[sample.label] / sample.path.name
+        there.parent.mkdir(parents=True, exist_ok=True)
+        there.write_bytes(open_bytes(sample.path).read())
+    assert judged == evaluate(*composed("evaluate", [*words, f"data.root={tmp_path}/files"]))
+    with pytest.raises(UserError, match=r"was split when it was packed: leave data\.group_by and data\.split_csv out$"):
+        evaluate(*composed("evaluate", [*words, f"data.root={packed}", "data.group_by=file"]))
 
 
 def test_what_is_wrong_with_archives_is_named(packed: Path, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ FORMAT = 1
 MOST_PATCH_PX = 100_000
 FACTS_KEY = "crack_classifier"  # beside Lightning's own keys
 EXPORTED = (".onnx", ".xml", ".pt2")  # files of other runtimes, which export writes
+BESIDE = {".bin": "the .xml", ".json": f"the {', '.join(EXPORTED)} or .safetensors"}
 MAP_KEY = "crack_map"  # in its place in the file of a crack map
 PREFIX = "classifier."  # of the classifier's tensors in the state dict
 UNKNOWN = {"review_band": None, "patch_px": None, "mm_per_px": None}
@@ -53,7 +54,9 @@ def opened_checkpoint(path: str | Path) -> Any:
         raise FileNotFoundError(f"ckpt_path={path} is a folder: name the file, such as checkpoints/best.ckpt in it")
     if (problem := not_a_file(path)) is not None:
         raise UserError(f"ckpt_path={path} is damaged or no checkpoint at all ({problem}): use another copy")
-    if path.suffix in EXPORTED:
+    if path.suffix.lower() in BESIDE:
+        raise UserError(f"ckpt_path={path} is a part of an export: give {BESIDE[path.suffix.lower()]} beside it")
+    if path.suffix.lower() in EXPORTED:
         raise UserError(f"ckpt_path={path} is an export, and the layers are needed here: give the checkpoint itself")
     if path.suffix == ".safetensors":
         from crack_lightning.models.safe_file import read_safe

@@ -1,12 +1,11 @@
 """The options of `export`."""
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from crack_lightning.engines.names import FORMATS, ONNX, OPENVINO, SAFETENSORS
 from crack_lightning.errors import UserError
 from crack_lightning.system.hub import check_name
-from crack_lightning.system.ranges import check_above
+from crack_lightning.system.ranges import check_above, check_among
 
 FLOAT, INT8 = "float32", "int8"
 PRECISIONS = (FLOAT, INT8)
@@ -33,8 +32,8 @@ class ExportOptions:
         if not self.formats:
             raise UserError(f"format={self.format}: one of {', '.join(FORMATS)}, or several with commas")
         for name in self.formats:
-            _check_near("format", name, FORMATS)
-        _check_near("precision", self.precision, PRECISIONS)
+            check_among("format", name, FORMATS)
+        check_among("precision", self.precision, PRECISIONS)
         check_above("max_megapixels", self.max_megapixels)
         if self.push_to_hub is not None:
             check_name(self.push_to_hub)
@@ -47,11 +46,3 @@ class ExportOptions:
     def formats(self) -> list[str]:
         """Those that are asked for, each once."""
         return list(dict.fromkeys(name.strip() for name in self.format.split(",") if name.strip()))
-
-
-def _check_near(key: str, name: str, allowed: tuple[str, ...]) -> None:
-    if name in allowed:
-        return
-    near = get_close_matches(name, allowed, 1, 0.5)
-    hint = f"did you mean {near[0]}? " if near else ""
-    raise UserError(f"{key}={name}: {hint}There are {', '.join(allowed)}")

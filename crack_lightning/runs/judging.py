@@ -11,8 +11,9 @@ from crack_lightning.data.images.checks import find_unreadable, unreadable_messa
 from crack_lightning.data.options import JudgedDataOptions
 from crack_lightning.data.samples.groups import by_photograph, grouped
 from crack_lightning.data.samples.labels import table_splits
-from crack_lightning.data.samples.layouts import OWN, TABLE, recognised
+from crack_lightning.data.samples.layouts import OWN, PACKED, TABLE, recognised
 from crack_lightning.data.samples.listing import Sample, find_samples
+from crack_lightning.data.samples.packed import is_packed, packed_splits
 from crack_lightning.data.samples.presplit import split_folders
 from crack_lightning.data.samples.splits import read_split, read_split_rows
 from crack_lightning.errors import UserError
@@ -32,6 +33,8 @@ def images_of(
 
     `split` is one of the three folders, or of `data.split_csv`; None takes all, or test/ where there are three folders.
     """
+    if data.layout == PACKED or (data.layout is None and is_packed(root)):
+        return _packed(root, data, decision, split or "test")
     table = data.layout == TABLE
     if not table and (folders := split_folders(root)):
         if data.split_csv is not None:
@@ -58,14 +61,26 @@ def images_of(
     return samples
 
 
-def _found(root: Path, data: JudgedDataOptions, decision: Decision) -> list[Sample]:
-    """All photographs, in the groups that intervals are drawn by."""
-    group_by = data.group_by
+def _packed(root: Path, data: JudgedDataOptions, decision: Decision, split: str) -> list[Sample]:
+    """Those of archives, which were looked at when they were packed."""
+    if data.group_by is not None or data.split_csv is not None:
+        raise UserError(f"{root} was split when it was packed: leave data.group_by and data.split_csv out")
+    return list(packed_splits(root, _class_names(data, decision))[split])
+
+
+def _class_names(data: JudgedDataOptions, decision: Decision) -> Sequence[str]:
+    """What the folders of the classes are called, in the checkpoint's order."""
     names = data.class_names or decision.class_names
     if len(names) != len(decision.class_names):
         raise UserError(
             f"data.class_names={names}: a name for each of {', '.join(decision.class_names)}, in this order"
         )
+    return names
+
+
+def _found(root: Path, data: JudgedDataOptions, decision: Decision) -> list[Sample]:
+    """All photographs, in the groups that intervals are drawn by."""
+    group_by, names = data.group_by, _class_names(data, decision)
     layout = data.layout or recognised(root, names)
     positive = names[decision.positive_index]
     samples = find_samples(root, names, layout=layout, positive_class=positive, labels=data.labels)

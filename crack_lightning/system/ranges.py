@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 from crack_lightning.errors import UserError
 from crack_lightning.system.files import expanded
@@ -10,9 +11,12 @@ SHARDS = range(1, 100_001)
 
 
 def check_among(key: str, value: object, allowed: Sequence[object]) -> None:
-    """Raise UserError unless `value` is one of `allowed`."""
+    """Raise UserError unless `value` is one of `allowed`, with the one that it is nearest to."""
     if value not in allowed:
-        raise UserError(f"{key}={value}: one of {', '.join(map(str, allowed))}")
+        names = list(map(str, allowed))
+        near = get_close_matches(str(value).lower(), names, 1, 0.5)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UserError(f"{key}={value}: one of {', '.join(names)}{hint}")
 
 
 def check_above(key: str, value: float | None) -> None:

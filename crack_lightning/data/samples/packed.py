@@ -65,6 +65,11 @@ def _line_ends(text: bytes) -> np.ndarray:
     return np.flatnonzero(np.frombuffer(text, np.uint8) == NEWLINE) + 1
 
 
+def is_packed(root: Path) -> bool:
+    """Whether `root` holds archives that pack made."""
+    return (root / FACTS).is_file()
+
+
 def packed_splits(root: Path, class_names: Sequence[str]) -> dict[str, PackedSamples]:
     """The splits of a packed data set. Raises UserError for a folder that is none, for archives that are missing or
     truncated, and for other class names."""
