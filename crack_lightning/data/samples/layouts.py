@@ -8,6 +8,7 @@ from crack_lightning.data.images.folders import folders_below, visible_folders
 from crack_lightning.errors import UserError
 from crack_lightning.system.arguments import typed
 from crack_lightning.system.names import matched
+from crack_lightning.system.ranges import check_among
 
 OWN = "folders"  # a folder for each class, called as it is
 TABLE = "table"  # one folder of pictures, and a table of their labels
@@ -56,9 +57,8 @@ LAYOUTS = {
 
 
 def check_layout(name: str) -> None:
-    """Raise ValueError for a name that is unknown."""
-    if name not in (known := (OWN, TABLE, MASKED, PACKED, *LAYOUTS)):
-        raise UserError(f"data.layout={name}: one of {', '.join(known)}")
+    """Raise UserError for a name that is unknown."""
+    check_among("data.layout", name, (OWN, TABLE, MASKED, PACKED, *LAYOUTS))
 
 
 def matching_folders(root: Path, name: str) -> tuple[list[Path], list[Path]]:
