@@ -14,8 +14,9 @@ test/ (70, 15, 15 %) as links, and every contestant trains on these for 5 epochs
     sweep       train.py -m over 20 points, two at a time (extra `sweep`), empty cache, no figures or logger
 
 The 20 plain points are one plain run times 20. With fewer --plain-epochs its time in epochs is multiplied likewise,
-for whoever has 40,000 images and no patience. Peak memory is the sum over the process and its children of what each
-has to itself plus its share of what it has in common (PSS, Linux only), looked at twice a second.
+for whoever has 40,000 images and no patience; Keras's may be timed on a share of an epoch's batches, --keras-part. Peak
+memory is the sum over the process and its children of what each has to itself plus its share of what it has in common
+(PSS, Linux only), looked at twice a second.
 """
 
 import argparse
@@ -117,11 +118,12 @@ def plain(root: Path, cache: Path, epochs: int) -> Result:
     return Result(seconds + found["fit"] * (EPOCHS / epochs - 1), found["accuracy"], peak)
 
 
-def keras(root: Path, cache: Path, epochs: int, python: str) -> Result:
-    words = ["benchmarks/keras_method.py", str(root), "--epochs", str(epochs)]
+def keras(root: Path, cache: Path, epochs: int, part: float, python: str) -> Result:
+    words = ["benchmarks/keras_method.py", str(root), "--epochs", str(epochs), "--part", str(part)]
     seconds, peak, text = run(words, cache, python=python)
     found = json.loads(text.splitlines()[-1])
-    return Result(seconds + found["fit"] * (EPOCHS / epochs - 1), found["accuracy"] if found["imagenet"] else nan, peak)
+    times = EPOCHS / epochs / part - 1
+    return Result(seconds + found["fit"] * times, found["accuracy"] if found["imagenet"] else nan, peak)
 
 
 def ours(root: Path, cache: Path, *overrides: str) -> Result:
@@ -143,14 +145,16 @@ def sweep(root: Path, cache: Path) -> Result:
     return Result(seconds, best["test/accuracy"], peak)
 
 
-def repeat(root: Path, plain_epochs: int, chosen: Sequence[str], keras_python: str) -> dict[str, Result]:
+def repeat(
+    root: Path, plain_epochs: int, chosen: Sequence[str], keras_part: float, keras_python: str
+) -> dict[str, Result]:
     with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
         caches = (Path(first), Path(second))
         found = {"plain": plain(root, caches[0], plain_epochs)}
         found["cold"] = ours(root, caches[0])
         found["warm"] = ours(root, caches[0])
         if "keras" in chosen:
-            found["keras"] = keras(root, caches[0], plain_epochs, keras_python)
+            found["keras"] = keras(root, caches[0], plain_epochs, keras_part, keras_python)
         if "int8" in chosen:
             with tempfile.TemporaryDirectory() as empty:
                 found["cold, int8"] = ours(root, Path(empty), "features.engine=int8")
@@ -188,11 +192,12 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--plain-epochs", type=int, default=EPOCHS)
     parser.add_argument("--also", nargs="*", choices=["views", "sweep", "int8", "keras"], default=["views", "sweep"])
+    parser.add_argument("--keras-part", type=float, default=1.0)
     parser.add_argument("--keras-python", default=sys.executable, help="an environment with tensorflow-cpu")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         link_split(options.root, Path(folder), options.count)
-        chosen = (options.plain_epochs, options.also, options.keras_python)
+        chosen = (options.plain_epochs, options.also, options.keras_part, options.keras_python)
         print(table([repeat(Path(folder), *chosen) for _ in range(options.repeats)]))
 
 
