@@ -5,8 +5,8 @@
 ROOT holds train/ val/ test/ with class folders; of training and validation each epoch takes the share `--part`. One
 batch is fitted before the clock starts, since building TensorFlow's graph takes no longer for more of them. Needs
 tensorflow-cpu, which may be in an environment of its own. Weights are random where ImageNet's cannot be downloaded: the
-time is the same, the accuracy then means nothing. The last line of the output is JSON: seconds of fitting, accuracy, and
-whether the weights were ImageNet's.
+time is the same, the accuracy then means nothing. The last line of the output is JSON: seconds of fitting, accuracy,
+and whether the weights were ImageNet's.
 """
 
 import argparse
