@@ -19,7 +19,7 @@ from torchvision.models import resnet18
 from torchvision.transforms.v2.functional import pil_to_tensor
 
 from crack_lightning.cli.training import train
-from crack_lightning.engines import int8
+from crack_lightning.engines import int8, pick
 from crack_lightning.engines.int8 import fine_layers, int8_features
 from crack_lightning.engines.pick import eager_engine, openvino_engine, pick_engine, relative_difference
 from crack_lightning.errors import UserError
@@ -162,9 +162,12 @@ def test_features_that_eight_bits_destroy_are_refused(
     made: Path, pictures: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(int8, "SURFACES", FEW)
+    monkeypatch.setattr(pick, "INT8_ALIKE", 0.9999)
     own = load_classifier(made)
     own.engine = "int8"
-    with pytest.raises(UserError, match=r"^engine=int8: features of mobilenet_v2 correlate by 0\.\d\d with its own al"):
+    with pytest.raises(
+        UserError, match=r"^engine=int8: eight bits change .* mobilenet_v2 too much .* train with features"
+    ):
         pick_engine(own, "auto", pictures)
 
 
@@ -186,6 +189,19 @@ def test_a_head_of_eight_bits_is_asked_by_no_other(
         UserError, match=r"^features\.engine=eager: .* was trained on features in int8; give features\.en"
     ):
         train(compose_into(tmp_path / "on", "train", [f"ckpt_path={checkpoint}", "features.engine=eager"]))
+
+
+def test_odd_pictures_do_not_condemn_eight_bits(
+    made: Path, pictures: Tensor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(int8, "SURFACES", FEW)
+    own = load_classifier(made)
+    own.engine = "int8"
+    drawn = int8.drawn_surfaces(own.image_size, pick.COMPARED)
+    monkeypatch.setattr(pick, "_alike", lambda engine, classifier, images: 0.95 if images.equal(drawn) else 0.5)
+    with caplog.at_level("WARNING"):
+        pick_engine(own, "auto", torch.zeros_like(pictures))
+    assert "unlike those that int8 is calibrated on" in caplog.text
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from conftest import TINY, compose_into, copied, metrics
 
 from crack_lightning.cli.options import options_of
 from crack_lightning.cli.training import train
-from crack_lightning.data.samples.packed import packed_splits
+from crack_lightning.data.samples.packed import packed_split, packed_splits
 from crack_lightning.errors import UserError
 from crack_lightning.evaluate import evaluate
 from crack_lightning.features.module import file_identity
@@ -97,6 +97,13 @@ def test_a_checkpoint_is_judged_on_archives_as_on_files(
     assert judged == evaluate(*composed("evaluate", [*words, f"data.root={tmp_path}/files"]))
     with pytest.raises(UserError, match=r"was split when it was packed: leave data\.group_by and data\.split_csv out$"):
         evaluate(*composed("evaluate", [*words, f"data.root={packed}", "data.group_by=file"]))
+
+
+def test_classes_in_another_order_keep_their_pictures(packed: Path) -> None:
+    for sample in packed_split(packed, "train", NAMES[::-1]):
+        assert NAMES[::-1][sample.label] == sample.path.parent.name
+    with pytest.raises(UserError, match=r"give data\.class_names=\[Negative,Positive\], in the order of .* no, yes$"):
+        packed_split(packed, "train", ["no", "yes"])
 
 
 def test_what_is_wrong_with_archives_is_named(packed: Path, tmp_path: Path) -> None:

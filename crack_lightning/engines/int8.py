@@ -127,9 +127,9 @@ def int8_features(classifier: CrackClassifier) -> Step:
     return onnx_step(made, one_size=True)
 
 
-def drawn_surfaces(size: int) -> Tensor:
+def drawn_surfaces(size: int, count: int = SURFACES) -> Tensor:
     """The pictures (N, 3, size, size) uint8 that features are calibrated on, every second one with a crack."""
-    drawn = (drawn_surface(seed=SEED, index=k, positive=bool(k % 2), size_px=size) for k in range(SURFACES))
+    drawn = (drawn_surface(seed=SEED, index=k, positive=bool(k % 2), size_px=size) for k in range(count))
     return torch.stack([pil_to_tensor(each) for each in drawn])
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from crack_lightning.engines.folded import PooledFeatures, folded
-from crack_lightning.engines.int8 import int8_features
+from crack_lightning.engines.int8 import drawn_surfaces, int8_features
 from crack_lightning.engines.names import check_engine
 from crack_lightning.engines.onnx import exported, session
 from crack_lightning.engines.openvino import openvino_step
@@ -66,7 +66,8 @@ def openvino_engine(classifier: CrackClassifier) -> Engine:
 def _int8_engine(classifier: CrackClassifier, name: str, first: Tensor) -> Engine:
     """Features in eight bits, for a head that was trained on these and on no others.
 
-    Raises UserError where head and engine do not belong together, and where the features are not like the network's.
+    Raises UserError where head and engine do not belong together, and where features of drawn surfaces are not like the
+    network's: what pictures are asked about does not decide whether the engine is sound.
     """
     if name != INT8:
         raise UserError(f"engine={name}: the head was trained on features in eight bits; give engine=int8, or auto")
@@ -76,12 +77,25 @@ def _int8_engine(classifier: CrackClassifier, name: str, first: Tensor) -> Engin
             "features.engine=int8, or judge what is lost with export precision=int8"
         )
     engine = on_all_cores(int8_features(classifier))
-    pair = torch.stack([each(first[:COMPARED].cpu()).float().flatten() for each in (engine, eager_engine(classifier))])
-    alike = torch.corrcoef(pair)[0, 1].item()
-    if not alike > INT8_ALIKE:
-        raise UserError(f"engine=int8: features of {classifier.backbone} correlate by {alike:.2f} with its own alone")
+    alike = _alike(engine, classifier, first[:COMPARED].cpu())
     log.info("features of %s in eight bits (correlation %.3f)", classifier.backbone, alike)
+    if alike > INT8_ALIKE:
+        return engine
+    drawn = _alike(engine, classifier, drawn_surfaces(classifier.image_size, COMPARED))
+    if not drawn > INT8_ALIKE:
+        raise UserError(
+            f"engine=int8: eight bits change the features of {classifier.backbone} too much (of drawn surfaces they "
+            f"correlate by {drawn:.2f} with those in 32 bits, {INT8_ALIKE} is the least): train with "
+            "features.engine=auto, or with another backbone"
+        )
+    log.warning("the first pictures are unlike those that int8 is calibrated on: see whether its answers are sound")
     return engine
+
+
+def _alike(engine: Engine, classifier: CrackClassifier, images: Tensor) -> float:
+    """How the features of an engine correlate with the network's own."""
+    pair = torch.stack([each(images).float().flatten() for each in (engine, eager_engine(classifier))])
+    return torch.corrcoef(pair)[0, 1].item()
 
 
 def on_all_cores(chunk_features: Engine) -> Engine:

@@ -62,8 +62,9 @@ def export_checkpoint(options: ExportOptions, folder: Path) -> list[Path]:
         card = export_card(_own_card(options.ckpt_path), described, rows)
         for file in files:
             (partial / file).replace(folder / file)
-    for file in set(earlier) - set(files):  # one folder, one checkpoint
+    for file in sorted(set(earlier) - set(files)):  # one folder, one export
         (folder / file).unlink(missing_ok=True)
+        log.info("removed %s, of an earlier export into this folder", file)
     write_atomically(folder / DESCRIPTION, json.dumps(described, indent=2, ensure_ascii=False).encode())
     write_atomically(folder / CARD, card.encode("utf-8", "replace"))
     log.info("%s: %s", ", ".join(files), folder)
@@ -73,8 +74,12 @@ def export_checkpoint(options: ExportOptions, folder: Path) -> list[Path]:
 
 
 def _check_head(network: Network, options: ExportOptions) -> None:
-    """Raise UserError where a head that was trained on features in eight bits is to be exported with 32."""
-    if isinstance(network, CrackClassifier) and network.engine == EIGHT and options.precision != INT8:
+    """Raise UserError where a head that was trained on features in eight bits is to be exported with 32, or where the
+    tensors of one that was not are asked for in eight."""
+    eight = isinstance(network, CrackClassifier) and network.engine == EIGHT
+    if not eight and options.precision == INT8 and SAFETENSORS in options.formats:
+        raise UserError("precision=int8: format=safetensors holds the network as it is; export it by itself")
+    if eight and options.precision != INT8:
         raise UserError(
             f"ckpt_path={options.ckpt_path}: the head was trained on features in eight bits and knows no others; give "
             "precision=int8"

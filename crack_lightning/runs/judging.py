@@ -13,7 +13,7 @@ from crack_lightning.data.samples.groups import by_photograph, grouped
 from crack_lightning.data.samples.labels import table_splits
 from crack_lightning.data.samples.layouts import OWN, PACKED, TABLE, recognised
 from crack_lightning.data.samples.listing import Sample, find_samples
-from crack_lightning.data.samples.packed import is_packed, packed_splits
+from crack_lightning.data.samples.packed import is_packed, packed_split
 from crack_lightning.data.samples.presplit import split_folders
 from crack_lightning.data.samples.splits import read_split, read_split_rows
 from crack_lightning.errors import UserError
@@ -65,7 +65,7 @@ def _packed(root: Path, data: JudgedDataOptions, decision: Decision, split: str)
     """Those of archives, which were looked at when they were packed."""
     if data.group_by is not None or data.split_csv is not None:
         raise UserError(f"{root} was split when it was packed: leave data.group_by and data.split_csv out")
-    return list(packed_splits(root, _class_names(data, decision))[split])
+    return packed_split(root, split, _class_names(data, decision))
 
 
 def _class_names(data: JudgedDataOptions, decision: Decision) -> Sequence[str]:

@@ -16,8 +16,9 @@ from crack_lightning.data.images.reading import read_image
 from crack_lightning.data.synthetic.lessons import lesson
 from crack_lightning.data.synthetic.surfaces import drawn_surface
 from crack_lightning.engines.deepness import TILE_PX
+from crack_lightning.engines.int8 import drawn_surfaces
 from crack_lightning.engines.onnx import onnx_runtime
-from crack_lightning.engines.pick import pick_engine
+from crack_lightning.engines.pick import COMPARED, pick_engine
 from crack_lightning.engines.portable import SHARPENED
 from crack_lightning.errors import UserError
 from crack_lightning.inference.crack_maps import CrackMapReader, sharpened
@@ -81,9 +82,7 @@ def _own_answer(network: Network) -> Answer:
     transform, head = plain_transform(network.image_size), network
     if head.engine != INT8:
         return lambda pictures: head.predict_proba(torch.stack([transform(each) for each in pictures]))
-    blank = torch.zeros(1, 3, head.image_size, head.image_size, dtype=torch.uint8)
-    blank[..., ::2] = 255  # something to see: the features of both engines are compared
-    features = pick_engine(head, INT8, blank)
+    features = pick_engine(head, INT8, drawn_surfaces(head.image_size, COMPARED))
 
     def answer(pictures: Sequence[Image.Image]) -> Tensor:
         with torch.no_grad():

@@ -8,6 +8,7 @@ as a thousand, and eight bytes each.
 import json
 import mmap
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -86,6 +87,20 @@ def packed_splits(root: Path, class_names: Sequence[str]) -> dict[str, PackedSam
                 what = "is missing" if there is None else f"has {there} bytes instead of {size}"
                 raise UserError(f"{root / name} {what}: copy it again, or pack again")
     return {split: PackedSamples(root, split) for split in SPLITS}
+
+
+def packed_split(root: Path, split: str, class_names: Sequence[str]) -> list[Sample]:
+    """The samples of a split, labelled by their places in `class_names`, in whatever order they were packed.
+
+    Raises UserError as `packed_splits`."""
+    packed = [str(name) for name in _facts(root)["class_names"]]
+    if set(packed) != set(class_names):
+        raise UserError(
+            f"{root} was packed with the classes {', '.join(packed)}: give data.class_names=[{','.join(packed)}], in "
+            f"the order of the checkpoint's, {', '.join(class_names)}"
+        )
+    labels = [list(class_names).index(name) for name in packed]
+    return [replace(sample, label=labels[sample.label]) for sample in packed_splits(root, packed)[split]]
 
 
 def _facts(root: Path) -> dict[str, Any]:
