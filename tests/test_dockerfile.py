@@ -1,7 +1,9 @@
 """The image: what its recipe takes, who runs in it, and how its words become a command."""
 
 import json
+import os
 import re
+import shlex
 import shutil
 import subprocess
 import tomllib
@@ -145,13 +147,18 @@ def test_an_unknown_verb_ends_with_a_message(programs: Path, words: list[str]) -
 
 
 def builder() -> list[str]:
-    """The command that builds an image here; without one the test is skipped, and says why."""
-    (base,) = [rest.partition("=")[2] for rest in of("ARG") if rest.startswith("BASE=")]
+    """The command that builds an image here; without one the test is skipped, and says why.
+
+    CRACK_LIGHTNING_BUILD holds further options, such as --build-arg BASE=IMAGE where the recipe's own is not reached.
+    """
+    options = shlex.split(os.environ.get("CRACK_LIGHTNING_BUILD", ""))
+    bases = [rest for rest in (*of("ARG"), *options) if rest.startswith("BASE=")]
+    base = bases[-1].partition("=")[2]
     asked = {"docker": ["docker", "image", "inspect", base], "buildah": ["buildah", "inspect", "--type", "image", base]}
     there = [name for name in asked if shutil.which(name)]
     for name in there:
         if subprocess.run(asked[name], capture_output=True).returncode == 0:
-            return [name, "build"]
+            return [name, "build", *options]
     pytest.skip(f"{' and '.join(there) or 'neither docker nor buildah'}: no {base} at hand, or no daemon")
 
 

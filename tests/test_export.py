@@ -225,10 +225,7 @@ def test_a_second_export_replaces_the_files_of_the_first(of_classifier: Path, ch
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (
-            ["format=onx"],
-            r"format=onx: one of onnx, openvino, .*safetensors; did you mean onnx\?",
-        ),
+        (["format=onx"], r"format=onx: one of onnx, .*safetensors; did you mean onnx\?"),
         (["format=onnx,pt2export"], r"format=pt2export: one of .*; did you mean torch_export\?"),
         (["format=,"], r"format=,: one of onnx, .*, or several with commas"),
         (["precision=in8"], r"precision=in8: one of float32, int8; did you mean int8\?"),
