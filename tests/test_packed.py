@@ -4,18 +4,21 @@ import json
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from conftest import TINY, compose_into, copied, metrics
 
 from crack_lightning.cli.options import options_of
 from crack_lightning.cli.training import train
+from crack_lightning.data.options import JudgedDataOptions
 from crack_lightning.data.samples.packed import packed_split, packed_splits
 from crack_lightning.errors import UserError
 from crack_lightning.evaluate import evaluate
 from crack_lightning.features.module import file_identity
 from crack_lightning.pack import pack
+from crack_lightning.runs.judging import warn_of_training_data
 from crack_lightning.system.files import content_hash, not_a_file
 from crack_lightning.system.members import member_of, open_bytes
 
@@ -104,6 +107,20 @@ def test_classes_in_another_order_keep_their_pictures(packed: Path) -> None:
         assert NAMES[::-1][sample.label] == sample.path.parent.name
     with pytest.raises(UserError, match=r"give data\.class_names=\[Negative,Positive\], in the order of .* no, yes$"):
         packed_split(packed, "train", ["no", "yes"])
+
+
+@pytest.mark.parametrize("split", ["pack.json", "train/ val/ test/", None])
+def test_held_out_pictures_bring_no_warning(
+    split: str | None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    if split == "pack.json":
+        (tmp_path / split).write_text("{}")
+    elif split:
+        for name in split.split():
+            (tmp_path / name).mkdir()
+    data = SimpleNamespace(split=None)
+    warn_of_training_data(tmp_path, cast("JudgedDataOptions", data), {"data_root": str(tmp_path)})
+    assert bool(caplog.records) == (split is None)
 
 
 def test_what_is_wrong_with_archives_is_named(packed: Path, tmp_path: Path) -> None:

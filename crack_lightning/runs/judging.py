@@ -65,7 +65,10 @@ def _packed(root: Path, data: JudgedDataOptions, decision: Decision, split: str)
     """Those of archives, which were looked at when they were packed."""
     if data.group_by is not None or data.split_csv is not None:
         raise UserError(f"{root} was split when it was packed: leave data.group_by and data.split_csv out")
-    return packed_split(root, split, _class_names(data, decision))
+    samples = packed_split(root, split, _class_names(data, decision))
+    if not samples:
+        raise UserError(f"data.split={split}: no image of {root} is of it; give another of data.split=train, val, test")
+    return samples
 
 
 def _class_names(data: JudgedDataOptions, decision: Decision) -> Sequence[str]:
@@ -144,8 +147,9 @@ def _recognised(samples: Sequence[Sample], rows: Sequence[Row]) -> dict[Path, tu
 
 
 def warn_of_training_data(root: Path, data: JudgedDataOptions, provenance: Mapping[str, Any]) -> None:
-    """Warn where a checkpoint is judged on all of the folder that it was trained on."""
-    if provenance.get("data_root") == str(root) and data.split is None:
+    """Warn where a checkpoint is judged on all of the folder that it was trained on; of one that is split, test is."""
+    whole = data.split is None and not (is_packed(root) or split_folders(root))
+    if provenance.get("data_root") == str(root) and whole:
         log.warning(
             "the checkpoint was trained on photographs of this folder: its metrics here are too good. "
             "To judge it on held-out images give data.split=test data.split_csv=<run folder>/split.csv"
