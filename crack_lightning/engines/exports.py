@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from crack_lightning.engines.foreign import archive_contents, check_archive, checked_onnx
+from crack_lightning.engines.foreign import OWN, archive_contents, check_archive, checked_onnx
 from crack_lightning.engines.names import ONNX, OPENVINO, TORCH_EXPORT
 from crack_lightning.engines.onnx import OPSET, exported, onnx_session, write_model
 from crack_lightning.engines.openvino import Compiled, openvino_runtime
@@ -122,7 +122,7 @@ def _open_openvino(path: Path) -> tuple[Run, Any]:
     core = openvino_runtime().Core()
     model = core.read_model(path)
     if not model.has_rt_info([KEY]):
-        raise UserError("it was not exported by crack_lightning")
+        raise UserError(OWN)
     facts = json.loads(model.get_rt_info([KEY]).astype(str))
     return Compiled(model), facts
 
