@@ -174,6 +174,17 @@ def checkpoint(surfaces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     return folder / "run/checkpoints/best.ckpt"
 
 
+@pytest.fixture(scope="session")
+def one_epoch(surfaces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of one epoch. Not to be changed."""
+    from crack_lightning.cli.training import train
+
+    folder = tmp_path_factory.mktemp("one_epoch")
+    options = [f"data.root={surfaces}", "trainer.max_epochs=1", f"cache_dir={folder}/cache"]
+    train(compose_into(folder / "first", "train", [*TINY, *options]))
+    return folder / "first"
+
+
 @pytest.fixture
 def trained(configured: Callable[..., DictConfig], surfaces: Path, tmp_path: Path) -> Callable[..., Path]:
     """Train on the small surfaces and return the run folder."""

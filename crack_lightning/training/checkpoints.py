@@ -1,30 +1,43 @@
-"""Keeping the best checkpoint, also when a run goes on in another folder."""
+"""The checkpoints of a run: they lie in its folder, by their names, and no path is kept in them or taken from them."""
 
 import io
 import logging
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from torch import Tensor
 
+from crack_lightning.errors import UserError
 from crack_lightning.models.checkpoint import read_checkpoint
 from crack_lightning.system.files import write_atomically
+from crack_lightning.training.history import EPOCHS, is_history
 
 log = logging.getLogger(__name__)
+
+BEST, LAST = "best.ckpt", "last.ckpt"
+OF_EVERY_RUN = ("EpochHistory", "BestCheckpoint", "EarlyStopping")  # callbacks without whose state no run goes on
+WORST = {"min": math.inf, "max": -math.inf}  # stands for a score that is none (NaN)
 
 
 class WholeCheckpoints(TorchCheckpointIO):
     """Writes a checkpoint beside its place and renames it: at every moment the older one or the new one is whole.
 
-    Lightning writes to TMPDIR and moves, which on another file system truncates the older one first.
+    Lightning writes to TMPDIR and moves, which on another file system truncates the older one first. What it reads is
+    checked, and of callbacks it hands on numbers alone.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         write_checkpoint(checkpoint, Path(path))
+
+    def load_checkpoint(self, path: Any, *_: Any, **__: Any) -> dict[str, Any]:
+        checkpoint = read_checkpoint(path)
+        return checkpoint | {"callbacks": checked_states(checkpoint["callbacks"])}
 
 
 def write_checkpoint(checkpoint: Mapping[str, Any], path: Path) -> None:
@@ -34,43 +47,101 @@ def write_checkpoint(checkpoint: Mapping[str, Any], path: Path) -> None:
     write_atomically(path, file.getvalue())
 
 
-class BestCheckpoint(ModelCheckpoint):
-    """A `ModelCheckpoint` that takes the best one so far along when a run is resumed elsewhere.
+class LastCheckpoint(Checkpoint):
+    """Saves checkpoints/last.ckpt in the run folder after every epoch, to go on from."""
 
-    Lightning forgets the best score when the folder changes, and would then keep a worse checkpoint.
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.fast_dev_run:
+            trainer.save_checkpoint(_place(trainer, LAST))
+
+
+class BestCheckpoint(Checkpoint):
+    """Saves checkpoints/best.ckpt in the run folder after the epochs whose `monitor` is the best so far.
+
+    Its state is one number. A run that goes on takes the best.ckpt beside the checkpoint that its user named.
     """
 
+    def __init__(self, monitor: str = "val/loss", mode: str = "min") -> None:
+        if mode not in WORST:
+            raise UserError(f"callbacks.best_checkpoint.mode={mode}: min or max")
+        self.monitor, self.mode = monitor, mode
+        self.best_score: float | None = None
+
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        super().setup(trainer, pl_module, stage)
-        self._resumed_from = Path(trainer.ckpt_path).parent if trainer.ckpt_path else None
+        self._here = _place(trainer, BEST)
+        self._before = Path(trainer.ckpt_path).with_name(BEST) if trainer.ckpt_path else None
         self._copies_files = trainer.is_global_zero
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        # Nothing of a path in the file but where the best one may be read: names to write to are this run's own.
-        here = Path(str(self.dirpath), f"{self.filename}{self.FILE_EXTENSION}")
-        earlier = Path(str(state_dict.get("best_model_path")))
-        sources = [self._resumed_from / here.name] if self._resumed_from else []
-        source = next((path for path in [*sources, earlier] if _is_checkpoint(path)), None)
-        if source is None:
-            log.warning("the best checkpoint so far, %s, is gone: the best is counted from here on", earlier)
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.fast_dev_run:
             return
-        if self._copies_files and source.resolve() != here.resolve():
-            write_atomically(here, source.read_bytes())
-        score = state_dict["best_model_score"]
-        moved = {
-            "dirpath": self.dirpath,
-            "best_model_path": str(here),
-            "best_k_models": {str(here): score},
-            "kth_best_model_path": str(here),
-            "last_model_path": "",
-        }
-        super().load_state_dict({**state_dict, **moved})
+        if self.monitor not in trainer.callback_metrics:
+            known = ", ".join(sorted(trainer.callback_metrics))
+            raise UserError(f"callbacks.best_checkpoint.monitor={self.monitor}: no such metric. There are {known}")
+        score = float(trainer.callback_metrics[self.monitor])
+        score = WORST[self.mode] if math.isnan(score) else score
+        if trainer.strategy.reduce_boolean_decision(self._is_better(score)):  # all processes agree
+            self.best_score = score
+            trainer.save_checkpoint(self._here)
+
+    def _is_better(self, score: float) -> bool:
+        if self.best_score is None:
+            return True
+        return score < self.best_score if self.mode == "min" else score > self.best_score
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best_score": self.best_score}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        score = state_dict["best_score"]
+        if type(score) is not float:
+            raise TypeError("the best score is no number")
+        if self._before is None or not _is_checkpoint(self._before):
+            log.warning("the best checkpoint so far, %s, is gone: the best is counted from here on", self._before)
+            return
+        if self._copies_files and self._before.resolve() != self._here.resolve():
+            write_atomically(self._here, self._before.read_bytes())
+        self.best_score = score
+
+
+def checkpoint_to_test(trainer: Trainer) -> Path | None:
+    """Returns the best checkpoint of the run, or the last where no best one is kept; None where none was saved."""
+    for kind, name in ((BestCheckpoint, BEST), (LastCheckpoint, LAST)):
+        if any(isinstance(callback, kind) for callback in trainer.callbacks) and _place(trainer, name).is_file():
+            return _place(trainer, name)
+    return None
+
+
+def _place(trainer: Trainer, name: str) -> Path:
+    return Path(trainer.default_root_dir) / "checkpoints" / name
 
 
 def _is_checkpoint(path: Path) -> bool:
-    """Whether a file is there that this project can open."""
+    """Returns whether a file is there that this project can open."""
     try:
         read_checkpoint(path)
     except (ValueError, OSError):
         return False
     return True
+
+
+def checked_states(states: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Returns the states of callbacks, of each its numbers alone: a text may be a place, which nobody may give us.
+
+    A state that holds anything else is left out as a whole, as that of Lightning's ModelCheckpoint, which removes and
+    writes to what its state names. Raises TypeError for such a state of a callback that every run has.
+    """
+    kept = {}
+    for name, state in states.items():
+        numbers = {key: value for key, value in state.items() if not isinstance(value, str)}
+        if all(_is_number(value) or (key == EPOCHS and is_history(value)) for key, value in numbers.items()):
+            kept[name] = numbers
+        elif name.startswith(OF_EVERY_RUN):
+            raise TypeError(f"the state of {name} holds more than numbers")
+        else:
+            log.warning("the state of %s is not taken from the checkpoint: it holds more than numbers", name)
+    return kept
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | None) or (isinstance(value, Tensor) and value.numel() == 1)

@@ -8,6 +8,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 log = logging.getLogger(__name__)
 
+EPOCHS = "epochs"
+
 
 class EpochHistory(Callback):
     """Keeps the metrics of every epoch, also through a resume, and logs a line for each."""
@@ -30,13 +32,18 @@ class EpochHistory(Callback):
         log.info("epoch %d/%s  %s  %.0f s", trainer.current_epoch + 1, trainer.max_epochs, values, seconds)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"epochs": self.epochs}
+        return {EPOCHS: self.epochs}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        epochs = state_dict["epochs"]
-        if not isinstance(epochs, list) or not all(map(_is_row, epochs)):
+        epochs = state_dict[EPOCHS]
+        if not is_history(epochs):
             raise TypeError("the history of epochs is none")
         self.epochs = list(epochs)
+
+
+def is_history(epochs: Any) -> bool:
+    """Returns whether `epochs` are rows of numbers by name."""
+    return isinstance(epochs, list) and all(map(_is_row, epochs))
 
 
 def _is_row(row: Any) -> bool:

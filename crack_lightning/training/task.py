@@ -14,6 +14,7 @@ from crack_lightning.errors import UserError
 from crack_lightning.evaluation.metrics import binary_metrics
 from crack_lightning.models.checkpoint import FACTS_KEY, checkpoint_facts
 from crack_lightning.models.classifier import CrackClassifier
+from crack_lightning.training.checkpoints import checkpoint_to_test
 from crack_lightning.training.optimizers import build_optimizer, build_scheduler
 from crack_lightning.training.options import OptimizerOptions, SchedulerOptions
 
@@ -164,7 +165,7 @@ class CrackTask(LightningModule):
 
     def _check_finite(self, loss: Tensor, where: str) -> None:
         if not torch.isfinite(loss):
-            kept = getattr(self.trainer.checkpoint_callback, "best_model_path", "")
+            kept = checkpoint_to_test(self.trainer)
             raise UserError(
                 f"the loss is {loss.item()} at {where} (epoch {self.current_epoch + 1}): lower optimizer.lr="
                 f"{self.optimizer_options.lr:g} or use trainer.precision=32-true. "
