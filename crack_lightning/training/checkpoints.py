@@ -51,7 +51,7 @@ class LastCheckpoint(Checkpoint):
     """Saves checkpoints/last.ckpt in the run folder after every epoch, to go on from."""
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not trainer.fast_dev_run:
+        if not getattr(trainer, "fast_dev_run", False):
             trainer.save_checkpoint(_place(trainer, LAST))
 
 
@@ -73,7 +73,7 @@ class BestCheckpoint(Checkpoint):
         self._copies_files = trainer.is_global_zero
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.fast_dev_run:
+        if getattr(trainer, "fast_dev_run", False):
             return
         if self.monitor not in trainer.callback_metrics:
             known = ", ".join(sorted(trainer.callback_metrics))
@@ -106,8 +106,9 @@ class BestCheckpoint(Checkpoint):
 
 def checkpoint_to_test(trainer: Trainer) -> Path | None:
     """Returns the best checkpoint of the run, or the last where no best one is kept; None where none was saved."""
+    callbacks = getattr(trainer, "callbacks", [])
     for kind, name in ((BestCheckpoint, BEST), (LastCheckpoint, LAST)):
-        if any(isinstance(callback, kind) for callback in trainer.callbacks) and _place(trainer, name).is_file():
+        if any(isinstance(callback, kind) for callback in callbacks) and _place(trainer, name).is_file():
             return _place(trainer, name)
     return None
 
