@@ -17,7 +17,7 @@ def evaluate(options: EvaluateOptions, folder: Path) -> dict[str, float]:
     return evaluate_checkpoints(options, folder)
 
 
-LAYOUTS = {"folder": "folders"} | {name: name for name in ("table", "masks", "webdataset", "metu", "sdnet2018")}
+LAYOUTS = {"folder": "folders"} | {name: name for name in ("table", "masks", "metu", "sdnet2018")}
 
 
 def laid_out(arguments: Sequence[str]) -> list[str]:

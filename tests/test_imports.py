@@ -21,7 +21,7 @@ FLOORS = (
 )
 DATA_FLOORS = (("batches", "audit"), ("options",), ("samples",), ("copies",), ("images", "synthetic"))
 VERBS = {"adapt", "audit", "cache", "compare", "evaluate", "explain", "generate", "inspect", "predict", "serve"}
-VERBS |= {"export", "pack"}
+VERBS |= {"export"}
 SHELL = {"hydra", "omegaconf"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -78,7 +78,7 @@ def test_folders_that_do_not_fit_are_named(tmp_path: Path, folders: tuple[str, .
 
 
 def test_an_unknown_layout_is_refused() -> None:
-    known = "folders, table, masks, webdataset, metu, sdnet2018"
+    known = "folders, table, masks, metu, sdnet2018"
     with pytest.raises(ValueError, match=rf"data.layout=cifar: one of {known}"):
         check_layout("cifar")
 

@@ -24,7 +24,6 @@ from crack_lightning.runs.options import (
     PredictOptions,
     TrainOptions,
 )
-from crack_lightning.runs.pack_options import PackOptions
 from crack_lightning.runs.project.options import ServeOptions
 
 COMMANDS: dict[str, type] = {
@@ -39,7 +38,6 @@ COMMANDS: dict[str, type] = {
     "serve": ServeOptions,
     "explain": ExplainOptions,
     "export": ExportOptions,
-    "pack": PackOptions,
     "adapt": AdaptOptions,
 }
 

@@ -20,7 +20,6 @@ from crack_lightning.data.samples.presplit import SPLITS
 from crack_lightning.errors import UserError
 from crack_lightning.features.store import FeatureStore, keys_of
 from crack_lightning.system.files import content_hash
-from crack_lightning.system.members import member_of
 from crack_lightning.system.processes import worker_options
 
 log = logging.getLogger(__name__)
@@ -30,8 +29,7 @@ def file_identity(path: Path, identity: str) -> str:
     """What distinguishes one file from another: a hash of its bytes, or its path, size and time of change."""
     if identity == "content":
         return content_hash(path)
-    member = member_of(path)
-    found = (path if member is None else member.archive).stat()
+    found = path.stat()
     return f"{path.absolute()}:{found.st_size}:{found.st_mtime_ns}"
 
 

@@ -11,9 +11,8 @@ from crack_lightning.data.images.checks import find_unreadable, unreadable_messa
 from crack_lightning.data.options import JudgedDataOptions
 from crack_lightning.data.samples.groups import by_photograph, grouped
 from crack_lightning.data.samples.labels import table_splits
-from crack_lightning.data.samples.layouts import OWN, PACKED, TABLE, recognised
+from crack_lightning.data.samples.layouts import OWN, TABLE, recognised
 from crack_lightning.data.samples.listing import Sample, find_samples
-from crack_lightning.data.samples.packed import is_packed, packed_split
 from crack_lightning.data.samples.presplit import split_folders
 from crack_lightning.data.samples.splits import read_split, read_split_rows
 from crack_lightning.errors import UserError
@@ -33,8 +32,6 @@ def images_of(
 
     `split` is one of the three folders, or of `data.split_csv`; None takes all, or test/ where there are three folders.
     """
-    if data.layout == PACKED or (data.layout is None and is_packed(root)):
-        return _packed(root, data, decision, split or "test")
     table = data.layout == TABLE
     if not table and (folders := split_folders(root)):
         if data.split_csv is not None:
@@ -58,16 +55,6 @@ def images_of(
     samples = [sample for sample in samples if sample.path not in unreadable]
     if not samples:
         raise UserError(f"no image to judge is left in {root}")
-    return samples
-
-
-def _packed(root: Path, data: JudgedDataOptions, decision: Decision, split: str) -> list[Sample]:
-    """Those of archives, which were looked at when they were packed."""
-    if data.group_by is not None or data.split_csv is not None:
-        raise UserError(f"{root} was split when it was packed: leave data.group_by and data.split_csv out")
-    samples = packed_split(root, split, _class_names(data, decision))
-    if not samples:
-        raise UserError(f"data.split={split}: no image of {root} is of it; give another of data.split=train, val, test")
     return samples
 
 
@@ -148,7 +135,7 @@ def _recognised(samples: Sequence[Sample], rows: Sequence[Row]) -> dict[Path, tu
 
 def warn_of_training_data(root: Path, data: JudgedDataOptions, provenance: Mapping[str, Any]) -> None:
     """Warn where a checkpoint is judged on all of the folder that it was trained on; of one that is split, test is."""
-    whole = data.split is None and not (is_packed(root) or split_folders(root))
+    whole = data.split is None and not split_folders(root)
     if provenance.get("data_root") == str(root) and whole:
         log.warning(
             "the checkpoint was trained on photographs of this folder: its metrics here are too good. "

@@ -92,7 +92,7 @@ def _pictures(network: Network, options: ExportOptions) -> Pictures:
         paths = [each.path for each in find_photographs(options.source).photographs]
         return _read(network, paths, _labels(network, paths), "source", options.max_megapixels)
     rows = [] if options.ckpt_path is None else _training_rows(options.ckpt_path)
-    there = [row for row in rows if not_a_file(Path(row["path"])) is None]  # or a member of an archive
+    there = [row for row in rows if not_a_file(Path(row["path"])) is None]
     trained, validated = ([row for row in there if row["split"] == split] for split in ("train", "val"))
     if min(len(trained), len(validated)) < LEAST or isinstance(network, CrackMap):
         return _drawn(network)

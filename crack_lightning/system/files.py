@@ -13,8 +13,6 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
-from crack_lightning.system.members import member_of, open_bytes
-
 REMEMBERED = 2**17  # files that the points of a sweep need not read again
 FULL = (errno.ENOSPC, errno.EDQUOT)
 KINDS = (
@@ -30,9 +28,8 @@ _numbers = itertools.count()
 
 def not_a_file(path: Path) -> str | None:
     """Why `path` is no regular file with something in it, or None. It is not opened: a pipe would be waited for."""
-    member = member_of(path)
     try:
-        found = (path if member is None else member.archive).stat()
+        found = path.stat()
     except OSError as error:
         if path.is_symlink():
             return f"broken link to {path.readlink()}"
@@ -118,15 +115,13 @@ def _short(part: str) -> str:
 
 def content_hash(path: Path) -> str:
     """A hash of the file's bytes, read anew when its size or time of change is another."""
-    member = member_of(path)
-    found = (path if member is None else member.archive).stat()
+    found = path.stat()
     return _content_hash(path, found.st_size, found.st_mtime_ns)
 
 
 @lru_cache(REMEMBERED)
 def _content_hash(path: Path, size: int, mtime_ns: int) -> str:
-    with open_bytes(path) as file:
-        return hashlib.blake2b(file.read(), digest_size=16).hexdigest()
+    return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -14,9 +14,8 @@ from crack_lightning.data.images.checks import find_unreadable, unreadable_messa
 from crack_lightning.data.options import DataOptions
 from crack_lightning.data.samples.groups import grouped
 from crack_lightning.data.samples.labels import table_of, table_splits
-from crack_lightning.data.samples.layouts import OWN, PACKED, TABLE
+from crack_lightning.data.samples.layouts import OWN, TABLE
 from crack_lightning.data.samples.listing import Sample, find_samples
-from crack_lightning.data.samples.packed import packed_splits
 from crack_lightning.data.samples.presplit import SPLITS, split_folders
 from crack_lightning.data.samples.splits import (
     Splits,
@@ -80,10 +79,6 @@ class CrackDataModule(LightningDataModule):
         root = self.root
         if root is None:
             raise UserError("data.root is not set")
-        if self.options.layout == PACKED:
-            if self.options.group_by != "file" or self.options.folds is not None:
-                raise UserError(f"{root} was split when it was packed: leave data.group_by and data.folds out")
-            return packed_splits(root, self.class_names)
         if self.options.layout != TABLE and (folders := split_folders(root)):
             if self.options.group_by != "file" or self.options.folds is not None or self.options.layout != OWN:
                 raise UserError(

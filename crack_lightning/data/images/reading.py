@@ -14,7 +14,6 @@ from crack_lightning.data.images import tiff
 from crack_lightning.data.images.formats import HEIF_REMEDY, is_heif, pillow_formats
 from crack_lightning.errors import UserError
 from crack_lightning.system.files import not_a_file
-from crack_lightning.system.members import open_bytes
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +68,7 @@ def read_picture(path: str | Path, *, megapixels: float = MOST_MEGAPIXELS) -> Pi
     try:
         if problem := not_a_file(Path(path)):
             raise UserError(problem)
-        with open_bytes(Path(path)) as file, opened(file, megapixels=megapixels) as image:
+        with Path(path).open("rb") as file, opened(file, megapixels=megapixels) as image:
             return decoded(file, image)
     except Exception as error:  # decoders raise whatever they like on damaged files
         verb = "read" if isinstance(error, OSError) and error.strerror else "decoded"

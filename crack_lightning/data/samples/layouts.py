@@ -13,7 +13,6 @@ from crack_lightning.system.ranges import check_among
 OWN = "folders"  # a folder for each class, called as it is
 TABLE = "table"  # one folder of pictures, and a table of their labels
 MASKED = "masks"  # photographs and masks of their cracks
-PACKED = "webdataset"  # archives that pack made
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ LAYOUTS = {
 
 def check_layout(name: str) -> None:
     """Raise UserError for a name that is unknown."""
-    check_among("data.layout", name, (OWN, TABLE, MASKED, PACKED, *LAYOUTS))
+    check_among("data.layout", name, (OWN, TABLE, MASKED, *LAYOUTS))
 
 
 def matching_folders(root: Path, name: str) -> tuple[list[Path], list[Path]]:

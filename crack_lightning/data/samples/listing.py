@@ -15,7 +15,6 @@ from crack_lightning.data.samples.layouts import OWN, TABLE, layout_folders
 from crack_lightning.data.samples.presplit import SPLITS, named_split, root_hint
 from crack_lightning.errors import UserError
 from crack_lightning.system.arguments import typed
-from crack_lightning.system.members import open_bytes
 from crack_lightning.system.names import matched
 
 log = logging.getLogger(__name__)
@@ -55,7 +54,7 @@ def side_px(samples: Sequence["Sample"]) -> int:
     some = paths[:: max(1, len(paths) // MOST_MEASURED)]
     sides = []
     for path in some:
-        with open_bytes(path) as file, opened(file) as image:
+        with path.open("rb") as file, opened(file) as image:
             sides.append(min(image.size))
     return sorted(sides)[len(sides) // 2]
 
