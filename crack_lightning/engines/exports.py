@@ -1,8 +1,8 @@
-"""Files of exported networks: written and opened, in the formats of three runtimes."""
+"""Files of exported networks, in the formats of three runtimes, and of safetensors."""
 
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from crack_lightning.engines.foreign import OWN, archive_contents, check_archive, checked_onnx
-from crack_lightning.engines.names import ONNX, OPENVINO, TORCH_EXPORT
+from crack_lightning.engines.names import ONNX, OPENVINO, SAFETENSORS, TORCH_EXPORT
 from crack_lightning.engines.onnx import OPSET, exported, onnx_session, write_model
 from crack_lightning.engines.openvino import Compiled, openvino_runtime
 from crack_lightning.engines.portable import (
@@ -21,43 +20,31 @@ from crack_lightning.engines.portable import (
     PROBABILITIES,
     PortableClassifier,
     PortableMap,
-    portable,
 )
-from crack_lightning.errors import MissingPackage, UserError
-from crack_lightning.models.checkpoint import EXPORTED
-from crack_lightning.models.exported import Exported, Run, exported_network, network_of
+from crack_lightning.errors import MissingPackage
+from crack_lightning.models.checkpoint import FACTS_KEY, MAP_KEY, PREFIX, checkpoint_facts
+from crack_lightning.models.crack_map import CrackMap, Network
+from crack_lightning.models.map_checkpoint import map_facts
 
-FILES = {ONNX: "model.onnx", OPENVINO: "model.xml", TORCH_EXPORT: "model.pt2"}
-SUFFIXES = dict(zip(EXPORTED, (ONNX, OPENVINO, TORCH_EXPORT), strict=True))
+FORMAT = 1
+CLASSIFIER, MAP = "classifier", "crack_map"
+FILES = {ONNX: "model.onnx", OPENVINO: "model.xml", TORCH_EXPORT: "model.pt2", SAFETENSORS: "model.safetensors"}
 KEY = "crack_lightning"  # of what a file says of itself
 SAMPLE_HW = (203, 301)  # of the pictures that are traced
 LEAST_PX = 8  # of a side that torch.export is told of
 SIDES = {"batch": {}, "height": {"min": LEAST_PX}, "width": {"min": LEAST_PX}}
 
 Portable = PortableClassifier | PortableMap
+Run = Callable[[Tensor], Sequence[Tensor]]  # pictures (N, 3, h, w) uint8 to the outputs, in their order
 
 
-def is_export(path: Path) -> bool:
-    """Whether a file is an export, by its name."""
-    return path.suffix.lower() in SUFFIXES
-
-
-def open_export(path: Path) -> Exported:
-    """The network in a file that `write_*` wrote. Raises UserError that names the file for any other, and for one that
-    is damaged, lacks a part or holds what would have to be run."""
-    opener = {ONNX: _open_onnx, OPENVINO: _open_openvino, TORCH_EXPORT: _open_torch}[SUFFIXES[path.suffix.lower()]]
-    try:
-        if not path.is_file():
-            raise UserError("there is no such file")
-        run, facts = opener(path)
-        return exported_network(run, facts)
-    except MissingPackage:
-        raise
-    except UserError as error:
-        raise UserError(f"ckpt_path={path} cannot be used: {error}") from error
-    except Exception as error:  # runtimes raise whatever they like on damaged files
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"ckpt_path={path} is damaged or of another kind ({reason}): export again") from error
+def facts_of(network: Network) -> dict[str, Any]:
+    """Returns what an export says of itself: plain values."""
+    facts = network.facts() | {"format": FORMAT}
+    if isinstance(network, CrackMap):
+        return facts | {"kind": MAP}
+    kept = {name: facts[name] for name in ("backbone", "image_size", "patch_px", "mm_per_px", "weights", "format")}
+    return kept | {"kind": CLASSIFIER, "decision": network.decision.facts()}
 
 
 def onnx_bytes(network: Portable) -> bytes:
@@ -104,63 +91,45 @@ def write_torch(network: Portable, path: Path, facts: Mapping[str, Any]) -> None
         torch.export.save(program, path, extra_files={KEY: json.dumps(facts)})
 
 
-def _open_onnx(path: Path) -> tuple[Run, Any]:
-    facts = checked_onnx(path, KEY)
-    session = onnx_session(path.read_bytes(), one_size=False)
-    if [each.name for each in session.get_inputs()] != [INPUT]:
-        raise UserError(f"its input is not {INPUT}: export again")
-
-    def run(images: Tensor) -> list[Tensor]:
-        return [torch.from_numpy(output) for output in session.run(None, {INPUT: images.contiguous().numpy()})]
-
-    return run, facts
-
-
-def _open_openvino(path: Path) -> tuple[Run, Any]:
-    if not path.with_suffix(".bin").is_file():
-        raise UserError(f"{path.with_suffix('.bin').name}, which has its weights, is not beside it")
-    core = openvino_runtime().Core()
-    model = core.read_model(path)
-    if not model.has_rt_info([KEY]):
-        raise UserError(OWN)
-    facts = json.loads(model.get_rt_info([KEY]).astype(str))
-    return Compiled(model), facts
-
-
-def _open_torch(path: Path) -> tuple[Run, Any]:
-    """The weights of an archive in a network that is built here: to open its graph would be to run what it says."""
-    check_archive(path)
-    facts, weights = archive_contents(path, KEY)
-    exported_network(lambda images: [], facts)  # checked before anything is built from it
-    network = portable(network_of(facts))
+def write_safe(path: Path, network: Network, provenance: Mapping[str, Any]) -> None:
+    """The tensors of the network, with what its checkpoint says of it as metadata; `provenance` are plain values."""
     try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:  # other names or shapes
-        raise UserError("its weights do not fit the network that it describes: export again") from error
+        from safetensors.torch import save
+    except ModuleNotFoundError as error:
+        raise MissingPackage('safetensors is not installed: pip install -e ".[safetensors]"') from error
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
+    if isinstance(network, CrackMap):
+        key, facts = MAP_KEY, map_facts(network, provenance)
+    else:
+        key, facts = FACTS_KEY, checkpoint_facts(network, provenance)
+        tensors = {f"{PREFIX}{name}": tensor for name, tensor in tensors.items()}
+    path.write_bytes(save(tensors, metadata={key: json.dumps(facts), "format": "pt"}))
 
-    def run(images: Tensor) -> list[Tensor]:
-        with torch.no_grad():
-            return as_list(network(images))
 
-    return run, facts
+def run_of(name: str, path: Path) -> Run:
+    """Returns what a program that opens the file of format `name`, which was just written, makes of it."""
+    return {ONNX: _run_onnx, OPENVINO: _run_openvino, TORCH_EXPORT: _run_torch}[name](path)
 
 
-def open_own_torch(path: Path) -> Exported:
-    """The network as torch itself opens an archive, which runs what it says: of files that were just written."""
-    extra = {KEY: ""}
+def _run_onnx(path: Path) -> Run:
+    session = onnx_session(path.read_bytes(), one_size=False)
+    return lambda images: [torch.from_numpy(each) for each in session.run(None, {INPUT: images.contiguous().numpy()})]
+
+
+def _run_openvino(path: Path) -> Run:
+    return Compiled(openvino_runtime().Core().read_model(path))
+
+
+def _run_torch(path: Path) -> Run:
     with _quiet():
-        module = torch.export.load(path, extra_files=extra).module()
+        module = torch.export.load(path).module()
 
     def run(images: Tensor) -> list[Tensor]:
         with torch.no_grad():
-            return as_list(module(images))
+            found = module(images)
+        return list(found) if isinstance(found, Sequence) else [found]
 
-    return exported_network(run, json.loads(extra[KEY]))
-
-
-def as_list(found: Any) -> list[Tensor]:
-    """One output, or several, as a list."""
-    return list(found) if isinstance(found, Sequence) else [found]
+    return run
 
 
 @contextmanager

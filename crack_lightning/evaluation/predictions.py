@@ -10,15 +10,15 @@ from torch import Tensor
 from crack_lightning.data.samples.listing import Sample
 from crack_lightning.evaluation.calibration import brier_score, reliability, uncalibrated
 from crack_lightning.evaluation.intervals import bootstrap_intervals, figures_of
+from crack_lightning.models.crack_map import Network
 from crack_lightning.models.decision import Decision
-from crack_lightning.models.exported import Opened
 
 
 @dataclass(frozen=True)
 class Judged:
     """Samples with the probability of the positive class (N,) that a network gives each."""
 
-    network: Opened
+    network: Network
     samples: Sequence[Sample]
     probabilities: Tensor
 

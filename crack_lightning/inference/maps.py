@@ -13,7 +13,6 @@ from crack_lightning.engines.maps import LogitMapper
 from crack_lightning.inference.geometry import Grid, MapShape, grid_of
 from crack_lightning.inference.tiles import logit_map
 from crack_lightning.models.classifier import CrackClassifier
-from crack_lightning.models.exported import ExportedClassifier
 
 CROPS = 64  # windows that are looked at one by one, at a time
 
@@ -75,7 +74,7 @@ def window_logits_by_crops(scaled: Scaled, predict: Callable[[Tensor], Tensor]) 
     return torch.cat(found).T.reshape(-1, rows, columns)
 
 
-def probability_map(classifier: CrackClassifier | ExportedClassifier, logits: Tensor) -> Tensor:
+def probability_map(classifier: CrackClassifier, logits: Tensor) -> Tensor:
     """Logits (2, rows, columns) to calibrated probabilities of the positive class (rows, columns)."""
     flat = classifier.positive_probabilities(logits.flatten(1).T)
     return flat.reshape(logits.shape[1:])

@@ -10,13 +10,11 @@ from torch import Tensor
 
 from crack_lightning.data.images.reading import MOST_MEGAPIXELS
 from crack_lightning.inference.crack_maps import CrackMapReader, Prepared, merged_scales
-from crack_lightning.inference.exported import ExportedMapReader, exported_logits
 from crack_lightning.inference.patches import FileLogits, Judging, file_by_file, judge_files
 from crack_lightning.inference.photographs import Scale
 from crack_lightning.inference.stretches import best_stretch
 from crack_lightning.models.classifier import CrackClassifier
-from crack_lightning.models.crack_map import CrackMap
-from crack_lightning.models.exported import ExportedClassifier, ExportedMap, Opened
+from crack_lightning.models.crack_map import CrackMap, Network
 
 STRETCH_CELLS = 21
 BEST = 100  # stretches that count
@@ -29,18 +27,12 @@ def patch_score(logits: Tensor) -> float:
     return float(best.topk(min(BEST, len(best))).values.mean())
 
 
-def judge_patches(network: Opened, paths: Sequence[Path], judging: Judging) -> FileLogits:
+def judge_patches(network: Network, paths: Sequence[Path], judging: Judging) -> FileLogits:
     """What a classifier or a crack map says of the files, in their order. A crack map takes one at a time."""
     if isinstance(network, CrackClassifier):
         return judge_files(network, paths, judging)
-    workers, megapixels = judging.num_workers, judging.megapixels
-    if isinstance(network, ExportedClassifier):
-        return exported_logits(network, paths, num_workers=workers, megapixels=megapixels)
-    if isinstance(network, ExportedMap):
-        reader: CrackMapReader = ExportedMapReader(network, patches=True)
-    else:
-        reader = CrackMapReader(network.to(judging.device), engine=judging.engine, patches=True)
-    return map_logits(reader, paths, num_workers=workers, megapixels=megapixels)
+    reader = CrackMapReader(network.to(judging.device), engine=judging.engine, patches=True)
+    return map_logits(reader, paths, num_workers=judging.num_workers, megapixels=judging.megapixels)
 
 
 def map_logits(

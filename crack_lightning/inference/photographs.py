@@ -22,7 +22,6 @@ from crack_lightning.inference.maps import (
     window_logits_by_crops,
 )
 from crack_lightning.models.classifier import INT8, CrackClassifier
-from crack_lightning.models.exported import ExportedClassifier
 from crack_lightning.system.processes import cores
 
 log = logging.getLogger(__name__)
@@ -41,9 +40,7 @@ class Scale:
     zoom: float = 1.0
 
 
-def window_px(
-    classifier: CrackClassifier | ExportedClassifier, *, tile_px: float | None, mm_per_px: float | None
-) -> float:
+def window_px(classifier: CrackClassifier, *, tile_px: float | None, mm_per_px: float | None) -> float:
     """Pixels of a photograph that show as much as a training picture did.
 
     As given, else by the millimetres of both, else as many as the training picture had.

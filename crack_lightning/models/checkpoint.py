@@ -13,14 +13,12 @@ from crack_lightning.errors import UserError
 from crack_lightning.models.backbones import check_backbone
 from crack_lightning.models.classifier import FLOAT, IMAGE_SIZES, INT8, CrackClassifier
 from crack_lightning.models.decision import decision_from
-from crack_lightning.system.files import not_a_file
-from crack_lightning.system.hub import local_file
+from crack_lightning.system.files import expanded, not_a_file
 
 FORMAT = 1
 MOST_PATCH_PX = 100_000
 FACTS_KEY = "crack_classifier"  # beside Lightning's own keys
-EXPORTED = (".onnx", ".xml", ".pt2")  # files of other runtimes, which export writes
-BESIDE = {".bin": "the .xml", ".json": f"the {', '.join(EXPORTED)} or .safetensors"}
+EXPORTED = (".onnx", ".xml", ".bin", ".pt2", ".safetensors", ".json")  # what `export` writes, for other programs
 MAP_KEY = "crack_map"  # in its place in the file of a crack map
 PREFIX = "classifier."  # of the classifier's tensors in the state dict
 UNKNOWN = {"review_band": None, "patch_px": None, "mm_per_px": None}
@@ -45,23 +43,15 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 def opened_checkpoint(path: str | Path) -> Any:
     """What a checkpoint of any kind holds, not yet checked; raises as `read_checkpoint`."""
-    path = local_file(path)
+    path = expanded(path)
     if not path.exists():
-        raise FileNotFoundError(
-            f"ckpt_path={path} does not exist: give the best.ckpt or last.ckpt of a run, or an export"
-        )
+        raise FileNotFoundError(f"ckpt_path={path} does not exist: give the best.ckpt or last.ckpt of a run")
     if path.is_dir():
         raise FileNotFoundError(f"ckpt_path={path} is a folder: name the file, such as checkpoints/best.ckpt in it")
     if (problem := not_a_file(path)) is not None:
         raise UserError(f"ckpt_path={path} is damaged or no checkpoint at all ({problem}): use another copy")
-    if path.suffix.lower() in BESIDE:
-        raise UserError(f"ckpt_path={path} is a part of an export: give {BESIDE[path.suffix.lower()]} beside it")
     if path.suffix.lower() in EXPORTED:
-        raise UserError(f"ckpt_path={path} is an export, and the layers are needed here: give the checkpoint itself")
-    if path.suffix == ".safetensors":
-        from crack_lightning.models.safe_file import read_safe
-
-        return read_safe(path)
+        raise UserError(f"ckpt_path={path} is of an export, for other programs: give the checkpoint it was made of")
     return _opened(path)
 
 

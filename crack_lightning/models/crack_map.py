@@ -5,7 +5,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -143,6 +143,11 @@ class CrackMap(nn.Module):
 
 
 Network = CrackClassifier | CrackMap
+
+
+def is_map(network: Network) -> TypeGuard[CrackMap]:
+    """Returns whether a network marks cells, rather than judging windows."""
+    return isinstance(network, CrackMap)
 
 
 def grown(maps: Sequence[Tensor]) -> list[Tensor]:

@@ -29,11 +29,15 @@ FACTS = ("backbone", "decision", "patch_px", "mm_per_px", "weights", *LEVELS)
 def write_map(path: Path, network: CrackMap, provenance: Mapping[str, Any]) -> None:
     """Everything that the map needs; `provenance` are plain values that say what it was made of."""
     state = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
-    facts = {"format": FORMAT, "facts": network.facts(), "provenance": dict(provenance)}
     file = io.BytesIO()
-    torch.save({MAP_KEY: facts, "state_dict": state}, file)
+    torch.save({MAP_KEY: map_facts(network, provenance), "state_dict": state}, file)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, file.getvalue())
+
+
+def map_facts(network: CrackMap, provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what stands under `MAP_KEY`: the format, what rebuilds the map, and where it comes from."""
+    return {"format": FORMAT, "facts": network.facts(), "provenance": dict(provenance)}
 
 
 def load_network(path: str | Path | None) -> Network:

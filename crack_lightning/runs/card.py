@@ -11,7 +11,6 @@ from crack_lightning.data.batches.datamodule import CrackDataModule
 from crack_lightning.data.samples.layouts import LAYOUTS
 from crack_lightning.evaluation.predictions import Judged
 from crack_lightning.models.crack_map import CrackMap, Network
-from crack_lightning.models.exported import with_layers
 from crack_lightning.report.cards import DataFacts, Failure, ModelFacts, model_card, worst_groups
 from crack_lightning.report.mask_card import PhotographScore, mask_card
 from crack_lightning.runs.mask_judging import JudgedPhotograph
@@ -43,7 +42,7 @@ def write_card(
     whole = 1 < len(set(groups)) < len(groups)
     card = model_card(
         data=_data(data),
-        model=_model(with_layers(judged.network, None, "a card"), options, metrics),
+        model=_model(judged.network, options, metrics),
         metrics=metrics,
         groups=worst_groups(groups, wrong, most=MOST_GROUPS) if whole else [],
         failures=_failures(judged, data.root),

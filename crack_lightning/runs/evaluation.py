@@ -13,14 +13,14 @@ from torch.nn import functional
 from crack_lightning.data.options import JudgedDataOptions
 from crack_lightning.data.samples.layouts import MASKED
 from crack_lightning.data.samples.listing import Sample
-from crack_lightning.engines.opening import opened_network, opened_with_provenance
 from crack_lightning.errors import UserError
 from crack_lightning.evaluation.intervals import bootstrap_intervals, figures_of
 from crack_lightning.evaluation.metrics import binary_metrics
 from crack_lightning.evaluation.predictions import Judged, confidence_metrics
 from crack_lightning.inference.patch_scores import judge_patches
 from crack_lightning.inference.patches import Judging, pick_device
-from crack_lightning.models.exported import Opened
+from crack_lightning.models.crack_map import Network
+from crack_lightning.models.map_checkpoint import load_network, load_with_provenance
 from crack_lightning.report.matrix import Cell, matrix_figure, matrix_markdown, matrix_rows, nothing_left
 from crack_lightning.runs.figures import drawn, judgement_figures
 from crack_lightning.runs.folder import write_figures, write_metrics, write_predictions
@@ -54,7 +54,7 @@ def evaluate_checkpoints(options: EvaluateOptions, folder: Path) -> dict[str, fl
 
 
 def _one(path: Path | None, root: Path, options: EvaluateOptions, folder: Path) -> dict[str, float]:
-    network, provenance = opened_with_provenance(path, engine=options.engine)
+    network, provenance = load_with_provenance(path)
     samples = images_of(root, options.data, network.decision, folder, split=options.data.split)
     warn_of_training_data(root, options.data, provenance)
     judged, metrics = judge(network, samples, options.data, device=options.device, engine=options.engine)
@@ -69,7 +69,7 @@ def _matrix(
     checkpoints: Mapping[str, Path | None], roots: Mapping[str, Path], options: EvaluateOptions, folder: Path
 ) -> None:
     """Judge every checkpoint on every folder; of a data set that it was trained on, on its own test images only."""
-    networks, cells = {name: opened_network(path, engine=options.engine) for name, path in checkpoints.items()}, []
+    networks, cells = {name: load_network(path) for name, path in checkpoints.items()}, []
     found = {
         (name, where): images_of(root, options.data, network.decision, folder / name / where, split=None)
         for name, network in networks.items()
@@ -90,7 +90,7 @@ def _matrix(
 
 
 def judge(
-    network: Opened, samples: Sequence[Sample], data: JudgedDataOptions, *, device: str, engine: str
+    network: Network, samples: Sequence[Sample], data: JudgedDataOptions, *, device: str, engine: str
 ) -> tuple[Judged, dict[str, float]]:
     """Judge the network on `samples`: its probabilities, and its metrics as `test/<name>` with their intervals."""
     judging = Judging(data.batch_size, data.num_workers, pick_device(device), engine, data.max_megapixels)

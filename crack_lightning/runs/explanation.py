@@ -10,14 +10,13 @@ from PIL import Image
 from crack_lightning.data.batches.transforms import plain_transform
 from crack_lightning.data.images.reading import read_image
 from crack_lightning.engines.maps import logit_mapper
-from crack_lightning.engines.opening import opened_network
 from crack_lightning.inference.crack_maps import CrackMapReader
 from crack_lightning.inference.explanation import Array, activation, beside
 from crack_lightning.inference.patch_scores import patch_map
 from crack_lightning.inference.patches import pick_device
 from crack_lightning.inference.sources import find_photographs, tell_left_out
 from crack_lightning.models.crack_map import CrackMap, Network
-from crack_lightning.models.exported import with_layers
+from crack_lightning.models.map_checkpoint import load_network
 from crack_lightning.runs.options import ExplainOptions
 from crack_lightning.system.files import is_full, write_atomically, write_csv
 from crack_lightning.system.progress import track
@@ -32,8 +31,7 @@ def explain_patches(options: ExplainOptions, folder: Path) -> int:
 
     Raises UserError or OSError where there is nothing to explain, or nothing to explain with.
     """
-    opened = opened_network(options.ckpt_path)
-    network = with_layers(opened, options.ckpt_path, "explaining").to(pick_device(options.device))
+    network = load_network(options.ckpt_path).to(pick_device(options.device))
     source = find_photographs(options.source)
     tell_left_out(source)
     explained, rows, positive = _explainer(network), list[list[object]](), network.decision.positive_class

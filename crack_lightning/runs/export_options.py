@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass
 
-from crack_lightning.engines.names import FORMATS, ONNX, OPENVINO, SAFETENSORS
+from crack_lightning.engines.names import FORMATS, ONNX, OPENVINO
 from crack_lightning.errors import UserError
-from crack_lightning.system.hub import check_name
 from crack_lightning.system.ranges import check_above, check_among
 
 FLOAT, INT8 = "float32", "int8"
 PRECISIONS = (FLOAT, INT8)
-QUANTISED = (ONNX, OPENVINO, SAFETENSORS)  # the last holds the network as it is
+QUANTISED = (ONNX, OPENVINO)
 
 
 @dataclass
@@ -24,8 +23,6 @@ class ExportOptions:
     precision: str
     source: str | None
     max_loss: float
-    push_to_hub: str | None
-    private: bool
     max_megapixels: float
 
     def __post_init__(self) -> None:
@@ -35,8 +32,6 @@ class ExportOptions:
             check_among("format", name, FORMATS)
         check_among("precision", self.precision, PRECISIONS)
         check_above("max_megapixels", self.max_megapixels)
-        if self.push_to_hub is not None:
-            check_name(self.push_to_hub)
         if not 0 <= self.max_loss < 1:
             raise UserError(f"max_loss={self.max_loss}: a share of decisions, 0 or more and below 1")
         if self.precision == INT8 and (others := [name for name in self.formats if name not in QUANTISED]):

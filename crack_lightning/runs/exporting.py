@@ -16,27 +16,23 @@ from crack_lightning.engines import exports
 from crack_lightning.engines.deepness import FILE as DEEPNESS_FILE
 from crack_lightning.engines.deepness import write_deepness
 from crack_lightning.engines.names import DEEPNESS, ONNX, OPENVINO, SAFETENSORS, TORCH_EXPORT
-from crack_lightning.engines.opening import opened_with_provenance
 from crack_lightning.engines.portable import PortableMap, portable
 from crack_lightning.errors import UserError
 from crack_lightning.models.classifier import INT8 as EIGHT
 from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.models.crack_map import CrackMap, Network
-from crack_lightning.models.exported import CLASSIFIER, MAP, facts_of, with_layers
-from crack_lightning.models.safe_file import SUFFIX, write_safe
+from crack_lightning.models.map_checkpoint import load_with_provenance
 from crack_lightning.report.export_card import export_card
 from crack_lightning.runs.export_options import INT8, ExportOptions
 from crack_lightning.runs.inspecting import content_of
 from crack_lightning.runs.parity import TOLERANCE, Compared, compared, compared_deepness, parity_pictures
 from crack_lightning.runs.quantising import Quantised, quantised_network
 from crack_lightning.system.files import expanded, write_atomically
-from crack_lightning.system.hub import FILE as HUB_FILE
-from crack_lightning.system.hub import pushed
 
 log = logging.getLogger(__name__)
 
 CARD, DESCRIPTION = "model_card.md", "model.json"
-KINDS = (CLASSIFIER, MAP)
+KINDS = (exports.CLASSIFIER, exports.MAP)
 PLAIN = (str, int, float, bool, type(None))
 
 
@@ -45,8 +41,7 @@ def export_checkpoint(options: ExportOptions, folder: Path) -> list[Path]:
 
     Nothing is left where one of them differs. Raises UserError for that, and for what cannot be exported.
     """
-    opened, provenance = opened_with_provenance(options.ckpt_path)
-    network = with_layers(opened, options.ckpt_path, "exporting")
+    network, provenance = load_with_provenance(options.ckpt_path)
     _check_head(network, options)
     earlier = _earlier(folder)
     facts = _facts(network, provenance, options)
@@ -68,8 +63,6 @@ def export_checkpoint(options: ExportOptions, folder: Path) -> list[Path]:
     write_atomically(folder / DESCRIPTION, json.dumps(described, indent=2, ensure_ascii=False).encode())
     write_atomically(folder / CARD, card.encode("utf-8", "replace"))
     log.info("%s: %s", ", ".join(files), folder)
-    if options.push_to_hub is not None:
-        _push(network, facts["provenance"], options, folder, [*files, DESCRIPTION], card)
     return [folder / file for file in files]
 
 
@@ -104,10 +97,10 @@ def _earlier(folder: Path) -> list[str]:
 
 
 def _facts(network: Network, provenance: dict[str, Any], options: ExportOptions) -> dict[str, Any]:
-    """What each file says of itself: of the run nothing that names folders of the machine, for it may go to a hub."""
+    """What each file says of itself: of the run nothing that names folders of the machine, for it may be published."""
     plain = {key: value for key, value in provenance.items() if isinstance(value, PLAIN) and key != "data_root"}
     made = {"crack_lightning": __version__, "checkpoint_hash": content_of(options.ckpt_path)}
-    return facts_of(network) | {"precision": options.precision, "provenance": plain, **made}
+    return exports.facts_of(network) | {"precision": options.precision, "provenance": plain, **made}
 
 
 def _written(
@@ -125,21 +118,19 @@ def _written(
             quantised = quantised_network(content, network, options)
             content = quantised.content
     for name in options.formats:
-        if name == SAFETENSORS:
-            write_safe(partial / f"model{SUFFIX}", network, facts["provenance"])
-            continue
         if name == DEEPNESS:
             rows += _written_deepness(network, pictures, partial)
             continue
         path = partial / exports.FILES[name]
+        if name == SAFETENSORS:
+            exports.write_safe(path, network, facts["provenance"])
+            continue
         if name == TORCH_EXPORT:
             exports.write_torch(module, path, facts)
         else:
             write = exports.write_onnx if name == ONNX else exports.write_openvino
             write(content, path, facts)
-        if name == TORCH_EXPORT:  # as torch opens it: commands here take the weights alone
-            rows += compared(f"{name}, its graph", exports.open_own_torch(path), network, pictures)
-        rows += compared(name, exports.open_export(path), network, pictures)
+        rows += compared(name, exports.run_of(name, path), network, pictures)
     return rows, quantised
 
 
@@ -183,29 +174,9 @@ def _judged(rows: Sequence[Compared], quantised: Quantised | None) -> dict[str, 
 
 def _own_card(ckpt_path: str | None) -> str:
     """The card of the run that the checkpoint is of, or nothing."""
-    if ckpt_path is None or "://" in ckpt_path:
+    if ckpt_path is None:
         return ""
     for place in (expanded(ckpt_path).parent.parent, expanded(ckpt_path).parent):
         if (place / CARD).is_file():
             return (place / CARD).read_text("utf-8", "replace")
     return ""
-
-
-def _push(
-    network: Network,
-    provenance: dict[str, Any],
-    options: ExportOptions,
-    folder: Path,
-    files: Sequence[str],
-    card: str,
-) -> None:
-    """What the hub is to have: the network as safetensors, its exports and the card."""
-    name = str(options.push_to_hub)
-    with tempfile.TemporaryDirectory(prefix=".pushing-", dir=folder) as made:
-        staged = Path(made)
-        write_safe(staged / HUB_FILE, network, provenance)
-        for file in files:
-            (staged / file).write_bytes((folder / file).read_bytes())
-        (staged / "README.md").write_text(card, "utf-8")
-        revision = pushed(staged, name, private=options.private)
-    log.info("on the hub as hf://%s@%s", name, revision)

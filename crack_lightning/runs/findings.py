@@ -17,7 +17,7 @@ from crack_lightning.inference.overlay import reduced
 from crack_lightning.inference.regions import Region, regions
 from crack_lightning.inference.sources import Photograph
 from crack_lightning.measurement.scale import Scale as Millimetres
-from crack_lightning.models.exported import is_map
+from crack_lightning.models.crack_map import is_map
 from crack_lightning.runs import photograph_files as files
 from crack_lightning.runs.inspecting import Inspection
 from crack_lightning.runs.measuring import Measured, facts_of

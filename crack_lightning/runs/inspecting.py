@@ -7,10 +7,8 @@ from typing import Any, Protocol
 
 from PIL import Image
 
-from crack_lightning.engines.opening import opened_network
 from crack_lightning.errors import UserError
 from crack_lightning.inference.crack_maps import CrackMapReader
-from crack_lightning.inference.exported import ExportedMapReader, ExportedWindows
 from crack_lightning.inference.heat import Heat
 from crack_lightning.inference.patches import pick_device
 from crack_lightning.inference.photographs import (
@@ -21,15 +19,14 @@ from crack_lightning.inference.photographs import (
 )
 from crack_lightning.measurement.scale import Scale as Millimetres
 from crack_lightning.models.classifier import CrackClassifier
-from crack_lightning.models.crack_map import CrackMap, package_facts
+from crack_lightning.models.crack_map import CrackMap, Network, is_map, package_facts
 from crack_lightning.models.decision import Decision
-from crack_lightning.models.exported import ExportedClassifier, ExportedMap, Opened, is_map
+from crack_lightning.models.map_checkpoint import load_network
 from crack_lightning.runs.formats import check_formats
 from crack_lightning.runs.measuring import Measuring, measuring_of
 from crack_lightning.runs.method import unscaled
 from crack_lightning.runs.options import InspectOptions
-from crack_lightning.system.files import content_hash
-from crack_lightning.system.hub import local_file
+from crack_lightning.system.files import content_hash, expanded
 
 log = logging.getLogger(__name__)
 
@@ -77,9 +74,9 @@ class Inspection:
         return self.classifier.mm_per_px if is_map(self.classifier) else None
 
     @property
-    def classifier(self) -> Opened:
+    def classifier(self) -> Network:
         """The network that is asked."""
-        network: Opened = self.reader.classifier
+        network: Network = self.reader.classifier
         return network
 
     def brought(self, scale: Millimetres | None) -> Scale:
@@ -98,49 +95,40 @@ class Inspection:
 
 def inspection_of(options: InspectOptions) -> Inspection:
     """Open the checkpoint and make its map ready. Raises UserError or OSError where that cannot be."""
-    ckpt_path = None if options.ckpt_path is None else str(local_file(options.ckpt_path))  # of a hub one revision
-    network = opened_network(ckpt_path, engine=options.engine)
-    if isinstance(network, CrackClassifier | CrackMap):
-        network.to(pick_device(options.device))
-    decision = network.cell_decision if isinstance(network, CrackMap | ExportedMap) else network.decision
+    network = load_network(options.ckpt_path).to(pick_device(options.device))
+    decision = network.cell_decision if is_map(network) else network.decision
     if options.threshold is not None:
         decision = replace(decision, threshold=options.threshold)
     measuring = measuring_of(options)
     check_formats(options.formats, measured=is_map(network))
-    if isinstance(network, CrackMap | ExportedMap):
+    if isinstance(network, CrackMap):
         reader, scale = by_map(network, options)
     else:
         reader, scale = _by_windows(network, options)
-    return Inspection(reader, decision, scale, measuring, options, content_of(ckpt_path))
+    return Inspection(reader, decision, scale, measuring, options, content_of(options.ckpt_path))
 
 
 def content_of(ckpt_path: str | None) -> str:
     """A hash of what a checkpoint holds, or of the map of the package."""
     if ckpt_path is None:
         return hashlib.sha256(repr(package_facts()).encode()).hexdigest()
-    return content_hash(local_file(ckpt_path).absolute())
+    return content_hash(expanded(ckpt_path).absolute())
 
 
-def by_map(network: CrackMap | ExportedMap, options: InspectOptions) -> tuple[Reader, Scale]:
+def by_map(network: CrackMap, options: InspectOptions) -> tuple[Reader, Scale]:
     """What reads photographs for a crack map. Raises UserError for options of windows."""
     if options.windows != "auto" or options.scales != [1.0]:
         raise UserError("windows and scales are of a classifier's windows: leave them out for a crack map")
-    if isinstance(network, ExportedMap):
-        reader: Reader = ExportedMapReader(network, memory_mb=options.memory_mb)
-    else:
-        reader = CrackMapReader(network, engine=options.engine, memory_mb=options.memory_mb)
+    reader = CrackMapReader(network, engine=options.engine, memory_mb=options.memory_mb)
     if options.mm_per_px is not None and network.mm_per_px is not None:
         zoom_of(options.mm_per_px, trained=network.mm_per_px)  # refused before the first photograph
     return reader, Scale(options.tile_px or TILE_PX)
 
 
-def _by_windows(classifier: CrackClassifier | ExportedClassifier, options: InspectOptions) -> tuple[Reader, Scale]:
+def _by_windows(classifier: CrackClassifier, options: InspectOptions) -> tuple[Reader, Scale]:
     side_px = window_px(classifier, tile_px=options.tile_px, mm_per_px=options.mm_per_px)
-    if isinstance(classifier, ExportedClassifier):
-        reader: Reader = ExportedWindows(classifier, windows=options.windows)
-    else:
-        windows, memory_mb = options.windows, options.memory_mb
-        reader = PhotographReader(classifier, engine=options.engine, windows=windows, memory_mb=memory_mb)
+    windows, memory_mb = options.windows, options.memory_mb
+    reader = PhotographReader(classifier, engine=options.engine, windows=windows, memory_mb=memory_mb)
     if unscaled(classifier, options):
         log.warning("the checkpoint does not know the scale that it was trained at: photographs are not brought to it")
     return reader, Scale(side_px, options.scales)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from crack_lightning.data.images.reading import reason
 from crack_lightning.inference.sources import Photograph, check_not_among, find_photographs, tell_left_out
-from crack_lightning.models.exported import is_map
+from crack_lightning.models.crack_map import is_map
 from crack_lightning.runs import photograph_files as files
 from crack_lightning.runs.findings import read_photograph, write_findings
 from crack_lightning.runs.inspecting import Inspection, inspection_of

@@ -14,13 +14,11 @@ from crack_lightning.data.samples.masks import (
     odd_masks,
     warn_of_inverted,
 )
-from crack_lightning.engines.opening import opened_with_provenance
 from crack_lightning.errors import UserError
 from crack_lightning.inference.crack_maps import CrackMapReader
-from crack_lightning.inference.exported import ExportedMapReader
 from crack_lightning.inference.patches import pick_device
-from crack_lightning.models.crack_map import CELL_PX, CrackMap
-from crack_lightning.models.exported import ExportedMap
+from crack_lightning.models.crack_map import CELL_PX, is_map
+from crack_lightning.models.map_checkpoint import load_with_provenance
 from crack_lightning.runs.folder import write_unreadable
 from crack_lightning.runs.judging import of_split, warn_of_training_data
 from crack_lightning.runs.mask_judging import judge_masks, log_masks, write_masks_judged
@@ -34,9 +32,9 @@ def evaluate_masks(ckpt_path: Path | None, options: EvaluateOptions, folder: Pat
 
     Raises UserError or OSError for what cannot be judged.
     """
-    network, provenance = opened_with_provenance(ckpt_path, engine=options.engine)
+    network, provenance = load_with_provenance(ckpt_path)
     data = options.data
-    if not isinstance(network, CrackMap | ExportedMap):
+    if not is_map(network):
         raise UserError(
             f"ckpt_path={ckpt_path} is a classifier, which judges whole pictures, and data=masks needs a crack map: "
             "leave ckpt_path out for that of the package, or give one of train.py model=crack_map"
@@ -45,10 +43,7 @@ def evaluate_masks(ckpt_path: Path | None, options: EvaluateOptions, folder: Pat
     masked = usable(masked, folder, on_error=data.on_error, megapixels=data.max_megapixels)
     check_cracks(masked, megapixels=data.max_megapixels)
     warn_of_training_data(Path(str(data.root)), data, provenance)
-    if isinstance(network, ExportedMap):
-        reader: CrackMapReader = ExportedMapReader(network)
-    else:
-        reader = CrackMapReader(network.to(pick_device(options.device)), engine=options.engine)
+    reader = CrackMapReader(network.to(pick_device(options.device)), engine=options.engine)
     tolerance = round(data.tolerance_px / CELL_PX)
     judged, metrics = judge_masks(reader, masked, tolerance=tolerance, megapixels=data.max_megapixels)
     write_masks_judged(folder, judged, metrics)

@@ -4,18 +4,18 @@ from datetime import datetime
 
 from crack_lightning import __version__
 from crack_lightning.inference.photographs import Scale
+from crack_lightning.models.crack_map import Network, is_map
 from crack_lightning.models.decision import Decision
-from crack_lightning.models.exported import Opened, is_map
 from crack_lightning.runs.options import InspectOptions
 
 
-def unscaled(classifier: Opened, options: InspectOptions) -> bool:
+def unscaled(classifier: Network, options: InspectOptions) -> bool:
     """Whether photographs of a known scale are looked at as they are, since the checkpoint does not know its own."""
     known = is_map(classifier) or classifier.mm_per_px is not None
     return options.mm_per_px is not None and not known and options.tile_px is None
 
 
-def method_of(options: InspectOptions, classifier: Opened, decision: Decision, scale: Scale) -> dict[str, str]:
+def method_of(options: InspectOptions, classifier: Network, decision: Decision, scale: Scale) -> dict[str, str]:
     """By name: source, time, checkpoint, network, threshold, size of a window, scale."""
     mm_per_px, scales, side_px = options.mm_per_px, options.scales, scale.window_px
     side = f"{side_px:.0f} px" + ("" if mm_per_px is None else f", {side_px * mm_per_px:.0f} mm")

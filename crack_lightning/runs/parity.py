@@ -16,6 +16,7 @@ from crack_lightning.data.images.reading import read_image
 from crack_lightning.data.synthetic.lessons import lesson
 from crack_lightning.data.synthetic.surfaces import drawn_surface
 from crack_lightning.engines.deepness import TILE_PX
+from crack_lightning.engines.exports import Run
 from crack_lightning.engines.int8 import drawn_surfaces
 from crack_lightning.engines.onnx import onnx_runtime
 from crack_lightning.engines.pick import COMPARED, pick_engine
@@ -26,7 +27,6 @@ from crack_lightning.inference.sources import find_photographs
 from crack_lightning.models.classifier import INT8
 from crack_lightning.models.crack_map import CELL_PX, CrackMap, Network
 from crack_lightning.models.decision import Decision
-from crack_lightning.models.exported import Exported
 
 log = logging.getLogger(__name__)
 
@@ -91,8 +91,8 @@ def _own_answer(network: Network) -> Answer:
     return answer
 
 
-def compared(name: str, exported: Exported, network: Network, pictures: Sequence[Image.Image]) -> list[Compared]:
-    """`exported` against `network`, at three sizes and in batches of 1 and 5."""
+def compared(name: str, run: Run, network: Network, pictures: Sequence[Image.Image]) -> list[Compared]:
+    """`run`, which is of an export, against `network`, at three sizes and in batches of 1 and 5."""
     own = _own_answer(network)
     if isinstance(network, CrackMap):
         sizes, decision, index = MAP_SIZES, network.cell_decision, None
@@ -104,7 +104,7 @@ def compared(name: str, exported: Exported, network: Network, pictures: Sequence
     for size in sizes:
         scaled = [each.resize(size, Image.Resampling.BILINEAR) for each in pictures]
         for some in (scaled[:1], scaled[1:]):
-            answer = exported.run(torch.stack([pil_to_tensor(each) for each in some]))[0]
+            answer = run(torch.stack([pil_to_tensor(each) for each in some]))[0]
             rows.append(_row(name, size, answer, own(some), decision, index))
     return rows
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from crack_lightning.engines.opening import opened_network
 from crack_lightning.inference.patch_scores import judge_patches
 from crack_lightning.inference.patches import FileLogits, Judging, pick_device
 from crack_lightning.inference.sources import find_photographs, tell_left_out
-from crack_lightning.models.exported import Opened
+from crack_lightning.models.crack_map import Network
+from crack_lightning.models.map_checkpoint import load_network
 from crack_lightning.runs.options import PredictOptions
 from crack_lightning.system.files import write_atomically, write_csv
 
@@ -26,7 +26,7 @@ def predict_patches(options: PredictOptions, folder: Path) -> int:
 
     Raises UserError or OSError where there is nothing to predict, or nothing to predict with.
     """
-    network = opened_network(options.ckpt_path, engine=options.engine)
+    network = load_network(options.ckpt_path)
     source = find_photographs(options.source)
     tell_left_out(source)
     paths = [photograph.path for photograph in source.photographs]
@@ -46,7 +46,9 @@ def predict_patches(options: PredictOptions, folder: Path) -> int:
     return unread
 
 
-def _rows(network: Opened, paths: Sequence[Path], probabilities: Sequence[float], found: FileLogits) -> list[list[Any]]:
+def _rows(
+    network: Network, paths: Sequence[Path], probabilities: Sequence[float], found: FileLogits
+) -> list[list[Any]]:
     """One row for each file. A file whose size is not that of a patch, or whose levels are in doubt, needs review."""
     decision = network.decision
     least, most = (network.patch_px or math.nan) / PATCH, (network.patch_px or math.nan) * PATCH

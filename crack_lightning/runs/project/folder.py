@@ -14,8 +14,7 @@ from crack_lightning.corrections.journal import JOURNAL, Journal
 from crack_lightning.corrections.record import Correction, active
 from crack_lightning.errors import UserError
 from crack_lightning.inference.sources import Photograph
-from crack_lightning.models.crack_map import CrackMap
-from crack_lightning.models.exported import Opened, with_layers
+from crack_lightning.models.crack_map import CrackMap, Network, is_map
 from crack_lightning.runs.inspecting import Inspection, inspection_of
 from crack_lightning.runs.options import InspectOptions
 from crack_lightning.runs.photograph_files import Inspected
@@ -129,10 +128,9 @@ def key_of_name(name: str) -> str:
     return hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
 
 
-def map_of(network: Opened, ckpt_path: str | None) -> CrackMap:
+def map_of(network: Network, ckpt_path: str | None) -> CrackMap:
     """The network, which is a crack map. Raises UserError for another one."""
-    network = with_layers(network, ckpt_path, "learning")
-    if not isinstance(network, CrackMap):
+    if not is_map(network):
         raise UserError(
             f"ckpt_path={ckpt_path} is a classifier, which marks windows and no lines that could be corrected: give a "
             "checkpoint of model=crack_map or of adapt, or none"
