@@ -25,9 +25,9 @@ from torch import Tensor
 from crack_lightning.data.batches.transforms import plain_transform
 from crack_lightning.data.images.reading import read_image
 from crack_lightning.engines.exports import onnx_bytes
-from crack_lightning.engines.int8 import fine_layers, int8_features, quantised
+from crack_lightning.engines.int8 import fine_layers, quantised
 from crack_lightning.engines.onnx import onnx_step
-from crack_lightning.engines.pick import folded_engine, on_all_cores, onnx_engine, openvino_engine
+from crack_lightning.engines.pick import folded_engine, onnx_engine, openvino_engine
 from crack_lightning.engines.portable import portable
 from crack_lightning.evaluation.metrics import binary_metrics
 from crack_lightning.inference.crack_maps import CrackMapReader
@@ -74,7 +74,6 @@ def features(root: Path, count: int) -> None:
         "folded": folded_engine(classifier),
         "onnxruntime": onnx_engine(classifier),
         "openvino": openvino_engine(classifier),
-        "int8": on_all_cores(int8_features(classifier)),
     }
     with torch.no_grad():
         contestants = {name: _all_of(engine, images) for name, engine in engines.items()}

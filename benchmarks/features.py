@@ -9,7 +9,6 @@ test/ (70, 15, 15 %) as links, and every contestant trains on these for 5 epochs
     cold        train.py with an empty cache
     warm        the same again
     cold, views as cold, with as many stored views as epochs
-    cold, int8  as cold, with features.engine=int8 (--also int8)
     keras       benchmarks/keras_method.py (--also keras), which needs tensorflow-cpu
     sweep       train.py -m over 20 points, two at a time (extra `sweep`), empty cache, no figures or logger
 
@@ -155,9 +154,6 @@ def repeat(
         found["warm"] = ours(root, caches[0])
         if "keras" in chosen:
             found["keras"] = keras(root, caches[0], plain_epochs, keras_part, keras_python)
-        if "int8" in chosen:
-            with tempfile.TemporaryDirectory() as empty:
-                found["cold, int8"] = ours(root, Path(empty), "features.engine=int8")
         if "views" in chosen:
             found[f"cold, {EPOCHS} views"] = ours(root, caches[1], f"features.views={EPOCHS}")
     if "sweep" in chosen:
@@ -191,7 +187,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=4000)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--plain-epochs", type=int, default=EPOCHS)
-    parser.add_argument("--also", nargs="*", choices=["views", "sweep", "int8", "keras"], default=["views", "sweep"])
+    parser.add_argument("--also", nargs="*", choices=["views", "sweep", "keras"], default=["views", "sweep"])
     parser.add_argument("--keras-part", type=float, default=1.0)
     parser.add_argument("--keras-python", default=sys.executable, help="an environment with tensorflow-cpu")
     options = parser.parse_args()

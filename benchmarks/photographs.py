@@ -1,7 +1,7 @@
 """Whole photographs and folders of patches, against what one would write without this project; and how good it is.
 
-python benchmarks/photographs.py speed CHECKPOINT PHOTOGRAPH PATCHES [--int8 CHECKPOINT] [--ways ...]
-    each way in a process of its own, by turns; --int8 is of a run with features.engine=int8
+python benchmarks/photographs.py speed CHECKPOINT PHOTOGRAPH PATCHES [--ways ...]
+    each way in a process of its own, by turns
 python benchmarks/photographs.py quality CHECKPOINT PHOTOGRAPHS   a folder with tiles.csv: photo, row, col, label
 """
 
@@ -33,7 +33,7 @@ SIZE = (4032, 3024)  # 12 megapixels, as telephones have them
 PATCHES, BATCH = 4000, 64
 FALSE_ALARMS = 0.05
 PLAIN_PREDICT = Path(__file__).with_name("plain_predict.py")
-PREDICTS = ("predict", "predict, OpenVINO", "predict, int8")
+PREDICTS = ("predict", "predict, OpenVINO")
 WAYS = ("heat map, ONNX Runtime", "heat map, folded", "sliding window", *PREDICTS, "plain script")
 
 
@@ -113,7 +113,6 @@ def measure(way: str, checkpoint: Path, photograph: Path, patches: Path, work: P
     elif way == "sliding window":
         sliding_window(checkpoint, photograph)
     elif way in PREDICTS:
-        checkpoint = work / "int8.ckpt" if way == "predict, int8" else checkpoint
         engine = "openvino" if way == "predict, OpenVINO" else "auto"
         options = (f"ckpt_path={checkpoint}", f"source={patches}", f"hydra.run.dir={work}/run", f"engine={engine}")
         command("-m", "crack_lightning.predict", *options)
@@ -129,11 +128,7 @@ def speed(options: argparse.Namespace) -> None:
         (work / "patches").mkdir()
         for number, path in enumerate(sorted(options.patches.rglob("*.jpg"))[:PATCHES]):
             (work / "patches" / f"{number}.jpg").symlink_to(path.absolute())
-        if options.int8:
-            (work / "int8.ckpt").symlink_to(options.int8.absolute())
-        found: dict[str, list[tuple[float, float]]] = {
-            way: [] for way in options.ways if options.int8 or way != "predict, int8"
-        }
+        found: dict[str, list[tuple[float, float]]] = {way: [] for way in options.ways}
         for _ in range(options.repeats):
             for way in found:
                 arguments = ["measure", way, str(options.checkpoint), str(work)]
@@ -202,7 +197,6 @@ def main() -> None:
     fast = verbs.add_parser("speed")
     for name in ("checkpoint", "photograph", "patches"):
         fast.add_argument(name, type=Path)
-    fast.add_argument("--int8", type=Path, help="a checkpoint whose head was trained on features of eight bits")
     fast.add_argument("--ways", nargs="*", choices=WAYS, default=WAYS)
     fast.add_argument("--repeats", type=int, default=3)
     good = verbs.add_parser("quality")

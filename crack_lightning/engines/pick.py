@@ -11,12 +11,10 @@ import torch
 from torch import Tensor
 
 from crack_lightning.engines.folded import PooledFeatures, folded
-from crack_lightning.engines.int8 import drawn_surfaces, int8_features
 from crack_lightning.engines.names import check_engine
 from crack_lightning.engines.onnx import exported, session
 from crack_lightning.engines.openvino import openvino_step
-from crack_lightning.errors import UserError
-from crack_lightning.models.classifier import CHUNK, INT8, CrackClassifier
+from crack_lightning.models.classifier import CHUNK, CrackClassifier
 from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.system.processes import cores
 
@@ -24,7 +22,6 @@ log = logging.getLogger(__name__)
 
 TOLERANCE = 1e-3  # of the features' own scale; rounding alone gives 1e-5
 COMPARED = 8  # pictures of the first batch
-INT8_ALIKE = 0.8  # correlation of features, MobileNetV2's is 0.96
 LOW_PRECISION_TOLERANCE = 0.05  # where either has 8 or 11 bits, as under bf16-mixed and 16-mixed
 
 Engine = Callable[[Tensor], Tensor]  # uint8 pictures (N, 3, h, w) -> pooled features (N, channels)
@@ -63,41 +60,6 @@ def openvino_engine(classifier: CrackClassifier) -> Engine:
     return on_all_cores(openvino_step(exported(network, torch.zeros(2, 3, size, size, dtype=torch.uint8))))
 
 
-def _int8_engine(classifier: CrackClassifier, name: str, first: Tensor) -> Engine:
-    """Features in eight bits, for a head that was trained on these and on no others.
-
-    Raises UserError where head and engine do not belong together, and where features of drawn surfaces are not like the
-    network's: what pictures are asked about does not decide whether the engine is sound.
-    """
-    if name != INT8:
-        raise UserError(f"engine={name}: the head was trained on features in eight bits; give engine=int8, or auto")
-    if classifier.engine != INT8:
-        raise UserError(
-            "engine=int8: the head was trained on features of 32 bits, and of others it knows less; train it with "
-            "features.engine=int8, or judge what is lost with export precision=int8"
-        )
-    engine = on_all_cores(int8_features(classifier))
-    alike = _alike(engine, classifier, first[:COMPARED].cpu())
-    log.info("features of %s in eight bits (correlation %.3f)", classifier.backbone, alike)
-    if alike > INT8_ALIKE:
-        return engine
-    drawn = _alike(engine, classifier, drawn_surfaces(classifier.image_size, COMPARED))
-    if not drawn > INT8_ALIKE:
-        raise UserError(
-            f"engine=int8: eight bits change the features of {classifier.backbone} too much (of drawn surfaces they "
-            f"correlate by {drawn:.2f} with those in 32 bits, {INT8_ALIKE} is the least): train with "
-            "features.engine=auto, or with another backbone"
-        )
-    log.warning("the first pictures are unlike those that int8 is calibrated on: see whether its answers are sound")
-    return engine
-
-
-def _alike(engine: Engine, classifier: CrackClassifier, images: Tensor) -> float:
-    """How the features of an engine correlate with the network's own."""
-    pair = torch.stack([each(images).float().flatten() for each in (engine, eager_engine(classifier))])
-    return torch.corrcoef(pair)[0, 1].item()
-
-
 def on_all_cores(chunk_features: Engine) -> Engine:
     """An engine of one core, on each."""
     threads = cores()
@@ -121,8 +83,6 @@ def pick_engine(classifier: CrackClassifier, name: str, first: Tensor) -> Engine
     """
     check_engine(name)
     chosen = auto_engine(classifier) if name == "auto" else name
-    if classifier.engine == INT8 or chosen == INT8:
-        return _int8_engine(classifier, chosen, first)
     makers: dict[str, Any] = {"onnxruntime": onnx_engine, "openvino": openvino_engine, "folded": folded_engine}
     eager, first = eager_engine(classifier), first[:COMPARED]
     if chosen == "eager":
@@ -148,8 +108,6 @@ def auto_engine(classifier: CrackClassifier | CrackMap) -> str:
     """What `auto` means on this machine."""
     from importlib.util import find_spec
 
-    if isinstance(classifier, CrackClassifier) and classifier.engine == INT8:
-        return INT8
     on_cpu = classifier.pixel_mean.device.type == "cpu"
     return "onnxruntime" if on_cpu and find_spec("onnxruntime") else "folded"
 

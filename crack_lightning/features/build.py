@@ -18,7 +18,7 @@ from crack_lightning.data.batches.transforms import VERSION
 from crack_lightning.engines.pick import Engine, pick_engine
 from crack_lightning.features.module import FeatureModule, Wanted
 from crack_lightning.features.store import FeatureStore, PartWriter
-from crack_lightning.models.classifier import INT8, CrackClassifier
+from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.system.cache import mark
 
 log = logging.getLogger(__name__)
@@ -124,7 +124,6 @@ def open_store(
         "transform": VERSION,
         **data.augmentation,
         "precision": precision,
-        **({"engine": classifier.engine} if classifier.engine == INT8 else {}),
     }
     key = hashlib.sha256(repr(sorted({**made_by, "dtype": dtype}.items())).encode()).hexdigest()[:12]
     folder = cache / "features" / f"{classifier.backbone}-{data.options.image_size}px-{key}"

@@ -21,7 +21,7 @@ from crack_lightning.inference.maps import (
     window_logits,
     window_logits_by_crops,
 )
-from crack_lightning.models.classifier import INT8, CrackClassifier
+from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.system.processes import cores
 
 log = logging.getLogger(__name__)
@@ -86,10 +86,6 @@ def check_brought(size: tuple[int, int], scale: Scale, *, megapixels: float) -> 
         )
 
 
-def _named(classifier: CrackClassifier) -> str:
-    return f"{classifier.backbone} in eight bits" if classifier.engine == INT8 else classifier.backbone
-
-
 class PhotographReader:
     """Heat maps by one classifier, which is exported or folded once.
 
@@ -103,15 +99,14 @@ class PhotographReader:
         self.classifier = classifier.eval()
         self.engine, self.memory_mb = engine, memory_mb or MB_OF_A_CORE * cores()
         self._features: Engine | None = None
-        whole = classifier.backbone not in PARTS or classifier.engine == INT8
-        self.by_crops = windows == "crops" or whole
+        self.by_crops = windows == "crops" or classifier.backbone not in PARTS
         if self.by_crops and windows == "map":
             raise UserError(
-                f"windows=map: {_named(classifier)} looks at a picture as a whole or too far; give windows=auto, or a "
+                f"windows=map: {classifier.backbone} looks at a picture as a whole or too far; give windows=auto, or a "
                 f"checkpoint of {', '.join(PARTS)}"
             )
         if self.by_crops and windows == "auto":
-            log.info("%s looks at a picture as a whole: windows are cut out one by one", _named(classifier))
+            log.info("%s looks at a picture as a whole: windows are cut out one by one", classifier.backbone)
         self.shape = shape_of_map(classifier)
         self._mapper: LogitMapper | None = None if self.by_crops else logit_mapper(classifier, engine)
 

@@ -11,18 +11,19 @@ from torch import Tensor
 
 from crack_lightning.errors import UserError
 from crack_lightning.models.backbones import check_backbone
-from crack_lightning.models.classifier import FLOAT, IMAGE_SIZES, INT8, CrackClassifier
+from crack_lightning.models.classifier import IMAGE_SIZES, CrackClassifier
 from crack_lightning.models.decision import decision_from
 from crack_lightning.system.files import expanded, not_a_file
 
 FORMAT = 1
+FLOAT = "float"  # of the features that a head was trained on; former versions knew others
 MOST_PATCH_PX = 100_000
 FACTS_KEY = "crack_classifier"  # beside Lightning's own keys
 EXPORTED = (".onnx", ".xml", ".bin", ".pt2", ".safetensors", ".json")  # what `export` writes, for other programs
 MAP_KEY = "crack_map"  # in its place in the file of a crack map
 PREFIX = "classifier."  # of the classifier's tensors in the state dict
 UNKNOWN = {"review_band": None, "patch_px": None, "mm_per_px": None}
-OPTIONAL: dict[str, Any] = {"threshold": 0.5, "temperature": 1.0, "engine": FLOAT, **UNKNOWN}
+OPTIONAL: dict[str, Any] = {"threshold": 0.5, "temperature": 1.0, **UNKNOWN}
 NEEDED = ("backbone", "class_names", "positive_class", "image_size", "dropout", "freeze", "weights")
 
 
@@ -98,6 +99,8 @@ def _check(checkpoint: Mapping[str, Any]) -> None:
     facts = checkpoint[FACTS_KEY].get("facts")
     if not isinstance(facts, dict) or not isinstance(checkpoint[FACTS_KEY].get("provenance"), dict):
         raise TypeError("it has no facts or no provenance")
+    if facts.pop("engine", FLOAT) != FLOAT:
+        raise UserError("its head was trained on features in eight bits, which this version does not compute")
     if missing := [name for name in NEEDED if name not in facts]:
         raise UserError(f"it does not say {', '.join(missing)}")
     if unknown := [str(name) for name in facts if name not in (*NEEDED, *OPTIONAL)]:
@@ -122,8 +125,6 @@ def _check_numbers(facts: Mapping[str, Any]) -> None:
         raise UserError(f"dropout={dropout!r}: 0 or more, below 1")
     if type(facts["freeze"]) is not bool:
         raise TypeError(f"freeze={facts['freeze']!r}: true or false")
-    if facts["engine"] not in (FLOAT, INT8):
-        raise UserError(f"engine={facts['engine']!r}: {FLOAT} or {INT8}")
     check_patch(facts)
 
 

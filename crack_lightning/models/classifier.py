@@ -13,7 +13,6 @@ from crack_lightning.models.decision import Decision
 from crack_lightning.models.weights import resolve_weights
 
 IMAGE_SIZES = range(32, 1025)  # the backbones halve the picture five times
-FLOAT, INT8 = "float", "int8"  # the numbers of features
 CHUNK = 4  # pictures a core at a time on the CPU: what passes from layer to layer stays in its cache
 
 
@@ -35,7 +34,7 @@ class CrackClassifier(nn.Module):
 
     `decision` says what its probabilities mean. `patch_px` and `mm_per_px`: the side of the pictures that it
     was trained on, before the resize to `image_size`, and the millimetres that one of their pixels shows; None if
-    not known. `engine`: whether the head was trained on features in `float` or in `int8`.
+    not known.
     """
 
     pixel_mean: Tensor
@@ -52,7 +51,6 @@ class CrackClassifier(nn.Module):
         patch_px: int | None = None,
         mm_per_px: float | None = None,
         weights: Mapping[str, str] | None = None,
-        engine: str = FLOAT,
         state_dict: Mapping[str, Tensor] | None = None,
     ) -> None:
         super().__init__()
@@ -65,7 +63,7 @@ class CrackClassifier(nn.Module):
         self.image_size = image_size
         self.patch_px, self.mm_per_px = patch_px, mm_per_px
         self.frozen = freeze
-        self.weights, self.engine = dict(weights or {}), engine
+        self.weights = dict(weights or {})
         mean, std = normalisation(backbone)
         self.register_buffer("pixel_mean", torch.tensor(mean).view(3, 1, 1))
         self.register_buffer("pixel_std", torch.tensor(std).view(3, 1, 1))
@@ -142,7 +140,6 @@ class CrackClassifier(nn.Module):
             "patch_px": self.patch_px,
             "mm_per_px": self.mm_per_px,
             "weights": self.weights,
-            "engine": self.engine,
         }
 
 

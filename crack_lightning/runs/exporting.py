@@ -18,8 +18,6 @@ from crack_lightning.engines.deepness import write_deepness
 from crack_lightning.engines.names import DEEPNESS, ONNX, OPENVINO, SAFETENSORS, TORCH_EXPORT
 from crack_lightning.engines.portable import PortableMap, portable
 from crack_lightning.errors import UserError
-from crack_lightning.models.classifier import INT8 as EIGHT
-from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.models.crack_map import CrackMap, Network
 from crack_lightning.models.map_checkpoint import load_with_provenance
 from crack_lightning.report.export_card import export_card
@@ -42,7 +40,6 @@ def export_checkpoint(options: ExportOptions, folder: Path) -> list[Path]:
     Nothing is left where one of them differs. Raises UserError for that, and for what cannot be exported.
     """
     network, provenance = load_with_provenance(options.ckpt_path)
-    _check_head(network, options)
     earlier = _earlier(folder)
     facts = _facts(network, provenance, options)
     pictures = parity_pictures(network, options.source, megapixels=options.max_megapixels)
@@ -64,19 +61,6 @@ def export_checkpoint(options: ExportOptions, folder: Path) -> list[Path]:
     write_atomically(folder / CARD, card.encode("utf-8", "replace"))
     log.info("%s: %s", ", ".join(files), folder)
     return [folder / file for file in files]
-
-
-def _check_head(network: Network, options: ExportOptions) -> None:
-    """Raise UserError where a head that was trained on features in eight bits is to be exported with 32, or where the
-    tensors of one that was not are asked for in eight."""
-    eight = isinstance(network, CrackClassifier) and network.engine == EIGHT
-    if not eight and options.precision == INT8 and SAFETENSORS in options.formats:
-        raise UserError("precision=int8: format=safetensors holds the network as it is; export it by itself")
-    if eight and options.precision != INT8:
-        raise UserError(
-            f"ckpt_path={options.ckpt_path}: the head was trained on features in eight bits and knows no others; give "
-            "precision=int8"
-        )
 
 
 def _earlier(folder: Path) -> list[str]:

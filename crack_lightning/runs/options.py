@@ -63,12 +63,6 @@ class TrainOptions:
                 "features=cached keeps what a frozen backbone computes, but model.freeze=false: "
                 "its features change with every step. Give model.freeze=true or features=live"
             )
-        live = not self.model.freeze or self.features.mode == "live" or self.model.is_map
-        if self.features.engine == "int8" and live:
-            raise UserError(
-                "features.engine=int8 needs a classifier whose features are kept: give model.freeze=true, and neither "
-                "features=live nor model=crack_map"
-            )
         parse_threshold(self.threshold)
         if self.review_band is not None and not 0 <= self.review_band < 1:
             raise UserError(f"review_band={self.review_band}: a share of errors, 0 or more and below 1, or null")

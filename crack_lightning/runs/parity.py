@@ -17,14 +17,11 @@ from crack_lightning.data.synthetic.lessons import lesson
 from crack_lightning.data.synthetic.surfaces import drawn_surface
 from crack_lightning.engines.deepness import TILE_PX
 from crack_lightning.engines.exports import Run
-from crack_lightning.engines.int8 import drawn_surfaces
 from crack_lightning.engines.onnx import onnx_runtime
-from crack_lightning.engines.pick import COMPARED, pick_engine
 from crack_lightning.engines.portable import SHARPENED
 from crack_lightning.errors import UserError
 from crack_lightning.inference.crack_maps import CrackMapReader, sharpened
 from crack_lightning.inference.sources import find_photographs
-from crack_lightning.models.classifier import INT8
 from crack_lightning.models.crack_map import CELL_PX, CrackMap, Network
 from crack_lightning.models.decision import Decision
 
@@ -79,16 +76,8 @@ def _own_answer(network: Network) -> Answer:
     """Of pictures of one size, as `predict` or `inspect` computes them: probabilities (N, 2), or of cells."""
     if isinstance(network, CrackMap):
         return _OwnMap(network)
-    transform, head = plain_transform(network.image_size), network
-    if head.engine != INT8:
-        return lambda pictures: head.predict_proba(torch.stack([transform(each) for each in pictures]))
-    features = pick_engine(head, INT8, drawn_surfaces(head.image_size, COMPARED))
-
-    def answer(pictures: Sequence[Image.Image]) -> Tensor:
-        with torch.no_grad():
-            return head.probabilities(head.classify(features(torch.stack([transform(each) for each in pictures]))))
-
-    return answer
+    transform = plain_transform(network.image_size)
+    return lambda pictures: network.predict_proba(torch.stack([transform(each) for each in pictures]))
 
 
 def compared(name: str, run: Run, network: Network, pictures: Sequence[Image.Image]) -> list[Compared]:

@@ -16,14 +16,13 @@ from crack_lightning.data.images.reading import read_image
 from crack_lightning.data.samples.splits import read_split_rows
 from crack_lightning.data.synthetic.lessons import lesson
 from crack_lightning.data.synthetic.surfaces import drawn_surface
-from crack_lightning.engines.int8 import drawn_surfaces, fine_layers, quantised
+from crack_lightning.engines.int8 import fine_layers, quantised
 from crack_lightning.engines.onnx import onnx_step
 from crack_lightning.engines.pick import pick_engine
 from crack_lightning.engines.portable import portable
 from crack_lightning.errors import UserError
 from crack_lightning.evaluation.metrics import binary_metrics
 from crack_lightning.inference.sources import find_photographs
-from crack_lightning.models.classifier import INT8, CrackClassifier
 from crack_lightning.models.crack_map import CELL_PX, CrackMap, Network
 from crack_lightning.runs.export_options import ExportOptions
 from crack_lightning.runs.parity import DRAWN_PX
@@ -65,7 +64,7 @@ def quantised_network(content: bytes, network: Network, options: ExportOptions) 
     pictures = _pictures(network, options)
     before = _answers(network, pictures.images)
     _check(pictures, before, network, options)
-    chosen = _calibrating(network, pictures)
+    chosen = pictures.images[pictures.calibrating][:CALIBRATED]
     made = quantised(content, _batches(chosen), keep=fine_layers(portable(network), chosen[:1]))
     judged = pictures.images[pictures.judged]
     answer = onnx_step(made, one_size=True)
@@ -103,13 +102,6 @@ def _pictures(network: Network, options: ExportOptions) -> Pictures:
     images = [_sized(network, read_image(row["path"], megapixels=options.max_megapixels)) for row in kept]
     origin = "the training split, judged on validation"
     return Pictures(torch.stack(images), torch.tensor(labels), origin, slice(count), slice(count, None))
-
-
-def _calibrating(network: Network, pictures: Pictures) -> Tensor:
-    """Those of the pictures, at most CALIBRATED; for a head that was trained in eight bits those of its features."""
-    if isinstance(network, CrackClassifier) and network.engine == INT8:
-        return drawn_surfaces(network.image_size)
-    return pictures.images[pictures.calibrating][:CALIBRATED]
 
 
 def _training_rows(ckpt_path: str) -> Sequence[Row]:
@@ -188,8 +180,7 @@ def _answers(network: Network, images: Tensor) -> Tensor:
         return torch.cat([module(batch)[0] for batch in images.split(BATCH)])
     if not len(images):
         return torch.empty(0)
-    # By the engine that predict takes: of a head that was trained in eight bits, int8.
-    features = pick_engine(network, INT8 if network.engine == INT8 else "auto", images[:1])
+    features = pick_engine(network, "auto", images[:1])  # as predict takes it
     return torch.cat([network.probabilities(network.classify(features(batch))) for batch in images.split(BATCH)])
 
 

@@ -19,7 +19,7 @@ from crack_lightning.errors import UserError
 from crack_lightning.evaluation.predictions import Judged
 from crack_lightning.features.preparing import prepared
 from crack_lightning.models.checkpoint import classifier_from, read_checkpoint
-from crack_lightning.models.classifier import FLOAT, INT8, CrackClassifier, build_classifier
+from crack_lightning.models.classifier import CrackClassifier, build_classifier
 from crack_lightning.models.decision import Decision
 from crack_lightning.runs.figures import training_figures
 from crack_lightning.runs.going_on import Checkpoint, go_on
@@ -124,19 +124,12 @@ def _check_processes(count: int, most: int | None, strategy: str) -> None:
 
 def _classifier(options: TrainOptions, checkpoint: Checkpoint | None) -> CrackClassifier:
     if checkpoint is not None:
-        classifier = classifier_from(checkpoint, str(options.ckpt_path)).train()
-        if (classifier.engine == INT8) != (options.features.engine == INT8):
-            raise UserError(
-                f"features.engine={options.features.engine}: ckpt_path={options.ckpt_path} was trained on features in "
-                f"{classifier.engine}; give features.engine={'int8' if classifier.engine == INT8 else 'auto'}"
-            )
-        return classifier
+        return classifier_from(checkpoint, str(options.ckpt_path)).train()
     first, second = options.data.class_names
     classifier = build_classifier(
         **{name: getattr(options.model, name) for name in ("backbone", "weights", "freeze", "dropout")},
         decision=Decision((first, second), options.data.positive_class),
         image_size=options.data.image_size,
-        engine=INT8 if options.features.engine == INT8 else FLOAT,
     )
     weights = classifier.weights
     log.info("weights of %s: %s from %s", classifier.backbone, weights["name"], weights["source"])

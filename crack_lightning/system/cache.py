@@ -14,7 +14,7 @@ from crack_lightning.system.files import expanded, is_full, write_atomically
 
 log = logging.getLogger(__name__)
 
-KINDS = ("features", "groups", "synthetic", "lessons", "int8")
+KINDS = ("features", "groups", "synthetic", "lessons")
 MARK = ".crack_lightning"  # a file that a folder must have to be removed
 MARK_TEXT = "Kept by crack_lightning: python -m crack_lightning.cache lists and clears it.\n"
 
