@@ -21,5 +21,5 @@ RUN mkdir /results /cache && chmod 1777 /results /cache
 WORKDIR /results
 USER 10001:10001
 EXPOSE 8765
-ENTRYPOINT ["/bin/sh", "-c", "verb=${0:-}; case \"$verb\" in train|evaluate|predict|inspect|adapt|compare|serve|explain|export|audit|generate|cache) exec \"crack-$verb\" \"$@\";; *) echo \"give a command: inspect source=/photos, say, or train, evaluate, predict, adapt, compare, serve, explain, export, audit, generate, cache\" >&2; exit 2;; esac"]
-CMD ["help"]
+ENTRYPOINT ["crack"]
+CMD ["--help"]

@@ -96,7 +96,7 @@ def train(folder: Path, times: int, draw: random.Random) -> int:
 
 def inspect(folder: Path, times: int, draw: random.Random) -> int:
     cache, log, lost = folder / "cache", folder / "inspect.log", 0
-    words = ["-m", "crack_lightning.inspect", f"ckpt_path={folder}/whole/checkpoints/best.ckpt", "tile_px=100"]
+    words = ["-m", "crack_lightning", "inspect", f"ckpt_path={folder}/whole/checkpoints/best.ckpt", "tile_px=100"]
     words += [f"source={folder}/patches", "engine=folded"]
     began_s = time.monotonic()
     finished([*words, f"hydra.run.dir={folder}/inspected"], cache, log)

@@ -33,11 +33,11 @@ python train.py data=folder data.root=/photos/site threshold=recall:0.99 review_
 python train.py data=folder data.root=/photos/site data.group_by=near_duplicates leakage=overlap
 python train.py -m sweep=learning_rate                                        # six runs, then sweep.csv
 python train.py trainer=debug                                                 # every stage on three batches
-python -m crack_lightning.predict ckpt_path=best.ckpt source=/photos/patches jsonl=true
-python -m crack_lightning.explain ckpt_path=best.ckpt source=patch.jpg
-python -m crack_lightning.evaluate ckpt_path=best.ckpt data.root=/photos/site 'data.class_names=[no_crack,crack]'
-python -m crack_lightning.generate count=400 output_dir=surfaces
-python -m crack_lightning.cache clear=features
+crack predict ckpt_path=best.ckpt source=/photos/patches jsonl=true
+crack explain ckpt_path=best.ckpt source=patch.jpg
+crack evaluate ckpt_path=best.ckpt data.root=/photos/site 'data.class_names=[no_crack,crack]'
+crack generate count=400 output_dir=surfaces
+crack cache clear=features
 ```
 """
 
@@ -69,7 +69,7 @@ def _option(path: Path) -> str:
 def _command(name: str, kind: type) -> str:
     comments = {key: said for file in (name, *_sections(name)) for key, said in _comments(file)}
     cfg = _composed(name)
-    lines = [f"## `{'train.py' if name == 'train' else f'crack_lightning.{name}'}`\n"]
+    lines = [f"## `{'train.py' if name == 'train' else f'crack {name}'}`\n"]
     lines += ["| key | type | default | |", "|---|---|---|---|"]
     for key, kind_of_key in keys(kind):
         if section_of(kind_of_key) is not None:

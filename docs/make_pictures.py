@@ -61,7 +61,7 @@ def page_of(photographs: Path, folder: Path) -> Image.Image:
 
     port = "8768"
     options = ("open=false", f"port={port}", f"source={photographs}", "mm_per_px=0.234", "min_length_px=170")
-    line = [sys.executable, "-m", "crack_lightning.serve", *options, f"hydra.run.dir={folder}"]
+    line = [sys.executable, "-m", "crack_lightning", "serve", *options, f"hydra.run.dir={folder}"]
     with subprocess.Popen(line) as server, sync_playwright() as playwright:
         chromium = shutil.which("chromium") or shutil.which("google-chrome")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])

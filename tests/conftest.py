@@ -211,7 +211,7 @@ def site(surfaces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def inspected(composed: Callable[..., Any], checkpoint: Path, tmp_path: Path) -> Callable[..., Any]:
     """Inspect: the rows of inspection.csv by name of the file, and the exit status."""
-    from crack_lightning.inspect import inspect
+    from verbs import inspect
 
     def run(source: Path, *overrides: str, run: str = "inspected") -> tuple[dict[str, dict[str, str]], int]:
         quoted = str(source).replace("'", r"\'")

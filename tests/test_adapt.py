@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from conftest import rows
 from PIL import Image
+from verbs import adapt
 
-from crack_lightning.adapt import adapt
 from crack_lightning.errors import UserError
 from crack_lightning.inference.sources import find_photographs
 from crack_lightning.models.crack_map import CrackMap

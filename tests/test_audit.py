@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 from PIL import Image
+from verbs import audit
 
-from crack_lightning.audit import audit
 from crack_lightning.data.audit.findings import KINDS, file_findings
 from crack_lightning.data.audit.inventory import inventory
 from crack_lightning.data.copies import facts as facts_module

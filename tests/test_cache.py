@@ -6,8 +6,8 @@ from pathlib import Path
 import filelock
 import pytest
 from omegaconf import DictConfig
+from verbs import cache
 
-from crack_lightning.cache import cache
 from crack_lightning.system.cache import MARK, CacheEntry, cache_folder, entries, evict, remove
 
 

@@ -5,13 +5,16 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
+from crack_lightning.__main__ import VERBS, main, perform
 from crack_lightning.cli import command as commands
 from crack_lightning.cli.command import check_folder, command, load, run_job
+from crack_lightning.cli.options import COMMANDS
 from crack_lightning.models.decision import Decision
 
 REPOSITORY = commands.CONF.parent
@@ -21,11 +24,8 @@ Run = Callable[..., tuple[int, str]]
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
     """Run a command in this process; its exit status and what it printed to standard error."""
-    from crack_lightning.cli.training import train
-    from crack_lightning.evaluate import evaluate
-    from crack_lightning.generate import generate
 
-    verbs: dict[str, Callable[..., object]] = {"evaluate": evaluate, "generate": generate}
+    from crack_lightning.cli.training import train
 
     def run_command(name: str, *words: str) -> tuple[int, str]:
         GlobalHydra.instance().clear()
@@ -35,7 +35,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_
             if name == "train":
                 run_job(train, config_name=name)
             else:
-                command(verbs[name], config_name=name)
+                command(name, perform)
         except SystemExit as stop:
             # A text instead of a number is printed by Python at the end of the process, with exit status 1.
             if isinstance(stop.code, str):
@@ -44,6 +44,36 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_
         return 0, capfd.readouterr().err
 
     return run_command
+
+
+@pytest.mark.parametrize("words", [["inspekt", "source=x"], ["inspect; exit 0"], [""], [], ["help"], ["*"]], ids=str)
+def test_an_unknown_verb_ends_with_the_list(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["crack", *words])
+    with pytest.raises(SystemExit) as end:
+        main()
+    written = capsys.readouterr()
+    assert (end.value.code, written.out) == (2, "")
+    assert ("did you mean inspect?" in written.err) == bool(words and words[0].startswith("ins"))
+    assert all(f"\n  {name} " in written.err for name in VERBS)
+
+
+def test_every_verb_has_its_options_configuration_and_function() -> None:
+    assert VERBS.keys() == COMMANDS.keys()
+    for name, verb in VERBS.items():
+        module, _, function = verb.function.partition(":")
+        assert callable(getattr(import_module(module), function))
+        assert (commands.CONF / f"{name}.yaml").is_file()
+
+
+def test_arguments_of_a_verb_arrive_unchanged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    target = tmp_path / "a b/$HOME/`ls`/ü"
+    words = ["count=2", "size_px=32", f"output_dir={target}", f"hydra.run.dir={tmp_path}/run"]
+    monkeypatch.setattr(sys, "argv", ["crack", "generate", *words])
+    GlobalHydra.instance().clear()
+    main()
+    assert len(list(target.rglob("*.jpg"))) == 2
 
 
 def refused(result: tuple[int, str]) -> str:
@@ -205,7 +235,8 @@ def test_a_run_that_is_killed_at_any_moment_loses_nothing(tmp_path: Path) -> Non
     generate = [
         sys.executable,
         "-m",
-        "crack_lightning.generate",
+        "crack_lightning",
+        "generate",
         "count=48",
         "size_px=64",
         f"output_dir={tmp_path}/set",

@@ -12,10 +12,9 @@ from lightning.pytorch import Callback, Trainer
 from omegaconf import DictConfig, OmegaConf
 
 from crack_lightning.cli.command import CONF, check_choices
-from crack_lightning.cli.command_line import as_given
+from crack_lightning.cli.command_line import as_given, rewritten
 from crack_lightning.cli.options import COMMANDS, options_of, plain
 from crack_lightning.data.batches.datamodule import CrackDataModule
-from crack_lightning.evaluate import laid_out, listed
 from crack_lightning.training.optimizers import check_optimizer, check_scheduler
 
 GROUPS = ["data", "model", "optimizer", "scheduler", "trainer", "callbacks", "logger", "experiment"]
@@ -105,7 +104,7 @@ def test_an_unknown_option_of_a_group_suggests_the_near_one() -> None:
 
 def written_commands() -> list[list[str]]:
     """Of blocks, and of text, where a line may end within them."""
-    command = r"python (?:train\.py|-m crack_lightning\.\w+)"
+    command = r"(?:python train\.py|crack \w+)"
     blocks = re.findall(rf"^(?:[A-Z_]+=\S+ )?(?:pip .* && )?({command}.*)$", "\n".join(TEXTS.values()), re.MULTILINE)
     within = re.findall(rf"`({command}[^`]*=[^`]*)`", "\n".join(TEXTS.values()))
     return [shlex.split(line, comments=True) for line in dict.fromkeys([*blocks, *within]) if "..." not in line]
@@ -134,14 +133,13 @@ def test_links_of_a_page_lead_somewhere(name: str) -> None:
 
 @pytest.mark.parametrize("words", written_commands(), ids=" ".join)
 def test_every_command_of_the_pages_parses(configured: Compose, words: list[str], tmp_path: Path) -> None:
-    name = "train" if words[1] == "train.py" else words[2].removeprefix("crack_lightning.")
+    name = words[1].removesuffix(".py")
     overrides = [word for word in words if "=" in word and not word.startswith("-")]
     check_choices(overrides)
-    if name == "evaluate":
-        overrides = laid_out(listed(overrides))
+    overrides = rewritten(name, overrides)
     if name == "export":
         overrides = as_given(overrides, COMMANDS[name])  # several formats with commas
-    many = words[2 if name == "train" else 3 :][:1] == ["-m"]
+    many = words[2:3] == ["-m"]
     points = [re.sub(r"=range\((\d+),.*", r"=\1", word) for word in overrides]
     configured(name, [re.sub(r",.*", "", word) if many else word for word in points])
 

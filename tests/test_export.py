@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torchvision.transforms import v2
 from torchvision.transforms.v2.functional import pil_to_tensor
+from verbs import export
 
 from crack_lightning.cli.command_line import as_given
 from crack_lightning.cli.options import COMMANDS, options_of
@@ -19,7 +20,6 @@ from crack_lightning.data.synthetic.lessons import lesson
 from crack_lightning.engines.exports import FILES, run_of
 from crack_lightning.engines.resizing import resized
 from crack_lightning.errors import UserError
-from crack_lightning.export import export
 from crack_lightning.inference.crack_maps import CrackMapReader
 from crack_lightning.inference.patch_scores import judge_patches
 from crack_lightning.inference.patches import Judging

@@ -11,9 +11,9 @@ import pytest
 import torch
 from omegaconf import DictConfig
 from PIL import Image
+from verbs import inspect
 
 from crack_lightning.inference.sources import find_photographs
-from crack_lightning.inspect import inspect
 from crack_lightning.runs import photograph_files
 
 Compose = Callable[..., DictConfig]

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from conftest import metrics, rows
 from omegaconf import DictConfig
+from verbs import evaluate
 
 from crack_lightning.data.samples.listing import find_samples
-from crack_lightning.evaluate import evaluate
 
 NAMES = ["Negative", "Positive"]
 

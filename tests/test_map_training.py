@@ -9,10 +9,9 @@ import pytest
 import torch
 from conftest import metrics, rows
 from omegaconf import DictConfig
+from verbs import evaluate, explain
 
 from crack_lightning.cli.training import check_map_overrides, train
-from crack_lightning.evaluate import evaluate
-from crack_lightning.explain import explain
 from crack_lightning.models.crack_map import CrackMap, package_map
 from crack_lightning.models.map_checkpoint import load_network
 

@@ -11,11 +11,12 @@ import pytest
 from conftest import metrics, rows
 from omegaconf import DictConfig
 from PIL import Image
+from verbs import evaluate
 
+from crack_lightning.cli.command_line import rewritten
 from crack_lightning.cli.training import train
 from crack_lightning.data.samples.masks import find_masked, odd_masks, read_mask
 from crack_lightning.data.synthetic.lessons import lesson
-from crack_lightning.evaluate import evaluate, laid_out
 from crack_lightning.evaluation.cells import CellCounts
 from crack_lightning.evaluation.masks import MaskCounts, counted, iou, mask_metrics
 from crack_lightning.models.crack_map import CrackMap, package_map
@@ -151,8 +152,8 @@ def test_intervals_draw_whole_groups() -> None:
 
 
 def test_data_is_typed_as_for_training() -> None:
-    assert laid_out(["data=masks", "data.root=/x"]) == ["data.layout=masks", "data.root=/x"]
-    assert laid_out(["data=folder"]) == ["data.layout=folders"]
+    assert rewritten("evaluate", ["data=masks", "data.root=/x"]) == ["data.layout=masks", "data.root=/x"]
+    assert rewritten("evaluate", ["data=folder"]) == ["data.layout=folders"]
 
 
 @needs_weights

@@ -10,8 +10,9 @@ import pytest
 from conftest import metrics, rows
 from omegaconf import DictConfig
 from PIL import Image
+from verbs import evaluate
 
-from crack_lightning.evaluate import evaluate, listed
+from crack_lightning.cli.command_line import rewritten
 from crack_lightning.report.matrix import FIGURES, Cell, matrix_figure, matrix_markdown, matrix_rows
 
 Compose = Callable[..., DictConfig]
@@ -71,7 +72,7 @@ def test_every_checkpoint_is_judged_on_every_set_without_training_images(
     composed: Compose, two_runs: list[Path], surfaces: Path, tmp_path: Path
 ) -> None:
     paths = ",".join(str(run / "checkpoints/best.ckpt") for run in two_runs)
-    overrides = listed([f"ckpt_path={paths}", f"data.roots={{metu:{surfaces},site:{tmp_path}/site}}"])
+    overrides = rewritten("evaluate", [f"ckpt_path={paths}", f"data.roots={{metu:{surfaces},site:{tmp_path}/site}}"])
     evaluate(*composed("evaluate", [*overrides, "data.num_workers=0", "engine=eager"], run="matrix"))
     folder = tmp_path / "matrix"
     with (folder / "matrix.csv").open() as file:
@@ -153,6 +154,9 @@ def test_a_checkpoint_named_twice_is_refused(composed: Compose) -> None:
 
 
 def test_several_checkpoints_with_commas_are_no_sweep() -> None:
-    assert listed(["ckpt_path=a.ckpt,b.ckpt", "data.root=x,y"]) == ["ckpt_path=[a.ckpt,b.ckpt]", "data.root=x,y"]
-    assert listed(["-m", "ckpt_path=a.ckpt,b.ckpt"]) == ["-m", "ckpt_path=a.ckpt,b.ckpt"]
-    assert listed(["ckpt_path={m:a.ckpt,n:b.ckpt}"]) == ["ckpt_path={m:a.ckpt,n:b.ckpt}"]
+    assert rewritten("evaluate", ["ckpt_path=a.ckpt,b.ckpt", "data.root=x,y"]) == [
+        "ckpt_path=[a.ckpt,b.ckpt]",
+        "data.root=x,y",
+    ]
+    assert rewritten("evaluate", ["-m", "ckpt_path=a.ckpt,b.ckpt"]) == ["-m", "ckpt_path=a.ckpt,b.ckpt"]
+    assert rewritten("evaluate", ["ckpt_path={m:a.ckpt,n:b.ckpt}"]) == ["ckpt_path={m:a.ckpt,n:b.ckpt}"]

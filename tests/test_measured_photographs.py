@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 from conftest import rows
 from PIL import Image, ImageDraw
+from verbs import compare, inspect
 
-from crack_lightning.compare import compare
 from crack_lightning.data.images.exif import GPS_IFD
-from crack_lightning.inspect import inspect
 from crack_lightning.measurement.alignment import Alignment
 from crack_lightning.measurement.changes import Place, Seen, changes_of
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from omegaconf import DictConfig
 from PIL import Image
+from verbs import audit
 
-from crack_lightning.audit import audit
 from crack_lightning.data.copies.local_features import MOST, SMALL_PX, LocalFeatures, local_features
 from crack_lightning.data.copies.neighbours import nearest_others
 from crack_lightning.data.copies.overlaps import overlapping

@@ -16,10 +16,10 @@ from conftest import metrics, rows
 from filelock import FileLock
 from PIL import Image
 from torchvision.models import mobilenet_v2
+from verbs import inspect
 
 from crack_lightning.errors import UserError
 from crack_lightning.features.store import RECORD, FeatureStore, PartWriter, keys_of
-from crack_lightning.inspect import inspect
 
 Run = Callable[..., Path]
 VIEWS = 28 + 6 + 6  # of two epochs, which share one view of each picture

@@ -10,12 +10,11 @@ import torch
 from conftest import rows
 from omegaconf import DictConfig
 from PIL import Image
+from verbs import explain, predict
 
 from crack_lightning.data.batches.transforms import plain_transform
-from crack_lightning.explain import explain
 from crack_lightning.inference.patches import in_threads
 from crack_lightning.models.checkpoint import load_classifier
-from crack_lightning.predict import predict
 
 Compose = Callable[..., DictConfig]
 

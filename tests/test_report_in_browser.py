@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from omegaconf import DictConfig
 from PIL import Image
-
-from crack_lightning.inspect import inspect
+from verbs import inspect
 
 pytestmark = pytest.mark.browser
 

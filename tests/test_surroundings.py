@@ -38,7 +38,7 @@ def test_a_prediction_contacts_no_host_and_writes_nothing_elsewhere(
         "engine=onnxruntime",
         f"hydra.run.dir={tmp_path}/run",
     ]
-    line = [sys.executable, "-m", "crack_lightning.predict", *words]
+    line = [sys.executable, "-m", "crack_lightning", "predict", *words]
     result = subprocess.run(line, cwd=REPOSITORY, env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert "a name was looked up" not in result.stderr

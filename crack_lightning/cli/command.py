@@ -21,7 +21,7 @@ from hydra.errors import ConfigCompositionException, HydraException, OverridePar
 from omegaconf import DictConfig
 from omegaconf.errors import GrammarParseError, InterpolationResolutionError
 
-from crack_lightning.cli.command_line import MANY, as_given
+from crack_lightning.cli.command_line import MANY, as_given, rewritten
 from crack_lightning.cli.launchers import check_launcher
 from crack_lightning.cli.options import COMMANDS, keys, options_of, register
 from crack_lightning.errors import UserError
@@ -54,9 +54,16 @@ QUIET = (
 )
 
 
-def command(verb: Callable[[Any, Path], Any], *, config_name: str, needs: str | None = None) -> None:
-    """Run `verb` on the options that the command line composes from conf/`config_name`.yaml, and its run folder."""
-    run_job(lambda cfg: verb(options_of(cfg), run_folder()), config_name=config_name, needs=needs)
+def command(name: str, perform: Callable[[str, Any, Path], Any], *, needs: str | None = None) -> None:
+    """Have `perform` run the verb `name` on the options that the command line composes from conf/`name`.yaml, and its
+    run folder; the folder of a sweep is common to all parts of one piece of work."""
+    run_job(partial(_perform, name, perform), config_name=name, needs=needs)
+
+
+def _perform(name: str, perform: Callable[[str, Any, Path], Any], cfg: DictConfig) -> Any:
+    options = options_of(cfg)
+    is_part = getattr(options, "shard", None) is not None
+    return perform(name, options, common_folder() if is_part else run_folder())
 
 
 def run_job(job: Callable[[DictConfig], Any], *, config_name: str, needs: str | None = None) -> None:
@@ -73,7 +80,7 @@ def run_job(job: Callable[[DictConfig], Any], *, config_name: str, needs: str | 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here, not to Hydra's own report of them
 
     try:
-        sys.argv[1:] = as_given(sys.argv[1:], COMMANDS[config_name])
+        sys.argv[1:] = as_given(rewritten(config_name, sys.argv[1:]), COMMANDS[config_name])
         check_choices(sys.argv[1:])
         check_launcher(sys.argv[1:])
         check_folder(sys.argv[1:])

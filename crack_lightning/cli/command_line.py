@@ -12,7 +12,7 @@ from hydra.errors import HydraException
 
 from crack_lightning.cli.options import keys
 from crack_lightning.errors import UserError
-from crack_lightning.system.arguments import text
+from crack_lightning.system.arguments import literal, text
 from crack_lightning.system.names import showable
 
 # Keys of Hydra's own that hold a folder.
@@ -21,6 +21,7 @@ FOLDERS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
 PATHS = ("root", "labels", "source", "ckpt_path", "output_dir", "cache_dir", "split_csv", "weights", "group_by", "dir")
 WITH_COMMAS = (*PATHS, "format")
 MANY = {"-m", "--multirun"}
+LAYOUTS = {"folder": "folders"} | {name: name for name in ("table", "masks", "metu", "sdnet2018")}
 RESOLVER = re.compile(r"\$\{[^}]*:")  # a value of the environment, say; a folder may well be called ${x}
 
 
@@ -34,6 +35,27 @@ def as_given(arguments: Sequence[str], schema: type) -> list[str]:
     kinds, many = {key: _kind(hint) for key, hint in keys(schema)}, bool(MANY & set(arguments))
     parser = OverridesParser.create()
     return [_one(argument, kinds, parser, many=many) for argument in arguments]
+
+
+def rewritten(command: str, arguments: Sequence[str]) -> list[str]:
+    """Returns the arguments of a command as its keys have them: `evaluate` takes data=masks, as train.py does, for
+    data.layout=masks, and ckpt_path=a,b, which would be a sweep, for the list ckpt_path=[a,b] unless it is one."""
+    if command != "evaluate":
+        return list(arguments)
+    many = bool(MANY & set(arguments))
+    return [_as_layout(each) if many else _as_list(_as_layout(each)) for each in arguments]
+
+
+def _as_layout(argument: str) -> str:
+    key, _, value = argument.partition("=")
+    return f"data.layout={LAYOUTS[value]}" if key == "data" and value in LAYOUTS else argument
+
+
+def _as_list(argument: str) -> str:
+    key, _, value = argument.partition("=")
+    if key != "ckpt_path" or "," not in value or value[0] in "[{'\"":
+        return argument
+    return f"ckpt_path={literal([each.strip() for each in value.split(',')])}"
 
 
 def _kind(hint: Any) -> str:

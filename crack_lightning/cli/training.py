@@ -87,5 +87,5 @@ def _is_of(key: str, section: str) -> bool:
 
 
 def main() -> None:
-    """The command `crack-train`, as `python train.py`."""
+    """The command `crack train`, as `python train.py`."""
     run_job(train, config_name="train", needs="lightning.pytorch")

@@ -112,7 +112,7 @@ def _photographs(key: str, given: str) -> list[InspectedPlace]:
     if not found:
         raise UserError(
             f"{key}={run} holds no photographs whose cracks were measured: give the run folder of "
-            "`python -m crack_lightning.inspect` by a crack map"
+            "`crack inspect` by a crack map"
         )
     return found
 

@@ -90,33 +90,6 @@ class EvaluateOptions:
 
 
 @dataclass
-class GenerateOptions:
-    """Of `generate`."""
-
-    output_dir: str
-    count: int
-    seed: int
-    size_px: int
-    class_names: list[str]
-    num_workers: int | None
-
-    def __post_init__(self) -> None:
-        check_workers(self.num_workers)
-        self.output_dir = str(whole_path(self.output_dir))
-
-
-@dataclass
-class CacheOptions:
-    """Of `cache`."""
-
-    cache_dir: str | None
-    clear: str | None
-
-    def __post_init__(self) -> None:
-        self.cache_dir = whole_path(self.cache_dir)
-
-
-@dataclass
 class PredictOptions:
     """Of `predict`. Without a checkpoint the crack map of the package predicts."""
 

@@ -14,6 +14,7 @@ from crack_lightning.models.crack_map import Network
 from crack_lightning.models.map_checkpoint import load_network
 from crack_lightning.runs.options import PredictOptions
 from crack_lightning.system.files import write_atomically, write_csv
+from crack_lightning.system.interrupts import ctrl_c_says
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,8 @@ def predict_patches(options: PredictOptions, folder: Path) -> int:
     paths = [photograph.path for photograph in source.photographs]
     device, megapixels = pick_device(options.device), options.max_megapixels
     judging = Judging(options.batch_size, options.num_workers, device, options.engine, megapixels)
-    found = judge_patches(network, paths, judging)
+    with ctrl_c_says(lambda: "nothing is left: predict again"):
+        found = judge_patches(network, paths, judging)
     probabilities = network.positive_probabilities(found.logits).tolist()
     rows = _rows(network, paths, probabilities, found)
     write_csv(folder / "predictions.csv", HEADER, rows)

@@ -5,18 +5,20 @@ import logging
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from crack_lightning.errors import UserError
 from crack_lightning.system.files import expanded, is_full, write_atomically
+from crack_lightning.system.ranges import whole_path
 
 log = logging.getLogger(__name__)
 
 KINDS = ("features", "groups", "synthetic", "lessons")
 MARK = ".crack_lightning"  # a file that a folder must have to be removed
-MARK_TEXT = "Kept by crack_lightning: python -m crack_lightning.cache lists and clears it.\n"
+MARK_TEXT = "Kept by crack_lightning: crack cache lists and clears it.\n"
 
 
 @dataclass(frozen=True)
@@ -117,3 +119,30 @@ def remove(chosen: Sequence[CacheEntry]) -> None:
 
 def _bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+@dataclass
+class CacheOptions:
+    """Of `cache`: where it lies, and what is cleared: all, a kind, or a folder."""
+
+    cache_dir: str | None = None
+    clear: str | None = None
+
+    def __post_init__(self) -> None:
+        self.cache_dir = whole_path(self.cache_dir)
+
+
+def list_or_clear(options: CacheOptions, folder: Path) -> None:
+    """Logs what is kept, or removes of it what `clear` names; nothing is written into `folder`."""
+    kept, clear = cache_folder(options.cache_dir), options.clear
+    found = entries(kept)
+    names = [entry.path.name for entry in found]
+    if clear is not None and clear not in ("all", *KINDS, *names):
+        raise UserError(f"clear={clear}: all, {', '.join(KINDS)}, or one of {', '.join(names) or '(nothing kept)'}")
+    chosen = [entry for entry in found if clear in ("all", entry.kind, entry.path.name)]
+    remove(chosen)
+    for entry in found:
+        if entry not in chosen:
+            days = (time.time() - entry.used_s) / 86400
+            log.info("%8.1f MB, used %.1f days ago: %s", entry.bytes / 1e6, days, entry.path)
+    log.info("%d kept, %d removed: %s", len(found) - len(chosen), len(chosen), kept)

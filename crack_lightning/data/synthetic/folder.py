@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -19,12 +20,43 @@ from crack_lightning.errors import UserError
 from crack_lightning.system.cache import is_marked, mark
 from crack_lightning.system.files import full_message, is_full
 from crack_lightning.system.progress import track
+from crack_lightning.system.ranges import check_workers, whole_path
 
 log = logging.getLogger(__name__)
 
 SIZES_PX = range(32, 2049)
 CHUNK = 16  # surfaces that a process draws at a time
 FEW = 128  # that many are drawn before other processes have started
+
+
+@dataclass
+class GenerateOptions:
+    """Of `generate`: how many surfaces are drawn into which folder, and their side; the last class is cracked."""
+
+    output_dir: str
+    count: int = 1200
+    seed: int = 0
+    size_px: int = 227
+    class_names: list[str] = field(default_factory=lambda: ["Negative", "Positive"])
+    num_workers: int | None = None
+
+    def __post_init__(self) -> None:
+        check_workers(self.num_workers)
+        self.output_dir = str(whole_path(self.output_dir))
+
+
+def generate_surfaces(options: GenerateOptions, folder: Path) -> None:
+    """Draws `count` surfaces into `output_dir`, which must be new or empty; nothing is written into `folder`."""
+    target = Path(options.output_dir)
+    write_surfaces(
+        target,
+        count=options.count,
+        seed=options.seed,
+        size_px=options.size_px,
+        class_names=options.class_names,
+        workers=options.num_workers,
+    )
+    log.info("%d surfaces: %s", options.count, target)
 
 
 def write_surfaces(
