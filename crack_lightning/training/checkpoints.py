@@ -69,8 +69,10 @@ class BestCheckpoint(Checkpoint):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._here = _place(trainer, BEST)
-        self._before = Path(trainer.ckpt_path).with_name(BEST) if trainer.ckpt_path else None
         self._copies_files = trainer.is_global_zero
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        self._before = Path(str(trainer.ckpt_path)).with_name(BEST)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if getattr(trainer, "fast_dev_run", False):
@@ -96,7 +98,7 @@ class BestCheckpoint(Checkpoint):
         score = state_dict["best_score"]
         if type(score) is not float:
             raise TypeError("the best score is no number")
-        if self._before is None or not _is_checkpoint(self._before):
+        if not _is_checkpoint(self._before):
             log.warning("the best checkpoint so far, %s, is gone: the best is counted from here on", self._before)
             return
         if self._copies_files and self._before.resolve() != self._here.resolve():
