@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from crack_lightning.report.pages import page
+from crack_lightning.report.templates import rendered
 
 THUMBNAIL_PX = 112
 
@@ -49,4 +49,4 @@ def thumbnail(image: Image.Image) -> bytes:
 
 def audit_page(title: str, facts: Sequence[tuple[str, str]], sections: Sequence[Section]) -> str:
     """`facts` are rows of name and value, shown above the sections."""
-    return page("audit.html", title=title, facts=facts, sections=sections)
+    return rendered("audit.html", title=title, facts=facts, sections=sections)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from crack_lightning.report.pages import page
+from crack_lightning.report.templates import rendered
 
 COLOURS = {
     "new": "#e03131",
@@ -36,4 +36,4 @@ class Pair:
 def comparison_page(summary: str, pairs: Sequence[Pair], refused: Sequence[tuple[str, str]]) -> str:
     """The page; `refused` are photographs without a counterpart, and why."""
     ordered = sorted(pairs, key=lambda pair: -len(pair.changes))
-    return page("comparison.html", summary=summary, pairs=ordered, refused=refused, colours=COLOURS, caveat=CAVEAT)
+    return rendered("comparison.html", summary=summary, pairs=ordered, refused=refused, colours=COLOURS, caveat=CAVEAT)

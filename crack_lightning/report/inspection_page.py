@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from crack_lightning.report.cracks_section import CracksSection
-from crack_lightning.report.pages import page
+from crack_lightning.report.templates import rendered
 
 MEANINGS = {
     "cracked": "at least one region",
@@ -73,7 +73,7 @@ def inspection_page(
     `summary` is what was found, `method` what it was found by. `colours` are those of the overlay, as CSS has them,
     from a probability of 0 to 1.
     """
-    return page(
+    return rendered(
         "inspection.html",
         summary=summary,
         method=method,
