@@ -56,7 +56,7 @@ def matrix_rows(cells: Sequence[Cell]) -> tuple[list[str], list[list[object]]]:
 
 
 def matrix_markdown(cells: Sequence[Cell]) -> str:
-    """A table for each metric: checkpoints down, data sets across, each with its interval."""
+    """Returns a table for each metric: checkpoints down, data sets across, each with its interval."""
     checkpoints, sets = _axes(cells)
     at = {(cell.checkpoint, cell.data): cell for cell in cells}
     return rendered(

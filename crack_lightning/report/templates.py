@@ -27,22 +27,22 @@ def _environment() -> Environment:
 
 
 def rendered(template: str, **values: object) -> str:
-    """The text that `template` makes of `values`; a page holds its style and script, which are files of their own."""
+    """Returns the text that `template` makes of `values`; a page holds its style and script, files of their own."""
     return _environment().get_template(template).render(**values)
 
 
 def _picture(jpeg: bytes) -> str:
-    """A picture within the page."""
+    """Returns a picture as an address that holds it."""
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
 
 
 def _address(path: str) -> str:
-    """A path relative to the page, whatever bytes its names hold."""
+    """Returns a path relative to the page as an address, whatever bytes its names hold."""
     return quote(path.encode("utf-8", "surrogateescape"))
 
 
 def _row(cells: Iterable[object]) -> str:
-    """A row of a Markdown table: one line of that many cells, whatever names they hold."""
+    """Returns a row of a Markdown table: one line of that many cells, whatever names they hold."""
     return f"| {' | '.join(map(_cell, cells))} |"
 
 
@@ -52,6 +52,6 @@ def _cell(value: object) -> str:
 
 
 def _yaml(value: object) -> str:
-    """The lines of the metadata in front of a card, by which a hub lists it."""
+    """Returns the lines of the metadata in front of a card, by which a hub lists it."""
     text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
     return text.removesuffix("\n")

@@ -62,7 +62,7 @@ def write_card(
     options: TrainOptions,
     metrics: Mapping[str, float],
 ) -> None:
-    """model_card.md of a network that was judged on labelled pictures, in the run folder."""
+    """Writes model_card.md of a network that was judged on labelled pictures into the run folder."""
     network = with_layers(judged.network, None, "a card")
     wrong = (judged.predicted != judged.targets).tolist()
     groups = [sample.group for sample in judged.samples]
@@ -95,8 +95,8 @@ def write_mask_card(
     *,
     tolerance: int,
 ) -> None:
-    """model_card.md of a map that was trained on photographs with masks; `counts` is photographs by split, `tolerance`
-    in cells."""
+    """Writes model_card.md of a map that was trained on photographs with masks; `counts` is photographs by split,
+    `tolerance` in cells."""
     _write(
         folder,
         "mask_card.md",
@@ -141,7 +141,7 @@ def _versions() -> dict[str, str]:
 
 
 def _licence(source: str) -> str:
-    """Of weights from `source`."""
+    """Returns that of weights from `source`."""
     known = next((licence for begin, licence in LICENCES.items() if source.startswith(begin)), None)
     return f"{known}, {TRAINED_ON}" if known else OWNER
 
@@ -157,15 +157,15 @@ def _described(data: CrackDataModule) -> DataFacts:
 
 
 def worst_groups(groups: Sequence[str], wrong: Sequence[bool], *, most: int) -> list[GroupErrors]:
-    """Groups with the most errors, those where a larger share is wrong first among equals; none without errors."""
+    """Returns the groups with the most errors, among equals the larger share first; none without errors."""
     images = Counter(groups)
     errors = Counter(group for group, error in zip(groups, wrong, strict=True) if error)
     ranked = [GroupErrors(group, images[group], count) for group, count in errors.items()]
-    return sorted(ranked, key=lambda each: (-each.wrong, -each.wrong / each.images, each.group))[:most]
+    return sorted(ranked, key=lambda group: (-group.wrong, -group.wrong / group.images, group.group))[:most]
 
 
 def _failures(judged: Judged, root: Path | None) -> list[Failure]:
-    """The errors that the classifier was surest of."""
+    """Returns the errors that the classifier was surest of."""
     doubt = (judged.probabilities - judged.targets).abs()
     wrong = judged.predicted != judged.targets
     ranked = [k for k in doubt.argsort(descending=True, stable=True).tolist() if wrong[k]]

@@ -56,16 +56,16 @@ class ComparedPlace:
 
 def write_comparison(folder: Path, compared: Sequence[ComparedPlace], refused: Sequence[tuple[str, str]]) -> None:
     """comparison.csv, refused.csv where there are any, pictures/ and report.html."""
-    write_csv(folder / "comparison.csv", HEADER, [row for each in compared for row in _rows(each)])
+    write_csv(folder / "comparison.csv", HEADER, [row for place in compared for row in _rows(place)])
     if refused:
         write_csv(folder / "refused.csv", ["photograph", "reason"], refused)
-    for number, each in enumerate(compared, 1):
+    for number, place in enumerate(compared, 1):
         for name, after in (("before", False), ("after", True)):
-            write_atomically(folder / f"pictures/{number}-{name}.jpg", jpeg(_marked(each, after=after), quality=88))
-    counts = Counter(change.kind for each in compared for change in each.changes)
+            write_atomically(folder / f"pictures/{number}-{name}.jpg", jpeg(_marked(place, after=after), quality=88))
+    counts = Counter(change.kind for place in compared for change in place.changes)
     page = rendered(
         "comparison.html",
-        places=sorted(enumerate(compared, 1), key=lambda place: -len(place[1].changed)),
+        places=sorted(enumerate(compared, 1), key=lambda numbered: -len(numbered[1].changed)),
         counts={kind: counts[kind] for kind in CHANGES if counts[kind]},
         refused=refused,
         colours=COLOURS,

@@ -116,7 +116,7 @@ def _written(
     pictures: Sequence[Image.Image],
     partial: Path,
 ) -> tuple[list[Compared], Loss | None]:
-    """The files of every format in `partial`, how each compares, and what eight bits lose."""
+    """Writes the files of every format into `partial`; returns how each compares, and what eight bits lose."""
     module, rows, int8 = portable(network), list[Compared](), None
     if {ONNX, OPENVINO} & set(options.formats):
         content = exports.onnx_bytes(module)
@@ -188,7 +188,7 @@ def _card(
     rows: Sequence[Compared],
     int8: Loss | None,
 ) -> str:
-    """The card of the checkpoint, or a short one where it has none, and a section on the export."""
+    """Returns the card of the checkpoint, or a short one where it has none, with a section on the export."""
     return rendered(
         "export_card.md",
         own=_own_card(options.ckpt_path).partition("\n## Export\n")[0].rstrip(),

@@ -210,7 +210,7 @@ def _batches(images: Tensor) -> Iterator[np.ndarray]:
 def _lost(
     network: Network, before: Tensor, after: Tensor, labels: Tensor | None
 ) -> tuple[float, str, dict[str, float], dict[str, float]]:
-    """What is lost, of what, and the metrics before and after where labels are known."""
+    """Returns what is lost, of what, and the metrics before and after where labels are known."""
     decision = network.cell_decision if isinstance(network, CrackMap) else network.decision
     index = decision.positive_index
     was, now = (each if isinstance(network, CrackMap) else each[:, index] for each in (before, after))
