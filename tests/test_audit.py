@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from jinja2 import UndefinedError
 from omegaconf import DictConfig
 from PIL import Image
 from verbs import audit
@@ -16,6 +17,8 @@ from crack_lightning.data.audit.findings import KINDS, file_findings
 from crack_lightning.data.audit.inventory import inventory
 from crack_lightning.data.copies import facts as facts_module
 from crack_lightning.data.copies.facts import file_facts
+from crack_lightning.report.templates import rendered
+from crack_lightning.runs.findings_files import Section
 
 Compose = Callable[..., DictConfig]
 Rows = list[dict[str, str]]
@@ -287,6 +290,7 @@ def test_a_picture_of_too_many_pixels_has_its_own_error(photos: Path, audited: C
 
 
 def test_every_kind_is_explained() -> None:
-    from crack_lightning.runs.findings_files import EXPLANATIONS
-
-    assert set(EXPLANATIONS) == set(KINDS)
+    sections = [Section(kind, "note", 1, []) for kind in KINDS]
+    assert rendered("audit.html", root="site", facts=[], sections=sections).count("</h2>\n<p>") == len(KINDS)
+    with pytest.raises(UndefinedError, match="no attribute 'mould'"):
+        rendered("audit.html", root="site", facts=[], sections=[Section("mould", "note", 1, [])])

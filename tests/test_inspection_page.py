@@ -1,40 +1,45 @@
-from crack_lightning.report.inspection_page import MEANINGS, Shown, inspection_page
+from typing import Any
+
+from crack_lightning.report.templates import rendered
+from crack_lightning.runs.photograph_files import Inspected
 
 
-def shown(verdict: str, **options: object) -> Shown:
-    facts = {
-        "peak": 0.5,
-        "share": 0.1,
-        "regions": 1,
-        "longest": "9 px",
-        "longest_px": 9.0,
-        "seconds": 1.0,
-        "figures": ["1: 9 px long"],
-    }
-    links = {"photograph": "a.jpg", "overlay": "b.png", "thumbnail": b"jpeg"}
-    return Shown(**{"name": "wall", "verdict": verdict, **facts, **links, **options})  # type: ignore[arg-type]
+def inspected(verdict: str, **facts: Any) -> Inspected:
+    usual = {"peak": 0.5, "share": 0.1, "regions": 1, "longest_px": 9.0, "seconds": 1.0, "measured": [[9.0, 30.0, 0.5]]}
+    return Inspected(**{"name": "a wall", "path": "/a wall", "verdict": verdict, **usual, **facts})
+
+
+def page(*photographs: Inspected, **method: str) -> str:
+    thumbnails = {photograph.name: b"jpeg" for photograph in photographs if photograph.measured_at_all}
+    values = {"colours": ["rgb(1,2,3)"], "thumbnails": thumbnails, "cracks": None, "limits": ""}
+    return rendered("inspection.html", summary="", method=method, inspected=photographs, **values)
 
 
 def test_the_page_begins_with_method_and_existing_verdicts() -> None:
-    page = inspection_page("2 photographs", {"checkpoint": "<best>.ckpt"}, ["rgb(1,2,3)"], [shown("review")])
-    assert "<strong>&lt;best&gt;.ckpt</strong>" in page
-    assert "linear-gradient(to right,rgb(1,2,3))" in page
-    assert MEANINGS["review"] in page
-    assert MEANINGS["cracked"] not in page, "no photograph has that verdict"
+    text = page(inspected("review"), checkpoint="<best>.ckpt")
+    assert "<strong>&lt;best&gt;.ckpt</strong>" in text
+    assert "linear-gradient(to right,rgb(1,2,3))" in text
+    assert "no region, but it needs review" in text
+    assert "at least one region" not in text, "no photograph has that verdict"
 
 
 def test_of_a_photograph_without_results_there_is_nothing_to_open() -> None:
-    bare = {"peak": None, "share": None, "regions": None, "photograph": "", "overlay": "", "thumbnail": None}
-    page = inspection_page("", {}, [], [shown("error", error="cannot be <read>", **bare)])
-    assert 'data-v="-1"' in page
-    assert "cannot be &lt;read&gt;" in page
-    assert "data-overlay" not in page.split("<tbody>")[1].split("</tbody>")[0]
-    assert "<img" not in page.split("<tbody>")[1].split("</tbody>")[0]
+    bare = {"peak": None, "share": None, "regions": None, "measured": []}
+    text = page(inspected("error", error="cannot be <read>", note="of two pages", **bare))
+    assert 'data-v="-1"' in text
+    assert "cannot be &lt;read&gt;; of two pages" in text
+    assert "data-overlay" not in text.split("<tbody>")[1].split("</tbody>")[0]
+    assert "<img" not in text.split("<tbody>")[1].split("</tbody>")[0]
+
+
+def test_regions_are_in_millimetres_where_the_scale_is_known() -> None:
+    assert ">1: 9 px long, 30 px², peak 0.50</td>" in page(inspected("cracked"))
+    assert ">1: 18 mm long, 120 mm², peak 0.50</td>" in page(inspected("cracked", mm_per_px=2.0))
 
 
 def test_the_page_needs_nothing_else() -> None:
-    page = inspection_page("", {}, [], [shown("cracked", photograph="photographs/a b/photograph.jpg")])
-    assert 'data-photograph="photographs/a%20b/photograph.jpg"' in page
-    assert "http" not in page
-    assert "<link" not in page
-    assert 'src="data:' in page
+    text = page(inspected("cracked"))
+    assert 'data-photograph="photographs/a%20wall/photograph.jpg"' in text
+    assert "http" not in text
+    assert "<link" not in text
+    assert 'src="data:' in text

@@ -1,7 +1,14 @@
-"""The part of a report that lists cracks: what its template is given."""
+"""The part of a report that lists cracks: what its template is given, and what a reader must know."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+LIMITS = (
+    "Lines show where to look first, and do not replace looking: hairlines are missed, and joints, edges and shadows "
+    "are taken for cracks. Lengths and widths are those of what the photograph shows, widths at right angles to the "
+    "line: what is hidden is not measured, and a width is no depth. A width that the picture cannot hold is given as "
+    "less than what it can; ± is twice the standard deviation."
+)
 
 
 @dataclass(frozen=True)
@@ -22,14 +29,6 @@ class CrackRow:
     touches_edge: bool
     place: tuple[float, float] | None
     close_up: str
-
-    def numbers(self) -> list[tuple[str, str, float]]:
-        """Of each column its name, the text, and what it sorts by."""
-        return [
-            ("length", self.length, self.length_value),
-            ("width, median", self.width, self.width_value),
-            ("widest", self.widest, self.widest_value),
-        ]
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from crack_lightning.report.templates import rendered
 from crack_lightning.system.names import shown_in_figures
 
 FIGURES = ("accuracy", "balanced_accuracy", "precision", "recall", "f1", "auroc", "average_precision", "ece")
@@ -55,39 +56,12 @@ def matrix_rows(cells: Sequence[Cell]) -> tuple[list[str], list[list[object]]]:
 
 
 def matrix_markdown(cells: Sequence[Cell]) -> str:
-    """A table for each metric: checkpoints down, data sets across, each with its interval."""
+    """Returns a table for each metric: checkpoints down, data sets across, each with its interval."""
     checkpoints, sets = _axes(cells)
     at = {(cell.checkpoint, cell.data): cell for cell in cells}
-    lines = [
-        "# Checkpoints against data sets",
-        "",
-        "In brackets the 95 % bootstrap interval, drawn by group; of one group there is none.",
-    ]
-    if any(cell.held_out for cell in cells):
-        lines += [f"{HELD_OUT} the test images of the checkpoint's own split: it was trained on others of this set."]
-    for name in FIGURES:
-        lines += ["", f"## {name}", "", "| | " + " | ".join(map(_escaped, sets)) + " |", "|---|" + "---|" * len(sets)]
-        for checkpoint in checkpoints:
-            told = " | ".join(_told(at[checkpoint, each], name) for each in sets)
-            lines.append(f"| {_escaped(checkpoint)} | {told} |")
-    lines += ["", "## images (cracked)", "", "| | " + " | ".join(map(_escaped, sets)) + " |"]
-    lines += ["|---|" + "---|" * len(sets)]
-    for checkpoint in checkpoints:
-        counts = " | ".join(f"{at[checkpoint, each].images} ({at[checkpoint, each].cracked})" for each in sets)
-        lines.append(f"| {_escaped(checkpoint)} | {counts} |")
-    return "\n".join([*lines, ""])
-
-
-def _told(cell: Cell, name: str) -> str:
-    value, (low, high) = cell.figures[name], cell.intervals[name]
-    if np.isnan(value):
-        return "not defined" if cell.images else "trained on all of it"
-    interval = "one group" if np.isnan(low) else f"{low:.3f} to {high:.3f}"
-    return f"{value:.3f}{HELD_OUT if cell.held_out else ''} ({interval})"
-
-
-def _escaped(name: str) -> str:
-    return name.replace("|", "\\|").replace("\n", " ")
+    return rendered(
+        "matrix.md", cells=cells, checkpoints=checkpoints, sets=sets, at=at, figures=FIGURES, held_out=HELD_OUT
+    )
 
 
 def matrix_figure(cells: Sequence[Cell]) -> Figure:

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from crack_lightning.errors import UserError
-from crack_lightning.report.cracks_section import CracksSection
-from crack_lightning.report.inspection_page import LINES
+from crack_lightning.report.cracks_section import LIMITS, CracksSection
 from crack_lightning.system.names import showable
 
 NEEDS = 'formats=word needs python-docx: pip install -e ".[reports]"'
@@ -62,7 +61,7 @@ def word_report(
         "narrower one the darkness integrated across, against the background and the tone that the crack would have "
         f"without blur. Classes of width: {cracks.preset}, by the median width."
     )
-    document.add_paragraph(LINES)
+    document.add_paragraph(LIMITS)
     file = io.BytesIO()
     document.save(file)
     return file.getvalue()

@@ -16,7 +16,7 @@ from crack_lightning.measurement.changes import Place, Seen, changes_of
 from crack_lightning.measurement.markers import opencv
 from crack_lightning.measurement.scale import DISAGREE
 from crack_lightning.report.annotations import lines_of
-from crack_lightning.runs.comparison_files import Compared, write_comparison
+from crack_lightning.runs.comparison_files import ComparedPlace, write_comparison
 from crack_lightning.runs.crack_files import CRACKS_JSON, crack_features
 from crack_lightning.runs.options import CompareOptions
 from crack_lightning.runs.photograph_files import DONE
@@ -71,7 +71,7 @@ def compare_runs(options: CompareOptions, folder: Path) -> int:
     before, after = (_photographs(key, given) for key, given in (("before", options.before), ("after", options.after)))
     log.info("%d photographs before, %d after", len(before), len(after))
     points = {id(each): described(each.shown()) for each in (*before, *after)}
-    compared, refused = list[Compared](), list[tuple[str, str]]()
+    compared, refused = list[ComparedPlace](), list[tuple[str, str]]()
     left = list(before)
     for later in track(after, "comparing", total=len(after), unit="photographs"):
         found, reason = _counterpart(later, left, points)
@@ -156,14 +156,14 @@ def _scale_of(earlier: InspectedPlace, later: InspectedPlace, alignment: Alignme
     return None
 
 
-def _compared(earlier: InspectedPlace, later: InspectedPlace, alignment: Alignment) -> Compared:
+def _compared(earlier: InspectedPlace, later: InspectedPlace, alignment: Alignment) -> ComparedPlace:
     then, now = earlier.place(), later.place()
     changes = changes_of(then, now, alignment)
     shown, former = later.shown(), earlier.shown()
     factors = former.width / earlier.size[0], shown.width / later.size[0]
     old = warped(former, alignment, factors, shown.size)
     scale = _scale_of(earlier, later, alignment)
-    return Compared(
+    return ComparedPlace(
         earlier.name,
         later.name,
         alignment.points,

@@ -20,11 +20,11 @@ from crack_lightning.engines.portable import PortableMap, portable
 from crack_lightning.errors import UserError
 from crack_lightning.models.crack_map import CrackMap, Network
 from crack_lightning.models.map_checkpoint import load_with_provenance
-from crack_lightning.report.export_card import export_card
+from crack_lightning.report.templates import rendered
 from crack_lightning.runs.export_options import INT8, ExportOptions
 from crack_lightning.runs.inspecting import content_of
 from crack_lightning.runs.parity import TOLERANCE, Compared, compared, compared_deepness, parity_pictures
-from crack_lightning.runs.quantising import Quantised, quantised_network
+from crack_lightning.runs.quantising import Loss, quantised_network
 from crack_lightning.system.files import expanded, write_atomically
 
 log = logging.getLogger(__name__)
@@ -46,12 +46,11 @@ def export_checkpoint(options: ExportOptions, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".exporting-", dir=folder) as name:
         partial = Path(name)
-        rows, quantised = _written(network, facts, options, pictures, partial)
-        _check(rows, bound=quantised is None)
-        described = facts | {"inputs": _inputs(), "outputs": _outputs(network), **_judged(rows, quantised)}
+        rows, int8 = _written(network, facts, options, pictures, partial)
+        _check(rows, bound=int8 is None)
         files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(partial.iterdir())}
-        described["files"] = files
-        card = export_card(_own_card(options.ckpt_path), described, rows)
+        described = facts | {"inputs": _inputs(), "outputs": _outputs(network), **_judged(rows, int8), "files": files}
+        card = _card(network, bool(facts["provenance"]), options, list(files), rows, int8)
         for file in files:
             (partial / file).replace(folder / file)
     for file in sorted(set(earlier) - set(files)):  # one folder, one export
@@ -93,14 +92,14 @@ def _written(
     options: ExportOptions,
     pictures: Sequence[Image.Image],
     partial: Path,
-) -> tuple[list[Compared], Quantised | None]:
-    """The files of every format in `partial`, and how each compares."""
-    module, rows, quantised = portable(network), list[Compared](), None
+) -> tuple[list[Compared], Loss | None]:
+    """Writes the files of every format into `partial`; returns how each compares, and what eight bits lose."""
+    module, rows, int8 = portable(network), list[Compared](), None
     if {ONNX, OPENVINO} & set(options.formats):
         content = exports.onnx_bytes(module)
         if options.precision == INT8:
             quantised = quantised_network(content, network, options)
-            content = quantised.content
+            content, int8 = quantised.content, quantised.loss
     for name in options.formats:
         if name == DEEPNESS:
             rows += _written_deepness(network, pictures, partial)
@@ -115,7 +114,7 @@ def _written(
             write = exports.write_onnx if name == ONNX else exports.write_openvino
             write(content, path, facts)
         rows += compared(name, exports.run_of(name, path), network, pictures)
-    return rows, quantised
+    return rows, int8
 
 
 def _written_deepness(network: Network, pictures: Sequence[Image.Image], partial: Path) -> list[Compared]:
@@ -151,9 +150,33 @@ def _outputs(network: Network) -> list[dict[str, object]]:
     return [{"name": "probabilities", "dtype": "float32", "shape": ["batch", list(network.decision.class_names)]}]
 
 
-def _judged(rows: Sequence[Compared], quantised: Quantised | None) -> dict[str, object]:
+def _judged(rows: Sequence[Compared], int8: Loss | None) -> dict[str, object]:
     made: dict[str, object] = {"parity": [asdict(row) for row in rows]}
-    return made if quantised is None else made | {"int8": quantised.facts}
+    return made if int8 is None else made | {"int8": asdict(int8)}
+
+
+def _card(
+    network: Network,
+    trained: bool,
+    options: ExportOptions,
+    files: Sequence[str],
+    rows: Sequence[Compared],
+    int8: Loss | None,
+) -> str:
+    """Returns the card of the checkpoint, or a short one where it has none, with a section on the export."""
+    return rendered(
+        "export_card.md",
+        own=_own_card(options.ckpt_path).partition("\n## Export\n")[0].rstrip(),
+        backbone=network.backbone,
+        is_map=isinstance(network, CrackMap),
+        trained=trained,
+        source=network.weights.get("source", "not known"),
+        decision=network.decision,
+        files=files,
+        precision=options.precision,
+        rows=rows,
+        int8=int8,
+    )
 
 
 def _own_card(ckpt_path: str | None) -> str:

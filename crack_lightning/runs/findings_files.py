@@ -12,39 +12,12 @@ from crack_lightning.data.audit.leakage import Leakage
 from crack_lightning.data.copies.clusters import groups_of
 from crack_lightning.data.copies.facts import FileFacts
 from crack_lightning.data.images.reading import read_image
-from crack_lightning.report.audit_page import Case, Picture, Section, audit_page, thumbnail
+from crack_lightning.report.encoding import jpeg
+from crack_lightning.report.templates import rendered
 from crack_lightning.system.files import write_atomically, write_csv
 
 MOST_PICTURES = 8  # of one cluster
-EXPLANATIONS = {
-    "unreadable": "Cannot be decoded: mend or remove them, or train with data.on_error=skip.",
-    "unreadable_folder": "Could not be listed: what lies in it is not part of this audit.",
-    "missing_class": "Declared in data.class_names, but there is no such folder.",
-    "undeclared_class": "A folder that data.class_names does not name: training refuses it.",
-    "label_conflict": "The same picture lies in two classes: one of the labels is wrong.",
-    "leak": "Test images of which training has a copy or a part: the metrics of the test are too good. Split with "
-    "data.group_by=near_duplicates or overlap.",
-    "wrong_extension": "The name says another format than the content.",
-    "odd_aspect": "Twice as long as wide, or more: stretched to a square, cracks change their look.",
-    "nearly_black": "Hardly anything to be seen.",
-    "nearly_white": "Hardly anything to be seen.",
-    "one_colour": "Nothing to be seen.",
-    "class_imbalance": "Of two classes the smaller one is seldom seen in training.",
-    "exact_duplicate": "The same file under several names: in two parts of a split, a test that training has seen.",
-    "near_duplicate": "The same picture encoded anew, resized, made lighter or darker, mirrored or turned by quarters.",
-    "overlap": "Crops of one photograph that share a part of it: of two in different splits one has been seen in part.",
-    "zero_run": "Damage that decodes without an error: fetch the file again from where it came from.",
-    "dim_levels": "Stored with fewer bits than the file claims: read as nearly black.",
-    "unread_photograph": "Photographs in a form that is not read: convert them, or nobody looks at them.",
-    "odd_size": "Another size than most.",
-    "odd_mode": "Another colour mode than most; converted when read.",
-    "sixteen_bit": "16 bits a channel, scaled to 8 when read.",
-    "turned_by_exif": "Stored turned; set upright when read.",
-    "animated": "Several frames; the first is read.",
-    "hidden_folder": "Ignored.",
-    "link_loop": "Ignored.",
-    "no_image": "Ignored.",
-}
+THUMBNAIL_PX = 112
 
 
 @dataclass(frozen=True)
@@ -59,6 +32,17 @@ class Audited:
     seconds: Mapping[str, float]
 
 
+@dataclass(frozen=True)
+class Section:
+    """All that was found of one kind: `count` cases, of which `cases` are shown, each a text with the captions and the
+    JPEGs of its pictures, None where a file cannot be shown."""
+
+    kind: str
+    severity: str
+    count: int
+    cases: Sequence[tuple[str, Sequence[tuple[str, bytes | None]]]]
+
+
 def write_audit(folder: Path, audited: Audited, *, shown: int) -> None:
     """audit.csv, audit.json and audit.html."""
     rows = [
@@ -68,7 +52,7 @@ def write_audit(folder: Path, audited: Audited, *, shown: int) -> None:
     write_csv(folder / "audit.csv", ["severity", "kind", "cluster", "path", "detail"], rows)
     text = json.dumps(_summary(audited), indent=2, ensure_ascii=False, sort_keys=True) + "\n"
     write_atomically(folder / "audit.json", text.encode("utf-8", "surrogateescape"))
-    page = audit_page(f"Audit of {audited.root}", _facts(audited), _sections(audited, shown))
+    page = rendered("audit.html", root=audited.root, facts=_facts(audited), sections=_sections(audited, shown))
     write_atomically(folder / "audit.html", page.encode())
 
 
@@ -114,9 +98,8 @@ def _sections(audited: Audited, shown: int) -> list[Section]:
         by_kind[finding.kind][finding.cluster or finding.path].append(finding)
     return [
         Section(
-            title=kind.replace("_", " "),
+            kind=kind,
             severity=next(iter(by_kind[kind].values()))[0].severity,
-            explanation=EXPLANATIONS[kind],
             count=len(by_kind[kind]),
             cases=[_case(audited.root, members) for members in list(by_kind[kind].values())[:shown]],
         )
@@ -125,10 +108,9 @@ def _sections(audited: Audited, shown: int) -> list[Section]:
     ]
 
 
-def _case(root: Path, members: Sequence[Finding]) -> Case:
-    pictures = [Picture(_below(each.path, root), _thumbnail(each.path)) for each in members[:MOST_PICTURES]]
-    text = members[0].detail if len(members) == 1 else f"{len(members)} images"
-    return Case(text, pictures)
+def _case(root: Path, members: Sequence[Finding]) -> tuple[str, list[tuple[str, bytes | None]]]:
+    pictures = [(_below(each.path, root), _thumbnail(each.path)) for each in members[:MOST_PICTURES]]
+    return members[0].detail if len(members) == 1 else f"{len(members)} images", pictures
 
 
 def _below(path: Path, root: Path) -> str:
@@ -137,6 +119,8 @@ def _below(path: Path, root: Path) -> str:
 
 def _thumbnail(path: Path) -> bytes | None:
     try:
-        return thumbnail(read_image(path))
+        image = read_image(path)
     except ValueError:
         return None
+    image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+    return jpeg(image, quality=75)

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -39,11 +38,26 @@ SEED = 1  # other surfaces than those of the parity
 
 
 @dataclass(frozen=True)
+class Loss:
+    """How much is `lost` of the `measure`, and the metrics before and after, where labels are known; how many pictures
+    calibrated and were judged, and where they come from. Stands in model.json."""
+
+    lost: float
+    measure: str
+    before: Mapping[str, float]
+    after: Mapping[str, float]
+    pictures: str
+    calibrated_on: int
+    judged_on: int
+    max_loss: float
+
+
+@dataclass(frozen=True)
 class Quantised:
-    """An ONNX file in eight bits, and what model.json says of it."""
+    """An ONNX file in eight bits, and what it loses."""
 
     content: bytes
-    facts: Mapping[str, Any]
+    loss: Loss
 
 
 @dataclass(frozen=True)
@@ -70,19 +84,15 @@ def quantised_network(content: bytes, network: Network, options: ExportOptions) 
     answer = onnx_step(made, one_size=True)
     after = torch.cat([answer(batch) for batch in judged.split(BATCH)])
     labels = None if pictures.labels is None else pictures.labels[pictures.judged]
-    facts = _loss(network, before[pictures.judged], after, labels) | {
-        "pictures": pictures.origin,
-        "calibrated_on": len(chosen),
-        "judged_on": len(judged),
-        "max_loss": options.max_loss,
-    }
-    if facts["lost"] > options.max_loss:
+    lost = _lost(network, before[pictures.judged], after, labels)
+    loss = Loss(*lost, pictures.origin, len(chosen), len(judged), options.max_loss)
+    if loss.lost > loss.max_loss:
         raise UserError(
-            f"precision=int8 loses {facts['lost']:.4f} of {facts['measure']} on {len(judged)} pictures "
-            f"({pictures.origin}), more than max_loss={options.max_loss:g}: keep float32, or give a larger max_loss"
+            f"precision=int8 loses {loss.lost:.4f} of {loss.measure} on {loss.judged_on} pictures "
+            f"({loss.pictures}), more than max_loss={loss.max_loss:g}: keep float32, or give a larger max_loss"
         )
-    log.info("int8 loses %.4f of %s on %d pictures", facts["lost"], facts["measure"], len(judged))
-    return Quantised(made, facts)
+    log.info("int8 loses %.4f of %s on %d pictures", loss.lost, loss.measure, loss.judged_on)
+    return Quantised(made, loss)
 
 
 def _pictures(network: Network, options: ExportOptions) -> Pictures:
@@ -188,19 +198,19 @@ def _batches(images: Tensor) -> Iterator[np.ndarray]:
     return (batch.numpy() for batch in images.split(BATCH))
 
 
-def _loss(network: Network, before: Tensor, after: Tensor, labels: Tensor | None) -> dict[str, Any]:
-    """What is lost, of what, and the metrics before and after where labels are known."""
+def _lost(
+    network: Network, before: Tensor, after: Tensor, labels: Tensor | None
+) -> tuple[float, str, dict[str, float], dict[str, float]]:
+    """Returns what is lost, of what, and the metrics before and after where labels are known."""
     decision = network.cell_decision if isinstance(network, CrackMap) else network.decision
     index = decision.positive_index
     was, now = (each if isinstance(network, CrackMap) else each[:, index] for each in (before, after))
     cracked, marked = decision.is_positive(was), decision.is_positive(now)
     if isinstance(network, CrackMap):
         agreed = 2 * (cracked & marked).sum() / (cracked.sum() + marked.sum()).clamp(min=1)
-        measure = f"the F1 of cells of {CELL_PX} pixels, against those that float32 marks"
-        return {"lost": 1 - agreed.item(), "measure": measure, "before": {}, "after": {}}
+        return 1 - agreed.item(), f"the F1 of cells of {CELL_PX} pixels, against those that float32 marks", {}, {}
     if labels is None:
-        lost = (cracked != marked).float().mean().item()
-        return {"lost": lost, "measure": "the decisions, against those of float32", "before": {}, "after": {}}
+        return (cracked != marked).float().mean().item(), "the decisions, against those of float32", {}, {}
     figures = [
         {name: value.item() for name, value in binary_metrics(decision, prefix="")(each, labels).items()}
         for each in (was, now)
@@ -208,4 +218,4 @@ def _loss(network: Network, before: Tensor, after: Tensor, labels: Tensor | None
     kept = ("accuracy", "auroc", "f1")
     first, second = ({name: each[name] for name in kept} for each in figures)
     lost = max(first[name] - second[name] for name in kept)
-    return {"lost": max(0.0, lost), "measure": "accuracy, AUROC or F1", "before": first, "after": second}
+    return max(0.0, lost), "accuracy, AUROC or F1", first, second

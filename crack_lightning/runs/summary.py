@@ -5,7 +5,8 @@ from pathlib import Path
 
 from crack_lightning.inference.overlay import scale_colours
 from crack_lightning.measurement.classes import WidthClasses
-from crack_lightning.report.inspection_page import Shown, inspection_page
+from crack_lightning.report.cracks_section import LIMITS
+from crack_lightning.report.templates import rendered
 from crack_lightning.runs.crack_files import write_all_cracks
 from crack_lightning.runs.cracks_shown import cracks_shown
 from crack_lightning.runs.formats import Handover, write_formats, write_positions
@@ -37,7 +38,21 @@ def write_summary(
     if mapped:
         rows = write_all_cracks(run, [f"photographs/{each.name}" for each in mapped])
         cracks = cracks_shown(rows, {each.name: each for each in mapped}, classes)
-    page = inspection_page(summary, method, scale_colours(), [_shown(run, each) for each in ranked], cracks)
+    thumbnails = {
+        each.name: (run / "photographs" / each.name / "thumbnail.jpg").read_bytes()
+        for each in ranked
+        if each.measured_at_all
+    }
+    page = rendered(
+        "inspection.html",
+        summary=summary,
+        method=method,
+        colours=scale_colours(),
+        inspected=ranked,
+        thumbnails=thumbnails,
+        cracks=cracks,
+        limits=LIMITS,
+    )
     write_atomically(run / "report.html", page.encode())
     if cracks is not None:
         write_formats(formats, Handover(run, mapped, summary, method, classes, cracks))
@@ -65,34 +80,3 @@ def _measures(each: Inspected) -> list[object]:
         lengths[1] = f"{each.crack_length_mm:.1f}"
     scale = "" if each.mm_per_px is None else f"{each.mm_per_px:.6g}"
     return ["" if each.cracks is None else each.cracks, *lengths, scale, each.scale]
-
-
-def _figures(each: Inspected) -> list[str]:
-    """Of the longest cracks or the largest regions, in millimetres where the scale is known."""
-    if each.cracks is not None:
-        return list(each.crack_figures)
-    per_px, unit = (1.0, "px") if each.mm_per_px is None else (each.mm_per_px, "mm")
-    return [
-        f"{number}: {length * per_px:.0f} {unit} long, {area * per_px**2:.0f} {unit}², peak {peak:.2f}"
-        for number, (length, area, peak) in enumerate(each.measured, 1)
-    ]
-
-
-def _shown(run: Path, each: Inspected) -> Shown:
-    longest = f"{each.longest_mm:.0f} mm" if each.longest_mm is not None else f"{each.longest_px:.0f} px"
-    below = f"photographs/{each.name}"
-    return Shown(
-        name=each.name,
-        verdict=each.verdict,
-        peak=each.peak,
-        share=each.share,
-        regions=each.regions if each.cracks is None else each.cracks,
-        longest=longest if each.regions else "",
-        longest_px=each.longest_px,
-        seconds=each.seconds,
-        figures=_figures(each),
-        photograph=f"{below}/photograph.jpg" if each.measured_at_all else "",
-        overlay=f"{below}/overlay.png" if each.measured_at_all else "",
-        thumbnail=(run / below / "thumbnail.jpg").read_bytes() if each.measured_at_all else None,
-        error="; ".join(filter(None, (each.error, each.note))),
-    )
