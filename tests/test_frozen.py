@@ -155,25 +155,6 @@ def test_an_engine_that_is_not_installed_names_its_pip_line(trained: Train, monk
     assert is_for_user(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("overrides", "text"),
-    [
-        (["features.views=0"], r"features.views=0: at least 1"),
-        (["features.views=1000000"], r"features.views=1000000: .* at most 1000"),
-        (["features.max_cache_gb=nan"], r"features.max_cache_gb=nan"),
-        (["features=cached", "model.freeze=false"], r"features=cached keeps what a frozen backbone computes"),
-        (["features.mode=often"], r"features.mode=often: one of auto, cached, live"),
-        (["features.engine=steam"], r"features.engine=steam: one of"),
-        (["features.identity=name"], r"features.identity=name: one of"),
-        (["features.dtype=int8"], r"features.dtype=int8"),
-        (["features.max_cache_gb=-1"], r"features.max_cache_gb=-1"),
-    ],
-)
-def test_options_out_of_range_are_refused(trained: Train, overrides: list[str], text: str) -> None:
-    with pytest.raises(ValueError, match=text):
-        trained(*overrides)
-
-
 def test_a_cache_that_fails_is_named_with_the_remedy(trained: Train, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(OSError, match=r"cannot be made \(Not a directory\): give another cache_dir=FOLDER") as caught:

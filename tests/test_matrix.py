@@ -132,21 +132,6 @@ def test_a_fully_trained_set_is_reported_and_others_are_judged(
     assert "trained on all of it" in (tmp_path / "matrix/matrix.md").read_text()
 
 
-@pytest.mark.parametrize(
-    ("overrides", "text"),
-    [
-        ([], r"give data.root=FOLDER, or data.roots="),
-        (["data.root=x", "data.roots={a:y}"], r"give data.root=FOLDER, or data.roots="),
-        (["data.roots={a:x}", "data.split=test", "data.split_csv=s.csv"], r"not for data.roots"),
-        (["data.roots=[x,y]"], r"data.roots=.*folders by name"),
-        (["data.roots={a/b:x}"], r"'a/b' is to be a folder's name"),
-    ],
-)
-def test_what_does_not_go_together_is_refused(composed: Compose, overrides: list[str], text: str) -> None:
-    with pytest.raises(ValueError, match=text):
-        evaluate(*composed("evaluate", ["ckpt_path=a.ckpt", *overrides]))
-
-
 def test_a_checkpoint_named_twice_is_refused(composed: Compose) -> None:
     with pytest.raises(ValueError, match=r"ckpt_path names a.ckpt twice"):
         evaluate(*composed("evaluate", ["ckpt_path=[a.ckpt,a.ckpt]", "data.root=x"]))
