@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import metrics, rows
+from conftest import copied, metrics, rows
 from omegaconf import DictConfig
 
 from crack_lightning.evaluate import evaluate
@@ -13,8 +13,8 @@ Compose = Callable[..., DictConfig]
 
 
 @pytest.fixture
-def run_folder(trained: Callable[..., Path]) -> Path:
-    return trained("trainer.max_epochs=1")
+def run_folder(one_epoch: Path, tmp_path: Path) -> Path:
+    return copied(one_epoch, tmp_path / "run")
 
 
 def judge(composed: Compose, run_folder: Path, *overrides: str) -> Path:
