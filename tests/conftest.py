@@ -215,6 +215,12 @@ def two_epochs(surfaces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     return train_once(tmp_path_factory, "two_epochs", surfaces)
 
 
+@pytest.fixture(scope="session")
+def two_live_epochs(surfaces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As `two_epochs`, on the pictures instead of kept features. Not to be changed."""
+    return train_once(tmp_path_factory, "two_live_epochs", surfaces, "features=live")
+
+
 @pytest.fixture
 def trained(configured: Callable[..., DictConfig], surfaces: Path, tmp_path: Path) -> Callable[..., Path]:
     """Train on the small surfaces and return the run folder."""

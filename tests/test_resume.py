@@ -26,11 +26,11 @@ def first(one_epoch: Path, tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     "extra",
     [
-        ["features=live"],
+        ["features.views=2"],
         ["model.freeze=false", "scheduler=step", "scheduler.options.step_size=1"],
         ["scheduler=plateau", "scheduler.options.patience=0", "+scheduler.options.threshold=1"],
     ],
-    ids=["live", "unfrozen, step", "plateau"],
+    ids=["views", "unfrozen, step", "plateau"],
 )
 def test_an_epoch_and_another_after_resuming_equal_two(trained: Callable[..., Path], extra: list[str]) -> None:
     whole = trained(*extra, run="whole")
@@ -51,6 +51,11 @@ def test_a_run_of_the_defaults_resumes_as_if_unbroken(
     trained: Callable[..., Path], one_epoch: Path, two_epochs: Path
 ) -> None:
     same_after_resuming(trained, one_epoch, two_epochs)
+
+
+def test_a_run_on_pictures_resumes_as_if_unbroken(trained: Callable[..., Path], two_live_epochs: Path) -> None:
+    half = trained("features=live", "trainer.max_epochs=1", run="half")
+    same_after_resuming(trained, half, two_live_epochs)
 
 
 def test_a_run_resumed_elsewhere_takes_the_best_checkpoint_along(trained: Callable[..., Path], first: Path) -> None:
