@@ -4,7 +4,7 @@ import csv
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import torch
 from browsers import browser as browser
 from browsers import open_page as open_page
 from browsers import walls as walls
+from filelock import FileLock
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -82,6 +83,22 @@ def copied(source: Path, target: Path) -> Path:
     return target
 
 
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """The folder of that name which `make` fills: once a session, by the process that asks first. Not to be changed."""
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    with FileLock(folder.with_suffix(".lock")):
+        if not folder.with_suffix(".made").exists():
+            make(folder)
+            folder.with_suffix(".made").touch()
+    return folder
+
+
+def some(names: Iterable[str], *by_default: str) -> list[Any]:
+    """Parameters of a test: all of `names`, of which those that are not among `by_default` are slow."""
+    return [pytest.param(name, marks=[pytest.mark.slow] * (name not in by_default)) for name in names]
+
+
 def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
 
@@ -94,6 +111,8 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     free = getattr(config.option, "numprocesses", "no xdist") is None and not config.option.usepdb
     if free and config.option.dist == "no" and not config.option.collectonly and _many(config.args):
         config.option.numprocesses = os.cpu_count() or 1
+    if getattr(config.option, "numprocesses", None) and config.option.dist == "no":
+        config.option.dist = "loadfile"  # what a module makes once is made in one process
 
 
 def _many(args: list[str]) -> bool:
@@ -120,9 +139,12 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def surfaces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Class folders of 40 synthetic surfaces of 64 pixels. Not to be changed."""
-    folder = tmp_path_factory.mktemp("surfaces") / "root"
-    write_surfaces(folder, count=40, seed=5, size_px=64, class_names=["Negative", "Positive"], workers=1)
-    return folder
+    names = ["Negative", "Positive"]
+    return once(
+        tmp_path_factory,
+        "surfaces",
+        lambda folder: write_surfaces(folder, count=40, seed=5, size_px=64, class_names=names, workers=1),
+    )
 
 
 def compose_into(folder: Path, name: str, overrides: list[str]) -> DictConfig:
@@ -163,26 +185,40 @@ def composed(configured: Callable[..., DictConfig], tmp_path: Path) -> Callable[
     return options_and_folder
 
 
+def train_once(factory: pytest.TempPathFactory, name: str, surfaces: Path, *overrides: str) -> Path:
+    """The folder of a run on the small surfaces, trained once a session. Not to be changed."""
+    from crack_lightning.cli.training import train
+
+    def make(folder: Path) -> None:
+        options = [*TINY, f"data.root={surfaces}", f"cache_dir={folder.with_suffix('.cache')}", *overrides]
+        train(compose_into(folder, "train", options))
+
+    return once(factory, name, make)
+
+
 @pytest.fixture(scope="session")
 def checkpoint(surfaces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The best.ckpt of one epoch on the small surfaces, with a threshold and a review band. Not to be changed."""
-    from crack_lightning.cli.training import train
-
-    folder = tmp_path_factory.mktemp("trained")
-    options = ["trainer.max_epochs=1", "threshold=0.2", "review_band=0.05", f"cache_dir={folder}/cache"]
-    train(compose_into(folder / "run", "train", [*TINY, f"data.root={surfaces}", *options]))
-    return folder / "run/checkpoints/best.ckpt"
+    options = ["trainer.max_epochs=1", "threshold=0.2", "review_band=0.05"]
+    return train_once(tmp_path_factory, "decided", surfaces, *options) / "checkpoints/best.ckpt"
 
 
 @pytest.fixture(scope="session")
 def one_epoch(surfaces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of one epoch. Not to be changed."""
-    from crack_lightning.cli.training import train
+    """The folder of a run of one epoch on the small surfaces. Not to be changed."""
+    return train_once(tmp_path_factory, "one_epoch", surfaces, "trainer.max_epochs=1")
 
-    folder = tmp_path_factory.mktemp("one_epoch")
-    options = [f"data.root={surfaces}", "trainer.max_epochs=1", f"cache_dir={folder}/cache"]
-    train(compose_into(folder / "first", "train", [*TINY, *options]))
-    return folder / "first"
+
+@pytest.fixture(scope="session")
+def two_epochs(surfaces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of two epochs on the small surfaces. Not to be changed."""
+    return train_once(tmp_path_factory, "two_epochs", surfaces)
+
+
+@pytest.fixture(scope="session")
+def two_live_epochs(surfaces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As `two_epochs`, on the pictures instead of kept features. Not to be changed."""
+    return train_once(tmp_path_factory, "two_live_epochs", surfaces, "features=live")
 
 
 @pytest.fixture
@@ -202,10 +238,13 @@ def trained(configured: Callable[..., DictConfig], surfaces: Path, tmp_path: Pat
 @pytest.fixture(scope="session")
 def site(surfaces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two photographs. Not to be changed."""
-    folder = tmp_path_factory.mktemp("site")
-    for number, path in enumerate(sorted(surfaces.rglob("*.jpg"))[:2]):
-        Image.open(path).resize((200, 130)).save(folder / f"wall {number}.jpg")
-    return folder
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        for number, path in enumerate(sorted(surfaces.rglob("*.jpg"))[:2]):
+            Image.open(path).resize((200, 130)).save(folder / f"wall {number}.jpg")
+
+    return once(tmp_path_factory, "site", make)
 
 
 @pytest.fixture

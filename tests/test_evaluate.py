@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import metrics, rows
+from conftest import copied, metrics, rows
 from omegaconf import DictConfig
 from verbs import evaluate
 
@@ -12,8 +12,8 @@ Compose = Callable[..., DictConfig]
 
 
 @pytest.fixture
-def run_folder(trained: Callable[..., Path]) -> Path:
-    return trained("trainer.max_epochs=1")
+def run_folder(one_epoch: Path, tmp_path: Path) -> Path:
+    return copied(one_epoch, tmp_path / "run")
 
 
 def judge(composed: Compose, run_folder: Path, *overrides: str) -> Path:
@@ -100,11 +100,7 @@ def test_a_split_whose_images_are_gone_is_refused(
 @pytest.mark.parametrize(
     ("overrides", "text"),
     [
-        (["data.split=dev"], "data.split=dev: one of train, val, test$"),
-        (["data.split=tset"], r"data.split=tset: one of train, val, test; did you mean test\?$"),
-        (["engine=openvin"], r"engine=openvin: one of auto, .*; did you mean openvino\?$"),
         (["data.split=test"], "belong together"),
-        (["data.batch_size=0"], "data.batch_size=0"),
         (["device=abacus"], "device=abacus is not there"),
     ],
 )

@@ -7,6 +7,7 @@ from functools import cache, partial
 import numpy as np
 import pytest
 import torch
+from conftest import some
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
@@ -28,6 +29,8 @@ from crack_lightning.inference.tiles import logit_map
 from crack_lightning.models.backbones import BACKBONES
 from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.models.decision import Decision
+
+IN_PARTS = ("mobilenet_v2", "resnet18")
 
 
 @cache
@@ -77,7 +80,7 @@ def lively(network: CrackClassifier) -> CrackClassifier:
     return network.eval()
 
 
-@pytest.mark.parametrize("backbone", PARTS)
+@pytest.mark.parametrize("backbone", some(PARTS, *IN_PARTS))
 def test_tiles_of_every_cut_backbone_give_what_one_pass_gives(backbone: str) -> None:
     # One part after another in nine tiles or more, the others whole: seams would show.
     mapper = logit_mapper(lively(classifier_of(backbone)), "eager")
@@ -120,7 +123,7 @@ def test_less_memory_makes_smaller_tiles() -> None:
         assert memory_mb * 2**18 < max(taken) <= memory_mb * 2**20
 
 
-@pytest.mark.parametrize("backbone", PARTS)
+@pytest.mark.parametrize("backbone", some(PARTS, *IN_PARTS))
 def test_a_window_has_its_place_in_photographs_of_any_size(backbone: str) -> None:
     network = classifier_of(backbone)
     for size in ((200, 140), (64, 65), (95, 96)):
@@ -135,7 +138,7 @@ def test_the_map_of_a_patch_has_its_logits_as_mean() -> None:
         assert torch.allclose(logit_mapper(network, "eager")(images).mean(dim=(2, 3)), network(images), atol=1e-5)
 
 
-@pytest.mark.parametrize("backbone", sorted(BACKBONES))
+@pytest.mark.parametrize("backbone", some(sorted(BACKBONES), *IN_PARTS, "mobilenet_v3_small", "shufflenet_v2_x1_0"))
 def test_the_map_is_exact_for_every_backbone(backbone: str) -> None:
     network = classifier_of(backbone)
     images = torch.randint(0, 256, (1, 3, 64, 64), dtype=torch.uint8)

@@ -195,25 +195,6 @@ def test_a_checkpoint_of_an_unknown_backbone_is_refused(
         inspect(*composed("inspect", [f"ckpt_path={tmp_path}/newer.ckpt", f"source={site}"]))
 
 
-@pytest.mark.parametrize(
-    ("overrides", "text"),
-    [
-        (["mm_per_px=0"], r"mm_per_px=0.0: a number above 0"),
-        (["mm_per_px=-1"], r"mm_per_px=-1.0: a number above 0"),
-        (["scales=[]"], r"scales=\[\]"),
-        (["threshold=2"], r"threshold=2.0"),
-        (["engine=steam"], r"engine=steam"),
-        (["memory_mb=0"], r"memory_mb=0.0"),
-        (["windows=doors"], r"windows=doors: one of auto, map, crops"),
-    ],
-)
-def test_options_out_of_range_are_refused(
-    site: Path, inspected: Callable[..., tuple[Rows, int]], overrides: list[str], text: str
-) -> None:
-    with pytest.raises(ValueError, match=text):
-        inspected(site, *overrides)
-
-
 def test_what_nobody_looked_at_is_reported_everywhere(
     site: Path, inspected: Callable[..., tuple[Rows, int]], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

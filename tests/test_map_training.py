@@ -103,19 +103,9 @@ def test_what_a_map_uses_is_taken() -> None:
     check_map_overrides(["trainer=cpu", "trainer.accelerator=cpu", "features.engine=eager", "seed=3"], masked=True)
 
 
-@pytest.mark.parametrize(
-    ("override", "text"),
-    [
-        ("model.freeze=false", "stays frozen"),
-        ("model.lessons=3", r"model\.lessons=3: 20 to"),
-        ("model.backbone=swin_t", "cannot carry a crack map"),
-    ],
-)
-def test_what_a_map_cannot_be_is_refused(
-    configured: Callable[..., DictConfig], surfaces: Path, override: str, text: str
-) -> None:
-    with pytest.raises(ValueError, match=text):
-        train(configured("train", [*MAP, f"data.root={surfaces}", override]))
+def test_a_backbone_that_cannot_carry_a_map_is_refused(configured: Callable[..., DictConfig], surfaces: Path) -> None:
+    with pytest.raises(ValueError, match="cannot carry a crack map"):
+        train(configured("train", [*MAP, f"data.root={surfaces}", "model.backbone=swin_t"]))
 
 
 def test_without_a_checkpoint_the_map_of_the_package_is_judged_and_explained(

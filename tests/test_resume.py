@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 import torch
 from conftest import copied, equal, metrics, tensors
+from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
 from crack_lightning.cli.options import keys, section_of
-from crack_lightning.cli.resume import TAKEN
+from crack_lightning.cli.resume import TAKEN, recomposed
 from crack_lightning.runs.options import TrainOptions
 from crack_lightning.training.task import CrackTask
 
@@ -25,22 +26,36 @@ def first(one_epoch: Path, tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     "extra",
     [
-        [],
-        ["features=live"],
+        ["features.views=2"],
         ["model.freeze=false", "scheduler=step", "scheduler.options.step_size=1"],
         ["scheduler=plateau", "scheduler.options.patience=0", "+scheduler.options.threshold=1"],
     ],
-    ids=["default", "live", "unfrozen, step", "plateau"],
+    ids=["views", "unfrozen, step", "plateau"],
 )
 def test_an_epoch_and_another_after_resuming_equal_two(trained: Callable[..., Path], extra: list[str]) -> None:
     whole = trained(*extra, run="whole")
     half = trained("trainer.max_epochs=1", *extra, run="half")
-    checkpoint = half / "checkpoints/last.ckpt"
-    resumed = trained(f"ckpt_path={checkpoint}", "trainer.max_epochs=2", run="resumed", base=[])
+    same_after_resuming(trained, half, whole)
+
+
+def same_after_resuming(trained: Callable[..., Path], half: Path, whole: Path) -> None:
+    """A run of one epoch, gone on with, is the run of two in a row."""
+    resumed = trained(f"ckpt_path={half}/checkpoints/last.ckpt", "trainer.max_epochs=2", run="resumed", base=[])
     for name in ("last.ckpt", "best.ckpt"):
         assert equal(tensors(whole / "checkpoints" / name), tensors(resumed / "checkpoints" / name))
     times = {"fit_seconds": 0.0}
     assert metrics(whole) | times == metrics(resumed) | times
+
+
+def test_a_run_of_the_defaults_resumes_as_if_unbroken(
+    trained: Callable[..., Path], one_epoch: Path, two_epochs: Path
+) -> None:
+    same_after_resuming(trained, one_epoch, two_epochs)
+
+
+def test_a_run_on_pictures_resumes_as_if_unbroken(trained: Callable[..., Path], two_live_epochs: Path) -> None:
+    half = trained("features=live", "trainer.max_epochs=1", run="half")
+    same_after_resuming(trained, half, two_live_epochs)
 
 
 def test_a_run_resumed_elsewhere_takes_the_best_checkpoint_along(trained: Callable[..., Path], first: Path) -> None:
@@ -54,10 +69,14 @@ def test_a_run_resumed_elsewhere_takes_the_best_checkpoint_along(trained: Callab
     assert metrics(second)["best_epoch"] == 1
 
 
-def test_resuming_refuses_what_would_spoil_the_run(trained: Callable[..., Path], first: Path) -> None:
-    checkpoint = first / "checkpoints/last.ckpt"
+def test_resuming_refuses_what_would_spoil_the_run(
+    trained: Callable[..., Path], configured: Callable[..., DictConfig], one_epoch: Path, two_epochs: Path
+) -> None:
+    path, finished = (run / "checkpoints/last.ckpt" for run in (one_epoch, two_epochs))
+    with pytest.raises(ValueError, match="seed was 0"):
+        trained(f"ckpt_path={path}", "seed=3", run="second", base=[])
+    checkpoint = torch.load(path, weights_only=True)
     for change, text in (
-        ("seed=3", "seed was 0"),
         ("optimizer.lr=0.5", "optimizer.lr was 0.001"),
         ("model=resnet18", "model.backbone was mobilenet_v2"),
         ("scheduler=cosine", "scheduler.name was None"),
@@ -65,8 +84,7 @@ def test_resuming_refuses_what_would_spoil_the_run(trained: Callable[..., Path],
         ("data.fractions=[0.5,0.25,0.25]", "data.fractions was"),
     ):
         with pytest.raises(ValueError, match=text):
-            trained(f"ckpt_path={checkpoint}", change, run="second", base=[])
-    finished = trained("trainer.max_epochs=2", run="third") / "checkpoints/last.ckpt"
+            recomposed(configured("train", [f"ckpt_path={path}", change]), checkpoint)
     with pytest.raises(ValueError, match=r"has finished epoch 2, trainer.max_epochs=1 are fewer"):
         trained(f"ckpt_path={finished}", "trainer.max_epochs=1", run="fourth", base=[])
 
@@ -87,7 +105,7 @@ def test_resuming_on_other_photographs_is_refused(
 
 
 def test_ctrl_c_leaves_a_checkpoint_to_go_on_from(
-    trained: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    trained: Callable[..., Path], two_epochs: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     step = CrackTask.training_step
 
@@ -101,8 +119,7 @@ def test_ctrl_c_leaves_a_checkpoint_to_go_on_from(
         with pytest.raises(KeyboardInterrupt, match=r"go on with python train.py ckpt_path=.*last.ckpt"):
             trained()
     resumed = trained(f"ckpt_path={tmp_path}/run/checkpoints/last.ckpt", run="resumed", base=[])
-    whole = trained(run="whole")
-    assert equal(tensors(whole / "checkpoints/last.ckpt"), tensors(resumed / "checkpoints/last.ckpt"))
+    assert equal(tensors(two_epochs / "checkpoints/last.ckpt"), tensors(resumed / "checkpoints/last.ckpt"))
 
 
 def forged(checkpoint: Path, change: Callable[[dict[str, Any]], object], name: str) -> Path:
@@ -158,12 +175,12 @@ def test_nothing_that_a_checkpoint_names_is_called_or_written_to(
     ],
 )
 def test_a_value_of_another_type_is_refused(
-    trained: Callable[..., Path], first: Path, section: str, key: str, value: object
+    configured: Callable[..., DictConfig], one_epoch: Path, section: str, key: str, value: object
 ) -> None:
-    checkpoint = first / "checkpoints/last.ckpt"
-    path = forged(checkpoint, lambda config: config[section].update({key: value}), "odd")
+    checkpoint = torch.load(one_epoch / "checkpoints/last.ckpt", weights_only=True)
+    checkpoint["crack_classifier"]["provenance"]["config"][section][key] = value
     with pytest.raises(ValueError, match=rf"odd.ckpt cannot be gone on from: it says {section}.{key}="):
-        trained(f"ckpt_path={path}", run="second", base=[])
+        recomposed(configured("train", ["ckpt_path=odd.ckpt"]), checkpoint)
 
 
 def test_a_run_goes_on_without_its_best_checkpoint(
@@ -179,14 +196,14 @@ def test_a_run_goes_on_without_its_best_checkpoint(
     "options", [[], ["callbacks.early_stopping.patience=1", "callbacks.early_stopping.min_delta=9"]]
 )
 def test_a_run_that_was_killed_before_its_test_is_tested(
-    trained: Callable[..., Path], tmp_path: Path, options: list[str]
+    trained: Callable[..., Path], two_epochs: Path, tmp_path: Path, options: list[str]
 ) -> None:
-    whole = trained("trainer.max_epochs=3", *options, run="whole")
+    whole = trained("trainer.max_epochs=3", *options, run="whole") if options else two_epochs
     shutil.copytree(whole / "checkpoints", tmp_path / "killed/checkpoints")
     on = trained(f"ckpt_path={tmp_path}/killed/checkpoints/last.ckpt", run="on", base=[])
     times = {"fit_seconds": 0.0}
     assert metrics(on) | times == metrics(whole) | times
-    assert metrics(on)["epochs"] == (2 if options else 3)
+    assert metrics(on)["epochs"] == 2
     assert (on / "predictions.csv").read_bytes() == (whole / "predictions.csv").read_bytes()
 
 
@@ -209,23 +226,26 @@ def test_a_run_without_early_stopping_goes_on_without(trained: Callable[..., Pat
 
 FORGED: list[tuple[str, object]] = [
     *(("loops", value) for value in (None, {}, {"fit_loop": 1})),
-    *(("optimizer_states", value) for value in (None, [], 3, [None], [{"x": 1}])),
-    *(("callbacks", value) for value in (None, {}, "x")),
+    *(("optimizer_states", value) for value in (None, [], 3)),
+    *(("callbacks", value) for value in (None, {}, {"History": 3})),
 ]
 
 
 @pytest.mark.parametrize(("state", "value"), FORGED, ids=str)
-def test_a_state_that_cannot_be_restored_is_one_message(
-    trained: Callable[..., Path], first: Path, state: str, value: object
-) -> None:
+def test_a_checkpoint_without_a_state_is_one_message(one_epoch: Path, state: str, value: object) -> None:
+    content = torch.load(one_epoch / "checkpoints/last.ckpt", weights_only=True)
+    with pytest.raises(ValueError, match=r"last.ckpt predicts, but"):
+        recomposed(OmegaConf.create({"ckpt_path": "last.ckpt"}), {**content, state: value})
+
+
+@pytest.mark.parametrize("state", ["optimizer_states", "callbacks"])
+def test_a_state_that_cannot_be_restored_is_one_message(trained: Callable[..., Path], first: Path, state: str) -> None:
     checkpoint = first / "checkpoints/last.ckpt"
     content = torch.load(checkpoint, weights_only=True)
-    wrong = (
-        [value] if value != "x" else [dict.fromkeys(content["callbacks"], 3), _with_history(content, [{"loss": "x"}])]
-    )
-    for content[state] in wrong:
-        torch.save(content, checkpoint)
-        with pytest.raises(ValueError, match=r"last.ckpt (cannot be gone on from|predicts, but)"):
+    wrong = {"optimizer_states": [[None], [{"x": 1}]], "callbacks": [_with_history(content, [{"loss": "x"}])]}
+    for value in wrong[state]:
+        torch.save(content | {state: value}, checkpoint)
+        with pytest.raises(ValueError, match=r"last.ckpt cannot be gone on from"):
             trained(f"ckpt_path={checkpoint}", "trainer.max_epochs=2", run="second", base=[])
 
 
