@@ -13,7 +13,7 @@ from pathlib import Path
 from crack_maps import agreed, auroc
 
 from crack_lightning.models.crack_map import package_map
-from crack_lightning.runs.map_learning import PRIOR_L2, Surface, trained_head
+from crack_lightning.runs.training.map_learning import PRIOR_L2, Surface, trained_head
 
 
 def photograph(path: Path) -> str:

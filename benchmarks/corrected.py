@@ -21,17 +21,17 @@ from crack_maps import odds_of
 from PIL import Image
 from projects import forget, project_of
 
+from crack_lightning.corrections.correction import active
 from crack_lightning.corrections.lines import lines_near, near
-from crack_lightning.corrections.record import active
 from crack_lightning.data.images.reading import read_image
-from crack_lightning.evaluation.cells import CellCounts, counted_cells, masked_cells, total
+from crack_lightning.evaluation.cell_counts import CellCounts, counted_cells, masked_cells, total
 from crack_lightning.inference.crack_maps import CrackMapReader, followed_cells
 from crack_lightning.measurement.paths import length_of
 from crack_lightning.measurement.skeletons import skeleton_of
 from crack_lightning.models.crack_map import CELL_PX, CrackMap
-from crack_lightning.runs.project.cracks import correct, shown_cracks
-from crack_lightning.runs.project.folder import Project
-from crack_lightning.runs.project.relearning import relearn
+from crack_lightning.project.project import Project
+from crack_lightning.project.relearning import relearn
+from crack_lightning.project.shown_cracks import correct, shown_cracks
 
 TOLERANCE, TOLERANCE_PX = 2, 8.0
 LEAST_PX = 24.0  # of a missed crack or of a false part

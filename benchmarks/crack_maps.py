@@ -22,7 +22,7 @@ from PIL import Image
 from torchmetrics.functional.classification import binary_auroc
 
 from crack_lightning.data.images.reading import read_image
-from crack_lightning.evaluation.cells import counted_cells, masked_cells, total
+from crack_lightning.evaluation.cell_counts import counted_cells, masked_cells, total
 from crack_lightning.inference.crack_maps import SMALL_PX, CrackMapReader, followed, followed_cells
 from crack_lightning.inference.patch_scores import map_logits
 from crack_lightning.inference.photographs import Scale

@@ -27,7 +27,7 @@ from crack_lightning.inference.patches import in_threads, one_core_each
 from crack_lightning.models.classifier import CrackClassifier, build_classifier
 from crack_lightning.models.crack_map import package_map
 from crack_lightning.models.decision import Decision
-from crack_lightning.runs.map_training import slopes_of
+from crack_lightning.runs.training.map_training import slopes_of
 from crack_lightning.system.processes import cores
 from crack_lightning.training.logistic import fitted
 from crack_lightning.training.patch_head import fit_patches

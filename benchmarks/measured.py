@@ -23,8 +23,8 @@ from scipy.spatial import cKDTree
 from skimage.morphology import skeletonize
 
 from crack_lightning.data.images.reading import read_image
+from crack_lightning.inference.crack_lines import cracks_of
 from crack_lightning.inference.crack_maps import CrackMapReader
-from crack_lightning.inference.lines import cracks_of
 from crack_lightning.inference.photographs import Scale
 from crack_lightning.measurement.centres import centred
 from crack_lightning.measurement.cracks import Crack, measured

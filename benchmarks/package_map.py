@@ -15,7 +15,7 @@ from pathlib import Path
 from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.models.decision import Decision
 from crack_lightning.models.weights import resolve_weights
-from crack_lightning.runs.map_learning import trained_head
+from crack_lightning.runs.training.map_learning import trained_head
 from crack_lightning.system.files import write_atomically
 
 BACKBONE, WEIGHTS = "mobilenet_v2", "IMAGENET1K_V1"

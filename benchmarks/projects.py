@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from crack_lightning.corrections.journal import JOURNAL, Journal
-from crack_lightning.runs.inspection import inspect_photograph
-from crack_lightning.runs.project.folder import Project, open_project
-from crack_lightning.runs.project.options import ServeOptions
-from crack_lightning.runs.project.photographs import load_photographs
+from crack_lightning.project.options import ServeOptions
+from crack_lightning.project.project import Project, open_project
+from crack_lightning.project.site_photographs import load_photographs
+from crack_lightning.runs.inspection.inspecting import inspect_photograph
 
 
 def project_of(folder: Path, source: Path) -> Project:

@@ -19,15 +19,15 @@ from PIL import Image
 from projects import forget, project_of
 from torchmetrics.functional.classification import binary_auroc
 
-from crack_lightning.corrections.record import active
+from crack_lightning.corrections.correction import active
 from crack_lightning.data.images.reading import read_image
 from crack_lightning.inference.crack_maps import CrackMapReader, followed
 from crack_lightning.inference.photographs import Scale
 from crack_lightning.models.crack_map import CrackMap
-from crack_lightning.runs.project.attention import Place, places_of
-from crack_lightning.runs.project.cracks import correct
-from crack_lightning.runs.project.folder import Project
-from crack_lightning.runs.project.relearning import relearn
+from crack_lightning.project.attention import Place, places_of
+from crack_lightning.project.project import Project
+from crack_lightning.project.relearning import relearn
+from crack_lightning.project.shown_cracks import correct
 
 TILE_PX, TILES_ACROSS = 256, 18
 

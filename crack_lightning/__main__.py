@@ -31,7 +31,7 @@ def _any_fault(inspected: Any) -> bool:
 VERBS = {
     "inspect": Verb(
         "marks and measures the cracks in whole photographs",
-        "crack_lightning.runs.inspection:inspect_photographs",
+        "crack_lightning.runs.inspection.inspecting:inspect_photographs",
         "torchvision",
         _any_fault,
     ),
@@ -43,36 +43,38 @@ VERBS = {
     ),
     "compare": Verb(
         "says what became of the cracks between two inspections",
-        "crack_lightning.runs.comparison:compare_runs",
+        "crack_lightning.runs.comparison.comparing:compare_runs",
         "torchvision",
     ),
     "train": Verb("trains, reloads the best checkpoint, tests it; as train.py", "crack_lightning.cli.training:main"),
-    "predict": Verb("classifies patches", "crack_lightning.runs.prediction:predict_patches", "torchvision"),
+    "predict": Verb("classifies patches", "crack_lightning.runs.judging.prediction:predict_patches", "torchvision"),
     "adapt": Verb(
         "makes a crack map of a site from its own photographs, without labels",
-        "crack_lightning.runs.adaptation:adapt_map",
+        "crack_lightning.runs.training.adaptation:adapt_map",
         "torchvision",
     ),
     "explain": Verb(
         "shows where in a patch the network sees a crack",
-        "crack_lightning.runs.explanation:explain_patches",
+        "crack_lightning.runs.judging.explanation:explain_patches",
         "torchvision",
     ),
     "evaluate": Verb(
         "judges checkpoints on class folders, crack maps on masks too",
-        "crack_lightning.runs.evaluation:evaluate_checkpoints",
+        "crack_lightning.runs.judging.evaluating:evaluate_checkpoints",
         "torchvision",
         _never,
     ),
     "export": Verb(
         "writes a checkpoint in the formats of other programs",
-        "crack_lightning.runs.exporting:export_checkpoint",
+        "crack_lightning.runs.exporting.exporting:export_checkpoint",
         "torchvision",
         _never,
     ),
-    "audit": Verb("finds copies, leaks and faults in photographs", "crack_lightning.runs.auditing:audit_folder"),
+    "audit": Verb("finds copies, leaks and faults in photographs", "crack_lightning.runs.audit.auditing:audit_folder"),
     "generate": Verb(
-        "draws surfaces as class folders", "crack_lightning.data.synthetic.folder:generate_surfaces", failed=_never
+        "draws surfaces as class folders",
+        "crack_lightning.data.synthetic.surface_folder:generate_surfaces",
+        failed=_never,
     ),
     "cache": Verb(
         "lists and clears what is kept between runs", "crack_lightning.system.cache:list_or_clear", failed=_never

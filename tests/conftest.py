@@ -26,7 +26,7 @@ from projects import project as project
 
 from crack_lightning.cli.command import CONF, QUIET
 from crack_lightning.cli.options import options_of, register
-from crack_lightning.data.synthetic.folder import write_surfaces
+from crack_lightning.data.synthetic.surface_folder import write_surfaces
 from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.models.decision import Decision
 

@@ -56,9 +56,9 @@ def opened(folder: Path) -> Any:
     from conftest import compose_into
 
     from crack_lightning.cli.options import options_of
-    from crack_lightning.runs.inspection import inspect_photograph
-    from crack_lightning.runs.project.folder import open_project
-    from crack_lightning.runs.project.photographs import load_photographs
+    from crack_lightning.project.project import open_project
+    from crack_lightning.project.site_photographs import load_photographs
+    from crack_lightning.runs.inspection.inspecting import inspect_photograph
 
     (folder / "site").mkdir()
     wall().save(folder / "site/a.png")
@@ -78,7 +78,7 @@ def key_of(ask: Asked) -> str:
 @pytest.fixture
 def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Asked]:
     """A page of its own."""
-    monkeypatch.setattr("crack_lightning.runs.project.drawn_cells.LESSONS", 16)  # a second instead of ten
+    monkeypatch.setattr("crack_lightning.project.drawn_cells.LESSONS", 16)  # a second instead of ten
     made = opened(tmp_path)
     yield served(made)
     made.close()

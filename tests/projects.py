@@ -12,12 +12,12 @@ from walls import wall
 @pytest.fixture
 def project(composed: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Opens the project in tmp_path/project over tmp_path/site; its photographs are inspected."""
-    monkeypatch.setattr("crack_lightning.runs.project.drawn_cells.LESSONS", 16)  # a second instead of ten
+    monkeypatch.setattr("crack_lightning.project.drawn_cells.LESSONS", 16)  # a second instead of ten
 
     def opened(*overrides: str, inspected: bool = True) -> Any:
-        from crack_lightning.runs.inspection import inspect_photograph
-        from crack_lightning.runs.project.folder import open_project
-        from crack_lightning.runs.project.photographs import load_photographs
+        from crack_lightning.project.project import open_project
+        from crack_lightning.project.site_photographs import load_photographs
+        from crack_lightning.runs.inspection.inspecting import inspect_photograph
 
         options, folder = composed("serve", ["engine=folded", *overrides], run="project")
         made = open_project(replace(options, cache_dir=str(tmp_path / "cache")), folder)
@@ -37,13 +37,13 @@ def source(tmp_path: Path) -> str:
 
 
 def keyed(project: Any, name: str = "a.png") -> tuple[str, list[Any]]:
-    from crack_lightning.runs.project.cracks import shown_cracks
+    from crack_lightning.project.shown_cracks import shown_cracks
 
     key = project.key_of(name)
     return key, shown_cracks(project, key)
 
 
 def said(project: Any, kind: str, name: str = "a.png", **facts: Any) -> Any:
-    from crack_lightning.runs.project.cracks import correct
+    from crack_lightning.project.shown_cracks import correct
 
     return correct(project, {"kind": kind, "photograph": name, **facts})

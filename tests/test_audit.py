@@ -18,7 +18,7 @@ from crack_lightning.data.audit.inventory import inventory
 from crack_lightning.data.copies import facts as facts_module
 from crack_lightning.data.copies.facts import file_facts
 from crack_lightning.report.templates import rendered
-from crack_lightning.runs.findings_files import Section
+from crack_lightning.runs.audit.audit_files import Section
 
 Compose = Callable[..., DictConfig]
 Rows = list[dict[str, str]]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from crack_lightning.evaluation.cells import counted_cells, masked_cells, near, total
+from crack_lightning.evaluation.cell_counts import counted_cells, masked_cells, near, total
 
 
 def line(row: int, length: int = 10) -> np.ndarray:

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from crack_lightning.corrections import journal as journals
+from crack_lightning.corrections.correction import Correction, active, correction_of, to_redo, to_undo
+from crack_lightning.corrections.correction_labels import labels_of
 from crack_lightning.corrections.journal import Journal
-from crack_lightning.corrections.labels import labels_of
 from crack_lightning.corrections.lines import cut_by, judged, outlined, rejections, surface_share
-from crack_lightning.corrections.record import Correction, active, correction_of, to_redo, to_undo
 from crack_lightning.errors import UserError
 from crack_lightning.measurement.kept_records import parts_of, record_from
 from crack_lightning.measurement.record import CrackRecord, Widths

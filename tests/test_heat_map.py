@@ -17,15 +17,15 @@ from crack_lightning.engines.maps import LogitMapper, logit_mapper
 from crack_lightning.engines.parts import PARTS
 from crack_lightning.inference.geometry import MapShape, grid_of, overlapping, tiles
 from crack_lightning.inference.heat import Heat, heat_of, merged
-from crack_lightning.inference.maps import (
+from crack_lightning.inference.photographs import PhotographReader, Scale, window_px
+from crack_lightning.inference.tiles import logit_map
+from crack_lightning.inference.window_maps import (
     probability_map,
     shape_of_map,
     to_scale,
     window_logits,
     window_logits_by_crops,
 )
-from crack_lightning.inference.photographs import PhotographReader, Scale, window_px
-from crack_lightning.inference.tiles import logit_map
 from crack_lightning.models.backbones import BACKBONES
 from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.models.decision import Decision

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from PIL import Image
 
 from crack_lightning.models.checkpoint import load_classifier
-from crack_lightning.runs import photograph_files
+from crack_lightning.runs.inspection import photograph_files
 
 Compose = Callable[..., DictConfig]
 Rows = dict[str, dict[str, str]]

@@ -14,7 +14,7 @@ from PIL import Image
 from verbs import inspect
 
 from crack_lightning.inference.sources import find_photographs
-from crack_lightning.runs import photograph_files
+from crack_lightning.runs.inspection import photograph_files
 
 Compose = Callable[..., DictConfig]
 Rows = dict[str, dict[str, str]]

@@ -1,7 +1,7 @@
 from typing import Any
 
 from crack_lightning.report.templates import rendered
-from crack_lightning.runs.photograph_files import Inspected
+from crack_lightning.runs.inspection.photograph_files import Inspected
 
 
 def inspected(verdict: str, **facts: Any) -> Inspected:

@@ -13,7 +13,7 @@ from crack_lightning.inference.patch_scores import patch_score
 from crack_lightning.inference.photographs import Scale
 from crack_lightning.models.crack_map import CrackMap, package_facts, package_map
 from crack_lightning.models.decision import Decision
-from crack_lightning.runs.map_learning import lessons, patch_levels, trained_head
+from crack_lightning.runs.training.map_learning import lessons, patch_levels, trained_head
 from crack_lightning.training.cell_head import SHARES, fit_head, weights_of
 
 

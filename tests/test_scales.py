@@ -12,8 +12,8 @@ from PIL import Image
 
 from crack_lightning.data.images.exif import EXIF_IFD, FOCAL_35MM, FOCAL_MM, GPS_IFD, camera_facts
 from crack_lightning.measurement.scale import agreed, even, from_distance, from_two_points
+from crack_lightning.runs.inspection.scales import Scales, scales_of
 from crack_lightning.runs.options import InspectOptions
-from crack_lightning.runs.scales import Scales, scales_of
 
 needs_opencv = pytest.mark.skipif(find_spec("cv2") is None, reason="needs the extra vision")
 

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from crack_lightning.data.synthetic.concrete import Surface, fractal_noise, sound_surface
-from crack_lightning.data.synthetic.cracks import cracked, draw_walks
-from crack_lightning.data.synthetic.folder import cached_surfaces, write_surfaces
+from crack_lightning.data.synthetic.crack_walks import cracked, draw_walks
+from crack_lightning.data.synthetic.surface_folder import cached_surfaces, write_surfaces
 from crack_lightning.data.synthetic.surfaces import render_surface
 
 NAMES = ["Negative", "Positive"]

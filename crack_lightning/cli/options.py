@@ -10,9 +10,10 @@ from typing import Any, get_args, get_type_hints
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
-from crack_lightning.data.synthetic.folder import GenerateOptions
+from crack_lightning.data.synthetic.surface_folder import GenerateOptions
 from crack_lightning.errors import UserError
-from crack_lightning.runs.export_options import ExportOptions
+from crack_lightning.project.options import ServeOptions
+from crack_lightning.runs.exporting.options import ExportOptions
 from crack_lightning.runs.options import (
     AdaptOptions,
     AuditOptions,
@@ -23,7 +24,6 @@ from crack_lightning.runs.options import (
     PredictOptions,
     TrainOptions,
 )
-from crack_lightning.runs.project.options import ServeOptions
 from crack_lightning.system.cache import CacheOptions
 
 COMMANDS: dict[str, type] = {

@@ -26,7 +26,7 @@ def train(cfg: DictConfig) -> float | None:
     if cfg.model.kind == "crack_map":
         return _train_map(cfg)
     from crack_lightning.cli.resume import given_overrides, resumed
-    from crack_lightning.runs.training import train_classifier
+    from crack_lightning.runs.training.classifier_training import train_classifier
 
     cfg, checkpoint = resumed(cfg)
     options = options_of(cfg)
@@ -57,8 +57,8 @@ def _logger(cfg: DictConfig) -> Any:
 
 def _train_map(cfg: DictConfig) -> float:
     from crack_lightning.cli.resume import given_overrides
-    from crack_lightning.runs.map_training import train_map
-    from crack_lightning.runs.mask_training import train_map_on_masks
+    from crack_lightning.runs.training.map_training import train_map
+    from crack_lightning.runs.training.mask_training import train_map_on_masks
 
     options, overrides = options_of(cfg), given_overrides()
     masked = options.data.layout == MASKED

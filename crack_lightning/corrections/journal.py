@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from crack_lightning.corrections.record import TURNING, Correction, active, correction_of
+from crack_lightning.corrections.correction import TURNING, Correction, active, correction_of
 from crack_lightning.errors import UserError
 from crack_lightning.system.files import full_message, is_full, write_atomically
 

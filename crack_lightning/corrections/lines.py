@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 from scipy.spatial import cKDTree
 
-from crack_lightning.corrections.record import CONFIRMING, Correction
+from crack_lightning.corrections.correction import CONFIRMING, Correction
 from crack_lightning.measurement.kept_records import parts_of, record_from
 from crack_lightning.measurement.paths import length_of, resampled
 from crack_lightning.measurement.record import CrackRecord

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from crack_lightning.engines.names import ONNX, OPENVINO, SAFETENSORS, TORCH_EXPORT
+from crack_lightning.engines.engine_names import ONNX, OPENVINO, SAFETENSORS, TORCH_EXPORT
 from crack_lightning.engines.onnx import OPSET, exported, onnx_session, write_model
 from crack_lightning.engines.openvino import Compiled, openvino_runtime
 from crack_lightning.engines.portable import (

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from crack_lightning.engines.engine_names import check_engine
 from crack_lightning.engines.folded import PooledFeatures, folded
-from crack_lightning.engines.names import check_engine
 from crack_lightning.engines.onnx import exported, session
 from crack_lightning.engines.openvino import openvino_step
 from crack_lightning.models.classifier import CHUNK, CrackClassifier

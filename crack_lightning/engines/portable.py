@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from crack_lightning.engines.crack_maps import STRIDE_PX
+from crack_lightning.engines.cell_maps import STRIDE_PX
 from crack_lightning.engines.folded import Pixels, folded
 from crack_lightning.engines.resizing import resized
 from crack_lightning.models.classifier import CrackClassifier

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from crack_lightning.errors import UserError
-from crack_lightning.evaluation.names import parse_threshold
+from crack_lightning.evaluation.metric_names import parse_threshold
 from crack_lightning.models.decision import Decision, widened
 
 BINS = 15  # of equal width, as in Guo et al. 2017

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from crack_lightning.engines.names import check_engine
+from crack_lightning.engines.engine_names import check_engine
 from crack_lightning.errors import UserError
 from crack_lightning.system.ranges import check_among, check_shard
 

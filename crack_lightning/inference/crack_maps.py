@@ -12,7 +12,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
-from crack_lightning.engines.crack_maps import STRIDE_PX, crack_mapper, unfolded
+from crack_lightning.engines.cell_maps import STRIDE_PX, crack_mapper, unfolded
 from crack_lightning.engines.portable import MARGIN_PX, NEAR_CELLS, SHARPENED
 from crack_lightning.inference.heat import Heat
 from crack_lightning.inference.photographs import MB_OF_A_CORE, Scale

@@ -13,7 +13,7 @@ from crack_lightning.engines.parts import PARTS
 from crack_lightning.engines.pick import Engine, pick_engine
 from crack_lightning.errors import UserError
 from crack_lightning.inference.heat import Heat, heat_of, merged
-from crack_lightning.inference.maps import (
+from crack_lightning.inference.window_maps import (
     Scaled,
     probability_map,
     shape_of_map,

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from crack_lightning.engines.crack_maps import STRIDE_PX
+from crack_lightning.engines.cell_maps import STRIDE_PX
 from crack_lightning.inference.crack_maps import SMALL_PX, evenly_lit, merged_scales, padded
 from crack_lightning.models.crack_map import CELL_PX, CrackMap
 

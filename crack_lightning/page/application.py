@@ -15,15 +15,15 @@ from crack_lightning.page.proposals import Proposals
 from crack_lightning.page.requests import answer_errors, blocking, json_of, named, number_in
 from crack_lightning.page.views import map_picture, photograph_facts, place_facts, project_facts
 from crack_lightning.page.worker import Worker
-from crack_lightning.runs.photograph_files import folder_of
-from crack_lightning.runs.project.attention import places_to_look_at
-from crack_lightning.runs.project.cracks import LEAST_THRESHOLD, correct
-from crack_lightning.runs.project.folder import Project
-from crack_lightning.runs.project.hand_over import HANDED_OVER, hand_over
-from crack_lightning.runs.project.photographs import add_source, add_upload, check_size
-from crack_lightning.runs.project.pictures import tile
-from crack_lightning.runs.project.relearning import use_checkpoint
-from crack_lightning.runs.project.scales import set_scale
+from crack_lightning.project.attention import places_to_look_at
+from crack_lightning.project.hand_over import HANDED_OVER, hand_over
+from crack_lightning.project.kept_pictures import tile
+from crack_lightning.project.project import Project
+from crack_lightning.project.relearning import use_checkpoint
+from crack_lightning.project.scale_choice import set_scale
+from crack_lightning.project.shown_cracks import LEAST_THRESHOLD, correct
+from crack_lightning.project.site_photographs import add_source, add_upload, check_size
+from crack_lightning.runs.inspection.photograph_files import folder_of
 from crack_lightning.system.files import is_own_file
 from crack_lightning.system.names import showable
 

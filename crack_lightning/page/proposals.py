@@ -7,9 +7,9 @@ from typing import Any
 from crack_lightning.errors import UserError
 from crack_lightning.page.news import News
 from crack_lightning.page.views import proposal_facts
-from crack_lightning.runs.project.folder import Project
-from crack_lightning.runs.project.previews import previews
-from crack_lightning.runs.project.relearning import Proposal, accept, relearn
+from crack_lightning.project.previews import previews
+from crack_lightning.project.project import Project
+from crack_lightning.project.relearning import Proposal, accept, relearn
 from crack_lightning.system.names import showable
 
 

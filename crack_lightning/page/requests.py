@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException as StarletteError
 from starlette.requests import ClientDisconnect
 
 from crack_lightning.errors import UserError
-from crack_lightning.runs.project.folder import Project
+from crack_lightning.project.project import Project
 from crack_lightning.system.files import is_full
 from crack_lightning.system.names import showable
 from crack_lightning.system.ranges import number_of

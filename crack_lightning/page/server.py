@@ -12,9 +12,9 @@ from typing import Any
 
 from crack_lightning.errors import MissingPackage, UserError
 from crack_lightning.page.news import News
-from crack_lightning.runs.project.folder import Project, open_project
-from crack_lightning.runs.project.options import LOOPBACK, ServeOptions
-from crack_lightning.runs.project.photographs import load_photographs
+from crack_lightning.project.options import LOOPBACK, ServeOptions
+from crack_lightning.project.project import Project, open_project
+from crack_lightning.project.site_photographs import load_photographs
 
 log = logging.getLogger(__name__)
 

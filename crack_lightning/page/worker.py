@@ -6,17 +6,17 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from crack_lightning.corrections.labels import labels_of
-from crack_lightning.corrections.record import active
+from crack_lightning.corrections.correction import active
+from crack_lightning.corrections.correction_labels import labels_of
 from crack_lightning.page.news import News
 from crack_lightning.page.requests import OURS
-from crack_lightning.runs.inspection import inspect_photograph
-from crack_lightning.runs.photograph_files import Inspected, done_before, folder_of, key_of
-from crack_lightning.runs.project.drawn_cells import drawn_cells
-from crack_lightning.runs.project.first_look import first_look
-from crack_lightning.runs.project.folder import Project
-from crack_lightning.runs.project.learning_cells import compute_cells
-from crack_lightning.runs.project.relearning import base_network
+from crack_lightning.project.drawn_cells import drawn_cells
+from crack_lightning.project.first_look import first_look
+from crack_lightning.project.learning_cells import compute_cells
+from crack_lightning.project.project import Project
+from crack_lightning.project.relearning import base_network
+from crack_lightning.runs.inspection.inspecting import inspect_photograph
+from crack_lightning.runs.inspection.photograph_files import Inspected, done_before, folder_of, key_of
 
 log = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ from typing import Any
 from crack_lightning.data.copies.names import LOOKED_FOR
 from crack_lightning.data.options import AuditDataOptions, DataOptions, JudgedDataOptions
 from crack_lightning.data.samples.layouts import MASKED
-from crack_lightning.engines.names import check_engine
+from crack_lightning.engines.engine_names import check_engine
 from crack_lightning.errors import UserError
-from crack_lightning.evaluation.names import METRICS, parse_threshold
+from crack_lightning.evaluation.metric_names import METRICS, parse_threshold
 from crack_lightning.features.options import FeatureOptions
 from crack_lightning.models.options import LESSONS, ModelOptions
 from crack_lightning.system.ranges import (

@@ -23,7 +23,7 @@ from crack_lightning.data.samples.splits import (
     fold_samples,
     split_samples,
 )
-from crack_lightning.data.synthetic.folder import cached_surfaces
+from crack_lightning.data.synthetic.surface_folder import cached_surfaces
 from crack_lightning.errors import UserError
 from crack_lightning.system.cache import cache_folder
 from crack_lightning.system.processes import default_workers, worker_options

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from crack_lightning.data.synthetic.concrete import Array, smoothstep
-from crack_lightning.data.synthetic.cracks import crack_opening, draw_walks
+from crack_lightning.data.synthetic.crack_walks import crack_opening, draw_walks
 from crack_lightning.data.synthetic.painting import (
     Pen,
     as_image,

@@ -7,7 +7,7 @@ from PIL import Image
 
 from crack_lightning.data.synthetic.camera import jpeg_bytes, photograph
 from crack_lightning.data.synthetic.concrete import sound_surface
-from crack_lightning.data.synthetic.cracks import cracked
+from crack_lightning.data.synthetic.crack_walks import cracked
 
 VERSION = 1  # part of the cache's key: raised with every change that draws other pixels
 

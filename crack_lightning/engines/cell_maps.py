@@ -1,0 +1,142 @@
+"""A crack map in the parts of its backbone, so that photographs of any size can be computed tile by tile.
+
+A part hands on its features and, behind them, what the taps so far say of each cell: maps of one channel, which
+`pixel_unshuffle` folds to the stride that the part has come to. So each part gives one map, as another network's does.
+
+A backbone that cannot be cut into parts is one part, whose tiles see REACH_PX of what is around them.
+"""
+
+import copy
+import itertools
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from crack_lightning.engines.engine_names import check_engine
+from crack_lightning.engines.folded import Pixels, folded
+from crack_lightning.engines.maps import LogitMapper, compared_mapper
+from crack_lightning.engines.parts import PARTS, Part
+from crack_lightning.engines.pick import auto_engine
+from crack_lightning.models.crack_map import CELL_PX, CrackMap, grown
+
+COMPARED_HW = (96, 160)  # of the picture on which engines are compared
+STRIDE_PX, REACH_PX, CELL_BYTES = 32, 128, 400  # of the one part of a backbone that is not cut
+
+
+class TappedPart(nn.Module):
+    """The layers of one part: (N, channels + said, h, w) to (N, channels' + said', h', w').
+
+    `channels` are of the features that come in, the others what the parts before said; this one folds these to its own
+    `stride` and appends its own sum. The features behind the `last` part are not needed any more.
+    """
+
+    def __init__(
+        self, blocks: Sequence[nn.Module], heads: Sequence[Tensor], *, channels: int, stride: int, last: bool
+    ) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)  # each up to a tap
+        self.channels, self.stride, self.last = channels, stride, last
+        for number, weight in enumerate(heads):
+            self.register_buffer(f"head_{number}", weight)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        maps, said = inputs[:, : self.channels], inputs[:, self.channels :]
+        sums: list[Tensor] = []
+        for number, block in enumerate(self.blocks):
+            maps = block(maps)
+            sums.append(functional.conv2d(maps, self.get_buffer(f"head_{number}")))
+        width = sums[-1].shape[-1]
+        # A tap at stride 2 comes before the part's end at stride 4: averaged, as CrackMap does.
+        sums = [each if each.shape[-1] == width else functional.avg_pool2d(each, 2) for each in sums]
+        before = [functional.pixel_unshuffle(said, self.stride)] if said.shape[1] else []
+        return torch.cat([*([] if self.last else [maps]), *before, torch.stack(sums).sum(dim=0)], dim=1)
+
+
+def crack_mapper(network: CrackMap, engine: str, weight: Tensor | None = None) -> LogitMapper:
+    """The map of `network` by `engine` on its device, compared with the network itself on a small picture.
+
+    `weight` (channels,) stands in for the head's where it is given.
+
+    Its output is what `unfolded` takes.
+    """
+    check_engine(engine)
+    name = auto_engine(network) if engine == "auto" else engine
+    parts = _parts(network)
+    return compared_mapper(
+        _networks(network, parts, weight),
+        parts,
+        name,
+        device=network.pixel_mean.device,
+        fold=_folded,
+        size_hw=COMPARED_HW,
+    )
+
+
+def unfolded(output: Tensor, strides: Sequence[int]) -> Tensor:
+    """What the last part gave, (1, said, h/32, w/32), to logits (h/4, w/4) without the head's bias."""
+    if len(strides) == 1:
+        return functional.pixel_shuffle(output, STRIDE_PX // CELL_PX)[0, 0]
+    maps = []
+    for stride in reversed(strides[1:]):
+        maps.append(output[:, -1:])
+        output = functional.pixel_shuffle(output[:, :-1], stride)
+    maps.append(output if strides[0] == CELL_PX else functional.avg_pool2d(output, CELL_PX // strides[0]))
+    return torch.stack(grown(maps[::-1])).sum(dim=0)[0, 0]
+
+
+class WholeMap(nn.Module):
+    """All layers at once: (N, 3, h, w) uint8 to logits without the bias, folded to cells of the deepest tap."""
+
+    def __init__(self, network: CrackMap, weight: Tensor | None) -> None:
+        super().__init__()
+        self.network = copy.deepcopy(network).eval()
+        if weight is not None:
+            self.network.weight = weight
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits = self.network.logits_by(self.network.tap_weights(), images)
+        return functional.pixel_unshuffle(logits[:, None], STRIDE_PX // CELL_PX)
+
+
+def _parts(network: CrackMap) -> list[Part]:
+    """The parts of the backbone up to its last tap."""
+    last = network.taps[-1].child + 1
+    if network.backbone not in PARTS:
+        return [Part(last, STRIDE_PX, REACH_PX, CELL_BYTES)]
+    return [Part(min(part.end, last), part.stride, part.reach, part.cell_bytes) for part in PARTS[network.backbone]]
+
+
+def _networks(network: CrackMap, parts: Sequence[Part], weight: Tensor | None) -> list[nn.Module]:
+    """A copy of the layers of each part, with the heads of its taps."""
+    if len(parts) == 1:
+        return [WholeMap(network, weight).eval()]
+    children, heads = list(copy.deepcopy(network.features).eval()), network.tap_weights(weight)
+    networks: list[nn.Module] = []
+    channels = 3
+    for start, end in itertools.pairwise([0, *(part.end for part in parts)]):
+        taps = [number for number, tap in enumerate(network.taps) if start <= tap.child < end]
+        edges = [start, *(network.taps[number].child + 1 for number in taps)]
+        blocks = [nn.Sequential(*children[low:high]) for low, high in itertools.pairwise(edges)]
+        part = TappedPart(
+            blocks,
+            [heads[number] for number in taps],
+            channels=channels,
+            stride=parts[len(networks)].stride,
+            last=end == parts[-1].end,
+        )
+        channels = network.taps[taps[-1]].channels
+        networks.append(nn.Sequential(Pixels(network), part) if start == 0 else part)
+    return [each.eval() for each in networks]
+
+
+def _folded(network: nn.Module) -> nn.Module:
+    """`network` with BatchNorm folded within its blocks."""
+    network = copy.deepcopy(network)
+    for module in network.modules():
+        if isinstance(module, TappedPart):
+            module.blocks = nn.ModuleList(folded(block) for block in module.blocks)
+        if isinstance(module, CrackMap):
+            module.features = nn.Sequential(*(folded(nn.Sequential(child)) for child in module.features))
+    return network

@@ -1,0 +1,71 @@
+"""What a crack map marks in photographs against masks of their cracks: by cells, by pixels, with intervals."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from crack_lightning.evaluation.cell_counts import CellCounts, counted_cells
+from crack_lightning.evaluation.intervals import LEVEL, REPEATS
+
+Array = np.ndarray
+
+NAMES = ("precision", "recall", "f1")
+
+
+@dataclass(frozen=True)
+class MaskCounts:
+    """Of one photograph: `cells` that may lie beside each other by a tolerance, `own` cells that may not, `pixels`."""
+
+    cells: CellCounts
+    own: CellCounts
+    pixels: CellCounts
+
+
+def counted(found: Array, truth: Array, found_pixels: Array, mask: Array, *, tolerance: int) -> MaskCounts:
+    """Marked cells (h/4, w/4) against those that a crack runs through, and marked pixels (h, w) against the mask."""
+    own = counted_cells(found, truth, tolerance=0)
+    both = int((found_pixels & mask).sum())
+    pixels = CellCounts(int(found_pixels.sum()), both, int(mask.sum()), both)
+    return MaskCounts(counted_cells(found, truth, tolerance=tolerance), own, pixels)
+
+
+def iou(counts: CellCounts) -> float:
+    """Intersection over union, of counts without tolerance; 1 where nothing is marked and nothing is there."""
+    union = counts.marked + counts.there - counts.right
+    return counts.right / union if union else 1.0
+
+
+def mask_metrics(
+    rows: Sequence[MaskCounts], average_precision: float, groups: Sequence[str], *, seed: int
+) -> dict[str, float]:
+    """test/cells_* and test/pixels_*: precision, recall and f1 of all photographs together, and iou, each in 0..1.
+
+    Those of cells have the tolerance, iou has none. test/cells_f1_low and _high are where 95 % of draws of whole
+    `groups` of photographs lie, NaN for one group.
+    """
+    found = {f"test/cells_{name}": getattr(_sum([row.cells for row in rows]), name) for name in NAMES}
+    found |= {f"test/pixels_{name}": getattr(_sum([row.pixels for row in rows]), name) for name in NAMES}
+    found["test/cells_iou"] = iou(_sum([row.own for row in rows]))
+    found["test/pixels_iou"] = iou(_sum([row.pixels for row in rows]))
+    found["test/cells_average_precision"] = average_precision
+    return found | _interval(rows, groups, seed)
+
+
+def _sum(counts: Sequence[CellCounts]) -> CellCounts:
+    return sum(counts, start=CellCounts())
+
+
+def _interval(rows: Sequence[MaskCounts], groups: Sequence[str], seed: int) -> dict[str, float]:
+    names = sorted(set(groups))
+    if len(names) < 2:
+        return {}
+    table = np.zeros((len(names), 4))
+    for row, group in zip(rows, groups, strict=True):
+        table[names.index(group)] += row.cells.values
+    draws = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), REPEATS)
+    marked, right, there, met = (draws @ table).T
+    precision, recall = right / np.maximum(marked, 1), met / np.maximum(there, 1)
+    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-9)
+    low, high = np.quantile(f1, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return {"test/cells_f1_low": float(low), "test/cells_f1_high": float(high)}

@@ -1,0 +1,100 @@
+"""What to look at next: places ranked by what a correction of them would teach, each with the reason."""
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from crack_lightning.corrections.correction import Correction, active
+from crack_lightning.corrections.lines import lines_near, near
+from crack_lightning.errors import UserError
+from crack_lightning.inference.crack_lines import faint_lines
+from crack_lightning.measurement.paths import length_of
+from crack_lightning.project.project import Project
+from crack_lightning.project.remembered import Remembered
+from crack_lightning.runs.inspection.photograph_files import Inspected, folder_of, read_heat
+
+log = logging.getLogger(__name__)
+
+Array = np.ndarray
+
+_remembered = Remembered[list[tuple[Array, float]]](4096)  # photographs
+
+DOUBT = 1.0  # log-odds beside the threshold within which a place is in doubt
+MOST_LENGTH_PX = 400.0  # from which on length makes no place more important
+CORRECTED = 3.0  # corrections of a photograph that halve what a further one of it teaches
+JUDGED_PX, JUDGED_SHARE = 12.0, 0.5  # a place of which that share lies as near to a corrected line was judged
+MOST_PLACES = 40  # of a photograph
+
+
+@dataclass(frozen=True)
+class Place:
+    """A line (n, 2) that may be a crack, its length in pixels, its log-odds beside the threshold, how much a correction
+    of it would teach, 0..1, and why."""
+
+    photograph: str
+    line: Array
+    length_px: float
+    odds: float
+    value: float
+    reason: str
+
+    @property
+    def middle(self) -> tuple[float, float]:
+        """x and y."""
+        x, y = self.line[len(self.line) // 2]
+        return float(x), float(y)
+
+
+def places_to_look_at(project: Project, *, most: int = 20) -> list[Place]:
+    """The places of all inspected photographs that nobody corrected yet, the most telling first; every photograph has
+    its best one before any has its second."""
+    corrections = active(project.journal.corrections)
+    ranked = list[tuple[int, Place]]()
+    for key in list(project.inspected):
+        places = places_of(project, key, corrections)
+        ranked += list(enumerate(places[:most]))
+    ranked.sort(key=lambda pair: (pair[0] // 2, -pair[1].value))
+    return [place for _, place in ranked[:most]]
+
+
+def places_of(project: Project, key: str, corrections: Sequence[Correction]) -> list[Place]:
+    """Of one photograph, the most telling first."""
+    inspected = project.inspected.get(key)
+    if inspected is None or inspected.crack_map is None or key not in project.photographs:
+        return []
+    photograph, threshold = project.photograph(key), project.settings.threshold
+    folder = folder_of(project.folder, photograph)
+    lines = _remembered.of((folder, inspected.map_key, threshold), lambda: _lines(folder, inspected, threshold))
+    own = [one for one in corrections if one.photograph == photograph.name and one.kind != "scale"]
+    said = lines_near([line for one in own for line in one.lines])
+    novelty = CORRECTED / (CORRECTED + len(own))
+    found = []
+    for line, odds in lines:
+        if near(line, said, JUDGED_PX).mean() < JUDGED_SHARE:
+            found.append(_place(photograph.name, line, odds, novelty, corrected=bool(own)))
+    return sorted(found, key=lambda place: -place.value)
+
+
+def _place(name: str, line: Array, odds: float, novelty: float, *, corrected: bool) -> Place:
+    length_px = length_of(line)
+    doubt = math.exp(-((odds / DOUBT) ** 2) / 2)
+    stake = min(1.0, length_px / MOST_LENGTH_PX) ** 0.5
+    how = "marked, but only just" if odds >= 0 else "not marked, but nearly"
+    if abs(odds) > DOUBT:
+        how = "marked with confidence" if odds > 0 else "hardly marked"
+    new = "this photograph has no correction yet" if not corrected else "this photograph has corrections already"
+    return Place(name, line, length_px, odds, doubt * stake * novelty, f"{how}; {length_px:.0f} px long; {new}")
+
+
+def _lines(folder: Path, inspected: Inspected, threshold: float) -> list[tuple[Array, float]]:
+    """Lines (n, 2) that the kept map marks or nearly marks, with their mean log-odds beside the threshold."""
+    try:
+        heat = read_heat(folder, inspected)
+    except UserError as error:
+        log.warning("%s", error)
+        return []
+    return faint_lines(heat, threshold)[:MOST_PLACES]

@@ -1,0 +1,62 @@
+"""What a proposed map would change in photographs that nobody corrected yet."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from crack_lightning.corrections.lines import lines_near, near
+from crack_lightning.data.images.reading import read_picture
+from crack_lightning.inference.crack_lines import cracks_of
+from crack_lightning.measurement.record import CrackRecord, pixel_records
+from crack_lightning.project.project import Project
+from crack_lightning.project.relearning import Proposal
+from crack_lightning.project.shown_cracks import records_at
+from crack_lightning.runs.inspection.inspection import by_map
+
+SAME_PX = 8.0
+MOST = 5  # photographs that are looked at: a few seconds each
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Of a photograph by its key: the length of cracks in pixels that is marked by both maps, that only the proposed
+    one marks, and that it does not mark any more."""
+
+    key: str
+    kept_px: float
+    new_px: float
+    gone_px: float
+
+
+def previews(project: Project, proposal: Proposal) -> Iterator[Preview]:
+    """Of up to MOST inspected photographs without corrections, evenly from the worst to the soundest, one by one."""
+    unseen = [
+        key
+        for key, found in list(project.inspected.items())
+        if found.crack_map is not None and not project.corrections_of(found.name)
+    ]
+    unseen.sort(key=lambda key: -project.inspected[key].crack_length_px)
+    count = min(MOST, len(unseen))
+    chosen = np.unique(np.linspace(0, max(0, len(unseen) - 1), count).round().astype(int))
+    inspection = project.inspection
+    reader, scale = by_map(proposal.network, inspection.options)
+    for number in chosen:
+        key = unseen[int(number)]
+        path = project.photograph(key).path
+        image = read_picture(path, megapixels=inspection.options.max_megapixels).image
+        heat = reader.heat(reader.scaled(image, scale))
+        cracks = cracks_of(heat, np.asarray(image.convert("L")), project.settings.threshold)
+        after = pixel_records(cracks)
+        before = records_at(project, key, project.settings.threshold)
+        new_px, gone_px = _beside(after, before), _beside(before, after)
+        yield Preview(key, sum(one.length_px for one in after) - new_px, new_px, gone_px)
+
+
+def _beside(records: list[CrackRecord], others: list[CrackRecord]) -> float:
+    """The length of the lines of `records` that lies along none of `others`."""
+    tree, length_px = lines_near([line for one in others for line in one.lines]), 0.0
+    for record in records:
+        points = np.concatenate(list(record.lines))
+        length_px += record.length_px * float((~near(points, tree, SAME_PX)).mean())
+    return length_px

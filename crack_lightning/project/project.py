@@ -1,0 +1,194 @@
+"""The project itself: its folder, its photographs, the opened network, the journal of corrections, and settings."""
+
+import hashlib
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from crack_lightning.corrections.correction import Correction, active
+from crack_lightning.corrections.journal import JOURNAL, Journal
+from crack_lightning.errors import UserError
+from crack_lightning.inference.sources import Photograph
+from crack_lightning.models.crack_map import CrackMap, Network, is_map
+from crack_lightning.project.options import ServeOptions
+from crack_lightning.runs.inspection.inspection import Inspection, inspection_of
+from crack_lightning.runs.inspection.photograph_files import Inspected
+from crack_lightning.runs.options import InspectOptions
+from crack_lightning.system.files import write_atomically
+from crack_lightning.system.ranges import number_of
+
+SETTINGS, LOCK = "project.json", ".project.lock"
+UPLOADS, CHECKPOINTS = "uploads", "checkpoints"
+OVERLAY_PX = 1600  # longer side of what is shown before anybody zooms
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a project keeps beside its corrections: the folders that were chosen, each with what stands before the names
+    of its photographs; the checkpoint that marks and the one that learning begins from, None for the map of the
+    package; threshold and shortest length in pixels."""
+
+    sources: tuple[tuple[str, str], ...] = ()
+    ckpt_path: str | None = None
+    base_path: str | None = None
+    threshold: float = 0.5
+    shortest_px: float = 0.0
+
+
+@dataclass(eq=False)
+class Project:
+    """Photographs by their keys, what was found in each, and the journal. For one process; `guard` is held by whoever
+    changes `photographs`, `inspected`, `settings` or `inspection`."""
+
+    folder: Path
+    options: ServeOptions
+    settings: Settings
+    inspection: Inspection
+    journal: Journal
+    lock: FileLock
+    photographs: dict[str, Photograph] = field(default_factory=dict)
+    inspected: dict[str, Inspected] = field(default_factory=dict)
+    guard: Any = field(default_factory=threading.RLock)
+
+    @property
+    def network(self) -> CrackMap:
+        """The crack map that marks."""
+        return map_of(self.inspection.classifier, self.settings.ckpt_path)
+
+    def photograph(self, key: str) -> Photograph:
+        """Raises UserError for a key that there is none of."""
+        found = self.photographs.get(key)
+        if found is None:
+            raise UserError("there is no such photograph in this project: load the page again")
+        return found
+
+    def key_of(self, name: str) -> str:
+        """The key of a photograph by its name. Raises UserError where there is none."""
+        if (key := key_of_name(name)) not in self.photographs:
+            raise UserError(f"there is no photograph {name[:80]!r} in this project")
+        return key
+
+    def corrections_of(self, name: str) -> list[Correction]:
+        """Those in force of a photograph."""
+        return [one for one in active(self.journal.corrections) if one.photograph == name]
+
+    def set(self, **changes: Any) -> None:
+        """Change settings, on disk first."""
+        with self.guard:
+            settings = replace(self.settings, **changes)
+            write_atomically(self.folder / SETTINGS, (json.dumps(asdict(settings), indent=1) + "\n").encode())
+            if settings.ckpt_path != self.settings.ckpt_path:
+                self.inspection = opened(self.options, settings)
+            elif settings.threshold != self.settings.threshold:
+                self.inspection = self.inspection.at(threshold=settings.threshold)
+            self.settings = settings
+
+    def close(self) -> None:
+        """Let another process have the folder."""
+        self.lock.release()
+
+
+def open_project(options: ServeOptions, folder: Path) -> Project:
+    """The project in `folder`, which is made if it is not there.
+
+    Raises UserError where another process has it open, or where its files are damaged.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / LOCK, blocking=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise UserError(
+            f"{folder} is open already, in another `serve`: close that, or give another hydra.run.dir=FOLDER"
+        ) from error
+    try:
+        settings = _settings(folder, options)
+        project = Project(folder, options, settings, opened(options, settings), Journal(folder / JOURNAL), lock)
+        project.set()
+    except BaseException:
+        lock.release()
+        raise
+    return project
+
+
+def opened(options: ServeOptions, settings: Settings) -> Inspection:
+    """The network of a project, ready to map. Raises UserError for a classifier, whose windows are no lines."""
+    inspection = inspection_of(inspect_options(options, settings))
+    map_of(inspection.classifier, settings.ckpt_path)
+    return inspection
+
+
+def key_of_name(name: str) -> str:
+    """What stands for a photograph in addresses: its name never does."""
+    return hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+
+
+def map_of(network: Network, ckpt_path: str | None) -> CrackMap:
+    """The network, which is a crack map. Raises UserError for another one."""
+    if not is_map(network):
+        raise UserError(
+            f"ckpt_path={ckpt_path} is a classifier, which marks windows and no lines that could be corrected: give a "
+            "checkpoint of model=crack_map or of adapt, or none"
+        )
+    return network
+
+
+def inspect_options(options: ServeOptions, settings: Settings) -> InspectOptions:
+    """What `inspect` would be given to find the same."""
+    return InspectOptions(
+        ckpt_path=settings.ckpt_path,
+        source=options.source or UPLOADS,
+        device=options.device,
+        engine=options.engine,
+        threshold=settings.threshold,
+        tile_px=None,
+        mm_per_px=options.mm_per_px,
+        scale=None,
+        marker_mm=None,
+        distance_m=None,
+        width_classes=options.width_classes,
+        min_length_px=None,  # shorter ones are kept, and not shown
+        min_length_mm=None,
+        formats=[],
+        windows="auto",
+        scales=[1.0],
+        memory_mb=None,
+        max_megapixels=options.max_megapixels,
+        overlay_px=OVERLAY_PX,
+    )
+
+
+def _settings(folder: Path, options: ServeOptions) -> Settings:
+    """Those that are kept; what the command line names counts for more."""
+    path, kept = folder / SETTINGS, Settings()
+    if path.exists():
+        try:
+            kept = _checked(json.loads(path.read_text("utf-8")))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise UserError(f"{path} is damaged ({error}): remove it, the corrections are in {JOURNAL}") from error
+    given = {
+        "ckpt_path": options.ckpt_path,
+        "base_path": None if _is_own(folder, options.ckpt_path) else options.ckpt_path,
+        "threshold": options.threshold,
+        "shortest_px": options.min_length_px,
+    }
+    return replace(kept, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+
+
+def _is_own(folder: Path, ckpt_path: str | None) -> bool:
+    """Whether a checkpoint is one that this project taught: it marks, and learning does not begin from it again."""
+    return ckpt_path is not None and Path(ckpt_path).resolve().is_relative_to((folder / CHECKPOINTS).resolve())
+
+
+def _checked(facts: Mapping[str, Any]) -> Settings:
+    made = Settings(**{**facts, "sources": tuple((source, below) for source, below in facts["sources"])})
+    texts = [*sum(made.sources, ()), *(path for path in (made.ckpt_path, made.base_path) if path is not None)]
+    numbers = number_of(made.threshold), number_of(made.shortest_px)
+    if not all(isinstance(text, str) for text in texts) or not 0 < numbers[0] < 1 or not numbers[1] >= 0:
+        raise ValueError("its sources, checkpoints, threshold or length are none")
+    return made

@@ -1,0 +1,209 @@
+"""The head taught anew by the corrections of a project, judged on corrections that it was not taught by, and taken."""
+
+import copy
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from crack_lightning.corrections.correction import active
+from crack_lightning.corrections.correction_labels import Label, labels_of
+from crack_lightning.errors import UserError
+from crack_lightning.evaluation.cell_counts import CellCounts, total
+from crack_lightning.models.crack_map import CrackMap
+from crack_lightning.models.map_checkpoint import load_network, write_map
+from crack_lightning.project.drawn_cells import drawn_cells
+from crack_lightning.project.learning_cells import PhotographSample, compute_cells, kept_cells, kept_sample
+from crack_lightning.project.project import CHECKPOINTS, Project, map_of
+from crack_lightning.runs.inspection.inspection import content_of
+from crack_lightning.training.site_head import Said, counts_of, level_shift, moved_weight, start_of, taught
+
+log = logging.getLogger(__name__)
+
+FOLDS = 5  # groups of photographs, or of corrections, that are left out in turn
+LEAST = 2  # corrections
+BASE = "the first map"
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A head that corrections taught: its network; cells that corrections name, counted by the first map (`before`) and
+    by heads that were not taught by them (`after`); how many corrections of how many photographs; whether whole
+    photographs were left out; and the seconds that it took."""
+
+    network: CrackMap
+    before: CellCounts
+    after: CellCounts
+    corrections: int
+    photographs: int
+    apart: bool
+    seconds: float
+
+
+def relearn(project: Project) -> Proposal:
+    """Teach the head that the project began with by all of its corrections, and judge it by leaving some out.
+
+    Raises UserError where there are too few corrections to learn from.
+    """
+    base = base_network(project)
+    labels = compute_cells(project, base, labels_of(active(project.journal.corrections)))
+    if len(labels) < LEAST:
+        raise UserError(
+            f"{len(labels)} corrections teach nothing: accept, reject or draw at least {LEAST} cracks first"
+        )
+    kept = drawn_cells(base, project.options.cache_dir)
+    began_s = time.perf_counter()
+    lesson = _lesson(project, base, labels)
+    start = start_of(base.weight.cpu(), base.level, lesson.deviation, kept)
+    everything = range(len(labels))
+    step = taught(start, lesson.said(everything))
+    network, shift = copy.deepcopy(base), lesson.shift(lesson.head(moved_weight(start, step)))
+    network.weight.copy_(moved_weight(start, step))
+    network.set_levels({"level": base.level + shift, "small_level": base.small_level + shift})
+    groups, apart = _folds(labels)
+    before, after = list[CellCounts](), list[CellCounts]()
+    for group in sorted(set(groups)):
+        inside = [k for k in everything if groups[k] != group]
+        outside = [k for k in everything if groups[k] == group]
+        other = taught(start, lesson.said(inside), first=step)
+        before += [lesson.counted(k, lesson.first, 0.0) for k in outside]
+        head = lesson.head(moved_weight(start, other))
+        shift_there = lesson.shift(head)
+        after += [lesson.counted(k, head, shift_there) for k in outside]
+    return Proposal(
+        network,
+        total(before),
+        total(after),
+        len(labels),
+        len({label.photograph for label in labels}),
+        apart,
+        time.perf_counter() - began_s,
+    )
+
+
+def base_network(project: Project) -> CrackMap:
+    """The map that the project began with."""
+    return map_of(load_network(project.settings.base_path), project.settings.base_path)
+
+
+def accept(project: Project, proposal: Proposal) -> Path:
+    """Write the proposed map as a checkpoint of the project, which marks from now on; the former ones stay."""
+    folder = project.folder / CHECKPOINTS
+    numbers = [int(path.stem.partition("-")[2]) for path in folder.glob("site-*.ckpt") if path.stem[5:].isdigit()]
+    path = folder / f"site-{max(numbers, default=0) + 1}.ckpt"
+    provenance = {
+        "corrections": proposal.corrections,
+        "photographs": proposal.photographs,
+        "base": content_of(project.settings.base_path),
+        "precision_before": proposal.before.precision,
+        "precision_after": proposal.after.precision,
+        "recall_before": proposal.before.recall,
+        "recall_after": proposal.after.recall,
+    }
+    write_map(path, proposal.network, provenance)
+    project.set(ckpt_path=str(path))
+    log.info("the crack map of the site: %s", path)
+    return path
+
+
+def checkpoints_of(project: Project) -> dict[str, bool]:
+    """The maps that the project may mark with, by name, and which one does: the one it began with, then those of the
+    site."""
+    found = {BASE: project.settings.ckpt_path == project.settings.base_path}
+    for path in sorted(
+        (project.folder / CHECKPOINTS).glob("site-*.ckpt"), key=lambda path: (len(path.name), path.name)
+    ):
+        found[path.name] = str(path) == project.settings.ckpt_path
+    return found
+
+
+def use_checkpoint(project: Project, name: str) -> None:
+    """Mark with another of `checkpoints_of`. Raises UserError for a name that is none."""
+    if name not in checkpoints_of(project):
+        raise UserError(f"there is no map {name[:80]!r} in this project")
+    path = project.settings.base_path if name == BASE else str(project.folder / CHECKPOINTS / name)
+    project.set(ckpt_path=path)
+
+
+@dataclass(frozen=True)
+class _Head:
+    """Weights (channels,), and the median of their logits in each photograph, less those of its mean."""
+
+    weight: Tensor
+    medians: dict[str, float]
+
+
+@dataclass(frozen=True)
+class _Lesson:
+    """What teaches a head: labels with their cells, less the mean of their photograph, the samples of photographs, the
+    base map, and its head."""
+
+    base: CrackMap
+    labels: Sequence[Label]
+    cells: Sequence[Tensor]
+    samples: dict[str, PhotographSample]
+    first: _Head
+
+    @property
+    def deviation(self) -> Tensor:
+        """Of features (channels,), the mean of the photographs."""
+        return torch.stack([each.sample.std(dim=0) for each in self.samples.values()]).mean(dim=0) + 1e-3
+
+    def said(self, numbers: Sequence[int]) -> Said:
+        """The cells of some labels."""
+        labels = [self.labels[k] for k in numbers]
+        features = [self.cells[k] for k in numbers]
+        sizes = [len(each) for each in features]
+        targets = torch.repeat_interleave(torch.tensor([float(label.crack) for label in labels]), torch.tensor(sizes))
+        names = [label.photograph for label in labels]
+        offsets = torch.tensor([-self.first.medians[name] - self.level(name) for name in names])
+        counts = counts_of(sizes, [label.weight for label in labels])
+        return Said(torch.cat(features), targets, counts, torch.repeat_interleave(offsets, torch.tensor(sizes)))
+
+    def level(self, name: str) -> float:
+        """That of the base map for a photograph."""
+        return self.base.small_level if self.samples[name].small else self.base.level
+
+    def head(self, weight: Tensor) -> _Head:
+        """Of these weights."""
+        return _Head(weight, {name: each.median_of(weight) for name, each in self.samples.items()})
+
+    def odds(self, features: Tensor, name: str, head: _Head) -> Tensor:
+        """Logits (n,) of cells of a photograph above its median and the level of the base map."""
+        return features @ head.weight - head.medians[name] - self.level(name)
+
+    def shift(self, head: _Head) -> float:
+        """By how much the level rises, that of what nobody corrected as much stays marked."""
+        pairs = [
+            [self.odds(each.candidates, name, one) for one in (self.first, head)] for name, each in self.samples.items()
+        ]
+        before, after = (torch.cat(parts) for parts in zip(*pairs, strict=True))
+        return level_shift(before, after)
+
+    def counted(self, number: int, head: _Head, shift: float) -> CellCounts:
+        """Of a label's cells those that a head marks."""
+        label = self.labels[number]
+        odds = self.odds(self.cells[number], label.photograph, head) - shift
+        marked = int((odds >= 0).sum())
+        return CellCounts(marked, marked * label.crack, len(odds) * label.crack, marked * label.crack)
+
+
+def _lesson(project: Project, base: CrackMap, labels: Sequence[Label]) -> _Lesson:
+    names = dict.fromkeys(label.photograph for label in labels)
+    samples = {name: kept_sample(project, base, name, labels) for name in names}
+    weight = base.weight.cpu()
+    cells = [kept_cells(project, base, label) - samples[label.photograph].mean for label in labels]
+    first = _Head(weight, {name: each.median_of(weight) for name, each in samples.items()})
+    return _Lesson(base, labels, cells, samples, first)
+
+
+def _folds(labels: Sequence[Label]) -> tuple[list[int], bool]:
+    """The group of each label: those of a photograph are of one, unless there is only one photograph."""
+    names = list(dict.fromkeys(label.photograph for label in labels))
+    if len(names) > 1:
+        return [names.index(label.photograph) % FOLDS for label in labels], True
+    return [number % FOLDS for number in range(len(labels))], False

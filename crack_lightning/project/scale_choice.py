@@ -1,0 +1,85 @@
+"""The scale of a photograph in a project: what somebody set for it, or for all, or what the command line gave."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from crack_lightning.corrections.correction import Correction, active
+from crack_lightning.errors import UserError
+from crack_lightning.measurement.markers import marker_scale
+from crack_lightning.measurement.scale import Scale, even, from_two_points
+from crack_lightning.project.kept_pictures import grey_levels
+from crack_lightning.project.project import Project
+from crack_lightning.runs.options import MOST_MM_PER_PX
+from crack_lightning.system.ranges import number_of
+
+BY_POINTS = ("x1", "y1", "x2", "y2", "length_mm")
+
+
+def scale_of(project: Project, key: str) -> Scale | None:
+    """The last that was set for the photograph or for all, else the command line's; None where none is."""
+    name = project.photograph(key).name
+    for one in reversed(active(project.journal.corrections)):
+        if one.kind == "scale" and one.photograph in (name, ""):
+            return scale_from(one.scale or {})
+    mm_per_px = project.options.mm_per_px
+    return None if mm_per_px is None else even(mm_per_px, "mm_per_px")
+
+
+def scale_from(facts: Mapping[str, Any]) -> Scale | None:
+    """The scale as the journal has it; None of none."""
+    if not facts:
+        return None
+    matrix = np.array([[facts["xx"], facts["xy"]], [facts["yx"], facts["yy"]]])
+    return Scale(matrix, facts["deviation"], str(facts["source"]))
+
+
+def scale_facts(scale: Scale) -> dict[str, Any]:
+    """As the journal has it."""
+    (xx, xy), (yx, yy) = scale.matrix.tolist()
+    return {"xx": xx, "xy": xy, "yx": yx, "yy": yy, "deviation": scale.deviation, "source": scale.source}
+
+
+def set_scale(project: Project, facts: Mapping[str, Any]) -> Correction:
+    """Set the scale of the photograph that `facts` name, or with `all` of all, and write it into the journal.
+
+    It is `mm_per_px`, or follows from two points `x1`, `y1`, `x2`, `y2` that lie `length_mm` apart, or from a marker of
+    `marker_mm` in the photograph; with none of them it is forgotten.
+
+    Raises UserError for what gives no scale.
+    """
+    name = str(facts.get("photograph") or "")
+    scale = _measured(project, name, facts)
+    if scale is not None and not 0 < scale.mm_per_px <= MOST_MM_PER_PX:
+        raise UserError(f"{scale.mm_per_px:.4g} mm a pixel: at most {MOST_MM_PER_PX:g}, 0.2 to 1 is usual")
+    kept = {} if scale is None else scale_facts(scale)
+    of = "" if facts.get("all") else name
+    if not of and not facts.get("all"):
+        raise UserError("no photograph is open: open one, or set the scale for all photographs")
+    if of:
+        project.key_of(of)
+    return project.journal.append({"kind": "scale", "photograph": of, "by": facts.get("by", ""), "scale": kept})
+
+
+def _measured(project: Project, name: str, facts: Mapping[str, Any]) -> Scale | None:
+    if facts.get("mm_per_px") is not None:
+        return even(_number(facts, "mm_per_px"), "mm_per_px, set in the page")
+    if facts.get("length_mm") is not None:
+        x1, y1, x2, y2, length_mm = (_number(facts, each) for each in BY_POINTS)
+        return from_two_points((x1, y1), (x2, y2), length_mm, f"two points {length_mm:g} mm apart in {name}")
+    if facts.get("marker_mm") is not None:
+        photograph = project.photograph(project.key_of(name))
+        return marker_scale(
+            grey_levels(photograph.path, megapixels=project.options.max_megapixels), _number(facts, "marker_mm")
+        )
+    return None
+
+
+def _number(facts: Mapping[str, Any], name: str) -> float:
+    value = facts.get(name)
+    least = name[0] in "xy"
+    number = number_of(value)
+    if np.isnan(number) or number < 0 or (number == 0 and not least):
+        raise UserError(f"{name}={str(value)[:20]!r} is no number above 0")
+    return number

@@ -1,0 +1,180 @@
+"""The cracks of a photograph as a project shows them: from the kept map, corrected, and in millimetres."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crack_lightning.corrections.correction import Correction, lines_of
+from crack_lightning.corrections.lines import ACCEPTED, REJECTED, Judged, cut_by, judged
+from crack_lightning.errors import UserError
+from crack_lightning.inference.crack_lines import cracks_of
+from crack_lightning.measurement.cracks import measured
+from crack_lightning.measurement.kept_records import record_from
+from crack_lightning.measurement.network import Branch, refined
+from crack_lightning.measurement.paths import length_of, resampled, smoothed
+from crack_lightning.measurement.record import CrackRecord, Widths, in_mm, pixel_records
+from crack_lightning.project.kept_pictures import grey_levels
+from crack_lightning.project.project import Project
+from crack_lightning.project.remembered import Remembered
+from crack_lightning.project.scale_choice import scale_of
+from crack_lightning.runs.inspection.crack_files import crack_features
+from crack_lightning.runs.inspection.photograph_files import Inspected, folder_of, read_heat
+from crack_lightning.system.ranges import number_of
+
+Array = np.ndarray
+
+_remembered = Remembered[list[CrackRecord]](16)  # photographs and thresholds
+
+LEAST_STROKE_PX = 12.0  # of what is drawn
+STROKE_BAND_PX = 6.0  # beside a stroke, within which the crack that was meant lies
+STROKE_STEP_PX, STROKE_SIGMA = 4.0, 2.0
+RUBBER_PX = (2.0, 400.0)
+LEAST_THRESHOLD = 0.01
+MOST_LENGTHS = 4.0  # of a stroke or an outline, in sums of the photograph's sides: along more of it nobody draws
+
+
+def records_at(project: Project, key: str, threshold: float) -> list[CrackRecord]:
+    """What the kept map of a photograph marks at `threshold`, in pixels. Raises UserError for one not inspected yet."""
+    inspected, folder = _inspected(project, key), folder_of(project.folder, project.photograph(key))
+    if inspected.threshold == threshold:
+        return _remembered.of((folder, inspected.key), lambda: _kept_records(folder))
+    return _remembered.of((folder, inspected.map_key, threshold), lambda: _marked_records(project, key, threshold))
+
+
+def _inspected(project: Project, key: str) -> Inspected:
+    name, inspected = project.photograph(key).name, project.inspected.get(key)
+    if inspected is None or inspected.crack_map is None:
+        raise UserError(f"{name} is not inspected yet" if inspected is None else f"{name}: {inspected.error}")
+    return inspected
+
+
+def _kept_records(folder: Path) -> list[CrackRecord]:
+    return [record_from(feature) for feature in crack_features(folder)["features"]]
+
+
+def _marked_records(project: Project, key: str, threshold: float) -> list[CrackRecord]:
+    photograph = project.photograph(key)
+    grey = grey_levels(photograph.path, megapixels=project.options.max_megapixels)
+    heat = read_heat(folder_of(project.folder, photograph), _inspected(project, key))
+    return pixel_records(cracks_of(heat, grey, threshold))
+
+
+def shown_cracks(project: Project, key: str, threshold: float | None = None) -> list[Judged]:
+    """The corrected cracks of a photograph, in millimetres too where its scale is known."""
+    at = project.settings.threshold if threshold is None else threshold
+    found = judged(records_at(project, key, at), project.corrections_of(project.photograph(key).name))
+    scale = scale_of(project, key)
+    if scale is None:
+        return found
+    classes = project.inspection.measuring.classes
+    return [replace(one, record=in_mm(one.record, scale, classes)) for one in found]
+
+
+def is_shown(project: Project, one: Judged) -> bool:
+    """Whether a crack is long enough, or somebody said something of it."""
+    return one.correction is not None or one.record.length_px >= project.settings.shortest_px
+
+
+def correct(project: Project, facts: Mapping[str, Any]) -> Correction:
+    """Write what a person says into the journal; the correction, which is on disk.
+
+    accept and reject give the name of the `crack` at `threshold`, reject may give `lines` where no crack is; draw and
+    erase give the `stroke`, erase also the rubber's `radius_px`; exclude the outline as `lines`. Raises UserError, and
+    writes nothing, for what cannot be.
+    """
+    kind, name = facts.get("kind"), facts.get("photograph", "")
+    made: dict[str, Any] = {"kind": kind, "photograph": name, "by": facts.get("by", "")}
+    if kind in ("accept", "reject"):
+        made |= _of_crack(project, facts)
+    elif kind == "draw":
+        made |= _drawn(project, facts)
+    elif kind == "erase":
+        made |= {"lines": [line.tolist() for line in _rubbed(project, facts)]}
+    elif kind == "exclude":
+        made |= {"lines": _inside(project, facts, "lines")}
+    elif kind in ("undo", "redo"):
+        made = {"kind": kind, "of": facts.get("of"), "by": facts.get("by", "")}
+    else:
+        raise UserError(f"kind={str(kind)[:40]!r}: one of accept, reject, draw, erase, exclude, undo, redo")
+    return project.journal.append(made)
+
+
+def _of_crack(project: Project, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Lines and what was measured of a crack that is named as `Judged.name` has it, or lines where none is."""
+    if facts.get("kind") == "reject" and "lines" in facts:
+        return {"lines": _inside(project, facts, "lines")}
+    key, wanted = project.key_of(str(facts.get("photograph"))), facts.get("crack")
+    for one in shown_cracks(project, key, _threshold(facts)):
+        if one.name == wanted:
+            if one.status == {"accept": ACCEPTED, "reject": REJECTED}[str(facts.get("kind"))]:
+                raise UserError(f"that crack is {one.status} already")
+            lines = [line.tolist() for line in one.record.lines]
+            feature = in_pixels(one.record).feature() if facts.get("kind") == "accept" else None
+            return {"lines": lines, **({} if feature is None else {"feature": feature})}
+    raise UserError("that crack is not there any more: it was changed in another window, or by another threshold")
+
+
+def _threshold(facts: Mapping[str, Any]) -> float | None:
+    value = facts.get("threshold")
+    if value is None:
+        return None
+    threshold = number_of(value)
+    if not LEAST_THRESHOLD <= threshold <= 1 - LEAST_THRESHOLD:
+        raise UserError(f"threshold={str(value)[:20]}: {LEAST_THRESHOLD:g} to {1 - LEAST_THRESHOLD:g}")
+    return threshold
+
+
+def in_pixels(record: CrackRecord) -> CrackRecord:
+    """Without what depends on a scale, which may change."""
+    return replace(record, length_mm=None, width_mm=Widths(), lines_mm=None, width_class="")
+
+
+def _inside(project: Project, facts: Mapping[str, Any], name: str) -> list[Any]:
+    """Lines from a request, clipped to the photograph."""
+    inspected = _inspected(project, project.key_of(str(facts.get("photograph"))))
+    given = facts.get(name)
+    lines = lines_of(str(facts.get("kind")), [given] if name == "stroke" else given)
+    high = np.array([inspected.width_px, inspected.height_px], float)
+    if any((line < -high).any() or (line > 2 * high).any() for line in lines):
+        raise UserError(f"{name} lies outside the photograph's {inspected.width_px} x {inspected.height_px} pixels")
+    if sum(map(length_of, lines)) > MOST_LENGTHS * high.sum():
+        raise UserError(
+            f"{name} is longer than {MOST_LENGTHS:g} times the photograph's sides: draw one crack at a time"
+        )
+    return [line.clip(0, high).tolist() for line in lines]
+
+
+def _drawn(project: Project, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """A stroke brought onto the crack beneath it, and measured there."""
+    (stroke,) = (np.array(line, float) for line in _inside(project, facts, "stroke"))
+    if length_of(stroke) < LEAST_STROKE_PX:
+        raise UserError(f"a stroke of {length_of(stroke):.0f} pixels is too short: draw along the crack")
+    key = project.key_of(str(facts.get("photograph")))
+    grey = grey_levels(project.photograph(key).path, megapixels=project.options.max_megapixels)
+    record = measured_along(stroke, grey)
+    return {"lines": [line.tolist() for line in record.lines], "feature": record.feature()}
+
+
+def measured_along(stroke: Array, grey: Array) -> CrackRecord:
+    """The crack beneath a stroke (n, 2) on a photograph (h, w) of grey levels, measured."""
+    points = smoothed(resampled(stroke, STROKE_STEP_PX), STROKE_SIGMA)
+    branch = Branch(points, 1, STROKE_BAND_PX, np.ones(len(points)))
+    (parts,) = refined([branch], grey)
+    (record,) = pixel_records([measured(parts, grey)])
+    return record
+
+
+def _rubbed(project: Project, facts: Mapping[str, Any]) -> Sequence[Array]:
+    (stroke,) = (np.array(line, float) for line in _inside(project, facts, "stroke"))
+    radius_px = number_of(facts.get("radius_px"))
+    if not RUBBER_PX[0] <= radius_px <= RUBBER_PX[1]:
+        raise UserError(f"radius_px={str(facts.get('radius_px'))[:20]}: {RUBBER_PX[0]:g} to {RUBBER_PX[1]:g} pixels")
+    key = project.key_of(str(facts.get("photograph")))
+    shown = [one.record for one in shown_cracks(project, key, _threshold(facts)) if one.status != "rejected"]
+    parts = cut_by(shown, stroke, radius_px)
+    if not parts:
+        raise UserError("there is nothing marked to rub out")
+    return parts

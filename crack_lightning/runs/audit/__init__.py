@@ -1,0 +1,1 @@
+"""What is wrong with a folder of photographs."""

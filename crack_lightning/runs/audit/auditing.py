@@ -1,0 +1,156 @@
+"""What is wrong with a folder of photographs, and what it is worth."""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from crack_lightning.data.audit.findings import Finding, file_findings, imbalance
+from crack_lightning.data.audit.inventory import Listed, inventory
+from crack_lightning.data.audit.leakage import Leakage, cluster_findings, label_conflicts, leakage, leaked_places
+from crack_lightning.data.copies.duplicates import find_copies
+from crack_lightning.data.copies.facts import FileFacts, read_facts
+from crack_lightning.data.copies.overlaps import find_overlaps
+from crack_lightning.data.images.folders import folders_below, visible_folders
+from crack_lightning.data.images.formats import is_image_name
+from crack_lightning.data.options import AuditDataOptions
+from crack_lightning.data.samples.layouts import LAYOUTS, OWN, matching_folders, recognised
+from crack_lightning.data.samples.presplit import root_hint
+from crack_lightning.data.samples.splits import read_splits
+from crack_lightning.errors import UserError
+from crack_lightning.runs.audit.audit_files import Audited, write_audit, write_groups
+from crack_lightning.runs.options import AuditOptions
+from crack_lightning.system.names import matched
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Stages:
+    """How long each stage took, in seconds."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    def __call__(self, name: str, work: Callable[[], T]) -> T:
+        started_s = time.perf_counter()
+        found = work()
+        self.seconds[name] = time.perf_counter() - started_s
+        return found
+
+
+def audit_folder(options: AuditOptions, folder: Path) -> int:
+    """Look at every file of a folder; audit.csv, .json, .html and groups.csv are written. How many errors there are."""
+    data, root = options.data, Path(options.data.root)
+    if not root.is_dir():
+        raise FileNotFoundError(f"data.root={root} is no folder: name the one that holds the class folders")
+    _check_depth(root, data)
+    stages = Stages()
+    layout = _layout(root, data)
+    listed, findings = stages("listing", lambda: inventory(root, data.class_names, layout=layout, labels=data.labels))
+    if not listed and not findings:
+        raise FileNotFoundError(f"{root} has no images")
+    facts = stages(
+        "reading",
+        lambda: read_facts(
+            [each.path for each in listed], workers=options.num_workers, megapixels=options.max_megapixels
+        ),
+    )
+    findings += file_findings(facts)
+    findings += imbalance(Counter(each.class_name for each in listed), root)
+    splits = _splits(options.split_csv, listed, root)
+    copies = _copies(facts, options, stages)
+    found, leaks = _of_copies(copies, facts, listed, splits)
+    audited = Audited(root, listed, facts, findings + found, leaks, stages.seconds)
+    stages("writing", lambda: write_audit(folder, audited, shown=options.shown))
+    write_groups(folder, list(copies.values())[-1], audited)
+    return _say(audited, folder)
+
+
+def _check_depth(root: Path, data: AuditDataOptions) -> None:
+    """Raise FileNotFoundError for a root whose only folder holds the class folders."""
+    folders = visible_folders(root)
+    if data.layout is not None or len(folders) != 1 or any(is_image_name(each.name) for each in root.iterdir()):
+        return
+    for folder in (folders[0], *folders_below(folders[0])):
+        if any(is_image_name(each.name) for each in folder.iterdir()):
+            return
+        if len(visible_folders(folder)) > 1:
+            raise FileNotFoundError(
+                f"{root} has one folder, and no class folders: they lie in {folder}: {root_hint(folder)}"
+            )
+
+
+def _layout(root: Path, data: AuditDataOptions) -> str:
+    if data.layout is not None:
+        return data.layout
+    found = recognised(root, data.class_names or [])
+    # Where classes lie at the top their own names say more.
+    nested = found in LAYOUTS and any(
+        folder.parent != root for side in matching_folders(root, found) for folder in side
+    )
+    return found if nested and data.class_names is None else OWN
+
+
+def _copies(facts: Sequence[FileFacts], options: AuditOptions, stages: Stages) -> dict[str, list[list[int]]]:
+    paths, overlaps = [each.path for each in facts], None
+    if options.overlaps:
+        overlaps = stages("overlaps", lambda: find_overlaps(paths, workers=options.num_workers))
+    return stages("copies", lambda: find_copies(facts, near=options.near_duplicates, overlaps=overlaps))
+
+
+def _splits(table: str | None, listed: Sequence[Listed], root: Path) -> list[str]:
+    """train, val, test or nothing for each file: as split.csv says, else as the folders do."""
+    if table is None:
+        return [each.split for each in listed]
+    named = read_splits(Path(table))
+    places = matched([str(each.path) for each in listed], named)
+    names = [each.path.relative_to(root).as_posix() for each in listed]
+    below = matched(names, named)
+    keys = [places.get(str(each.path)) or below.get(name) for each, name in zip(listed, names, strict=True)]
+    found = [named[key] if key else "" for key in keys]
+    if not any(found):
+        raise UserError(f"none of the images in {root} is in {table}: give the folder that it was made from")
+    return found
+
+
+def _of_copies(
+    copies: dict[str, list[list[int]]], facts: Sequence[FileFacts], listed: Sequence[Listed], splits: Sequence[str]
+) -> tuple[list[Finding], dict[str, list[Leakage]]]:
+    paths, classes = [each.path for each in facts], [each.class_name for each in listed]
+    found: list[Finding] = []
+    told: set[tuple[int, ...]] = set()
+    for kind, clusters in copies.items():
+        # Files that are equal to the last byte are not reported again as near copies.
+        found += cluster_findings(kind, [cluster for cluster in clusters if tuple(cluster) not in told], paths)
+        told |= {tuple(cluster) for cluster in clusters}
+    widest = list(copies.values())[-1]
+    # Crops that overlap may well belong to two classes.
+    found += label_conflicts(copies.get("near_duplicate", copies["exact_duplicate"]), paths, classes)
+    if "test" not in splits:
+        return found, {}
+    for place in leaked_places(widest, splits):
+        found.append(Finding("leak", paths[place], "a test image that training has a copy or a part of"))
+    return found, {kind: leakage(clusters, classes, splits) for kind, clusters in copies.items()}
+
+
+def _say(audited: Audited, folder: Path) -> int:
+    counts = Counter(finding.severity for finding in audited.findings)
+    for (severity, kind), count in sorted(Counter((f.severity, f.kind) for f in audited.findings).items()):
+        log.log(logging.ERROR if severity == "error" else logging.INFO, "%s: %d", kind.replace("_", " "), count)
+    for kind, rows in audited.leaks.items():
+        leaked, tested = sum(row.leaked for row in rows), sum(row.tested for row in rows)
+        log.info("test images with a counterpart in training (%s): %d of %d", kind.replace("_", " "), leaked, tested)
+    seconds = sum(audited.seconds.values())
+    log.info(
+        "%d images in %.1f s (%.0f images/s)", len(audited.facts), seconds, len(audited.facts) / max(seconds, 1e-9)
+    )
+    log.info(
+        "%d errors, %d warnings, %d notes: %s",
+        *(counts[k] for k in ("error", "warning", "note")),
+        folder / "audit.html",
+    )
+    return counts["error"]

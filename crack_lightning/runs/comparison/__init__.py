@@ -1,0 +1,1 @@
+"""What became of the cracks between two inspections."""

@@ -1,0 +1,177 @@
+"""Two inspections of one place: photographs matched and aligned, and what became of their cracks."""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from crack_lightning.data.images.reading import read_image
+from crack_lightning.errors import UserError
+from crack_lightning.measurement.alignment import Alignment, Described, aligned, described, warped
+from crack_lightning.measurement.changes import Place, Seen, changes_of
+from crack_lightning.measurement.markers import opencv
+from crack_lightning.measurement.scale import DISAGREE
+from crack_lightning.report.annotations import lines_of
+from crack_lightning.runs.comparison.comparison_files import ComparedPlace, write_comparison
+from crack_lightning.runs.inspection.crack_files import CRACKS_JSON, crack_features
+from crack_lightning.runs.inspection.photograph_files import DONE
+from crack_lightning.runs.options import CompareOptions
+from crack_lightning.system.files import expanded
+from crack_lightning.system.progress import track
+from crack_lightning.system.tables import read_table
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class InspectedPlace:
+    """A photograph of a run: its name, the folder of its files, the file itself, its size, its scale, and the bytes and
+    time of the file when it was inspected."""
+
+    name: str
+    folder: Path
+    path: Path
+    size: tuple[int, int]
+    mm_per_px: float | None
+    written: tuple[int, int]
+
+    def shown(self) -> Image.Image:
+        """As the run shows it."""
+        return Image.open(self.folder / "photograph.jpg").convert("RGB")
+
+    def grey(self) -> np.ndarray:
+        """Levels (h, w) of the file where it is still there, else of the run's picture at its size."""
+        if self.path.is_file() and (self.path.stat().st_size, self.path.stat().st_mtime_ns) == self.written:
+            return np.asarray(read_image(self.path).convert("L"))
+        log.warning("%s is no longer the file that was inspected: its picture in %s is used", self.path, self.folder)
+        return np.asarray(self.shown().convert("L").resize(self.size, Image.Resampling.BICUBIC))
+
+    def place(self) -> Place:
+        """Its grey levels and its cracks."""
+        cracks = []
+        for feature in crack_features(self.folder)["features"]:
+            facts, lines = feature["properties"], lines_of(feature)
+            written = [width for part in facts.get("widths_px", ()) for width in part] or [None] * sum(map(len, lines))
+            cracks.append(Seen(facts["id"], lines, np.array(written, float), facts["width_uncertainty_px"]))
+        return Place(self.grey(), cracks)
+
+
+def compare_runs(options: CompareOptions, folder: Path) -> int:
+    """Write comparison.csv, report.html and pictures/ into `folder`; how many photographs have no counterpart.
+
+    Raises UserError or OSError for what is no run of `inspect`, or holds no photograph with cracks measured.
+    """
+    opencv("compare")
+    if (folder / "inspection.csv").exists():
+        raise UserError(f"{folder} holds an inspection, whose report would be overwritten: give another hydra.run.dir")
+    before, after = (_photographs(key, given) for key, given in (("before", options.before), ("after", options.after)))
+    log.info("%d photographs before, %d after", len(before), len(after))
+    points = {id(each): described(each.shown()) for each in (*before, *after)}
+    compared, refused = list[ComparedPlace](), list[tuple[str, str]]()
+    left = list(before)
+    for later in track(after, "comparing", total=len(after), unit="photographs"):
+        found, reason = _counterpart(later, left, points)
+        if found is None:
+            log.warning("%s: %s", later.name, reason)
+            refused.append((later.name, reason))
+            continue
+        earlier, alignment = found
+        left.remove(earlier)
+        try:
+            compared.append(_compared(earlier, later, alignment))
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            log.warning("%s: its files cannot be read: %s", later.name, error)
+            refused.append((later.name, f"its files or those of {earlier.name} cannot be read: inspect it again"))
+    refused += [(each.name, "before, and not found again after") for each in left]
+    write_comparison(folder, compared, refused)
+    changed = sum(change.kind != "unchanged" for each in compared for change in each.changes)
+    log.info("%d photographs compared, %d cracks changed: %s", len(compared), changed, folder / "report.html")
+    return len(refused)
+
+
+def _photographs(key: str, given: str) -> list[InspectedPlace]:
+    run = expanded(given)
+    if not run.is_dir():
+        raise UserError(f"{key}={run} is no folder: give the run folder of an inspection")
+    found, table = [], run / "inspection.csv"
+    listed = {row["folder"] for row in read_table(table, ("path", "folder"), key=key)} if table.is_file() else set()
+    for path in sorted(run / folder / DONE for folder in listed if folder and (run / folder / DONE).is_file()):
+        try:
+            facts = json.loads(path.read_text("utf-8", errors="surrogateescape"))
+        except ValueError as error:
+            raise UserError(f"{key}: {path} is damaged: run the inspection into {run} again") from error
+        if (path.parent / CRACKS_JSON).is_file():
+            size = int(facts["width_px"]), int(facts["height_px"])
+            scale = facts.get("mm_per_px")
+            written = int(facts.get("file_bytes", 0)), int(facts.get("file_mtime_ns", 0))
+            found.append(InspectedPlace(facts["name"], path.parent, Path(facts["path"]), size, scale, written))
+    if not found:
+        raise UserError(
+            f"{key}={run} holds no photographs whose cracks were measured: give the run folder of "
+            "`crack inspect` by a crack map"
+        )
+    return found
+
+
+def _counterpart(
+    later: InspectedPlace, before: Sequence[InspectedPlace], points: dict[int, Described]
+) -> tuple[tuple[InspectedPlace, Alignment] | None, str]:
+    """The earlier photograph of the same place, that of the same name first; or why there is none."""
+    best: tuple[InspectedPlace, Alignment] | None = None
+    reason = "no photograph before is left to compare it with"
+    for earlier in sorted(before, key=lambda each: each.name != later.name):
+        try:
+            alignment = _at_full_size(aligned(points[id(earlier)], points[id(later)]), earlier, later)
+        except UserError as error:
+            reason = f"not aligned with {earlier.name}: {error}" if earlier.name == later.name or not best else reason
+            continue
+        if best is None or alignment.points > best[1].points:
+            best = earlier, alignment
+        if earlier.name == later.name:
+            break
+    return best, reason
+
+
+def _at_full_size(found: Alignment, earlier: InspectedPlace, later: InspectedPlace) -> Alignment:
+    """An alignment of the pictures that runs show, in pixels of the photographs."""
+    shrunk = [np.diag([*(np.array(each.shown().size) / np.array(each.size)), 1.0]) for each in (earlier, later)]
+    return Alignment(np.linalg.inv(shrunk[1]) @ found.matrix @ shrunk[0], found.points)
+
+
+def _scale_of(earlier: InspectedPlace, later: InspectedPlace, alignment: Alignment) -> float | None:
+    """Millimetres a pixel of the later photograph; None where those of both contradict the alignment."""
+    if earlier.mm_per_px is None or later.mm_per_px is None:
+        return later.mm_per_px
+    width, height = earlier.size
+    corners = np.array([[0.0, 0.0], [width, 0.0], [width, height], [0.0, height]])
+    expected = earlier.mm_per_px / alignment.enlarged(corners)
+    if abs(expected / later.mm_per_px - 1) <= DISAGREE:
+        return later.mm_per_px
+    text = "%s: its %.4g mm a pixel contradict the %.4g that follow from %s: compared in pixels alone"
+    log.warning(text, later.name, later.mm_per_px, expected, earlier.name)
+    return None
+
+
+def _compared(earlier: InspectedPlace, later: InspectedPlace, alignment: Alignment) -> ComparedPlace:
+    then, now = earlier.place(), later.place()
+    changes = changes_of(then, now, alignment)
+    shown, former = later.shown(), earlier.shown()
+    factors = former.width / earlier.size[0], shown.width / later.size[0]
+    old = warped(former, alignment, factors, shown.size)
+    scale = _scale_of(earlier, later, alignment)
+    return ComparedPlace(
+        earlier.name,
+        later.name,
+        alignment.points,
+        changes,
+        old,
+        shown,
+        factors[1],
+        scale,
+        {crack.number: crack.lines for crack in now.cracks},
+        {crack.number: [alignment.moved(line) for line in crack.lines] for crack in then.cracks},
+    )

@@ -1,0 +1,189 @@
+"""A checkpoint in the formats of other runtimes, which are kept only where they answer as it does."""
+
+import hashlib
+import json
+import logging
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from crack_lightning import __version__
+from crack_lightning.engines import exports
+from crack_lightning.engines.deepness import FILE as DEEPNESS_FILE
+from crack_lightning.engines.deepness import write_deepness
+from crack_lightning.engines.engine_names import DEEPNESS, ONNX, OPENVINO, SAFETENSORS, TORCH_EXPORT
+from crack_lightning.engines.portable import PortableMap, portable
+from crack_lightning.errors import UserError
+from crack_lightning.models.crack_map import CrackMap, Network
+from crack_lightning.models.map_checkpoint import load_with_provenance
+from crack_lightning.report.templates import rendered
+from crack_lightning.runs.exporting.options import INT8, ExportOptions
+from crack_lightning.runs.exporting.parity import TOLERANCE, Compared, compared, compared_deepness, parity_pictures
+from crack_lightning.runs.exporting.quantising import Loss, quantised_network
+from crack_lightning.runs.inspection.inspection import content_of
+from crack_lightning.system.files import expanded, write_atomically
+
+log = logging.getLogger(__name__)
+
+CARD, DESCRIPTION = "model_card.md", "model.json"
+KINDS = (exports.CLASSIFIER, exports.MAP)
+PLAIN = (str, int, float, bool, type(None))
+
+
+def export_checkpoint(options: ExportOptions, folder: Path) -> list[Path]:
+    """Write a checkpoint in other formats into `folder`, with model.json and a card; the files of the network.
+
+    Nothing is left where one of them differs. Raises UserError for that, and for what cannot be exported.
+    """
+    network, provenance = load_with_provenance(options.ckpt_path)
+    earlier = _earlier(folder)
+    facts = _facts(network, provenance, options)
+    pictures = parity_pictures(network, options.source, megapixels=options.max_megapixels)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".exporting-", dir=folder) as name:
+        partial = Path(name)
+        rows, int8 = _written(network, facts, options, pictures, partial)
+        _check(rows, bound=int8 is None)
+        files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(partial.iterdir())}
+        described = facts | {"inputs": _inputs(), "outputs": _outputs(network), **_judged(rows, int8), "files": files}
+        card = _card(network, bool(facts["provenance"]), options, list(files), rows, int8)
+        for file in files:
+            (partial / file).replace(folder / file)
+    for file in sorted(set(earlier) - set(files)):  # one folder, one export
+        (folder / file).unlink(missing_ok=True)
+        log.info("removed %s, of an earlier export into this folder", file)
+    write_atomically(folder / DESCRIPTION, json.dumps(described, indent=2, ensure_ascii=False).encode())
+    write_atomically(folder / CARD, card.encode("utf-8", "replace"))
+    log.info("%s: %s", ", ".join(files), folder)
+    return [folder / file for file in files]
+
+
+def _earlier(folder: Path) -> list[str]:
+    """The files of an earlier export in `folder`. Raises UserError for a card or model.json of something else."""
+    names: list[str] | None
+    try:
+        found = json.loads((folder / DESCRIPTION).read_text())
+        names = [str(name) for name in found["files"] if found["kind"] in KINDS and Path(name).name == name]
+    except FileNotFoundError:
+        names = None if (folder / CARD).exists() else []
+    except (ValueError, KeyError, TypeError):
+        names = None
+    if names is None:
+        raise UserError(
+            f"{folder} holds a {DESCRIPTION} or {CARD} that is not of an export: give another hydra.run.dir=FOLDER"
+        )
+    return names
+
+
+def _facts(network: Network, provenance: dict[str, Any], options: ExportOptions) -> dict[str, Any]:
+    """What each file says of itself: of the run nothing that names folders of the machine, for it may be published."""
+    plain = {key: value for key, value in provenance.items() if isinstance(value, PLAIN) and key != "data_root"}
+    made = {"crack_lightning": __version__, "checkpoint_hash": content_of(options.ckpt_path)}
+    return exports.facts_of(network) | {"precision": options.precision, "provenance": plain, **made}
+
+
+def _written(
+    network: Network,
+    facts: dict[str, Any],
+    options: ExportOptions,
+    pictures: Sequence[Image.Image],
+    partial: Path,
+) -> tuple[list[Compared], Loss | None]:
+    """Writes the files of every format into `partial`; returns how each compares, and what eight bits lose."""
+    module, rows, int8 = portable(network), list[Compared](), None
+    if {ONNX, OPENVINO} & set(options.formats):
+        content = exports.onnx_bytes(module)
+        if options.precision == INT8:
+            quantised = quantised_network(content, network, options)
+            content, int8 = quantised.content, quantised.loss
+    for name in options.formats:
+        if name == DEEPNESS:
+            rows += _written_deepness(network, pictures, partial)
+            continue
+        path = partial / exports.FILES[name]
+        if name == SAFETENSORS:
+            exports.write_safe(path, network, facts["provenance"])
+            continue
+        if name == TORCH_EXPORT:
+            exports.write_torch(module, path, facts)
+        else:
+            write = exports.write_onnx if name == ONNX else exports.write_openvino
+            write(content, path, facts)
+        rows += compared(name, exports.run_of(name, path), network, pictures)
+    return rows, int8
+
+
+def _written_deepness(network: Network, pictures: Sequence[Image.Image], partial: Path) -> list[Compared]:
+    module = portable(network)
+    if not isinstance(network, CrackMap) or not isinstance(module, PortableMap):
+        raise UserError("format=deepness is of crack maps, which mark pixels; a classifier judges whole pictures")
+    path, names = partial / DEEPNESS_FILE, network.decision.negative_first
+    write_deepness(module, path, class_names=names, mm_per_px=network.mm_per_px)
+    return compared_deepness(path.read_bytes(), network, pictures)
+
+
+def _check(rows: Sequence[Compared], *, bound: bool) -> None:
+    """Raise UserError for what differs; of int8 only the share of decisions is bounded, elsewhere."""
+    if bad := [row for row in rows if not row.agrees] if bound else []:
+        worst = max(bad, key=lambda row: row.difference)
+        raise UserError(
+            f"{worst.format} differs from the checkpoint by {worst.difference:.1e} in pictures of {worst.size} "
+            f"({TOLERANCE:g} is allowed), {worst.differ} of {worst.decisions} decisions: nothing is exported"
+        )
+
+
+def _inputs() -> list[dict[str, object]]:
+    return [{"name": "images", "dtype": "uint8", "shape": ["batch", 3, "height", "width"], "colours": "RGB"}]
+
+
+def _outputs(network: Network) -> list[dict[str, object]]:
+    if isinstance(network, CrackMap):
+        cells = ["height/4", "width/4"]
+        return [
+            {"name": "crack_map", "dtype": "float32", "shape": ["batch", *cells], "threshold": 0.5},
+            {"name": "logits", "dtype": "float32", "shape": ["batch", 2, *cells], "of": ["cells", "patches"]},
+        ]
+    return [{"name": "probabilities", "dtype": "float32", "shape": ["batch", list(network.decision.class_names)]}]
+
+
+def _judged(rows: Sequence[Compared], int8: Loss | None) -> dict[str, object]:
+    made: dict[str, object] = {"parity": [asdict(row) for row in rows]}
+    return made if int8 is None else made | {"int8": asdict(int8)}
+
+
+def _card(
+    network: Network,
+    trained: bool,
+    options: ExportOptions,
+    files: Sequence[str],
+    rows: Sequence[Compared],
+    int8: Loss | None,
+) -> str:
+    """Returns the card of the checkpoint, or a short one where it has none, with a section on the export."""
+    return rendered(
+        "export_card.md",
+        own=_own_card(options.ckpt_path).partition("\n## Export\n")[0].rstrip(),
+        backbone=network.backbone,
+        is_map=isinstance(network, CrackMap),
+        trained=trained,
+        source=network.weights.get("source", "not known"),
+        decision=network.decision,
+        files=files,
+        precision=options.precision,
+        rows=rows,
+        int8=int8,
+    )
+
+
+def _own_card(ckpt_path: str | None) -> str:
+    """The card of the run that the checkpoint is of, or nothing."""
+    if ckpt_path is None:
+        return ""
+    for place in (expanded(ckpt_path).parent.parent, expanded(ckpt_path).parent):
+        if (place / CARD).is_file():
+            return (place / CARD).read_text("utf-8", "replace")
+    return ""

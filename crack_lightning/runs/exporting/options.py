@@ -1,0 +1,43 @@
+"""The options of `export`."""
+
+from dataclasses import dataclass
+
+from crack_lightning.engines.engine_names import FORMATS, ONNX, OPENVINO
+from crack_lightning.errors import UserError
+from crack_lightning.system.ranges import check_above, check_among
+
+FLOAT, INT8 = "float32", "int8"
+PRECISIONS = (FLOAT, INT8)
+QUANTISED = (ONNX, OPENVINO)
+
+
+@dataclass
+class ExportOptions:
+    """Of `export`. Without a checkpoint the crack map of the package is exported.
+
+    Raises UserError for an option out of range.
+    """
+
+    ckpt_path: str | None
+    format: str
+    precision: str
+    source: str | None
+    max_loss: float
+    max_megapixels: float
+
+    def __post_init__(self) -> None:
+        if not self.formats:
+            raise UserError(f"format={self.format}: one of {', '.join(FORMATS)}, or several with commas")
+        for name in self.formats:
+            check_among("format", name, FORMATS)
+        check_among("precision", self.precision, PRECISIONS)
+        check_above("max_megapixels", self.max_megapixels)
+        if not 0 <= self.max_loss < 1:
+            raise UserError(f"max_loss={self.max_loss}: a share of decisions, 0 or more and below 1")
+        if self.precision == INT8 and (others := [name for name in self.formats if name not in QUANTISED]):
+            raise UserError(f"precision=int8 is of {' and '.join(QUANTISED)}, not of {', '.join(others)}")
+
+    @property
+    def formats(self) -> list[str]:
+        """Those that are asked for, each once."""
+        return list(dict.fromkeys(name.strip() for name in self.format.split(",") if name.strip()))

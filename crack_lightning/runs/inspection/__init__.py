@@ -1,0 +1,1 @@
+"""Whole photographs to maps, cracks, tables and a report."""

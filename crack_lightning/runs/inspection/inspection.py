@@ -1,0 +1,134 @@
+"""What inspects photographs: the opened checkpoint, its reader and decision, scales, and how cracks are measured."""
+
+import hashlib
+import logging
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from PIL import Image
+
+from crack_lightning.errors import UserError
+from crack_lightning.inference.crack_maps import CrackMapReader
+from crack_lightning.inference.heat import Heat
+from crack_lightning.inference.patches import pick_device
+from crack_lightning.inference.photographs import (
+    PhotographReader,
+    Scale,
+    window_px,
+    zoom_of,
+)
+from crack_lightning.measurement.scale import Scale as Millimetres
+from crack_lightning.models.classifier import CrackClassifier
+from crack_lightning.models.crack_map import CrackMap, Network, is_map, package_facts
+from crack_lightning.models.decision import Decision
+from crack_lightning.models.map_checkpoint import load_network
+from crack_lightning.runs.inspection.further_formats import check_formats
+from crack_lightning.runs.inspection.measuring import Measuring, measuring_of
+from crack_lightning.runs.inspection.method import unscaled
+from crack_lightning.runs.options import InspectOptions
+from crack_lightning.system.files import content_hash, expanded
+
+log = logging.getLogger(__name__)
+
+TILE_PX = 227.0  # side of the tiles of tiles.csv where no classifier has windows
+
+
+class Reader(Protocol):
+    """What makes the map of a photograph, in two steps: what `scaled` gives takes less memory than the photograph."""
+
+    classifier: Any
+
+    def scaled(self, image: Image.Image, scale: Scale) -> Any: ...
+    def heat(self, pictures: Any) -> Heat: ...
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What inspects one photograph after the other: the network, what its probabilities mean, the scale of windows, how
+    cracks are measured, the options, and a hash of the checkpoint."""
+
+    reader: Reader
+    decision: Decision
+    scale: Scale
+    measuring: Measuring
+    options: InspectOptions
+    content: str
+
+    @property
+    def map_settings(self) -> str:
+        """What a heat map depends on beside the photograph."""
+        options = self.options
+        brought = [] if self.brought_by is None else [options.mm_per_px, self.measuring.settings]
+        return f"{self.content}:{self.scale.window_px}:{[options.windows, options.scales, *brought]}"
+
+    @property
+    def settings(self) -> str:
+        """What results depend on beside the photograph."""
+        options = self.options
+        results = [options.threshold, options.mm_per_px, options.overlay_px, options.min_length_px]
+        return f"{self.map_settings}:{[*results, options.min_length_mm, self.measuring.settings]}"
+
+    @property
+    def brought_by(self) -> float | None:
+        """Millimetres a pixel that a map brings photographs of known scale to; None where it takes them as they are."""
+        return self.classifier.mm_per_px if is_map(self.classifier) else None
+
+    @property
+    def classifier(self) -> Network:
+        """The network that is asked."""
+        network: Network = self.reader.classifier
+        return network
+
+    def brought(self, scale: Millimetres | None) -> Scale:
+        """The scale of windows; a map that knows that of its training takes a photograph of known scale at that."""
+        if scale is None or self.brought_by is None:
+            return self.scale
+        return replace(self.scale, zoom=zoom_of(scale.mm_per_px, trained=self.brought_by))
+
+    def at(self, *, threshold: float) -> "Inspection":
+        """The same with another threshold: kept maps are as good as before."""
+        options = replace(self.options, threshold=threshold)
+        measuring = replace(self.measuring, options=options)
+        decision = replace(self.decision, threshold=threshold)
+        return replace(self, decision=decision, measuring=measuring, options=options)
+
+
+def inspection_of(options: InspectOptions) -> Inspection:
+    """Open the checkpoint and make its map ready. Raises UserError or OSError where that cannot be."""
+    network = load_network(options.ckpt_path).to(pick_device(options.device))
+    decision = network.cell_decision if is_map(network) else network.decision
+    if options.threshold is not None:
+        decision = replace(decision, threshold=options.threshold)
+    measuring = measuring_of(options)
+    check_formats(options.formats, measured=is_map(network))
+    if isinstance(network, CrackMap):
+        reader, scale = by_map(network, options)
+    else:
+        reader, scale = _by_windows(network, options)
+    return Inspection(reader, decision, scale, measuring, options, content_of(options.ckpt_path))
+
+
+def content_of(ckpt_path: str | None) -> str:
+    """A hash of what a checkpoint holds, or of the map of the package."""
+    if ckpt_path is None:
+        return hashlib.sha256(repr(package_facts()).encode()).hexdigest()
+    return content_hash(expanded(ckpt_path).absolute())
+
+
+def by_map(network: CrackMap, options: InspectOptions) -> tuple[Reader, Scale]:
+    """What reads photographs for a crack map. Raises UserError for options of windows."""
+    if options.windows != "auto" or options.scales != [1.0]:
+        raise UserError("windows and scales are of a classifier's windows: leave them out for a crack map")
+    reader = CrackMapReader(network, engine=options.engine, memory_mb=options.memory_mb)
+    if options.mm_per_px is not None and network.mm_per_px is not None:
+        zoom_of(options.mm_per_px, trained=network.mm_per_px)  # refused before the first photograph
+    return reader, Scale(options.tile_px or TILE_PX)
+
+
+def _by_windows(classifier: CrackClassifier, options: InspectOptions) -> tuple[Reader, Scale]:
+    side_px = window_px(classifier, tile_px=options.tile_px, mm_per_px=options.mm_per_px)
+    windows, memory_mb = options.windows, options.memory_mb
+    reader = PhotographReader(classifier, engine=options.engine, windows=windows, memory_mb=memory_mb)
+    if unscaled(classifier, options):
+        log.warning("the checkpoint does not know the scale that it was trained at: photographs are not brought to it")
+    return reader, Scale(side_px, options.scales)

@@ -1,0 +1,75 @@
+"""How the cracks of a photograph are measured: by which scale, in which classes, from which length on."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from crack_lightning.inference.sources import Photograph
+from crack_lightning.measurement.classes import WidthClasses, width_classes
+from crack_lightning.measurement.cracks import Crack
+from crack_lightning.measurement.record import CrackRecord, figure_of, records_of
+from crack_lightning.measurement.scale import Scale
+from crack_lightning.runs.inspection.scales import Scales, scales_of
+from crack_lightning.runs.options import InspectOptions
+from crack_lightning.system.files import content_hash, expanded
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The cracks of a photograph, what is reported of each, by which scale and in which classes."""
+
+    cracks: Sequence[Crack]
+    records: Sequence[CrackRecord]
+    scale: Scale | None
+    classes: WidthClasses
+
+    def totals(self, most: int) -> dict[str, Any]:
+        """For inspection.json: lengths of all, and what is said of the longest `most`."""
+        lengths_mm = [record.length_mm for record in self.records if record.length_mm is not None]
+        return {
+            "crack_figures": [figure_of(record) for record in self.records[:most]],
+            "crack_length_px": sum(record.length_px for record in self.records),
+            "crack_length_mm": None if self.scale is None else sum(lengths_mm),
+        }
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """Where scales come from, the classes of widths, the options, and what else results depend on."""
+
+    scales: Scales
+    classes: WidthClasses
+    options: InspectOptions
+    settings: str
+
+    def scale_of(self, photograph: Photograph, grey: np.ndarray) -> tuple[Scale | None, str]:
+        """Of a photograph with grey levels (h, w), or None; and what of that which was asked for is not there."""
+        return self.scales.of(photograph.path, photograph.name, grey)
+
+    def shortest_px(self, scale: Scale | None) -> float:
+        """Length from which on a region or a crack is reported."""
+        least_mm = self.options.min_length_mm
+        of_mm = 0.0 if least_mm is None or scale is None else least_mm / scale.mm_per_px
+        return max(self.options.min_length_px or 0.0, of_mm)
+
+    def measured(self, cracks: Sequence[Crack], scale: Scale | None) -> Measured:
+        """What is reported of the cracks of a photograph."""
+        return Measured(cracks, records_of(cracks, scale, self.classes), scale, self.classes)
+
+
+def facts_of(scale: Scale | None) -> dict[str, Any]:
+    """For inspection.json."""
+    if scale is None:
+        return {}
+    return {"mm_per_px": scale.mm_per_px, "scale": scale.source, "scale_deviation": scale.deviation}
+
+
+def measuring_of(options: InspectOptions) -> Measuring:
+    """Read the table of scales, and check the classes. Raises UserError or OSError."""
+    scales, classes = scales_of(options), width_classes(options.width_classes)
+    table = content_hash(expanded(options.scale).absolute()) if options.scale and scales.table else options.scale
+    settings = [table, options.marker_mm, options.distance_m, dataclasses.astuple(classes)]
+    return Measuring(scales, classes, options, str(settings))

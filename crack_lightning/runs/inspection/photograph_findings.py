@@ -1,0 +1,105 @@
+"""What is found in one photograph, and its files: from what was read of it and its heat map, fresh or kept."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from crack_lightning.data.images.reading import read_picture
+from crack_lightning.inference.crack_lines import cracks_of
+from crack_lightning.inference.crack_maps import LEAST_PX, followed
+from crack_lightning.inference.heat import Heat
+from crack_lightning.inference.overlay import reduced
+from crack_lightning.inference.regions import Region, regions
+from crack_lightning.inference.sources import Photograph
+from crack_lightning.measurement.scale import Scale as Millimetres
+from crack_lightning.models.crack_map import is_map
+from crack_lightning.runs.inspection import photograph_files as files
+from crack_lightning.runs.inspection.inspection import Inspection
+from crack_lightning.runs.inspection.measuring import Measured, facts_of
+from crack_lightning.runs.inspection.notes import empty, further, too_small
+from crack_lightning.runs.inspection.photograph_files import MEASURED, Inspected, grid_facts
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A photograph as it was read: reduced to be shown, its grey levels (h, w), its scale, what could not be done of
+    what was asked for, and what else is to be said of it."""
+
+    photograph: Photograph
+    small: Image.Image
+    grey: np.ndarray
+    scale: Millimetres | None
+    fault: str
+    note: str
+
+
+def read_photograph(photograph: Photograph, inspection: Inspection, *, mapped: bool = True) -> tuple[Seen, Any]:
+    """The photograph, and what the reader needs to map it: None unless it is to be `mapped`.
+
+    Raises ValueError for one that cannot be read.
+    """
+    options = inspection.options
+    picture = read_picture(photograph.path, megapixels=options.max_megapixels)
+    image, notes = picture.image, [picture.doubt, further(picture.pages)]
+    grey = np.asarray(image.convert("L"))
+    scale, fault = inspection.measuring.scale_of(photograph, grey)
+    windows = inspection.brought(scale)
+    small = too_small(image.size, inspection.classifier, windows, megapixels=options.max_megapixels)
+    note = "; ".join(filter(None, [*notes, fault, small, empty(grey)]))
+    if note:
+        log.warning("%s: %s", photograph.path, note)
+    pictures = inspection.reader.scaled(image, windows) if mapped else None
+    return Seen(photograph, reduced(image, options.overlay_px), grey, scale, fault, note), pictures
+
+
+def write_findings(seen: Seen, heat: Heat, folder: Path, inspection: Inspection) -> Inspected:
+    """What `heat` marks in the photograph, measured; its files are written into `folder`, but for the last one."""
+    threshold, shortest_px = inspection.decision.threshold, inspection.measuring.shortest_px(seen.scale)
+    least_px = shortest_px if heat.tile_px is None else max(shortest_px, LEAST_PX)
+    found_at = regions(heat if heat.tile_px is None else followed(heat, threshold), threshold)
+    marked = [region for region in found_at if region.length_px >= least_px]
+    measured = None
+    if heat.tile_px is not None:
+        cracks = cracks_of(heat, seen.grey, threshold, shortest_px=shortest_px)
+        measured = inspection.measuring.measured(cracks, seen.scale)
+    found = _inspected(seen.photograph, heat, marked, inspection, measured)
+    verdict = "review" if seen.note and found.verdict == "sound" else found.verdict
+    found = replace(found, verdict=verdict, note=seen.note, fault=seen.fault, threshold=threshold)
+    found = replace(found, **facts_of(seen.scale))
+    files.write_photograph(folder, seen.small, seen.grey, heat, marked, found, measured)
+    return found
+
+
+def _inspected(
+    photograph: Photograph, heat: Heat, marked: Sequence[Region], inspection: Inspection, measured: Measured | None
+) -> Inspected:
+    peak = float(heat.probability.max())
+    review = bool(inspection.decision.needs_review(heat.probability).any())
+    longest = max((region.length_px for region in marked), default=0.0)
+    height, width = heat.size_hw
+    file = photograph.path.stat()
+    return Inspected(
+        name=photograph.name,
+        path=str(photograph.path),
+        verdict="cracked" if marked or (measured and measured.records) else "review" if review else "sound",
+        peak=peak,
+        share=min(1.0, sum(region.area_px for region in marked) / (height * width)),
+        regions=len(marked),
+        longest_px=longest,
+        cracks=None if measured is None else len(measured.records),
+        height_px=height,
+        file_bytes=file.st_size,
+        file_mtime_ns=file.st_mtime_ns,
+        width_px=width,
+        heat_map=None if is_map(inspection.classifier) else grid_facts(heat),
+        crack_map=grid_facts(heat) if is_map(inspection.classifier) else None,
+        measured=[] if measured else [[each.length_px, each.area_px, each.peak] for each in marked[:MEASURED]],
+        **({} if measured is None else measured.totals(MEASURED)),
+    )

@@ -1,0 +1,1 @@
+"""What checkpoints say of pictures, and how well."""

@@ -1,0 +1,187 @@
+"""Checkpoints judged on folders of photographs: one checkpoint on one folder, or a matrix."""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+from torch.nn import functional
+
+from crack_lightning.data.options import JudgedDataOptions
+from crack_lightning.data.samples.layouts import MASKED
+from crack_lightning.data.samples.listing import Sample
+from crack_lightning.errors import UserError
+from crack_lightning.evaluation.intervals import bootstrap_intervals, figures_of
+from crack_lightning.evaluation.metrics import binary_metrics
+from crack_lightning.evaluation.predictions import Judged, confidence_metrics
+from crack_lightning.inference.patch_scores import judge_patches
+from crack_lightning.inference.patches import Judging, pick_device
+from crack_lightning.models.crack_map import Network
+from crack_lightning.models.map_checkpoint import load_network, load_with_provenance
+from crack_lightning.report.matrix import Cell, matrix_figure, matrix_markdown, matrix_rows, nothing_left
+from crack_lightning.runs.judging.judging import held_out, images_of, warn_of_training_data
+from crack_lightning.runs.judging.mask_evaluation import evaluate_masks
+from crack_lightning.runs.judging.run_figures import drawn, judgement_figures
+from crack_lightning.runs.judging.run_files import write_figures, write_metrics, write_predictions
+from crack_lightning.runs.options import EvaluateOptions
+from crack_lightning.system.files import expanded, write_atomically, write_csv
+
+log = logging.getLogger(__name__)
+
+PACKAGE = "package"  # the name of its map in a matrix
+
+
+def evaluate_checkpoints(options: EvaluateOptions, folder: Path) -> dict[str, float]:
+    """Judge checkpoints on class folders; metrics, predictions and figures are written into `folder`.
+
+    Returns the metrics of one checkpoint on one folder; of several it returns none, since they stand in the matrix.
+    Raises UserError or OSError for what cannot be judged.
+    """
+    checkpoints = _checkpoints(options.ckpt_path)
+    if options.data.layout == MASKED:
+        if len(checkpoints) > 1:
+            raise UserError("data=masks judges one checkpoint at a time: give one ckpt_path")
+        return evaluate_masks(next(iter(checkpoints.values())), options, folder)
+    if len(checkpoints) > 1 or options.data.roots:
+        root = Path(str(options.data.root))
+        roots = {name: Path(each) for name, each in options.data.roots.items()} or {root.name: root}
+        _matrix(checkpoints, roots, options, folder)
+        return {}
+    return _one(next(iter(checkpoints.values())), Path(str(options.data.root)), options, folder)
+
+
+def _one(path: Path | None, root: Path, options: EvaluateOptions, folder: Path) -> dict[str, float]:
+    network, provenance = load_with_provenance(path)
+    samples = images_of(root, options.data, network.decision, folder, split=options.data.split)
+    warn_of_training_data(root, options.data, provenance)
+    judged, metrics = judge(network, samples, options.data, device=options.device, engine=options.engine)
+    write_judgement(folder, judged, metrics)
+    for name, value in sorted(metrics.items()):
+        log.info("%s %.4f", name, value)
+    log.info("%d images judged: %s", len(samples), folder)
+    return metrics
+
+
+def _matrix(
+    checkpoints: Mapping[str, Path | None], roots: Mapping[str, Path], options: EvaluateOptions, folder: Path
+) -> None:
+    """Judge every checkpoint on every folder; of a data set that it was trained on, on its own test images only."""
+    networks, cells = {name: load_network(path) for name, path in checkpoints.items()}, []
+    found = {
+        (name, where): images_of(root, options.data, network.decision, folder / name / where, split=None)
+        for name, network in networks.items()
+        for where, root in roots.items()
+    }
+    for (name, where), samples in found.items():
+        kept, own = held_out(samples, checkpoints[name])
+        if not kept:
+            log.warning("%s was trained on all of %s: there is nothing left to judge it on", name, where)
+            cells.append(nothing_left(name, where))
+            continue
+        judged, metrics = judge(networks[name], kept, options.data, device=options.device, engine=options.engine)
+        write_judgement(folder / name / where, judged, metrics)
+        cells.append(_cell(name, where, judged, own=own))
+        log.info("%s on %s: %d images%s, F1 %.3f", name, where, len(kept), " held out" * own, cells[-1].figures["f1"])
+    _write_matrix(folder, cells)
+    log.info("%d checkpoints on %d data sets: %s", len(checkpoints), len(roots), folder / "matrix.md")
+
+
+def judge(
+    network: Network, samples: Sequence[Sample], data: JudgedDataOptions, *, device: str, engine: str
+) -> tuple[Judged, dict[str, float]]:
+    """Judge the network on `samples`: its probabilities, and its metrics as `test/<name>` with their intervals."""
+    judging = Judging(data.batch_size, data.num_workers, pick_device(device), engine, data.max_megapixels)
+    found = judge_patches(network, [sample.path for sample in samples], judging)
+    if unread := [error for error in found.errors if error]:
+        raise UserError(unread[0])
+    judged = Judged(network, samples, network.positive_probabilities(found.logits))
+    return judged, metrics_of(judged, found.logits, "test") | confidence_metrics(judged, seed=0)
+
+
+def metrics_of(judged: Judged, logits: Tensor, split: str) -> dict[str, float]:
+    """The metrics of logits (N, 2), not divided by a temperature, as `<split>/<name>`, and their loss."""
+    collection = binary_metrics(judged.decision, prefix=f"{split}/")
+    metrics = {name: value.item() for name, value in collection(judged.probabilities, judged.targets).items()}
+    labels = judged.targets.new_tensor([sample.label for sample in judged.samples])
+    return metrics | {f"{split}/loss": functional.cross_entropy(logits, labels).item()}
+
+
+def write_judgement(folder: Path, judged: Judged, metrics: Mapping[str, float]) -> None:
+    """metrics.json, predictions.csv and figures/ in `folder`."""
+    write_metrics(folder, metrics)
+    write_predictions(folder, judged)
+    write_figures(folder, drawn(judgement_figures(judged, metrics)))
+
+
+def _cell(name: str, where: str, judged: Judged, *, own: bool) -> Cell:
+    groups, facts = [sample.group for sample in judged.samples], (judged.probabilities, judged.targets)
+    return Cell(
+        checkpoint=name,
+        data=where,
+        images=len(groups),
+        cracked=int(judged.targets.sum()),
+        groups=len(set(groups)),
+        threshold=judged.decision.threshold,
+        held_out=own,
+        figures=figures_of(*facts, judged.decision),
+        intervals=bootstrap_intervals(*facts, groups, judged.decision),
+    )
+
+
+def _write_matrix(folder: Path, cells: Sequence[Cell]) -> None:
+    """matrix.csv, matrix.json, matrix.md, figures/matrix.png and TensorBoard."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    write_csv(folder / "matrix.csv", *matrix_rows(cells))
+    text = json.dumps([_without_nan(asdict(cell)) for cell in cells], indent=2, ensure_ascii=False) + "\n"
+    write_atomically(folder / "matrix.json", text.encode("utf-8", "surrogateescape"))
+    table = matrix_markdown(cells)
+    write_atomically(folder / "matrix.md", table.encode("utf-8", "surrogateescape"))
+    figure = matrix_figure(cells)
+    write_figures(folder, drawn({"matrix": figure}))
+    with SummaryWriter(str(folder / "tensorboard")) as writer:
+        writer.add_figure("matrix", matrix_figure(cells), close=False)
+        writer.add_text("matrix", table)
+        for cell in cells:
+            for name, value in cell.figures.items():
+                writer.add_scalar(f"{cell.checkpoint}/{cell.data}/{name}", value)
+
+
+def _without_nan(value: Any) -> Any:
+    """JSON has no NaN."""
+    if isinstance(value, dict):
+        return {key: _without_nan(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(each) for each in value]
+    return None if isinstance(value, float) and value != value else value
+
+
+def _checkpoints(given: Any) -> dict[str, Path | None]:
+    """Name to path, of a mapping, a list, a path, or several with commas; None is the map of the package."""
+    if given is None:
+        return {PACKAGE: None}
+    if isinstance(given, dict):
+        return {str(name): expanded(str(path)) for name, path in given.items()}
+    texts = [str(each) for each in given] if isinstance(given, list) else [str(given)]
+    if len(texts) == 1 and not expanded(texts[0]).exists():
+        texts = [each.strip() for each in texts[0].split(",")]
+    paths = [expanded(each) for each in texts]
+    return dict(zip(_names(paths), paths, strict=True))
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """Short names that differ: as much of the path's end as that needs, without checkpoints/ and best.ckpt."""
+    most = max(len(path.parts) for path in paths)
+    for depth in range(1, most + 1):
+        names = ["-".join(part for part in _distinctive(path)[-depth:]) for path in paths]
+        if len(set(names)) == len(paths):
+            return names
+    raise UserError(f"ckpt_path names {paths[0]} twice")
+
+
+def _distinctive(path: Path) -> list[str]:
+    parts = [part for part in path.absolute().parts[1:-1] if part != "checkpoints"]
+    return [*parts, *([] if path.name == "best.ckpt" else [path.stem])]

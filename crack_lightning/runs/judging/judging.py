@@ -1,0 +1,143 @@
+"""Which images a checkpoint is judged on."""
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from crack_lightning.data.images.checks import find_unreadable, unreadable_message
+from crack_lightning.data.options import JudgedDataOptions
+from crack_lightning.data.samples.groups import by_photograph, grouped
+from crack_lightning.data.samples.labels import table_splits
+from crack_lightning.data.samples.layouts import OWN, TABLE, recognised
+from crack_lightning.data.samples.listing import Sample, find_samples
+from crack_lightning.data.samples.presplit import split_folders
+from crack_lightning.data.samples.splits import read_split, read_split_rows
+from crack_lightning.errors import UserError
+from crack_lightning.models.decision import Decision
+from crack_lightning.runs.judging.run_files import write_unreadable
+from crack_lightning.system.files import content_hash
+from crack_lightning.system.names import matched
+from crack_lightning.system.tables import Row
+
+log = logging.getLogger(__name__)
+
+
+def images_of(
+    root: Path, data: JudgedDataOptions, decision: Decision, folder: Path, *, split: str | None
+) -> list[Sample]:
+    """The photographs in `root` to judge on, checked; what could not be read is listed in `folder`.
+
+    `split` is one of the three folders, or of `data.split_csv`; None takes all, or test/ where there are three folders.
+    """
+    table = data.layout == TABLE
+    if not table and (folders := split_folders(root)):
+        if data.split_csv is not None:
+            raise UserError(f"{root} is split into train/ val/ test/ already: leave data.split_csv out")
+        split = split or "test"
+        samples = _found(folders[split], data, decision)
+    elif table and (splits := table_splits(root, data.labels)):
+        kept = split or "test"
+        samples = [each for each in _found(root, data, decision) if splits[each.path] == kept]
+    else:
+        if (split is None) != (data.split_csv is None):
+            raise UserError("data.split and data.split_csv belong together where data.root is not split already")
+        samples = _found(root, data, decision)
+        if split is not None:
+            samples = of_split(samples, Path(str(data.split_csv)), split, root)
+    paths = [sample.path for sample in samples]
+    unreadable = find_unreadable(paths, decode=data.on_error == "skip", megapixels=data.max_megapixels)
+    write_unreadable(folder, unreadable)
+    if unreadable and data.on_error == "raise":
+        raise UserError(unreadable_message(unreadable))
+    samples = [sample for sample in samples if sample.path not in unreadable]
+    if not samples:
+        raise UserError(f"no image to judge is left in {root}")
+    return samples
+
+
+def _class_names(data: JudgedDataOptions, decision: Decision) -> Sequence[str]:
+    """What the folders of the classes are called, in the checkpoint's order."""
+    names = data.class_names or decision.class_names
+    if len(names) != len(decision.class_names):
+        raise UserError(
+            f"data.class_names={names}: a name for each of {', '.join(decision.class_names)}, in this order"
+        )
+    return names
+
+
+def _found(root: Path, data: JudgedDataOptions, decision: Decision) -> list[Sample]:
+    """All photographs, in the groups that intervals are drawn by."""
+    group_by, names = data.group_by, _class_names(data, decision)
+    layout = data.layout or recognised(root, names)
+    positive = names[decision.positive_index]
+    samples = find_samples(root, names, layout=layout, positive_class=positive, labels=data.labels)
+    if group_by is not None:
+        return grouped(samples, group_by, layout=layout)
+    return by_photograph(samples, recognised(root, []) if layout == OWN else layout)
+
+
+def of_split(samples: Sequence[Sample], table: Path, split: str, root: Path) -> list[Sample]:
+    """Those of a split of a run's split.csv, in its groups. Raises FileNotFoundError where some are not in `root`."""
+    groups = read_split(table, split)
+    common = os.path.commonpath([sample.path.parent for sample in samples]) if samples else root
+    # The table's paths may be relative to the folder that all images share, which may lie below the root.
+    ways = [{sample.path.relative_to(top).as_posix(): sample for sample in samples} for top in (root, common)]
+    below = max(ways, key=lambda names: len(matched(groups, names)))
+    places = matched(groups, below)
+    if gone := groups.keys() - places.keys():
+        raise FileNotFoundError(
+            f"{len(gone)} of {len(groups)} images of the {split} split are not in {root}, such as {min(gone)}: "
+            f"give the folder that {table} was made from"
+        )
+    chosen = {places[name]: group for name, group in groups.items()}
+    return [replace(sample, group=chosen[name]) for name, sample in below.items() if name in chosen]
+
+
+def held_out(samples: Sequence[Sample], ckpt_path: Path | None) -> tuple[list[Sample], bool]:
+    """Of images that the checkpoint's run had those of its test, in the groups of its split; else all as they are.
+
+    Looked up in the split.csv of the run folder, by path; by content where the photographs still lie where they did; by
+    their place below the root where they were moved as a whole.
+    """
+    if ckpt_path is None:
+        return list(samples), False
+    table = ckpt_path.absolute().parent.parent / "split.csv"
+    if not table.is_file():
+        return list(samples), False
+    known = _recognised(samples, read_split_rows(table))
+    if not known:
+        return list(samples), False
+    kept = [sample for sample in samples if known.get(sample.path, ("test", ""))[0] == "test"]
+    return [replace(each, group=known[each.path][1]) if each.path in known else each for each in kept], True
+
+
+def _recognised(samples: Sequence[Sample], rows: Sequence[Row]) -> dict[Path, tuple[str, str]]:
+    """Split and group of those samples that were in it."""
+    facts = {row["path"]: (row["split"], row["group"]) for row in rows}
+    by_path = matched([str(sample.path) for sample in samples], facts)
+    if found := {sample.path: facts[by_path[str(sample.path)]] for sample in samples if str(sample.path) in by_path}:
+        return found
+    if there := [path for path in facts if Path(path).is_file()]:
+        contents = {content_hash(Path(path)): facts[path] for path in there}
+        hashes = {sample.path: content_hash(sample.path) for sample in samples}
+        return {path: contents[digest] for path, digest in hashes.items() if digest in contents}
+    was, now = (os.path.commonpath(paths) for paths in (list(facts), [str(sample.path) for sample in samples]))
+    below = {os.path.relpath(path, was): each for path, each in facts.items()}
+    places = {sample.path: os.path.relpath(sample.path, now) for sample in samples}
+    # Other data sets number their files alike: only all of them are the same again.
+    if not below.keys() <= set(places.values()):
+        return {}
+    return {path: below[place] for path, place in places.items() if place in below}
+
+
+def warn_of_training_data(root: Path, data: JudgedDataOptions, provenance: Mapping[str, Any]) -> None:
+    """Warn where a checkpoint is judged on all of the folder that it was trained on; of one that is split, test is."""
+    whole = data.split is None and not split_folders(root)
+    if provenance.get("data_root") == str(root) and whole:
+        log.warning(
+            "the checkpoint was trained on photographs of this folder: its metrics here are too good. "
+            "To judge it on held-out images give data.split=test data.split_csv=<run folder>/split.csv"
+        )

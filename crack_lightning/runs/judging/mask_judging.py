@@ -1,0 +1,114 @@
+"""A crack map judged on photographs with masks: the counts of each, metrics, a table, and a figure of the worst."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from PIL import Image
+from torchmetrics.classification import BinaryAveragePrecision
+
+from crack_lightning.data.images.reading import read_image
+from crack_lightning.data.samples.masks import Masked, read_mask
+from crack_lightning.evaluation.cell_counts import masked_cells, near
+from crack_lightning.evaluation.mask_counts import MaskCounts, counted, iou, mask_metrics
+from crack_lightning.inference.crack_maps import CrackMapReader, followed
+from crack_lightning.inference.overlay import heat_picture
+from crack_lightning.inference.photographs import Scale
+from crack_lightning.models.crack_map import CELL_PX
+from crack_lightning.report.pictures import masks_figure
+from crack_lightning.runs.judging.run_figures import drawn
+from crack_lightning.runs.judging.run_files import write_figures, write_metrics
+from crack_lightning.system.files import write_csv
+from crack_lightning.system.progress import track
+
+log = logging.getLogger(__name__)
+
+Array = np.ndarray
+
+THRESHOLDS = 200  # of the average precision
+SHOWN, SHOWN_PX = 9, 700  # photographs of the figure, and their longer side
+HEADER = ["photograph", "cells_precision", "cells_recall", "cells_f1", "pixels_iou", "marked_cells", "crack_cells"]
+
+
+@dataclass(frozen=True)
+class JudgedPhotograph:
+    """A photograph, what was counted in it, and the cells that were marked and that are crack."""
+
+    masked: Masked
+    counts: MaskCounts
+    found: Array
+    truth: Array
+
+
+def judge_masks(
+    reader: CrackMapReader, masked: Sequence[Masked], *, tolerance: int, megapixels: float, seed: int = 0
+) -> tuple[list[JudgedPhotograph], dict[str, float]]:
+    """Each photograph with its counts, and the metrics of all. Raises UserError for a mask that cannot be used."""
+    ranked = BinaryAveragePrecision(thresholds=THRESHOLDS)
+    judged = list[JudgedPhotograph]()
+    threshold = reader.classifier.cell_decision.threshold
+    for each in track(masked, "judging", total=len(masked), unit="photographs"):
+        image = read_image(each.sample.path, megapixels=megapixels)
+        mask = read_mask(each.mask, image.size, megapixels=megapixels)
+        truth = masked_cells(mask)
+        heat = reader.heat(reader.scaled(image, Scale(max(image.size))))
+        ranked.update(torch.from_numpy(heat.probability).flatten(), torch.from_numpy(truth).long().flatten())
+        marked = followed(heat, threshold)
+        pixels = np.asarray(heat_picture(marked, image.size)) >= 255 * threshold
+        found = marked.probability >= threshold
+        judged.append(JudgedPhotograph(each, counted(found, truth, pixels, mask, tolerance=tolerance), found, truth))
+    groups = [each.masked.sample.group for each in judged]
+    precision = float(ranked.compute()) if any(each.truth.any() for each in judged) else 0.0
+    return judged, mask_metrics([each.counts for each in judged], precision, groups, seed=seed)
+
+
+def write_masks_judged(
+    folder: Path, judged: Sequence[JudgedPhotograph], metrics: Mapping[str, float], *, figures: bool = True
+) -> None:
+    """metrics.json, photographs.csv and figures/worst_photographs.png in `folder`."""
+    write_metrics(folder, metrics)
+    write_csv(folder / "photographs.csv", HEADER, [_row(each) for each in judged])
+    if figures:
+        write_figures(folder, drawn({"worst_photographs": worst_photographs(judged)}))
+
+
+def log_masks(metrics: Mapping[str, float]) -> None:
+    """The metrics, a line each."""
+    for name, value in sorted(metrics.items()):
+        if name.startswith("test/"):
+            log.info("%s %.4f", name, value)
+
+
+def _row(each: JudgedPhotograph) -> list[object]:
+    cells = each.counts.cells
+    shares = (cells.precision, cells.recall, cells.f1, iou(each.counts.pixels))
+    return [each.masked.sample.path, *(f"{share:.4f}" for share in shares), cells.marked, cells.there]
+
+
+def worst_photographs(judged: Sequence[JudgedPhotograph]) -> Figure:
+    """The photographs of the lowest F1, with what was found, missed and marked wrongly."""
+    ranked = sorted(judged, key=lambda each: (each.counts.cells.f1, -each.counts.cells.marked))[:SHOWN]
+    return masks_figure([(_shown(each), _title(each)) for each in ranked])
+
+
+def _title(each: JudgedPhotograph) -> str:
+    cells = each.counts.cells
+    return f"{each.masked.sample.path.name}\nprecision {cells.precision:.2f}, recall {cells.recall:.2f}"
+
+
+def _shown(each: JudgedPhotograph) -> Image.Image:
+    """The photograph in grey; cells found green, missed red, marked wrongly orange."""
+    image = read_image(each.masked.sample.path).convert("L").convert("RGB")
+    colours = np.zeros((*each.found.shape, 4), np.uint8)
+    wrong, missed = each.found & ~near(each.truth, 1), each.truth & ~near(each.found, 1)
+    for cells, colour in ((each.found, (27, 160, 90)), (wrong, (230, 130, 20)), (missed, (210, 30, 40))):
+        colours[cells] = (*colour, 200)
+    height, width = (CELL_PX * side for side in each.found.shape)
+    over = Image.fromarray(colours).resize((width, height), Image.Resampling.NEAREST).crop((0, 0, *image.size))
+    image.paste(over, (0, 0), over)
+    image.thumbnail((SHOWN_PX, SHOWN_PX))
+    return image

@@ -1,0 +1,1 @@
+"""A run that trains: a classifier, a crack map, a crack map of a site."""

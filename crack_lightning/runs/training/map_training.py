@@ -1,0 +1,176 @@
+"""Train a crack map on class folders: the head that drawn cracks gave, moved by what labelled patches say."""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from lightning.pytorch.loggers import Logger
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from crack_lightning.data.batches.datamodule import CrackDataModule
+from crack_lightning.data.images.reading import MOST_MEGAPIXELS, read_image
+from crack_lightning.data.samples.listing import Sample, side_px
+from crack_lightning.errors import UserError
+from crack_lightning.evaluation.predictions import Judged
+from crack_lightning.inference.crack_maps import CrackMapReader
+from crack_lightning.inference.patch_scores import map_logits, prepared_patch, score_and_slope
+from crack_lightning.inference.patches import in_threads, one_core_each, pick_device
+from crack_lightning.models.crack_map import CrackMap, package_facts, package_map
+from crack_lightning.models.decision import Decision
+from crack_lightning.models.map_checkpoint import write_map
+from crack_lightning.models.taps import taps_of
+from crack_lightning.models.weights import resolve_weights
+from crack_lightning.report.figures import pull_figure
+from crack_lightning.runs.judging.evaluating import metrics_of
+from crack_lightning.runs.options import TrainOptions
+from crack_lightning.runs.training.map_learning import levels_of_cells, trained_head
+from crack_lightning.runs.training.preparation import prepare_split, provenance_of, write_config
+from crack_lightning.runs.training.results import leave
+from crack_lightning.system.processes import cores
+from crack_lightning.system.progress import track
+from crack_lightning.training.confidence import set_confidence
+from crack_lightning.training.patch_head import PatchFit, fit_patches
+
+log = logging.getLogger(__name__)
+
+JUDGED = 48  # lessons that the levels of the map are chosen on
+
+
+def train_map(
+    options: TrainOptions, folder: Path, *, loggers: Sequence[Logger] = (), overrides: Sequence[str] = ()
+) -> dict[str, float]:
+    """Train a crack map as `options` say and write the run folder; returns the metrics.
+
+    The head has few numbers, and its loss one minimum, which is computed: there are no epochs, and what is said of
+    optimizer, scheduler, trainer and callbacks is not used. Raises UserError or OSError for what cannot be trained.
+    """
+    torch.manual_seed(options.seed)
+    data = CrackDataModule(options.data, seed=options.seed, cache_dir=options.cache_dir)
+    network = begun(options)
+    leakage = prepare_split(data, folder, None, options.leakage)
+    write_config(folder, options)
+    network.patch_px, network.mm_per_px = side_px(data.splits["train"]), options.data.mm_per_px
+    network.to(pick_device("cpu" if options.trainer.accelerator == "cpu" else "auto"))
+    started_s = time.perf_counter()
+    draw_head(network, sound(data), options)
+    fit = learn(network, data)
+    metrics = {"fit_seconds": time.perf_counter() - started_s, **_facts_of(fit), **leakage}
+    reader = CrackMapReader(network, engine=options.features.engine, patches=True)
+    metrics |= _calibrated(reader, data.splits["val"], options)
+    write_map(folder / "checkpoints/best.ckpt", network, provenance_of(options, data.root, data.splits, overrides))
+    test = data.splits["test"]
+    logits = _logits(reader, test, options)
+    judged = Judged(network.cpu(), test, network.positive_probabilities(logits))
+    metrics |= metrics_of(judged, logits, "test")
+    for logger in loggers:
+        logger.log_metrics(metrics, 0)
+    leave(folder, judged, data, options, metrics, curves=_curves(fit, options), loggers=loggers)
+    return metrics
+
+
+def begun(options: TrainOptions) -> CrackMap:
+    """The map of the package, where it has this backbone and weights; else one whose head is still to be drawn."""
+    first, second = options.data.class_names
+    decision, facts = Decision((first, second), options.data.positive_class), package_facts()
+    if (options.model.backbone, options.model.weights) == (facts["backbone"], facts["weights"]):
+        return package_map(decision)
+    taps_of(options.model.backbone)  # before weights are fetched for nothing
+    state_dict, source = resolve_weights(options.model.backbone, options.model.weights)
+    return CrackMap(backbone=options.model.backbone, decision=decision, state_dict=state_dict, weights=source.as_dict())
+
+
+def sound(data: CrackDataModule) -> dict[str, list[Path]]:
+    """The sound pictures of each split, to draw cracks onto."""
+    positive = data.class_names.index(data.options.positive_class)
+    return {
+        split: [sample.path for sample in members if sample.label != positive] for split, members in data.splits.items()
+    }
+
+
+def draw_head(network: CrackMap, surfaces: Mapping[str, Sequence[Path]], options: TrainOptions) -> None:
+    """Train the head on cracks drawn onto sound pictures of training, unless it has one already."""
+    if network.weight.any():
+        return
+    head = trained_head(
+        network,
+        surfaces["train"],
+        count=int(options.model.lessons or 0),
+        judged=JUDGED,
+        judged_on=surfaces["val"],
+        seeds=(options.seed,),
+    )
+    network.set_levels(head.levels)
+
+
+def learn(network: CrackMap, data: CrackDataModule) -> PatchFit:
+    """Move the head of `network` by what the training patches teach, and its levels with it."""
+    samples, positive = data.splits["train"], network.decision.positive_index
+    paths, reading = [sample.path for sample in samples], data.options
+    scores, slopes = slopes_of(network, paths, num_workers=reading.num_workers, megapixels=reading.max_megapixels)
+    targets = torch.tensor([float(sample.label == positive) for sample in samples])
+    groups = [sample.group for sample in samples]
+    fit = fit_patches(scores, slopes, targets, groups, level=network.patch_level, scale=network.patch_scale)
+    network.weight += fit.map_change.to(network.weight.device)
+    network.patch_weight += fit.change.to(network.weight.device)
+    network.set_levels({"patch_level": fit.level, "patch_scale": fit.scale})
+    if fit.pull is not None:
+        network.set_levels(levels_of_cells(network, sound(data)["val"], count=JUDGED, seed=data.seed))
+    if fit.pull is None:
+        log.warning("the labels teach nothing that patches which were left out bear out: the head stays as it was")
+    else:
+        log.info("%d patches moved the head, against a pull of %g labels", len(samples), fit.pull)
+    return fit
+
+
+def slopes_of(
+    network: CrackMap, paths: Sequence[Path], *, num_workers: int | None = None, megapixels: float = MOST_MEGAPIXELS
+) -> tuple[Tensor, Tensor]:
+    """Scores (n,) and slopes (n, channels) of patches, by `num_workers` threads; None is one a core."""
+    reader = CrackMapReader(network, engine="eager")
+
+    def one(path: Path) -> tuple[float, Tensor]:
+        image = read_image(path, megapixels=megapixels)
+        return score_and_slope(network, prepared_patch(reader, image))
+
+    with one_core_each():
+        found = list(track(in_threads(one, paths, num_workers or cores()), "learning", total=len(paths)))
+    return torch.tensor([score for score, _ in found]), torch.stack([slope for _, slope in found])
+
+
+def _calibrated(reader: CrackMapReader, samples: Sequence[Sample], options: TrainOptions) -> dict[str, float]:
+    """Set temperature, threshold and review band on validation; its metrics."""
+    network = reader.classifier
+    logits = _logits(reader, samples, options)
+    labels = torch.tensor([sample.label for sample in samples])
+    found = set_confidence(
+        network,
+        logits,
+        labels,
+        calibrate=options.calibrate,
+        threshold=options.threshold,
+        review_error_rate=options.review_band,
+    )
+    return found | metrics_of(Judged(network, samples, network.positive_probabilities(logits)), logits, "val")
+
+
+def _logits(reader: CrackMapReader, samples: Sequence[Sample], options: TrainOptions) -> Tensor:
+    found = map_logits(
+        reader,
+        [sample.path for sample in samples],
+        num_workers=options.data.num_workers,
+        megapixels=options.data.max_megapixels,
+    )
+    if unread := [error for error in found.errors if error]:
+        raise UserError(unread[0])
+    return found.logits
+
+
+def _facts_of(fit: PatchFit) -> dict[str, float]:
+    return {} if fit.pull is None else {"patches/pull": fit.pull}
+
+
+def _curves(fit: PatchFit, options: TrainOptions) -> dict[str, Figure]:
+    return {"pull": pull_figure(fit.losses, chosen=fit.pull)} if fit.losses and options.figures else {}

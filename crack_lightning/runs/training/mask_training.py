@@ -1,0 +1,203 @@
+"""Train a crack map on photographs with masks: the head that drawn cracks gave, moved by the cells of real ones."""
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning.pytorch.loggers import Logger
+from PIL import Image
+from torch import Tensor
+
+from crack_lightning.data.images.reading import read_image
+from crack_lightning.data.samples.groups import grouped
+from crack_lightning.data.samples.masks import Masked, find_masked, masked_splits, read_mask
+from crack_lightning.data.samples.splits import Splits, fold_samples, split_samples, write_split
+from crack_lightning.evaluation.cell_counts import masked_cells, near, total
+from crack_lightning.features.cells import Cells, chosen, joined, sampled
+from crack_lightning.inference.crack_maps import SMALL_PX, CrackMapReader, evenly_lit, merged_scales, padded
+from crack_lightning.inference.patch_scores import picture_tensor
+from crack_lightning.inference.patches import pick_device
+from crack_lightning.models.crack_map import CrackMap
+from crack_lightning.models.map_checkpoint import write_map
+from crack_lightning.runs.judging.mask_evaluation import check_cracks, usable
+from crack_lightning.runs.judging.mask_judging import judge_masks, log_masks, write_masks_judged
+from crack_lightning.runs.options import TrainOptions
+from crack_lightning.runs.training.card import write_mask_card
+from crack_lightning.runs.training.leakage import leakage_metrics
+from crack_lightning.runs.training.map_learning import SLACK_CELLS, best_level, lessons
+from crack_lightning.runs.training.map_training import begun, draw_head
+from crack_lightning.runs.training.preparation import provenance_of, write_config
+from crack_lightning.system.cache import cache_folder
+from crack_lightning.system.processes import cores
+from crack_lightning.system.progress import track
+from crack_lightning.training.cell_head import fit_head
+
+log = logging.getLogger(__name__)
+
+# Cells of each kind from a tile: of cracks, beside them, those far from one that look most like one, others.
+MOST, HARDEST = (400, 150, 400, 200), 0.1
+TILE_PX, MOST_TILES = 512, 12  # of a photograph that is not small, at random places
+DRAWN = 200  # lessons whose cells are learned again with those of the photographs: what is no crack stays known
+PULLS = (0.03, 0.1, 0.5, 2.0)  # towards the head that drawn cracks gave, tried on validation
+
+Array = np.ndarray
+
+
+def train_map_on_masks(
+    options: TrainOptions, folder: Path, *, loggers: Sequence[Logger] = (), overrides: Sequence[str] = ()
+) -> dict[str, float]:
+    """Train a crack map on photographs with masks and write the run folder; returns the metrics.
+
+    Raises UserError or OSError for what cannot be trained.
+    """
+    torch.manual_seed(options.seed)
+    network = begun(options)
+    splits = _split(options, folder)
+    samples: Splits = {split: [each.sample for each in members] for split, members in splits.items()}
+    leakage = leakage_metrics(samples, options.leakage, cache_dir=options.cache_dir, workers=cores())
+    write_config(folder, options)
+    network.to(pick_device("cpu" if options.trainer.accelerator == "cpu" else "auto"))
+    network.mm_per_px = options.data.mm_per_px
+    started_s = time.perf_counter()
+    draw_head(network, {"train": [], "val": []}, options)
+    found = learn_masks(network, splits["train"], splits["val"], options)
+    found["fit_seconds"] = time.perf_counter() - started_s
+    reader = CrackMapReader(network, engine=options.features.engine)
+    megapixels = options.data.max_megapixels
+    judged, metrics = judge_masks(
+        reader, splits["test"], tolerance=SLACK_CELLS, megapixels=megapixels, seed=options.seed
+    )
+    metrics |= found | leakage
+    write_map(
+        folder / "checkpoints/best.ckpt",
+        network,
+        provenance_of(options, Path(str(options.data.root)), samples, overrides),
+    )
+    write_masks_judged(folder, judged, metrics, figures=options.figures)
+    counts = {split: len(members) for split, members in splits.items()}
+    write_mask_card(folder, network, judged, counts, metrics, options, tolerance=SLACK_CELLS)
+    for logger in loggers:
+        logger.log_metrics(metrics, 0)
+        logger.save()
+    log_masks(metrics)
+    log.info("the run folder: %s", folder)
+    return metrics
+
+
+def _split(options: TrainOptions, folder: Path) -> dict[str, list[Masked]]:
+    """The usable photographs of train, val and test, as the options of data say; split.csv in `folder`."""
+    data, root = options.data, Path(str(options.data.root))
+    whole = masked_splits(root) or {"": find_masked(root)}
+    usual = {"on_error": data.on_error, "megapixels": data.max_megapixels}
+    kept = usable([each for members in whole.values() for each in members], folder, **usual)  # type: ignore[arg-type]
+    check_cracks(kept, megapixels=data.max_megapixels)
+    known = {each.sample.path: each for each in kept}
+    if "" in whole:
+        samples = grouped(
+            [each.sample for each in kept], data.group_by, layout="folders", cache=cache_folder(options.cache_dir)
+        )
+        names = ["photographs"]
+        if data.folds is None:
+            splits = split_samples(samples, data.fractions, seed=options.seed, class_names=names)
+        else:
+            splits = fold_samples(samples, folds=data.folds, fold=data.fold, seed=options.seed, class_names=names)
+    else:
+        splits = {
+            split: [each.sample for each in members if each.sample.path in known] for split, members in whole.items()
+        }
+    write_split(folder / "split.csv", splits, ["photograph"])
+    for split, members in splits.items():
+        log.info("%s: %d photographs", split, len(members))
+    return {
+        split: [replace(known[sample.path], sample=sample) for sample in members] for split, members in splits.items()
+    }
+
+
+def learn_masks(
+    network: CrackMap, train: Sequence[Masked], val: Sequence[Masked], options: TrainOptions
+) -> dict[str, float]:
+    """Fit the head with each of PULLS to the cells of `train` and drawn ones, and keep what marks `val` best."""
+    generator, megapixels = torch.Generator().manual_seed(options.seed), options.data.max_megapixels
+    real = [
+        part
+        for each in track(train, "learning", total=len(train), unit="photographs")
+        for part in cells_of(network, each, generator, megapixels=megapixels)
+    ]
+    drawn = [sampled(network, block, generator) for block in lessons([], 0, DRAWN, options.seed)]
+    cells, prior = joined([*real, *drawn], generator), (network.weight.cpu().clone(), network.bias.item())
+    log.info("%d cells of %d photographs and %d drawn pictures", len(cells.kinds), len(train), DRAWN)
+    tried: list[tuple[float, float, Tensor, float, dict[str, float]]] = []
+    for pull in (None, *PULLS):
+        weight, bias = prior if pull is None else fit_head(cells, l2=pull, prior=prior)
+        _set_head(network, weight, bias)
+        f1, levels = _levels(network, val, megapixels)
+        log.info("F1 of cells %.3f on validation: %s", f1, "head of drawn cracks" if pull is None else f"pull {pull:g}")
+        tried.append((f1, np.inf if pull is None else pull, weight, bias, levels))
+    f1, pull, weight, bias, levels = max(tried, key=lambda each: each[0])
+    _set_head(network, weight, bias)
+    network.set_levels(levels)
+    return {"val/cells_f1": f1, **({"masks/pull": pull} if np.isfinite(pull) else {}), **levels}
+
+
+def _set_head(network: CrackMap, weight: Tensor, bias: float) -> None:
+    network.weight.copy_(weight)
+    network.bias.fill_(bias)
+
+
+@torch.no_grad()
+def cells_of(network: CrackMap, masked: Masked, generator: torch.Generator, *, megapixels: float) -> Iterator[Cells]:
+    """Some cells of each kind of a photograph, tile by tile, as the map computes them."""
+    image = read_image(masked.sample.path, megapixels=megapixels)
+    mask = read_mask(masked.mask, image.size, megapixels=megapixels)
+    small = max(image.size) <= SMALL_PX
+    lit = image if small else evenly_lit(image)
+    for box in _boxes(image.size, generator):
+        left, top, right, bottom = box
+        features = _features(network, lit.crop(box), small=small)
+        truth = torch.from_numpy(masked_cells(mask[top:bottom, left:right]))
+        yield chosen(features, _kinds(network, features, truth), generator, most=MOST, thin=False)
+
+
+def _features(network: CrackMap, tile: Image.Image, *, small: bool) -> Tensor:
+    """Joined features (channels, h/4, w/4); of a small photograph the mean of two scales, as its logits are."""
+    pictures = [padded(picture) for picture in ([tile, tile.reduce(2)] if small and min(tile.size) > 1 else [tile])]
+    cells = [network.cells(picture_tensor(picture, network.weight.device))[0].cpu() for picture in pictures]
+    return merged_scales(cells, (tile.height, tile.width))
+
+
+def _boxes(size: tuple[int, int], generator: torch.Generator) -> list[tuple[int, int, int, int]]:
+    """A small photograph as a whole; of a larger one tiles at random places of a grid."""
+    width, height = size
+    if max(size) <= SMALL_PX:
+        return [(0, 0, width, height)]
+    corners = [(x, y) for y in range(0, height, TILE_PX) for x in range(0, width, TILE_PX)]
+    some = torch.randperm(len(corners), generator=generator)[:MOST_TILES].tolist()
+    boxes = [(x, y, min(x + TILE_PX, width), min(y + TILE_PX, height)) for x, y in (corners[k] for k in some)]
+    return [box for box in boxes if min(box[2] - box[0], box[3] - box[1]) >= TILE_PX // 4]
+
+
+def _kinds(network: CrackMap, features: Tensor, truth: Tensor) -> list[Tensor]:
+    """Where cells (h, w) of each kind lie. What is far from a crack and looks like one is as what was drawn as none."""
+    beside = torch.from_numpy(near(truth.numpy(), 1)) & ~truth
+    far = ~torch.from_numpy(near(truth.numpy(), 3))
+    logits = torch.einsum("chw,c->hw", features, network.weight.cpu())
+    level = logits[far].quantile(1 - HARDEST) if far.any() else logits.max()
+    return [truth, beside, far & (logits >= level), far & (logits < level)]
+
+
+def _levels(network: CrackMap, val: Sequence[Masked], megapixels: float) -> tuple[float, dict[str, float]]:
+    """F1 of the cells of all validation photographs, at the levels that suit them best, and these levels."""
+    reader = CrackMapReader(network, engine="folded")
+    maps: dict[str, list[tuple[Array, Array]]] = {"level": [], "small_level": []}
+    for masked in val:
+        image = read_image(masked.sample.path, megapixels=megapixels)
+        small = max(image.size) <= SMALL_PX
+        truth = masked_cells(read_mask(masked.mask, image.size, megapixels=megapixels))
+        odds = reader.above_median(reader.prepared_as(image, small=small), small=small).numpy()
+        maps["small_level" if small else "level"].append((odds, truth))
+    best = {name: best_level(*zip(*pairs, strict=True)) for name, pairs in maps.items() if pairs}
+    return total(counts for _, counts in best.values()).f1, {name: level for name, (level, _) in best.items()}

@@ -1,0 +1,52 @@
+"""What stands before every training run: photographs found, checked and split, and what the test has seen of them."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from crack_lightning import __version__
+from crack_lightning.data.batches.datamodule import CrackDataModule
+from crack_lightning.data.samples.splits import Splits, split_digest, write_split
+from crack_lightning.runs.judging.run_files import write_unreadable
+from crack_lightning.runs.options import TrainOptions
+from crack_lightning.runs.training.going_on import Checkpoint, check_split
+from crack_lightning.runs.training.leakage import leakage_metrics
+from crack_lightning.system.files import write_atomically
+
+log = logging.getLogger(__name__)
+
+
+def prepare_split(data: CrackDataModule, folder: Path, checkpoint: Checkpoint | None, leakage: str) -> dict[str, float]:
+    """Find, check and split the photographs before anything slow begins; returns the leakage of the split."""
+    data.prepare_data()
+    try:
+        data.setup()
+    finally:
+        write_unreadable(folder, data.unreadable)
+    if data.unreadable:
+        log.warning("%d unreadable images left out: %s", len(data.unreadable), folder / "unreadable.csv")
+    if checkpoint is not None:
+        check_split(checkpoint, data)
+    write_split(folder / "split.csv", data.splits, data.class_names)
+    return leakage_metrics(data.splits, leakage, cache_dir=data.cache_dir, workers=data.num_workers)
+
+
+def write_config(folder: Path, options: TrainOptions) -> None:
+    """config.yaml: the options as they were when the run began."""
+    write_atomically(folder / "config.yaml", yaml.safe_dump(asdict(options), sort_keys=False).encode())
+
+
+def provenance_of(options: TrainOptions, root: Path | None, splits: Splits, overrides: Sequence[str]) -> dict[str, Any]:
+    """What a checkpoint says of the run that wrote it: plain values."""
+    return {
+        "crack_lightning": __version__,
+        "overrides": list(overrides),
+        "config": asdict(options),
+        "data_root": str(root),
+        "split": split_digest(splits),
+        "images": {split: len(samples) for split, samples in splits.items()},
+    }
