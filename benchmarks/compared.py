@@ -19,7 +19,7 @@ from PIL import Image
 from scipy.spatial import cKDTree
 
 from crack_lightning.measurement.alignment import aligned, described
-from crack_lightning.measurement.changes import Place, Seen, changes_of
+from crack_lightning.measurement.changes import View, ViewedCrack, changes_of
 from crack_lightning.measurement.cracks import Crack
 from crack_lightning.measurement.markers import marker_scale, opencv
 
@@ -103,10 +103,10 @@ def _kinds(inspector: Inspector, before: Array, after: Array) -> list[str]:
     for picture in (before, after):
         image = Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8))
         found = [
-            Seen(number, crack.lines, crack.width.along, crack.width.uncertainty)
+            ViewedCrack(number, crack.lines, crack.width.along, crack.width.uncertainty)
             for number, crack in enumerate(inspector.cracks(picture), 1)
         ]
-        places.append(Place(np.asarray(image.convert("L")), found))
+        places.append(View(np.asarray(image.convert("L")), found))
         points.append(described(image))
     found_changes = changes_of(places[0], places[1], aligned(*points))
     return sorted(change.kind for change in found_changes if change.kind != "unchanged")

@@ -25,7 +25,7 @@ from crack_lightning.data.images.reading import read_image
 from crack_lightning.evaluation.cell_counts import counted_cells, masked_cells, total
 from crack_lightning.inference.crack_maps import SMALL_PX, CrackMapReader, followed, followed_cells
 from crack_lightning.inference.patch_scores import map_logits
-from crack_lightning.inference.photographs import Scale
+from crack_lightning.inference.photographs import WindowScale
 from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.models.map_checkpoint import load_network
 
@@ -99,7 +99,7 @@ def photographs(network: CrackMap, folder: Path) -> str:
     with (folder / "tiles.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     for name in dict.fromkeys(row["photo"] for row in rows):
-        heat = reader.heat(reader.scaled(read_image(folder / name), Scale(TILE_PX)))
+        heat = reader.heat(reader.scaled(read_image(folder / name), WindowScale(TILE_PX)))
         marked = followed(heat, network.cell_decision.threshold)
         for row in rows:
             if row["photo"] == name:

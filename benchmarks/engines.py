@@ -31,8 +31,8 @@ from crack_lightning.engines.pick import folded_engine, onnx_engine, openvino_en
 from crack_lightning.engines.portable import portable
 from crack_lightning.evaluation.metrics import binary_metrics
 from crack_lightning.inference.crack_maps import CrackMapReader
-from crack_lightning.inference.photographs import Scale
-from crack_lightning.models.checkpoint import load_classifier
+from crack_lightning.inference.photographs import WindowScale
+from crack_lightning.models.checkpoint import classifier_from, read_checkpoint
 from crack_lightning.models.classifier import build_classifier
 from crack_lightning.models.crack_map import package_map
 from crack_lightning.models.decision import Decision
@@ -100,11 +100,11 @@ def whole_map(photograph: Path) -> None:
 
 
 def _mapped(reader: CrackMapReader, image: object) -> Callable[[], object]:
-    return lambda: reader.heat(reader.scaled(image, Scale(227.0)))  # type: ignore[arg-type]
+    return lambda: reader.heat(reader.scaled(image, WindowScale(227.0)))  # type: ignore[arg-type]
 
 
 def int8(checkpoint: Path, root: Path, count: int) -> None:
-    classifier = load_classifier(checkpoint)
+    classifier = classifier_from(read_checkpoint(checkpoint), checkpoint)
     images, labels = pictures(root, count, classifier.image_size)
     calibrating, judged, truth = images[::2][:CALIBRATED], images[1::2], labels[1::2]
     module = portable(classifier)

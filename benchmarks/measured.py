@@ -25,7 +25,7 @@ from skimage.morphology import skeletonize
 from crack_lightning.data.images.reading import read_image
 from crack_lightning.inference.crack_lines import cracks_of
 from crack_lightning.inference.crack_maps import CrackMapReader
-from crack_lightning.inference.photographs import Scale
+from crack_lightning.inference.photographs import WindowScale
 from crack_lightning.measurement.centres import centred
 from crack_lightning.measurement.cracks import Crack, measured
 from crack_lightning.measurement.network import Branch
@@ -49,7 +49,7 @@ class Inspector:
     def cracks(self, picture: Array) -> list[Crack]:
         """Of a picture (h, w, 3)."""
         image = Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8))
-        heat = self.reader.heat(self.reader.scaled(image, Scale(256)))
+        heat = self.reader.heat(self.reader.scaled(image, WindowScale(256)))
         return cracks_of(heat, np.asarray(image.convert("L")), THRESHOLD)
 
 
@@ -217,7 +217,7 @@ def timed(options: argparse.Namespace) -> None:
     grey, seconds = np.asarray(image.convert("L")), list[tuple[float, float]]()
     for _ in range(4):
         started_s = time.perf_counter()
-        heat = inspector.reader.heat(inspector.reader.scaled(image, Scale(256)))
+        heat = inspector.reader.heat(inspector.reader.scaled(image, WindowScale(256)))
         mapped_s = time.perf_counter()
         found = cracks_of(heat, grey, THRESHOLD)
         seconds.append((mapped_s - started_s, time.perf_counter() - mapped_s))

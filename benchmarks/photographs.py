@@ -25,8 +25,8 @@ from torchvision.transforms import v2
 from crack_lightning.data.images.reading import read_image
 from crack_lightning.inference.geometry import Grid
 from crack_lightning.inference.heat import Heat
-from crack_lightning.inference.photographs import PhotographReader, Scale, window_px
-from crack_lightning.models.checkpoint import load_classifier
+from crack_lightning.inference.photographs import PhotographReader, WindowScale, window_px
+from crack_lightning.models.checkpoint import classifier_from, read_checkpoint
 from crack_lightning.models.classifier import CrackClassifier
 
 SIZE = (4032, 3024)  # 12 megapixels, as telephones have them
@@ -44,16 +44,16 @@ def window_of(classifier: CrackClassifier) -> float:
 
 def heat_map(checkpoint: Path, photograph: Path, engine: str) -> None:
     """A photograph's file to its heat map, once."""
-    classifier = load_classifier(checkpoint)
+    classifier = classifier_from(read_checkpoint(checkpoint), checkpoint)
     reader = PhotographReader(classifier, engine=engine)
-    scale = Scale(window_of(classifier))
+    scale = WindowScale(window_of(classifier))
     reader.heat(reader.scaled(Image.new("RGB", (600, 600)), scale))  # export and folding are done once a run
     timed(lambda: reader.heat(reader.scaled(read_image(photograph), scale)))
 
 
 def plain_network(checkpoint: Path) -> Callable[[torch.Tensor], torch.Tensor]:
     """The network as torchvision has it: whole batches, and not the order in memory that this project gives it."""
-    classifier = load_classifier(checkpoint).to(memory_format=torch.contiguous_format)
+    classifier = classifier_from(read_checkpoint(checkpoint), checkpoint).to(memory_format=torch.contiguous_format)
 
     def compute(pictures: torch.Tensor) -> torch.Tensor:
         features = classifier.features(classifier.normalise(pictures))
@@ -64,7 +64,7 @@ def plain_network(checkpoint: Path) -> Callable[[torch.Tensor], torch.Tensor]:
 
 def sliding_window(checkpoint: Path, photograph: Path) -> None:
     """The same pitch by crops, resized and judged batch by batch as a plain script would."""
-    classifier, network = load_classifier(checkpoint), plain_network(checkpoint)
+    classifier, network = classifier_from(read_checkpoint(checkpoint), checkpoint), plain_network(checkpoint)
     side = round(window_of(classifier))
     grid = grid_for(classifier, photograph)
     down, across = grid.px_per_scaled_hw
@@ -88,7 +88,7 @@ def sliding_window(checkpoint: Path, photograph: Path) -> None:
 def grid_for(classifier: CrackClassifier, photograph: Path) -> Grid:
     """The grid of a file."""
     reader = PhotographReader(classifier, engine="eager")
-    return reader.scaled(read_image(photograph), Scale(window_of(classifier)))[0].grid
+    return reader.scaled(read_image(photograph), WindowScale(window_of(classifier)))[0].grid
 
 
 def command(*arguments: object) -> None:
@@ -150,7 +150,7 @@ def spread(values: list[float], digits: int = 2) -> str:
 
 def quality(options: argparse.Namespace) -> None:
     """Tiles of photographs against their labels, by the map and by crops."""
-    classifier = load_classifier(options.checkpoint)
+    classifier = classifier_from(read_checkpoint(options.checkpoint), options.checkpoint)
     readers = {way: PhotographReader(classifier, engine="auto", windows=way) for way in ("map", "crops")}
     side = window_of(classifier)
     with (options.photographs / "tiles.csv").open() as file:
@@ -158,7 +158,7 @@ def quality(options: argparse.Namespace) -> None:
     totals: dict[str, list[tuple[float, int]]] = {"map": [], "crops": []}
     for name in dict.fromkeys(row["photo"] for row in rows):
         image = read_image(options.photographs / name)
-        heats = {way: reader.heat(reader.scaled(image, Scale(side))) for way, reader in readers.items()}
+        heats = {way: reader.heat(reader.scaled(image, WindowScale(side))) for way, reader in readers.items()}
         ranks = [each.probability.ravel().argsort().argsort() for each in heats.values()]
         told = [f"{name}: rank correlation of map and crops {np.corrcoef(ranks[0], ranks[1])[0, 1]:.3f}"]
         labels = [int(row["label"] == "Cracked") for row in rows if row["photo"] == name]

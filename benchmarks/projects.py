@@ -11,24 +11,7 @@ from crack_lightning.runs.inspection.inspecting import inspect_photograph
 
 def project_of(folder: Path, source: Path) -> Project:
     """A project over `source`, inspected."""
-    options = ServeOptions(
-        ckpt_path=None,
-        source=str(source),
-        host="127.0.0.1",
-        port=0,
-        open=False,
-        token=False,
-        device="cpu",
-        engine="auto",
-        threshold=None,
-        mm_per_px=None,
-        width_classes="ec2",
-        min_length_px=None,
-        max_megapixels=200.0,
-        max_upload_mb=200.0,
-        max_photographs=10_000,
-        cache_dir=None,
-    )
+    options = ServeOptions(source=str(source), port=0, open=False, device="cpu")
     project = open_project(options, folder)
     load_photographs(project)
     for key, photograph in project.photographs.items():

@@ -22,9 +22,9 @@ from torchmetrics.functional.classification import binary_auroc
 from crack_lightning.corrections.correction import active
 from crack_lightning.data.images.reading import read_image
 from crack_lightning.inference.crack_maps import CrackMapReader, followed
-from crack_lightning.inference.photographs import Scale
+from crack_lightning.inference.photographs import WindowScale
 from crack_lightning.models.crack_map import CrackMap
-from crack_lightning.project.attention import Place, places_of
+from crack_lightning.project.attention import PlaceToLookAt, places_of
 from crack_lightning.project.project import Project
 from crack_lightning.project.relearning import relearn
 from crack_lightning.project.shown_cracks import correct
@@ -50,7 +50,7 @@ def photographs_of(root: Path, folder: Path) -> dict[str, dict[tuple[int, int], 
     return found
 
 
-def say(project: Project, place: Place, labels: dict[tuple[int, int], bool]) -> bool:
+def say(project: Project, place: PlaceToLookAt, labels: dict[tuple[int, int], bool]) -> bool:
     """Correct a place by the label of the tile that its middle lies in; whether that is known."""
     x, y = place.middle
     cracked = labels.get((int(y // TILE_PX), int(x // TILE_PX)))
@@ -72,7 +72,7 @@ def auroc(
     reader, scores, truth = CrackMapReader(network, engine="auto"), list[float](), list[int]()
     for key in keys:
         photograph = project.photograph(key)
-        heat = followed(reader.heat(reader.scaled(read_image(photograph.path), Scale(TILE_PX))), 0.5)
+        heat = followed(reader.heat(reader.scaled(read_image(photograph.path), WindowScale(TILE_PX))), 0.5)
         for (row, column), cracked in labels[photograph.name].items():
             box = (column * TILE_PX, row * TILE_PX, (column + 1) * TILE_PX, (row + 1) * TILE_PX)
             scores.append(heat.of_tile(box))

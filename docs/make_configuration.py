@@ -1,10 +1,11 @@
-"""python docs/make_configuration.py: writes docs/configuration.md from conf/ and the dataclasses of the options."""
+"""python docs/make_configuration.py: writes docs/configuration.md from the dataclasses of the options and conf/."""
 
+import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import NoneType
-from typing import Any, cast, get_args, get_origin
+from typing import Any, cast, get_args, get_origin, get_type_hints
 
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
@@ -14,14 +15,15 @@ from crack_lightning.cli.options import COMMANDS, keys, register, section_of
 
 PAGE = Path(__file__).with_name("configuration.md")
 GROUPS = ("data", "model", "features", "optimizer", "scheduler", "trainer", "logger", "experiment", "sweep")
-SECTION_FILES = ("data/folder", "model/mobilenet_v2", "features/auto", "optimizer/adam", "scheduler/none")
+CALLBACKS = "callbacks/default"  # whose keys stand in YAML alone
 NESTED = 2  # spaces of a level in conf/
 HEAD = """# Configuration
 
-*Written by `python docs/make_configuration.py` from `conf/` and the dataclasses of the options; a test holds it equal.*
+*Written by `python docs/make_configuration.py` from the dataclasses of the options and `conf/`; a test holds it equal.*
 
-`conf/` holds the defaults. A *group* is swapped whole (`data=folder`, `model=resnet18`), a key is set
-(`optimizer.lr=1e-4`). A typo or a value of another type is refused with the key named, before any data is read.
+The dataclasses hold the defaults, `conf/` the groups. A *group* is swapped whole (`data=folder`, `model=resnet18`), a
+key is set (`optimizer.lr=1e-4`). A typo or a value of another type is refused with the key named, before any data is
+read.
 `???` is what only you know. `null` is nothing. `python train.py --cfg job` prints what a run would be configured with.
 
 ```
@@ -67,7 +69,7 @@ def _option(path: Path) -> str:
 
 
 def _command(name: str, kind: type) -> str:
-    comments = {key: said for file in (name, *_sections(name)) for key, said in _comments(file)}
+    comments = {**_said(kind), **(dict(_comments(CALLBACKS)) if name == "train" else {})}
     cfg = _composed(name)
     lines = [f"## `{'train.py' if name == 'train' else f'crack {name}'}`\n"]
     lines += ["| key | type | default | |", "|---|---|---|---|"]
@@ -84,10 +86,20 @@ def _composed(name: str, *, hydra: bool = False) -> DictConfig:
     return compose(config_name=name, return_hydra_config=hydra)
 
 
-def _sections(command: str) -> list[str]:
-    if command != "train":
-        return []
-    return [*SECTION_FILES, "trainer/default", "data/synthetic", "data/table", "callbacks/default"]
+def _said(kind: type, above: str = "") -> dict[str, str]:
+    """What the comments of a dataclass say of its keys, before or behind each, those of its sections included."""
+    found, waiting = dict[str, str](), list[str]()
+    for line in (line for base in reversed(kind.__mro__[:-1]) for line in inspect.getsource(base).splitlines()):
+        if match := re.match(r"    # (.*)$", line):
+            waiting.append(match[1])
+            continue
+        if match := re.match(r"    (\w+): [^#]*(?:  # (.*))?$", line):
+            found[f"{above}{match[1]}"] = match[2] or " ".join(waiting)
+        waiting.clear()
+    for name, hint in get_type_hints(kind).items():
+        if (section := section_of(hint)) is not None:
+            found |= _said(section, f"{above}{name}.")
+    return found
 
 
 def _comments(file: str) -> Iterator[tuple[str, str]]:

@@ -13,9 +13,9 @@ from crack_lightning.models.checkpoint import (
     FACTS_KEY,
     PREFIX,
     checkpoint_facts,
-    load_classifier,
     read_checkpoint,
 )
+from crack_lightning.models.map_checkpoint import load_network
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +34,12 @@ def saved(kept: Path, tmp_path: Path) -> Path:
 
 
 def test_a_checkpoint_predicts_on_its_own(saved: Path) -> None:
-    model, picture = load_classifier(saved), torch.rand(1, 3, 32, 32)
+    model, picture = load_network(saved), torch.rand(1, 3, 32, 32)
     assert model.image_size == 32
     assert not model.training
     kept = torch.load(saved, weights_only=True)["state_dict"]
     assert all(torch.equal(tensor, kept[PREFIX + name]) for name, tensor in model.state_dict().items())
-    again = load_classifier(saved)
+    again = load_network(saved)
     assert torch.equal(model.predict_proba(picture), again.predict_proba(picture)), "a head of its own each time"
 
 
@@ -119,7 +119,7 @@ def test_a_fact_that_cannot_be_one_is_refused_by_name(saved: Path, wrong: dict[s
     content[FACTS_KEY]["facts"].update(wrong)
     torch.save(content, saved)
     with pytest.raises(ValueError, match=r"ckpt_path=.*best.ckpt cannot be used: .*(another copy|train again)"):
-        load_classifier(saved)
+        load_network(saved)
 
 
 @pytest.mark.parametrize("value", [NAN, INFINITE, -INFINITE])
@@ -129,7 +129,7 @@ def test_weights_that_are_no_numbers_are_refused(saved: Path, name: str, value: 
     content["state_dict"][PREFIX + name][0].fill_(value)
     torch.save(content, saved)
     with pytest.raises(ValueError, match=rf"best.ckpt cannot be used: classifier.{name} holds numbers that are none"):
-        load_classifier(saved)
+        load_network(saved)
 
 
 def _without(content: dict[str, Any], *keys: str) -> None:
@@ -163,7 +163,7 @@ def test_what_does_not_hold_together_is_refused_by_name(saved: Path, change: str
     CHANGES[change](content)
     torch.save(content, saved)
     with pytest.raises(ValueError, match=r"ckpt_path=.*best.ckpt"):
-        load_classifier(saved)
+        load_network(saved)
 
 
 def test_a_byte_that_changed_is_noticed(saved: Path) -> None:
@@ -171,4 +171,4 @@ def test_a_byte_that_changed_is_noticed(saved: Path) -> None:
     data[len(data) // 2] ^= 1  # within the weights: torch would read it
     saved.write_bytes(data)
     with pytest.raises(ValueError, match=r"best.ckpt is damaged or no checkpoint at all \(checksum of"):
-        load_classifier(saved)
+        load_network(saved)

@@ -7,7 +7,7 @@ import torch
 from conftest import classifier, drawn
 from torch.nn import functional
 
-from crack_lightning.models.checkpoint import load_classifier
+from crack_lightning.models.map_checkpoint import load_network
 from crack_lightning.training.confidence import set_confidence
 from crack_lightning.training.options import OptimizerOptions
 from crack_lightning.training.task import CrackTask
@@ -21,7 +21,7 @@ def metrics(folder: Path) -> dict[str, float]:
 
 def test_the_checkpoint_keeps_and_applies_temperature_threshold_and_band(trained: Train) -> None:
     run = trained("threshold=recall:1", "review_band=0.0")
-    model, found = load_classifier(run / "checkpoints/best.ckpt"), metrics(run)
+    model, found = load_network(run / "checkpoints/best.ckpt"), metrics(run)
     decision = model.decision
     assert (decision.temperature, decision.threshold) == (found["temperature"], found["threshold"])
     assert decision.review_band == (found["review/low"], found["review/high"])

@@ -1,7 +1,8 @@
 import re
 import runpy
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import is_dataclass
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from crack_lightning.cli.command import CONF, check_choices
 from crack_lightning.cli.command_line import as_given, rewritten
 from crack_lightning.cli.options import COMMANDS, options_of, plain
 from crack_lightning.data.batches.datamodule import CrackDataModule
+from crack_lightning.data.options import DataOptions, SurfacesOptions
+from crack_lightning.runs.training.options import TrainOptions
 from crack_lightning.training.optimizers import check_optimizer, check_scheduler
 
 GROUPS = ["data", "model", "optimizer", "scheduler", "trainer", "callbacks", "logger", "experiment"]
@@ -22,6 +25,8 @@ OPTIONS = [(group, path.stem) for group in GROUPS for path in sorted((CONF / gro
 PAGES = [CONF.parent / "README.md", *sorted((CONF.parent / "docs").glob("*.md"))]
 TEXTS = {path.name: path.read_text(encoding="utf-8") for path in PAGES}
 Compose = Callable[..., DictConfig]
+# Said once more: experiments name what they are about, and a root that is drawn is none.
+ONLY_YAML_SAYS = {"root", "optimizer.lr", "trainer.max_epochs", "objective", "model"}
 
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
@@ -49,6 +54,34 @@ def test_the_defaults_are_those_of_the_port(configured: Compose) -> None:
     assert (cfg.data.image_size, cfg.data.rotation_degrees, cfg.model.dropout) == (180, 72.0, 0.3)
     assert (list(cfg.data.class_names), cfg.data.positive_class) == (["Negative", "Positive"], "Positive")
     assert options_of(cfg).optimizer.lr == 1e-3
+
+
+def repeated(values: object, made: object, above: str = "") -> Iterator[str]:
+    """The keys of a file of conf/ that have the value which the dataclass has by itself."""
+    for key, value in values.items() if isinstance(values, dict) else ():
+        own = getattr(made, key, None)
+        if isinstance(value, dict) and is_dataclass(own):
+            yield from repeated(value, own, f"{above}{key}.")
+        elif hasattr(made, key) and value == own:
+            yield f"{above}{key}"
+
+
+@pytest.mark.parametrize("path", sorted(CONF.rglob("*.yaml")), ids=lambda path: str(path.relative_to(CONF)))
+def test_no_file_repeats_a_default(path: Path) -> None:
+    surfaces = SurfacesOptions()
+    made: object = TrainOptions(data=DataOptions(root=None, surfaces=surfaces))
+    if path.parent != CONF and path.parent.name not in ("experiment", "sweep"):
+        made = getattr(made, path.parent.name, None)
+    elif path.parent == CONF and path.stem in ("adapt", "compare", "explain", "export", "inspect", "predict", "serve"):
+        kind = COMMANDS[path.stem]
+        made = kind(**{key: "x" for key in ("source", "before", "after") if key in kind.__annotations__})
+    values = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    assert [key for key in repeated(values, made) if key not in ONLY_YAML_SAYS] == []
+
+
+def test_a_repeated_default_is_seen() -> None:
+    made = TrainOptions(data=DataOptions(root="x"))
+    assert list(repeated({"seed": 0, "model": {"dropout": 0.3, "freeze": False}}, made)) == ["seed", "model.dropout"]
 
 
 def test_the_original_is_run_as_its_script_ran(configured: Compose) -> None:

@@ -17,7 +17,7 @@ from walls import wall
 from crack_lightning.errors import UserError
 from crack_lightning.inference.crack_maps import CrackMapReader, evenly_lit, followed_cells, grouped, padded, sharpened
 from crack_lightning.inference.patch_scores import patch_score
-from crack_lightning.inference.photographs import Scale
+from crack_lightning.inference.photographs import WindowScale
 from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.models.decision import Decision
 from crack_lightning.models.map_checkpoint import write_map
@@ -159,7 +159,7 @@ def untrained() -> CrackMap:
 def test_a_patch_of_any_size_has_a_score() -> None:
     reader = CrackMapReader(untrained(), engine="eager")
     for side in (20, 300, 900):
-        prepared = reader.scaled(Image.effect_noise((side, side), 40).convert("RGB"), Scale(side))
+        prepared = reader.scaled(Image.effect_noise((side, side), 40).convert("RGB"), WindowScale(side))
         assert reader.logits(prepared).shape == (-(-side // 4), -(-side // 4))
         assert reader.heat(prepared).probability.shape == (-(-side // 4), -(-side // 4))
 
@@ -167,7 +167,7 @@ def test_a_patch_of_any_size_has_a_score() -> None:
 def test_a_photograph_is_brought_to_the_scale_of_training() -> None:
     reader = CrackMapReader(untrained(), engine="eager")
     image = Image.effect_noise((400, 200), 40).convert("RGB")
-    heat = reader.heat(reader.scaled(image, Scale(100, zoom=0.5)))
+    heat = reader.heat(reader.scaled(image, WindowScale(100, zoom=0.5)))
     assert heat.probability.shape == (25, 50)
     assert heat.size_hw == (200, 400)
     assert heat.window_px == 8

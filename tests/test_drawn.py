@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from crack_lightning.data.synthetic.clutter import CHANCES, NO_CRACK
-from crack_lightning.data.synthetic.drawn_cracks import STYLES, add_cracks, draw_cracks
+from crack_lightning.data.synthetic.drawn_cracks import STYLES, add_cracks
 from crack_lightning.data.synthetic.lessons import SIDE, Lesson, lesson
 
 Clutter = Callable[[np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
@@ -102,17 +102,6 @@ def test_a_crack_of_every_style_lies_inside(style: str, size: tuple[int, int]) -
         assert (cover.shape, cover.dtype) == (size, np.float32)
         assert 0 <= cover.min() <= cover.max() <= 1
     assert sum((cover > 0.4).any() for cover in covers) >= 4
-
-
-def test_the_mask_is_where_a_crack_is_open() -> None:
-    for seed in range(6):
-        photograph = Image.fromarray(grey((200, 300)).astype(np.uint8))
-        image, mask = draw_cracks(photograph, np.random.default_rng(seed))
-        assert (image.mode, image.size) == ("RGB", (300, 200))
-        assert (mask.shape, mask.dtype) == ((200, 300), bool)
-        drawn = add_cracks(np.asarray(photograph, np.float32), np.random.default_rng(seed))
-        assert np.array_equal(mask, drawn.cover > 0.4)
-        assert np.array_equal(np.asarray(image), drawn.picture.astype(np.uint8))
 
 
 def test_widths_do_not_depend_on_the_picture() -> None:

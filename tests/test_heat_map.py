@@ -17,7 +17,7 @@ from crack_lightning.engines.maps import LogitMapper, logit_mapper
 from crack_lightning.engines.parts import PARTS
 from crack_lightning.inference.geometry import MapShape, grid_of, overlapping, tiles
 from crack_lightning.inference.heat import Heat, heat_of, merged
-from crack_lightning.inference.photographs import PhotographReader, Scale, window_px
+from crack_lightning.inference.photographs import PhotographReader, WindowScale, window_px
 from crack_lightning.inference.tiles import logit_map
 from crack_lightning.inference.window_maps import (
     probability_map,
@@ -65,7 +65,7 @@ def photograph(width: int, height: int, seed: int = 0) -> Image.Image:
 
 def heat_of_photograph(network: CrackClassifier, image: Image.Image, *, windows: str = "auto") -> Heat:
     reader = PhotographReader(network, engine="eager", windows=windows)
-    return reader.heat(reader.scaled(image, Scale(64)))
+    return reader.heat(reader.scaled(image, WindowScale(64)))
 
 
 def lively(network: CrackClassifier) -> CrackClassifier:

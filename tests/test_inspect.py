@@ -11,7 +11,7 @@ import pytest
 from omegaconf import DictConfig
 from PIL import Image
 
-from crack_lightning.models.checkpoint import load_classifier
+from crack_lightning.models.map_checkpoint import load_network
 from crack_lightning.runs.inspection import photograph_files
 
 Compose = Callable[..., DictConfig]
@@ -71,7 +71,7 @@ def test_a_photograph_gets_all_its_files(
             told = f"1: {first['length_mm']:.0f} mm long, {first['area_mm2']:.0f} mm²"
             assert told in (tmp_path / "inspected/report.html").read_text()
             assert float(row["longest_region_mm"]) == pytest.approx(longest, abs=0.1)
-        low, high = load_classifier(checkpoint).decision.review_band or (1.0, 0.0)
+        low, high = load_network(checkpoint).decision.review_band or (1.0, 0.0)
         looked_at = "review" if ((array >= low) & (array <= high)).any() else "sound"
         assert row["verdict"] == ("cracked" if features else looked_at)
         with (folder / "tiles.csv").open() as file:

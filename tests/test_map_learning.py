@@ -10,7 +10,7 @@ from crack_lightning.data.synthetic.lessons import lesson
 from crack_lightning.features.cells import BESIDE, CLUTTER, CRACK, PLAIN, Cells, kind_masks, sampled
 from crack_lightning.inference.crack_maps import CrackMapReader
 from crack_lightning.inference.patch_scores import patch_score
-from crack_lightning.inference.photographs import Scale
+from crack_lightning.inference.photographs import WindowScale
 from crack_lightning.models.crack_map import CrackMap, package_facts, package_map
 from crack_lightning.models.decision import Decision
 from crack_lightning.runs.training.map_learning import lessons, patch_levels, trained_head
@@ -74,7 +74,7 @@ def test_levels_of_few_lessons_can_be_used(few: str) -> None:
     network = CrackMap(backbone="mobilenet_v2", decision=decision, state_dict=None, weight=weight)
     reader = CrackMapReader(network, engine="eager")
     drawn = [lesson(None, 0, index) for index in range(16)]
-    scored = sorted(drawn, key=lambda each: patch_score(reader.logits(reader.scaled(each.image, Scale(256)))))
+    scored = sorted(drawn, key=lambda each: patch_score(reader.logits(reader.scaled(each.image, WindowScale(256)))))
     cracked = [each for each in scored if each.style is not None]
     sound = [each for each in scored if each.style is None]
     levels = patch_levels(reader, cracked if few == "cracked" else [*cracked[:2], *sound[-2:]])

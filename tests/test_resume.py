@@ -13,7 +13,7 @@ from PIL import Image
 
 from crack_lightning.cli.options import keys, section_of
 from crack_lightning.cli.resume import TAKEN, recomposed
-from crack_lightning.runs.options import TrainOptions
+from crack_lightning.runs.training.options import TrainOptions
 from crack_lightning.training.task import CrackTask
 
 

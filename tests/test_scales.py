@@ -12,8 +12,8 @@ from PIL import Image
 
 from crack_lightning.data.images.exif import EXIF_IFD, FOCAL_35MM, FOCAL_MM, GPS_IFD, camera_facts
 from crack_lightning.measurement.scale import agreed, even, from_distance, from_two_points
+from crack_lightning.runs.inspection.options import InspectOptions
 from crack_lightning.runs.inspection.scales import Scales, scales_of
-from crack_lightning.runs.options import InspectOptions
 
 needs_opencv = pytest.mark.skipif(find_spec("cv2") is None, reason="needs the extra vision")
 
@@ -21,28 +21,7 @@ GREY = np.full((300, 400), 150, np.uint8)
 
 
 def options(**given: Any) -> InspectOptions:
-    usual: dict[str, Any] = {
-        "ckpt_path": None,
-        "source": "x",
-        "device": "cpu",
-        "engine": "auto",
-        "threshold": None,
-        "tile_px": None,
-        "mm_per_px": None,
-        "scale": None,
-        "marker_mm": None,
-        "distance_m": None,
-        "width_classes": "ec2",
-        "min_length_px": None,
-        "min_length_mm": None,
-        "formats": [],
-        "windows": "auto",
-        "scales": [1.0],
-        "memory_mb": None,
-        "max_megapixels": 200,
-        "overlay_px": 2000,
-    }
-    return InspectOptions(**usual | given)
+    return InspectOptions(source="x", **given)
 
 
 def photograph(path: Path, *, focal_35mm: float | None = None, focal_mm: float | None = None, gps: Any = None) -> Path:

@@ -11,7 +11,8 @@ from PIL import Image
 from crack_lightning.cli.command import message
 from crack_lightning.data.batches.transforms import plain_transform
 from crack_lightning.data.images.reading import read_image
-from crack_lightning.models.checkpoint import load_classifier, read_checkpoint
+from crack_lightning.models.checkpoint import read_checkpoint
+from crack_lightning.models.map_checkpoint import load_network
 from crack_lightning.training.task import CrackTask
 
 PROMISED_METRICS = {
@@ -76,7 +77,7 @@ def test_two_runs_of_one_seed_are_equal_bit_for_bit(trained: Callable[..., Path]
 
 def test_the_checkpoint_predicts_on_its_own(trained: Callable[..., Path]) -> None:
     folder = trained("data.positive_class=Negative")
-    classifier = load_classifier(folder / "checkpoints/best.ckpt")
+    classifier = load_network(folder / "checkpoints/best.ckpt")
     decision = classifier.decision
     assert (decision.class_names, decision.positive_class) == (("Negative", "Positive"), "Negative")
     assert classifier.image_size == 32
@@ -114,7 +115,7 @@ def test_a_nan_loss_stops_the_run_and_keeps_its_checkpoint(
     monkeypatch.setattr(CrackTask, "_evaluated", poisoned)
     with pytest.raises(ValueError, match=r"loss is nan at training step 6 \(epoch 2\).*last good checkpoint"):
         trained("data.fractions=[0.6,0.2,0.2]", "data.batch_size=5")
-    head = load_classifier(tmp_path / "run/checkpoints/last.ckpt").head.weight
+    head = load_network(tmp_path / "run/checkpoints/last.ckpt").head.weight
     assert torch.isfinite(head).all()
 
 

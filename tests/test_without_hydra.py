@@ -10,7 +10,12 @@ from crack_lightning.cli.command import CONF
 
 PAGE = CONF.parent / "docs/python.md"
 # No download, and the network of a test is small.
-SMALL = {'weights="IMAGENET1K_V1"': "weights=None", "image_size=180": "image_size=32", "max_epochs=5": "max_epochs=1"}
+SMALL = {
+    'DataOptions(root="photos"': 'DataOptions(root="photos", image_size=32',
+    "figures=False)": "figures=False, model=ModelOptions(weights=None), trainer=TrainerOptions(max_epochs=1))",
+    "from crack_lightning.training.checkpoints": "from crack_lightning.models.options import ModelOptions\n"
+    "from crack_lightning.training.options import TrainerOptions\nfrom crack_lightning.training.checkpoints",
+}
 LAST = '\nimport sys\nassert not {"crack_lightning.cli", "hydra"} & set(sys.modules), "Hydra stops at the door"\n'
 
 

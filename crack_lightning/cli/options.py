@@ -13,17 +13,12 @@ from omegaconf import DictConfig, OmegaConf
 from crack_lightning.data.synthetic.surface_folder import GenerateOptions
 from crack_lightning.errors import UserError
 from crack_lightning.project.options import ServeOptions
+from crack_lightning.runs.audit.options import AuditOptions
+from crack_lightning.runs.comparison.options import CompareOptions
 from crack_lightning.runs.exporting.options import ExportOptions
-from crack_lightning.runs.options import (
-    AdaptOptions,
-    AuditOptions,
-    CompareOptions,
-    EvaluateOptions,
-    ExplainOptions,
-    InspectOptions,
-    PredictOptions,
-    TrainOptions,
-)
+from crack_lightning.runs.inspection.options import InspectOptions
+from crack_lightning.runs.judging.options import EvaluateOptions, ExplainOptions, PredictOptions
+from crack_lightning.runs.training.options import AdaptOptions, TrainOptions
 from crack_lightning.system.cache import CacheOptions
 
 COMMANDS: dict[str, type] = {

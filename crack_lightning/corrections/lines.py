@@ -26,7 +26,7 @@ STEP_PX = 2.0
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedCrack:
     """A crack in pixels, what was said of it, and the number of the correction that says so."""
 
     record: CrackRecord
@@ -40,7 +40,7 @@ class Judged:
         return hashlib.blake2b(lines, digest_size=6).hexdigest()
 
 
-def judged(records: Sequence[CrackRecord], corrections: Sequence[Correction]) -> list[Judged]:
+def judged(records: Sequence[CrackRecord], corrections: Sequence[Correction]) -> list[JudgedCrack]:
     """The cracks of a photograph, the longest first, numbered from 1; `corrections` are those of it in force.
 
     What a person accepted or drew stays as it was, whatever the map marks by now; the rest of what the map marks is cut
@@ -74,7 +74,7 @@ def rejections(corrections: Sequence[Correction]) -> int:
 
 def _confirmed(
     one: Correction, corrections: Sequence[Correction], areas: Sequence[shapely.Polygon], trees: Mapping[int, Tree]
-) -> Judged | None:
+) -> JudgedCrack | None:
     """What is left of an accepted or drawn crack; None of other corrections, and where nothing is left."""
     if one.kind not in CONFIRMING or one.feature is None:
         return None
@@ -90,15 +90,17 @@ def _confirmed(
     for other in later:
         if other.kind == "reject" and _along(points, trees[other.number]):
             status, number = REJECTED, other.number
-    return Judged(rest, status, number)
+    return JudgedCrack(rest, status, number)
 
 
-def _rejected_or_unseen(record: CrackRecord, corrections: Sequence[Correction], trees: Mapping[int, Tree]) -> Judged:
+def _rejected_or_unseen(
+    record: CrackRecord, corrections: Sequence[Correction], trees: Mapping[int, Tree]
+) -> JudgedCrack:
     points = np.concatenate(list(record.lines))
     for other in reversed(corrections):
         if other.kind == "reject" and _along(points, trees[other.number]):
-            return Judged(record, REJECTED, other.number)
-    return Judged(record)
+            return JudgedCrack(record, REJECTED, other.number)
+    return JudgedCrack(record)
 
 
 def _along(points: Array, tree: Tree) -> bool:

@@ -1,7 +1,7 @@
 """What is known of a data set before it is looked at: the options, their ranges."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from crack_lightning.data.samples.layouts import MASKED, check_layout
@@ -16,19 +16,20 @@ ON_ERROR = ("raise", "skip")
 class SurfacesOptions:
     """Synthetic surfaces, drawn once into the cache."""
 
-    count: int
-    seed: int
-    size_px: int
+    count: int = 1200
+    seed: int = 0
+    size_px: int = 227  # the side of a METU patch
 
 
 @dataclass
 class LoadingOptions:
     """How pictures are read; None workers are one a core."""
 
-    batch_size: int
-    num_workers: int | None
-    on_error: str
-    max_megapixels: float
+    batch_size: int = 64  # in `evaluate` on a GPU; a core takes four at a time
+    # processes that read, in `evaluate` threads; null: one a core, in training at most 8
+    num_workers: int | None = None
+    on_error: str = "raise"  # raise, or skip and list in unreadable.csv
+    max_megapixels: float = 200.0  # larger files are not decoded
 
     def __post_init__(self) -> None:
         check_batches(self.batch_size, self.num_workers, group="data.")
@@ -36,27 +37,31 @@ class LoadingOptions:
         check_above("data.max_megapixels", self.max_megapixels)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class DataOptions(LoadingOptions):
     """Class folders, or a table, or surfaces that are drawn; how they are split and augmented.
 
     Raises UserError for an option out of range; nothing is read.
     """
 
-    root: str | None
-    layout: str
-    labels: str | None
-    class_names: list[str]
-    positive_class: str
-    image_size: int
-    fractions: list[float]
-    group_by: str
-    folds: int | None
-    fold: int
-    mm_per_px: float | None
-    flip_probability: float
-    rotation_degrees: float
-    surfaces: SurfacesOptions | None
+    root: str | None  # class folders, or train/ val/ test/ with class folders in each; null where surfaces are drawn
+    # called as the classes are; table: see data=table; metu, sdnet2018: as these data sets unpack
+    layout: str = "folders"
+    labels: str | None = None  # columns path, label[, group][, split]; null: labels.csv in the folder
+    class_names: list[str] = field(default_factory=lambda: ["Negative", "Positive"])
+    positive_class: str = "Positive"
+    image_size: int = 180  # as the ported Keras script
+    fractions: list[float] = field(default_factory=lambda: [0.7, 0.15, 0.15])  # train, val, test
+    # folder, near_duplicates, overlap, GROUPS.csv, a regular expression: what a split never tears apart
+    group_by: str = "file"
+    # 5: of that many parts number `fold` tests, the next validates, the others train; fractions are not used then
+    folds: int | None = None
+    fold: int = 0
+    # of the photographs, if known: whole photographs of another scale are then brought to theirs
+    mm_per_px: float | None = None
+    flip_probability: float = 0.5
+    rotation_degrees: float = 72.0  # 0.2 of a turn either way, as the ported Keras script
+    surfaces: SurfacesOptions | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -81,15 +86,20 @@ class DataOptions(LoadingOptions):
 class JudgedDataOptions(LoadingOptions):
     """The photographs that a checkpoint is judged on."""
 
-    root: str | None
-    roots: Any
-    layout: str | None
-    labels: str | None
-    class_names: list[str] | None
-    group_by: str | None
-    split: str | None
-    split_csv: str | None
-    tolerance_px: float
+    root: str | None = None  # class folders, or train/ val/ test/ with class folders: then test/ is taken
+    roots: Any = None  # several, for a matrix: {metu:/photos/metu,decks:/photos/sdnet/Decks}
+    # folders, table, masks, metu or sdnet2018, also typed as data=masks; null: the checkpoint's class folders, or the
+    # known data set that fits
+    layout: str | None = None
+    labels: str | None = None  # of layout=table: columns path, label[, group][, split]; null: labels.csv in the folder
+    # of the class folders, in the order of the checkpoint's classes; null: called as these
+    class_names: list[str] | None = None
+    # what intervals are drawn by, as in training; null: the photograph where names give it, else file
+    group_by: str | None = None
+    split: str | None = None  # train, val or test: only these, of the three folders or of split_csv
+    split_csv: str | None = None  # the split.csv of a training run
+    # of layout=masks: how far a marked cell of 4 pixels may lie beside a crack, rounded to whole cells
+    tolerance_px: float = 4.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -118,10 +128,11 @@ class JudgedDataOptions(LoadingOptions):
 class AuditDataOptions:
     """The photographs to be audited."""
 
-    root: str
-    layout: str | None
-    labels: str | None
-    class_names: list[str] | None
+    root: str  # class folders, or train/ val/ test/ with class folders
+    # folders, table, metu or sdnet2018; null: that of a known data set where the folders are called so
+    layout: str | None = None
+    labels: str | None = None  # of layout=table: columns path, label[, group][, split]; null: labels.csv in the folder
+    class_names: list[str] | None = None  # compared with the folders; null: these as they are
 
     def __post_init__(self) -> None:
         if self.layout is not None:

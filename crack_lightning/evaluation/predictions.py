@@ -15,7 +15,7 @@ from crack_lightning.models.decision import Decision
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedSamples:
     """Samples with the probability of the positive class (N,) that a network gives each."""
 
     network: Network
@@ -39,7 +39,7 @@ class Judged:
         return self.decision.is_positive(self.probabilities).long()
 
 
-def confidence_metrics(judged: Judged, *, seed: int) -> dict[str, float]:
+def confidence_metrics(judged: JudgedSamples, *, seed: int) -> dict[str, float]:
     """test/ece, test/brier and test/balanced_accuracy, and <name>_low and <name>_high of every metric: where 95 % of
     bootstrap draws lie. With a review band its share of the test, and the share of the rest that is predicted wrongly.
     """

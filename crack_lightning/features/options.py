@@ -19,14 +19,15 @@ class FeatureOptions:
     Raises UserError for an option out of range.
     """
 
-    mode: str
-    views: int
-    dtype: str
-    identity: str
-    engine: str
-    lock_timeout_s: float
-    max_cache_gb: float
-    shard: int | None = None
+    mode: str = "auto"  # auto, cached or live
+    views: int = 1  # stored views of each training image, which the epochs go through in turn
+    dtype: str = "float32"  # float16 halves the disk; its rounding moves a loss in the fourth digit
+    identity: str = "content"  # a hash of each file's bytes; stat: path, size and time, for millions of files
+    engine: str = "auto"  # auto: onnxruntime on the CPU if installed, else folded; or openvino, eager
+    lock_timeout_s: float = 3600.0  # how long to wait for another run that computes the same features
+    max_cache_gb: float = 20.0  # what all stores together may take; the longest unused are removed first
+    shard: int | None = None  # with -m features.shard=range(0,8): compute this part alone, without training
+    # how many parts there are; without shard: check that all are there, put them together and train
     shards: int | None = None
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from crack_lightning.errors import UserError
 from crack_lightning.features.module import Wanted
-from crack_lightning.features.store import CHUNK, MERGED, FeatureStore, PartWriter, Place
+from crack_lightning.features.store import CHUNK, MERGED, FeatureStore, PartWriter, RowPlaces
 from crack_lightning.system.locks import at_once
 
 log = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ def merge(store: FeatureStore) -> None:
     with PartWriter(store, name=".merging") as writer:
         for start in range(0, len(keys), CHUNK):
             chunk = slice(start, start + CHUNK)
-            writer.append(keys[chunk], store.rows(Place(place.part[chunk], place.row[chunk])))
+            writer.append(keys[chunk], store.rows(RowPlaces(place.part[chunk], place.row[chunk])))
     for suffix in (".rows", ".keys"):  # the keys last: without them the rows are of no part
         (store.folder / f".merging{suffix}").replace(store.folder / f"{MERGED}{suffix}")
     for path in before:

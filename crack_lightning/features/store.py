@@ -36,7 +36,7 @@ Array = np.ndarray
 
 
 @dataclass(frozen=True)
-class Place:
+class RowPlaces:
     """Where a row lies: the number of its part and its place in it."""
 
     part: Array
@@ -124,21 +124,21 @@ class FeatureStore:
         numbers = [int(path.name[:20]) for path in self.files() if path.name[:20].isdigit()]
         return f"{max(numbers, default=0) + 1:020d}-{uuid.uuid4().hex[:12]}"
 
-    def find(self, keys: Array) -> tuple[Place, Array]:
+    def find(self, keys: Array) -> tuple[RowPlaces, Array]:
         """Where the rows of `keys` (n,) uint64 lie, and which of them are missing (n,) bool.
 
         A row whose numbers do not match their checksum counts as missing.
         """
         if not len(self._keys):
             nothing = np.zeros(len(keys), np.int64)
-            return Place(nothing, nothing), np.ones(len(keys), bool)
+            return RowPlaces(nothing, nothing), np.ones(len(keys), bool)
         # The last of equal keys: a row that was computed again comes in a later part.
         at = np.maximum(np.searchsorted(self._keys, keys, side="right") - 1, 0)
         missing = self._keys[at] != keys
-        place = Place(self._part[at], self._row[at])
+        place = RowPlaces(self._part[at], self._row[at])
         for start in range(0, len(keys), CHUNK):
             chunk = slice(start, start + CHUNK)
-            rows = self.rows(Place(place.part[chunk], place.row[chunk]))
+            rows = self.rows(RowPlaces(place.part[chunk], place.row[chunk]))
             crcs = np.fromiter((zlib.crc32(row.data, self.seed) for row in rows), "<u4", len(rows))
             damaged = (crcs != self._crc[at[chunk]]) & ~missing[chunk]
             if damaged.any():
@@ -148,7 +148,7 @@ class FeatureStore:
             missing[chunk] |= damaged
         return place, missing
 
-    def rows(self, place: Place) -> Array:
+    def rows(self, place: RowPlaces) -> Array:
         """The rows (n, channels) at `place`, copied into memory."""
         found = np.empty((len(place.row), self.channels), self.dtype)
         for number, part in enumerate(self.parts):

@@ -15,7 +15,7 @@ from torch.nn import functional
 from crack_lightning.engines.cell_maps import STRIDE_PX, crack_mapper, unfolded
 from crack_lightning.engines.portable import MARGIN_PX, NEAR_CELLS, SHARPENED
 from crack_lightning.inference.heat import Heat
-from crack_lightning.inference.photographs import MB_OF_A_CORE, Scale
+from crack_lightning.inference.photographs import MB_OF_A_CORE, WindowScale
 from crack_lightning.inference.stretches import best_stretch
 from crack_lightning.inference.tiles import logit_map
 from crack_lightning.models.crack_map import CELL_PX, CrackMap
@@ -63,7 +63,7 @@ class CrackMapReader:
         self.classifier, self.memory_mb = network, memory_mb or MB_OF_A_CORE * cores()
         self._mapper = crack_mapper(network, engine, network.patch_weight if patches else None)
 
-    def scaled(self, image: Image.Image, scale: Scale) -> Prepared:
+    def scaled(self, image: Image.Image, scale: WindowScale) -> Prepared:
         """An upright RGB photograph for `heat`, at `scale.zoom` times its size; a window is a tile of the tables."""
         brought = zoomed(image, scale.zoom)
         prepared = self.prepared_as(brought, small=max(brought.size) <= SMALL_PX)

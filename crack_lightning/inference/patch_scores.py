@@ -11,7 +11,7 @@ from torch import Tensor
 from crack_lightning.data.images.reading import MOST_MEGAPIXELS
 from crack_lightning.inference.crack_maps import CrackMapReader, Prepared, merged_scales
 from crack_lightning.inference.patches import FileLogits, Judging, file_by_file, judge_files
-from crack_lightning.inference.photographs import Scale
+from crack_lightning.inference.photographs import WindowScale
 from crack_lightning.inference.stretches import best_stretch
 from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.models.crack_map import CrackMap, Network
@@ -71,7 +71,7 @@ def _odds(network: CrackMap, logits: Tensor) -> float:
 
 def prepared_patch(reader: CrackMapReader, image: Image.Image) -> Prepared:
     """An upright RGB patch, ready for the network."""
-    return reader.scaled(image, Scale(max(image.size)))
+    return reader.scaled(image, WindowScale(max(image.size)))
 
 
 def score_and_slope(network: CrackMap, prepared: Prepared) -> tuple[float, Tensor]:

@@ -31,7 +31,7 @@ MB_OF_A_CORE = 32  # less makes tiles that are mostly overlap; more is no faster
 
 
 @dataclass(frozen=True)
-class Scale:
+class WindowScale:
     """How large a window is: `window_px` pixels of a photograph, times each of `factors`. A crack map takes the
     photograph at `zoom` times its size."""
 
@@ -51,7 +51,7 @@ def window_px(classifier: CrackClassifier, *, tile_px: float | None, mm_per_px: 
     return side
 
 
-def check_enlarged(size: tuple[int, int], scale: Scale, image_size: int, *, megapixels: float) -> None:
+def check_enlarged(size: tuple[int, int], scale: WindowScale, image_size: int, *, megapixels: float) -> None:
     """Raise ValueError for a photograph of `size` (width, height) that would be enlarged beyond `megapixels`."""
     window_px = scale.window_px * min(scale.factors)
     width, height = (round(side * image_size / window_px) for side in size)
@@ -76,7 +76,7 @@ def zoom_of(mm_per_px: float, *, trained: float) -> float:
     return zoom
 
 
-def check_brought(size: tuple[int, int], scale: Scale, *, megapixels: float) -> None:
+def check_brought(size: tuple[int, int], scale: WindowScale, *, megapixels: float) -> None:
     """Raise UserError for a photograph of `size` (width, height) that its zoom enlarges beyond `megapixels`."""
     brought = size[0] * size[1] * scale.zoom**2 / 1e6
     if scale.zoom > 1 and brought > megapixels:
@@ -110,7 +110,7 @@ class PhotographReader:
         self.shape = shape_of_map(classifier)
         self._mapper: LogitMapper | None = None if self.by_crops else logit_mapper(classifier, engine)
 
-    def scaled(self, image: Image.Image, scale: Scale) -> list[Scaled]:
+    def scaled(self, image: Image.Image, scale: WindowScale) -> list[Scaled]:
         """An upright RGB photograph for `heat`, once for each scale: of a large one less than half is left to hold."""
         size = self.classifier.image_size
         sides = [scale.window_px * factor for factor in scale.factors]

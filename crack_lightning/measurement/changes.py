@@ -27,7 +27,7 @@ CHANGES = ("new", "longer", "wider", "longer and wider", "gone", "unchanged")
 
 
 @dataclass(frozen=True)
-class Seen:
+class ViewedCrack:
     """A crack of a photograph: its number, lines (n, 2), the widths at their points, one after the other, NaN where
     none is claimed, and the deviation of their median, None where none is claimed."""
 
@@ -58,14 +58,14 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Place:
+class View:
     """A photograph's grey levels (h, w) and its cracks."""
 
     grey: Array
-    cracks: Sequence[Seen]
+    cracks: Sequence[ViewedCrack]
 
 
-def changes_of(before: Place, after: Place, alignment: Alignment) -> list[Change]:
+def changes_of(before: View, after: View, alignment: Alignment) -> list[Change]:
     """The changes of all cracks that both photographs show, those that changed first."""
     moved = [_moved(crack, alignment) for crack in before.cracks]
     visible = [_inside(crack.points, after.grey.shape) for crack in moved]
@@ -76,24 +76,26 @@ def changes_of(before: Place, after: Place, alignment: Alignment) -> list[Change
     return sorted(kept, key=lambda change: (CHANGES.index(change.kind), -(change.length_after or 0)))
 
 
-def _moved(crack: Seen, alignment: Alignment) -> Seen:
+def _moved(crack: ViewedCrack, alignment: Alignment) -> ViewedCrack:
     """An earlier crack in pixels of the later photograph."""
     lines = [alignment.moved(line) for line in crack.lines]
     if crack.uncertainty_px is None:
-        return Seen(crack.number, lines, crack.widths_px, None)
+        return ViewedCrack(crack.number, lines, crack.widths_px, None)
     factor = alignment.enlarged(np.concatenate(list(crack.lines)))
     widths = crack.widths_px * factor
     deviation = float(np.hypot(crack.uncertainty_px * factor, REPROJECTED * np.nanmedian(widths)))
-    return Seen(crack.number, lines, widths, deviation)
+    return ViewedCrack(crack.number, lines, widths, deviation)
 
 
 def _inside(points: Array, size_hw: tuple[int, ...]) -> Array:
     return np.asarray(((points >= 0) & (points <= np.array(size_hw[::-1], float))).all(axis=1))
 
 
-def _groups(old: Sequence[Seen], new: Sequence[Seen]) -> list[tuple[list[Seen], list[Seen]]]:
+def _groups(
+    old: Sequence[ViewedCrack], new: Sequence[ViewedCrack]
+) -> list[tuple[list[ViewedCrack], list[ViewedCrack]]]:
     """Cracks of both photographs that lie on each other, together; those that do not, alone."""
-    members: list[tuple[int, Seen]] = [(0, crack) for crack in old] + [(1, crack) for crack in new]
+    members: list[tuple[int, ViewedCrack]] = [(0, crack) for crack in old] + [(1, crack) for crack in new]
     joined = dict[int, int]()
     trees = [cKDTree(crack.points) for _, crack in members]
     for one in range(len(old)):
@@ -102,14 +104,14 @@ def _groups(old: Sequence[Seen], new: Sequence[Seen]) -> list[tuple[list[Seen], 
             fewer = min(len(trees[one].data), len(trees[other].data))
             if near >= max(STRETCH_POINTS, SAME_SHARE * fewer):
                 joined[root_of(joined, one)] = root_of(joined, other)
-    found = dict[int, tuple[list[Seen], list[Seen]]]()
+    found = dict[int, tuple[list[ViewedCrack], list[ViewedCrack]]]()
     for number, (side, crack) in enumerate(members):
         found.setdefault(root_of(joined, number), ([], []))[side].append(crack)
     return list(found.values())
 
 
 def _change(
-    old: Sequence[Seen], new: Sequence[Seen], before: Place, after: Place, alignment: Alignment
+    old: Sequence[ViewedCrack], new: Sequence[ViewedCrack], before: View, after: View, alignment: Alignment
 ) -> Change | None:
     numbers = [crack.number for crack in old], [crack.number for crack in new]
     if not old:
@@ -130,17 +132,17 @@ def _change(
     return Change(kind, *numbers, _length(old), _length(new), first, second, added if grown else ())
 
 
-def _length(cracks: Sequence[Seen]) -> float:
+def _length(cracks: Sequence[ViewedCrack]) -> float:
     return sum(length_of(line) for crack in cracks for line in crack.lines)
 
 
-def _width(cracks: Sequence[Seen]) -> float | None:
+def _width(cracks: Sequence[ViewedCrack]) -> float | None:
     """Median of all claimed widths."""
     widths = np.concatenate([crack.widths_px for crack in cracks if crack.uncertainty_px is not None] or [np.empty(0)])
     return float(np.nanmedian(widths)) if np.isfinite(widths).any() else None
 
 
-def _widths_there(old: Sequence[Seen], new: Sequence[Seen]) -> tuple[float | None, float | None, float]:
+def _widths_there(old: Sequence[ViewedCrack], new: Sequence[ViewedCrack]) -> tuple[float | None, float | None, float]:
     """Median widths where both photographs claim one of the same place, then and now, and the deviation of their
     difference; None where there are too few such places."""
     then, now = (_claimed(cracks) for cracks in (old, new))
@@ -154,7 +156,7 @@ def _widths_there(old: Sequence[Seen], new: Sequence[Seen]) -> tuple[float | Non
     return float(np.median(then[1][index[near]])), float(np.median(now[1][near])), deviation
 
 
-def _claimed(cracks: Sequence[Seen]) -> tuple[Array, Array, float]:
+def _claimed(cracks: Sequence[ViewedCrack]) -> tuple[Array, Array, float]:
     """Points (n, 2) and widths (n,) that are claimed, and the largest deviation of a crack's median."""
     known = [crack for crack in cracks if crack.uncertainty_px is not None]
     if not known:
@@ -165,7 +167,9 @@ def _claimed(cracks: Sequence[Seen]) -> tuple[Array, Array, float]:
     return points[seen], widths[seen], max(crack.uncertainty_px or 0.0 for crack in known)
 
 
-def _added(old: Sequence[Seen], new: Sequence[Seen], before: Place, after: Place, alignment: Alignment) -> list[Array]:
+def _added(
+    old: Sequence[ViewedCrack], new: Sequence[ViewedCrack], before: View, after: View, alignment: Alignment
+) -> list[Array]:
     """Stretches of the later cracks that lie on no earlier one, nor on a dark line of the earlier photograph."""
     tree = cKDTree(np.concatenate([crack.points for crack in old]))
     found = []

@@ -15,7 +15,7 @@ from crack_lightning.measurement.pieces import root_of
 from crack_lightning.measurement.profiles import NORMAL_POINTS, profiles_along
 
 Array = np.ndarray
-Place = tuple[float, ...]
+Position = tuple[float, ...]
 
 WIDE_BAND_PX, WIDE_PX, WIDE_SHARE = (
     6.0,
@@ -76,11 +76,11 @@ def reach_of(branch: Branch) -> float:
     return PROFILE_BANDS * branch.radius_px + PROFILE_PX
 
 
-def _place(branch: Branch, end: int) -> Place:
+def _place(branch: Branch, end: int) -> Position:
     return tuple(branch.points[end].tolist())
 
 
-def _free_ends(branch: Branch, met: Counter[Place]) -> tuple[bool, bool]:
+def _free_ends(branch: Branch, met: Counter[Position]) -> tuple[bool, bool]:
     first, last = (met[_place(branch, end)] == 1 for end in (0, -1))
     return first, last
 
@@ -107,7 +107,7 @@ def _without_doubles(pairs: Sequence[tuple[Array, Branch]]) -> list[tuple[Array,
 
 def _met_again(pairs: Sequence[tuple[Array, Branch]]) -> list[Array]:
     """Lines that met at a fork before they were refined meet at one point again."""
-    lines, meeting = [line.copy() for line, _ in pairs], defaultdict[Place, list[tuple[int, int]]](list)
+    lines, meeting = [line.copy() for line, _ in pairs], defaultdict[Position, list[tuple[int, int]]](list)
     for number, (_, branch) in enumerate(pairs):
         for end in (0, -1):
             meeting[_place(branch, end)].append((number, end))

@@ -153,11 +153,6 @@ def check_tensors(state: Any) -> None:
             raise UserError(f"{name} holds numbers that are none (NaN or infinity)")
 
 
-def load_classifier(path: str | Path) -> CrackClassifier:
-    """The classifier in a checkpoint, in evaluation mode on the CPU; raises as `read_checkpoint`."""
-    return classifier_from(read_checkpoint(path), path)
-
-
 def classifier_from(checkpoint: Mapping[str, Any], path: str | Path) -> CrackClassifier:
     """The classifier in what `read_checkpoint` gave for `path`, in evaluation mode.
 

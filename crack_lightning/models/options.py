@@ -18,12 +18,12 @@ class ModelOptions:
     Raises UserError for an option out of range.
     """
 
-    backbone: str
-    weights: str | None
-    freeze: bool
-    dropout: float
+    backbone: str = "mobilenet_v2"
+    weights: str | None = "IMAGENET1K_V1"  # a torchvision entry, a file, or null for random
+    freeze: bool = True
+    dropout: float = 0.3
     kind: str = "classifier"
-    lessons: int | None = None
+    lessons: int | None = None  # of model=crack_map
 
     def __post_init__(self) -> None:
         check_among("model.kind", self.kind, KINDS)

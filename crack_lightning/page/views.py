@@ -10,11 +10,11 @@ from PIL import Image
 
 from crack_lightning import __version__
 from crack_lightning.corrections.correction import active, to_redo, to_undo
-from crack_lightning.corrections.lines import REJECTED, UNSEEN, Judged, outlined, rejections, surface_share
+from crack_lightning.corrections.lines import REJECTED, UNSEEN, JudgedCrack, outlined, rejections, surface_share
 from crack_lightning.errors import UserError
 from crack_lightning.inference.crack_maps import steadied
 from crack_lightning.measurement.record import figure_of
-from crack_lightning.project.attention import Place
+from crack_lightning.project.attention import PlaceToLookAt
 from crack_lightning.project.hand_over import HANDED_OVER
 from crack_lightning.project.kept_pictures import TILE_PX
 from crack_lightning.project.project import Project, key_of_name
@@ -101,7 +101,7 @@ def photograph_facts(project: Project, key: str, threshold: float | None) -> dic
     }
 
 
-def _crack(project: Project, one: Judged) -> dict[str, Any]:
+def _crack(project: Project, one: JudgedCrack) -> dict[str, Any]:
     record, classes = one.record, project.inspection.measuring.classes
     return {
         "id": one.name,
@@ -120,7 +120,7 @@ def _crack(project: Project, one: Judged) -> dict[str, Any]:
     }
 
 
-def _width(one: Judged) -> str:
+def _width(one: JudgedCrack) -> str:
     """Median and twice its deviation, or what it is less than."""
     record = one.record
     widths, unit, digits = record.width_px, "px", 1
@@ -143,7 +143,7 @@ def map_picture(project: Project, key: str) -> bytes:
     return png(Image.fromarray(np.rint(255 / (1 + np.exp(-odds))).astype(np.uint8)))
 
 
-def place_facts(places: Sequence[Place]) -> list[dict[str, Any]]:
+def place_facts(places: Sequence[PlaceToLookAt]) -> list[dict[str, Any]]:
     """Places to look at next."""
     return [
         {

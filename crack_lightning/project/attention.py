@@ -31,7 +31,7 @@ MOST_PLACES = 40  # of a photograph
 
 
 @dataclass(frozen=True)
-class Place:
+class PlaceToLookAt:
     """A line (n, 2) that may be a crack, its length in pixels, its log-odds beside the threshold, how much a correction
     of it would teach, 0..1, and why."""
 
@@ -49,11 +49,11 @@ class Place:
         return float(x), float(y)
 
 
-def places_to_look_at(project: Project, *, most: int = 20) -> list[Place]:
+def places_to_look_at(project: Project, *, most: int = 20) -> list[PlaceToLookAt]:
     """The places of all inspected photographs that nobody corrected yet, the most telling first; every photograph has
     its best one before any has its second."""
     corrections = active(project.journal.corrections)
-    ranked = list[tuple[int, Place]]()
+    ranked = list[tuple[int, PlaceToLookAt]]()
     for key in list(project.inspected):
         places = places_of(project, key, corrections)
         ranked += list(enumerate(places[:most]))
@@ -61,7 +61,7 @@ def places_to_look_at(project: Project, *, most: int = 20) -> list[Place]:
     return [place for _, place in ranked[:most]]
 
 
-def places_of(project: Project, key: str, corrections: Sequence[Correction]) -> list[Place]:
+def places_of(project: Project, key: str, corrections: Sequence[Correction]) -> list[PlaceToLookAt]:
     """Of one photograph, the most telling first."""
     inspected = project.inspected.get(key)
     if inspected is None or inspected.crack_map is None or key not in project.photographs:
@@ -79,7 +79,7 @@ def places_of(project: Project, key: str, corrections: Sequence[Correction]) -> 
     return sorted(found, key=lambda place: -place.value)
 
 
-def _place(name: str, line: Array, odds: float, novelty: float, *, corrected: bool) -> Place:
+def _place(name: str, line: Array, odds: float, novelty: float, *, corrected: bool) -> PlaceToLookAt:
     length_px = length_of(line)
     doubt = math.exp(-((odds / DOUBT) ** 2) / 2)
     stake = min(1.0, length_px / MOST_LENGTH_PX) ** 0.5
@@ -87,7 +87,7 @@ def _place(name: str, line: Array, odds: float, novelty: float, *, corrected: bo
     if abs(odds) > DOUBT:
         how = "marked with confidence" if odds > 0 else "hardly marked"
     new = "this photograph has no correction yet" if not corrected else "this photograph has corrections already"
-    return Place(name, line, length_px, odds, doubt * stake * novelty, f"{how}; {length_px:.0f} px long; {new}")
+    return PlaceToLookAt(name, line, length_px, odds, doubt * stake * novelty, f"{how}; {length_px:.0f} px long; {new}")
 
 
 def _lines(folder: Path, inspected: Inspected, threshold: float) -> list[tuple[Array, float]]:

@@ -18,7 +18,7 @@ from crack_lightning.corrections.lines import (
     DRAWN,
     REJECTED,
     UNSEEN,
-    Judged,
+    JudgedCrack,
     outlined,
     rejections,
     surface_share,
@@ -36,9 +36,9 @@ from crack_lightning.runs.inspection.crack_files import write_cracks
 from crack_lightning.runs.inspection.further_formats import check_formats
 from crack_lightning.runs.inspection.measuring import Measured, facts_of
 from crack_lightning.runs.inspection.method import method_of
+from crack_lightning.runs.inspection.options import FORMATS
 from crack_lightning.runs.inspection.photograph_files import MEASURED, Inspected, folder_of, write_done, write_pictures
 from crack_lightning.runs.inspection.summary import write_summary
-from crack_lightning.runs.options import FORMATS
 from crack_lightning.system.files import is_full, replacing, write_atomically
 from crack_lightning.system.ranges import check_among
 
@@ -138,7 +138,7 @@ def _method(project: Project, included: str, counts: Mapping[str, int], written:
 
 
 def _write_photograph(
-    project: Project, run: Path, key: str, cracks: Sequence[Judged], statuses: Sequence[str]
+    project: Project, run: Path, key: str, cracks: Sequence[JudgedCrack], statuses: Sequence[str]
 ) -> Inspected:
     """The files of one photograph, with its cracks of these statuses, measured along their lines once more."""
     photograph, found = project.photograph(key), project.inspected[key]
@@ -161,7 +161,9 @@ def _write_photograph(
     return made
 
 
-def _row(project: Project, found: Inspected, records: Sequence[CrackRecord], cracks: Sequence[Judged]) -> Inspected:
+def _row(
+    project: Project, found: Inspected, records: Sequence[CrackRecord], cracks: Sequence[JudgedCrack]
+) -> Inspected:
     own, statuses = project.corrections_of(found.name), Counter(one.status for one in cracks)
     statuses[REJECTED], areas = rejections(own), outlined(own)
     parts = [f"{statuses[name]} {name}" for name in (ACCEPTED, DRAWN, REJECTED, UNSEEN) if statuses[name]]

@@ -14,22 +14,26 @@ PORTS, LOOPBACK = range(65_536), ("127.0.0.1", "localhost", "::1")
 class ServeOptions:
     """Of `serve`. Without a checkpoint the crack map of the package marks."""
 
-    ckpt_path: str | None
-    source: str | None
-    host: str
-    port: int
-    open: bool
-    token: bool
-    device: str
-    engine: str
-    threshold: float | None
-    mm_per_px: float | None
-    width_classes: Any
-    min_length_px: float | None
-    max_megapixels: float
-    max_upload_mb: float
-    max_photographs: int
-    cache_dir: str | None
+    # a checkpoint of a crack map; null: the project's, at first the crack map of the package
+    ckpt_path: str | None = None
+    # a folder with its subfolders, a file, or a pattern; null: photographs are dropped into the page
+    source: str | None = None
+    host: str = "127.0.0.1"  # this computer alone; another address lets others in, and needs token=true
+    port: int = 8765  # 0: any that is free
+    open: bool = True  # open the page in the browser of this computer
+    token: bool = False  # true: nobody comes in without the address that is printed once
+    device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
+    # what computes the map: onnxruntime, openvino, folded, eager; auto is the fastest that is there and agrees
+    engine: str = "auto"
+    threshold: float | None = None  # null: the project's, at first 0.5
+    mm_per_px: float | None = None  # of all photographs, where the page sets no other
+    width_classes: Any = "ec2"  # ec2, aci224, aashto, japan, or limits in mm such as [0.2,0.3]
+    min_length_px: float | None = None  # shorter cracks are not shown; null: the project's, at first all are
+    max_megapixels: float = 200.0  # larger files are not decoded
+    max_upload_mb: float = 200.0  # of a photograph that is dropped into the page
+    max_photographs: int = 10000  # of a project
+    # what is kept between runs; null: $XDG_CACHE_HOME/crack_lightning or ~/.cache/crack_lightning
+    cache_dir: str | None = None
 
     def __post_init__(self) -> None:
         check_engine(self.engine)

@@ -17,8 +17,8 @@ from crack_lightning.inference.sources import Photograph
 from crack_lightning.models.crack_map import CrackMap, Network, is_map
 from crack_lightning.project.options import ServeOptions
 from crack_lightning.runs.inspection.inspection import Inspection, inspection_of
+from crack_lightning.runs.inspection.options import InspectOptions
 from crack_lightning.runs.inspection.photograph_files import Inspected
-from crack_lightning.runs.options import InspectOptions
 from crack_lightning.system.files import write_atomically
 from crack_lightning.system.ranges import number_of
 
@@ -146,21 +146,11 @@ def inspect_options(options: ServeOptions, settings: Settings) -> InspectOptions
         device=options.device,
         engine=options.engine,
         threshold=settings.threshold,
-        tile_px=None,
         mm_per_px=options.mm_per_px,
-        scale=None,
-        marker_mm=None,
-        distance_m=None,
         width_classes=options.width_classes,
-        min_length_px=None,  # shorter ones are kept, and not shown
-        min_length_mm=None,
-        formats=[],
-        windows="auto",
-        scales=[1.0],
-        memory_mb=None,
         max_megapixels=options.max_megapixels,
         overlay_px=OVERLAY_PX,
-    )
+    )  # shorter cracks than the project's shortest are kept, and not shown
 
 
 def _settings(folder: Path, options: ServeOptions) -> Settings:

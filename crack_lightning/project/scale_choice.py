@@ -11,7 +11,7 @@ from crack_lightning.measurement.markers import marker_scale
 from crack_lightning.measurement.scale import Scale, even, from_two_points
 from crack_lightning.project.kept_pictures import grey_levels
 from crack_lightning.project.project import Project
-from crack_lightning.runs.options import MOST_MM_PER_PX
+from crack_lightning.runs.inspection.options import MOST_MM_PER_PX
 from crack_lightning.system.ranges import number_of
 
 BY_POINTS = ("x1", "y1", "x2", "y2", "length_mm")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from crack_lightning.corrections.correction import Correction, lines_of
-from crack_lightning.corrections.lines import ACCEPTED, REJECTED, Judged, cut_by, judged
+from crack_lightning.corrections.lines import ACCEPTED, REJECTED, JudgedCrack, cut_by, judged
 from crack_lightning.errors import UserError
 from crack_lightning.inference.crack_lines import cracks_of
 from crack_lightning.measurement.cracks import measured
@@ -62,7 +62,7 @@ def _marked_records(project: Project, key: str, threshold: float) -> list[CrackR
     return pixel_records(cracks_of(heat, grey, threshold))
 
 
-def shown_cracks(project: Project, key: str, threshold: float | None = None) -> list[Judged]:
+def shown_cracks(project: Project, key: str, threshold: float | None = None) -> list[JudgedCrack]:
     """The corrected cracks of a photograph, in millimetres too where its scale is known."""
     at = project.settings.threshold if threshold is None else threshold
     found = judged(records_at(project, key, at), project.corrections_of(project.photograph(key).name))
@@ -73,7 +73,7 @@ def shown_cracks(project: Project, key: str, threshold: float | None = None) -> 
     return [replace(one, record=in_mm(one.record, scale, classes)) for one in found]
 
 
-def is_shown(project: Project, one: Judged) -> bool:
+def is_shown(project: Project, one: JudgedCrack) -> bool:
     """Whether a crack is long enough, or somebody said something of it."""
     return one.correction is not None or one.record.length_px >= project.settings.shortest_px
 
@@ -103,7 +103,7 @@ def correct(project: Project, facts: Mapping[str, Any]) -> Correction:
 
 
 def _of_crack(project: Project, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Lines and what was measured of a crack that is named as `Judged.name` has it, or lines where none is."""
+    """Lines and what was measured of a crack that is named as `JudgedCrack.name` has it, or lines where none is."""
     if facts.get("kind") == "reject" and "lines" in facts:
         return {"lines": _inside(project, facts, "lines")}
     key, wanted = project.key_of(str(facts.get("photograph"))), facts.get("crack")

@@ -1,7 +1,7 @@
 """How a network is trained: optimiser, schedule, Lightning's Trainer."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from crack_lightning.errors import UserError
@@ -20,11 +20,11 @@ class OptimizerOptions:
     option out of range.
     """
 
-    name: str
-    lr: float
-    backbone_lr: float | None
-    weight_decay: float
-    options: dict[str, Any]
+    name: str = "Adam"  # any class of torch.optim
+    lr: float = 1e-3
+    backbone_lr: float | None = None  # for model.freeze=false; null: a tenth of lr
+    weight_decay: float = 0.0
+    options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for key, rate in (("lr", self.lr), ("backbone_lr", self.backbone_lr)):
@@ -41,10 +41,10 @@ class SchedulerOptions:
     Raises UserError for an option out of range.
     """
 
-    name: str | None
-    interval: str
-    monitor: str | None
-    options: dict[str, Any]
+    name: str | None = None  # any class of torch.optim.lr_scheduler
+    interval: str = "epoch"  # epoch or step
+    monitor: str | None = None  # the metric that ReduceLROnPlateau watches
+    options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.interval not in ("epoch", "step"):
@@ -60,28 +60,28 @@ class SchedulerOptions:
 class TrainerOptions:
     """The arguments of Lightning's `Trainer` that make sense here. Raises UserError for one out of range."""
 
-    accelerator: str
-    devices: Any
-    num_nodes: int
-    strategy: str
-    precision: Any
-    max_epochs: int
-    min_epochs: int | None
-    max_time: str | None
-    limit_train_batches: Any
-    limit_val_batches: Any
-    limit_test_batches: Any
-    fast_dev_run: Any
-    num_sanity_val_steps: int
-    log_every_n_steps: int
-    accumulate_grad_batches: int
-    gradient_clip_val: float | None
-    deterministic: bool
-    benchmark: bool | None
-    detect_anomaly: bool
-    profiler: str | None
-    enable_progress_bar: bool | None
-    enable_model_summary: bool
+    accelerator: str = "auto"
+    devices: Any = 1  # more with trainer=ddp: the batch size is that of each
+    num_nodes: int = 1
+    strategy: str = "auto"
+    precision: Any = "32-true"
+    max_epochs: int = 5
+    min_epochs: int | None = None
+    max_time: str | None = None  # dd:hh:mm:ss
+    limit_train_batches: Any = None
+    limit_val_batches: Any = None
+    limit_test_batches: Any = None
+    fast_dev_run: Any = False
+    num_sanity_val_steps: int = 0  # the data is checked before; a broken validation shows after one epoch
+    log_every_n_steps: int = 10
+    accumulate_grad_batches: int = 1
+    gradient_clip_val: float | None = None
+    deterministic: bool = False
+    benchmark: bool | None = None
+    detect_anomaly: bool = False
+    profiler: str | None = None
+    enable_progress_bar: bool | None = None  # null: when the output is a terminal
+    enable_model_summary: bool = False  # figures/architecture.png shows more
 
     def __post_init__(self) -> None:
         if self.max_epochs < 1 and self.max_epochs != -1:
@@ -99,7 +99,7 @@ class TrainerOptions:
 class TaskOptions:
     """How classes are weighed."""
 
-    class_weights: str | None
+    class_weights: str | None = None  # balanced: an error in the rarer class costs as much more as it is rarer
 
     def __post_init__(self) -> None:
         if self.class_weights not in CLASS_WEIGHTS:

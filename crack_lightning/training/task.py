@@ -22,7 +22,9 @@ STAGES = ("train", "val", "test")
 METRIC_KEY = "metric_to_step_on"
 
 Batch = tuple[Tensor, Tensor]
-Judged = tuple[Tensor, Tensor, Tensor]  # loss (), probability of the positive class (N,), target (N,), 1 for positive
+JudgedBatch = tuple[
+    Tensor, Tensor, Tensor
+]  # loss (), probability of the positive class (N,), target (N,), 1 for positive
 
 
 class CrackTask(LightningModule):
@@ -60,7 +62,7 @@ class CrackTask(LightningModule):
         self.test_metrics = stages.clone(prefix="test/")
         self.losses = nn.ModuleDict({f"{stage}_loss": MeanMetric() for stage in STAGES})
         self.test_probabilities = torch.empty(0)
-        self._judged: dict[str, list[Judged]] = {stage: [] for stage in STAGES}  # not in the metrics yet
+        self._judged: dict[str, list[JudgedBatch]] = {stage: [] for stage in STAGES}  # not in the metrics yet
         self._metric_to_step_on: float | None = None
         size = classifier.image_size
         self.example_input_array = torch.zeros(1, 3, size, size, dtype=torch.uint8)
@@ -143,7 +145,7 @@ class CrackTask(LightningModule):
         self._judged[stage].append((loss.detach(), probability, target))
         return loss
 
-    def _evaluated(self, batch: Batch) -> Judged:
+    def _evaluated(self, batch: Batch) -> JudgedBatch:
         inputs, labels = batch
         logits = self.logits(inputs)
         loss = functional.cross_entropy(logits, labels, self.class_weights if self.training else None)

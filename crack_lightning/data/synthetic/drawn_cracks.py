@@ -11,7 +11,6 @@ from crack_lightning.data.synthetic.concrete import Array, smoothstep
 from crack_lightning.data.synthetic.crack_walks import crack_opening, draw_walks
 from crack_lightning.data.synthetic.painting import (
     Pen,
-    as_image,
     blended,
     blurred,
     clipped,
@@ -22,7 +21,6 @@ from crack_lightning.data.synthetic.painting import (
     shifted,
 )
 
-OPEN = 0.4  # share of a pixel from which on it counts as cracked
 SIDE_PX = 256  # the picture for which the widths of walks were tuned
 WIDTH_SIGMA, WIDTH_RANGE_PX = 0.7, (0.5, 20.0)
 RUST_RGB = np.array([0.7, 0.5, 0.35], np.float32)  # share of the surface's red, green and blue
@@ -39,15 +37,6 @@ class DrawnCracks:
     cover: Array
     strength: Array
     style: str
-
-
-def draw_cracks(image: Image.Image, rng: np.random.Generator) -> tuple[Image.Image, Array]:
-    """The picture with cracks, RGB, and where they are: (h, w) bool, the opening covers more than 0.4 of a pixel.
-
-    Widths are in pixels, from hairlines of half a pixel to gaps of some twenty, whatever the size of the picture.
-    """
-    drawn = add_cracks(np.asarray(image.convert("RGB"), np.float32), rng)
-    return as_image(drawn.picture), drawn.cover > OPEN
 
 
 def add_cracks(picture: Array, rng: np.random.Generator) -> DrawnCracks:

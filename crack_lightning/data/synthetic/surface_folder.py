@@ -36,9 +36,10 @@ class GenerateOptions:
     output_dir: str
     count: int = 1200
     seed: int = 0
-    size_px: int = 227
+    size_px: int = 227  # the side of a METU patch
+    # the last one is drawn with cracks
     class_names: list[str] = field(default_factory=lambda: ["Negative", "Positive"])
-    num_workers: int | None = None
+    num_workers: int | None = None  # null: one a core
 
     def __post_init__(self) -> None:
         check_workers(self.num_workers)

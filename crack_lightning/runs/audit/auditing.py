@@ -21,7 +21,7 @@ from crack_lightning.data.samples.presplit import root_hint
 from crack_lightning.data.samples.splits import read_splits
 from crack_lightning.errors import UserError
 from crack_lightning.runs.audit.audit_files import Audited, write_audit, write_groups
-from crack_lightning.runs.options import AuditOptions
+from crack_lightning.runs.audit.options import AuditOptions
 from crack_lightning.system.names import matched
 
 log = logging.getLogger(__name__)

@@ -12,14 +12,14 @@ from PIL import Image
 from crack_lightning.data.images.reading import read_image
 from crack_lightning.errors import UserError
 from crack_lightning.measurement.alignment import Alignment, Described, aligned, described, warped
-from crack_lightning.measurement.changes import Place, Seen, changes_of
+from crack_lightning.measurement.changes import View, ViewedCrack, changes_of
 from crack_lightning.measurement.markers import opencv
 from crack_lightning.measurement.scale import DISAGREE
 from crack_lightning.report.annotations import lines_of
 from crack_lightning.runs.comparison.comparison_files import ComparedPlace, write_comparison
+from crack_lightning.runs.comparison.options import CompareOptions
 from crack_lightning.runs.inspection.crack_files import CRACKS_JSON, crack_features
 from crack_lightning.runs.inspection.photograph_files import DONE
-from crack_lightning.runs.options import CompareOptions
 from crack_lightning.system.files import expanded
 from crack_lightning.system.progress import track
 from crack_lightning.system.tables import read_table
@@ -50,14 +50,14 @@ class InspectedPlace:
         log.warning("%s is no longer the file that was inspected: its picture in %s is used", self.path, self.folder)
         return np.asarray(self.shown().convert("L").resize(self.size, Image.Resampling.BICUBIC))
 
-    def place(self) -> Place:
+    def place(self) -> View:
         """Its grey levels and its cracks."""
         cracks = []
         for feature in crack_features(self.folder)["features"]:
             facts, lines = feature["properties"], lines_of(feature)
             written = [width for part in facts.get("widths_px", ()) for width in part] or [None] * sum(map(len, lines))
-            cracks.append(Seen(facts["id"], lines, np.array(written, float), facts["width_uncertainty_px"]))
-        return Place(self.grey(), cracks)
+            cracks.append(ViewedCrack(facts["id"], lines, np.array(written, float), facts["width_uncertainty_px"]))
+        return View(self.grey(), cracks)
 
 
 def compare_runs(options: CompareOptions, folder: Path) -> int:

@@ -18,12 +18,13 @@ class ExportOptions:
     Raises UserError for an option out of range.
     """
 
-    ckpt_path: str | None
-    format: str
-    precision: str
-    source: str | None
-    max_loss: float
-    max_megapixels: float
+    ckpt_path: str | None = None  # a best.ckpt; null: the crack map of the package
+    format: str = "onnx"  # onnx, openvino, torch_export, safetensors, or deepness (maps, for QGIS); several with commas
+    precision: str = "float32"  # or int8: onnx and openvino, per channel
+    # pictures to compare on, and to calibrate int8 on; null: those of training, else drawn ones
+    source: str | None = None
+    max_loss: float = 0.002  # int8: the share of decisions that may be lost
+    max_megapixels: float = 200.0  # larger pictures are not decoded
 
     def __post_init__(self) -> None:
         if not self.formats:

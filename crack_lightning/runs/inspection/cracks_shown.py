@@ -1,31 +1,20 @@
 """What the report shows of cracks, from the rows of cracks.csv."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 import numpy as np
 
 from crack_lightning.measurement.classes import WidthClasses
 from crack_lightning.report.cracks_section import Bar, CrackRow, CracksSection
+from crack_lightning.runs.inspection.photograph_files import Inspected
 
 MOST_ROWS = 2000  # of the page's table; cracks.csv has all
 MOST_BARS = 14
 MOST_CLOSE_UPS = 12
 
 
-class Place(Protocol):
-    """A photograph of the report."""
-
-    @property
-    def width_px(self) -> int: ...
-    @property
-    def height_px(self) -> int: ...
-    @property
-    def scale(self) -> str: ...
-
-
 def cracks_shown(
-    rows: Sequence[Mapping[str, str]], photographs: Mapping[str, Place], classes: WidthClasses
+    rows: Sequence[Mapping[str, str]], photographs: Mapping[str, Inspected], classes: WidthClasses
 ) -> CracksSection:
     """The table of the longest cracks, close-ups of the widest of them, and the histogram of widths."""
     unit = "mm" if any(row["length_mm"] for row in rows) else "px"
@@ -47,7 +36,7 @@ def cracks_shown(
     )
 
 
-def _row(row: Mapping[str, str], photographs: Mapping[str, Place], classes: WidthClasses) -> CrackRow:
+def _row(row: Mapping[str, str], photographs: Mapping[str, Inspected], classes: WidthClasses) -> CrackRow:
     place = photographs[row["photograph"]]
     x, y = (float(row[f"width_max_{axis}_px"] or 0) for axis in "xy")
     has_place = bool(row["width_max_x_px"])

@@ -13,10 +13,10 @@ from crack_lightning.runs.inspection import photograph_files as files
 from crack_lightning.runs.inspection.inspection import Inspection, inspection_of
 from crack_lightning.runs.inspection.inspection_parts import check_parts, of_shard, part_lock, write_part
 from crack_lightning.runs.inspection.method import method_of
+from crack_lightning.runs.inspection.options import InspectOptions
 from crack_lightning.runs.inspection.photograph_files import Inspected
 from crack_lightning.runs.inspection.photograph_findings import read_photograph, write_findings
 from crack_lightning.runs.inspection.summary import counted, write_summary
-from crack_lightning.runs.options import InspectOptions
 from crack_lightning.system.arguments import typed
 from crack_lightning.system.files import is_full
 from crack_lightning.system.interrupts import ctrl_c_says

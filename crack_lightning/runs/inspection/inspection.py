@@ -13,11 +13,11 @@ from crack_lightning.inference.heat import Heat
 from crack_lightning.inference.patches import pick_device
 from crack_lightning.inference.photographs import (
     PhotographReader,
-    Scale,
+    WindowScale,
     window_px,
     zoom_of,
 )
-from crack_lightning.measurement.scale import Scale as Millimetres
+from crack_lightning.measurement.scale import Scale
 from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.models.crack_map import CrackMap, Network, is_map, package_facts
 from crack_lightning.models.decision import Decision
@@ -25,7 +25,7 @@ from crack_lightning.models.map_checkpoint import load_network
 from crack_lightning.runs.inspection.further_formats import check_formats
 from crack_lightning.runs.inspection.measuring import Measuring, measuring_of
 from crack_lightning.runs.inspection.method import unscaled
-from crack_lightning.runs.options import InspectOptions
+from crack_lightning.runs.inspection.options import InspectOptions
 from crack_lightning.system.files import content_hash, expanded
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class Reader(Protocol):
 
     classifier: Any
 
-    def scaled(self, image: Image.Image, scale: Scale) -> Any: ...
+    def scaled(self, image: Image.Image, scale: WindowScale) -> Any: ...
     def heat(self, pictures: Any) -> Heat: ...
 
 
@@ -49,7 +49,7 @@ class Inspection:
 
     reader: Reader
     decision: Decision
-    scale: Scale
+    scale: WindowScale
     measuring: Measuring
     options: InspectOptions
     content: str
@@ -70,7 +70,7 @@ class Inspection:
 
     @property
     def brought_by(self) -> float | None:
-        """Millimetres a pixel that a map brings photographs of known scale to; None where it takes them as they are."""
+        """Scale a pixel that a map brings photographs of known scale to; None where it takes them as they are."""
         return self.classifier.mm_per_px if is_map(self.classifier) else None
 
     @property
@@ -79,7 +79,7 @@ class Inspection:
         network: Network = self.reader.classifier
         return network
 
-    def brought(self, scale: Millimetres | None) -> Scale:
+    def brought(self, scale: Scale | None) -> WindowScale:
         """The scale of windows; a map that knows that of its training takes a photograph of known scale at that."""
         if scale is None or self.brought_by is None:
             return self.scale
@@ -115,20 +115,20 @@ def content_of(ckpt_path: str | None) -> str:
     return content_hash(expanded(ckpt_path).absolute())
 
 
-def by_map(network: CrackMap, options: InspectOptions) -> tuple[Reader, Scale]:
+def by_map(network: CrackMap, options: InspectOptions) -> tuple[Reader, WindowScale]:
     """What reads photographs for a crack map. Raises UserError for options of windows."""
     if options.windows != "auto" or options.scales != [1.0]:
         raise UserError("windows and scales are of a classifier's windows: leave them out for a crack map")
     reader = CrackMapReader(network, engine=options.engine, memory_mb=options.memory_mb)
     if options.mm_per_px is not None and network.mm_per_px is not None:
         zoom_of(options.mm_per_px, trained=network.mm_per_px)  # refused before the first photograph
-    return reader, Scale(options.tile_px or TILE_PX)
+    return reader, WindowScale(options.tile_px or TILE_PX)
 
 
-def _by_windows(classifier: CrackClassifier, options: InspectOptions) -> tuple[Reader, Scale]:
+def _by_windows(classifier: CrackClassifier, options: InspectOptions) -> tuple[Reader, WindowScale]:
     side_px = window_px(classifier, tile_px=options.tile_px, mm_per_px=options.mm_per_px)
     windows, memory_mb = options.windows, options.memory_mb
     reader = PhotographReader(classifier, engine=options.engine, windows=windows, memory_mb=memory_mb)
     if unscaled(classifier, options):
         log.warning("the checkpoint does not know the scale that it was trained at: photographs are not brought to it")
-    return reader, Scale(side_px, options.scales)
+    return reader, WindowScale(side_px, options.scales)

@@ -12,8 +12,8 @@ from crack_lightning.measurement.classes import WidthClasses, width_classes
 from crack_lightning.measurement.cracks import Crack
 from crack_lightning.measurement.record import CrackRecord, figure_of, records_of
 from crack_lightning.measurement.scale import Scale
+from crack_lightning.runs.inspection.options import InspectOptions
 from crack_lightning.runs.inspection.scales import Scales, scales_of
-from crack_lightning.runs.options import InspectOptions
 from crack_lightning.system.files import content_hash, expanded
 
 

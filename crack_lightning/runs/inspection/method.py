@@ -3,10 +3,10 @@
 from datetime import datetime
 
 from crack_lightning import __version__
-from crack_lightning.inference.photographs import Scale
+from crack_lightning.inference.photographs import WindowScale
 from crack_lightning.models.crack_map import Network, is_map
 from crack_lightning.models.decision import Decision
-from crack_lightning.runs.options import InspectOptions
+from crack_lightning.runs.inspection.options import InspectOptions
 
 
 def unscaled(classifier: Network, options: InspectOptions) -> bool:
@@ -15,7 +15,7 @@ def unscaled(classifier: Network, options: InspectOptions) -> bool:
     return options.mm_per_px is not None and not known and options.tile_px is None
 
 
-def method_of(options: InspectOptions, classifier: Network, decision: Decision, scale: Scale) -> dict[str, str]:
+def method_of(options: InspectOptions, classifier: Network, decision: Decision, scale: WindowScale) -> dict[str, str]:
     """By name: source, time, checkpoint, network, threshold, size of a window, scale."""
     mm_per_px, scales, side_px = options.mm_per_px, options.scales, scale.window_px
     side = f"{side_px:.0f} px" + ("" if mm_per_px is None else f", {side_px * mm_per_px:.0f} mm")

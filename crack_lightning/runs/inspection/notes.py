@@ -3,7 +3,7 @@
 import numpy as np
 
 from crack_lightning.inference.crack_maps import LEAST_PX
-from crack_lightning.inference.photographs import Scale, check_brought, check_enlarged
+from crack_lightning.inference.photographs import WindowScale, check_brought, check_enlarged
 from crack_lightning.models.crack_map import CrackMap, Network
 
 PLAIN = 0.5  # deviation of grey levels below which a photograph shows nothing
@@ -14,7 +14,7 @@ def empty(grey: np.ndarray) -> str:
     return "of one colour: there is nothing to see in it" if grey.std() < PLAIN else ""
 
 
-def too_small(size: tuple[int, int], network: Network, scale: Scale, *, megapixels: float) -> str:
+def too_small(size: tuple[int, int], network: Network, scale: WindowScale, *, megapixels: float) -> str:
     """What is to be said of a photograph of too few pixels. Raises UserError for one that would be too large scaled."""
     if isinstance(network, CrackMap):
         check_brought(size, scale, megapixels=megapixels)

@@ -16,7 +16,7 @@ from crack_lightning.inference.heat import Heat
 from crack_lightning.inference.overlay import reduced
 from crack_lightning.inference.regions import Region, regions
 from crack_lightning.inference.sources import Photograph
-from crack_lightning.measurement.scale import Scale as Millimetres
+from crack_lightning.measurement.scale import Scale
 from crack_lightning.models.crack_map import is_map
 from crack_lightning.runs.inspection import photograph_files as files
 from crack_lightning.runs.inspection.inspection import Inspection
@@ -28,19 +28,21 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Seen:
+class ReadPhotograph:
     """A photograph as it was read: reduced to be shown, its grey levels (h, w), its scale, what could not be done of
     what was asked for, and what else is to be said of it."""
 
     photograph: Photograph
     small: Image.Image
     grey: np.ndarray
-    scale: Millimetres | None
+    scale: Scale | None
     fault: str
     note: str
 
 
-def read_photograph(photograph: Photograph, inspection: Inspection, *, mapped: bool = True) -> tuple[Seen, Any]:
+def read_photograph(
+    photograph: Photograph, inspection: Inspection, *, mapped: bool = True
+) -> tuple[ReadPhotograph, Any]:
     """The photograph, and what the reader needs to map it: None unless it is to be `mapped`.
 
     Raises ValueError for one that cannot be read.
@@ -56,10 +58,10 @@ def read_photograph(photograph: Photograph, inspection: Inspection, *, mapped: b
     if note:
         log.warning("%s: %s", photograph.path, note)
     pictures = inspection.reader.scaled(image, windows) if mapped else None
-    return Seen(photograph, reduced(image, options.overlay_px), grey, scale, fault, note), pictures
+    return ReadPhotograph(photograph, reduced(image, options.overlay_px), grey, scale, fault, note), pictures
 
 
-def write_findings(seen: Seen, heat: Heat, folder: Path, inspection: Inspection) -> Inspected:
+def write_findings(seen: ReadPhotograph, heat: Heat, folder: Path, inspection: Inspection) -> Inspected:
     """What `heat` marks in the photograph, measured; its files are written into `folder`, but for the last one."""
     threshold, shortest_px = inspection.decision.threshold, inspection.measuring.shortest_px(seen.scale)
     least_px = shortest_px if heat.tile_px is None else max(shortest_px, LEAST_PX)

@@ -10,7 +10,7 @@ from crack_lightning.data.images.exif import camera_facts
 from crack_lightning.errors import UserError
 from crack_lightning.measurement.markers import checkerboard_scale, marker_scale, opencv
 from crack_lightning.measurement.scale import Scale, agreed, even, from_distance, from_two_points
-from crack_lightning.runs.options import InspectOptions
+from crack_lightning.runs.inspection.options import InspectOptions
 from crack_lightning.system.files import expanded
 from crack_lightning.system.tables import Row, read_table
 

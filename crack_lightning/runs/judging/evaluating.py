@@ -16,7 +16,7 @@ from crack_lightning.data.samples.listing import Sample
 from crack_lightning.errors import UserError
 from crack_lightning.evaluation.intervals import bootstrap_intervals, figures_of
 from crack_lightning.evaluation.metrics import binary_metrics
-from crack_lightning.evaluation.predictions import Judged, confidence_metrics
+from crack_lightning.evaluation.predictions import JudgedSamples, confidence_metrics
 from crack_lightning.inference.patch_scores import judge_patches
 from crack_lightning.inference.patches import Judging, pick_device
 from crack_lightning.models.crack_map import Network
@@ -24,9 +24,9 @@ from crack_lightning.models.map_checkpoint import load_network, load_with_proven
 from crack_lightning.report.matrix import Cell, matrix_figure, matrix_markdown, matrix_rows, nothing_left
 from crack_lightning.runs.judging.judging import held_out, images_of, warn_of_training_data
 from crack_lightning.runs.judging.mask_evaluation import evaluate_masks
+from crack_lightning.runs.judging.options import EvaluateOptions
 from crack_lightning.runs.judging.run_figures import drawn, judgement_figures
 from crack_lightning.runs.judging.run_files import write_figures, write_metrics, write_predictions
-from crack_lightning.runs.options import EvaluateOptions
 from crack_lightning.system.files import expanded, write_atomically, write_csv
 
 log = logging.getLogger(__name__)
@@ -91,17 +91,17 @@ def _matrix(
 
 def judge(
     network: Network, samples: Sequence[Sample], data: JudgedDataOptions, *, device: str, engine: str
-) -> tuple[Judged, dict[str, float]]:
+) -> tuple[JudgedSamples, dict[str, float]]:
     """Judge the network on `samples`: its probabilities, and its metrics as `test/<name>` with their intervals."""
     judging = Judging(data.batch_size, data.num_workers, pick_device(device), engine, data.max_megapixels)
     found = judge_patches(network, [sample.path for sample in samples], judging)
     if unread := [error for error in found.errors if error]:
         raise UserError(unread[0])
-    judged = Judged(network, samples, network.positive_probabilities(found.logits))
+    judged = JudgedSamples(network, samples, network.positive_probabilities(found.logits))
     return judged, metrics_of(judged, found.logits, "test") | confidence_metrics(judged, seed=0)
 
 
-def metrics_of(judged: Judged, logits: Tensor, split: str) -> dict[str, float]:
+def metrics_of(judged: JudgedSamples, logits: Tensor, split: str) -> dict[str, float]:
     """The metrics of logits (N, 2), not divided by a temperature, as `<split>/<name>`, and their loss."""
     collection = binary_metrics(judged.decision, prefix=f"{split}/")
     metrics = {name: value.item() for name, value in collection(judged.probabilities, judged.targets).items()}
@@ -109,14 +109,14 @@ def metrics_of(judged: Judged, logits: Tensor, split: str) -> dict[str, float]:
     return metrics | {f"{split}/loss": functional.cross_entropy(logits, labels).item()}
 
 
-def write_judgement(folder: Path, judged: Judged, metrics: Mapping[str, float]) -> None:
+def write_judgement(folder: Path, judged: JudgedSamples, metrics: Mapping[str, float]) -> None:
     """metrics.json, predictions.csv and figures/ in `folder`."""
     write_metrics(folder, metrics)
     write_predictions(folder, judged)
     write_figures(folder, drawn(judgement_figures(judged, metrics)))
 
 
-def _cell(name: str, where: str, judged: Judged, *, own: bool) -> Cell:
+def _cell(name: str, where: str, judged: JudgedSamples, *, own: bool) -> Cell:
     groups, facts = [sample.group for sample in judged.samples], (judged.probabilities, judged.targets)
     return Cell(
         checkpoint=name,

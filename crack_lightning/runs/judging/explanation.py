@@ -17,7 +17,7 @@ from crack_lightning.inference.patches import pick_device
 from crack_lightning.inference.sources import find_photographs, tell_left_out
 from crack_lightning.models.crack_map import CrackMap, Network
 from crack_lightning.models.map_checkpoint import load_network
-from crack_lightning.runs.options import ExplainOptions
+from crack_lightning.runs.judging.options import ExplainOptions
 from crack_lightning.system.files import is_full, write_atomically, write_csv
 from crack_lightning.system.progress import track
 

@@ -21,8 +21,8 @@ from crack_lightning.models.crack_map import CELL_PX, is_map
 from crack_lightning.models.map_checkpoint import load_with_provenance
 from crack_lightning.runs.judging.judging import of_split, warn_of_training_data
 from crack_lightning.runs.judging.mask_judging import judge_masks, log_masks, write_masks_judged
+from crack_lightning.runs.judging.options import EvaluateOptions
 from crack_lightning.runs.judging.run_files import write_unreadable
-from crack_lightning.runs.options import EvaluateOptions
 
 log = logging.getLogger(__name__)
 

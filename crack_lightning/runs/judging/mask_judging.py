@@ -17,7 +17,7 @@ from crack_lightning.evaluation.cell_counts import masked_cells, near
 from crack_lightning.evaluation.mask_counts import MaskCounts, counted, iou, mask_metrics
 from crack_lightning.inference.crack_maps import CrackMapReader, followed
 from crack_lightning.inference.overlay import heat_picture
-from crack_lightning.inference.photographs import Scale
+from crack_lightning.inference.photographs import WindowScale
 from crack_lightning.models.crack_map import CELL_PX
 from crack_lightning.report.pictures import masks_figure
 from crack_lightning.runs.judging.run_figures import drawn
@@ -55,7 +55,7 @@ def judge_masks(
         image = read_image(each.sample.path, megapixels=megapixels)
         mask = read_mask(each.mask, image.size, megapixels=megapixels)
         truth = masked_cells(mask)
-        heat = reader.heat(reader.scaled(image, Scale(max(image.size))))
+        heat = reader.heat(reader.scaled(image, WindowScale(max(image.size))))
         ranked.update(torch.from_numpy(heat.probability).flatten(), torch.from_numpy(truth).long().flatten())
         marked = followed(heat, threshold)
         pixels = np.asarray(heat_picture(marked, image.size)) >= 255 * threshold

@@ -12,7 +12,7 @@ from crack_lightning.inference.patches import FileLogits, Judging, pick_device
 from crack_lightning.inference.sources import find_photographs, tell_left_out
 from crack_lightning.models.crack_map import Network
 from crack_lightning.models.map_checkpoint import load_network
-from crack_lightning.runs.options import PredictOptions
+from crack_lightning.runs.judging.options import PredictOptions
 from crack_lightning.system.files import write_atomically, write_csv
 from crack_lightning.system.interrupts import ctrl_c_says
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from crack_lightning.data.images.reading import read_image
-from crack_lightning.evaluation.predictions import Judged
+from crack_lightning.evaluation.predictions import JudgedSamples
 from crack_lightning.models.architecture import layers
 from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.report.figures import (
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 SHOWN = 16  # pictures in a grid
 
 
-def judgement_figures(judged: Judged, metrics: Mapping[str, float]) -> dict[str, Figure]:
+def judgement_figures(judged: JudgedSamples, metrics: Mapping[str, float]) -> dict[str, Figure]:
     """The figures of a test, by file name; `metrics` as metrics.json has them."""
     intervals = {
         name.removeprefix("test/").removesuffix("_low"): (low, metrics[name.removesuffix("_low") + "_high"])
@@ -72,7 +72,7 @@ def _spread(count: int) -> list[int]:
     return torch.linspace(0, count - 1, min(SHOWN, count)).long().tolist() if count else []
 
 
-def _worst_errors(judged: Judged) -> Figure:
+def _worst_errors(judged: JudgedSamples) -> Figure:
     """The errors the classifier was surest of; where there are none, the right answers it was least sure of."""
     errors = judged.predicted != judged.targets
     doubt = (judged.probabilities - judged.targets).abs()
@@ -86,7 +86,7 @@ def _worst_errors(judged: Judged) -> Figure:
     return prediction_grid(_predictions(judged, wrong[:SHOWN]), title=title)
 
 
-def _predictions(judged: Judged, places: Sequence[int]) -> list[Prediction]:
+def _predictions(judged: JudgedSamples, places: Sequence[int]) -> list[Prediction]:
     shown = []
     for k in places:
         sample, predicted = judged.samples[k], int(judged.predicted[k])

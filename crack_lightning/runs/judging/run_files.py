@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from crack_lightning.evaluation.predictions import Judged
+from crack_lightning.evaluation.predictions import JudgedSamples
 from crack_lightning.system.files import write_atomically, write_csv
 
 
@@ -19,7 +19,7 @@ def write_unreadable(folder: Path, unreadable: Mapping[Path, str]) -> None:
         write_csv(folder / "unreadable.csv", ["path", "reason"], list(unreadable.items()))
 
 
-def write_predictions(folder: Path, judged: Judged) -> None:
+def write_predictions(folder: Path, judged: JudgedSamples) -> None:
     """predictions.csv: one row for each sample, the probability of the positive class, and 1 if it needs review."""
     decision, names = judged.decision, judged.decision.negative_first
     rows = [

@@ -22,8 +22,8 @@ from crack_lightning.inference.patches import in_threads, pick_device
 from crack_lightning.inference.sources import Photograph, find_photographs, tell_left_out
 from crack_lightning.models.crack_map import CELL_PX, package_map
 from crack_lightning.models.map_checkpoint import write_map
-from crack_lightning.runs.options import AdaptOptions
 from crack_lightning.runs.training.map_learning import HELD_OUT, PRIOR_L2, lessons, trained_head
+from crack_lightning.runs.training.options import AdaptOptions
 from crack_lightning.system.files import write_atomically, write_csv
 from crack_lightning.system.processes import cores
 from crack_lightning.system.progress import track

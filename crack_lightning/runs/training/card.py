@@ -10,11 +10,11 @@ from pathlib import Path
 from crack_lightning import __version__
 from crack_lightning.data.batches.datamodule import CrackDataModule
 from crack_lightning.data.samples.layouts import LAYOUTS
-from crack_lightning.evaluation.predictions import Judged
+from crack_lightning.evaluation.predictions import JudgedSamples
 from crack_lightning.models.crack_map import CrackMap, Network
 from crack_lightning.report.templates import rendered
 from crack_lightning.runs.judging.mask_judging import JudgedPhotograph
-from crack_lightning.runs.options import TrainOptions
+from crack_lightning.runs.training.options import TrainOptions
 from crack_lightning.system.files import write_atomically
 
 MOST_GROUPS, MOST_FAILURES = 5, 8
@@ -56,7 +56,7 @@ class GroupErrors:
 
 def write_card(
     folder: Path,
-    judged: Judged,
+    judged: JudgedSamples,
     data: CrackDataModule,
     options: TrainOptions,
     metrics: Mapping[str, float],
@@ -163,7 +163,7 @@ def worst_groups(groups: Sequence[str], wrong: Sequence[bool], *, most: int) -> 
     return sorted(ranked, key=lambda group: (-group.wrong, -group.wrong / group.images, group.group))[:most]
 
 
-def _failures(judged: Judged, root: Path | None) -> list[Failure]:
+def _failures(judged: JudgedSamples, root: Path | None) -> list[Failure]:
     """Returns the errors that the classifier was surest of."""
     doubt = (judged.probabilities - judged.targets).abs()
     wrong = judged.predicted != judged.targets

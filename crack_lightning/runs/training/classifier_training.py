@@ -16,14 +16,14 @@ from crack_lightning.data.batches.datamodule import CrackDataModule
 from crack_lightning.data.samples.listing import Sample, side_px
 from crack_lightning.data.samples.splits import class_weights
 from crack_lightning.errors import UserError
-from crack_lightning.evaluation.predictions import Judged
+from crack_lightning.evaluation.predictions import JudgedSamples
 from crack_lightning.features.preparing import prepared
 from crack_lightning.models.checkpoint import classifier_from, read_checkpoint
 from crack_lightning.models.classifier import CrackClassifier, build_classifier
 from crack_lightning.models.decision import Decision
 from crack_lightning.runs.judging.run_figures import training_figures
-from crack_lightning.runs.options import TrainOptions
 from crack_lightning.runs.training.going_on import Checkpoint, go_on
+from crack_lightning.runs.training.options import TrainOptions
 from crack_lightning.runs.training.preparation import prepare_split, provenance_of, write_config
 from crack_lightning.runs.training.results import leave, training_metrics
 from crack_lightning.system.arguments import typed
@@ -186,7 +186,7 @@ def _fit(
 
 def _test(
     trainer: Trainer, task: CrackTask, batches: LightningDataModule, samples: Sequence[Sample], options: TrainOptions
-) -> tuple[Judged, dict[str, float]] | None:
+) -> tuple[JudgedSamples, dict[str, float]] | None:
     """Reload the best checkpoint, calibrate it on validation and test it in one process; returns None in the others."""
     tester = leave_group(trainer)
     if tester is None:
@@ -200,7 +200,7 @@ def _test(
         tester.test(task, datamodule=batches, verbose=False)
     trainer.callback_metrics.update(tester.callback_metrics)
     probabilities = task.test_probabilities
-    return Judged(task.classifier.cpu(), samples[: len(probabilities)], probabilities), confidence
+    return JudgedSamples(task.classifier.cpu(), samples[: len(probabilities)], probabilities), confidence
 
 
 def _confidence(

@@ -17,7 +17,7 @@ from crack_lightning.evaluation.cell_counts import CellCounts, counted_cells, ma
 from crack_lightning.features.cells import COVERED, VISIBLE, Cells, joined, sampled
 from crack_lightning.inference.crack_maps import CrackMapReader, followed_cells
 from crack_lightning.inference.patch_scores import patch_score
-from crack_lightning.inference.photographs import Scale
+from crack_lightning.inference.photographs import WindowScale
 from crack_lightning.models.crack_map import LESSON_PX, CrackMap
 from crack_lightning.system.processes import in_processes
 from crack_lightning.training.cell_head import fit_head
@@ -167,7 +167,7 @@ def _drawn(one: Lesson) -> np.ndarray:
 
 def patch_levels(reader: CrackMapReader, held_out: Sequence[Lesson]) -> dict[str, float]:
     """Level and scale of the score of a patch: logistic regression of whether a lesson has a visible crack."""
-    scale = Scale(LESSON_PX)
+    scale = WindowScale(LESSON_PX)
     scores = torch.tensor([patch_score(reader.logits(reader.scaled(each.image, scale))) for each in held_out])
     targets = torch.tensor([float(_drawn(each).any()) for each in held_out])
     slope, offset = score_line(scores, targets, start=START)

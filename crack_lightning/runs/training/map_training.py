@@ -14,7 +14,7 @@ from crack_lightning.data.batches.datamodule import CrackDataModule
 from crack_lightning.data.images.reading import MOST_MEGAPIXELS, read_image
 from crack_lightning.data.samples.listing import Sample, side_px
 from crack_lightning.errors import UserError
-from crack_lightning.evaluation.predictions import Judged
+from crack_lightning.evaluation.predictions import JudgedSamples
 from crack_lightning.inference.crack_maps import CrackMapReader
 from crack_lightning.inference.patch_scores import map_logits, prepared_patch, score_and_slope
 from crack_lightning.inference.patches import in_threads, one_core_each, pick_device
@@ -25,8 +25,8 @@ from crack_lightning.models.taps import taps_of
 from crack_lightning.models.weights import resolve_weights
 from crack_lightning.report.figures import pull_figure
 from crack_lightning.runs.judging.evaluating import metrics_of
-from crack_lightning.runs.options import TrainOptions
 from crack_lightning.runs.training.map_learning import levels_of_cells, trained_head
+from crack_lightning.runs.training.options import TrainOptions
 from crack_lightning.runs.training.preparation import prepare_split, provenance_of, write_config
 from crack_lightning.runs.training.results import leave
 from crack_lightning.system.processes import cores
@@ -63,7 +63,7 @@ def train_map(
     write_map(folder / "checkpoints/best.ckpt", network, provenance_of(options, data.root, data.splits, overrides))
     test = data.splits["test"]
     logits = _logits(reader, test, options)
-    judged = Judged(network.cpu(), test, network.positive_probabilities(logits))
+    judged = JudgedSamples(network.cpu(), test, network.positive_probabilities(logits))
     metrics |= metrics_of(judged, logits, "test")
     for logger in loggers:
         logger.log_metrics(metrics, 0)
@@ -153,7 +153,7 @@ def _calibrated(reader: CrackMapReader, samples: Sequence[Sample], options: Trai
         threshold=options.threshold,
         review_error_rate=options.review_band,
     )
-    return found | metrics_of(Judged(network, samples, network.positive_probabilities(logits)), logits, "val")
+    return found | metrics_of(JudgedSamples(network, samples, network.positive_probabilities(logits)), logits, "val")
 
 
 def _logits(reader: CrackMapReader, samples: Sequence[Sample], options: TrainOptions) -> Tensor:

@@ -25,12 +25,11 @@ from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.models.map_checkpoint import write_map
 from crack_lightning.runs.judging.mask_evaluation import check_cracks, usable
 from crack_lightning.runs.judging.mask_judging import judge_masks, log_masks, write_masks_judged
-from crack_lightning.runs.options import TrainOptions
 from crack_lightning.runs.training.card import write_mask_card
-from crack_lightning.runs.training.leakage import leakage_metrics
 from crack_lightning.runs.training.map_learning import SLACK_CELLS, best_level, lessons
 from crack_lightning.runs.training.map_training import begun, draw_head
-from crack_lightning.runs.training.preparation import provenance_of, write_config
+from crack_lightning.runs.training.options import TrainOptions
+from crack_lightning.runs.training.preparation import leakage_metrics, provenance_of, write_config
 from crack_lightning.system.cache import cache_folder
 from crack_lightning.system.processes import cores
 from crack_lightning.system.progress import track

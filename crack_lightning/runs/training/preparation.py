@@ -10,14 +10,22 @@ import yaml
 
 from crack_lightning import __version__
 from crack_lightning.data.batches.datamodule import CrackDataModule
+from crack_lightning.data.samples.groups import seen_in_training
 from crack_lightning.data.samples.splits import Splits, split_digest, write_split
 from crack_lightning.runs.judging.run_files import write_unreadable
-from crack_lightning.runs.options import TrainOptions
 from crack_lightning.runs.training.going_on import Checkpoint, check_split
-from crack_lightning.runs.training.leakage import leakage_metrics
+from crack_lightning.runs.training.options import TrainOptions
+from crack_lightning.system.cache import cache_folder
 from crack_lightning.system.files import write_atomically
 
 log = logging.getLogger(__name__)
+
+COPIES = "test images with a copy in training: %d of %d (%s)"
+TOLD = {
+    "exact": ("a_copy", "exact copies; leakage=near_duplicates or overlap looks for more"),
+    "near_duplicates": ("a_near_copy", "near copies"),
+    "overlap": ("a_shared_part", "near copies, or crops that share a part"),
+}
 
 
 def prepare_split(data: CrackDataModule, folder: Path, checkpoint: Checkpoint | None, leakage: str) -> dict[str, float]:
@@ -50,3 +58,15 @@ def provenance_of(options: TrainOptions, root: Path | None, splits: Splits, over
         "split": split_digest(splits),
         "images": {split: len(samples) for split, samples in splits.items()},
     }
+
+
+def leakage_metrics(splits: Splits, by: str, *, cache_dir: str | None, workers: int) -> dict[str, float]:
+    """Report and count the test images with an exact counterpart in training, and with that which `by` names."""
+    found: dict[str, float] = {}
+    cache = cache_folder(cache_dir)
+    for each in dict.fromkeys(("exact", by)):
+        name, text = TOLD[each]
+        leaked = seen_in_training(splits, by=each, cache=cache, workers=workers)
+        log.log(logging.WARNING if leaked else logging.INFO, COPIES, leaked, len(splits["test"]), text)
+        found[f"split/test_images_with_{name}_in_training"] = leaked
+    return found

@@ -13,12 +13,12 @@ from matplotlib.figure import Figure
 
 from crack_lightning.data.batches.datamodule import CrackDataModule
 from crack_lightning.evaluation.metric_names import METRICS
-from crack_lightning.evaluation.predictions import Judged, confidence_metrics
+from crack_lightning.evaluation.predictions import JudgedSamples, confidence_metrics
 from crack_lightning.models.checkpoint import read_checkpoint
 from crack_lightning.runs.judging.run_figures import drawn, judgement_figures
 from crack_lightning.runs.judging.run_files import write_figures, write_metrics, write_predictions
-from crack_lightning.runs.options import TrainOptions
 from crack_lightning.runs.training.card import write_card
+from crack_lightning.runs.training.options import TrainOptions
 from crack_lightning.training.checkpoints import checkpoint_to_test
 from crack_lightning.training.history import EpochHistory
 from crack_lightning.training.tensorboard import log_test
@@ -38,7 +38,7 @@ def training_metrics(trainer: Trainer, history: EpochHistory) -> dict[str, float
 
 def leave(
     folder: Path,
-    judged: Judged,
+    judged: JudgedSamples,
     data: CrackDataModule,
     options: TrainOptions,
     metrics: Mapping[str, float],
@@ -64,7 +64,7 @@ def leave(
 
 def _to_tensorboard(
     logger: TensorBoardLogger,
-    judged: Judged,
+    judged: JudgedSamples,
     figures: Mapping[str, bytes],
     options: TrainOptions,
     metrics: Mapping[str, float],

@@ -1,0 +1,32 @@
+"""The options of `audit`: the only place of their defaults and ranges."""
+
+from dataclasses import dataclass
+
+from crack_lightning.data.options import AuditDataOptions
+from crack_lightning.errors import UserError
+from crack_lightning.system.ranges import (
+    check_above,
+    check_workers,
+    whole_path,
+)
+
+
+@dataclass
+class AuditOptions:
+    """Of `audit`."""
+
+    data: AuditDataOptions
+    # copies that were re-encoded, resized, made lighter or darker, mirrored or turned by quarters
+    near_duplicates: bool = True
+    overlaps: bool = False  # crops of one photograph that share a part of it; takes several times as long
+    split_csv: str | None = None  # the split.csv of a training run: says how many of its test images training has seen
+    num_workers: int | None = None  # null: one a core, at most 8
+    max_megapixels: float = 200.0  # larger files are not decoded
+    shown: int = 12  # cases of each kind that the page has pictures of
+
+    def __post_init__(self) -> None:
+        check_workers(self.num_workers)
+        if self.shown < 0:
+            raise UserError(f"shown={self.shown}: 0 or more")
+        check_above("max_megapixels", self.max_megapixels)
+        self.split_csv = whole_path(self.split_csv)

@@ -1,0 +1,78 @@
+"""The options of `inspect`: the only place of their defaults and ranges."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from crack_lightning.engines.engine_names import check_engine
+from crack_lightning.errors import UserError
+from crack_lightning.system.ranges import (
+    check_above,
+    check_among,
+    check_shard,
+)
+
+WINDOWS = ("auto", "map", "crops")
+MOST_MM_PER_PX = 20.0
+SCALES, MARKERS = ("marker_mm", "distance_m"), ("marker", "checkerboard")
+FORMATS = ("dxf", "coco", "label_studio", "word")
+LENGTHS = ("min_length_px", "min_length_mm")
+
+
+@dataclass
+class InspectOptions:
+    """Of `inspect`. Without a checkpoint the crack map of the package inspects."""
+
+    source: str  # a folder with its subfolders, a file, or a pattern such as /photos/*/*.jpg
+    ckpt_path: str | None = None  # a best.ckpt; null: the crack map of the package, which needs no training
+    device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
+    # what computes the map: onnxruntime, openvino, folded, eager; auto is the fastest that is there and agrees
+    engine: str = "auto"
+    threshold: float | None = None  # null: that of the checkpoint
+    # with ckpt_path: pixels of a photograph that show as much as a training picture; null: as many as that had, see
+    # mm_per_px
+    tile_px: float | None = None
+    # of the photographs: brings them to the scale of the training set where that is known, and gives millimetres
+    mm_per_px: float | None = None
+    # marker, checkerboard, or a table with photograph and mm_per_px: the scale of each photograph
+    scale: str | None = None
+    # with scale=marker the side of its black square, with scale=checkerboard that of one of its squares
+    marker_mm: float | None = None
+    # from the camera to the surface, at right angles: with the focal length of EXIF it gives the scale
+    distance_m: float | None = None
+    width_classes: Any = "ec2"  # ec2, aci224, aashto, japan, or limits in mm such as [0.2,0.3]
+    min_length_px: float | None = None  # shorter cracks and regions are left out; null: none are
+    min_length_mm: float | None = None  # the same in millimetres, where a scale is known
+    formats: list[str] = field(default_factory=list)  # further files: dxf, coco, label_studio, word
+    # map: all in one pass; crops: cut out one by one, slowly; auto: map where the backbone can be cut
+    windows: str = "auto"
+    # windows this many times as large; the highest probability of all counts
+    scales: list[float] = field(default_factory=lambda: [1.0])
+    # that the layers may take, about: it sets the size of the tiles; null: 32 for each core
+    memory_mb: float | None = None
+    max_megapixels: float = 200.0  # larger files are not decoded
+    overlay_px: int | None = 2000  # longer side of overlay.png and photograph.jpg; null: as the photograph
+    shard: int | None = None  # with -m shard=range(0,8): inspect this part of the photographs alone
+    # how many parts there are; without shard: check that all are done, and write one report of them
+    shards: int | None = None
+
+    def __post_init__(self) -> None:
+        check_engine(self.engine)
+        check_shard(self.shard, self.shards)
+        check_among("windows", self.windows, WINDOWS)
+        for key in ("mm_per_px", "tile_px", "memory_mb", "max_megapixels", "overlay_px", *LENGTHS, *SCALES):
+            check_above(key, getattr(self, key))
+        if self.mm_per_px is not None and self.mm_per_px > MOST_MM_PER_PX:
+            raise UserError(f"mm_per_px={self.mm_per_px:g}: at most {MOST_MM_PER_PX:g}, 0.2 to 1 is usual")
+        if (self.scale in MARKERS) != (self.marker_mm is not None):
+            raise UserError(
+                f"scale={self.scale} marker_mm={self.marker_mm}: marker_mm goes with scale=marker or "
+                "scale=checkerboard, and either needs it"
+            )
+        for name in self.formats:
+            check_among("formats", name, FORMATS)
+        if self.threshold is not None and not 0 < self.threshold <= 1:
+            raise UserError(f"threshold={self.threshold}: above 0, at most 1, or null for the checkpoint's")
+        if self.min_length_mm is not None and self.mm_per_px is self.scale is self.distance_m is None:
+            raise UserError(f"min_length_mm={self.min_length_mm} needs mm_per_px or scale, or give min_length_px")
+        if not self.scales or not all(0 < factor <= 16 for factor in self.scales):
+            raise UserError(f"scales={self.scales}: numbers above 0 and at most 16, such as [1.0,2.0]")

@@ -1,0 +1,86 @@
+"""The options of `train.py` and `adapt`: the only place of their defaults and ranges."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from crack_lightning.data.copies.names import LOOKED_FOR
+from crack_lightning.data.options import DataOptions
+from crack_lightning.data.samples.layouts import MASKED
+from crack_lightning.errors import UserError
+from crack_lightning.evaluation.metric_names import METRICS, parse_threshold
+from crack_lightning.features.options import FeatureOptions
+from crack_lightning.models.options import LESSONS, ModelOptions
+from crack_lightning.system.ranges import (
+    check_above,
+    check_among,
+    whole_path,
+)
+from crack_lightning.training.options import OptimizerOptions, SchedulerOptions, TaskOptions, TrainerOptions
+
+OBJECTIVES = [f"{split}/{name}" for split in ("val", "test") for name in (*METRICS, "loss")]
+MONITORED = [name for name in OBJECTIVES if name.startswith("val/")] + ["train/loss", "train/accuracy"]
+MOST_SEED = 2**32 - 1
+
+
+@dataclass
+class TrainOptions:
+    """Of `train.py`. `callbacks` and `logger` are for whoever makes these objects, and checked here."""
+
+    data: DataOptions
+    model: ModelOptions = field(default_factory=ModelOptions)
+    features: FeatureOptions = field(default_factory=FeatureOptions)
+    optimizer: OptimizerOptions = field(default_factory=OptimizerOptions)
+    scheduler: SchedulerOptions = field(default_factory=SchedulerOptions)
+    trainer: TrainerOptions = field(default_factory=TrainerOptions)
+    task: TaskOptions = field(default_factory=TaskOptions)
+    callbacks: dict[str, Any] = field(default_factory=dict)
+    # counterparts of test images in training that are counted: exact, near_duplicates or overlap
+    leakage: str = "exact"
+    calibrate: bool = True  # divide logits by a temperature, so that probabilities are right as often as they say
+    threshold: Any = 0.5  # from which probability on it is a crack; or recall:0.99 or precision:0.95, met on validation
+    # 0.01: the narrowest band that needs review, so that at most this share of the rest is wrong on validation
+    review_band: float | None = None
+    seed: int = 0  # split, augmentation, shuffling, dropout, first weights of the head
+    ckpt_path: str | None = None  # go on from this last.ckpt
+    cache_dir: str | None = None  # null: $XDG_CACHE_HOME/crack_lightning, or ~/.cache/crack_lightning
+    figures: bool = True  # false saves a few seconds a run, in sweeps
+    objective: str = "val/loss"  # the metric that a sweep compares
+    logger: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.data.layout == MASKED and not self.model.is_map:
+            raise UserError("data=masks teaches where in a photograph a crack is: give model=crack_map")
+        if self.features.mode == "cached" and not self.model.freeze:
+            raise UserError(
+                "features=cached keeps what a frozen backbone computes, but model.freeze=false: "
+                "its features change with every step. Give model.freeze=true or features=live"
+            )
+        parse_threshold(self.threshold)
+        if self.review_band is not None and not 0 <= self.review_band < 1:
+            raise UserError(f"review_band={self.review_band}: a share of errors, 0 or more and below 1, or null")
+        check_among("leakage", self.leakage, LOOKED_FOR)
+        if not 0 <= self.seed <= MOST_SEED:
+            raise UserError(f"seed={self.seed}: 0 to {MOST_SEED}")
+        check_among("objective", self.objective, OBJECTIVES)
+        for name, callback in self.callbacks.items():
+            if (monitor := (callback or {}).get("monitor")) is not None:
+                check_among(f"callbacks.{name}.monitor", monitor, MONITORED)
+        self.cache_dir = whole_path(self.cache_dir)
+
+
+@dataclass
+class AdaptOptions:
+    """Of `adapt`."""
+
+    source: str  # a folder with its subfolders, a file, or a pattern such as /photos/*/*.jpg
+    lessons: int = 800  # drawn pictures that it is trained on, half of them on the site's surfaces
+    seed: int = 0
+    device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
+    max_megapixels: float = 200.0  # larger files are not decoded
+
+    def __post_init__(self) -> None:
+        check_above("max_megapixels", self.max_megapixels)
+        if self.lessons not in LESSONS:
+            raise UserError(f"lessons={self.lessons}: it must be from {LESSONS[0]} to {LESSONS[-1]}")
+        if not 0 <= self.seed <= MOST_SEED:
+            raise UserError(f"seed={self.seed}: 0 to {MOST_SEED}")
