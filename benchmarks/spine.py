@@ -16,7 +16,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from crack_lightning.data.synthetic.surfaces import render_surface
+from crack_lightning.data.synthetic.surface_folder import render_surface
 
 REPOSITORY = Path(__file__).parents[1]
 SURFACES = 200

@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crack_lightning.data.synthetic.clutter import CHANCES, NO_CRACK
 from crack_lightning.data.synthetic.drawn_cracks import STYLES, add_cracks
-from crack_lightning.data.synthetic.lessons import SIDE, Lesson, lesson
+from crack_lightning.data.synthetic.lessons import CHANCES, NO_CRACK, SIDE, Lesson, lesson
 
 Clutter = Callable[[np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
 SIZES_HW = ((90, 70), (64, 101))

@@ -10,7 +10,7 @@ from PIL import Image, ImageEnhance
 from crack_lightning.data.copies.duplicates import SIMILAR, clusters, near_copies
 from crack_lightning.data.copies.fingerprints import fingerprint, invariant_keys, orientations, similarity
 from crack_lightning.data.copies.neighbours import close_pairs
-from crack_lightning.data.synthetic.surfaces import render_surface
+from crack_lightning.data.synthetic.surface_folder import render_surface
 
 Copy = Callable[[Image.Image], Image.Image]
 

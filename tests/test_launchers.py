@@ -18,7 +18,7 @@ from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
 from crack_lightning.cli.command import CONF, quieten
-from crack_lightning.cli.launchers import LAUNCHERS, check_launcher
+from crack_lightning.cli.command_line import LAUNCHERS, check_launcher
 from crack_lightning.errors import UserError
 
 FILES = {path.stem: path for path in sorted((CONF / "hydra/launcher").glob("*.yaml"))}

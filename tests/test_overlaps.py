@@ -15,7 +15,7 @@ from verbs import audit
 from crack_lightning.data.copies.local_features import MOST, SMALL_PX, LocalFeatures, local_features
 from crack_lightning.data.copies.neighbours import nearest_others
 from crack_lightning.data.copies.overlaps import overlapping
-from crack_lightning.data.synthetic.surfaces import render_surface
+from crack_lightning.data.synthetic.surface_folder import render_surface
 
 PX = 160
 TURNS = [None, *Image.Transpose]

@@ -8,8 +8,7 @@ from PIL import Image
 
 from crack_lightning.data.synthetic.concrete import Surface, fractal_noise, sound_surface
 from crack_lightning.data.synthetic.crack_walks import cracked, draw_walks
-from crack_lightning.data.synthetic.surface_folder import cached_surfaces, write_surfaces
-from crack_lightning.data.synthetic.surfaces import render_surface
+from crack_lightning.data.synthetic.surface_folder import cached_surfaces, render_surface, write_surfaces
 
 NAMES = ["Negative", "Positive"]
 

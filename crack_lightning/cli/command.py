@@ -21,8 +21,7 @@ from hydra.errors import ConfigCompositionException, HydraException, OverridePar
 from omegaconf import DictConfig
 from omegaconf.errors import GrammarParseError, InterpolationResolutionError
 
-from crack_lightning.cli.command_line import MANY, as_given, rewritten
-from crack_lightning.cli.launchers import check_launcher
+from crack_lightning.cli.command_line import MANY, as_given, check_launcher, rewritten
 from crack_lightning.cli.options import COMMANDS, keys, options_of, register
 from crack_lightning.errors import UserError
 from crack_lightning.system.arguments import typed

@@ -1,9 +1,12 @@
 """The arguments of a command as the shell hands them over: paths and names need no second quoting for Hydra."""
 
+import importlib
+import os
 import re
 import sys
 import typing
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -23,6 +26,13 @@ WITH_COMMAS = (*PATHS, "format")
 MANY = {"-m", "--multirun"}
 LAYOUTS = {"folder": "folders"} | {name: name for name in ("table", "masks", "metu", "sdnet2018")}
 RESOLVER = re.compile(r"\$\{[^}]*:")  # a value of the environment, say; a folder may well be called ${x}
+# Of a launcher, what has to be installed and the extra that brings it.
+LAUNCHERS = {
+    "joblib": ("hydra_plugins.hydra_joblib_launcher", "sweep"),
+    "submitit_local": ("hydra_plugins.hydra_submitit_launcher", "slurm"),
+    "submitit_slurm": ("hydra_plugins.hydra_submitit_launcher", "slurm"),
+    "ray": ("hydra_plugins.hydra_ray_launcher", "ray"),
+}
 
 
 def as_given(arguments: Sequence[str], schema: type) -> list[str]:
@@ -127,3 +137,21 @@ def _each(value: str) -> str:
         plain = _is_quoted(element) or element[:1] in ("[", "{") or element == "null"
         elements.append(f"{name}{colon}{element if plain else text(element)}")
     return f"{value[0]}{','.join(elements)}{value[-1]}"
+
+
+def check_launcher(arguments: Sequence[str]) -> None:
+    """Raise UserError for a launcher that is unknown, with the near name, or not installed, with its pip line."""
+    given = [argument.partition("=")[2] for argument in arguments if argument.startswith("hydra/launcher=")]
+    if not given or given[-1] == "basic":
+        return
+    name = given[-1]
+    if name not in LAUNCHERS:
+        near = get_close_matches(name, LAUNCHERS, 1)
+        hint = f"did you mean hydra/launcher={near[0]}? " if near else ""
+        raise UserError(f"hydra/launcher={name}: no such launcher. {hint}There are basic, {', '.join(LAUNCHERS)}")
+    package, extra = LAUNCHERS[name]
+    try:
+        importlib.import_module(package)
+    except ModuleNotFoundError as error:
+        raise UserError(f'hydra/launcher={name} is not installed: pip install -e ".[{extra}]"') from error
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # ray reports its use to a host on the Internet

@@ -8,8 +8,7 @@ from scipy.spatial import cKDTree
 
 from crack_lightning.measurement.alignment import Alignment
 from crack_lightning.measurement.centres import STEP_PX, centred
-from crack_lightning.measurement.paths import length_of, resampled
-from crack_lightning.measurement.pieces import root_of
+from crack_lightning.measurement.paths import length_of, resampled, root_of
 from crack_lightning.measurement.profiles import profiles_along
 
 Array = np.ndarray

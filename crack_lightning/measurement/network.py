@@ -10,8 +10,7 @@ from scipy.spatial import cKDTree
 
 from crack_lightning.measurement.centres import STEP_PX, centred
 from crack_lightning.measurement.ends import Ground, continued
-from crack_lightning.measurement.paths import length_of, normals, resampled, smoothed
-from crack_lightning.measurement.pieces import root_of
+from crack_lightning.measurement.paths import length_of, normals, resampled, root_of, smoothed
 from crack_lightning.measurement.profiles import NORMAL_POINTS, profiles_along
 
 Array = np.ndarray

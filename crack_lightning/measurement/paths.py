@@ -1,5 +1,7 @@
 """Lines of points: resampled, smoothed, their normals, and the pixels across them."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from scipy import ndimage
 
@@ -68,3 +70,10 @@ def across(grey: Array, points: Array, normal: Array, offsets: Array) -> Array:
         cut = grey[top:bottom, left:right].astype(np.float32)
         found[part] = ndimage.map_coordinates(cut, inside, order=3, mode="nearest")
     return found
+
+
+def root_of(joined: Mapping[int, int], piece: int) -> int:
+    """The piece that stands for all that `piece` was joined with; `joined` leads from one to the next."""
+    while joined.get(piece, piece) != piece:
+        piece = joined[piece]
+    return piece

@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 from skimage.draw import line
 from skimage.morphology import skeletonize
 
-from crack_lightning.measurement.pieces import root_of
+from crack_lightning.measurement.paths import root_of
 
 Array = np.ndarray
 Cell = tuple[int, int]

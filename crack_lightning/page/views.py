@@ -11,6 +11,7 @@ from PIL import Image
 from crack_lightning import __version__
 from crack_lightning.corrections.correction import active, to_redo, to_undo
 from crack_lightning.corrections.lines import REJECTED, UNSEEN, JudgedCrack, outlined, rejections, surface_share
+from crack_lightning.data.images.formats import png
 from crack_lightning.errors import UserError
 from crack_lightning.inference.crack_maps import steadied
 from crack_lightning.measurement.record import figure_of
@@ -21,7 +22,6 @@ from crack_lightning.project.project import Project, key_of_name
 from crack_lightning.project.relearning import Proposal, checkpoints_of
 from crack_lightning.project.scale_choice import scale_of
 from crack_lightning.project.shown_cracks import is_shown, shown_cracks
-from crack_lightning.report.encoding import png
 from crack_lightning.runs.inspection.further_formats import missing_formats
 from crack_lightning.runs.inspection.photograph_files import SEVERITY, folder_of, read_heat
 from crack_lightning.system.names import showable

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from crack_lightning.data.images.formats import jpeg
 from crack_lightning.data.images.reading import MOST_MEGAPIXELS, read_image
 from crack_lightning.errors import UserError
 from crack_lightning.inference.overlay import reduced
-from crack_lightning.report.encoding import jpeg
 
 Array = np.ndarray
 

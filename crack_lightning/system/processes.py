@@ -2,8 +2,9 @@
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import Any, TypeVar
 
@@ -44,3 +45,12 @@ def worker_options(num_workers: int) -> dict[str, Any]:
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def ctrl_c_says(what_now: Callable[[], str]) -> Iterator[None]:
+    """Lightning answers Ctrl-C by leaving the process: make it an interrupt again that says what to do now."""
+    try:
+        yield
+    except (SystemExit, KeyboardInterrupt):
+        raise KeyboardInterrupt(what_now()) from None

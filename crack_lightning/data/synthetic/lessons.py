@@ -8,9 +8,9 @@ import numpy as np
 from PIL import Image
 
 from crack_lightning.data.synthetic.camera import photograph
-from crack_lightning.data.synthetic.clutter import add_clutter
-from crack_lightning.data.synthetic.clutter_faults import stain
-from crack_lightning.data.synthetic.clutter_objects import shadow
+from crack_lightning.data.synthetic.clutter_faults import holes, joint, pores, relief, runs, spall, stain, stones
+from crack_lightning.data.synthetic.clutter_marks import grid, label, lines, paint_edge, scratches, strokes, writing
+from crack_lightning.data.synthetic.clutter_objects import border, cable, plants, shadow
 from crack_lightning.data.synthetic.concrete import Array, smoothstep, sound_surface
 from crack_lightning.data.synthetic.drawn_cracks import THIN_STYLES, add_cracks
 from crack_lightning.data.synthetic.painting import (
@@ -27,6 +27,31 @@ SIDE = 256  # pixels
 SIZE_HW = (SIDE, SIDE)
 COUNTS = (0.25, 0.35, 0.27, 0.13)  # chances of 0, 1, 2, 3 kinds of clutter
 CRACKED = 0.8  # share of the lessons
+# Each takes a picture (h, w, 3) float32 0..255 and a generator; it returns the picture with one kind of clutter and
+# where that is, (h, w) bool. Leaving out spalls or grids costs a crack map most: they come twice.
+FREQUENCY = {
+    paint_edge: 1.0,
+    lines: 1.0,
+    grid: 2.0,
+    strokes: 1.0,
+    pores: 1.0,
+    shadow: 1.0,
+    stain: 1.0,
+    cable: 1.0,
+    writing: 1.0,
+    border: 1.5,
+    runs: 1.0,
+    plants: 1.0,
+    label: 1.0,
+    holes: 1.0,
+    scratches: 1.0,
+    spall: 2.0,
+    relief: 1.0,
+    stones: 1.0,
+    joint: 1.0,
+}
+NO_CRACK = list(FREQUENCY)
+CHANCES = np.array(list(FREQUENCY.values())) / sum(FREQUENCY.values())
 
 
 @dataclass(frozen=True)
@@ -133,3 +158,8 @@ def _compressed(image: Image.Image, *, quality: int) -> Image.Image:
     image.save(buffer, "JPEG", quality=quality)
     with Image.open(buffer) as opened:
         return opened.convert("RGB")
+
+
+def add_clutter(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    """The picture with one thing that is mistaken for a crack, and where that is."""
+    return NO_CRACK[int(rng.choice(len(NO_CRACK), p=CHANCES))](picture, rng)

@@ -1,6 +1,7 @@
 """Synthetic photographs as class folders on disk."""
 
 import hashlib
+import io
 import json
 import logging
 import multiprocessing
@@ -13,9 +14,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 from filelock import FileLock
+from PIL import Image
 
-from crack_lightning.data.synthetic.surfaces import VERSION, render_surface
+from crack_lightning.data.synthetic.camera import jpeg_bytes, photograph
+from crack_lightning.data.synthetic.concrete import sound_surface
+from crack_lightning.data.synthetic.crack_walks import cracked
 from crack_lightning.errors import UserError
 from crack_lightning.system.cache import is_marked, mark
 from crack_lightning.system.files import full_message, is_full
@@ -27,6 +32,7 @@ log = logging.getLogger(__name__)
 SIZES_PX = range(32, 2049)
 CHUNK = 16  # surfaces that a process draws at a time
 FEW = 128  # that many are drawn before other processes have started
+VERSION = 1  # part of the cache's key: raised with every change that draws other pixels
 
 
 @dataclass
@@ -178,3 +184,20 @@ def _draw(index: int, *, folder: Path, seed: int, size_px: int, class_names: tup
     positive = label == len(class_names) - 1
     data = render_surface(seed=seed, index=index, positive=positive, size_px=size_px)
     (folder / class_names[label] / f"{index:06d}.jpg").write_bytes(data)
+
+
+def render_surface(*, seed: int, index: int, positive: bool, size_px: int) -> bytes:
+    """JPEG bytes of a square RGB photograph of concrete, with a crack if `positive`.
+
+    Surface `index` is the same whatever the number of surfaces drawn and in whichever process.
+    """
+    rng = np.random.default_rng([seed, index, int(positive)])
+    surface = sound_surface(rng, size_px)
+    if positive:
+        surface = cracked(rng, surface)
+    return jpeg_bytes(rng, photograph(rng, surface))
+
+
+def drawn_surface(*, seed: int, index: int, positive: bool, size_px: int) -> Image.Image:
+    """The RGB picture that `render_surface` gives the bytes of."""
+    return Image.open(io.BytesIO(render_surface(seed=seed, index=index, positive=positive, size_px=size_px)))

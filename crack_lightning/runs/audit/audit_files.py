@@ -11,8 +11,8 @@ from crack_lightning.data.audit.inventory import Listed
 from crack_lightning.data.audit.leakage import Leakage
 from crack_lightning.data.copies.clusters import groups_of
 from crack_lightning.data.copies.facts import FileFacts
+from crack_lightning.data.images.formats import jpeg
 from crack_lightning.data.images.reading import read_image
-from crack_lightning.report.encoding import jpeg
 from crack_lightning.report.templates import rendered
 from crack_lightning.system.files import write_atomically, write_csv
 

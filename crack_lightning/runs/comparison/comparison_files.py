@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from crack_lightning.data.images.formats import jpeg
 from crack_lightning.inference.overlay import write_numbers
 from crack_lightning.measurement.changes import CHANGES, Change
-from crack_lightning.report.encoding import jpeg
 from crack_lightning.report.templates import rendered
 from crack_lightning.system.files import write_atomically, write_csv
 

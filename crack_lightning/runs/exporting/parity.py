@@ -14,7 +14,7 @@ from torchvision.transforms.v2.functional import pil_to_tensor
 from crack_lightning.data.batches.transforms import plain_transform
 from crack_lightning.data.images.reading import read_image
 from crack_lightning.data.synthetic.lessons import lesson
-from crack_lightning.data.synthetic.surfaces import drawn_surface
+from crack_lightning.data.synthetic.surface_folder import drawn_surface
 from crack_lightning.engines.deepness import TILE_PX
 from crack_lightning.engines.exports import Run
 from crack_lightning.engines.onnx import onnx_runtime

@@ -14,7 +14,7 @@ from crack_lightning.data.batches.transforms import plain_transform
 from crack_lightning.data.images.reading import read_image
 from crack_lightning.data.samples.splits import read_split_rows
 from crack_lightning.data.synthetic.lessons import lesson
-from crack_lightning.data.synthetic.surfaces import drawn_surface
+from crack_lightning.data.synthetic.surface_folder import drawn_surface
 from crack_lightning.engines.int8 import fine_layers, quantised
 from crack_lightning.engines.onnx import onnx_step
 from crack_lightning.engines.pick import pick_engine

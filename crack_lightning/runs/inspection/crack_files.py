@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from crack_lightning.data.images.formats import png
 from crack_lightning.measurement.cracks import Crack
 from crack_lightning.measurement.record import COLUMNS, CrackRecord, collection
 from crack_lightning.measurement.scale import Scale
 from crack_lightning.report.close_ups import CloseUp, close_up
-from crack_lightning.report.encoding import png
 from crack_lightning.system.files import write_atomically, write_csv
 
 Array = np.ndarray

@@ -19,7 +19,7 @@ from crack_lightning.runs.inspection.photograph_findings import read_photograph,
 from crack_lightning.runs.inspection.summary import counted, write_summary
 from crack_lightning.system.arguments import typed
 from crack_lightning.system.files import is_full
-from crack_lightning.system.interrupts import ctrl_c_says
+from crack_lightning.system.processes import ctrl_c_says
 from crack_lightning.system.progress import track
 
 log = logging.getLogger(__name__)

@@ -10,14 +10,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from crack_lightning.data.images.formats import why_unread
+from crack_lightning.data.images.formats import jpeg, png, why_unread
 from crack_lightning.errors import UserError
 from crack_lightning.inference.geometry import tiles
 from crack_lightning.inference.heat import Heat
 from crack_lightning.inference.overlay import crack_overlay, heat_picture, overlay
 from crack_lightning.inference.regions import Region, geojson
 from crack_lightning.inference.sources import Photograph
-from crack_lightning.report.encoding import jpeg, png
 from crack_lightning.runs.inspection.crack_files import CRACKS_CSV, CRACKS_JSON, write_cracks
 from crack_lightning.runs.inspection.measuring import Measured
 from crack_lightning.system.files import write_atomically, write_csv

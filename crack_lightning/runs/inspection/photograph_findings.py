@@ -14,17 +14,18 @@ from crack_lightning.inference.crack_lines import cracks_of
 from crack_lightning.inference.crack_maps import LEAST_PX, followed
 from crack_lightning.inference.heat import Heat
 from crack_lightning.inference.overlay import reduced
+from crack_lightning.inference.photographs import WindowScale, check_brought, check_enlarged
 from crack_lightning.inference.regions import Region, regions
 from crack_lightning.inference.sources import Photograph
 from crack_lightning.measurement.scale import Scale
-from crack_lightning.models.crack_map import is_map
+from crack_lightning.models.crack_map import CrackMap, Network, is_map
 from crack_lightning.runs.inspection import photograph_files as files
 from crack_lightning.runs.inspection.inspection import Inspection
 from crack_lightning.runs.inspection.measuring import Measured, facts_of
-from crack_lightning.runs.inspection.notes import empty, further, too_small
 from crack_lightning.runs.inspection.photograph_files import MEASURED, Inspected, grid_facts
 
 log = logging.getLogger(__name__)
+PLAIN = 0.5  # deviation of grey levels below which a photograph shows nothing
 
 
 @dataclass(frozen=True)
@@ -105,3 +106,24 @@ def _inspected(
         measured=[] if measured else [[each.length_px, each.area_px, each.peak] for each in marked[:MEASURED]],
         **({} if measured is None else measured.totals(MEASURED)),
     )
+
+
+def empty(grey: np.ndarray) -> str:
+    """What is to be said of a photograph in which nothing is to be seen."""
+    return "of one colour: there is nothing to see in it" if grey.std() < PLAIN else ""
+
+
+def too_small(size: tuple[int, int], network: Network, scale: WindowScale, *, megapixels: float) -> str:
+    """What is to be said of a photograph of too few pixels. Raises UserError for one that would be too large scaled."""
+    if isinstance(network, CrackMap):
+        check_brought(size, scale, megapixels=megapixels)
+        text = f"%d x %d pixels are less than {LEAST_PX} each way, too few for a crack to be followed"
+        return text % size if max(size) < LEAST_PX else ""
+    check_enlarged(size, scale, network.image_size, megapixels=megapixels)
+    text = "%d x %d pixels are less than half a window of %.0f each way, too few to judge; check mm_per_px, tile_px"
+    return text % (*size, scale.window_px) if max(size) < scale.window_px / 2 else ""
+
+
+def further(pages: int) -> str:
+    """What is to be said of a file of several pages."""
+    return "" if pages < 2 else f"page 1 of {pages}: the others are not looked at, save each as a file"

@@ -14,7 +14,7 @@ from crack_lightning.models.crack_map import Network
 from crack_lightning.models.map_checkpoint import load_network
 from crack_lightning.runs.judging.options import PredictOptions
 from crack_lightning.system.files import write_atomically, write_csv
-from crack_lightning.system.interrupts import ctrl_c_says
+from crack_lightning.system.processes import ctrl_c_says
 
 log = logging.getLogger(__name__)
 

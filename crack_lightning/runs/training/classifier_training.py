@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import torch
 from lightning.pytorch import Callback, LightningDataModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import Checkpoint as CheckpointCallback
 from lightning.pytorch.loggers import Logger
@@ -28,13 +29,12 @@ from crack_lightning.runs.training.preparation import prepare_split, provenance_
 from crack_lightning.runs.training.results import leave, training_metrics
 from crack_lightning.system.arguments import typed
 from crack_lightning.system.cache import cache_folder
-from crack_lightning.system.interrupts import ctrl_c_says
+from crack_lightning.system.processes import ctrl_c_says
 from crack_lightning.training.checkpoints import LAST, WholeCheckpoints, checkpoint_to_test
 from crack_lightning.training.confidence import keep_facts, logits_of, set_confidence
 from crack_lightning.training.history import EpochHistory
 from crack_lightning.training.images_bar import ImagesBar
 from crack_lightning.training.optimizers import check_optimizer, check_scheduler
-from crack_lightning.training.single import leave_group
 from crack_lightning.training.task import CrackTask
 
 log = logging.getLogger(__name__)
@@ -224,3 +224,28 @@ def _confidence(
     if best:
         keep_facts(best, task.classifier)
     return found
+
+
+def leave_group(trainer: Trainer) -> Trainer | None:
+    """A trainer that tests in this process alone; None in all processes but the first.
+
+    Testing in several would count some images twice, since every process gets as many.
+    """
+    if trainer.world_size == 1:
+        return trainer
+    trainer.strategy.barrier("trained")
+    device = trainer.strategy.root_device
+    first = trainer.is_global_zero
+    torch.distributed.destroy_process_group()
+    if not first:
+        return None
+    return Trainer(
+        accelerator=device.type,
+        devices=1 if device.index is None else [device.index],
+        precision=trainer.precision,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=trainer.progress_bar_callback is not None,
+        enable_model_summary=False,
+        limit_test_batches=trainer.limit_test_batches,
+    )
