@@ -93,7 +93,7 @@ def test_names_of_masks_may_end_on_mask(tmp_path: Path) -> None:
     put(tmp_path / "masks/a/Wall_mask.png", HALF)
     (found,) = find_masked(tmp_path)
     assert found.mask == tmp_path / "masks/a/Wall_mask.png"
-    assert found.sample.name == "a/Wall.JPG"
+    assert found.name == "a/Wall.JPG"
 
 
 def test_a_photograph_without_a_mask_is_named(tmp_path: Path) -> None:

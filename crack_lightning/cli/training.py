@@ -23,24 +23,26 @@ TAKEN = ("features.engine", "trainer.accelerator")
 
 def train(cfg: DictConfig) -> float | None:
     """Train as `cfg` says; the value of its objective, for sweeps."""
-    if cfg.model.kind == "crack_map":
-        return _train_map(cfg)
     from crack_lightning.cli.resume import given_overrides, resumed
-    from crack_lightning.runs.training.classifier_training import train_classifier
+    from crack_lightning.runs.training.training_run import train_network
 
+    is_map, given = cfg.model.kind == "crack_map", given_overrides()
+    masked = cfg.data.layout == MASKED
+    if is_map:
+        check_map_overrides([*given, *(["ckpt_path"] if cfg.ckpt_path is not None else [])], masked=masked)
     cfg, checkpoint = resumed(cfg)
     options = options_of(cfg)
-
-    metrics = train_classifier(
+    callbacks = [] if is_map else [callback for callback in cfg.callbacks.values() if callback]
+    metrics = train_network(
         options,
         run_folder(),
-        callbacks=[instantiate(callback, _convert_="all") for callback in cfg.callbacks.values() if callback],
-        logger=_logger(cfg) or False,
+        callbacks=[instantiate(callback, _convert_="all") for callback in callbacks],
+        logger=_logger(cfg),
         checkpoint=checkpoint,
-        overrides=given_overrides(),
+        overrides=given,
         most_processes=1 if is_multirun() else None,
     )
-    return None if metrics is None else metrics[options.objective]
+    return None if metrics is None else metrics["val/cells_f1" if is_map and masked else options.objective]
 
 
 def _logger(cfg: DictConfig) -> Any:
@@ -53,20 +55,6 @@ def _logger(cfg: DictConfig) -> Any:
         if isinstance(error.__cause__, UserError):
             raise error.__cause__ from error
         raise
-
-
-def _train_map(cfg: DictConfig) -> float:
-    from crack_lightning.cli.resume import given_overrides
-    from crack_lightning.runs.training.map_training import train_map
-    from crack_lightning.runs.training.mask_training import train_map_on_masks
-
-    options, overrides = options_of(cfg), given_overrides()
-    masked = options.data.layout == MASKED
-    check_map_overrides([*overrides, *(["ckpt_path"] if cfg.ckpt_path is not None else [])], masked=masked)
-    loggers = [logger] if (logger := _logger(cfg)) else []
-    job = train_map_on_masks if masked else train_map
-    metrics: dict[str, float] = job(options, run_folder(), loggers=loggers, overrides=overrides)
-    return metrics["val/cells_f1" if masked else options.objective]
 
 
 def check_map_overrides(overrides: Sequence[str], *, masked: bool) -> None:

@@ -16,7 +16,7 @@ from crack_lightning.models.backbones import build_features
 from crack_lightning.models.classifier import CrackClassifier, normalisation
 from crack_lightning.models.decision import Decision, decision_from
 from crack_lightning.models.taps import taps_of
-from crack_lightning.models.weights import resolve_weights
+from crack_lightning.models.weights import WeightsSource, resolve_weights
 
 log = logging.getLogger(__name__)
 
@@ -166,18 +166,25 @@ def package_facts() -> dict[str, Any]:
     return found
 
 
-def package_map(decision: Decision | None = None) -> CrackMap:
+def package_map(
+    decision: Decision | None = None,
+    *,
+    weights: tuple[dict[str, Tensor] | None, WeightsSource] | None = None,
+    **known: Any,
+) -> CrackMap:
     """The map that comes with the package, trained on drawn cracks, with other class names where a `decision` is given.
 
-    Raises as `resolve_weights` does.
+    `weights` are what `resolve_weights` gave before, `known` what is to stand in its checkpoint: `patch_px` and
+    `mm_per_px`. Raises as `resolve_weights` does.
     """
     facts = package_facts()
     log.info("the crack map of the package, which was trained on drawn cracks alone")
-    state_dict, source = resolve_weights(facts["backbone"], facts["weights"])
+    state_dict, source = weights or resolve_weights(facts["backbone"], facts["weights"])
     return CrackMap(
         backbone=facts["backbone"],
         decision=decision or decision_from(facts["decision"]),
         state_dict=state_dict,
         weights=source.as_dict(),
         **{name: facts[name] for name in ("weight", "bias", *LEVELS)},
+        **known,
     )

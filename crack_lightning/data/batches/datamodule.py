@@ -1,7 +1,6 @@
 """The LightningDataModule over class folders, given or drawn."""
 
 import logging
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +9,15 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 
 from crack_lightning.data.batches.dataset import AugmentedDataset, PlainDataset, ViewSampler
 from crack_lightning.data.batches.transforms import augmented, plain_transform
-from crack_lightning.data.images.checks import find_unreadable, unreadable_message
+from crack_lightning.data.images.checks import unreadable_message
 from crack_lightning.data.options import DataOptions
+from crack_lightning.data.samples.finding import WHOLE, find_dataset, readable
 from crack_lightning.data.samples.groups import grouped
 from crack_lightning.data.samples.labels import table_of, table_splits
-from crack_lightning.data.samples.layouts import OWN, TABLE
-from crack_lightning.data.samples.listing import Sample, find_samples
-from crack_lightning.data.samples.presplit import SPLITS, split_folders
+from crack_lightning.data.samples.layouts import MASKED, OWN, TABLE
+from crack_lightning.data.samples.listing import Sample
+from crack_lightning.data.samples.masks import check_cracks
+from crack_lightning.data.samples.presplit import split_folders
 from crack_lightning.data.samples.splits import (
     Splits,
     check_every_class,
@@ -30,6 +31,8 @@ from crack_lightning.system.processes import default_workers, worker_options
 
 log = logging.getLogger(__name__)
 
+PHOTOGRAPH = "photograph"  # stands for the class of those that have masks
+
 
 class CrackDataModule(LightningDataModule):
     """Class folders as training, validation and test batches of (uint8 (N, 3, h, w), labels (N,)).
@@ -42,7 +45,7 @@ class CrackDataModule(LightningDataModule):
         super().__init__()
         self.options, self.seed, self.cache_dir = options, seed, cache_dir
         self.root = Path(options.root) if options.root is not None else None
-        self.class_names = list(options.class_names)
+        self.class_names = [PHOTOGRAPH] if options.layout == MASKED else list(options.class_names)
         self.num_workers = default_workers() if options.num_workers is None else options.num_workers
         self.augmentation = {
             "flip_probability": options.flip_probability,
@@ -76,60 +79,55 @@ class CrackDataModule(LightningDataModule):
             log.info("%s: %d images (%s)", split, len(samples), named)
 
     def _found(self) -> Splits:
-        root = self.root
+        root, options = self.root, self.options
         if root is None:
             raise UserError("data.root is not set")
-        if self.options.layout != TABLE and (folders := split_folders(root)):
-            if self.options.group_by != "file" or self.options.folds is not None or self.options.layout != OWN:
-                raise UserError(
-                    f"{root} is split into train/ val/ test/ already: leave data.group_by and data.folds out, and use "
-                    "data=folder"
-                )
-            return {
-                split: self._checked(find_samples(folders[split], self.class_names, prefix=f"{split}/"))
-                for split in SPLITS
-            }
-        found = find_samples(
-            root,
-            self.class_names,
-            layout=self.options.layout,
-            positive_class=self.options.positive_class,
-            labels=self.options.labels,
+        self._check_unsplit(root)
+        layout, positive = options.layout, options.positive_class
+        found = self._checked(
+            find_dataset(root, self.class_names, layout=layout, positive_class=positive, labels=options.labels)
         )
-        samples = self._checked(found)
-        if self.options.layout == TABLE and (splits := table_splits(root, self.options.labels)):
-            return self._split_by_table(samples, splits)
+        if WHOLE not in found:
+            if layout == TABLE:
+                check_every_class(found, self.class_names)
+            return found
         cache, workers = cache_folder(self.cache_dir), self.num_workers
-        samples = grouped(samples, self.options.group_by, layout=self.options.layout, cache=cache, workers=workers)
-        if self.options.folds is not None:
-            return fold_samples(
-                samples, folds=self.options.folds, fold=self.options.fold, seed=self.seed, class_names=self.class_names
-            )
-        return split_samples(samples, self.options.fractions, seed=self.seed, class_names=self.class_names)
+        own = OWN if layout == MASKED else layout
+        samples = grouped(found[WHOLE], options.group_by, layout=own, cache=cache, workers=workers)
+        names = self.class_names
+        if options.folds is not None:
+            return fold_samples(samples, folds=options.folds, fold=options.fold, seed=self.seed, class_names=names)
+        return split_samples(samples, options.fractions, seed=self.seed, class_names=names)
 
-    def _split_by_table(self, samples: Sequence[Sample], splits: Mapping[Path, str]) -> Splits:
-        if self.options.group_by != "file" or self.options.folds is not None:
+    def _check_unsplit(self, root: Path) -> None:
+        """Raises UserError for options that would split a data set which is split already."""
+        options = self.options
+        divides = options.group_by != "file" or options.folds is not None
+        if options.layout == TABLE:
+            if divides and table_splits(root, options.labels):
+                raise UserError(
+                    f"{table_of(root, options.labels)} says which split each picture belongs to: leave data.group_by "
+                    "and data.folds out, or the column split"
+                )
+        elif (divides or options.layout not in (OWN, MASKED)) and split_folders(root):
             raise UserError(
-                f"{table_of(self.root or Path(), self.options.labels)} says which split each picture belongs to: leave "
-                "data.group_by and data.folds out, or the column split"
+                f"{root} is split into train/ val/ test/ already: leave data.group_by and data.folds out, and use "
+                "data=folder"
             )
-        found = {split: [each for each in samples if splits[each.path] == split] for split in SPLITS}
-        check_every_class(found, self.class_names)
-        return found
 
-    def _checked(self, samples: list[Sample]) -> list[Sample]:
-        skip = self.options.on_error == "skip"
-        paths = [sample.path for sample in samples]
-        unreadable = find_unreadable(paths, decode=skip, megapixels=self.options.max_megapixels)
-        self.unreadable.update(unreadable)
-        if unreadable and not skip:
-            raise UserError(unreadable_message(unreadable))
-        readable = [sample for sample in samples if sample.path not in unreadable]
-        for label, name in enumerate(self.class_names):
-            if not any(sample.label == label for sample in readable):
-                folder = samples[0].path.parent.parent
-                raise UserError(f"class {name} has no readable image in {folder}")
-        return readable
+    def _checked(self, found: Splits) -> dict[str, list[Sample]]:
+        """Those samples that can be read, of every class some. What could not be read is in `unreadable`."""
+        skip, megapixels, checked = self.options.on_error == "skip", self.options.max_megapixels, {}
+        for split, samples in found.items():
+            checked[split], bad = readable(samples, skip=skip, megapixels=megapixels)
+            self.unreadable.update(bad)
+            if bad and not skip:
+                raise UserError(unreadable_message(bad))
+            for label, name in enumerate(self.class_names):
+                if not any(sample.label == label for sample in checked[split]):
+                    raise UserError(f"class {name} has no readable image in {samples[0].path.parent.parent}")
+        check_cracks([sample for samples in checked.values() for sample in samples], megapixels=megapixels)
+        return checked
 
     def augmented_dataset(self) -> AugmentedDataset:
         """The training pictures, view by view."""

@@ -11,8 +11,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from crack_lightning.data.copies.clusters import clusters_of, groups_of
-from crack_lightning.data.copies.names import CLUSTERED
-from crack_lightning.data.samples.layouts import LAYOUTS, OWN
+from crack_lightning.data.samples.layouts import CLUSTERED, LAYOUTS, OWN
 from crack_lightning.data.samples.listing import Sample
 from crack_lightning.data.samples.splits import Splits
 from crack_lightning.errors import UserError

@@ -13,6 +13,8 @@ from crack_lightning.system.ranges import check_among
 OWN = "folders"  # a folder for each class, called as it is
 TABLE = "table"  # one folder of pictures, and a table of their labels
 MASKED = "masks"  # photographs and masks of their cracks
+CLUSTERED = ("near_duplicates", "overlap")  # kinds of groups that pictures are compared for
+LOOKED_FOR = ("exact", *CLUSTERED)  # counterparts of test images in training
 
 
 @dataclass(frozen=True)

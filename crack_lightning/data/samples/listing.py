@@ -39,13 +39,14 @@ SOUND_WORDS = (
 
 @dataclass(frozen=True)
 class Sample:
-    """A photograph, the index of its class, its `name` (the place below the root, with /), and the group that must not
-    be torn apart by a split, which is the name until a rule says otherwise."""
+    """A photograph, the index of its class, its `name` (the place below the root, with /), the group that must not be
+    torn apart by a split, which is the name until a rule says otherwise, and its mask where it has one."""
 
     path: Path
     label: int
     name: str
     group: str
+    mask: Path | None = None
 
 
 def side_px(samples: Sequence["Sample"]) -> int:

@@ -1,8 +1,7 @@
 """Photographs with masks: images/ and masks/ with files named alike, where a mask says which pixels are crack."""
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,23 +24,19 @@ GREYS = 0.01  # of the pixels, neither black nor white, from which on a mask is 
 Array = np.ndarray
 
 
-@dataclass(frozen=True)
-class Masked:
-    """A photograph and its mask; of the sample only path, name and group matter."""
-
-    sample: Sample
-    mask: Path
-
-
-def masked_splits(root: Path) -> dict[str, list[Masked]]:
-    """What `find_masked` finds in train/ val/ test/ of `root`; empty where it holds images/ and masks/ themselves."""
+def masked_samples(root: Path) -> dict[str, list[Sample]]:
+    """Returns what `find_masked` finds in train/ val/ test/ of `root`, under "" where it holds images/ and masks/."""
     if root.is_dir() and {IMAGES, MASKS} <= {folder.name for folder in visible_folders(root)}:
-        return {}
+        return {"": find_masked(root)}
     folders = split_folders(root)
-    return {split: find_masked(folders[split], prefix=f"{split}/") for split in SPLITS} if folders else {}
+    return (
+        {split: find_masked(folders[split], prefix=f"{split}/") for split in SPLITS}
+        if folders
+        else {"": find_masked(root)}
+    )
 
 
-def find_masked(root: Path, *, prefix: str = "") -> list[Masked]:
+def find_masked(root: Path, *, prefix: str = "") -> list[Sample]:
     """All photographs in images/ of `root` with their masks in masks/, by their names without the extension.
 
     Raises FileNotFoundError or UserError where a folder, or the mask of a photograph, is missing.
@@ -52,7 +47,7 @@ def find_masked(root: Path, *, prefix: str = "") -> list[Masked]:
     photographs, masks = (_by_stem(root / name) for name in (IMAGES, MASKS))
     if not photographs:
         raise FileNotFoundError(f"{root / IMAGES} has no images")
-    found, used, lonely = list[Masked](), set[Path](), list[Path]()
+    found, used, lonely = list[Sample](), set[Path](), list[Path]()
     for stem, path in photographs.items():
         mask = next((masks[stem + end] for end in ENDINGS if stem + end in masks), None)
         if mask is None:
@@ -60,7 +55,7 @@ def find_masked(root: Path, *, prefix: str = "") -> list[Masked]:
             continue
         used.add(mask)
         name = prefix + path.relative_to(root / IMAGES).as_posix()
-        found.append(Masked(Sample(path, 0, name, name), mask))
+        found.append(Sample(path, 0, name, name, mask))
     if lonely:
         raise UserError(
             f"{len(lonely)} of {len(photographs)} photographs have no mask of their name in {root / MASKS}, such as "
@@ -69,6 +64,13 @@ def find_masked(root: Path, *, prefix: str = "") -> list[Masked]:
     if spare := [mask for mask in masks.values() if mask not in used]:
         log.warning("%d masks have no photograph of their name, such as %s: not used", len(spare), spare[0])
     return found
+
+
+def mask_of(sample: Sample) -> Path:
+    """Returns the mask of a sample that has one."""
+    if sample.mask is None:
+        raise ValueError(f"{sample.path} has no mask")
+    return sample.mask
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:
@@ -115,8 +117,12 @@ def crack_share(path: Path, *, megapixels: float = MOST_MEGAPIXELS) -> float:
     return float(read_mask(path, size, megapixels=megapixels).mean())
 
 
-def warn_of_inverted(shares: Mapping[Path, float]) -> None:
-    """Warn of masks of which more than HALF is crack; `shares` by path."""
+def check_cracks(samples: Sequence[Sample], *, megapixels: float) -> None:
+    """Warns of masks of which more than HALF is crack. Raises UserError where of several no mask shows any."""
+    masks = [sample.mask for sample in samples if sample.mask is not None]
+    shares = {mask: crack_share(mask, megapixels=megapixels) for mask in masks}
+    if shares and not any(shares.values()):
+        raise UserError(f"none of {len(shares)} masks shows a crack, such as {masks[0]}: white is crack")
     if most := [path for path, share in shares.items() if share > HALF]:
         log.warning(
             "%d of %d masks are mostly crack, such as %s: white is crack, black is sound; invert them if it is the "
@@ -127,17 +133,19 @@ def warn_of_inverted(shares: Mapping[Path, float]) -> None:
         )
 
 
-def odd_masks(masked: Sequence[Masked], *, megapixels: float = MOST_MEGAPIXELS) -> dict[Path, str]:
+def odd_masks(samples: Sequence[Sample], *, megapixels: float = MOST_MEGAPIXELS) -> dict[Path, str]:
     """The photographs whose masks are of another size or cannot be opened, each with the reason, from headers alone."""
     odd = {}
-    for each in masked:
+    for sample in samples:
+        if sample.mask is None:
+            continue
         try:
-            wanted, there = (_size(path, megapixels) for path in (each.sample.path, each.mask))
+            wanted, there = (_size(path, megapixels) for path in (sample.path, sample.mask))
         except UserError as error:
-            odd[each.sample.path] = str(error)
+            odd[sample.path] = str(error)
             continue
         if wanted != there:
-            odd[each.sample.path] = _other_size(each.mask, there, wanted)
+            odd[sample.path] = _other_size(sample.mask, there, wanted)
     return odd
 
 

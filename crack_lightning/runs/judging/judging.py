@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from crack_lightning.data.images.checks import find_unreadable, unreadable_message
+from crack_lightning.data.images.checks import unreadable_message
 from crack_lightning.data.options import JudgedDataOptions
+from crack_lightning.data.samples.finding import WHOLE, find_dataset, readable
 from crack_lightning.data.samples.groups import by_photograph, grouped
-from crack_lightning.data.samples.labels import table_splits
-from crack_lightning.data.samples.layouts import OWN, TABLE, recognised
-from crack_lightning.data.samples.listing import Sample, find_samples
+from crack_lightning.data.samples.layouts import MASKED, OWN, recognised
+from crack_lightning.data.samples.listing import Sample
+from crack_lightning.data.samples.masks import check_cracks
 from crack_lightning.data.samples.presplit import split_folders
 from crack_lightning.data.samples.splits import read_split, read_split_rows
 from crack_lightning.errors import UserError
@@ -30,32 +31,30 @@ def images_of(
 ) -> list[Sample]:
     """The photographs in `root` to judge on, checked; what could not be read is listed in `folder`.
 
-    `split` is one of the three folders, or of `data.split_csv`; None takes all, or test/ where there are three folders.
+    `split` is one of those that the data set has, or of `data.split_csv`; None takes all, or test where there are some.
     """
-    table = data.layout == TABLE
-    if not table and (folders := split_folders(root)):
+    found = _found(root, data, decision, split or "test")
+    if WHOLE not in found:
         if data.split_csv is not None:
             raise UserError(f"{root} is split into train/ val/ test/ already: leave data.split_csv out")
-        split = split or "test"
-        samples = _found(folders[split], data, decision)
-    elif table and (splits := table_splits(root, data.labels)):
-        kept = split or "test"
-        samples = [each for each in _found(root, data, decision) if splits[each.path] == kept]
+        samples = found[split or "test"]
     else:
         if (split is None) != (data.split_csv is None):
             raise UserError("data.split and data.split_csv belong together where data.root is not split already")
-        samples = _found(root, data, decision)
+        samples = found[WHOLE]
         if split is not None:
             samples = of_split(samples, Path(str(data.split_csv)), split, root)
-    paths = [sample.path for sample in samples]
-    unreadable = find_unreadable(paths, decode=data.on_error == "skip", megapixels=data.max_megapixels)
-    write_unreadable(folder, unreadable)
-    if unreadable and data.on_error == "raise":
-        raise UserError(unreadable_message(unreadable))
-    samples = [sample for sample in samples if sample.path not in unreadable]
-    if not samples:
+    skip, megapixels = data.on_error == "skip", data.max_megapixels
+    kept, bad = readable(samples, skip=skip, megapixels=megapixels)
+    write_unreadable(folder, bad)
+    if bad and not skip:
+        raise UserError(unreadable_message(bad))
+    if bad:
+        log.warning("%d images cannot be read and are left out: %s says why", len(bad), folder / "unreadable.csv")
+    if not kept:
         raise UserError(f"no image to judge is left in {root}")
-    return samples
+    check_cracks(kept, megapixels=megapixels)
+    return kept
 
 
 def _class_names(data: JudgedDataOptions, decision: Decision) -> Sequence[str]:
@@ -68,14 +67,20 @@ def _class_names(data: JudgedDataOptions, decision: Decision) -> Sequence[str]:
     return names
 
 
-def _found(root: Path, data: JudgedDataOptions, decision: Decision) -> list[Sample]:
-    """All photographs, in the groups that intervals are drawn by."""
-    group_by, names = data.group_by, _class_names(data, decision)
-    layout = data.layout or recognised(root, names)
+def _found(root: Path, data: JudgedDataOptions, decision: Decision, split: str) -> dict[str, Sequence[Sample]]:
+    """The photographs by the splits that the data set has, in the groups that intervals are drawn by."""
+    names = _class_names(data, decision)
     positive = names[decision.positive_index]
-    samples = find_samples(root, names, layout=layout, positive_class=positive, labels=data.labels)
-    if group_by is not None:
-        return grouped(samples, group_by, layout=layout)
+    found = find_dataset(root, names, layout=data.layout, positive_class=positive, labels=data.labels, only=split)
+    return {name: _grouped(root, samples, data, names) for name, samples in found.items()}
+
+
+def _grouped(root: Path, samples: Sequence[Sample], data: JudgedDataOptions, names: Sequence[str]) -> Sequence[Sample]:
+    if data.layout == MASKED:
+        return samples
+    layout = data.layout or recognised(root, names)
+    if data.group_by is not None:
+        return grouped(samples, data.group_by, layout=layout)
     return by_photograph(samples, recognised(root, []) if layout == OWN else layout)
 
 

@@ -12,7 +12,8 @@ from PIL import Image
 from torchmetrics.classification import BinaryAveragePrecision
 
 from crack_lightning.data.images.reading import read_image
-from crack_lightning.data.samples.masks import Masked, read_mask
+from crack_lightning.data.samples.listing import Sample
+from crack_lightning.data.samples.masks import mask_of, read_mask
 from crack_lightning.evaluation.cell_counts import masked_cells, near
 from crack_lightning.evaluation.mask_counts import MaskCounts, counted, iou, mask_metrics
 from crack_lightning.inference.crack_maps import CrackMapReader, followed
@@ -38,22 +39,22 @@ HEADER = ["photograph", "cells_precision", "cells_recall", "cells_f1", "pixels_i
 class JudgedPhotograph:
     """A photograph, what was counted in it, and the cells that were marked and that are crack."""
 
-    masked: Masked
+    sample: Sample
     counts: MaskCounts
     found: Array
     truth: Array
 
 
 def judge_masks(
-    reader: CrackMapReader, masked: Sequence[Masked], *, tolerance: int, megapixels: float, seed: int = 0
+    reader: CrackMapReader, masked: Sequence[Sample], *, tolerance: int, megapixels: float, seed: int = 0
 ) -> tuple[list[JudgedPhotograph], dict[str, float]]:
     """Each photograph with its counts, and the metrics of all. Raises UserError for a mask that cannot be used."""
     ranked = BinaryAveragePrecision(thresholds=THRESHOLDS)
     judged = list[JudgedPhotograph]()
     threshold = reader.classifier.cell_decision.threshold
     for each in track(masked, "judging", total=len(masked), unit="photographs"):
-        image = read_image(each.sample.path, megapixels=megapixels)
-        mask = read_mask(each.mask, image.size, megapixels=megapixels)
+        image = read_image(each.path, megapixels=megapixels)
+        mask = read_mask(mask_of(each), image.size, megapixels=megapixels)
         truth = masked_cells(mask)
         heat = reader.heat(reader.scaled(image, WindowScale(max(image.size))))
         ranked.update(torch.from_numpy(heat.probability).flatten(), torch.from_numpy(truth).long().flatten())
@@ -61,7 +62,7 @@ def judge_masks(
         pixels = np.asarray(heat_picture(marked, image.size)) >= 255 * threshold
         found = marked.probability >= threshold
         judged.append(JudgedPhotograph(each, counted(found, truth, pixels, mask, tolerance=tolerance), found, truth))
-    groups = [each.masked.sample.group for each in judged]
+    groups = [each.sample.group for each in judged]
     precision = float(ranked.compute()) if any(each.truth.any() for each in judged) else 0.0
     return judged, mask_metrics([each.counts for each in judged], precision, groups, seed=seed)
 
@@ -86,7 +87,7 @@ def log_masks(metrics: Mapping[str, float]) -> None:
 def _row(each: JudgedPhotograph) -> list[object]:
     cells = each.counts.cells
     shares = (cells.precision, cells.recall, cells.f1, iou(each.counts.pixels))
-    return [each.masked.sample.path, *(f"{share:.4f}" for share in shares), cells.marked, cells.there]
+    return [each.sample.path, *(f"{share:.4f}" for share in shares), cells.marked, cells.there]
 
 
 def worst_photographs(judged: Sequence[JudgedPhotograph]) -> Figure:
@@ -97,12 +98,12 @@ def worst_photographs(judged: Sequence[JudgedPhotograph]) -> Figure:
 
 def _title(each: JudgedPhotograph) -> str:
     cells = each.counts.cells
-    return f"{each.masked.sample.path.name}\nprecision {cells.precision:.2f}, recall {cells.recall:.2f}"
+    return f"{each.sample.path.name}\nprecision {cells.precision:.2f}, recall {cells.recall:.2f}"
 
 
 def _shown(each: JudgedPhotograph) -> Image.Image:
     """The photograph in grey; cells found green, missed red, marked wrongly orange."""
-    image = read_image(each.masked.sample.path).convert("L").convert("RGB")
+    image = read_image(each.sample.path).convert("L").convert("RGB")
     colours = np.zeros((*each.found.shape, 4), np.uint8)
     wrong, missed = each.found & ~near(each.truth, 1), each.truth & ~near(each.found, 1)
     for cells, colour in ((each.found, (27, 160, 90)), (wrong, (230, 130, 20)), (missed, (210, 30, 40))):

@@ -4,11 +4,12 @@ import logging
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningDataModule, Trainer, seed_everything
+from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint as CheckpointCallback
 from lightning.pytorch.loggers import Logger
 from matplotlib.figure import Figure
@@ -20,13 +21,13 @@ from crack_lightning.errors import UserError
 from crack_lightning.evaluation.predictions import JudgedSamples
 from crack_lightning.features.preparing import prepared
 from crack_lightning.models.checkpoint import classifier_from, read_checkpoint
-from crack_lightning.models.classifier import CrackClassifier, build_classifier
+from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.models.decision import Decision
+from crack_lightning.models.weights import resolve_weights
 from crack_lightning.runs.judging.run_figures import training_figures
 from crack_lightning.runs.training.going_on import Checkpoint, go_on
 from crack_lightning.runs.training.options import TrainOptions
-from crack_lightning.runs.training.preparation import prepare_split, provenance_of, write_config
-from crack_lightning.runs.training.results import leave, training_metrics
+from crack_lightning.runs.training.results import training_metrics, write_results
 from crack_lightning.system.arguments import typed
 from crack_lightning.system.cache import cache_folder
 from crack_lightning.system.processes import ctrl_c_says
@@ -40,46 +41,75 @@ from crack_lightning.training.task import CrackTask
 log = logging.getLogger(__name__)
 
 
-def train_classifier(
-    options: TrainOptions,
-    folder: Path,
-    *,
-    callbacks: Sequence[Callback] = (),
-    logger: Logger | bool = False,
-    checkpoint: Checkpoint | None = None,
-    overrides: Sequence[str] = (),
-    most_processes: int | None = None,
-) -> dict[str, float] | None:
-    """Train as `options` say and write the run folder; returns the metrics, or None in all processes but the first.
+@dataclass
+class ClassifierTraining:
+    """Training of a classifier by Lightning, on pictures, or on what a frozen backbone makes of them."""
 
-    `checkpoint` is the content of `options.ckpt_path` when a run goes on. `overrides` are kept as a record of what was
-    asked for. Raises UserError or OSError for what cannot be trained, before anything slow begins, and for more
-    processes than `most_processes`.
-    """
-    _check(options, folder)
-    seed_everything(options.seed, verbose=False)
-    data = CrackDataModule(options.data, seed=options.seed, cache_dir=options.cache_dir)
-    history = EpochHistory()
-    trainer = _trainer(options, folder, [history, *callbacks], logger)
-    _check_processes(trainer.world_size, most_processes, options.trainer.strategy)
-    classifier = _classifier(options, checkpoint)
-    leakage = prepare_split(data, folder, checkpoint, options.leakage)
-    if trainer.is_global_zero:
-        write_config(folder, options)
-    task = _task(options, classifier, data, overrides)
-    batches = _batches(trainer, classifier, data, options)
-    if batches is None:
-        return None
-    if checkpoint is not None:
-        go_on(trainer, data, checkpoint, options.trainer.max_epochs)
-    fit_seconds = _fit(trainer, task, batches, folder, options.ckpt_path, history)
-    if (tested := _test(trainer, task, batches, data.splits["test"], options)) is None:
-        return None
-    judged, confidence = tested
-    metrics = training_metrics(trainer, history) | leakage | confidence | {"fit_seconds": fit_seconds}
-    curves = _curves(task.classifier, history, metrics, shown=options.figures)
-    leave(folder, judged, data, options, metrics, curves=curves, loggers=trainer.loggers)
-    return metrics
+    options: TrainOptions
+    folder: Path
+    callbacks: list[Callback]
+    logger: Logger | None
+    checkpoint: Checkpoint | None
+    most_processes: int | None
+    history: EpochHistory = field(default_factory=EpochHistory)
+
+    def start(self) -> None:
+        options = self.options
+        _check(options, self.folder)
+        self.trainer = _trainer(options, self.folder, [self.history, *self.callbacks], self.logger or False)
+        _check_processes(self.trainer.world_size, self.most_processes, options.trainer.strategy)
+        if self.checkpoint is None:
+            self.weights = resolve_weights(options.model.backbone, options.model.weights)
+            source = self.weights[1].as_dict()
+            log.info("weights of %s: %s from %s", options.model.backbone, source["name"], source["source"])
+            if options.model.freeze and source["name"] == "null":
+                log.warning("a frozen backbone with random weights learns little: model.freeze=false lets it learn")
+
+    def fit(self, data: CrackDataModule, provenance: dict[str, Any]) -> dict[str, float] | None:
+        options, trainer = self.options, self.trainer
+        classifier = self._classifier(data)
+        self.task = CrackTask(
+            classifier,
+            optimizer=options.optimizer,
+            scheduler=options.scheduler,
+            seed=options.seed,
+            class_weights=class_weights(data.splits["train"], len(data.class_names), options.task.class_weights),
+            provenance=provenance,
+        )
+        batches = _batches(trainer, classifier, data, options)
+        if batches is None:
+            return None
+        self.batches = batches
+        if self.checkpoint is not None:
+            go_on(trainer, data, self.checkpoint, options.trainer.max_epochs)
+        return {"fit_seconds": _fit(trainer, self.task, batches, self.folder, options.ckpt_path, self.history)}
+
+    def _classifier(self, data: CrackDataModule) -> CrackClassifier:
+        options = self.options
+        if self.checkpoint is not None:
+            return classifier_from(self.checkpoint, str(options.ckpt_path)).train()
+        (first, second), (state_dict, source) = options.data.class_names, self.weights
+        return CrackClassifier(
+            **{name: getattr(options.model, name) for name in ("backbone", "freeze", "dropout")},
+            decision=Decision((first, second), options.data.positive_class),
+            image_size=options.data.image_size,
+            patch_px=side_px(data.splits["train"]),
+            mm_per_px=options.data.mm_per_px,
+            weights=source.as_dict(),
+            state_dict=state_dict,
+        )
+
+    def test(self, data: CrackDataModule) -> dict[str, float] | None:
+        tested = _test(self.trainer, self.task, self.batches, data.splits["test"], self.options)
+        if tested is None:
+            return None
+        self.judged, confidence = tested
+        return training_metrics(self.trainer, self.history) | confidence
+
+    def write(self, data: CrackDataModule, metrics: dict[str, float]) -> None:
+        curves = _curves(self.task.classifier, self.history, metrics, shown=self.options.figures)
+        loggers = self.trainer.loggers
+        write_results(self.folder, self.judged, data, self.options, metrics, curves=curves, loggers=loggers)
 
 
 def _curves(
@@ -120,36 +150,6 @@ def _check_processes(count: int, most: int | None, strategy: str) -> None:
             f"-m with {count} processes (trainer.strategy={strategy}) would start the whole sweep again in each "
             "process: give trainer.devices=1, or run its points one by one without -m"
         )
-
-
-def _classifier(options: TrainOptions, checkpoint: Checkpoint | None) -> CrackClassifier:
-    if checkpoint is not None:
-        return classifier_from(checkpoint, str(options.ckpt_path)).train()
-    first, second = options.data.class_names
-    classifier = build_classifier(
-        **{name: getattr(options.model, name) for name in ("backbone", "weights", "freeze", "dropout")},
-        decision=Decision((first, second), options.data.positive_class),
-        image_size=options.data.image_size,
-    )
-    weights = classifier.weights
-    log.info("weights of %s: %s from %s", classifier.backbone, weights["name"], weights["source"])
-    if classifier.frozen and weights["name"] == "null":
-        log.warning("a frozen backbone with random weights learns little: model.freeze=false lets it learn")
-    return classifier
-
-
-def _task(
-    options: TrainOptions, classifier: CrackClassifier, data: CrackDataModule, overrides: Sequence[str]
-) -> CrackTask:
-    classifier.patch_px, classifier.mm_per_px = side_px(data.splits["train"]), options.data.mm_per_px
-    return CrackTask(
-        classifier,
-        optimizer=options.optimizer,
-        scheduler=options.scheduler,
-        seed=options.seed,
-        class_weights=class_weights(data.splits["train"], len(data.class_names), options.task.class_weights),
-        provenance=provenance_of(options, data.root, data.splits, overrides),
-    )
 
 
 def _batches(

@@ -2,8 +2,10 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning.pytorch.loggers import Logger
@@ -27,8 +29,7 @@ from crack_lightning.report.figures import pull_figure
 from crack_lightning.runs.judging.evaluating import metrics_of
 from crack_lightning.runs.training.map_learning import levels_of_cells, trained_head
 from crack_lightning.runs.training.options import TrainOptions
-from crack_lightning.runs.training.preparation import prepare_split, provenance_of, write_config
-from crack_lightning.runs.training.results import leave
+from crack_lightning.runs.training.results import write_results
 from crack_lightning.system.processes import cores
 from crack_lightning.system.progress import track
 from crack_lightning.training.confidence import set_confidence
@@ -39,47 +40,63 @@ log = logging.getLogger(__name__)
 JUDGED = 48  # lessons that the levels of the map are chosen on
 
 
-def train_map(
-    options: TrainOptions, folder: Path, *, loggers: Sequence[Logger] = (), overrides: Sequence[str] = ()
-) -> dict[str, float]:
-    """Train a crack map as `options` say and write the run folder; returns the metrics.
+@dataclass
+class PatchTraining:
+    """Training of a crack map on class folders: the head that drawn cracks gave, moved by labelled patches.
 
     The head has few numbers, and its loss one minimum, which is computed: there are no epochs, and what is said of
-    optimizer, scheduler, trainer and callbacks is not used. Raises UserError or OSError for what cannot be trained.
+    optimizer, scheduler, trainer and callbacks is not used.
     """
-    torch.manual_seed(options.seed)
-    data = CrackDataModule(options.data, seed=options.seed, cache_dir=options.cache_dir)
-    network = begun(options)
-    leakage = prepare_split(data, folder, None, options.leakage)
-    write_config(folder, options)
-    network.patch_px, network.mm_per_px = side_px(data.splits["train"]), options.data.mm_per_px
-    network.to(pick_device("cpu" if options.trainer.accelerator == "cpu" else "auto"))
-    started_s = time.perf_counter()
-    draw_head(network, sound(data), options)
-    fit = learn(network, data)
-    metrics = {"fit_seconds": time.perf_counter() - started_s, **_facts_of(fit), **leakage}
-    reader = CrackMapReader(network, engine=options.features.engine, patches=True)
-    metrics |= _calibrated(reader, data.splits["val"], options)
-    write_map(folder / "checkpoints/best.ckpt", network, provenance_of(options, data.root, data.splits, overrides))
-    test = data.splits["test"]
-    logits = _logits(reader, test, options)
-    judged = JudgedSamples(network.cpu(), test, network.positive_probabilities(logits))
-    metrics |= metrics_of(judged, logits, "test")
-    for logger in loggers:
-        logger.log_metrics(metrics, 0)
-    leave(folder, judged, data, options, metrics, curves=_curves(fit, options), loggers=loggers)
-    return metrics
+
+    options: TrainOptions
+    folder: Path
+    logger: Logger | None
+
+    def start(self) -> None:
+        self.beginning = beginning_of(self.options)
+
+    def fit(self, data: CrackDataModule, provenance: dict[str, Any]) -> dict[str, float]:
+        options, started_s = self.options, time.perf_counter()
+        network = self.beginning(patch_px=side_px(data.splits["train"]))
+        draw_head(network, sound(data), options)
+        self.found = learn(network, data)
+        metrics = {"fit_seconds": time.perf_counter() - started_s, **_facts_of(self.found)}
+        self.reader = CrackMapReader(network, engine=options.features.engine, patches=True)
+        metrics |= _calibrated(self.reader, data.splits["val"], options)
+        write_map(self.folder / "checkpoints/best.ckpt", network, provenance)
+        return metrics
+
+    def test(self, data: CrackDataModule) -> dict[str, float]:
+        samples, network = data.splits["test"], self.reader.classifier
+        logits = _logits(self.reader, samples, self.options)
+        self.judged = JudgedSamples(network.cpu(), samples, network.positive_probabilities(logits))
+        return metrics_of(self.judged, logits, "test")
+
+    def write(self, data: CrackDataModule, metrics: dict[str, float]) -> None:
+        options, loggers = self.options, [self.logger] if self.logger else []
+        for logger in loggers:
+            logger.log_metrics(metrics, 0)
+        curves = _curves(self.found, options)
+        write_results(self.folder, self.judged, data, options, metrics, curves=curves, loggers=loggers)
 
 
-def begun(options: TrainOptions) -> CrackMap:
-    """The map of the package, where it has this backbone and weights; else one whose head is still to be drawn."""
+def beginning_of(options: TrainOptions) -> Callable[..., CrackMap]:
+    """Returns what makes the map to begin with, given the `patch_px` of its training: that of the package, where it has
+    this backbone and weights, else one whose head is still to be drawn. Weights are found now, before any data is."""
     first, second = options.data.class_names
-    decision, facts = Decision((first, second), options.data.positive_class), package_facts()
-    if (options.model.backbone, options.model.weights) == (facts["backbone"], facts["weights"]):
-        return package_map(decision)
+    facts, device = package_facts(), pick_device("cpu" if options.trainer.accelerator == "cpu" else "auto")
+    known: dict[str, Any] = {
+        "decision": Decision((first, second), options.data.positive_class),
+        "mm_per_px": options.data.mm_per_px,
+    }
     taps_of(options.model.backbone)  # before weights are fetched for nothing
-    state_dict, source = resolve_weights(options.model.backbone, options.model.weights)
-    return CrackMap(backbone=options.model.backbone, decision=decision, state_dict=state_dict, weights=source.as_dict())
+    weights = resolve_weights(options.model.backbone, options.model.weights)
+    own = (options.model.backbone, options.model.weights) == (facts["backbone"], facts["weights"])
+    if own:
+        return lambda **more: package_map(**known, **more, weights=weights).to(device)
+    return lambda **more: CrackMap(
+        backbone=options.model.backbone, state_dict=weights[0], weights=weights[1].as_dict(), **known, **more
+    ).to(device)
 
 
 def sound(data: CrackDataModule) -> dict[str, list[Path]]:

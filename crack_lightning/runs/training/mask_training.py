@@ -3,8 +3,9 @@
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,26 +13,21 @@ from lightning.pytorch.loggers import Logger
 from PIL import Image
 from torch import Tensor
 
+from crack_lightning.data.batches.datamodule import CrackDataModule
 from crack_lightning.data.images.reading import read_image
-from crack_lightning.data.samples.groups import grouped
-from crack_lightning.data.samples.masks import Masked, find_masked, masked_splits, read_mask
-from crack_lightning.data.samples.splits import Splits, fold_samples, split_samples, write_split
+from crack_lightning.data.samples.listing import Sample
+from crack_lightning.data.samples.masks import mask_of, read_mask
 from crack_lightning.evaluation.cell_counts import masked_cells, near, total
 from crack_lightning.features.cells import Cells, chosen, joined, sampled
 from crack_lightning.inference.crack_maps import SMALL_PX, CrackMapReader, evenly_lit, merged_scales, padded
 from crack_lightning.inference.patch_scores import picture_tensor
-from crack_lightning.inference.patches import pick_device
 from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.models.map_checkpoint import write_map
-from crack_lightning.runs.judging.mask_evaluation import check_cracks, usable
 from crack_lightning.runs.judging.mask_judging import judge_masks, log_masks, write_masks_judged
 from crack_lightning.runs.training.card import write_mask_card
 from crack_lightning.runs.training.map_learning import SLACK_CELLS, best_level, lessons
-from crack_lightning.runs.training.map_training import begun, draw_head
+from crack_lightning.runs.training.map_training import beginning_of, draw_head
 from crack_lightning.runs.training.options import TrainOptions
-from crack_lightning.runs.training.preparation import leakage_metrics, provenance_of, write_config
-from crack_lightning.system.cache import cache_folder
-from crack_lightning.system.processes import cores
 from crack_lightning.system.progress import track
 from crack_lightning.training.cell_head import fit_head
 
@@ -46,78 +42,45 @@ PULLS = (0.03, 0.1, 0.5, 2.0)  # towards the head that drawn cracks gave, tried 
 Array = np.ndarray
 
 
-def train_map_on_masks(
-    options: TrainOptions, folder: Path, *, loggers: Sequence[Logger] = (), overrides: Sequence[str] = ()
-) -> dict[str, float]:
-    """Train a crack map on photographs with masks and write the run folder; returns the metrics.
+@dataclass
+class MaskTraining:
+    """Training of a crack map on photographs with masks."""
 
-    Raises UserError or OSError for what cannot be trained.
-    """
-    torch.manual_seed(options.seed)
-    network = begun(options)
-    splits = _split(options, folder)
-    samples: Splits = {split: [each.sample for each in members] for split, members in splits.items()}
-    leakage = leakage_metrics(samples, options.leakage, cache_dir=options.cache_dir, workers=cores())
-    write_config(folder, options)
-    network.to(pick_device("cpu" if options.trainer.accelerator == "cpu" else "auto"))
-    network.mm_per_px = options.data.mm_per_px
-    started_s = time.perf_counter()
-    draw_head(network, {"train": [], "val": []}, options)
-    found = learn_masks(network, splits["train"], splits["val"], options)
-    found["fit_seconds"] = time.perf_counter() - started_s
-    reader = CrackMapReader(network, engine=options.features.engine)
-    megapixels = options.data.max_megapixels
-    judged, metrics = judge_masks(
-        reader, splits["test"], tolerance=SLACK_CELLS, megapixels=megapixels, seed=options.seed
-    )
-    metrics |= found | leakage
-    write_map(
-        folder / "checkpoints/best.ckpt",
-        network,
-        provenance_of(options, Path(str(options.data.root)), samples, overrides),
-    )
-    write_masks_judged(folder, judged, metrics, figures=options.figures)
-    counts = {split: len(members) for split, members in splits.items()}
-    write_mask_card(folder, network, judged, counts, metrics, options, tolerance=SLACK_CELLS)
-    for logger in loggers:
-        logger.log_metrics(metrics, 0)
-        logger.save()
-    log_masks(metrics)
-    log.info("the run folder: %s", folder)
-    return metrics
+    options: TrainOptions
+    folder: Path
+    logger: Logger | None
 
+    def start(self) -> None:
+        self.beginning = beginning_of(self.options)
 
-def _split(options: TrainOptions, folder: Path) -> dict[str, list[Masked]]:
-    """The usable photographs of train, val and test, as the options of data say; split.csv in `folder`."""
-    data, root = options.data, Path(str(options.data.root))
-    whole = masked_splits(root) or {"": find_masked(root)}
-    usual = {"on_error": data.on_error, "megapixels": data.max_megapixels}
-    kept = usable([each for members in whole.values() for each in members], folder, **usual)  # type: ignore[arg-type]
-    check_cracks(kept, megapixels=data.max_megapixels)
-    known = {each.sample.path: each for each in kept}
-    if "" in whole:
-        samples = grouped(
-            [each.sample for each in kept], data.group_by, layout="folders", cache=cache_folder(options.cache_dir)
-        )
-        names = ["photographs"]
-        if data.folds is None:
-            splits = split_samples(samples, data.fractions, seed=options.seed, class_names=names)
-        else:
-            splits = fold_samples(samples, folds=data.folds, fold=data.fold, seed=options.seed, class_names=names)
-    else:
-        splits = {
-            split: [each.sample for each in members if each.sample.path in known] for split, members in whole.items()
-        }
-    write_split(folder / "split.csv", splits, ["photograph"])
-    for split, members in splits.items():
-        log.info("%s: %d photographs", split, len(members))
-    return {
-        split: [replace(known[sample.path], sample=sample) for sample in members] for split, members in splits.items()
-    }
+    def fit(self, data: CrackDataModule, provenance: dict[str, Any]) -> dict[str, float]:
+        options, started_s = self.options, time.perf_counter()
+        self.network = self.beginning()
+        draw_head(self.network, {"train": [], "val": []}, options)
+        found = learn_masks(self.network, data.splits["train"], data.splits["val"], options)
+        found["fit_seconds"] = time.perf_counter() - started_s
+        write_map(self.folder / "checkpoints/best.ckpt", self.network, provenance)
+        return found
+
+    def test(self, data: CrackDataModule) -> dict[str, float]:
+        options, reader = self.options, CrackMapReader(self.network, engine=self.options.features.engine)
+        usual = {"tolerance": SLACK_CELLS, "megapixels": options.data.max_megapixels, "seed": options.seed}
+        self.judged, metrics = judge_masks(reader, data.splits["test"], **usual)  # type: ignore[arg-type]
+        return metrics
+
+    def write(self, data: CrackDataModule, metrics: dict[str, float]) -> None:
+        write_masks_judged(self.folder, self.judged, metrics, figures=self.options.figures)
+        counts = {split: len(members) for split, members in data.splits.items()}
+        write_mask_card(self.folder, self.network, self.judged, counts, metrics, self.options, tolerance=SLACK_CELLS)
+        if self.logger is not None:
+            self.logger.log_metrics(metrics, 0)
+            self.logger.save()
+        log_masks(metrics)
+        log.info("the run folder: %s", self.folder)
 
 
 def learn_masks(
-    network: CrackMap, train: Sequence[Masked], val: Sequence[Masked], options: TrainOptions
+    network: CrackMap, train: Sequence[Sample], val: Sequence[Sample], options: TrainOptions
 ) -> dict[str, float]:
     """Fit the head with each of PULLS to the cells of `train` and drawn ones, and keep what marks `val` best."""
     generator, megapixels = torch.Generator().manual_seed(options.seed), options.data.max_megapixels
@@ -148,10 +111,10 @@ def _set_head(network: CrackMap, weight: Tensor, bias: float) -> None:
 
 
 @torch.no_grad()
-def cells_of(network: CrackMap, masked: Masked, generator: torch.Generator, *, megapixels: float) -> Iterator[Cells]:
+def cells_of(network: CrackMap, masked: Sample, generator: torch.Generator, *, megapixels: float) -> Iterator[Cells]:
     """Some cells of each kind of a photograph, tile by tile, as the map computes them."""
-    image = read_image(masked.sample.path, megapixels=megapixels)
-    mask = read_mask(masked.mask, image.size, megapixels=megapixels)
+    image = read_image(masked.path, megapixels=megapixels)
+    mask = read_mask(mask_of(masked), image.size, megapixels=megapixels)
     small = max(image.size) <= SMALL_PX
     lit = image if small else evenly_lit(image)
     for box in _boxes(image.size, generator):
@@ -188,14 +151,14 @@ def _kinds(network: CrackMap, features: Tensor, truth: Tensor) -> list[Tensor]:
     return [truth, beside, far & (logits >= level), far & (logits < level)]
 
 
-def _levels(network: CrackMap, val: Sequence[Masked], megapixels: float) -> tuple[float, dict[str, float]]:
+def _levels(network: CrackMap, val: Sequence[Sample], megapixels: float) -> tuple[float, dict[str, float]]:
     """F1 of the cells of all validation photographs, at the levels that suit them best, and these levels."""
     reader = CrackMapReader(network, engine="folded")
     maps: dict[str, list[tuple[Array, Array]]] = {"level": [], "small_level": []}
     for masked in val:
-        image = read_image(masked.sample.path, megapixels=megapixels)
+        image = read_image(masked.path, megapixels=megapixels)
         small = max(image.size) <= SMALL_PX
-        truth = masked_cells(read_mask(masked.mask, image.size, megapixels=megapixels))
+        truth = masked_cells(read_mask(mask_of(masked), image.size, megapixels=megapixels))
         odds = reader.above_median(reader.prepared_as(image, small=small), small=small).numpy()
         maps["small_level" if small else "level"].append((odds, truth))
     best = {name: best_level(*zip(*pairs, strict=True)) for name, pairs in maps.items() if pairs}

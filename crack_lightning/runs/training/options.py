@@ -3,9 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from crack_lightning.data.copies.names import LOOKED_FOR
 from crack_lightning.data.options import DataOptions
-from crack_lightning.data.samples.layouts import MASKED
+from crack_lightning.data.samples.layouts import LOOKED_FOR, MASKED
 from crack_lightning.errors import UserError
 from crack_lightning.evaluation.metric_names import METRICS, parse_threshold
 from crack_lightning.features.options import FeatureOptions

@@ -36,7 +36,7 @@ def training_metrics(trainer: Trainer, history: EpochHistory) -> dict[str, float
     return figures | test | {"epochs": len(history.epochs), "best_epoch": int(epoch) + 1}
 
 
-def leave(
+def write_results(
     folder: Path,
     judged: JudgedSamples,
     data: CrackDataModule,
