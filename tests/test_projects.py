@@ -108,7 +108,7 @@ def test_a_scale_gives_millimetres_at_once(project: Callable[..., Project], tmp_
 
 
 def test_another_threshold_is_marked_from_the_kept_map(project: Callable[..., Project], tmp_path: Path) -> None:
-    one = project(source(tmp_path))
+    one = project(source(tmp_path), anew=True)
     key, cracks = keyed(one)
     strict = shown_cracks(one, key, 0.99)
     one.set(threshold=0.99)

@@ -66,8 +66,8 @@ def test_a_run_writes_what_is_promised(trained: Callable[..., Path]) -> None:
     assert not list(folder.rglob(".*.partial")), "partial files are left"
 
 
-def test_two_runs_of_one_seed_are_equal_bit_for_bit(trained: Callable[..., Path]) -> None:
-    first, second = trained("seed=0", run="a"), trained("seed=0", run="b")
+def test_two_runs_of_one_seed_are_equal_bit_for_bit(trained: Callable[..., Path], two_epochs: Path) -> None:
+    first, second = two_epochs, trained("seed=0", run="b")
     assert equal(tensors(first / "checkpoints/last.ckpt"), tensors(second / "checkpoints/last.ckpt"))
     times = {"fit_seconds": 0.0}
     assert metrics(first) | times == metrics(second) | times
@@ -203,8 +203,8 @@ def test_the_training_split_of_a_presplit_root_is_its_folder(
         assert Path(row["path"]).parent.parent.name == row["split"]
 
 
-def test_a_sample_is_its_own_group_without_a_rule(trained: Callable[..., Path], surfaces: Path) -> None:
-    found = {row["path"]: row["group"] for row in rows(trained("trainer.max_epochs=1") / "split.csv")}
+def test_a_sample_is_its_own_group_without_a_rule(one_epoch: Path, surfaces: Path) -> None:
+    found = {row["path"]: row["group"] for row in rows(one_epoch / "split.csv")}
     assert found == {str(path): path.relative_to(surfaces).as_posix() for path in surfaces.glob("*/*.jpg")}
 
 

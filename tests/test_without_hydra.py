@@ -13,9 +13,11 @@ PAGE = CONF.parent / "docs/python.md"
 SMALL = {
     'DataOptions(root="photos"': 'DataOptions(root="photos", image_size=32',
     "figures=False)": "figures=False, model=ModelOptions(weights=None), trainer=TrainerOptions(max_epochs=1))",
+    'source="site"': 'source="site", engine="eager"',  # no network exported for two photographs
     "from crack_lightning.training.checkpoints": "from crack_lightning.models.options import ModelOptions\n"
     "from crack_lightning.training.options import TrainerOptions\nfrom crack_lightning.training.checkpoints",
 }
+FIRST = "from crack_lightning.project import drawn_cells\ndrawn_cells.LESSONS = 16\n"  # as in projects.py
 LAST = '\nimport sys\nassert not {"crack_lightning.cli", "hydra"} & set(sys.modules), "Hydra stops at the door"\n'
 
 
@@ -27,10 +29,9 @@ def test_the_blocks_of_the_python_page_run(surfaces: Path, site: Path, tmp_path:
     (tmp_path / "photos").symlink_to(surfaces)
     (tmp_path / "site").symlink_to(site)
     shutil.copy(next(surfaces.rglob("*.jpg")), tmp_path / "patch.jpg")
-    line = [sys.executable, "-W", "ignore", "-c", text + LAST]
-    result = subprocess.run(
-        line, cwd=tmp_path, env={"PYTHONPATH": str(CONF.parent), "HOME": str(tmp_path)}, capture_output=True, text=True
-    )
+    line = [sys.executable, "-W", "ignore", "-c", FIRST + text + LAST]
+    environment = {"PYTHONPATH": str(CONF.parent), "HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    result = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert any(line.startswith("2 of 2: wall 1.jpg") for line in result.stdout.splitlines())
     assert Path(tmp_path / result.stdout.splitlines()[-1]).is_file()  # what was handed over
