@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from crack_lightning.corrections.correction_labels import labels_of
 from crack_lightning.corrections.journal import Journal
 from crack_lightning.corrections.lines import cut_by, judged, outlined, rejections, surface_share
 from crack_lightning.errors import UserError
-from crack_lightning.measurement.kept_records import parts_of, record_from
+from crack_lightning.measurement.kept_records import parts_of, record_from, whole_record
 from crack_lightning.measurement.record import CrackRecord, Widths
 
 NAME = "wall.jpg"
@@ -52,6 +53,10 @@ def test_a_kept_record_is_read_as_it_was() -> None:
     one = record(line(10), line(50, 0, 80))
     again = record_from(json.loads(json.dumps(one.feature())))
     assert again.facts() == one.facts()
+    in_mm = replace(
+        one, length_mm=3.0, width_mm=Widths(0.3, 0.4, 0.5, 0.1), width_class="c", lines_mm=one.lines, status="drawn"
+    )
+    assert whole_record(json.loads(json.dumps(in_mm.feature()))).facts() == in_mm.facts()
     assert np.allclose(again.along_px, one.along_px, atol=0.01)  # type: ignore[arg-type]
     with pytest.raises(UserError, match=r"no crack as cracks\.geojson"):
         record_from({"properties": {}, "geometry": {}})

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import shapely
 from PIL import Image
 
+from crack_lightning.measurement.record import CrackRecord, Widths
 from crack_lightning.report import drawings, word
 from crack_lightning.report.annotations import Drawn, coco, label_studio, outlines
 from crack_lightning.report.cracks_section import Bar, CrackRow, CracksSection
@@ -20,27 +22,25 @@ from crack_lightning.runs.inspection.further_formats import check_formats
 SIZE = (400, 300)
 
 
-def feature(number: int, *, width: float | None = 6.0, name: str = "> 0.4 mm", parts: int = 1) -> dict[str, Any]:
-    line = [[20.0, 50.0 * number], [220.0, 50.0 * number]]
-    geometry = {"type": "LineString", "coordinates": line}
-    if parts > 1:
-        geometry = {"type": "MultiLineString", "coordinates": [line, [[120.0, 50.0 * number], [120.0, 290.0]]]}
-    facts = {"id": number, "length_px": 200.0, "width_px": width, "length_mm": 20.0, "width_mm": 0.6}
-    facts |= {"width_class": name, "mean_probability": 0.8, "lines_mm": [[[2.0, 5.0 * number], [22.0, 5.0 * number]]]}
-    return {"type": "Feature", "properties": facts, "geometry": geometry}
+def record(number: int, *, width: float | None = 6.0, name: str = "> 0.4 mm", parts: int = 1) -> CrackRecord:
+    lines = [np.array([[20.0, 50.0 * number], [220.0, 50.0 * number]])]
+    lines += [np.array([[120.0, 50.0 * number], [120.0, 290.0]])] * (parts - 1)
+    on_surface = [np.array([[2.0, 5.0 * number], [22.0, 5.0 * number]])]
+    facts = {"length_mm": 20.0, "width_mm": Widths(0.6), "lines_mm": on_surface, "width_class": name}
+    return CrackRecord(number, lines, 200.0, Widths(width), None, 0.8, 0.6, touches_edge=False, **facts)  # type: ignore[arg-type]
 
 
-DRAWN = [Drawn("north/a.jpg", SIZE, [feature(1), feature(2, width=None, name="", parts=2)]), Drawn("b.jpg", SIZE, [])]
+DRAWN = [Drawn("north/a.jpg", SIZE, [record(1), record(2, width=None, name="", parts=2)]), Drawn("b.jpg", SIZE, [])]
 
 
 def test_an_outline_is_as_wide_as_the_crack() -> None:
-    (polygon,) = outlines(feature(1), SIZE)
+    (polygon,) = outlines(record(1), SIZE)
     assert shapely.Polygon(polygon).area == pytest.approx(200 * 6 + np.pi * 9, rel=0.02)
     assert polygon[:, 1].min() == pytest.approx(47, abs=0.1)
 
 
 def test_outlines_stay_within_the_photograph() -> None:
-    (polygon,) = outlines(feature(6), SIZE)  # along the lower edge
+    (polygon,) = outlines(record(6), SIZE)  # along the lower edge
     assert polygon[:, 1].max() <= SIZE[1]
 
 
@@ -76,11 +76,10 @@ def test_without_cracks_formats_are_still_whole() -> None:
 def test_a_drawing_has_a_layer_for_each_class_and_true_size(mm_per_px: float | None) -> None:
     import ezdxf
 
-    features = [feature(1), feature(2, name="")]
+    records = [record(1), record(2, name="")]
     if mm_per_px is None:
-        for each in features:
-            del each["properties"]["lines_mm"]
-    content = drawings.drawing(features, {"> 0.4 mm": "#e03131"}, height_px=300, mm_per_px=mm_per_px)
+        records = [replace(each, lines_mm=None) for each in records]
+    content = drawings.drawing(records, {"> 0.4 mm": "#e03131"}, height_px=300, mm_per_px=mm_per_px)
     document = ezdxf.read(io.StringIO(content.decode()))
     lines = list(document.modelspace().query("LWPOLYLINE"))
     assert {line.dxf.layer for line in lines} == {"crack above 0.4 mm", "crack width not known"}

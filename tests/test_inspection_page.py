@@ -1,16 +1,17 @@
 from typing import Any
 
 from crack_lightning.report.templates import rendered
-from crack_lightning.runs.inspection.photograph_files import Inspected
+from crack_lightning.runs.inspection.inspected import Inspected, KnownScale, Marks
+
+MARKS = Marks(0.5, 0.1, 1, 9.0, [[9.0, 30.0, 0.5]])
 
 
-def inspected(verdict: str, **facts: Any) -> Inspected:
-    usual = {"peak": 0.5, "share": 0.1, "regions": 1, "longest_px": 9.0, "seconds": 1.0, "measured": [[9.0, 30.0, 0.5]]}
-    return Inspected(**{"name": "a wall", "path": "/a wall", "verdict": verdict, **usual, **facts})
+def inspected(verdict: str, *, marks: Marks | None = MARKS, **facts: Any) -> Inspected:
+    return Inspected(**{"name": "a wall", "path": "/a wall", "verdict": verdict, "seconds": 1.0, **facts}, marks=marks)
 
 
 def page(*photographs: Inspected, **method: str) -> str:
-    thumbnails = {photograph.name: b"jpeg" for photograph in photographs if photograph.measured_at_all}
+    thumbnails = {photograph.name: b"jpeg" for photograph in photographs if photograph.marks is not None}
     values = {"colours": ["rgb(1,2,3)"], "thumbnails": thumbnails, "cracks": None, "limits": ""}
     return rendered("inspection.html", summary="", method=method, inspected=photographs, **values)
 
@@ -24,8 +25,7 @@ def test_the_page_begins_with_method_and_existing_verdicts() -> None:
 
 
 def test_of_a_photograph_without_results_there_is_nothing_to_open() -> None:
-    bare = {"peak": None, "share": None, "regions": None, "measured": []}
-    text = page(inspected("error", error="cannot be <read>", note="of two pages", **bare))
+    text = page(inspected("error", error="cannot be <read>", note="of two pages", marks=None))
     assert 'data-v="-1"' in text
     assert "cannot be &lt;read&gt;; of two pages" in text
     assert "data-overlay" not in text.split("<tbody>")[1].split("</tbody>")[0]
@@ -34,7 +34,7 @@ def test_of_a_photograph_without_results_there_is_nothing_to_open() -> None:
 
 def test_regions_are_in_millimetres_where_the_scale_is_known() -> None:
     assert ">1: 9 px long, 30 px², peak 0.50</td>" in page(inspected("cracked"))
-    assert ">1: 18 mm long, 120 mm², peak 0.50</td>" in page(inspected("cracked", mm_per_px=2.0))
+    assert ">1: 18 mm long, 120 mm², peak 0.50</td>" in page(inspected("cracked", scale=KnownScale(2.0, "key", 0.0)))
 
 
 def test_the_page_needs_nothing_else() -> None:

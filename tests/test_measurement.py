@@ -1,6 +1,7 @@
 """Lines, widths and what may be claimed of them, on pictures whose truth is known."""
 
 import math
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -171,13 +172,13 @@ def test_records_are_empty_where_nothing_may_be_claimed() -> None:
     classes = width_classes("ec2")
     in_pixels, in_mm = records_of([wide, hair], None, classes), records_of([wide, hair], even(0.05, "key"), classes)
     facts = [record.facts() for record in (*in_pixels, *in_mm)]
-    assert all(list(each) == COLUMNS for each in facts)
-    assert facts[0]["width_mm"] is facts[0]["length_mm"] is facts[1]["width_px"] is facts[3]["width_mm"] is None
-    assert facts[0]["width_class"] == ""
-    assert facts[2]["width_class"] == "0.2-0.3 mm"  # 5 px of 0.05 mm
-    assert facts[3]["width_class"] == "<= 0.2 mm"  # less than some 2 px
-    assert facts[3]["width_below_mm"] < 0.2
-    assert facts[2]["length_mm"] == pytest.approx(0.05 * facts[2]["length_px"], abs=0.06)
+    assert all(list(asdict(each)) == COLUMNS for each in facts)
+    assert facts[0].width_mm is facts[0].length_mm is facts[1].width_px is facts[3].width_mm is None
+    assert facts[0].width_class == ""
+    assert facts[2].width_class == "0.2-0.3 mm"  # 5 px of 0.05 mm
+    assert facts[3].width_class == "<= 0.2 mm"  # less than some 2 px
+    assert facts[3].width_below_mm < 0.2
+    assert facts[2].length_mm == pytest.approx(0.05 * facts[2].length_px, abs=0.06)
 
 
 def test_the_collection_says_that_it_is_in_pixels() -> None:

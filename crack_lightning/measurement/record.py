@@ -1,7 +1,7 @@
 """What is reported of a crack: place, length, width and class, in pixels and, where the scale is known, millimetres."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, astuple, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,34 @@ class Widths:
 
 
 @dataclass(frozen=True)
+class CrackFacts:
+    """What is reported of a crack beside its lines, rounded, by the names of columns and properties; None where it is
+    not known or not to be claimed."""
+
+    id: int
+    length_px: float
+    width_px: float | None
+    width_p95_px: float | None
+    width_max_px: float | None
+    width_uncertainty_px: float | None
+    width_below_px: float | None
+    width_max_x_px: float | None
+    width_max_y_px: float | None
+    length_mm: float | None
+    width_mm: float | None
+    width_p95_mm: float | None
+    width_max_mm: float | None
+    width_uncertainty_mm: float | None
+    width_below_mm: float | None
+    width_class: str
+    branches: int
+    touches_edge: bool
+    mean_probability: float
+    least_probability: float
+    status: str
+
+
+@dataclass(frozen=True)
 class CrackRecord:
     """Of one crack; `lines` (n, 2) each, x and y in pixels of the upright photograph, `lines_mm` on the surface;
     `along_px` (sum of n,) the width at each of their points, NaN where none is claimed; `status` is what people said of
@@ -48,17 +76,33 @@ class CrackRecord:
     status: str = ""
     along_px: Array | None = None
 
-    def facts(self) -> dict[str, Any]:
-        """All but the lines, by the names of columns and properties; None where not known or not to be claimed."""
-        place = self.widest_px or (None, None)
-        found: dict[str, Any] = {"id": self.number, "length_px": _rounded(self.length_px, 1)}
-        found |= _width_facts(self.width_px, "px", 2)
-        found |= {"width_max_x_px": _rounded(place[0], 1), "width_max_y_px": _rounded(place[1], 1)}
-        found |= {"length_mm": _rounded(self.length_mm, 1), **_width_facts(self.width_mm, "mm", 3)}
-        found |= {"width_class": self.width_class, "branches": len(self.lines), "touches_edge": self.touches_edge}
-        probabilities = {"mean": self.mean_probability, "least": self.least_probability}
-        found |= {f"{name}_probability": round(value, 4) for name, value in probabilities.items()}
-        return found | {"status": self.status}
+    def facts(self) -> CrackFacts:
+        """Returns all but the lines, rounded as it is written."""
+        x, y = self.widest_px or (None, None)
+        px, mm = _rounded_widths(self.width_px, 2), _rounded_widths(self.width_mm, 3)
+        return CrackFacts(
+            id=self.number,
+            length_px=round(float(self.length_px), 1),
+            width_px=px.median,
+            width_p95_px=px.p95,
+            width_max_px=px.maximum,
+            width_uncertainty_px=px.uncertainty,
+            width_below_px=px.below,
+            width_max_x_px=_rounded(x, 1),
+            width_max_y_px=_rounded(y, 1),
+            length_mm=_rounded(self.length_mm, 1),
+            width_mm=mm.median,
+            width_p95_mm=mm.p95,
+            width_max_mm=mm.maximum,
+            width_uncertainty_mm=mm.uncertainty,
+            width_below_mm=mm.below,
+            width_class=self.width_class,
+            branches=len(self.lines),
+            touches_edge=self.touches_edge,
+            mean_probability=round(self.mean_probability, 4),
+            least_probability=round(self.least_probability, 4),
+            status=self.status,
+        )
 
     def feature(self) -> dict[str, Any]:
         """As GeoJSON has it."""
@@ -66,7 +110,7 @@ class CrackRecord:
         geometry = {"type": "LineString", "coordinates": parts[0]}
         if len(parts) > 1:
             geometry = {"type": "MultiLineString", "coordinates": parts}
-        properties = self.facts()
+        properties = asdict(self.facts())
         if self.along_px is not None and self.width_px.median is not None:
             ends = np.cumsum([len(line) for line in self.lines])[:-1]
             properties["widths_px"] = [_texts(part) for part in np.split(self.along_px, ends)]
@@ -86,14 +130,8 @@ def figure_of(record: CrackRecord) -> str:
     return f"{record.number}: {length:.0f} {unit} long{wide}"
 
 
-def _width_facts(widths: Widths, unit: str, digits: int) -> dict[str, float | None]:
-    return {
-        f"width_{unit}": _rounded(widths.median, digits),
-        f"width_p95_{unit}": _rounded(widths.p95, digits),
-        f"width_max_{unit}": _rounded(widths.maximum, digits),
-        f"width_uncertainty_{unit}": _rounded(widths.uncertainty, digits),
-        f"width_below_{unit}": _rounded(widths.below, digits),
-    }
+def _rounded_widths(widths: Widths, digits: int) -> Widths:
+    return Widths(*(_rounded(value, digits) for value in astuple(widths)))
 
 
 def _texts(widths: Array) -> list[float | None]:
@@ -171,4 +209,4 @@ def collection(records: Sequence[CrackRecord], scale: Scale | None) -> dict[str,
     }
 
 
-COLUMNS = list(CrackRecord(0, [], 0.0, Widths(), None, 0.0, 0.0, touches_edge=False).facts())  # of cracks.csv
+COLUMNS = [column.name for column in fields(CrackFacts)]  # of cracks.csv

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ from crack_lightning.project.relearning import Proposal, checkpoints_of
 from crack_lightning.project.scale_choice import scale_of
 from crack_lightning.project.shown_cracks import is_shown, shown_cracks
 from crack_lightning.runs.inspection.further_formats import missing_formats
-from crack_lightning.runs.inspection.photograph_files import SEVERITY, folder_of, read_heat
+from crack_lightning.runs.inspection.inspected import SEVERITY, CrackSums
+from crack_lightning.runs.inspection.photograph_files import folder_of, read_heat
 from crack_lightning.system.names import showable
 
 
@@ -67,12 +69,13 @@ def row_of(project: Project, key: str) -> dict[str, Any]:
     if found is None:
         return row
     row |= {"verdict": found.verdict, "note": showable("; ".join(filter(None, (found.error, found.note))))}
-    row |= {"version": found.key, "width": found.width_px, "height": found.height_px}
-    if found.crack_map is None:
+    row |= {"version": found.made_of.key, "width": found.width_px, "height": found.height_px}
+    if not found.is_mapped:
         return row
     own = project.corrections_of(photograph.name)
     if not own:
-        return row | {"counts": {UNSEEN: found.cracks or 0}, "length_px": found.crack_length_px, "corrections": 0}
+        sums = found.cracks or CrackSums(0, 0.0, None, ())
+        return row | {"counts": {UNSEEN: sums.number}, "length_px": sums.length_px, "corrections": 0}
     try:
         cracks = [one for one in shown_cracks(project, key) if is_shown(project, one)]
     except (OSError, ValueError) as error:
@@ -87,7 +90,7 @@ def photograph_facts(project: Project, key: str, threshold: float | None) -> dic
     """A photograph with its cracks at `threshold`, its areas that are no surface, and its scale."""
     row, photograph, scale = row_of(project, key), project.photograph(key), scale_of(project, key)
     found = project.inspected.get(key)
-    if found is None or found.crack_map is None:
+    if found is None or found.grid is None or not found.is_mapped:
         return row | {"cracks": [], "areas": [], "scale": None, "tile_px": TILE_PX}
     corrections = project.corrections_of(photograph.name)
     areas = [np.round(line, 1).tolist() for one in corrections if one.kind == "exclude" for line in one.lines]
@@ -97,7 +100,7 @@ def photograph_facts(project: Project, key: str, threshold: float | None) -> dic
         "surface": surface_share(outlined(corrections), (found.width_px, found.height_px)),
         "scale": None if scale is None else {"mm_per_px": scale.mm_per_px, "source": showable(scale.source)},
         "tile_px": TILE_PX,
-        "cell": found.crack_map,
+        "cell": asdict(found.grid),
     }
 
 
@@ -134,7 +137,7 @@ def _width(one: JudgedCrack) -> str:
 def map_picture(project: Project, key: str) -> bytes:
     """A grey PNG of the steadied map, a pixel for each cell: 255 for a probability of 1."""
     found = project.inspected.get(key)
-    if found is None or found.crack_map is None:
+    if found is None or found.grid is None or not found.is_mapped:
         raise UserError("it is not inspected yet")
     heat = read_heat(folder_of(project.folder, project.photograph(key)), found)
     probability = heat.probability.astype(np.float64).clip(1e-6, 1 - 1e-6)

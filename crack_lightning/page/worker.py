@@ -15,8 +15,9 @@ from crack_lightning.project.first_look import first_look
 from crack_lightning.project.learning_cells import compute_cells
 from crack_lightning.project.project import Project
 from crack_lightning.project.relearning import base_network
+from crack_lightning.runs.inspection.inspected import Inspected
 from crack_lightning.runs.inspection.inspecting import inspect_photograph
-from crack_lightning.runs.inspection.photograph_files import Inspected, done_before, folder_of, key_of
+from crack_lightning.runs.inspection.photograph_files import done_before, folder_of, key_of
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,9 @@ class Worker(threading.Thread):
     def again(self) -> None:
         """Inspect all photographs that were, those with the most cracks first."""
         with self.project.guard:
-            lengths = {key: found.crack_length_px for key, found in self.project.inspected.items()}
+            lengths = {
+                key: found.cracks.length_px if found.cracks else 0.0 for key, found in self.project.inspected.items()
+            }
         self.add(sorted(lengths, key=lambda key: -lengths[key]))
 
     def first(self, key: str) -> None:

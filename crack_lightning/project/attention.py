@@ -15,7 +15,8 @@ from crack_lightning.inference.crack_lines import faint_lines
 from crack_lightning.measurement.paths import length_of
 from crack_lightning.project.project import Project
 from crack_lightning.project.remembered import Remembered
-from crack_lightning.runs.inspection.photograph_files import Inspected, folder_of, read_heat
+from crack_lightning.runs.inspection.inspected import Inspected
+from crack_lightning.runs.inspection.photograph_files import folder_of, read_heat
 
 log = logging.getLogger(__name__)
 
@@ -64,11 +65,11 @@ def places_to_look_at(project: Project, *, most: int = 20) -> list[PlaceToLookAt
 def places_of(project: Project, key: str, corrections: Sequence[Correction]) -> list[PlaceToLookAt]:
     """Of one photograph, the most telling first."""
     inspected = project.inspected.get(key)
-    if inspected is None or inspected.crack_map is None or key not in project.photographs:
+    if inspected is None or not inspected.is_mapped or key not in project.photographs:
         return []
     photograph, threshold = project.photograph(key), project.settings.threshold
     folder = folder_of(project.folder, photograph)
-    lines = _remembered.of((folder, inspected.map_key, threshold), lambda: _lines(folder, inspected, threshold))
+    lines = _remembered.of((folder, inspected.made_of.map_key, threshold), lambda: _lines(folder, inspected, threshold))
     own = [one for one in corrections if one.photograph == photograph.name and one.kind != "scale"]
     said = lines_near([line for one in own for line in one.lines])
     novelty = CORRECTED / (CORRECTED + len(own))

@@ -34,10 +34,11 @@ from crack_lightning.project.scale_choice import scale_of
 from crack_lightning.project.shown_cracks import is_shown, shown_cracks
 from crack_lightning.runs.inspection.crack_files import write_cracks
 from crack_lightning.runs.inspection.further_formats import check_formats
-from crack_lightning.runs.inspection.measuring import Measured, facts_of
+from crack_lightning.runs.inspection.inspected import Inspected, Marks, known_scale, write_done
+from crack_lightning.runs.inspection.measuring import Measured, sums_of
 from crack_lightning.runs.inspection.method import method_of
 from crack_lightning.runs.inspection.options import FORMATS
-from crack_lightning.runs.inspection.photograph_files import MEASURED, Inspected, folder_of, write_done, write_pictures
+from crack_lightning.runs.inspection.photograph_files import MEASURED, folder_of, write_pictures
 from crack_lightning.runs.inspection.summary import write_summary
 from crack_lightning.system.files import is_full, replacing, write_atomically
 from crack_lightning.system.ranges import check_among
@@ -68,7 +69,7 @@ def hand_over(project: Project, *, included: str, formats: Sequence[str]) -> Han
     for name in formats:
         check_among("formats", name, FORMATS)
     check_formats(formats, measured=True)
-    inspected = [key for key, one in list(project.inspected.items()) if one.crack_map is not None]
+    inspected = [key for key, one in list(project.inspected.items()) if one.is_mapped]
     if not inspected:
         raise UserError("no photograph is inspected yet: there is nothing to hand over")
     run = _new_folder(project)
@@ -123,7 +124,7 @@ def _method(project: Project, included: str, counts: Mapping[str, int], written:
     facts["source"] = (
         ", ".join(source for source, _ in project.settings.sources) or "photographs that were dropped into the page"
     )
-    facts["scale"] = ", ".join(sorted({one.scale for one in written if one.scale})) or "not known"
+    facts["scale"] = ", ".join(sorted({one.scale.source for one in written if one.scale})) or "not known"
     people = Counter(one.by or BY_NOBODY for one in active(project.journal.corrections) if one.kind != "scale")
     return {
         **facts,
@@ -153,10 +154,8 @@ def _write_photograph(
     mm_per_px = None if scale is None else scale.mm_per_px
     marked = crack_overlay(small, records, classes, (found.height_px, found.width_px), mm_per_px=mm_per_px)
     write_pictures(folder, small, marked)
-    made = _row(project, found, records, cracks)
-    totals = Measured(again, records, scale, classes).totals(MEASURED)
-    cleared = {"mm_per_px": None, "scale": "", "scale_deviation": 0.0}
-    made = replace(made, **{**cleared, **facts_of(scale), **totals})
+    sums = sums_of(Measured(again, records, scale, classes), MEASURED)
+    made = replace(_row(project, found, records, cracks), scale=known_scale(scale), cracks=sums)
     write_done(folder, made)
     return made
 
@@ -172,8 +171,8 @@ def _row(
     note = "; ".join(filter(None, [found.note, ", ".join(parts)]))
     verdict = "cracked" if records else "review" if statuses[UNSEEN] or found.note else "sound"
     longest = max((record.length_px for record in records), default=0.0)
-    counts = {"cracks": len(records), "regions": len(records), "share": None, "measured": ()}
-    return replace(found, verdict=verdict, note=note, longest_px=longest, **counts)  # type: ignore[arg-type]
+    marks = Marks(found.marks.peak if found.marks else 0.0, None, len(records), longest)
+    return replace(found, verdict=verdict, note=note, marks=marks)
 
 
 def _parts(record: CrackRecord) -> list[tuple[np.ndarray, Branch]]:

@@ -31,12 +31,12 @@ class Preview:
 
 def previews(project: Project, proposal: Proposal) -> Iterator[Preview]:
     """Of up to MOST inspected photographs without corrections, evenly from the worst to the soundest, one by one."""
-    unseen = [
-        key
+    lengths_px = {
+        key: found.cracks.length_px
         for key, found in list(project.inspected.items())
-        if found.crack_map is not None and not project.corrections_of(found.name)
-    ]
-    unseen.sort(key=lambda key: -project.inspected[key].crack_length_px)
+        if found.is_mapped and found.cracks and not project.corrections_of(found.name)
+    }
+    unseen = sorted(lengths_px, key=lambda key: -lengths_px[key])
     count = min(MOST, len(unseen))
     chosen = np.unique(np.linspace(0, max(0, len(unseen) - 1), count).round().astype(int))
     inspection = project.inspection

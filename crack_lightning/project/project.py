@@ -16,9 +16,9 @@ from crack_lightning.errors import UserError
 from crack_lightning.inference.sources import Photograph
 from crack_lightning.models.crack_map import CrackMap, Network, is_map
 from crack_lightning.project.options import ServeOptions
+from crack_lightning.runs.inspection.inspected import Inspected
 from crack_lightning.runs.inspection.inspection import Inspection, inspection_of
 from crack_lightning.runs.inspection.options import InspectOptions
-from crack_lightning.runs.inspection.photograph_files import Inspected
 from crack_lightning.system.files import write_atomically
 from crack_lightning.system.ranges import number_of
 

@@ -12,7 +12,6 @@ from crack_lightning.corrections.lines import ACCEPTED, REJECTED, JudgedCrack, c
 from crack_lightning.errors import UserError
 from crack_lightning.inference.crack_lines import cracks_of
 from crack_lightning.measurement.cracks import measured
-from crack_lightning.measurement.kept_records import record_from
 from crack_lightning.measurement.network import Branch, refined
 from crack_lightning.measurement.paths import length_of, resampled, smoothed
 from crack_lightning.measurement.record import CrackRecord, Widths, in_mm, pixel_records
@@ -20,8 +19,9 @@ from crack_lightning.project.kept_pictures import grey_levels
 from crack_lightning.project.project import Project
 from crack_lightning.project.remembered import Remembered
 from crack_lightning.project.scale_choice import scale_of
-from crack_lightning.runs.inspection.crack_files import crack_features
-from crack_lightning.runs.inspection.photograph_files import Inspected, folder_of, read_heat
+from crack_lightning.runs.inspection.crack_files import kept_records
+from crack_lightning.runs.inspection.inspected import Inspected
+from crack_lightning.runs.inspection.photograph_files import folder_of, read_heat
 from crack_lightning.system.ranges import number_of
 
 Array = np.ndarray
@@ -39,20 +39,22 @@ MOST_LENGTHS = 4.0  # of a stroke or an outline, in sums of the photograph's sid
 def records_at(project: Project, key: str, threshold: float) -> list[CrackRecord]:
     """What the kept map of a photograph marks at `threshold`, in pixels. Raises UserError for one not inspected yet."""
     inspected, folder = _inspected(project, key), folder_of(project.folder, project.photograph(key))
-    if inspected.threshold == threshold:
-        return _remembered.of((folder, inspected.key), lambda: _kept_records(folder))
-    return _remembered.of((folder, inspected.map_key, threshold), lambda: _marked_records(project, key, threshold))
+    if inspected.made_of.threshold == threshold:
+        return _remembered.of((folder, inspected.made_of.key), lambda: _kept_records(folder))
+    return _remembered.of(
+        (folder, inspected.made_of.map_key, threshold), lambda: _marked_records(project, key, threshold)
+    )
 
 
 def _inspected(project: Project, key: str) -> Inspected:
     name, inspected = project.photograph(key).name, project.inspected.get(key)
-    if inspected is None or inspected.crack_map is None:
+    if inspected is None or not inspected.is_mapped:
         raise UserError(f"{name} is not inspected yet" if inspected is None else f"{name}: {inspected.error}")
     return inspected
 
 
 def _kept_records(folder: Path) -> list[CrackRecord]:
-    return [record_from(feature) for feature in crack_features(folder)["features"]]
+    return [in_pixels(record) for record in kept_records(folder)]
 
 
 def _marked_records(project: Project, key: str, threshold: float) -> list[CrackRecord]:

@@ -12,7 +12,8 @@ from crack_lightning.data.images.reading import opened, reason
 from crack_lightning.errors import UserError
 from crack_lightning.inference.sources import Photograph, check_not_among, find_photographs
 from crack_lightning.project.project import UPLOADS, Project, key_of_name
-from crack_lightning.runs.inspection.photograph_files import folder_of, kept_inspected
+from crack_lightning.runs.inspection.inspected import kept_inspected
+from crack_lightning.runs.inspection.photograph_files import folder_of
 from crack_lightning.system.files import expanded, short_name, writing_beside
 
 log = logging.getLogger(__name__)

@@ -7,31 +7,27 @@ from typing import Any
 import numpy as np
 import shapely
 
+from crack_lightning.measurement.record import CrackFacts, CrackRecord
+
 LEAST_WIDTH_PX = 2.0  # of a polygon around a line whose width is not claimed
 UNCLASSED = "crack"
+ATTRIBUTES = ("id", "length_px", "width_px", "length_mm", "width_mm")  # that COCO has room for
 MERGED_PX = 0.25  # by which an outline may be simplified
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """The cracks of a photograph: its name, its size (width, height), and features as cracks.geojson has them."""
+    """The cracks of a photograph: its name, its size (width, height), and their records."""
 
     name: str
     size: tuple[int, int]
-    features: Sequence[Mapping[str, Any]]
+    records: Sequence[CrackRecord]
 
 
-def lines_of(feature: Mapping[str, Any]) -> list[np.ndarray]:
-    """The lines (n, 2) of a feature."""
-    geometry = feature["geometry"]
-    parts = [geometry["coordinates"]] if geometry["type"] == "LineString" else geometry["coordinates"]
-    return [np.array(part, float) for part in parts]
-
-
-def outlines(feature: Mapping[str, Any], size: tuple[int, int]) -> Iterator[np.ndarray]:
+def outlines(record: CrackRecord, size: tuple[int, int]) -> Iterator[np.ndarray]:
     """Polygons (n, 2) around the lines of a crack, as wide as it is, within the photograph."""
-    width = feature["properties"]["width_px"] or LEAST_WIDTH_PX
-    lines = shapely.MultiLineString([line for line in lines_of(feature) if len(line) > 1])
+    width = record.width_px.median or LEAST_WIDTH_PX
+    lines = shapely.MultiLineString([line for line in record.lines if len(line) > 1])
     area = shapely.intersection(lines.buffer(max(width, LEAST_WIDTH_PX) / 2), shapely.box(0, 0, *size))
     for part in getattr(area, "geoms", [area]):
         if part.geom_type == "Polygon" and not part.is_empty:
@@ -40,15 +36,15 @@ def outlines(feature: Mapping[str, Any], size: tuple[int, int]) -> Iterator[np.n
 
 def coco(drawn: Sequence[Drawn]) -> dict[str, Any]:
     """One category for each class of width, and one for cracks without; polygons as wide as the crack."""
-    names = sorted({feature["properties"]["width_class"] or UNCLASSED for each in drawn for feature in each.features})
+    names = sorted({record.width_class or UNCLASSED for each in drawn for record in each.records})
     categories = {name: number for number, name in enumerate(names or [UNCLASSED], 1)}
     images, annotations = [], list[dict[str, Any]]()
     for number, each in enumerate(drawn, 1):
         images.append({"id": number, "file_name": each.name, "width": each.size[0], "height": each.size[1]})
-        for feature in each.features:
-            polygons = list(outlines(feature, each.size))
+        for record in each.records:
+            polygons = list(outlines(record, each.size))
             if polygons:
-                annotations.append(_annotation(len(annotations) + 1, number, categories, feature, polygons))
+                annotations.append(_annotation(len(annotations) + 1, number, categories, record.facts(), polygons))
     listed = [{"id": number, "name": name, "supercategory": "crack"} for name, number in categories.items()]
     return {"images": images, "annotations": annotations, "categories": listed}
 
@@ -57,22 +53,21 @@ def _annotation(
     number: int,
     image: int,
     categories: Mapping[str, int],
-    feature: Mapping[str, Any],
+    facts: CrackFacts,
     polygons: Sequence[np.ndarray],
 ) -> dict[str, Any]:
     points = np.concatenate(list(polygons))
     low, high = points.min(axis=0), points.max(axis=0)
-    facts = feature["properties"]
     return {
         "id": number,
         "image_id": image,
-        "category_id": categories[facts["width_class"] or UNCLASSED],
+        "category_id": categories[facts.width_class or UNCLASSED],
         "segmentation": [np.round(polygon, 2).ravel().tolist() for polygon in polygons],
         "area": round(sum(shapely.Polygon(polygon).area for polygon in polygons), 2),
         "bbox": np.round([*low, *(high - low)], 2).tolist(),
         "iscrowd": 0,
-        "score": facts["mean_probability"],
-        "attributes": {name: facts[name] for name in ("id", "length_px", "width_px", "length_mm", "width_mm")},
+        "score": facts.mean_probability,
+        "attributes": {name: getattr(facts, name) for name in ATTRIBUTES},
     }
 
 
@@ -90,15 +85,15 @@ def label_studio(drawn: Sequence[Drawn], *, version: str) -> list[dict[str, Any]
 
 
 def _score(drawn: Drawn) -> float:
-    return max((feature["properties"]["mean_probability"] for feature in drawn.features), default=0.0)
+    return max((record.facts().mean_probability for record in drawn.records), default=0.0)
 
 
 def _results(drawn: Drawn) -> Iterator[dict[str, Any]]:
     size = np.array(drawn.size, float)
-    for feature in drawn.features:
-        for part, polygon in enumerate(outlines(feature, drawn.size)):
+    for record in drawn.records:
+        for part, polygon in enumerate(outlines(record, drawn.size)):
             yield {
-                "id": f"crack-{feature['properties']['id']}-{part}",
+                "id": f"crack-{record.number}-{part}",
                 "from_name": "label",
                 "to_name": "image",
                 "type": "polygonlabels",
@@ -110,5 +105,5 @@ def _results(drawn: Drawn) -> Iterator[dict[str, Any]]:
                     "polygonlabels": ["crack"],
                     "closed": True,
                 },
-                "score": feature["properties"]["mean_probability"],
+                "score": record.facts().mean_probability,
             }

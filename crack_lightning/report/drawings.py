@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
-import numpy as np
-
 from crack_lightning.errors import UserError
-from crack_lightning.report.annotations import lines_of
+from crack_lightning.measurement.record import CrackRecord
 
 NEEDS = 'formats=dxf needs ezdxf: pip install -e ".[reports]"'
 MILLIMETRES, UNITLESS = 4, 0  # of $INSUNITS
@@ -20,7 +18,7 @@ HEX = 16
 
 
 def drawing(
-    features: Sequence[Mapping[str, Any]], colours: Mapping[str, str], *, height_px: int, mm_per_px: float | None
+    records: Sequence[CrackRecord], colours: Mapping[str, str], *, height_px: int, mm_per_px: float | None
 ) -> bytes:
     """In millimetres where the scale is known, else in pixels; y upwards from the photograph's lower left corner; the
     numbers of the cracks in a layer of their own.
@@ -32,16 +30,14 @@ def drawing(
     document = ezdxf.new("R2010", units=UNITLESS if mm_per_px is None else MILLIMETRES)
     document.layers.add(NUMBERS)
     space, height = document.modelspace(), height_px * (mm_per_px or 1.0)
-    for feature in features:
-        facts = feature["properties"]
-        layer = _layer(document, facts["width_class"] or UNKNOWN, colours)
-        parts = facts.get("lines_mm") or [line.tolist() for line in lines_of(feature)]
-        for part in parts:
-            points = np.array(part, float) * [1, -1] + [0, height]
+    for record in records:
+        layer = _layer(document, record.width_class or UNKNOWN, colours)
+        parts = [line * [1, -1] + [0, height] for line in record.lines_mm or record.lines]
+        for points in parts:
             space.add_lwpolyline(points.tolist(), dxfattribs={"layer": layer})
-        longest = max((np.array(part, float) for part in parts), key=len) * [1, -1] + [0, height]
+        longest = max(parts, key=len)
         number = {"layer": NUMBERS, "height": NUMBER_PX * (mm_per_px or 1.0)}
-        space.add_text(str(facts["id"]), dxfattribs=number).set_placement(longest[len(longest) // 2].tolist())
+        space.add_text(str(record.number), dxfattribs=number).set_placement(longest[len(longest) // 2].tolist())
     text = io.StringIO()
     document.write(text)
     return text.getvalue().encode("utf-8")

@@ -15,11 +15,10 @@ from crack_lightning.measurement.alignment import Alignment, Described, aligned,
 from crack_lightning.measurement.changes import View, ViewedCrack, changes_of
 from crack_lightning.measurement.markers import opencv
 from crack_lightning.measurement.scale import DISAGREE
-from crack_lightning.report.annotations import lines_of
 from crack_lightning.runs.comparison.comparison_files import ComparedPlace, write_comparison
 from crack_lightning.runs.comparison.options import CompareOptions
-from crack_lightning.runs.inspection.crack_files import CRACKS_JSON, crack_features
-from crack_lightning.runs.inspection.photograph_files import DONE
+from crack_lightning.runs.inspection.crack_files import CRACKS_JSON, kept_records
+from crack_lightning.runs.inspection.inspected import DONE
 from crack_lightning.system.files import expanded
 from crack_lightning.system.progress import track
 from crack_lightning.system.tables import read_table
@@ -53,10 +52,9 @@ class InspectedPlace:
     def place(self) -> View:
         """Its grey levels and its cracks."""
         cracks = []
-        for feature in crack_features(self.folder)["features"]:
-            facts, lines = feature["properties"], lines_of(feature)
-            written = [width for part in facts.get("widths_px", ()) for width in part] or [None] * sum(map(len, lines))
-            cracks.append(ViewedCrack(facts["id"], lines, np.array(written, float), facts["width_uncertainty_px"]))
+        for record in kept_records(self.folder):
+            widths_px = np.full(sum(map(len, record.lines)), np.nan) if record.along_px is None else record.along_px
+            cracks.append(ViewedCrack(record.number, record.lines, widths_px, record.width_px.uncertainty))
         return View(self.grey(), cracks)
 
 

@@ -1,17 +1,18 @@
 """The files of the cracks of a photograph, and of all photographs together."""
 
-import csv
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from crack_lightning.data.images.formats import png
+from crack_lightning.errors import UserError
 from crack_lightning.measurement.cracks import Crack
-from crack_lightning.measurement.record import COLUMNS, CrackRecord, collection
+from crack_lightning.measurement.kept_records import whole_record
+from crack_lightning.measurement.record import COLUMNS, CrackFacts, CrackRecord, collection
 from crack_lightning.measurement.scale import Scale
 from crack_lightning.report.close_ups import CloseUp, close_up
 from crack_lightning.system.files import write_atomically, write_csv
@@ -36,8 +37,8 @@ def write_cracks(
         write_atomically(folder / CLOSE_UPS / f"{record.number}.png", png(close_up(grey, _widest(crack, record))))
 
 
-def _texts(facts: Mapping[str, Any]) -> list[object]:
-    return ["" if value is None else int(value) if isinstance(value, bool) else value for value in facts.values()]
+def _texts(facts: CrackFacts) -> list[object]:
+    return ["" if value is None else int(value) if isinstance(value, bool) else value for value in astuple(facts)]
 
 
 def _widest(crack: Crack, record: CrackRecord) -> CloseUp:
@@ -56,23 +57,17 @@ def _widest(crack: Crack, record: CrackRecord) -> CloseUp:
     return CloseUp(line[row], across, profiles.levels[row], profiles.offsets, flanks, line, text)
 
 
-def crack_rows(run: Path, folders: Sequence[str]) -> Iterator[dict[str, str]]:
-    """The rows of the tables of photographs, whose `folders` lie below the run's."""
-    for folder in folders:
-        path = run / folder / CRACKS_CSV
-        if path.is_file():
-            with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-                yield from csv.DictReader(file)
+def kept_records(folder: Path) -> list[CrackRecord]:
+    """Returns the cracks of a photograph as its cracks.geojson has them. Raises UserError for a damaged file."""
+    path = folder / CRACKS_JSON
+    try:
+        features = json.loads(path.read_text("utf-8", errors="surrogateescape"))["features"]
+        return [whole_record(feature) for feature in features]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is damaged ({error}): remove its folder and inspect again") from error
 
 
-def crack_features(folder: Path) -> dict[str, Any]:
-    """The FeatureCollection of a photograph."""
-    found: dict[str, Any] = json.loads((folder / CRACKS_JSON).read_text("utf-8", errors="surrogateescape"))
-    return found
-
-
-def write_all_cracks(run: Path, folders: Sequence[str]) -> list[dict[str, str]]:
-    """cracks.csv of all photographs, the longest first of each; its rows."""
-    rows = list(crack_rows(run, folders))
-    write_csv(run / CRACKS_CSV, HEADER, [[row[column] for column in HEADER] for row in rows])
-    return rows
+def write_all_cracks(run: Path, cracks: Mapping[str, Sequence[CrackFacts]]) -> None:
+    """cracks.csv of all photographs, by name, the longest first of each."""
+    rows = [[name, *_texts(facts)] for name, found in cracks.items() for facts in found]
+    write_csv(run / CRACKS_CSV, HEADER, rows)

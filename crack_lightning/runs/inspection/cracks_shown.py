@@ -1,12 +1,13 @@
-"""What the report shows of cracks, from the rows of cracks.csv."""
+"""What the report shows of cracks."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from crack_lightning.measurement.classes import WidthClasses
+from crack_lightning.measurement.record import CrackFacts
 from crack_lightning.report.cracks_section import Bar, CrackRow, CracksSection
-from crack_lightning.runs.inspection.photograph_files import Inspected
+from crack_lightning.runs.inspection.inspected import Inspected
 
 MOST_ROWS = 2000  # of the page's table; cracks.csv has all
 MOST_BARS = 14
@@ -14,14 +15,17 @@ MOST_CLOSE_UPS = 12
 
 
 def cracks_shown(
-    rows: Sequence[Mapping[str, str]], photographs: Mapping[str, Inspected], classes: WidthClasses
+    cracks: Mapping[str, Sequence[CrackFacts]], photographs: Mapping[str, Inspected], classes: WidthClasses
 ) -> CracksSection:
-    """The table of the longest cracks, close-ups of the widest of them, and the histogram of widths."""
-    unit = "mm" if any(row["length_mm"] for row in rows) else "px"
-    ordered = sorted(rows, key=lambda row: -float(row[f"length_{unit}"] or 0))
-    shown = [_row(row, photographs, classes) for row in ordered[:MOST_ROWS]]
-    widths = [float(row[f"width_{unit}"]) for row in rows if row[f"width_{unit}"]]
-    known = [name for name in classes.names if any(row["width_class"] == name for row in rows)]
+    """The table of the longest cracks, close-ups of the widest of them, and the histogram of widths; `cracks` and
+    `photographs` are by name."""
+    rows = [(name, facts) for name, found in cracks.items() for facts in found]
+    in_mm = any(facts.length_mm is not None for _, facts in rows)
+    ordered = sorted(rows, key=lambda row: -((row[1].length_mm if in_mm else row[1].length_px) or 0))
+    shown = [_row(name, facts, photographs[name], classes) for name, facts in ordered[:MOST_ROWS]]
+    claimed = (facts.width_mm if in_mm else facts.width_px for _, facts in rows)
+    widths = [width for width in claimed if width is not None]
+    known = [name for name in classes.names if any(facts.width_class == name for _, facts in rows)]
     close_ups = [row for row in shown if row.close_up][:MOST_CLOSE_UPS]
     return CracksSection(
         rows=shown,
@@ -30,47 +34,54 @@ def cracks_shown(
         preset=classes.name,
         close_ups=close_ups,
         bars=_bars(widths),
-        unit=unit,
+        unit="mm" if in_mm else "px",
         unclaimed=len(rows) - len(widths),
-        scales=sorted({place.scale or "no scale: in pixels alone" for place in photographs.values()}),
+        scales=sorted(
+            {place.scale.source if place.scale else "no scale: in pixels alone" for place in photographs.values()}
+        ),
     )
 
 
-def _row(row: Mapping[str, str], photographs: Mapping[str, Inspected], classes: WidthClasses) -> CrackRow:
-    place = photographs[row["photograph"]]
-    x, y = (float(row[f"width_max_{axis}_px"] or 0) for axis in "xy")
-    has_place = bool(row["width_max_x_px"])
-    number = int(row["id"])
+def _row(name: str, facts: CrackFacts, place: Inspected, classes: WidthClasses) -> CrackRow:
+    x, y = facts.width_max_x_px, facts.width_max_y_px
+    at = None if x is None or y is None else (x / place.width_px, y / place.height_px)
+    widest = (facts.width_max_mm, 2, "mm") if facts.length_mm is not None else (facts.width_max_px, 1, "px")
     return CrackRow(
-        photograph=row["photograph"],
-        number=number,
-        length=_value(row, "length", 0),
-        length_value=float(row["length_mm"] or row["length_px"]),
-        width=_width(row),
-        width_value=float(row["width_mm"] or row["width_px"] or -1),
-        widest=_value(row, "width_max", 2 if row["length_mm"] else 1),
-        widest_value=float(row["width_max_mm"] or row["width_max_px"] or -1),
-        width_class=row["width_class"],
-        colour=classes.colour_of(row["width_class"]),
-        touches_edge=row["touches_edge"] == "1",
-        place=(x / place.width_px, y / place.height_px) if has_place else None,
-        close_up=f"photographs/{row['photograph']}/close_ups/{number}.png" if has_place and number <= 6 else "",
+        photograph=name,
+        number=facts.id,
+        length=_in_unit((facts.length_mm, 0, "mm") if facts.length_mm is not None else (facts.length_px, 0, "px")),
+        length_value=_first(facts.length_mm, facts.length_px),
+        width=_width(facts),
+        width_value=_first(facts.width_mm, facts.width_px),
+        widest=_in_unit(widest) or _in_unit((facts.width_max_px, widest[1], "px")),
+        widest_value=_first(facts.width_max_mm, facts.width_max_px),
+        width_class=facts.width_class,
+        colour=classes.colour_of(facts.width_class),
+        touches_edge=facts.touches_edge,
+        place=at,
+        close_up=f"photographs/{name}/close_ups/{facts.id}.png" if at is not None and facts.id <= 6 else "",
     )
 
 
-def _value(row: Mapping[str, str], name: str, digits: int) -> str:
-    for unit in ("mm", "px"):
-        if text := row[f"{name}_{unit}"]:
-            return f"{float(text):.{digits}f} {unit}"
-    return ""
+def _first(*values: float | None) -> float:
+    """The first value that is known, to sort by; -1 where none is."""
+    return next((value for value in values if value is not None), -1.0)
 
 
-def _width(row: Mapping[str, str]) -> str:
-    unit, digits = ("mm", 2) if row["length_mm"] else ("px", 1)
-    if text := row[f"width_{unit}"]:
-        return f"{float(text):.{digits}f} ± {2 * float(row[f'width_uncertainty_{unit}']):.{digits}f} {unit}"
-    below = row[f"width_below_{unit}"]
-    return f"< {float(below):.{digits}f} {unit}" if below else ""
+def _in_unit(value: tuple[float | None, int, str]) -> str:
+    number, digits, unit = value
+    return "" if number is None else f"{number:.{digits}f} {unit}"
+
+
+def _width(facts: CrackFacts) -> str:
+    width, uncertainty, below, unit, digits = (
+        (facts.width_mm, facts.width_uncertainty_mm, facts.width_below_mm, "mm", 2)
+        if facts.length_mm is not None
+        else (facts.width_px, facts.width_uncertainty_px, facts.width_below_px, "px", 1)
+    )
+    if width is not None and uncertainty is not None:
+        return f"{width:.{digits}f} ± {2 * uncertainty:.{digits}f} {unit}"
+    return "" if below is None else f"< {below:.{digits}f} {unit}"
 
 
 def _bars(widths: Sequence[float]) -> list[Bar]:

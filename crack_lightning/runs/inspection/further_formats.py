@@ -13,8 +13,8 @@ from crack_lightning.measurement.classes import WidthClasses
 from crack_lightning.report import drawings, word
 from crack_lightning.report.annotations import Drawn, coco, label_studio
 from crack_lightning.report.cracks_section import CracksSection
-from crack_lightning.runs.inspection.crack_files import crack_features
-from crack_lightning.runs.inspection.photograph_files import Inspected
+from crack_lightning.runs.inspection.crack_files import kept_records
+from crack_lightning.runs.inspection.inspected import Inspected
 from crack_lightning.system.files import write_atomically
 
 DXF, COCO, LABEL_STUDIO, WORD = "cracks.dxf", "cracks_coco.json", "cracks_label_studio.json", "report.docx"
@@ -71,10 +71,14 @@ def write_positions(run: Path, inspected: Sequence[Inspected]) -> None:
     """photographs.geojson, where any photograph says where it was taken: longitude, latitude, altitude in WGS 84."""
     features = []
     for each in inspected:
-        position = camera_facts(Path(each.path)).position if each.measured_at_all else None
+        position = camera_facts(Path(each.path)).position if each.marks is not None else None
         if position is not None:
             place = [value for value in position if value is not None]
-            facts = {"photograph": each.name, "verdict": each.verdict, "cracks": each.cracks}
+            facts = {
+                "photograph": each.name,
+                "verdict": each.verdict,
+                "cracks": each.cracks.number if each.cracks else None,
+            }
             point = {"type": "Point", "coordinates": [round(value, 7) for value in place]}
             features.append({"type": "Feature", "properties": facts, "geometry": point})
     (run / "photographs.geojson").unlink(missing_ok=True)  # of an earlier run in the same folder
@@ -89,8 +93,7 @@ def _json(path: Path, content: Any) -> None:
 
 def _drawn(made: Handover) -> list[Drawn]:
     return [
-        Drawn(each.name, (each.width_px, each.height_px), crack_features(made.folder(each))["features"])
-        for each in made.inspected
+        Drawn(each.name, (each.width_px, each.height_px), kept_records(made.folder(each))) for each in made.inspected
     ]
 
 
@@ -105,14 +108,18 @@ def _label_studio(made: Handover) -> None:
 def _dxf(made: Handover) -> None:
     colours = {name: made.classes.colour_of(name) for name in made.classes.names}
     for each in made.inspected:
-        features = crack_features(made.folder(each))["features"]
-        size = {"height_px": each.height_px, "mm_per_px": each.mm_per_px}
-        write_atomically(made.folder(each) / DXF, drawings.drawing(features, colours, **size))  # type: ignore[arg-type]
+        records, height_px = kept_records(made.folder(each)), each.height_px
+        drawn = drawings.drawing(records, colours, height_px=height_px, mm_per_px=each.mm_per_px)
+        write_atomically(made.folder(each) / DXF, drawn)
 
 
 def _word(made: Handover) -> None:
     worst = [
-        word.Pictured(each.name, made.folder(each) / "overlay.png", f"{each.verdict}. {'; '.join(each.crack_figures)}")
+        word.Pictured(
+            each.name,
+            made.folder(each) / "overlay.png",
+            f"{each.verdict}. {'; '.join(each.cracks.figures if each.cracks else ())}",
+        )
         for each in made.inspected[:MOST_PICTURES]
     ]
     document = word.word_report(made.run, made.summary, made.method, made.cracks, worst)

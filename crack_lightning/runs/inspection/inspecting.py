@@ -10,11 +10,11 @@ from crack_lightning.data.images.reading import reason
 from crack_lightning.inference.sources import Photograph, check_not_among, find_photographs, tell_left_out
 from crack_lightning.models.crack_map import is_map
 from crack_lightning.runs.inspection import photograph_files as files
+from crack_lightning.runs.inspection.inspected import Inspected, unread, write_done
 from crack_lightning.runs.inspection.inspection import Inspection, inspection_of
 from crack_lightning.runs.inspection.inspection_parts import check_parts, of_shard, part_lock, write_part
 from crack_lightning.runs.inspection.method import method_of
 from crack_lightning.runs.inspection.options import InspectOptions
-from crack_lightning.runs.inspection.photograph_files import Inspected
 from crack_lightning.runs.inspection.photograph_findings import read_photograph, write_findings
 from crack_lightning.runs.inspection.summary import counted, write_summary
 from crack_lightning.system.arguments import typed
@@ -42,7 +42,7 @@ def inspect_photographs(options: InspectOptions, folder: Path, listener: Listene
     if options.shards is not None:
         check_parts(folder, options.shards, settings=inspection.settings, source=options.source)
     found = _inspect(source.photographs, folder, inspection, listener)
-    everything = [*found, *map(files.unread, source.unread)]
+    everything = [*found, *map(unread, source.unread)]
     method = method_of(options, inspection.classifier, inspection.decision, inspection.scale)
     write_summary(folder, everything, method, inspection.measuring.classes, options.formats)
     log.info("%s: %s", counted(found), folder / "report.html")
@@ -95,8 +95,9 @@ def _inspected(photograph: Photograph, folder: Path, key: str, inspection: Inspe
     seen, pictures = read_photograph(photograph, inspection, mapped=kept is None)
     heat = kept or files.as_kept(inspection.reader.heat(pictures))
     found = write_findings(seen, heat, folder, inspection)
-    found = replace(found, key=key, map_key=map_key, seconds=time.perf_counter() - began_s)
-    files.write_done(folder, found)
+    made_of = replace(found.made_of, key=key, map_key=map_key)
+    found = replace(found, made_of=made_of, seconds=time.perf_counter() - began_s)
+    write_done(folder, found)
     return found
 
 

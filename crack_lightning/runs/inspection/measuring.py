@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from crack_lightning.measurement.classes import WidthClasses, width_classes
 from crack_lightning.measurement.cracks import Crack
 from crack_lightning.measurement.record import CrackRecord, figure_of, records_of
 from crack_lightning.measurement.scale import Scale
+from crack_lightning.runs.inspection.inspected import CrackSums
 from crack_lightning.runs.inspection.options import InspectOptions
 from crack_lightning.runs.inspection.scales import Scales, scales_of
 from crack_lightning.system.files import content_hash, expanded
@@ -26,14 +26,16 @@ class Measured:
     scale: Scale | None
     classes: WidthClasses
 
-    def totals(self, most: int) -> dict[str, Any]:
-        """For inspection.json: lengths of all, and what is said of the longest `most`."""
-        lengths_mm = [record.length_mm for record in self.records if record.length_mm is not None]
-        return {
-            "crack_figures": [figure_of(record) for record in self.records[:most]],
-            "crack_length_px": sum(record.length_px for record in self.records),
-            "crack_length_mm": None if self.scale is None else sum(lengths_mm),
-        }
+
+def sums_of(measured: Measured, most: int) -> CrackSums:
+    """What tables and reports say of all cracks, and of the longest `most`."""
+    lengths_mm = [record.length_mm for record in measured.records if record.length_mm is not None]
+    return CrackSums(
+        len(measured.records),
+        sum(record.length_px for record in measured.records),
+        None if measured.scale is None else sum(lengths_mm),
+        [figure_of(record) for record in measured.records[:most]],
+    )
 
 
 @dataclass(frozen=True)
@@ -58,13 +60,6 @@ class Measuring:
     def measured(self, cracks: Sequence[Crack], scale: Scale | None) -> Measured:
         """What is reported of the cracks of a photograph."""
         return Measured(cracks, records_of(cracks, scale, self.classes), scale, self.classes)
-
-
-def facts_of(scale: Scale | None) -> dict[str, Any]:
-    """For inspection.json."""
-    if scale is None:
-        return {}
-    return {"mm_per_px": scale.mm_per_px, "scale": scale.source, "scale_deviation": scale.deviation}
 
 
 def measuring_of(options: InspectOptions) -> Measuring:

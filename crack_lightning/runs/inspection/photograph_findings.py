@@ -18,11 +18,12 @@ from crack_lightning.inference.photographs import WindowScale, check_brought, ch
 from crack_lightning.inference.regions import Region, regions
 from crack_lightning.inference.sources import Photograph
 from crack_lightning.measurement.scale import Scale
-from crack_lightning.models.crack_map import CrackMap, Network, is_map
+from crack_lightning.models.crack_map import CrackMap, Network
 from crack_lightning.runs.inspection import photograph_files as files
+from crack_lightning.runs.inspection.inspected import Inspected, MadeOf, Marks, grid_of, known_scale
 from crack_lightning.runs.inspection.inspection import Inspection
-from crack_lightning.runs.inspection.measuring import Measured, facts_of
-from crack_lightning.runs.inspection.photograph_files import MEASURED, Inspected, grid_facts
+from crack_lightning.runs.inspection.measuring import Measured, sums_of
+from crack_lightning.runs.inspection.photograph_files import MEASURED
 
 log = logging.getLogger(__name__)
 PLAIN = 0.5  # deviation of grey levels below which a photograph shows nothing
@@ -74,8 +75,7 @@ def write_findings(seen: ReadPhotograph, heat: Heat, folder: Path, inspection: I
         measured = inspection.measuring.measured(cracks, seen.scale)
     found = _inspected(seen.photograph, heat, marked, inspection, measured)
     verdict = "review" if seen.note and found.verdict == "sound" else found.verdict
-    found = replace(found, verdict=verdict, note=seen.note, fault=seen.fault, threshold=threshold)
-    found = replace(found, **facts_of(seen.scale))
+    found = replace(found, verdict=verdict, note=seen.note, fault=seen.fault, scale=known_scale(seen.scale))
     files.write_photograph(folder, seen.small, seen.grey, heat, marked, found, measured)
     return found
 
@@ -83,28 +83,21 @@ def write_findings(seen: ReadPhotograph, heat: Heat, folder: Path, inspection: I
 def _inspected(
     photograph: Photograph, heat: Heat, marked: Sequence[Region], inspection: Inspection, measured: Measured | None
 ) -> Inspected:
-    peak = float(heat.probability.max())
     review = bool(inspection.decision.needs_review(heat.probability).any())
     longest = max((region.length_px for region in marked), default=0.0)
     height, width = heat.size_hw
-    file = photograph.path.stat()
+    share, file = min(1.0, sum(region.area_px for region in marked) / (height * width)), photograph.path.stat()
+    largest = [] if measured else [[each.length_px, each.area_px, each.peak] for each in marked[:MEASURED]]
     return Inspected(
         name=photograph.name,
         path=str(photograph.path),
         verdict="cracked" if marked or (measured and measured.records) else "review" if review else "sound",
-        peak=peak,
-        share=min(1.0, sum(region.area_px for region in marked) / (height * width)),
-        regions=len(marked),
-        longest_px=longest,
-        cracks=None if measured is None else len(measured.records),
-        height_px=height,
-        file_bytes=file.st_size,
-        file_mtime_ns=file.st_mtime_ns,
         width_px=width,
-        heat_map=None if is_map(inspection.classifier) else grid_facts(heat),
-        crack_map=grid_facts(heat) if is_map(inspection.classifier) else None,
-        measured=[] if measured else [[each.length_px, each.area_px, each.peak] for each in marked[:MEASURED]],
-        **({} if measured is None else measured.totals(MEASURED)),
+        height_px=height,
+        marks=Marks(float(heat.probability.max()), share, len(marked), longest, largest),
+        cracks=None if measured is None else sums_of(measured, MEASURED),
+        grid=grid_of(heat),
+        made_of=MadeOf("", "", file.st_size, file.st_mtime_ns, inspection.decision.threshold),
     )
 
 

@@ -7,10 +7,10 @@ from crack_lightning.inference.overlay import scale_colours
 from crack_lightning.measurement.classes import WidthClasses
 from crack_lightning.report.cracks_section import LIMITS
 from crack_lightning.report.templates import rendered
-from crack_lightning.runs.inspection.crack_files import write_all_cracks
+from crack_lightning.runs.inspection.crack_files import kept_records, write_all_cracks
 from crack_lightning.runs.inspection.cracks_shown import cracks_shown
 from crack_lightning.runs.inspection.further_formats import Handover, write_formats, write_positions
-from crack_lightning.runs.inspection.photograph_files import SEVERITY, Inspected
+from crack_lightning.runs.inspection.inspected import SEVERITY, Inspected
 from crack_lightning.system.files import write_atomically, write_csv
 
 HEADER = [
@@ -29,19 +29,20 @@ def write_summary(
 ) -> None:
     """inspection.csv, cracks.csv and report.html of all photographs, the worst first; photographs.geojson where cameras
     wrote where they stood; and what `formats` name. `method` is what the report says of how."""
-    ranked = sorted(inspected, key=lambda each: (SEVERITY.index(each.verdict), -(each.share or 0), -(each.peak or 0)))
+    ranked = sorted(inspected, key=_worst_first)
     write_csv(run / "inspection.csv", HEADER, [_row(each) for each in ranked])
     write_positions(run, ranked)
     summary = f"{len(inspected)} photographs: {counted(inspected)}"
     mapped = [each for each in ranked if each.cracks is not None]
     cracks = None
     if mapped:
-        rows = write_all_cracks(run, [f"photographs/{each.name}" for each in mapped])
-        cracks = cracks_shown(rows, {each.name: each for each in mapped}, classes)
+        found = {each.name: [one.facts() for one in kept_records(run / "photographs" / each.name)] for each in mapped}
+        write_all_cracks(run, found)
+        cracks = cracks_shown(found, {each.name: each for each in mapped}, classes)
     thumbnails = {
         each.name: (run / "photographs" / each.name / "thumbnail.jpg").read_bytes()
         for each in ranked
-        if each.measured_at_all
+        if each.marks is not None
     }
     page = rendered(
         "inspection.html",
@@ -64,19 +65,25 @@ def counted(inspected: Sequence[Inspected]) -> str:
     return ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
 
 
+def _worst_first(each: Inspected) -> tuple[int, float, float]:
+    share, peak = (0.0, 0.0) if each.marks is None else (each.marks.share or 0.0, each.marks.peak)
+    return SEVERITY.index(each.verdict), -share, -peak
+
+
 def _row(each: Inspected) -> list[object]:
-    numbers = ["" if value is None else f"{value:.6f}" for value in (each.peak, each.share)]
-    longest = [f"{each.longest_px:.1f}", "" if each.longest_mm is None else f"{each.longest_mm:.1f}"]
-    if not each.measured_at_all:
+    marks, mm_per_px = each.marks, each.mm_per_px
+    if marks is None:
         return [each.path, each.verdict, *[""] * (len(HEADER) - 9), each.error, each.note, *[""] * 5]
-    facts = [each.regions, *longest, each.width_px, each.height_px, f"{each.seconds:.2f}"]
+    numbers = ["" if value is None else f"{value:.6f}" for value in (marks.peak, marks.share)]
+    longest = [f"{marks.longest_px:.1f}", "" if mm_per_px is None else f"{marks.longest_px * mm_per_px:.1f}"]
+    facts = [marks.regions, *longest, each.width_px, each.height_px, f"{each.seconds:.2f}"]
     return [each.path, each.verdict, *numbers, *facts, f"photographs/{each.name}", "", each.note, *_measures(each)]
 
 
 def _measures(each: Inspected) -> list[object]:
     """Cracks, their length, and the scale; empty where not known."""
-    lengths = ["", ""] if each.cracks is None else [f"{each.crack_length_px:.1f}", ""]
-    if each.crack_length_mm is not None:
-        lengths[1] = f"{each.crack_length_mm:.1f}"
-    scale = "" if each.mm_per_px is None else f"{each.mm_per_px:.6g}"
-    return ["" if each.cracks is None else each.cracks, *lengths, scale, each.scale]
+    found, scale = ["", "", ""], each.scale
+    if (cracks := each.cracks) is not None:
+        in_mm = "" if cracks.length_mm is None else f"{cracks.length_mm:.1f}"
+        found = [str(cracks.number), f"{cracks.length_px:.1f}", in_mm]
+    return [*found, *(["", ""] if scale is None else [f"{scale.mm_per_px:.6g}", scale.source])]

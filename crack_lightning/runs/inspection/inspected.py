@@ -1,0 +1,184 @@
+"""What was found in a photograph, divided by who reads it, and its file: inspection.json."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crack_lightning.data.images.formats import why_unread
+from crack_lightning.inference.heat import Heat
+from crack_lightning.measurement.scale import Scale
+from crack_lightning.system.files import write_atomically
+
+DONE = "inspection.json"  # written last: what has it needs not be done again
+SEVERITY = ("cracked", "review", "error", "unread", "sound")
+
+
+@dataclass(frozen=True)
+class Marks:
+    """For tables and reports: the highest probability, the share of the surface that is marked, None where people said
+    what is, how many regions there are, the length of the longest, and length, area and peak of the largest."""
+
+    peak: float
+    share: float | None
+    regions: int
+    longest_px: float
+    largest: Sequence[Sequence[float]] = ()
+
+
+@dataclass(frozen=True)
+class CrackSums:
+    """For tables and reports: how many cracks there are, their length, and what is said of the longest."""
+
+    number: int
+    length_px: float
+    length_mm: float | None
+    figures: Sequence[str]
+
+
+@dataclass(frozen=True)
+class KnownScale:
+    """Millimetres a pixel, where that is from, and by which share it is uncertain."""
+
+    mm_per_px: float
+    source: str
+    deviation: float
+
+
+@dataclass(frozen=True)
+class MapPlaces:
+    """For whoever shows or reads the map: row r and column c lie at top + r * down, left + c * across, in pixels.
+
+    `tile_px` is the side of the tiles of tiles.csv where values are those of cells; None where windows were judged.
+    """
+
+    top_px: float
+    left_px: float
+    down_px: float
+    across_px: float
+    window_px: float
+    tile_px: float | None = None
+
+
+@dataclass(frozen=True)
+class MadeOf:
+    """For whoever asks whether results still hold: `key` changes with the file and what changes them, `map_key` with
+    what changes the map; the file's bytes and time when it was inspected; the threshold that it was marked at."""
+
+    key: str = ""
+    map_key: str = ""
+    file_bytes: int = 0
+    file_mtime_ns: int = 0
+    threshold: float | None = None
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """A photograph and what was found: `note` is what else the reader must know, `fault` what could not be done of what
+    was asked for. `cracks` is None where windows were judged, `marks` where there are no results."""
+
+    name: str
+    path: str
+    verdict: str
+    width_px: int = 0
+    height_px: int = 0
+    seconds: float = 0.0
+    error: str = ""
+    note: str = ""
+    fault: str = ""
+    marks: Marks | None = None
+    cracks: CrackSums | None = None
+    scale: KnownScale | None = None
+    grid: MapPlaces | None = None
+    made_of: MadeOf = MadeOf()
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether there is a crack map of it, whose cells are kept."""
+        return self.grid is not None and self.grid.tile_px is not None
+
+    @property
+    def mm_per_px(self) -> float | None:
+        """None where the scale is not known."""
+        return None if self.scale is None else self.scale.mm_per_px
+
+
+def unread(path: Path) -> Inspected:
+    """The row of a photograph of a kind that is not read here."""
+    return Inspected(path.name, str(path), "unread", note=why_unread(path.name))
+
+
+def known_scale(scale: Scale | None) -> KnownScale | None:
+    """What is kept of a scale."""
+    return None if scale is None else KnownScale(scale.mm_per_px, scale.source, scale.deviation)
+
+
+def grid_of(heat: Heat) -> MapPlaces:
+    """Where the values of a map lie."""
+    down, across = (float(np.diff(middles[:2])[0]) if len(middles) > 1 else 0.0 for middles in (heat.y_px, heat.x_px))
+    return MapPlaces(float(heat.y_px[0]), float(heat.x_px[0]), down, across, heat.window_px, heat.tile_px)
+
+
+def facts_of(found: Inspected) -> dict[str, object]:
+    """As inspection.json has it: flat, by the names that other programs know."""
+    marks, cracks, scale, made, grid = found.marks, found.cracks, found.scale, found.made_of, found.grid
+    places = None if grid is None else {key: value for key, value in asdict(grid).items() if value is not None}
+    return {
+        **{key: getattr(found, key) for key in ("name", "path", "verdict")},
+        "peak": None if marks is None else marks.peak,
+        "share": None if marks is None else marks.share,
+        "regions": None if marks is None else marks.regions,
+        "longest_px": 0.0 if marks is None else marks.longest_px,
+        "mm_per_px": found.mm_per_px,
+        **{key: getattr(found, key) for key in ("width_px", "height_px", "seconds", "error", "note", "fault")},
+        "threshold": made.threshold,
+        "scale": "" if scale is None else scale.source,
+        "scale_deviation": 0.0 if scale is None else scale.deviation,
+        "cracks": None if cracks is None else cracks.number,
+        **{key: getattr(made, key) for key in ("key", "map_key", "file_bytes", "file_mtime_ns")},
+        "heat_map": None if found.is_mapped else places,
+        "crack_map": places if found.is_mapped else None,
+        "measured": [] if marks is None else list(marks.largest),
+        "crack_figures": [] if cracks is None else list(cracks.figures),
+        "crack_length_px": 0.0 if cracks is None else cracks.length_px,
+        "crack_length_mm": None if cracks is None else cracks.length_mm,
+    }
+
+
+def inspected_from(facts: Any) -> Inspected:
+    """What `facts_of` was made of. Raises KeyError, TypeError or ValueError for what is no such mapping."""
+    if facts["verdict"] not in SEVERITY:
+        raise ValueError(f"verdict {facts['verdict']!r}")
+    places = facts["crack_map"] or facts["heat_map"]
+    grid = None if places is None else MapPlaces(**places)
+    if (facts["crack_map"] is not None) != (grid is not None and grid.tile_px is not None):
+        raise ValueError("its map has no places")
+    marks = (facts["peak"], facts["share"], facts["regions"], facts["longest_px"], facts["measured"])
+    sums = (facts["cracks"], facts["crack_length_px"], facts["crack_length_mm"], facts["crack_figures"])
+    scale = (facts["mm_per_px"], facts["scale"], facts["scale_deviation"])
+    plain = ("name", "path", "verdict", "width_px", "height_px", "seconds", "error", "note", "fault")
+    return Inspected(
+        **{key: facts[key] for key in plain},
+        marks=None if facts["peak"] is None else Marks(*marks),
+        cracks=None if facts["cracks"] is None else CrackSums(*sums),
+        scale=None if facts["mm_per_px"] is None else KnownScale(*scale),
+        grid=grid,
+        made_of=MadeOf(**{field.name: facts[field.name] for field in fields(MadeOf)}),
+    )
+
+
+def kept_inspected(folder: Path) -> Inspected | None:
+    """What an earlier run found of a photograph, by whatever options."""
+    try:
+        found = inspected_from(json.loads((folder / DONE).read_text(encoding="utf-8", errors="surrogateescape")))
+        return found if min(found.width_px, found.height_px) > 0 else None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def write_done(folder: Path, inspected: Inspected) -> None:
+    """inspection.json, the last file of a photograph."""
+    write_atomically(folder / DONE, (json.dumps(facts_of(inspected)) + "\n").encode("utf-8", "surrogateescape"))
