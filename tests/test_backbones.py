@@ -28,7 +28,9 @@ def test_every_backbone_has_its_yaml() -> None:
     assert {path.stem for path in (CONF / "model").glob("*.yaml")} == {*BACKBONES, "crack_map"}
 
 
-@pytest.mark.parametrize("name", some(BACKBONES, "mobilenet_v2", "resnet18", "mobilenet_v3_small", "shufflenet_v2_x1_0"))
+@pytest.mark.parametrize(
+    "name", some(BACKBONES, "mobilenet_v2", "resnet18", "mobilenet_v3_small", "shufflenet_v2_x1_0")
+)
 def test_the_class_activation_map_is_exact_for_every_backbone(name: str) -> None:
     """Zhou et al. 2016: the head applied at every place, averaged, is the logits."""
     torch.manual_seed(0)

@@ -104,9 +104,7 @@ def test_what_a_map_uses_is_taken() -> None:
     check_map_overrides(["trainer=cpu", "trainer.accelerator=cpu", "features.engine=eager", "seed=3"], masked=True)
 
 
-def test_a_backbone_that_cannot_carry_a_map_is_refused(
-    configured: Callable[..., DictConfig], surfaces: Path
-) -> None:
+def test_a_backbone_that_cannot_carry_a_map_is_refused(configured: Callable[..., DictConfig], surfaces: Path) -> None:
     with pytest.raises(ValueError, match="cannot carry a crack map"):
         train(configured("train", [*MAP, f"data.root={surfaces}", "model.backbone=swin_t"]))
 

@@ -246,14 +246,12 @@ def test_a_checkpoint_without_a_state_is_one_message(one_epoch: Path, state: str
 
 
 @pytest.mark.parametrize("state", ["optimizer_states", "callbacks"])
-def test_a_state_that_cannot_be_restored_is_one_message(
-    trained: Callable[..., Path], first: Path, state: str
-) -> None:
+def test_a_state_that_cannot_be_restored_is_one_message(trained: Callable[..., Path], first: Path, state: str) -> None:
     checkpoint = first / "checkpoints/last.ckpt"
     content = torch.load(checkpoint, weights_only=True)
     wrong = {"optimizer_states": [[None], [{"x": 1}]], "callbacks": [_with_history(content, [{"loss": "x"}])]}
-    for content[state] in wrong[state]:
-        torch.save(content, checkpoint)
+    for value in wrong[state]:
+        torch.save({**content, state: value}, checkpoint)
         with pytest.raises(ValueError, match=r"last.ckpt cannot be gone on from"):
             trained(f"ckpt_path={checkpoint}", "trainer.max_epochs=2", run="second", base=[])
 
