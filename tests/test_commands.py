@@ -30,11 +30,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_
 
     def run_command(name: str, *words: str) -> tuple[int, str]:
         GlobalHydra.instance().clear()
-<<<<<<< HEAD
         # absl, which OpenVINO imports, closes what it logs to when Hydra sets up its logging: what pytest captures.
-=======
-        # absl, which OpenVINO imports, closes what it logs to when Hydra sets up logging: here what pytest captures.
->>>>>>> refs/heads/tests
         handlers = logging._handlerList  # type: ignore[attr-defined]
         handlers[:] = [each for each in handlers if not type(each()).__module__.startswith("absl")]
         folder = tmp_path / "run"

@@ -28,7 +28,7 @@ from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.models.decision import Decision
 from crack_lightning.models.map_checkpoint import load_network, write_map
 from crack_lightning.models.taps import taps_of
-from crack_lightning.runs.exporting.exporting import parity
+from crack_lightning.runs.exporting import parity
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from crack_lightning.errors import UserError
 from crack_lightning.models.backbones import check_backbone
-from crack_lightning.models.classifier import IMAGE_SIZES, CrackClassifier
+from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.models.decision import decision_from
+from crack_lightning.models.options import IMAGE_SIZES
 from crack_lightning.system.files import expanded, not_a_file
 
 FORMAT = 1

@@ -10,9 +10,9 @@ from torchvision.models import get_model_weights
 from crack_lightning.errors import UserError
 from crack_lightning.models.backbones import build_features
 from crack_lightning.models.decision import Decision
+from crack_lightning.models.options import IMAGE_SIZES
 from crack_lightning.models.weights import resolve_weights
 
-IMAGE_SIZES = range(32, 1025)  # the backbones halve the picture five times
 CHUNK = 4  # pictures a core at a time on the CPU: what passes from layer to layer stays in its cache
 
 

@@ -7,6 +7,7 @@ from crack_lightning.system.ranges import check_among
 
 KINDS = ("classifier", "crack_map")
 LESSONS = range(20, 100_001)
+IMAGE_SIZES = range(32, 1025)  # the backbones halve the picture five times
 
 
 @dataclass

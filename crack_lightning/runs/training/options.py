@@ -8,7 +8,7 @@ from crack_lightning.data.samples.layouts import LOOKED_FOR, MASKED
 from crack_lightning.errors import UserError
 from crack_lightning.evaluation.metric_names import METRICS, parse_threshold
 from crack_lightning.features.options import FeatureOptions
-from crack_lightning.models.options import LESSONS, ModelOptions
+from crack_lightning.models.options import IMAGE_SIZES, LESSONS, ModelOptions
 from crack_lightning.system.ranges import (
     check_above,
     check_among,
@@ -49,6 +49,9 @@ class TrainOptions:
     def __post_init__(self) -> None:
         if self.data.layout == MASKED and not self.model.is_map:
             raise UserError("data=masks teaches where in a photograph a crack is: give model=crack_map")
+        if self.data.image_size not in IMAGE_SIZES:
+            least, most = IMAGE_SIZES[0], IMAGE_SIZES[-1]
+            raise UserError(f"data.image_size={self.data.image_size}: {least} to {most} pixels")
         if self.features.mode == "cached" and not self.model.freeze:
             raise UserError(
                 "features=cached keeps what a frozen backbone computes, but model.freeze=false: "
