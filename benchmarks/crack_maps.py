@@ -100,7 +100,7 @@ def photographs(network: CrackMap, folder: Path) -> str:
         rows = list(csv.DictReader(file))
     for name in dict.fromkeys(row["photo"] for row in rows):
         heat = reader.heat(reader.scaled(read_image(folder / name), WindowScale(TILE_PX)))
-        marked = followed(heat, network.cell_decision.threshold)
+        marked = followed(heat, network.marking_decision.threshold)
         for row in rows:
             if row["photo"] == name:
                 left, top = int(row["col"]) * TILE_PX, int(row["row"]) * TILE_PX

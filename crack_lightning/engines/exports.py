@@ -23,7 +23,7 @@ from crack_lightning.engines.portable import (
 )
 from crack_lightning.errors import MissingPackage
 from crack_lightning.models.checkpoint import FACTS_KEY, MAP_KEY, PREFIX, checkpoint_facts
-from crack_lightning.models.crack_map import CrackMap, Network
+from crack_lightning.models.crack_map import CrackMap, Network, is_map
 from crack_lightning.models.map_checkpoint import map_facts
 
 FORMAT = 1
@@ -41,7 +41,7 @@ Run = Callable[[Tensor], Sequence[Tensor]]  # pictures (N, 3, h, w) uint8 to the
 def facts_of(network: Network) -> dict[str, Any]:
     """Returns what an export says of itself: plain values."""
     facts = network.facts() | {"format": FORMAT}
-    if isinstance(network, CrackMap):
+    if is_map(network):
         return facts | {"kind": MAP}
     kept = {name: facts[name] for name in ("backbone", "image_size", "patch_px", "mm_per_px", "weights", "format")}
     return kept | {"kind": CLASSIFIER, "decision": network.decision.facts()}

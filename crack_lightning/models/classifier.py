@@ -111,6 +111,11 @@ class CrackClassifier(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         return self.classify(self.pooled(images))
 
+    @property
+    def marking_decision(self) -> Decision:
+        """What the probabilities of windows mean: as those of pictures."""
+        return self.decision
+
     def probabilities(self, logits: Tensor) -> Tensor:
         """Logits (N, 2) to calibrated probabilities (N, 2)."""
         return self.decision.probabilities(logits)

@@ -36,7 +36,7 @@ class CrackMap(nn.Module):
 
     `level` and `small_level` are the logits above the median of a photograph, and of a small one, that become the
     probability 0.5 of a cell. The score of a patch becomes 0.5 at `patch_level`, and a unit of log-odds more for every
-    `patch_scale`. `decision` says what the probabilities of patches mean, `cell_decision` those of cells.
+    `patch_scale`. `decision` says what the probabilities of patches mean, `marking_decision` those of cells.
     `mm_per_px` is the scale of the pictures that it was trained on, None where they had many.
     """
 
@@ -100,7 +100,7 @@ class CrackMap(nn.Module):
             setattr(self, name, round(float(value), 3))
 
     @property
-    def cell_decision(self) -> Decision:
+    def marking_decision(self) -> Decision:
         """What the probabilities of cells mean: 0.5 is where `level` lies."""
         return Decision(self.decision.class_names, self.decision.positive_class)
 

@@ -18,12 +18,13 @@ from crack_lightning.engines.deepness import write_deepness
 from crack_lightning.engines.engine_names import DEEPNESS, ONNX, OPENVINO, SAFETENSORS, TORCH_EXPORT
 from crack_lightning.engines.portable import PortableMap, portable
 from crack_lightning.errors import UserError
-from crack_lightning.models.crack_map import CrackMap, Network
+from crack_lightning.models.crack_map import Network, is_map
 from crack_lightning.models.map_checkpoint import load_with_provenance
 from crack_lightning.report.templates import rendered
 from crack_lightning.runs.exporting.options import INT8, ExportOptions
 from crack_lightning.runs.exporting.parity import TOLERANCE, Compared, compared, compared_deepness, parity_pictures
 from crack_lightning.runs.exporting.quantising import Loss, quantised_network
+from crack_lightning.runs.exporting.subjects import Subject, subject_of
 from crack_lightning.runs.inspection.inspection import content_of
 from crack_lightning.system.files import expanded, write_atomically
 
@@ -42,14 +43,15 @@ def export_checkpoint(options: ExportOptions, folder: Path) -> list[Path]:
     network, provenance = load_with_provenance(options.ckpt_path)
     earlier = _earlier(folder)
     facts = _facts(network, provenance, options)
-    pictures = parity_pictures(network, options.source, megapixels=options.max_megapixels)
+    subject = subject_of(network)
+    pictures = parity_pictures(subject, options.source, megapixels=options.max_megapixels)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".exporting-", dir=folder) as name:
         partial = Path(name)
-        rows, int8 = _written(network, facts, options, pictures, partial)
+        rows, int8 = _written(subject, facts, options, pictures, partial)
         _check(rows, bound=int8 is None)
         files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(partial.iterdir())}
-        described = facts | {"inputs": _inputs(), "outputs": _outputs(network), **_judged(rows, int8), "files": files}
+        described = facts | {"inputs": _inputs(), "outputs": subject.outputs, **_judged(rows, int8), "files": files}
         card = _card(network, bool(facts["provenance"]), options, list(files), rows, int8)
         for file in files:
             (partial / file).replace(folder / file)
@@ -87,43 +89,45 @@ def _facts(network: Network, provenance: dict[str, Any], options: ExportOptions)
 
 
 def _written(
-    network: Network,
+    subject: Subject,
     facts: dict[str, Any],
     options: ExportOptions,
     pictures: Sequence[Image.Image],
     partial: Path,
 ) -> tuple[list[Compared], Loss | None]:
     """Writes the files of every format into `partial`; returns how each compares, and what eight bits lose."""
-    module, rows, int8 = portable(network), list[Compared](), None
+    module, rows, int8 = portable(subject.network), list[Compared](), None
     if {ONNX, OPENVINO} & set(options.formats):
         content = exports.onnx_bytes(module)
         if options.precision == INT8:
-            quantised = quantised_network(content, network, options)
+            quantised = quantised_network(content, subject, options)
             content, int8 = quantised.content, quantised.loss
     for name in options.formats:
         if name == DEEPNESS:
-            rows += _written_deepness(network, pictures, partial)
+            rows += _written_deepness(subject, module, pictures, partial)
             continue
         path = partial / exports.FILES[name]
         if name == SAFETENSORS:
-            exports.write_safe(path, network, facts["provenance"])
+            exports.write_safe(path, subject.network, facts["provenance"])
             continue
         if name == TORCH_EXPORT:
             exports.write_torch(module, path, facts)
         else:
             write = exports.write_onnx if name == ONNX else exports.write_openvino
             write(content, path, facts)
-        rows += compared(name, exports.run_of(name, path), network, pictures)
+        rows += compared(name, exports.run_of(name, path), subject, pictures)
     return rows, int8
 
 
-def _written_deepness(network: Network, pictures: Sequence[Image.Image], partial: Path) -> list[Compared]:
-    module = portable(network)
-    if not isinstance(network, CrackMap) or not isinstance(module, PortableMap):
+def _written_deepness(
+    subject: Subject, module: exports.Portable, pictures: Sequence[Image.Image], partial: Path
+) -> list[Compared]:
+    network = subject.network
+    if not isinstance(module, PortableMap):
         raise UserError("format=deepness is of crack maps, which mark pixels; a classifier judges whole pictures")
     path, names = partial / DEEPNESS_FILE, network.decision.negative_first
     write_deepness(module, path, class_names=names, mm_per_px=network.mm_per_px)
-    return compared_deepness(path.read_bytes(), network, pictures)
+    return compared_deepness(path.read_bytes(), subject, pictures)
 
 
 def _check(rows: Sequence[Compared], *, bound: bool) -> None:
@@ -138,16 +142,6 @@ def _check(rows: Sequence[Compared], *, bound: bool) -> None:
 
 def _inputs() -> list[dict[str, object]]:
     return [{"name": "images", "dtype": "uint8", "shape": ["batch", 3, "height", "width"], "colours": "RGB"}]
-
-
-def _outputs(network: Network) -> list[dict[str, object]]:
-    if isinstance(network, CrackMap):
-        cells = ["height/4", "width/4"]
-        return [
-            {"name": "crack_map", "dtype": "float32", "shape": ["batch", *cells], "threshold": 0.5},
-            {"name": "logits", "dtype": "float32", "shape": ["batch", 2, *cells], "of": ["cells", "patches"]},
-        ]
-    return [{"name": "probabilities", "dtype": "float32", "shape": ["batch", list(network.decision.class_names)]}]
 
 
 def _judged(rows: Sequence[Compared], int8: Loss | None) -> dict[str, object]:
@@ -168,7 +162,7 @@ def _card(
         "export_card.md",
         own=_own_card(options.ckpt_path).partition("\n## Export\n")[0].rstrip(),
         backbone=network.backbone,
-        is_map=isinstance(network, CrackMap),
+        is_map=is_map(network),
         trained=trained,
         source=network.weights.get("source", "not known"),
         decision=network.decision,

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from crack_lightning.data.images.reading import reason
 from crack_lightning.inference.sources import Photograph, check_not_among, find_photographs, tell_left_out
-from crack_lightning.models.crack_map import is_map
 from crack_lightning.runs.inspection import photograph_files as files
 from crack_lightning.runs.inspection.inspected import Inspected, unread, write_done
 from crack_lightning.runs.inspection.inspection import Inspection, inspection_of
@@ -54,7 +53,7 @@ def _inspect(
 ) -> list[Inspected]:
     """Each photograph, its files into `folder`."""
     count, found = len(photographs), list[Inspected]()
-    part = "tile" if is_map(inspection.classifier) else "window"
+    part = "tile" if inspection.is_map else "window"
     log.info("%d photographs; a %s is %.0f pixels of them", count, part, inspection.scale.window_px)
     with ctrl_c_says(lambda: f"go on with {typed('hydra.run.dir', str(folder))}"):
         for photograph in track(photographs, "inspecting", total=count, unit="photographs"):

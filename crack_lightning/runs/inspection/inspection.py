@@ -69,9 +69,14 @@ class Inspection:
         return f"{self.map_settings}:{[*results, options.min_length_mm, self.measuring.settings]}"
 
     @property
+    def is_map(self) -> bool:
+        """Whether cells are marked, rather than windows judged."""
+        return is_map(self.classifier)
+
+    @property
     def brought_by(self) -> float | None:
         """Scale a pixel that a map brings photographs of known scale to; None where it takes them as they are."""
-        return self.classifier.mm_per_px if is_map(self.classifier) else None
+        return self.classifier.mm_per_px if self.is_map else None
 
     @property
     def classifier(self) -> Network:
@@ -96,11 +101,11 @@ class Inspection:
 def inspection_of(options: InspectOptions) -> Inspection:
     """Open the checkpoint and make its map ready. Raises UserError or OSError where that cannot be."""
     network = load_network(options.ckpt_path).to(pick_device(options.device))
-    decision = network.cell_decision if is_map(network) else network.decision
+    decision = network.marking_decision
     if options.threshold is not None:
         decision = replace(decision, threshold=options.threshold)
     measuring = measuring_of(options)
-    check_formats(options.formats, measured=is_map(network))
+    check_formats(options.formats, measured=isinstance(network, CrackMap))
     if isinstance(network, CrackMap):
         reader, scale = by_map(network, options)
     else:

@@ -51,7 +51,7 @@ def judge_masks(
     """Each photograph with its counts, and the metrics of all. Raises UserError for a mask that cannot be used."""
     ranked = BinaryAveragePrecision(thresholds=THRESHOLDS)
     judged = list[JudgedPhotograph]()
-    threshold = reader.classifier.cell_decision.threshold
+    threshold = reader.classifier.marking_decision.threshold
     for each in track(masked, "judging", total=len(masked), unit="photographs"):
         image = read_image(each.path, megapixels=megapixels)
         mask = read_mask(mask_of(each), image.size, megapixels=megapixels)

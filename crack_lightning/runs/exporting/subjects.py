@@ -1,0 +1,148 @@
+"""What is exported, a classifier or a crack map: the pictures it is for, and what it answers by itself."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from crack_lightning.data.batches.transforms import plain_transform
+from crack_lightning.data.synthetic.lessons import lesson
+from crack_lightning.data.synthetic.surface_folder import drawn_surface
+from crack_lightning.engines.pick import pick_engine
+from crack_lightning.engines.portable import SHARPENED, portable
+from crack_lightning.evaluation.metrics import binary_metrics
+from crack_lightning.inference.crack_maps import CrackMapReader, sharpened
+from crack_lightning.models.classifier import CrackClassifier
+from crack_lightning.models.crack_map import CELL_PX, CrackMap, Network
+
+DRAWN_PX = 256
+DRAWN, DRAWN_MAPS = 240, 64
+MAP_PX = 512  # side of the pieces of photographs, cut from their middle
+BATCH = 4
+Lost = tuple[float, str, dict[str, float], dict[str, float]]
+
+
+class ClassifierSubject:
+    """A classifier: its answers are probabilities (N, 2) of whole pictures."""
+
+    def __init__(self, network: CrackClassifier) -> None:
+        self.network, self.decision, self.transform = network, network.decision, plain_transform(network.image_size)
+
+    @property
+    def sizes(self) -> Sequence[tuple[int, int]]:
+        """Three sizes (width, height) of pictures to compare on."""
+        side = self.network.image_size
+        return ((side, side), (side + 47, side + 47), (side * 3 // 2, side))
+
+    @property
+    def outputs(self) -> list[dict[str, object]]:
+        """What model.json says of what comes out."""
+        return [{"name": "probabilities", "dtype": "float32", "shape": ["batch", list(self.decision.class_names)]}]
+
+    def drawn(self, seed: int, number: int, *, positive: bool) -> Image.Image:
+        """A drawn picture of the kind that it is for."""
+        return drawn_surface(seed=seed, index=number, positive=positive, size_px=self.network.patch_px or DRAWN_PX)
+
+    def drawn_labels(self) -> list[int] | None:
+        """Which of DRAWN pictures show a crack; None where a picture has no label."""
+        return [number // 2 % 2 for number in range(DRAWN)]  # both in each half
+
+    def sized(self, image: Image.Image) -> Tensor:
+        """A picture (3, h, w) uint8 as it is calibrated on."""
+        return torch.as_tensor(self.transform(image))
+
+    def own(self, pictures: Sequence[Image.Image]) -> Tensor:
+        """Answers to pictures of one size, as `predict` or `inspect` computes them."""
+        return self.network.predict_proba(torch.stack([self.sized(each) for each in pictures]))
+
+    def answers(self, images: Tensor) -> Tensor:
+        """Answers to pictures (N, 3, h, w) uint8, with 32 bits."""
+        if not len(images):
+            return torch.empty(0)
+        features, network = pick_engine(self.network, "auto", images[:1]), self.network  # as predict takes it
+        return torch.cat([network.probabilities(network.classify(features(batch))) for batch in images.split(BATCH)])
+
+    def positive(self, answers: Tensor) -> Tensor:
+        """Of answers the probabilities of a crack."""
+        return answers[:, self.decision.positive_index]
+
+    def labels(self, folders: Sequence[str]) -> list[int] | None:
+        """Labels by the names of class folders; None unless all are of its classes."""
+        known = set(folders) <= set(self.decision.class_names)
+        return [int(name == self.decision.positive_class) for name in folders] if known else None
+
+    def lost(self, before: Tensor, after: Tensor, labels: Tensor | None) -> Lost:
+        """What is lost between two answers, of what, and the metrics of both where labels are known."""
+        was, now = self.positive(before), self.positive(after)
+        if labels is None:
+            differ = self.decision.is_positive(was) != self.decision.is_positive(now)
+            return differ.float().mean().item(), "the decisions, against those of float32", {}, {}
+        figures = [
+            {name: value.item() for name, value in binary_metrics(self.decision, prefix="")(each, labels).items()}
+            for each in (was, now)
+        ]
+        kept = ("accuracy", "auroc", "f1")
+        first, second = ({name: each[name] for name in kept} for each in figures)
+        lost = max(first[name] - second[name] for name in kept)
+        return max(0.0, lost), "accuracy, AUROC or F1", first, second
+
+
+class MapSubject:
+    """A crack map: its answers are probabilities of cells (N, h/4, w/4)."""
+
+    sizes = ((256, 256), (301, 203), (512, 384))
+
+    def __init__(self, network: CrackMap) -> None:
+        self.network, self.decision = network, network.marking_decision
+        self.reader = CrackMapReader(network, engine="eager")
+
+    @property
+    def outputs(self) -> list[dict[str, object]]:
+        cells = ["height/4", "width/4"]
+        return [
+            {"name": "crack_map", "dtype": "float32", "shape": ["batch", *cells], "threshold": 0.5},
+            {"name": "logits", "dtype": "float32", "shape": ["batch", 2, *cells], "of": ["cells", "patches"]},
+        ]
+
+    def drawn(self, seed: int, number: int, *, positive: bool) -> Image.Image:
+        return lesson(None, seed, number).image
+
+    def drawn_labels(self) -> list[int] | None:
+        return None
+
+    def sized(self, image: Image.Image) -> Tensor:
+        side = min(MAP_PX, *image.size)
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        middle = image.crop((left, top, left + side, top + side))
+        return torch.from_numpy(np.array(middle.resize((MAP_PX, MAP_PX)))).permute(2, 0, 1)
+
+    def own(self, pictures: Sequence[Image.Image]) -> Tensor:
+        return torch.stack([self._one(self.reader.logits_of(picture)) for picture in pictures])
+
+    def _one(self, logits: Tensor) -> Tensor:
+        return (sharpened(logits - logits.median(), SHARPENED) - self.network.level).sigmoid()
+
+    def answers(self, images: Tensor) -> Tensor:
+        module = portable(self.network)
+        return torch.cat([module(batch)[0] for batch in images.split(BATCH)])
+
+    def positive(self, answers: Tensor) -> Tensor:
+        return answers
+
+    def labels(self, folders: Sequence[str]) -> list[int] | None:
+        return None
+
+    def lost(self, before: Tensor, after: Tensor, labels: Tensor | None) -> Lost:
+        cracked, marked = self.decision.is_positive(before), self.decision.is_positive(after)
+        agreed = 2 * (cracked & marked).sum() / (cracked.sum() + marked.sum()).clamp(min=1)
+        return 1 - agreed.item(), f"the F1 of cells of {CELL_PX} pixels, against those that float32 marks", {}, {}
+
+
+Subject = ClassifierSubject | MapSubject
+
+
+def subject_of(network: Network) -> Subject:
+    """Returns the network as what is exported."""
+    return MapSubject(network) if isinstance(network, CrackMap) else ClassifierSubject(network)
