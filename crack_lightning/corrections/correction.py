@@ -57,7 +57,7 @@ class Correction:
         return facts
 
 
-def correction_of(facts: Mapping[str, Any], *, number: int) -> Correction:
+def correction_of(facts: Mapping[str, object], *, number: int) -> Correction:
     """What plain values say, checked. Raises UserError that names what is wrong with them."""
     kind = facts.get("kind")
     if kind not in KINDS:
@@ -70,10 +70,8 @@ def correction_of(facts: Mapping[str, Any], *, number: int) -> Correction:
     if kind in OF_LINES and not photograph:
         raise UserError(f"{kind} needs the name of a photograph")
     of, scale, feature = facts.get("of"), facts.get("scale"), facts.get("feature")
-    if (kind in TURNING) != (type(of) is int):
+    if not isinstance(of, int | None) or (kind in TURNING) != (type(of) is int):
         raise UserError(f"{kind}: of={str(of)[:40]!r}; undo and redo name the number of a correction, no other does")
-    if kind == "scale":
-        check_scale(scale)
     if feature is not None and not isinstance(feature, dict):
         raise UserError("feature is no GeoJSON feature")
     return Correction(
@@ -85,11 +83,11 @@ def correction_of(facts: Mapping[str, Any], *, number: int) -> Correction:
         lines=lines_of(kind, facts.get("lines")) if kind in OF_LINES else (),
         feature=feature,
         of=of,
-        scale=scale if kind == "scale" else None,
+        scale=checked_scale(scale) if kind == "scale" else None,
     )
 
 
-def _text(facts: Mapping[str, Any], name: str, most: int) -> str:
+def _text(facts: Mapping[str, object], name: str, most: int) -> str:
     value = facts.get(name) or ""
     if not isinstance(value, str) or len(value) > most:
         raise UserError(f"{name} is no text of at most {most} characters")
@@ -114,11 +112,11 @@ def lines_of(kind: str, given: object) -> list[Array]:
     return lines
 
 
-def check_scale(scale: object) -> None:
-    """Raise UserError for a scale that is neither empty nor a matrix xx, xy, yx, yy with a deviation and a source."""
+def checked_scale(scale: object) -> dict[str, Any]:
+    """Returns a scale. Raises UserError for neither {} nor a matrix xx, xy, yx, yy with deviation and source."""
     numbers = ("xx", "xy", "yx", "yy", "deviation")
     if scale == {}:
-        return
+        return {}
     if not isinstance(scale, dict) or set(scale) != {*numbers, "source"} or not isinstance(scale["source"], str):
         raise UserError(f"scale needs {', '.join(numbers)} and source, or nothing to forget it")
     for name in numbers:
@@ -126,6 +124,7 @@ def check_scale(scale: object) -> None:
             raise UserError(f"scale: {name}={str(scale[name])[:40]} is no number")
     if abs(scale["xx"] * scale["yy"] - scale["xy"] * scale["yx"]) < 1e-12:
         raise UserError("scale: its matrix shows no surface")
+    return scale
 
 
 def active(corrections: Sequence[Correction]) -> list[Correction]:

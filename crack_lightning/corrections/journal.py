@@ -7,7 +7,6 @@ import os
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from crack_lightning.corrections.correction import TURNING, Correction, active, correction_of
 from crack_lightning.errors import UserError
@@ -41,7 +40,7 @@ class Journal:
         """All that were ever made, taken back or not."""
         return tuple(self._kept)
 
-    def append(self, facts: Mapping[str, Any]) -> Correction:
+    def append(self, facts: Mapping[str, object]) -> Correction:
         """Write a correction, and return it once it is on the disk.
 
         Raises UserError for what is none, and OSError where it cannot be written: the file is then as it was before.

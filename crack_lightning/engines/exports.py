@@ -13,21 +13,10 @@ from torch import Tensor
 from crack_lightning.engines.engine_names import ONNX, OPENVINO, SAFETENSORS, TORCH_EXPORT
 from crack_lightning.engines.onnx import OPSET, exported, onnx_session, write_model
 from crack_lightning.engines.openvino import Compiled, openvino_runtime
-from crack_lightning.engines.portable import (
-    CRACK_MAP,
-    INPUT,
-    LOGITS,
-    PROBABILITIES,
-    PortableClassifier,
-    PortableMap,
-)
+from crack_lightning.engines.portable import INPUT, PortableClassifier, PortableMap
 from crack_lightning.errors import MissingPackage
-from crack_lightning.models.checkpoint import FACTS_KEY, MAP_KEY, PREFIX, checkpoint_facts
-from crack_lightning.models.crack_map import CrackMap, Network, is_map
-from crack_lightning.models.map_checkpoint import map_facts
+from crack_lightning.models.decision import Decision
 
-FORMAT = 1
-CLASSIFIER, MAP = "classifier", "crack_map"
 FILES = {ONNX: "model.onnx", OPENVINO: "model.xml", TORCH_EXPORT: "model.pt2", SAFETENSORS: "model.safetensors"}
 KEY = "crack_lightning"  # of what a file says of itself
 SAMPLE_HW = (203, 301)  # of the pictures that are traced
@@ -38,35 +27,22 @@ Portable = PortableClassifier | PortableMap
 Run = Callable[[Tensor], Sequence[Tensor]]  # pictures (N, 3, h, w) uint8 to the outputs, in their order
 
 
-def facts_of(network: Network) -> dict[str, Any]:
-    """Returns what an export says of itself: plain values."""
-    facts = network.facts() | {"format": FORMAT}
-    if is_map(network):
-        return facts | {"kind": MAP}
-    kept = {name: facts[name] for name in ("backbone", "image_size", "patch_px", "mm_per_px", "weights", "format")}
-    return kept | {"kind": CLASSIFIER, "decision": network.decision.facts()}
-
-
 def onnx_bytes(network: Portable) -> bytes:
     """`network` as ONNX, of any number of pictures of any size."""
-    axes = {0: "batch", 1: "height/4", 2: "width/4"}
-    dynamic = {PROBABILITIES: {0: "batch"}}
-    if isinstance(network, PortableMap):
-        dynamic = {CRACK_MAP: axes, LOGITS: {0: "batch", 2: axes[1], 3: axes[2]}}
     sample = torch.randint(0, 256, (2, 3, *SAMPLE_HW), dtype=torch.uint8)
-    return exported(network, sample, input_name=INPUT, dynamic=dynamic)
+    return exported(network, sample, input_name=INPUT, dynamic=network.axes)
 
 
-def write_onnx(network: bytes, path: Path, facts: Mapping[str, Any]) -> None:
-    """`network` with `facts` as its metadata: all of them under KEY, and some under names of their own."""
+def write_onnx(network: bytes, path: Path, facts: Mapping[str, object], decision: Decision) -> None:
+    """`network` with `facts` as its metadata, and what a program needs to decide under names of its own."""
     import onnx
 
     model = onnx.load_from_string(network)
-    named = {"class_names": facts["decision"]["class_names"], "threshold": facts["decision"]["threshold"]}
+    named = {"class_names": list(decision.class_names), "threshold": decision.threshold}
     write_model(model, path, {KEY: facts, **named, "opset": OPSET})
 
 
-def write_openvino(network: bytes, path: Path, facts: Mapping[str, Any]) -> None:
+def write_openvino(network: bytes, path: Path, facts: Mapping[str, object]) -> None:
     """OpenVINO's intermediate representation of the same ONNX file: .xml, and .bin beside it."""
     openvino = openvino_runtime()
     model = openvino.Core().read_model(network)
@@ -74,7 +50,7 @@ def write_openvino(network: bytes, path: Path, facts: Mapping[str, Any]) -> None
     openvino.save_model(model, str(path), compress_to_fp16=False)
 
 
-def write_torch(network: Portable, path: Path, facts: Mapping[str, Any]) -> None:
+def write_torch(network: Portable, path: Path, facts: Mapping[str, object]) -> None:
     """What `torch.export` makes of `network`."""
     batch, height, width = (torch.export.Dim(name, **side) for name, side in SIDES.items())
     sample = torch.randint(0, 256, (2, 3, *SAMPLE_HW), dtype=torch.uint8)
@@ -91,19 +67,15 @@ def write_torch(network: Portable, path: Path, facts: Mapping[str, Any]) -> None
         torch.export.save(program, path, extra_files={KEY: json.dumps(facts)})
 
 
-def write_safe(path: Path, network: Network, provenance: Mapping[str, Any]) -> None:
-    """The tensors of the network, with what its checkpoint says of it as metadata; `provenance` are plain values."""
+def write_safe(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, object]) -> None:
+    """Tensors by name, with plain values as metadata."""
     try:
         from safetensors.torch import save
     except ModuleNotFoundError as error:
         raise MissingPackage('safetensors is not installed: pip install -e ".[safetensors]"') from error
-    tensors = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
-    if isinstance(network, CrackMap):
-        key, facts = MAP_KEY, map_facts(network, provenance)
-    else:
-        key, facts = FACTS_KEY, checkpoint_facts(network, provenance)
-        tensors = {f"{PREFIX}{name}": tensor for name, tensor in tensors.items()}
-    path.write_bytes(save(tensors, metadata={key: json.dumps(facts), "format": "pt"}))
+    kept = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+    named = {name: json.dumps(value) for name, value in metadata.items()}
+    path.write_bytes(save(kept, metadata={**named, "format": "pt"}))
 
 
 def run_of(name: str, path: Path) -> Run:

@@ -89,7 +89,7 @@ def onnx_session(content: bytes, *, one_size: bool) -> Any:
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
-def write_model(model: Any, path: Path, metadata: Mapping[str, Any]) -> None:
+def write_model(model: Any, path: Path, metadata: Mapping[str, object]) -> None:
     """An ONNX model as a file, checked, with `metadata` as JSON."""
     import onnx
 

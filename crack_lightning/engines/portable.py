@@ -1,6 +1,7 @@
 """Networks with everything inside, as an export has them: pictures of any size in, probabilities out."""
 
 import copy
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,8 @@ from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.models.crack_map import CELL_PX, CrackMap, Network, grown
 
 INPUT, PROBABILITIES, CRACK_MAP, LOGITS = "images", "probabilities", "crack_map", "logits"
+BATCH, HEIGHT, WIDTH = "batch", "height/4", "width/4"  # axes of any size
+Axes = dict[str, dict[int, str]]
 MARGIN_PX = 32  # reflected beyond every edge, so that cells near it do not see the zeros of the network's padding
 MIRRORED_PX = 2 * MARGIN_PX  # a shorter side is reflected with its last pixel
 SHARPENED = 0.5  # how much of its distance to the highest cell near it a cell loses
@@ -23,6 +26,7 @@ class PortableClassifier(nn.Module):
     """Pictures (N, 3, h, w) uint8 RGB to calibrated probabilities (N, 2), in the order of the class names."""
 
     outputs = (PROBABILITIES,)
+    axes: ClassVar[Axes] = {PROBABILITIES: {0: BATCH}}
 
     def __init__(self, classifier: CrackClassifier) -> None:
         super().__init__()
@@ -44,6 +48,7 @@ class PortableMap(nn.Module):
     """
 
     outputs = (CRACK_MAP, LOGITS)
+    axes: ClassVar[Axes] = {CRACK_MAP: {0: BATCH, 1: HEIGHT, 2: WIDTH}, LOGITS: {0: BATCH, 2: HEIGHT, 3: WIDTH}}
 
     def __init__(self, network: CrackMap) -> None:
         super().__init__()

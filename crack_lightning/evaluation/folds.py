@@ -10,7 +10,7 @@ HIGH_IS_BAD = ("/loss", "/ece", "/brier", "_in_training")
 HEADER = ["figure", "folds", "mean", "deviation", "worst", "worst_fold"]
 
 
-def fold_summary(jobs: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[Any]]]:
+def fold_summary(jobs: Sequence[Mapping[str, object]]) -> tuple[list[str], list[list[Any]]]:
     """Header and rows: for each metric of the test and its split the mean, standard deviation and worst fold.
 
     `jobs` are the points of a sweep, by override and figure; what else was swept stands in front and has rows of its
@@ -18,7 +18,7 @@ def fold_summary(jobs: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[lis
     """
     swept = list(dict.fromkeys(key for job in jobs for key in job if _is_override(key) and key != FOLD))
     swept = [key for key in swept if len({str(job.get(key)) for job in jobs}) > 1]
-    together: dict[tuple[str, ...], list[Mapping[str, Any]]] = defaultdict(list)
+    together: dict[tuple[str, ...], list[Mapping[str, object]]] = defaultdict(list)
     for job in jobs:
         if FOLD in job:
             together[tuple(str(job.get(key, "")) for key in swept)].append(job)
@@ -32,8 +32,8 @@ def fold_summary(jobs: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[lis
     return [*swept, *HEADER], rows
 
 
-def _summary(figure: str, folds: Sequence[Mapping[str, Any]]) -> list[Any]:
-    values = [float(fold[figure]) for fold in folds]
+def _summary(figure: str, folds: Sequence[Mapping[str, object]]) -> list[Any]:
+    values = [float(str(fold[figure])) for fold in folds]
     worst = max(values) if any(name in figure for name in HIGH_IS_BAD) else min(values)
     number = folds[values.index(worst)][FOLD]
     return [figure, len(values), statistics.fmean(values), statistics.stdev(values), worst, number]

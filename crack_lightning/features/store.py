@@ -50,7 +50,7 @@ class FeatureStore:
     rebuilt. Opening verifies sizes; `find` verifies the checksums of the rows it returns.
     """
 
-    def __init__(self, folder: Path, *, channels: int, dtype: str, made_by: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, *, channels: int, dtype: str, made_by: Mapping[str, object]) -> None:
         self.folder = folder
         self.channels = channels
         self.dtype = np.dtype(dtype)
@@ -68,7 +68,7 @@ class FeatureStore:
         self._check_meta(meta)
         self.reload()
 
-    def _check_meta(self, meta: dict[str, Any]) -> None:
+    def _check_meta(self, meta: Mapping[str, object]) -> None:
         path = self.folder / "store.json"
         found = _read_json(path)
         if found == meta:

@@ -173,6 +173,6 @@ def classifier_from(checkpoint: Mapping[str, Any], path: str | Path) -> CrackCla
     return classifier.eval()
 
 
-def checkpoint_facts(classifier: CrackClassifier, provenance: Mapping[str, Any]) -> dict[str, Any]:
+def checkpoint_facts(classifier: CrackClassifier, provenance: Mapping[str, object]) -> dict[str, Any]:
     """What stands under `FACTS_KEY`: the format, what rebuilds the classifier, and where it comes from."""
     return {"format": FORMAT, "facts": classifier.facts(), "provenance": dict(provenance)}

@@ -5,6 +5,7 @@ every caller.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, overload
 
@@ -112,7 +113,7 @@ class Decision:
         }
 
 
-def decision_from(facts: dict[str, Any]) -> Decision:
+def decision_from(facts: Mapping[str, Any]) -> Decision:
     """The decision in what `facts` gave. Raises ValueError or TypeError where it is none."""
     band, names = facts["review_band"], facts["class_names"]
     if not isinstance(names, list | tuple) or not isinstance(band, list | tuple | None):

@@ -26,7 +26,7 @@ FORMAT = 1
 FACTS = ("backbone", "decision", "patch_px", "mm_per_px", "weights", *LEVELS)
 
 
-def write_map(path: Path, network: CrackMap, provenance: Mapping[str, Any]) -> None:
+def write_map(path: Path, network: CrackMap, provenance: Mapping[str, object]) -> None:
     """Everything that the map needs; `provenance` are plain values that say what it was made of."""
     state = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
     file = io.BytesIO()
@@ -35,7 +35,7 @@ def write_map(path: Path, network: CrackMap, provenance: Mapping[str, Any]) -> N
     write_atomically(path, file.getvalue())
 
 
-def map_facts(network: CrackMap, provenance: Mapping[str, Any]) -> dict[str, Any]:
+def map_facts(network: CrackMap, provenance: Mapping[str, object]) -> dict[str, Any]:
     """Returns what stands under `MAP_KEY`: the format, what rebuilds the map, and where it comes from."""
     return {"format": FORMAT, "facts": network.facts(), "provenance": dict(provenance)}
 

@@ -3,7 +3,7 @@
 import json
 import logging
 import math
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 import anyio
@@ -59,13 +59,14 @@ async def json_of(request: Request) -> dict[str, Any]:
     return facts
 
 
-def named(project: Project, facts: dict[str, Any]) -> dict[str, Any]:
+def named(project: Project, facts: Mapping[str, object]) -> dict[str, Any]:
     """With the name of the photograph, which a page that shows names does not know to the last byte."""
-    key = facts.pop("key", "")
-    return {**facts, "photograph": project.photograph(str(key)).name} if key else facts
+    kept = {name: value for name, value in facts.items() if name != "key"}
+    key = str(facts.get("key") or "")
+    return kept | {"photograph": project.photograph(key).name} if key else kept
 
 
-def number_in(facts: dict[str, Any], name: str) -> float:
+def number_in(facts: Mapping[str, object], name: str) -> float:
     """Raises UserError for what is no number."""
     number = number_of(facts[name])
     if math.isnan(number):

@@ -27,12 +27,12 @@ def scale_of(project: Project, key: str) -> Scale | None:
     return None if mm_per_px is None else even(mm_per_px, "mm_per_px")
 
 
-def scale_from(facts: Mapping[str, Any]) -> Scale | None:
+def scale_from(facts: Mapping[str, object]) -> Scale | None:
     """The scale as the journal has it; None of none."""
     if not facts:
         return None
     matrix = np.array([[facts["xx"], facts["xy"]], [facts["yx"], facts["yy"]]])
-    return Scale(matrix, facts["deviation"], str(facts["source"]))
+    return Scale(matrix, number_of(facts["deviation"]), str(facts["source"]))
 
 
 def scale_facts(scale: Scale) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def scale_facts(scale: Scale) -> dict[str, Any]:
     return {"xx": xx, "xy": xy, "yx": yx, "yy": yy, "deviation": scale.deviation, "source": scale.source}
 
 
-def set_scale(project: Project, facts: Mapping[str, Any]) -> Correction:
+def set_scale(project: Project, facts: Mapping[str, object]) -> Correction:
     """Set the scale of the photograph that `facts` name, or with `all` of all, and write it into the journal.
 
     It is `mm_per_px`, or follows from two points `x1`, `y1`, `x2`, `y2` that lie `length_mm` apart, or from a marker of
@@ -62,7 +62,7 @@ def set_scale(project: Project, facts: Mapping[str, Any]) -> Correction:
     return project.journal.append({"kind": "scale", "photograph": of, "by": facts.get("by", ""), "scale": kept})
 
 
-def _measured(project: Project, name: str, facts: Mapping[str, Any]) -> Scale | None:
+def _measured(project: Project, name: str, facts: Mapping[str, object]) -> Scale | None:
     if facts.get("mm_per_px") is not None:
         return even(_number(facts, "mm_per_px"), "mm_per_px, set in the page")
     if facts.get("length_mm") is not None:
@@ -76,7 +76,7 @@ def _measured(project: Project, name: str, facts: Mapping[str, Any]) -> Scale | 
     return None
 
 
-def _number(facts: Mapping[str, Any], name: str) -> float:
+def _number(facts: Mapping[str, object], name: str) -> float:
     value = facts.get(name)
     least = name[0] in "xy"
     number = number_of(value)

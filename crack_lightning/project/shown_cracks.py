@@ -80,7 +80,7 @@ def is_shown(project: Project, one: JudgedCrack) -> bool:
     return one.correction is not None or one.record.length_px >= project.settings.shortest_px
 
 
-def correct(project: Project, facts: Mapping[str, Any]) -> Correction:
+def correct(project: Project, facts: Mapping[str, object]) -> Correction:
     """Write what a person says into the journal; the correction, which is on disk.
 
     accept and reject give the name of the `crack` at `threshold`, reject may give `lines` where no crack is; draw and
@@ -104,7 +104,7 @@ def correct(project: Project, facts: Mapping[str, Any]) -> Correction:
     return project.journal.append(made)
 
 
-def _of_crack(project: Project, facts: Mapping[str, Any]) -> dict[str, Any]:
+def _of_crack(project: Project, facts: Mapping[str, object]) -> dict[str, Any]:
     """Lines and what was measured of a crack that is named as `JudgedCrack.name` has it, or lines where none is."""
     if facts.get("kind") == "reject" and "lines" in facts:
         return {"lines": _inside(project, facts, "lines")}
@@ -119,7 +119,7 @@ def _of_crack(project: Project, facts: Mapping[str, Any]) -> dict[str, Any]:
     raise UserError("that crack is not there any more: it was changed in another window, or by another threshold")
 
 
-def _threshold(facts: Mapping[str, Any]) -> float | None:
+def _threshold(facts: Mapping[str, object]) -> float | None:
     value = facts.get("threshold")
     if value is None:
         return None
@@ -134,7 +134,7 @@ def in_pixels(record: CrackRecord) -> CrackRecord:
     return replace(record, length_mm=None, width_mm=Widths(), lines_mm=None, width_class="")
 
 
-def _inside(project: Project, facts: Mapping[str, Any], name: str) -> list[Any]:
+def _inside(project: Project, facts: Mapping[str, object], name: str) -> list[Any]:
     """Lines from a request, clipped to the photograph."""
     inspected = _inspected(project, project.key_of(str(facts.get("photograph"))))
     given = facts.get(name)
@@ -149,7 +149,7 @@ def _inside(project: Project, facts: Mapping[str, Any], name: str) -> list[Any]:
     return [line.clip(0, high).tolist() for line in lines]
 
 
-def _drawn(project: Project, facts: Mapping[str, Any]) -> dict[str, Any]:
+def _drawn(project: Project, facts: Mapping[str, object]) -> dict[str, Any]:
     """A stroke brought onto the crack beneath it, and measured there."""
     (stroke,) = (np.array(line, float) for line in _inside(project, facts, "stroke"))
     if length_of(stroke) < LEAST_STROKE_PX:
@@ -169,7 +169,7 @@ def measured_along(stroke: Array, grey: Array) -> CrackRecord:
     return record
 
 
-def _rubbed(project: Project, facts: Mapping[str, Any]) -> Sequence[Array]:
+def _rubbed(project: Project, facts: Mapping[str, object]) -> Sequence[Array]:
     (stroke,) = (np.array(line, float) for line in _inside(project, facts, "stroke"))
     radius_px = number_of(facts.get("radius_px"))
     if not RUBBER_PX[0] <= radius_px <= RUBBER_PX[1]:

@@ -40,7 +40,7 @@ class WholeCheckpoints(TorchCheckpointIO):
         return checkpoint | {"callbacks": checked_states(checkpoint["callbacks"])}
 
 
-def write_checkpoint(checkpoint: Mapping[str, Any], path: Path) -> None:
+def write_checkpoint(checkpoint: Mapping[str, object], path: Path) -> None:
     """Put a checkpoint at `path`, the same bytes for the same contents."""
     file = io.BytesIO()  # of a path torch would keep the name, and a full disk would be a riddle of its own
     torch.save(dict(checkpoint), file)

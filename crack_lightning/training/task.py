@@ -45,7 +45,7 @@ class CrackTask(LightningModule):
         scheduler: SchedulerOptions | None = None,
         seed: int | None = None,
         class_weights: Sequence[float] | None = None,
-        provenance: Mapping[str, Any] | None = None,
+        provenance: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__()
         self.classifier = classifier

@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -56,7 +55,7 @@ def log_test(
     pictures: Mapping[str, bytes],
     probabilities: Tensor,
     targets: Tensor,
-    settings: Mapping[str, Any],
+    settings: Mapping[str, object],
     metrics: Mapping[str, float],
     epoch: int,
 ) -> None:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,20 +18,19 @@ from crack_lightning.engines.deepness import write_deepness
 from crack_lightning.engines.engine_names import DEEPNESS, ONNX, OPENVINO, SAFETENSORS, TORCH_EXPORT
 from crack_lightning.engines.portable import PortableMap, portable
 from crack_lightning.errors import UserError
-from crack_lightning.models.crack_map import Network, is_map
 from crack_lightning.models.map_checkpoint import load_with_provenance
 from crack_lightning.report.templates import rendered
 from crack_lightning.runs.exporting.options import INT8, ExportOptions
 from crack_lightning.runs.exporting.parity import TOLERANCE, Compared, compared, compared_deepness, parity_pictures
 from crack_lightning.runs.exporting.quantising import Loss, quantised_network
-from crack_lightning.runs.exporting.subjects import Subject, subject_of
+from crack_lightning.runs.exporting.subjects import KINDS, Subject, subject_of
 from crack_lightning.runs.inspection.inspection import content_of
 from crack_lightning.system.files import expanded, write_atomically
 
 log = logging.getLogger(__name__)
 
 CARD, DESCRIPTION = "model_card.md", "model.json"
-KINDS = (exports.CLASSIFIER, exports.MAP)
+FORMAT = 1  # of model.json
 PLAIN = (str, int, float, bool, type(None))
 
 
@@ -42,8 +41,8 @@ def export_checkpoint(options: ExportOptions, folder: Path) -> list[Path]:
     """
     network, provenance = load_with_provenance(options.ckpt_path)
     earlier = _earlier(folder)
-    facts = _facts(network, provenance, options)
     subject = subject_of(network)
+    facts = _facts(subject, provenance, options)
     pictures = parity_pictures(subject, options.source, megapixels=options.max_megapixels)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".exporting-", dir=folder) as name:
@@ -52,7 +51,7 @@ def export_checkpoint(options: ExportOptions, folder: Path) -> list[Path]:
         _check(rows, bound=int8 is None)
         files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(partial.iterdir())}
         described = facts | {"inputs": _inputs(), "outputs": subject.outputs, **_judged(rows, int8), "files": files}
-        card = _card(network, bool(facts["provenance"]), options, list(files), rows, int8)
+        card = _card(subject, bool(facts["provenance"]), options, list(files), rows, int8)
         for file in files:
             (partial / file).replace(folder / file)
     for file in sorted(set(earlier) - set(files)):  # one folder, one export
@@ -81,11 +80,12 @@ def _earlier(folder: Path) -> list[str]:
     return names
 
 
-def _facts(network: Network, provenance: dict[str, Any], options: ExportOptions) -> dict[str, Any]:
+def _facts(subject: Subject, provenance: Mapping[str, object], options: ExportOptions) -> dict[str, Any]:
     """What each file says of itself: of the run nothing that names folders of the machine, for it may be published."""
     plain = {key: value for key, value in provenance.items() if isinstance(value, PLAIN) and key != "data_root"}
     made = {"crack_lightning": __version__, "checkpoint_hash": content_of(options.ckpt_path)}
-    return exports.facts_of(network) | {"precision": options.precision, "provenance": plain, **made}
+    own = subject.facts | {"format": FORMAT, "kind": subject.kind}
+    return own | {"precision": options.precision, "provenance": plain, **made}
 
 
 def _written(
@@ -108,13 +108,14 @@ def _written(
             continue
         path = partial / exports.FILES[name]
         if name == SAFETENSORS:
-            exports.write_safe(path, subject.network, facts["provenance"])
+            exports.write_safe(path, *subject.safe(facts["provenance"]))
             continue
         if name == TORCH_EXPORT:
             exports.write_torch(module, path, facts)
+        elif name == ONNX:
+            exports.write_onnx(content, path, facts, subject.network.decision)
         else:
-            write = exports.write_onnx if name == ONNX else exports.write_openvino
-            write(content, path, facts)
+            exports.write_openvino(content, path, facts)
         rows += compared(name, exports.run_of(name, path), subject, pictures)
     return rows, int8
 
@@ -150,7 +151,7 @@ def _judged(rows: Sequence[Compared], int8: Loss | None) -> dict[str, object]:
 
 
 def _card(
-    network: Network,
+    subject: Subject,
     trained: bool,
     options: ExportOptions,
     files: Sequence[str],
@@ -158,11 +159,12 @@ def _card(
     int8: Loss | None,
 ) -> str:
     """Returns the card of the checkpoint, or a short one where it has none, with a section on the export."""
+    network = subject.network
     return rendered(
         "export_card.md",
         own=_own_card(options.ckpt_path).partition("\n## Export\n")[0].rstrip(),
         backbone=network.backbone,
-        is_map=is_map(network),
+        is_map=subject.marks,
         trained=trained,
         source=network.weights.get("source", "not known"),
         decision=network.decision,

@@ -1,6 +1,6 @@
 """What is exported, a classifier or a crack map: the pictures it is for, and what it answers by itself."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -14,9 +14,13 @@ from crack_lightning.engines.pick import pick_engine
 from crack_lightning.engines.portable import SHARPENED, portable
 from crack_lightning.evaluation.metrics import binary_metrics
 from crack_lightning.inference.crack_maps import CrackMapReader, sharpened
+from crack_lightning.models.checkpoint import FACTS_KEY, MAP_KEY, PREFIX, checkpoint_facts
 from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.models.crack_map import CELL_PX, CrackMap, Network
+from crack_lightning.models.map_checkpoint import map_facts
 
+KINDS = CLASSIFIER, MAP = "classifier", "crack_map"
+KEPT = ("backbone", "image_size", "patch_px", "mm_per_px", "weights")  # of what is known of a classifier
 DRAWN_PX = 256
 DRAWN, DRAWN_MAPS = 240, 64
 MAP_PX = 512  # side of the pieces of photographs, cut from their middle
@@ -27,8 +31,21 @@ Lost = tuple[float, str, dict[str, float], dict[str, float]]
 class ClassifierSubject:
     """A classifier: its answers are probabilities (N, 2) of whole pictures."""
 
+    kind, marks = CLASSIFIER, False
+
     def __init__(self, network: CrackClassifier) -> None:
         self.network, self.decision, self.transform = network, network.decision, plain_transform(network.image_size)
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """What an export says of the network: plain values."""
+        facts = self.network.facts()
+        return {name: facts[name] for name in KEPT} | {"decision": self.decision.facts()}
+
+    def safe(self, provenance: Mapping[str, object]) -> tuple[Mapping[str, Tensor], Mapping[str, object]]:
+        """Tensors, and metadata, with which a checkpoint can be made again."""
+        tensors = {f"{PREFIX}{name}": tensor for name, tensor in self.network.state_dict().items()}
+        return tensors, {FACTS_KEY: checkpoint_facts(self.network, provenance)}
 
     @property
     def sizes(self) -> Sequence[tuple[int, int]]:
@@ -92,11 +109,19 @@ class ClassifierSubject:
 class MapSubject:
     """A crack map: its answers are probabilities of cells (N, h/4, w/4)."""
 
+    kind, marks = MAP, True
     sizes = ((256, 256), (301, 203), (512, 384))
 
     def __init__(self, network: CrackMap) -> None:
         self.network, self.decision = network, network.marking_decision
         self.reader = CrackMapReader(network, engine="eager")
+
+    @property
+    def facts(self) -> dict[str, object]:
+        return self.network.facts()
+
+    def safe(self, provenance: Mapping[str, object]) -> tuple[Mapping[str, Tensor], Mapping[str, object]]:
+        return self.network.state_dict(), {MAP_KEY: map_facts(self.network, provenance)}
 
     @property
     def outputs(self) -> list[dict[str, object]]:

@@ -105,11 +105,8 @@ def inspection_of(options: InspectOptions) -> Inspection:
     if options.threshold is not None:
         decision = replace(decision, threshold=options.threshold)
     measuring = measuring_of(options)
-    check_formats(options.formats, measured=isinstance(network, CrackMap))
-    if isinstance(network, CrackMap):
-        reader, scale = by_map(network, options)
-    else:
-        reader, scale = _by_windows(network, options)
+    check_formats(options.formats, measured=is_map(network))
+    reader, scale = by_map(network, options) if isinstance(network, CrackMap) else _by_windows(network, options)
     return Inspection(reader, decision, scale, measuring, options, content_of(options.ckpt_path))
 
 

@@ -5,7 +5,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from crack_lightning.data.images.checks import unreadable_message
 from crack_lightning.data.options import JudgedDataOptions
@@ -138,7 +137,7 @@ def _recognised(samples: Sequence[Sample], rows: Sequence[Row]) -> dict[Path, tu
     return {path: below[place] for path, place in places.items() if place in below}
 
 
-def warn_of_training_data(root: Path, data: JudgedDataOptions, provenance: Mapping[str, Any]) -> None:
+def warn_of_training_data(root: Path, data: JudgedDataOptions, provenance: Mapping[str, object]) -> None:
     """Warn where a checkpoint is judged on all of the folder that it was trained on; of one that is split, test is."""
     whole = data.split is None and not split_folders(root)
     if provenance.get("data_root") == str(root) and whole:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningDataModule, Trainer
@@ -65,7 +64,7 @@ class ClassifierTraining:
             if options.model.freeze and source["name"] == "null":
                 log.warning("a frozen backbone with random weights learns little: model.freeze=false lets it learn")
 
-    def fit(self, data: CrackDataModule, provenance: dict[str, Any]) -> dict[str, float] | None:
+    def fit(self, data: CrackDataModule, provenance: Mapping[str, object]) -> dict[str, float] | None:
         options, trainer = self.options, self.trainer
         classifier = self._classifier(data)
         self.task = CrackTask(

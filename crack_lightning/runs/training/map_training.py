@@ -55,7 +55,7 @@ class PatchTraining:
     def start(self) -> None:
         self.beginning = beginning_of(self.options)
 
-    def fit(self, data: CrackDataModule, provenance: dict[str, Any]) -> dict[str, float]:
+    def fit(self, data: CrackDataModule, provenance: Mapping[str, object]) -> dict[str, float]:
         options, started_s = self.options, time.perf_counter()
         network = self.beginning(patch_px=side_px(data.splits["train"]))
         draw_head(network, sound(data), options)

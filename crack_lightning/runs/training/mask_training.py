@@ -2,10 +2,9 @@
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -53,7 +52,7 @@ class MaskTraining:
     def start(self) -> None:
         self.beginning = beginning_of(self.options)
 
-    def fit(self, data: CrackDataModule, provenance: dict[str, Any]) -> dict[str, float]:
+    def fit(self, data: CrackDataModule, provenance: Mapping[str, object]) -> dict[str, float]:
         options, started_s = self.options, time.perf_counter()
         self.network = self.beginning()
         draw_head(self.network, {"train": [], "val": []}, options)

@@ -1,8 +1,8 @@
 """A training run, whatever is trained: one order of its steps."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from lightning.pytorch import Callback, seed_everything
 from lightning.pytorch.loggers import Logger
@@ -23,7 +23,7 @@ class Method(Protocol):
     def start(self) -> None:
         """Checks whatever can be wrong before any data is read, and finds the weights of the backbone."""
 
-    def fit(self, data: CrackDataModule, provenance: dict[str, Any]) -> dict[str, float] | None:
+    def fit(self, data: CrackDataModule, provenance: Mapping[str, object]) -> dict[str, float] | None:
         """Finds the head and writes the checkpoint; returns metrics, None where nothing is to be tested here."""
 
     def test(self, data: CrackDataModule) -> dict[str, float] | None:
