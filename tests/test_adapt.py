@@ -57,7 +57,7 @@ def test_a_site_gets_a_map_that_inspect_takes(
         assert sheet.width > 1000
     options = [f"ckpt_path={folder}/checkpoints/best.ckpt", f"source={tmp_path}/site/0.png", "engine=folded"]
     (found,) = inspect_photographs(*composed("inspect", options, run="inspected"))
-    assert (found.error, found.crack_map is not None) == ("", True)
+    assert (found.error, found.is_mapped) == ("", True)
 
 
 def test_one_photograph_is_judged_on_itself(

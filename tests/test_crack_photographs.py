@@ -56,7 +56,7 @@ def test_a_crack_is_followed_without_a_checkpoint(inspect_map: Callable[..., lis
 def test_short_regions_are_left_out(inspect_map: Callable[..., list[Any]], tmp_path: Path) -> None:
     wall().save(tmp_path / "wall.png")
     (found,) = inspect_map(tmp_path / "wall.png", "mm_per_px=0.5", "min_length_mm=1000")
-    assert (found.regions, found.verdict) == (0, "sound")
+    assert (found.marks.regions, found.verdict) == (0, "sound")
     with pytest.raises(UserError, match=r"min_length_mm=9.* needs mm_per_px"):
         inspect_map(tmp_path / "wall.png", "min_length_mm=9")
 
@@ -69,7 +69,7 @@ def test_photographs_of_any_size_are_inspected(
     levels = np.random.default_rng(0).normal(120, 2, (*size[::-1], 3)).clip(0, 255).astype(np.uint8)
     Image.fromarray(levels).save(tmp_path / "grain.png")
     (found,) = inspect_map(tmp_path / "grain.png")
-    assert (found.error, found.regions, found.cracks) == ("", 0, 0)
+    assert (found.error, found.marks.regions, found.cracks.number) == ("", 0, 0)
     assert found.verdict == ("review" if max(size) < 32 else "sound")
 
 

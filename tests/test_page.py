@@ -194,7 +194,9 @@ def test_photographs_are_marked_anew_the_worst_first(ask: Asked) -> None:
 
     found, worker = next(iter(ask.project.inspected.values())), Worker(ask.project, ask.news)
     lengths = {"sound": 0.0, "worst": 900.0, "some": 30.0}
-    ask.project.inspected = {name: replace(found, crack_length_px=length) for name, length in lengths.items()}
+    ask.project.inspected = {
+        name: replace(found, cracks=replace(found.cracks, length_px=length)) for name, length in lengths.items()
+    }
     worker.again()
     assert list(worker._waiting) == ["worst", "some", "sound"]
     worker.first("some")
