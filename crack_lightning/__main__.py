@@ -1,5 +1,6 @@
 """python -m crack_lightning VERB key=value, or crack VERB key=value: the commands, in one table."""
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -80,6 +81,7 @@ VERBS = {
         "lists and clears what is kept between runs", "crack_lightning.system.cache:list_or_clear", failed=_never
     ),
 }
+AGAIN = "CRACK_LIGHTNING_TRAINS"  # tells the processes that Lightning starts with these arguments what they are
 USAGE = "crack VERB key=value ...; crack VERB --help lists the keys"
 
 
@@ -102,6 +104,9 @@ def _function(verb: Verb) -> Any:
 
 def main() -> None:
     """The command `crack`."""
+    if AGAIN in os.environ and "LOCAL_RANK" in os.environ:
+        _function(VERBS["train"])()
+        return
     given = sys.argv[1] if len(sys.argv) > 1 else ""
     if given in ("-h", "--help"):
         sys.stdout.write(f"{USAGE}\n\n{_listed()}\n")
@@ -113,6 +118,7 @@ def main() -> None:
         sys.exit(2)
     del sys.argv[1]
     if given == "train":
+        os.environ[AGAIN] = "1"
         _function(VERBS[given])()
         return
     from crack_lightning.cli.command import command

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from crack_lightning.training.checkpoints import checked_states
+from crack_lightning.training.checkpoints import BestCheckpoint, checked_states
 
 OURS = ("EpochHistory", "BestCheckpoint", "EarlyStopping{'monitor': 'val/loss', 'mode': 'min'}")
 LIGHTNINGS = (
@@ -70,6 +70,14 @@ def test_no_place_in_a_state_is_handed_on(name: str, key: str, place: str) -> No
         assert checked_states(states) == {"any": {"time_s": 3}}
 
 
+def test_of_a_former_state_the_best_score_is_taken() -> None:
+    name = LIGHTNINGS.replace("ModelCheckpoint", "BestCheckpoint")
+    ours = "BestCheckpoint{'monitor': 'val/loss', 'mode': 'min'}"
+    assert BestCheckpoint().state_key == ours
+    assert checked_states({name: forged({}, "dirpath", "/theirs")}) == {ours: {"best_score": 9.0}}
+    assert checked_states({name: {"best_model_score": None, "best_model_path": "/theirs"}}) == {}
+
+
 @pytest.mark.parametrize(("key", "place"), PLACES[:9])
 @pytest.mark.parametrize("name", OURS)
 def test_texts_among_numbers_are_left_out(name: str, key: str, place: str) -> None:
@@ -116,4 +124,4 @@ def test_no_checkpoint_keeps_a_text_of_ours(one_epoch: Path) -> None:
     for name in ("best.ckpt", "last.ckpt"):
         states = torch.load(one_epoch / "checkpoints" / name, weights_only=True)["callbacks"]
         assert str(one_epoch) not in str(states)
-        assert {type(value) for value in states["BestCheckpoint"].values()} == {float}
+        assert {type(value) for value in states[BestCheckpoint().state_key].values()} == {float}

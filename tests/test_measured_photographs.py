@@ -187,6 +187,13 @@ def test_what_cannot_be_compared_is_said(inspected: Callable[..., Path], compose
         compare(*composed("compare", given, run="damaged"))
     (row,) = rows(tmp_path / "damaged/refused.csv")
     assert "inspect it again" in row["reason"]
+    table, kept = before / "inspection.csv", before / "photographs/wall.png/inspection.json"
+    kept.write_text(json.dumps({"name": "wall.png"}))
+    with pytest.raises(ValueError, match=r"inspection\.json is damaged: run the inspection into"):
+        compare(*composed("compare", given, run="without a size"))
+    table.write_text(table.read_text().replace("photographs/wall.png", "../after/photographs/wall.png"))
+    with pytest.raises(ValueError, match=r"names the folder \.\./after.*, which is not in"):
+        compare(*composed("compare", given, run="of another"))
 
 
 @pytest.mark.parametrize("given", ["nowhere", "."])

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from projects import keyed, said, source
@@ -102,7 +103,25 @@ def test_links_that_lead_out_of_a_source_are_left_out(project: Callable[..., Pro
     one.close()
 
 
-@pytest.mark.parametrize("content", [b"", b"junk", b"\x93NUMPY\x01\x00", None])
+def as_file(*arrays: np.ndarray, shape: tuple[int, int] | None = None) -> bytes:
+    """Arrays as a zip, one by itself as it is, or a header alone that says `shape`."""
+    file = io.BytesIO()
+    if shape is not None:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f2", "fortran_order": False, "shape": shape})
+    elif len(arrays) > 1:
+        np.savez(file, *arrays)
+    else:
+        np.save(file, arrays[0])
+    return file.getvalue()
+
+
+NO_MAPS = [
+    *(None, b"", b"junk", b"\x93NUMPY\x01\x00", as_file(np.ones(3), np.ones(3)), as_file(shape=(10**6, 10**6))),
+    *(as_file(np.zeros((0, 25), np.float16)), as_file(np.ones((4, 4), complex))),
+]
+
+
+@pytest.mark.parametrize("content", NO_MAPS)
 def test_a_damaged_map_is_named_and_harms_no_other(
     project: Callable[..., Project], tmp_path: Path, content: bytes | None
 ) -> None:
@@ -124,8 +143,11 @@ def test_a_damaged_inspection_is_none(walls_inspected: Path, tmp_path: Path) -> 
     kept = walls_inspected / "project/photographs/a.png"
     whole = json.loads((kept / "inspection.json").read_text())
     assert facts_of(kept_inspected(kept)) == whole
-    for facts in (ODD, {"name": 1}, {**whole, "crack_map": {}}, {**whole, "width_px": 0}):
-        (tmp_path / "inspection.json").write_text(json.dumps(facts))
+    kinds = ({"peak": "x"}, {"name": ["a"]}, {"measured": [1]}, {"crack_figures": [1]}, {"file_bytes": None})
+    kinds += ({"crack_map": {**whole["crack_map"], "top_px": "x"}}, {"crack_map": {}}, {"width_px": 0})
+    texts = [json.dumps(facts) for facts in (ODD, {"name": 1}, *({**whole, **kind} for kind in kinds))]
+    for text in (*texts, "[" * 100_000):
+        (tmp_path / "inspection.json").write_text(text)
         assert kept_inspected(tmp_path) is None
 
 

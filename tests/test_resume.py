@@ -3,17 +3,20 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
 from conftest import copied, equal, metrics, tensors
+from lightning.pytorch import Trainer
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
 from crack_lightning.cli.options import keys, section_of
 from crack_lightning.cli.resume import TAKEN, recomposed
 from crack_lightning.runs.training.options import TrainOptions
+from crack_lightning.training.checkpoints import BestCheckpoint, LastCheckpoint, checkpoint_to_test
 from crack_lightning.training.task import CrackTask
 
 
@@ -58,13 +61,16 @@ def test_a_run_on_pictures_resumes_as_if_unbroken(trained: Callable[..., Path], 
     same_after_resuming(trained, half, two_live_epochs)
 
 
-def test_a_run_resumed_elsewhere_takes_the_best_checkpoint_along(trained: Callable[..., Path], first: Path) -> None:
+def test_a_run_resumed_elsewhere_takes_the_best_checkpoint_along(
+    trained: Callable[..., Path], first: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(first.parent))
     best = (first / "checkpoints/best.ckpt").read_bytes()
     checkpoint = torch.load(first / "checkpoints/last.ckpt", weights_only=True)
     (key,) = [key for key in checkpoint["callbacks"] if key.startswith("BestCheckpoint")]
     checkpoint["callbacks"][key]["best_score"] = -1.0  # no later epoch can be better
     torch.save(checkpoint, first / "checkpoints/last.ckpt")
-    second = trained(f"ckpt_path={first}/checkpoints/last.ckpt", "trainer.max_epochs=2", run="second", base=[])
+    second = trained("ckpt_path='~/first/checkpoints/last.ckpt'", "trainer.max_epochs=2", run="second", base=[])
     assert (second / "checkpoints/best.ckpt").read_bytes() == best
     assert metrics(second)["best_epoch"] == 1
 
@@ -183,6 +189,25 @@ def test_a_value_of_another_type_is_refused(
         recomposed(configured("train", ["ckpt_path=odd.ckpt"]), checkpoint)
 
 
+def test_a_checkpoint_of_drawn_surfaces_is_gone_on_from(configured: Callable[..., DictConfig], one_epoch: Path) -> None:
+    checkpoint = torch.load(one_epoch / "checkpoints/last.ckpt", weights_only=True)
+    config = checkpoint["crack_classifier"]["provenance"]["config"]
+    config["data"] |= {"root": None, "surfaces": {"count": 60, "size_px": 96, "seed": 3}}
+    cfg = recomposed(configured("train", ["ckpt_path=last.ckpt", "trainer.max_epochs=9"]), checkpoint)
+    assert (cfg.data.surfaces.count, cfg.data.surfaces.seed) == (60, 3)
+    config["model"] |= {"kind": "crack_map", "lessons": 20}  # another kind of training than was begun
+    with pytest.raises(ValueError, match=r"model.kind was crack_map"):
+        recomposed(configured("train", ["ckpt_path=last.ckpt", "trainer.max_epochs=9"]), checkpoint)
+
+
+def test_what_another_run_left_in_the_folder_is_not_tested(first: Path) -> None:
+    callbacks = [BestCheckpoint(), LastCheckpoint()]
+    trainer = cast(Trainer, SimpleNamespace(callbacks=callbacks, default_root_dir=first))
+    assert checkpoint_to_test(trainer) is None
+    callbacks[1].is_saved = True
+    assert checkpoint_to_test(trainer) == first / "checkpoints/last.ckpt"
+
+
 def test_a_run_goes_on_without_its_best_checkpoint(
     trained: Callable[..., Path], first: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -224,8 +249,9 @@ def test_a_run_without_early_stopping_goes_on_without(trained: Callable[..., Pat
     assert not any(key.startswith("EarlyStopping") for key in content["callbacks"])
 
 
+LESS_THAN_NONE = {"fit_loop": {"epoch_progress": {"current": {"processed": -5}}}}
 FORGED: list[tuple[str, object]] = [
-    *(("loops", value) for value in (None, {}, {"fit_loop": 1})),
+    *(("loops", value) for value in (None, {}, {"fit_loop": 1}, LESS_THAN_NONE)),
     *(("optimizer_states", value) for value in (None, [], 3)),
     *(("callbacks", value) for value in (None, {}, {"History": 3})),
 ]
@@ -256,6 +282,7 @@ def _with_history(content: dict[str, Any], epochs: object) -> dict[str, Any]:
 
 # What a run that goes on is told anew: the machine, the places, and what is shown.
 OF_THE_MACHINE = {
+    *("model.kind", "model.lessons"),  # a classifier's
     *("ckpt_path", "cache_dir", "data.num_workers", "features.lock_timeout_s", "features.max_cache_gb"),
     *(f"trainer.{name}" for name in ("accelerator", "devices", "num_nodes", "strategy", "benchmark", "profiler")),
     *(f"trainer.{name}" for name in ("enable_progress_bar", "enable_model_summary", "detect_anomaly")),

@@ -44,9 +44,7 @@ QUIET = (
     "\\s*'hydra/launcher/\\w+' is validated against ConfigStore schema",  # files of conf/ are named as the plugins' are
     ".*does not have many workers",
     ".*number of training batches .* is smaller than the logging interval",
-    ".*Checkpoint directory .* exists and is not empty",
     ".*module\\(s\\) in eval mode at the start of training",  # the frozen backbone
-    "The dirpath has changed",  # a resumed run writes into its own folder
     "This property will be removed in 2.0.0. Use `Metric.updated_called`",  # torchmetrics, under the graph's tracer
     ".*torch.jit.trace",  # TensorBoard's model graph
     ".*isinstance\\(treespec, LeafSpec\\)",

@@ -1,6 +1,6 @@
 """From the command line to the options of a run: types for Hydra, then dataclasses that have checked their ranges.
 
-Values stand in conf/; a typo or a value of another type is refused with the key named.
+Defaults stand in the dataclasses; a typo or a value of another type is refused with the key named.
 """
 
 from collections.abc import Iterator

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from crack_lightning.cli.options import options_of
+from crack_lightning.data.options import SurfacesOptions
 from crack_lightning.errors import UserError
 from crack_lightning.models.checkpoint import FACTS_KEY, read_checkpoint
 from crack_lightning.system.arguments import typed
@@ -26,7 +27,7 @@ TAKEN = (
     *(f"data.{name}" for name in ("root", "layout", "labels", "class_names", "positive_class", "image_size")),
     *(f"data.{name}" for name in ("batch_size", "fractions", "group_by", "folds", "fold", "on_error", "surfaces")),
     *(f"data.{name}" for name in ("max_megapixels", "mm_per_px", "flip_probability", "rotation_degrees")),
-    *(f"model.{name}" for name in ("kind", "backbone", "weights", "freeze", "dropout", "lessons")),
+    *(f"model.{name}" for name in ("backbone", "weights", "freeze", "dropout")),
     *(f"features.{name}" for name in ("mode", "views", "dtype", "identity", "engine")),
     *(f"optimizer.{name}" for name in ("name", "lr", "backbone_lr", "weight_decay", "options")),
     *(f"scheduler.{name}" for name in ("name", "interval", "monitor", "options")),
@@ -45,6 +46,7 @@ FIXED = (
 ADDED = ("model.kind", "model.lessons")  # which checkpoints of former versions do not have
 MAY_BE_LEFT_OUT = ("early_stopping", "best_checkpoint", "last_checkpoint")  # callbacks that a run may have gone without
 SECTIONS = ("data", "model", "features", "optimizer", "scheduler", "trainer", "callbacks", "task")
+NUMBERED = ("callbacks.best_checkpoint.", "callbacks.last_checkpoint.")  # of whose state nothing else is taken
 OF_THE_RUN = ("dirpath", "save_dir", "default_root_dir", "ckpt_path")  # differ from run to run
 
 
@@ -94,7 +96,8 @@ def _has_state(checkpoint: Mapping[str, Any]) -> bool:
     loops, optimizers, callbacks = (checkpoint.get(name) for name in ("loops", "optimizer_states", "callbacks"))
     return (
         isinstance(loops, Mapping)
-        and type(_at(loops, ["fit_loop", "epoch_progress", "current", "processed"])) is int
+        and type(processed := _at(loops, ["fit_loop", "epoch_progress", "current", "processed"])) is int
+        and processed >= 0
         and isinstance(optimizers, list)
         and bool(optimizers)
         and isinstance(callbacks, Mapping)
@@ -117,6 +120,8 @@ def _take(cfg: DictConfig, then: Mapping[str, Any], path: str) -> None:
         value = _at(then, keys)
         try:
             _check_value(value)
+            if key == "data.surfaces" and value is not None:
+                value = SurfacesOptions(**value)
             OmegaConf.update(cfg, key, value, merge=False)
         except (OmegaConfBaseException, ValueError, TypeError) as error:
             reason = str(error).splitlines()[0]
@@ -170,7 +175,7 @@ def _not_taken(now: Mapping[str, Any], then: Mapping[str, Any]) -> list[str]:
     others = [
         key
         for key, value in before.items()
-        if key not in TAKEN and not key.startswith(taken) and key.rpartition(".")[2] not in OF_THE_RUN
+        if key not in TAKEN and not key.startswith((*taken, *NUMBERED)) and key.rpartition(".")[2] not in OF_THE_RUN
         if value != after.get(key)
     ]
     return [typed(key if key in after else f"+{key}", before[key]) for key in others]

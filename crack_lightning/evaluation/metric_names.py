@@ -5,8 +5,6 @@ import math
 from crack_lightning.errors import UserError
 
 METRICS = ("accuracy", "precision", "recall", "f1", "auroc", "average_precision")
-# Of one set of probabilities, beside those: METRICS are also those of every epoch.
-OF_A_TEST = ("accuracy", "balanced_accuracy", *METRICS[1:], "ece")
 
 
 def parse_threshold(wanted: str | float) -> tuple[str, float]:

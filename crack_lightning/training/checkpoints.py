@@ -3,6 +3,7 @@
 import io
 import logging
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 
 BEST, LAST = "best.ckpt", "last.ckpt"
 OF_EVERY_RUN = ("EpochHistory", "BestCheckpoint", "EarlyStopping")  # callbacks without whose state no run goes on
+# What former versions kept of the best checkpoint, as Lightning does: a score, and paths.
+OF_FORMER_VERSIONS = re.compile(r"(BestCheckpoint\{'monitor': '[\w/]*', 'mode': '\w*')(, '.*)?\}")
 WORST = {"min": math.inf, "max": -math.inf}  # stands for a score that is none (NaN)
 
 
@@ -50,9 +53,15 @@ def write_checkpoint(checkpoint: Mapping[str, object], path: Path) -> None:
 class LastCheckpoint(Checkpoint):
     """Saves checkpoints/last.ckpt in the run folder after every epoch, to go on from."""
 
+    name, is_saved = LAST, False
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        self.is_saved = Path(str(trainer.ckpt_path)).resolve() == _place(trainer, LAST).resolve()
+
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not getattr(trainer, "fast_dev_run", False):
-            trainer.save_checkpoint(_place(trainer, LAST))
+            trainer.save_checkpoint(_place(trainer, LAST), weights_only=False)
+            self.is_saved = True
 
 
 class BestCheckpoint(Checkpoint):
@@ -61,11 +70,23 @@ class BestCheckpoint(Checkpoint):
     Its state is one number. A run that goes on takes the best.ckpt beside the checkpoint that its user named.
     """
 
+    name = BEST
+
     def __init__(self, monitor: str = "val/loss", mode: str = "min") -> None:
         if mode not in WORST:
             raise UserError(f"callbacks.best_checkpoint.mode={mode}: min or max")
         self.monitor, self.mode = monitor, mode
         self.best_score: float | None = None
+
+    @property
+    def state_key(self) -> str:
+        """Of what is monitored: the score of another metric is no score of this one."""
+        return self._generate_state_key(monitor=self.monitor, mode=self.mode)
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether the file is of this run, or of the one that it goes on from."""
+        return self.best_score is not None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._here = _place(trainer, BEST)
@@ -84,7 +105,7 @@ class BestCheckpoint(Checkpoint):
         score = WORST[self.mode] if math.isnan(score) else score
         if trainer.strategy.reduce_boolean_decision(self._is_better(score)):  # all processes agree
             self.best_score = score
-            trainer.save_checkpoint(self._here)
+            trainer.save_checkpoint(self._here, weights_only=False)
 
     def _is_better(self, score: float) -> bool:
         if self.best_score is None:
@@ -109,10 +130,8 @@ class BestCheckpoint(Checkpoint):
 def checkpoint_to_test(trainer: Trainer) -> Path | None:
     """Returns the best checkpoint of the run, or the last where no best one is kept; None where none was saved."""
     callbacks = getattr(trainer, "callbacks", [])
-    for kind, name in ((BestCheckpoint, BEST), (LastCheckpoint, LAST)):
-        if any(isinstance(callback, kind) for callback in callbacks) and _place(trainer, name).is_file():
-            return _place(trainer, name)
-    return None
+    saved = {each.name for each in callbacks if isinstance(each, BestCheckpoint | LastCheckpoint) and each.is_saved}
+    return next((_place(trainer, name) for name in (BEST, LAST) if name in saved), None)
 
 
 def _place(trainer: Trainer, name: str) -> Path:
@@ -132,17 +151,22 @@ def checked_states(states: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Returns the states of callbacks, of each its numbers alone: a text may be a place, which nobody may give us.
 
     A state that holds anything else is left out as a whole, as that of Lightning's ModelCheckpoint, which removes and
-    writes to what its state names. Raises TypeError for such a state of a callback that every run has.
+    writes to what its state names; of what former versions kept of the best checkpoint the score is taken. Raises
+    TypeError for such a state of a callback that every run has.
     """
     kept = {}
     for name, state in states.items():
+        if (former := OF_FORMER_VERSIONS.fullmatch(name)) and "best_model_score" in state:
+            if _is_number(score := state["best_model_score"]) and score is not None:
+                kept[f"{former[1]}}}"] = {"best_score": float(score)}
+            continue
         numbers = {key: value for key, value in state.items() if not isinstance(value, str)}
         if all(_is_number(value) or (key == EPOCHS and is_history(value)) for key, value in numbers.items()):
             kept[name] = numbers
         elif name.startswith(OF_EVERY_RUN):
             raise TypeError(f"the state of {name} holds more than numbers")
         else:
-            log.warning("the state of %s is not taken from the checkpoint: it holds more than numbers", name)
+            log.info("the state of %s is not taken from the checkpoint: it holds more than numbers", name)
     return kept
 
 

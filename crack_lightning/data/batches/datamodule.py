@@ -1,4 +1,4 @@
-"""The LightningDataModule over class folders, given or drawn."""
+"""The LightningDataModule over a data set of any layout, given or drawn."""
 
 import logging
 from pathlib import Path
@@ -88,6 +88,8 @@ class CrackDataModule(LightningDataModule):
             find_dataset(root, self.class_names, layout=layout, positive_class=positive, labels=options.labels)
         )
         if WHOLE not in found:
+            if layout == MASKED and self._divides():
+                raise UserError(f"{root} is split into train/ val/ test/ already: leave data.group_by, data.folds out")
             if layout == TABLE:
                 check_every_class(found, self.class_names)
             return found
@@ -102,18 +104,22 @@ class CrackDataModule(LightningDataModule):
     def _check_unsplit(self, root: Path) -> None:
         """Raises UserError for options that would split a data set which is split already."""
         options = self.options
-        divides = options.group_by != "file" or options.folds is not None
+        if options.layout == MASKED:
+            return  # which looks for images/ and masks/ first
         if options.layout == TABLE:
-            if divides and table_splits(root, options.labels):
+            if self._divides() and table_splits(root, options.labels):
                 raise UserError(
                     f"{table_of(root, options.labels)} says which split each picture belongs to: leave data.group_by "
                     "and data.folds out, or the column split"
                 )
-        elif (divides or options.layout not in (OWN, MASKED)) and split_folders(root):
+        elif (self._divides() or options.layout != OWN) and split_folders(root):
             raise UserError(
                 f"{root} is split into train/ val/ test/ already: leave data.group_by and data.folds out, and use "
                 "data=folder"
             )
+
+    def _divides(self) -> bool:
+        return self.options.group_by != "file" or self.options.folds is not None
 
     def _checked(self, found: Splits) -> dict[str, list[Sample]]:
         """Those samples that can be read, of every class some. What could not be read is in `unreadable`."""
@@ -125,6 +131,8 @@ class CrackDataModule(LightningDataModule):
                 raise UserError(unreadable_message(bad))
             for label, name in enumerate(self.class_names):
                 if not any(sample.label == label for sample in checked[split]):
+                    if self.options.layout == MASKED:
+                        raise UserError(f"no photograph in {self.root} can be read with its mask: see unreadable.csv")
                     raise UserError(f"class {name} has no readable image in {samples[0].path.parent.parent}")
         check_cracks([sample for samples in checked.values() for sample in samples], megapixels=megapixels)
         return checked

@@ -18,7 +18,7 @@ from crack_lightning.measurement.scale import DISAGREE
 from crack_lightning.runs.comparison.comparison_files import ComparedPlace, write_comparison
 from crack_lightning.runs.comparison.options import CompareOptions
 from crack_lightning.runs.inspection.crack_files import CRACKS_JSON, kept_records
-from crack_lightning.runs.inspection.inspected import DONE
+from crack_lightning.runs.inspection.inspected import DAMAGED, DONE, inspected_from
 from crack_lightning.system.files import expanded
 from crack_lightning.system.progress import track
 from crack_lightning.system.tables import read_table
@@ -68,7 +68,7 @@ def compare_runs(options: CompareOptions, folder: Path) -> int:
         raise UserError(f"{folder} holds an inspection, whose report would be overwritten: give another hydra.run.dir")
     before, after = (_photographs(key, given) for key, given in (("before", options.before), ("after", options.after)))
     log.info("%d photographs before, %d after", len(before), len(after))
-    points = {id(each): described(each.shown()) for each in (*before, *after)}
+    points = {id(each): _described(each) for each in (*before, *after)}
     compared, refused = list[ComparedPlace](), list[tuple[str, str]]()
     left = list(before)
     for later in track(after, "comparing", total=len(after), unit="photographs"):
@@ -91,22 +91,30 @@ def compare_runs(options: CompareOptions, folder: Path) -> int:
     return len(refused)
 
 
+def _described(place: InspectedPlace) -> Described:
+    try:
+        return described(place.shown())
+    except (ValueError, OSError) as error:
+        raise UserError(f"{place.folder} is damaged ({error}): inspect that photograph again") from error
+
+
 def _photographs(key: str, given: str) -> list[InspectedPlace]:
     run = expanded(given)
     if not run.is_dir():
         raise UserError(f"{key}={run} is no folder: give the run folder of an inspection")
     found, table = [], run / "inspection.csv"
     listed = {row["folder"] for row in read_table(table, ("path", "folder"), key=key)} if table.is_file() else set()
+    if strange := [each for each in listed if not (run / each).resolve().is_relative_to(run.resolve())]:
+        raise UserError(f"{key}: {table} names the folder {strange[0]}, which is not in {run}: inspect again")
     for path in sorted(run / folder / DONE for folder in listed if folder and (run / folder / DONE).is_file()):
         try:
-            facts = json.loads(path.read_text("utf-8", errors="surrogateescape"))
-        except ValueError as error:
+            one = inspected_from(json.loads(path.read_text("utf-8", errors="surrogateescape")))
+        except DAMAGED as error:
             raise UserError(f"{key}: {path} is damaged: run the inspection into {run} again") from error
         if (path.parent / CRACKS_JSON).is_file():
-            size = int(facts["width_px"]), int(facts["height_px"])
-            scale = facts.get("mm_per_px")
-            written = int(facts.get("file_bytes", 0)), int(facts.get("file_mtime_ns", 0))
-            found.append(InspectedPlace(facts["name"], path.parent, Path(facts["path"]), size, scale, written))
+            size, made = (one.width_px, one.height_px), one.made_of
+            written = made.file_bytes, made.file_mtime_ns
+            found.append(InspectedPlace(one.name, path.parent, Path(one.path), size, one.mm_per_px, written))
     if not found:
         raise UserError(
             f"{key}={run} holds no photographs whose cracks were measured: give the run folder of "

@@ -1,7 +1,8 @@
 """What was found in a photograph, divided by who reads it, and its file: inspection.json."""
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,14 @@ from crack_lightning.data.images.formats import why_unread
 from crack_lightning.inference.heat import Heat
 from crack_lightning.measurement.scale import Scale
 from crack_lightning.system.files import write_atomically
+from crack_lightning.system.ranges import number_of
 
+WRITTEN = ("file_bytes", "file_mtime_ns")  # of the photograph
 DONE = "inspection.json"  # written last: what has it needs not be done again
+TEXTS = ("name", "path", "error", "note", "fault", "scale", "key", "map_key")
+NUMBERS = ("width_px", "height_px", "seconds", "longest_px", "scale_deviation", "crack_length_px", *WRITTEN)
+MAYBE_NUMBERS = ("peak", "share", "regions", "mm_per_px", "threshold", "cracks", "crack_length_mm")
+DAMAGED = (OSError, ValueError, TypeError, KeyError, RecursionError)  # reading one raises
 SEVERITY = ("cracked", "review", "error", "unread", "sound")
 
 
@@ -152,6 +159,7 @@ def inspected_from(facts: Any) -> Inspected:
     """What `facts_of` was made of. Raises KeyError, TypeError or ValueError for what is no such mapping."""
     if facts["verdict"] not in SEVERITY:
         raise ValueError(f"verdict {facts['verdict']!r}")
+    _check_kinds(facts)
     places = facts["crack_map"] or facts["heat_map"]
     grid = None if places is None else MapPlaces(**places)
     if (facts["crack_map"] is not None) != (grid is not None and grid.tile_px is not None):
@@ -170,12 +178,25 @@ def inspected_from(facts: Any) -> Inspected:
     )
 
 
+def _check_kinds(facts: Mapping[str, object]) -> None:
+    """Raise TypeError for what is not of the kind that `facts_of` writes."""
+    figures, largest = facts["crack_figures"], facts["measured"]
+    texts = [facts[name] for name in TEXTS] + (figures if isinstance(figures, list) else [None])
+    numbers = [facts[name] for name in NUMBERS] + [facts[name] for name in MAYBE_NUMBERS if facts[name] is not None]
+    for each in largest if isinstance(largest, list) else [None]:
+        numbers += each if isinstance(each, list) else [None]
+    for places in (facts["crack_map"], facts["heat_map"]):
+        numbers += places.values() if isinstance(places, dict) else [] if places is None else [None]
+    if not all(isinstance(text, str) for text in texts) or any(math.isnan(number_of(each)) for each in numbers):
+        raise TypeError("a value is not of its kind")
+
+
 def kept_inspected(folder: Path) -> Inspected | None:
     """What an earlier run found of a photograph, by whatever options."""
     try:
         found = inspected_from(json.loads((folder / DONE).read_text(encoding="utf-8", errors="surrogateescape")))
         return found if min(found.width_px, found.height_px) > 0 else None
-    except (OSError, ValueError, TypeError, KeyError):
+    except DAMAGED:
         return None
 
 

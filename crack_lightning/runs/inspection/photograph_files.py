@@ -58,8 +58,11 @@ def read_heat(folder: Path, found: Inspected) -> Heat:
     """
     path = folder / f"{MAPS[True]}.npy"
     try:
-        probability = np.load(path).astype(np.float32)
-        if probability.ndim != 2 or not np.isfinite(probability).all():
+        kept = np.load(path, mmap_mode="r")  # its header is looked at before it is read
+        if not isinstance(kept, np.ndarray) or kept.dtype != np.float16 or kept.ndim != 2 or not kept.size:
+            raise ValueError("it is no map")
+        probability = kept.astype(np.float32)
+        if not np.isfinite(probability).all():
             raise ValueError("it is no map")
     except (OSError, ValueError, EOFError) as error:
         raise UserError(f"{path} is not there or damaged: remove its folder and inspect again") from error

@@ -10,7 +10,7 @@ from crack_lightning.data.images.checks import unreadable_message
 from crack_lightning.data.options import JudgedDataOptions
 from crack_lightning.data.samples.finding import WHOLE, find_dataset, readable
 from crack_lightning.data.samples.groups import by_photograph, grouped
-from crack_lightning.data.samples.layouts import MASKED, OWN, recognised
+from crack_lightning.data.samples.layouts import MASKED, OWN, TABLE, recognised
 from crack_lightning.data.samples.listing import Sample
 from crack_lightning.data.samples.masks import check_cracks
 from crack_lightning.data.samples.presplit import split_folders
@@ -35,7 +35,8 @@ def images_of(
     found = _found(root, data, decision, split or "test")
     if WHOLE not in found:
         if data.split_csv is not None:
-            raise UserError(f"{root} is split into train/ val/ test/ already: leave data.split_csv out")
+            kind = "by a column of its table" if data.layout == TABLE else "into train/ val/ test/"
+            raise UserError(f"{root} is split {kind} already: leave data.split_csv out")
         samples = found[split or "test"]
     else:
         if (split is None) != (data.split_csv is None):
@@ -71,7 +72,8 @@ def _found(root: Path, data: JudgedDataOptions, decision: Decision, split: str) 
     names = _class_names(data, decision)
     positive = names[decision.positive_index]
     found = find_dataset(root, names, layout=data.layout, positive_class=positive, labels=data.labels, only=split)
-    return {name: _grouped(root, samples, data, names) for name, samples in found.items()}
+    folders = split_folders(root) or {}
+    return {name: _grouped(folders.get(name, root), samples, data, names) for name, samples in found.items()}
 
 
 def _grouped(root: Path, samples: Sequence[Sample], data: JudgedDataOptions, names: Sequence[str]) -> Sequence[Sample]:

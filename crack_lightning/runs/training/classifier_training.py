@@ -29,6 +29,7 @@ from crack_lightning.runs.training.options import TrainOptions
 from crack_lightning.runs.training.results import training_metrics, write_results
 from crack_lightning.system.arguments import typed
 from crack_lightning.system.cache import cache_folder
+from crack_lightning.system.files import expanded
 from crack_lightning.system.processes import ctrl_c_says
 from crack_lightning.training.checkpoints import LAST, WholeCheckpoints, checkpoint_to_test
 from crack_lightning.training.confidence import keep_facts, logits_of, set_confidence
@@ -55,9 +56,11 @@ class ClassifierTraining:
     def start(self) -> None:
         options = self.options
         _check(options, self.folder)
-        self.trainer = _trainer(options, self.folder, [self.history, *self.callbacks], self.logger or False)
+        self.trainer = _trainer(options, self.folder, [self.history, *self.callbacks], self.logger)
         _check_processes(self.trainer.world_size, self.most_processes, options.trainer.strategy)
-        if self.checkpoint is None:
+        if self.checkpoint is not None:
+            self.kept = classifier_from(self.checkpoint, str(options.ckpt_path)).train()
+        else:
             self.weights = resolve_weights(options.model.backbone, options.model.weights)
             source = self.weights[1].as_dict()
             log.info("weights of %s: %s from %s", options.model.backbone, source["name"], source["source"])
@@ -86,7 +89,7 @@ class ClassifierTraining:
     def _classifier(self, data: CrackDataModule) -> CrackClassifier:
         options = self.options
         if self.checkpoint is not None:
-            return classifier_from(self.checkpoint, str(options.ckpt_path)).train()
+            return self.kept
         (first, second), (state_dict, source) = options.data.class_names, self.weights
         return CrackClassifier(
             **{name: getattr(options.model, name) for name in ("backbone", "freeze", "dropout")},
@@ -124,7 +127,7 @@ def _check(options: TrainOptions, folder: Path) -> None:
         log.warning("%s holds the results of another run, which will be overwritten", folder)
 
 
-def _trainer(options: TrainOptions, folder: Path, callbacks: Sequence[Callback], logger: Logger | bool) -> Trainer:
+def _trainer(options: TrainOptions, folder: Path, callbacks: Sequence[Callback], logger: Logger | None) -> Trainer:
     arguments = asdict(options.trainer)
     shown = arguments.pop("enable_progress_bar")
     shown = sys.stderr.isatty() if shown is None else shown
@@ -133,7 +136,7 @@ def _trainer(options: TrainOptions, folder: Path, callbacks: Sequence[Callback],
         return Trainer(
             **arguments,
             callbacks=[*bars, *callbacks],
-            logger=logger,
+            logger=logger or False,
             enable_progress_bar=shown,
             enable_checkpointing=any(isinstance(callback, CheckpointCallback) for callback in callbacks),
             default_root_dir=folder,
@@ -170,7 +173,8 @@ def _fit(
 ) -> float:
     started_s = time.perf_counter()
     last = folder / "checkpoints" / LAST
-    place = None if ckpt_path is None else Path(ckpt_path).absolute()  # a name such as "last" means more to Lightning
+    # Absolute, because a name such as "last" means more to Lightning.
+    place = None if ckpt_path is None else expanded(ckpt_path).absolute()
     hint = f"go on with python train.py {typed('ckpt_path', str(last))}"
     try:
         with ctrl_c_says(lambda: hint if last.exists() else "no epoch was finished"):

@@ -23,7 +23,7 @@ MOST_SEED = 2**32 - 1
 
 @dataclass
 class TrainOptions:
-    """Of `train.py`. `callbacks` and `logger` are for whoever makes these objects, and checked here."""
+    """Of `train.py`. `callbacks` and `logger` are a record: whoever runs it makes these objects."""
 
     data: DataOptions
     model: ModelOptions = field(default_factory=ModelOptions)
