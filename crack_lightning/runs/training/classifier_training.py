@@ -91,6 +91,7 @@ class ClassifierTraining:
         if self.checkpoint is not None:
             return self.kept
         (first, second), (state_dict, source) = options.data.class_names, self.weights
+        torch.manual_seed(options.seed)  # the first weights of the head, whatever reading the photographs has drawn
         return CrackClassifier(
             **{name: getattr(options.model, name) for name in ("backbone", "freeze", "dropout")},
             decision=Decision((first, second), options.data.positive_class),
