@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from crack_lightning.data.copies.names import LOOKED_FOR
+from crack_lightning.data.copies import LOOKED_FOR
 from crack_lightning.data.options import AuditDataOptions, DataOptions, JudgedDataOptions
 from crack_lightning.data.samples.layouts import MASKED
 from crack_lightning.engines.names import check_engine

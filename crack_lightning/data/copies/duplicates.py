@@ -14,6 +14,7 @@ SIMILAR = 0.95  # correlation of two fingerprints from which on they are taken f
 BLOCK = 4096  # pairs compared at a time
 
 Array = np.ndarray
+Clusters = Sequence[Sequence[int]]
 
 
 def exact_copies(hashes: Sequence[str]) -> list[list[int]]:
@@ -76,3 +77,9 @@ def clusters(count: int, pairs: Iterable[Sequence[int]]) -> list[list[int]]:
     for place in range(count):
         members[root(place)].append(place)
     return [group for group in members.values() if len(group) > 1]
+
+
+def groups_of(clusters: Clusters, names: Sequence[str]) -> list[str]:
+    """A group for each image: the name of its cluster's first member, its own if it stands alone."""
+    first = {member: cluster[0] for cluster in clusters for member in cluster}
+    return [names[first.get(place, place)] for place in range(len(names))]
