@@ -5,6 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from crack_lightning.data.copies.facts import FileFacts
 from crack_lightning.data.copies.fingerprints import invariant_keys, similarity
@@ -62,20 +64,11 @@ def near_copies(prints: Array, *, similar: float = SIMILAR) -> tuple[Array, Arra
 
 def clusters(count: int, pairs: Iterable[Sequence[int]]) -> list[list[int]]:
     """What hangs together by `pairs` of the places 0..count-1: sorted lists longer than one, the first place first."""
-    parent = list(range(count))
-
-    def root(place: int) -> int:
-        while parent[place] != place:
-            parent[place] = parent[parent[place]]
-            place = parent[place]
-        return place
-
-    for one, other in pairs:
-        low, high = sorted((root(int(one)), root(int(other))))
-        parent[high] = low
+    one, other = np.array([*pairs], np.int64).reshape(-1, 2).T
+    graph = coo_array((np.ones(len(one), bool), (one, other)), shape=(count, count))
     members: dict[int, list[int]] = defaultdict(list)
-    for place in range(count):
-        members[root(place)].append(place)
+    for place, cluster in enumerate(connected_components(graph, directed=False)[1].tolist()):
+        members[cluster].append(place)
     return [group for group in members.values() if len(group) > 1]
 
 
