@@ -26,7 +26,7 @@ from crack_lightning.system.tables import read_table
 log = logging.getLogger(__name__)
 
 PLAIN = ("file", "folder", "photograph")
-VERSION = 1  # of what counts as a copy or an overlap
+VERSION = 2  # of what counts as a copy or an overlap
 MOST_NAMED = 5
 
 
