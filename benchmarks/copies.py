@@ -17,8 +17,7 @@ from PIL import Image, ImageEnhance
 
 from crack_lightning.data.copies.duplicates import near_copies
 from crack_lightning.data.copies.fingerprints import fingerprint
-from crack_lightning.data.copies.local_features import local_features
-from crack_lightning.data.copies.overlaps import overlapping
+from crack_lightning.data.copies.overlaps import local_features, overlapping
 from crack_lightning.data.images.formats import is_image_name
 from crack_lightning.data.images.reading import read_image
 

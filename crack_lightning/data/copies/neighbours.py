@@ -61,7 +61,8 @@ def _nearest(points: Array, centres: Array, count: int) -> Array:
     offset = (centres**2).sum(axis=1) / 2
     for start in range(0, len(points), BLOCK):
         far = offset[None] - points[start : start + BLOCK] @ centres.T
-        found.append(far.argmin(axis=1)[:, None] if count == 1 else np.argpartition(far, count - 1, axis=1)[:, :count])
+        near = far.argmin(axis=1)[:, None] if count == 1 else np.argpartition(far, count - 1, axis=1)[:, :count]
+        found.append(near.copy())  # a view would keep the places of all centres
     return np.concatenate(found)
 
 
