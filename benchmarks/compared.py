@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from drawn_lines import with_crack
 from measured import CLEARANCE_PX, Inspector, clear_line, files_of, window
@@ -21,14 +22,13 @@ from scipy.spatial import cKDTree
 from crack_lightning.measurement.alignment import aligned, described
 from crack_lightning.measurement.changes import View, ViewedCrack, changes_of
 from crack_lightning.measurement.cracks import Crack
-from crack_lightning.measurement.markers import marker_scale, opencv
+from crack_lightning.measurement.markers import marker_scale
 
 Array = np.ndarray
 
 
 def marker(options: argparse.Namespace) -> None:
     """A printed marker of 50 mm under a camera at one metre: error of mm_per_px."""
-    cv2: Any = opencv("this benchmark")
     family = cv2.aruco.getPredefinedDictionary(cv2.aruco.DICT_4X4_50)
     sheet = np.full((900, 900), 255, np.uint8)
     sheet[150:750, 150:750] = cv2.aruco.generateImageMarker(family, 7, 600)
@@ -51,7 +51,6 @@ def marker(options: argparse.Namespace) -> None:
 
 def changes(options: argparse.Namespace) -> None:
     """A crack that stays, one that grows by a fifth, a new one; other light, turned by 5 degrees, 1.2 times nearer."""
-    cv2: Any = opencv("this benchmark")
     inspector, paths, right = Inspector(), files_of(options.folders), 0
     done = 0
     for number in range(10 * options.count):

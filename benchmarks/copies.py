@@ -3,26 +3,31 @@
 python benchmarks/copies.py --patches FOLDER --photos FOLDER
 
 Of 1,000 patches a copy of each kind is made and looked for among all of them; of whole photographs pairs of crops that
-share so much are cut, one of each turned, and looked for among all crops.
+share so much are cut, one of each turned, and looked for among all crops. `--libraries` compares the own search for the
+nearest point of another picture with SciPy's and OpenCV's trees, on the crops.
 """
 
 import argparse
 import io
 import random
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image, ImageEnhance
+from scipy.spatial import cKDTree
 
 from crack_lightning.data.copies.duplicates import near_copies
 from crack_lightning.data.copies.fingerprints import fingerprint
-from crack_lightning.data.copies.local_features import local_features
-from crack_lightning.data.copies.overlaps import overlapping
+from crack_lightning.data.copies.neighbours import nearest_others
+from crack_lightning.data.copies.overlaps import local_features, overlapping
 from crack_lightning.data.images.formats import is_image_name
 from crack_lightning.data.images.reading import read_image
 
 PATCHES, CROPS, CROP_PX = 1000, 40, 227
+ASKED = 500  # points of each search by a library
 SHARES = (0.15, 0.25, 0.35, 0.5, 0.65, 0.8)
 Picture = Image.Image
 Crop = tuple[str, int, int]
@@ -116,15 +121,51 @@ def overlaps(folder: Path) -> Iterator[str]:
     yield f"{wrong} of {len(pairs)} pairs that were found among {len(made)} crops share nothing."
 
 
+def libraries(folder: Path) -> Iterator[str]:
+    """A row of a table a search: seconds of the processor for all points, three runs in turn, and the nearest found."""
+    features = [local_features(picture) for picture, _, _ in crops(folder)]
+    owners = np.repeat(np.arange(len(features)), [len(each.points) for each in features])
+    points = np.concatenate([each.descriptors for each in features]).astype(np.float32)
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    asked = np.random.default_rng(0).choice(len(points), ASKED, replace=False)
+    alike = points[asked] @ points.T
+    alike[owners[asked][:, None] == owners] = -1
+    tree, index = cKDTree(points), cv2.flann.Index(points, {"algorithm": 1, "trees": 4})  # 1: KD-trees
+
+    def other(places: np.ndarray) -> np.ndarray:
+        """The first of (ASKED, k) `places` that another picture has, the nearest of the same one if none."""
+        strange = owners[places] != owners[asked][:, None]
+        return np.asarray(places[np.arange(ASKED), strange.argmax(axis=1)])
+
+    searches: dict[str, Callable[[], np.ndarray]] = {
+        "own, two cells; all points": lambda: nearest_others(points, owners, points, probes=2)[0][asked],
+        "OpenCV, 32 leaves": lambda: other(index.knnSearch(points[asked], 4, params={"checks": 32})[0]),
+        "OpenCV, 128 leaves": lambda: other(index.knnSearch(points[asked], 4, params={"checks": 128})[0]),
+        "SciPy, exact": lambda: other(tree.query(points[asked], 4)[1]),
+        "SciPy, within a factor of 2": lambda: other(tree.query(points[asked], 4, eps=1)[1]),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in searches}
+    nearest: dict[str, float] = {}
+    for _ in range(3):
+        for name, search in searches.items():
+            started_s = time.process_time()
+            nearest[name] = float((search() == alike.argmax(axis=1)).mean())
+            seconds[name].append((time.process_time() - started_s) * (1 if "all" in name else len(points) / ASKED))
+    for name, taken in seconds.items():
+        low, middle, high = sorted(taken)
+        yield f"| {name} | {middle:.1f} ({low:.1f} to {high:.1f}) | {nearest[name]:.0%} |"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--patches", type=Path, action="append", default=[])
     parser.add_argument("--photos", type=Path)
+    parser.add_argument("--libraries", action="store_true")
     options = parser.parse_args()
     for folder in options.patches:
         print("\n".join(near(folder)), flush=True)
     if options.photos:
-        print("\n".join(overlaps(options.photos)))
+        print("\n".join((libraries if options.libraries else overlaps)(options.photos)))
 
 
 if __name__ == "__main__":

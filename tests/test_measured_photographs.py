@@ -139,7 +139,6 @@ def test_further_formats_and_positions_are_written(inspected: Callable[..., Path
 
 
 def test_a_wall_of_later_has_a_new_crack(inspected: Callable[..., Path], composed: Any, tmp_path: Path) -> None:
-    pytest.importorskip("cv2")
     for name, cracks in (("before", (90,)), ("after", (90, 220))):
         (tmp_path / name).mkdir()
         wall(cracks=cracks).save(tmp_path / name / "wall.png")
@@ -156,7 +155,6 @@ def test_a_wall_of_later_has_a_new_crack(inspected: Callable[..., Path], compose
 def test_another_place_is_refused_with_the_reason(
     inspected: Callable[..., Path], composed: Any, tmp_path: Path
 ) -> None:
-    pytest.importorskip("cv2")
     for name, image in (("before", wall()), ("after", wall().transpose(Image.Transpose.ROTATE_90).resize((90, 61)))):
         (tmp_path / name).mkdir()
         image.save(tmp_path / name / "wall.png")
@@ -169,7 +167,6 @@ def test_another_place_is_refused_with_the_reason(
 
 def test_what_cannot_be_compared_is_said(inspected: Callable[..., Path], composed: Any, tmp_path: Path) -> None:
     """Files that were damaged since, scales that contradict the alignment, and a folder that holds an inspection."""
-    pytest.importorskip("cv2")
     for name in ("before", "after"):
         (tmp_path / name).mkdir()
         wall().save(tmp_path / name / "wall.png")
@@ -198,7 +195,6 @@ def test_what_cannot_be_compared_is_said(inspected: Callable[..., Path], compose
 
 @pytest.mark.parametrize("given", ["nowhere", "."])
 def test_what_is_no_inspection_is_refused(composed: Any, tmp_path: Path, given: str) -> None:
-    pytest.importorskip("cv2")
     (tmp_path / "run").mkdir(exist_ok=True)
     with pytest.raises(ValueError, match=r"before=.*(is no folder|holds no photographs whose cracks)"):
         compare(*composed("compare", [f"before={tmp_path}/{given}", f"after={tmp_path}"], run="compared"))

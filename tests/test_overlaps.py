@@ -12,9 +12,16 @@ from omegaconf import DictConfig
 from PIL import Image
 from verbs import audit
 
-from crack_lightning.data.copies.local_features import MOST, SMALL_PX, LocalFeatures, local_features
 from crack_lightning.data.copies.neighbours import nearest_others
-from crack_lightning.data.copies.overlaps import overlapping
+from crack_lightning.data.copies.overlaps import (
+    MOST,
+    SMALL_PX,
+    LocalFeatures,
+    find_overlaps,
+    local_features,
+    mirrored,
+    overlapping,
+)
 from crack_lightning.data.synthetic.surface_folder import render_surface
 
 PX = 160
@@ -53,18 +60,35 @@ def test_crops_sharing_three_quarters_are_found_in_every_orientation(
     assert found == {(k, k + 1) for k in range(0, len(pairs), 2)}
 
 
+def test_a_part_turned_by_twenty_degrees_is_found(photographs: list[Image.Image]) -> None:
+    turned = [each.rotate(20, Image.Resampling.BICUBIC) for each in photographs]
+    pairs = [local_features(crop(each, 120, 120)) for both in zip(photographs, turned, strict=True) for each in both]
+    assert overlapping(pairs).tolist() == [[k, k + 1] for k in range(0, len(pairs), 2)]
+
+
 def test_a_picture_of_one_colour_overlaps_nothing() -> None:
     plain = local_features(Image.new("L", (PX, PX), 120))
-    assert len(plain.corners) == 0
+    assert len(plain.points) == 0
     assert len(overlapping([plain, plain])) == 0
 
 
 def test_local_features_lie_within_the_picture(others: list[LocalFeatures]) -> None:
     for each in others:
-        assert each.detail.shape == (SMALL_PX, SMALL_PX)
-        assert 0 < len(each.corners) <= MOST
-        assert each.corners.min() >= 0
-        assert np.linalg.norm(each.descriptors.astype(float), axis=(1, 2)) == pytest.approx(1, abs=1e-2)
+        assert 0 < len(each.points) == len(each.descriptors) <= MOST
+        assert each.points.min() >= 0
+        assert each.points.max() < SMALL_PX
+
+
+def test_mirrored_descriptors_are_those_of_the_mirrored_picture(photographs: list[Image.Image]) -> None:
+    whole = photographs[1].resize((SMALL_PX, SMALL_PX))
+    one, other = local_features(whole), local_features(whole.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
+    distance = np.linalg.norm(mirrored(one.descriptors)[:, None] - other.descriptors[None].astype(float), axis=2)
+    assert np.median(distance.min(axis=1)) < 30  # of lengths of 512; that of other points is about 300
+
+
+def test_a_file_that_cannot_be_read_overlaps_nothing(tmp_path: Path) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    assert len(find_overlaps([tmp_path / "broken.jpg"] * 2, workers=0)) == 0
 
 
 def test_the_nearest_point_of_another_owner_is_found() -> None:

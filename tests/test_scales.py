@@ -1,8 +1,6 @@
 """The scale of photographs: key, table, marker, checkerboard, distance; and where they disagree."""
 
 import math
-from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +12,6 @@ from crack_lightning.data.images.exif import EXIF_IFD, FOCAL_35MM, FOCAL_MM, GPS
 from crack_lightning.measurement.scale import agreed, even, from_distance, from_two_points
 from crack_lightning.runs.inspection.options import InspectOptions
 from crack_lightning.runs.inspection.scales import Scales, scales_of
-
-needs_opencv = pytest.mark.skipif(find_spec("cv2") is None, reason="needs the extra vision")
 
 GREY = np.full((300, 400), 150, np.uint8)
 
@@ -158,7 +154,6 @@ def seen(picture: np.ndarray, tilt: float, mm: float) -> np.ndarray:
     return np.asarray(cv2.warpPerspective(picture, matrix, (1000, 800), flags=cv2.INTER_AREA, borderValue=180))
 
 
-@needs_opencv
 @pytest.mark.parametrize(("tilt", "share"), [(0, 0.01), (15, 0.03), (30, 0.03)])
 def test_a_marker_gives_the_scale(tilt: float, share: float) -> None:
     from crack_lightning.measurement.markers import marker_scale
@@ -166,7 +161,6 @@ def test_a_marker_gives_the_scale(tilt: float, share: float) -> None:
     assert abs(marker_scale(seen(sheet(), tilt, 50 / 600), 50.0).mm_per_px * 3 - 1) < share
 
 
-@needs_opencv
 def test_a_checkerboard_gives_the_scale() -> None:
     from crack_lightning.measurement.markers import checkerboard_scale
 
@@ -178,7 +172,6 @@ def test_a_checkerboard_gives_the_scale() -> None:
     assert abs(checkerboard_scale(seen(board, 10, 0.15), 12.0).mm_per_px * 3 - 1) < 0.02
 
 
-@needs_opencv
 def test_what_is_wrong_with_a_marker_is_said() -> None:
     from crack_lightning.measurement.markers import checkerboard_scale, marker_scale
 
@@ -192,17 +185,6 @@ def test_what_is_wrong_with_a_marker_is_said() -> None:
         marker_scale(np.concatenate([whole, seen(sheet(), 0, 25 / 600)], axis=1), 50.0)
     with pytest.raises(ValueError, match="no checkerboard"):
         checkerboard_scale(whole, 10.0)
-
-
-def test_opencv_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    from crack_lightning.measurement import markers
-
-    def missing(name: str) -> Callable[..., Any]:
-        raise ImportError(name)
-
-    monkeypatch.setattr(markers, "import_module", missing)
-    with pytest.raises(ValueError, match=r'scale=marker needs OpenCV: pip install -e "\.\[vision\]"'):
-        scales_of(options(scale="marker", marker_mm=50.0))
 
 
 def test_rows_of_one_photograph_must_agree(tmp_path: Path) -> None:

@@ -1,13 +1,11 @@
 """Two photographs of one place brought onto each other by a homography (OpenCV)."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from crack_lightning.errors import UserError
-from crack_lightning.measurement.markers import opencv
 
 Array = np.ndarray
 
@@ -59,11 +57,12 @@ def _moved(matrix: Array, line: Array) -> Array:
 
 def described(image: Image.Image) -> Described:
     """Points that are found again in another photograph of the same place, light evened out (SIFT, Lowe 2004)."""
-    cv2 = opencv("compare")
+    import cv2
+
     small = image.convert("L")
     small.thumbnail((SIDE_PX, SIDE_PX))
     even = cv2.createCLAHE(clipLimit=3.0, tileGridSize=(8, 8)).apply(np.asarray(small))
-    keys, descriptors = cv2.SIFT_create(POINTS, contrastThreshold=0.02).detectAndCompute(even, None)
+    keys, descriptors = cv2.SIFT.create(POINTS, contrastThreshold=0.02).detectAndCompute(even, None)
     factor = np.array(image.size) / np.array(small.size)
     points = np.array([key.pt for key in keys], float).reshape(-1, 2) + 0.5
     return Described(points * factor, descriptors if len(keys) else np.empty((0, 128), np.float32), image.size)
@@ -71,7 +70,8 @@ def described(image: Image.Image) -> Described:
 
 def aligned(before: Described, after: Described) -> Alignment:
     """Raises UserError, with the reason, where too few points agree or what agrees is no view of one surface."""
-    cv2 = opencv("compare")
+    import cv2
+
     if min(len(before.points), len(after.points)) < LEAST_POINTS:
         raise UserError("too few points to be found again: the surface shows no texture")
     pairs = cv2.BFMatcher(cv2.NORM_L2).knnMatch(before.descriptors, after.descriptors, k=2)
@@ -118,7 +118,8 @@ def overlap_of(found: Alignment, before: tuple[int, int], after: tuple[int, int]
 
 def warped(image: Image.Image, found: Alignment, factors: tuple[float, float], size: tuple[int, int]) -> Image.Image:
     """The earlier picture, reduced by the first of `factors`, as the later one, reduced by the second, shows it."""
-    cv2: Any = opencv("compare")
+    import cv2
+
     before, after = (np.diag([factor, factor, 1.0]) for factor in factors)
     matrix = after @ found.matrix @ np.linalg.inv(before)
     pixels = cv2.warpPerspective(np.asarray(image.convert("RGB")), matrix, size, flags=cv2.INTER_AREA)

@@ -1,7 +1,6 @@
 """The scale from a marker of known size in the picture: ArUco or AprilTag, or a checkerboard (OpenCV)."""
 
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ from crack_lightning.measurement.scale import Scale, agreed, from_jacobian
 
 Array = np.ndarray
 
-NEEDS_OPENCV = 'needs OpenCV: pip install -e ".[vision]"'
 DICTIONARIES = (
     *("DICT_4X4_250", "DICT_5X5_250", "DICT_6X6_250", "DICT_7X7_250", "DICT_ARUCO_ORIGINAL"),
     *("DICT_APRILTAG_36h11", "DICT_APRILTAG_25h9"),
@@ -21,20 +19,13 @@ CORNER_PX = 0.25
 LEAST_CORNERS = 4  # of a checkerboard, in each direction
 
 
-def opencv(wanted_for: str) -> Any:
-    """The module, or a UserError that says how to install it."""
-    try:
-        return import_module("cv2")
-    except ImportError as error:
-        raise UserError(f"{wanted_for} {NEEDS_OPENCV}") from error
-
-
 def marker_scale(grey: Array, marker_mm: float) -> Scale:
     """From square markers whose black outline is `marker_mm` wide, in a picture (h, w) uint8.
 
     Raises UserError where none lies whole in the picture, where it is too small or tilted, or where two disagree.
     """
-    cv2 = opencv("scale=marker")
+    import cv2
+
     squares = _squares(cv2, grey)
     if not squares:
         raise UserError(
@@ -63,7 +54,8 @@ def _square_scale(cv2: Any, corners: Array, marker_mm: float) -> Scale:
 
 def checkerboard_scale(grey: Array, square_mm: float) -> Scale:
     """From a checkerboard whose squares are `square_mm` wide, in a picture (h, w) uint8. Raises as `marker_scale`."""
-    cv2 = opencv("scale=checkerboard")
+    import cv2
+
     flags = cv2.CALIB_CB_LARGER | cv2.CALIB_CB_EXHAUSTIVE | cv2.CALIB_CB_NORMALIZE_IMAGE
     size = (LEAST_CORNERS, LEAST_CORNERS)
     found, corners, meta = cv2.findChessboardCornersSBWithMeta(grey, size, flags)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crack_lightning.data.audit.findings import Finding
-from crack_lightning.data.copies.clusters import Clusters
+from crack_lightning.data.copies.duplicates import Clusters
 
 
 def cluster_findings(kind: str, clusters: Clusters, paths: Sequence[Path]) -> list[Finding]:

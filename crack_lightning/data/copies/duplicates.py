@@ -5,6 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from crack_lightning.data.copies.facts import FileFacts
 from crack_lightning.data.copies.fingerprints import invariant_keys, similarity
@@ -14,6 +16,7 @@ SIMILAR = 0.95  # correlation of two fingerprints from which on they are taken f
 BLOCK = 4096  # pairs compared at a time
 
 Array = np.ndarray
+Clusters = Sequence[Sequence[int]]
 
 
 def exact_copies(hashes: Sequence[str]) -> list[list[int]]:
@@ -61,18 +64,15 @@ def near_copies(prints: Array, *, similar: float = SIMILAR) -> tuple[Array, Arra
 
 def clusters(count: int, pairs: Iterable[Sequence[int]]) -> list[list[int]]:
     """What hangs together by `pairs` of the places 0..count-1: sorted lists longer than one, the first place first."""
-    parent = list(range(count))
-
-    def root(place: int) -> int:
-        while parent[place] != place:
-            parent[place] = parent[parent[place]]
-            place = parent[place]
-        return place
-
-    for one, other in pairs:
-        low, high = sorted((root(int(one)), root(int(other))))
-        parent[high] = low
+    one, other = np.array([*pairs], np.int64).reshape(-1, 2).T
+    graph = coo_array((np.ones(len(one), bool), (one, other)), shape=(count, count))
     members: dict[int, list[int]] = defaultdict(list)
-    for place in range(count):
-        members[root(place)].append(place)
+    for place, cluster in enumerate(connected_components(graph, directed=False)[1].tolist()):
+        members[cluster].append(place)
     return [group for group in members.values() if len(group) > 1]
+
+
+def groups_of(clusters: Clusters, names: Sequence[str]) -> list[str]:
+    """A group for each image: the name of its cluster's first member, its own if it stands alone."""
+    first = {member: cluster[0] for cluster in clusters for member in cluster}
+    return [names[first.get(place, place)] for place in range(len(names))]

@@ -6,6 +6,7 @@ too even for their signs to be stable), without brightness and the linear shadin
 
 import numpy as np
 from PIL import Image
+from scipy.fft import dctn
 
 SIDE = 12  # frequencies each way
 GREY_PX = 48  # the picture is brought to this size first
@@ -13,21 +14,10 @@ GREY_PX = 48  # the picture is brought to this size first
 Array = np.ndarray
 
 
-def cosine_rows(frequencies: int, px: int) -> Array:
-    """(frequencies, px), orthonormal rows of the DCT-II."""
-    frequency, pixel = np.arange(frequencies)[:, None], np.arange(px)[None, :]
-    rows = np.cos(np.pi * frequency * (2 * pixel + 1) / (2 * px)) * np.sqrt(2 / px)
-    rows[0] /= np.sqrt(2)
-    return rows.astype(np.float32)
-
-
-COSINES = cosine_rows(SIDE, GREY_PX)
-
-
 def fingerprint(image: Image.Image) -> Array:
     """(SIDE, SIDE) float32 of unit length; zeros for a picture of one colour."""
     grey = np.asarray(image.convert("L").resize((GREY_PX, GREY_PX), Image.Resampling.BOX), np.float32)
-    found = COSINES @ grey @ COSINES.T
+    found = dctn(grey, norm="ortho")[:SIDE, :SIDE]
     found[0, 0] = found[0, 1] = found[1, 0] = 0
     length = float(np.linalg.norm(found))
     return found / length if length > 1e-3 else np.zeros_like(found)

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from crack_lightning.data.copies.clusters import clusters_of, groups_of
+from crack_lightning.data.copies.duplicates import find_copies, groups_of
+from crack_lightning.data.copies.facts import read_facts
+from crack_lightning.data.copies.overlaps import find_overlaps
 from crack_lightning.data.samples.layouts import CLUSTERED, LAYOUTS, OWN
 from crack_lightning.data.samples.listing import Sample
 from crack_lightning.data.samples.splits import Splits
@@ -23,7 +25,7 @@ from crack_lightning.system.tables import read_table
 log = logging.getLogger(__name__)
 
 PLAIN = ("file", "folder", "photograph")
-VERSION = 1  # of what counts as a copy or an overlap
+VERSION = 2  # of what counts as a copy or an overlap
 MOST_NAMED = 5
 
 
@@ -102,7 +104,9 @@ def cluster_names(samples: Sequence[Sample], group_by: str, cache: Path | None, 
 
 
 def _clustered(samples: Sequence[Sample], group_by: str, workers: int | None) -> list[str]:
-    found = clusters_of([sample.path for sample in samples], group_by, workers=workers)
+    paths = [sample.path for sample in samples]
+    overlaps = find_overlaps(paths, workers=workers) if group_by == "overlap" else None
+    found = list(find_copies(read_facts(paths, workers=workers), near=True, overlaps=overlaps).values())[-1]
     log.info("%d images have a copy or share a part, in %d groups", sum(map(len, found)), len(found))
     return groups_of(found, [sample.name for sample in samples])
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from crack_lightning.data.audit.findings import KINDS, Finding
 from crack_lightning.data.audit.inventory import Listed
 from crack_lightning.data.audit.leakage import Leakage
-from crack_lightning.data.copies.clusters import groups_of
+from crack_lightning.data.copies.duplicates import groups_of
 from crack_lightning.data.copies.facts import FileFacts
 from crack_lightning.data.images.formats import jpeg
 from crack_lightning.data.images.reading import read_image

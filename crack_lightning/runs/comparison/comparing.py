@@ -13,7 +13,6 @@ from crack_lightning.data.images.reading import read_image
 from crack_lightning.errors import UserError
 from crack_lightning.measurement.alignment import Alignment, Described, aligned, described, warped
 from crack_lightning.measurement.changes import View, ViewedCrack, changes_of
-from crack_lightning.measurement.markers import opencv
 from crack_lightning.measurement.scale import DISAGREE
 from crack_lightning.runs.comparison.comparison_files import ComparedPlace, write_comparison
 from crack_lightning.runs.comparison.options import CompareOptions
@@ -63,7 +62,6 @@ def compare_runs(options: CompareOptions, folder: Path) -> int:
 
     Raises UserError or OSError for what is no run of `inspect`, or holds no photograph with cracks measured.
     """
-    opencv("compare")
     if (folder / "inspection.csv").exists():
         raise UserError(f"{folder} holds an inspection, whose report would be overwritten: give another hydra.run.dir")
     before, after = (_photographs(key, given) for key, given in (("before", options.before), ("after", options.after)))

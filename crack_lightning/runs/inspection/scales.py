@@ -8,7 +8,7 @@ import numpy as np
 
 from crack_lightning.data.images.exif import camera_facts
 from crack_lightning.errors import UserError
-from crack_lightning.measurement.markers import checkerboard_scale, marker_scale, opencv
+from crack_lightning.measurement.markers import checkerboard_scale, marker_scale
 from crack_lightning.measurement.scale import Scale, agreed, even, from_distance, from_two_points
 from crack_lightning.runs.inspection.options import InspectOptions
 from crack_lightning.system.files import expanded
@@ -83,10 +83,8 @@ def _check_within(points: Sequence[float], size: tuple[int, ...]) -> None:
 
 
 def scales_of(options: InspectOptions) -> Scales:
-    """Read the table, and check that a marker can be looked for. Raises UserError or OSError."""
+    """Read the table, if there is one. Raises UserError or OSError."""
     if options.scale is None or options.scale in IN_PICTURE:
-        if options.scale is not None:
-            opencv(f"scale={options.scale}")
         return Scales(options, {})
     path = expanded(options.scale)
     if not path.exists() and not path.suffix:
