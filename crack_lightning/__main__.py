@@ -114,7 +114,7 @@ def main() -> None:
     if given not in VERBS:
         near = get_close_matches(given, VERBS, 1)
         hint = f"did you mean {near[0]}? " if near else ""
-        sys.stderr.write(f"{given or 'no verb'}: {hint}{USAGE}\n\n{_listed()}\n")
+        sys.stderr.write(f"{f'there is no command {given}' if given else 'no command'}: {hint}{USAGE}\n\n{_listed()}\n")
         sys.exit(2)
     del sys.argv[1]
     if given == "train":

@@ -132,6 +132,8 @@ def test_a_command_in_its_own_process_ends_with_one_message(tmp_path: Path) -> N
         (["ckpt_path=/no/such.ckpt"], "ckpt_path=/no/such.ckpt does not exist"),
         (["model.dropout=abc"], "model.dropout"),
         (["model.dropuot=1"], "dropuot"),
+        (["+data.rooot=x"], "there is no key data.rooot. Did you mean data.root?"),
+        (["ckpt_path=hf://a/b"], "ckpt_path=hf://a/b: nothing is fetched here"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )

@@ -22,7 +22,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import GrammarParseError, InterpolationResolutionError
 
 from crack_lightning.cli.command_line import MANY, as_given, check_launcher, rewritten
-from crack_lightning.cli.options import COMMANDS, keys, options_of, register
+from crack_lightning.cli.options import COMMANDS, keys, near_key, options_of, register, section_of
 from crack_lightning.errors import UserError
 from crack_lightning.system.arguments import typed
 from crack_lightning.system.files import full_message, is_full, write_atomically
@@ -227,11 +227,9 @@ def _composition(error: Exception, schema: type | None) -> str:
     words = " ".join(f"{error} {error.__cause__ or ''}".split("\n")[:4])
     if schema is None or (unknown := re.search(r"Could not override '([^']+)'", words)) is None:
         return words
-    known = [key for key, _ in keys(schema)]
-    last = {key.rpartition(".")[2]: key for key in reversed(known)}
-    near = get_close_matches(unknown[1], known, 1, 0.7)
-    near = near or [last[name] for name in get_close_matches(unknown[1].rpartition(".")[2], last, 1, 0.7)]
-    return f"{words}{f' Did you mean {near[0]}?' if near and near[0] != unknown[1] else ''}"
+    if not any(unknown[1].startswith(f"{key}.") and section_of(hint) is None for key, hint in keys(schema)):
+        words = re.sub(r"\s*To append to your config use \S+", "", words)  # where nothing can be appended
+    return words + near_key(unknown[1], schema)
 
 
 def quieten() -> None:

@@ -5,6 +5,7 @@ Defaults stand in the dataclasses; a typo or a value of another type is refused 
 
 from collections.abc import Iterator
 from dataclasses import dataclass, is_dataclass
+from difflib import get_close_matches
 from typing import Any, get_args, get_type_hints
 
 from hydra.core.config_store import ConfigStore
@@ -93,9 +94,33 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
 def options_of(cfg: DictConfig) -> Any:
     """The dataclass that a composed configuration is of, its ranges checked.
 
-    Raises UserError for what is missing or out of range.
+    Raises UserError for what is missing or out of range, or that there is no key for.
     """
-    return _made(OmegaConf.get_type(cfg), plain(cfg))
+    kind: Any = OmegaConf.get_type(cfg)
+    if unknown := next(_unknown(kind, cfg), None):
+        raise UserError(f"there is no key {unknown}.{near_key(unknown, kind)}")
+    return _made(kind, plain(cfg))
+
+
+def _unknown(kind: Any, cfg: DictConfig, above: str = "") -> Iterator[str]:
+    """Keys that were added to a configuration and that its dataclass does not have."""
+    hints = get_type_hints(kind)
+    for name in map(str, cfg):
+        if name not in hints:
+            yield f"{above}{name}"
+        elif (section := section_of(hints[name])) is not None and not OmegaConf.is_missing(cfg, name) and cfg[name]:
+            yield from _unknown(section, cfg[name], f"{above}{name}.")
+
+
+def near_key(unknown: str, kind: type) -> str:
+    """A question for the key that may have been meant; nothing where none is near."""
+    known = [key for key, _ in keys(kind)]
+    last = {key.rpartition(".")[2]: key for key in reversed(known)}
+    name = unknown.rpartition(".")[2]
+    near = get_close_matches(unknown, known, 1, 0.7)
+    near = near or [last[each] for each in get_close_matches(name, last, 1, 0.7)]
+    near = near or [last[each] for each in last if each.startswith(name)]
+    return f" Did you mean {near[0]}?" if near and near[0] != unknown else ""
 
 
 def keys(kind: type, above: str = "") -> Iterator[tuple[str, Any]]:

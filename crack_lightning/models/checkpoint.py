@@ -1,6 +1,7 @@
 """Reading a checkpoint: one file that predicts on its own, opened without running code from it, and checked."""
 
 import math
+import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,6 +48,9 @@ def opened_checkpoint(path: str | Path) -> Any:
     """What a checkpoint of any kind holds, not yet checked; raises as `read_checkpoint`."""
     path = expanded(path)
     if not path.exists():
+        if address := re.fullmatch(r"(\w{2,}):/+(.+)", str(path)):
+            place = "://".join(address.groups())
+            raise FileNotFoundError(f"ckpt_path={place}: nothing is fetched here; `hf download` it, then give the file")
         raise FileNotFoundError(f"ckpt_path={path} does not exist: give the best.ckpt or last.ckpt of a run")
     if path.is_dir():
         raise FileNotFoundError(f"ckpt_path={path} is a folder: name the file, such as checkpoints/best.ckpt in it")
