@@ -61,7 +61,9 @@ class ClassifierTraining:
         if self.checkpoint is not None:
             self.kept = classifier_from(self.checkpoint, str(options.ckpt_path)).train()
         else:
+            torch.manual_seed(options.seed)
             self.weights = resolve_weights(options.model.backbone, options.model.weights)
+            self.drawn = torch.get_rng_state()
             source = self.weights[1].as_dict()
             log.info("weights of %s: %s from %s", options.model.backbone, source["name"], source["source"])
             if options.model.freeze and source["name"] == "null":
@@ -91,7 +93,7 @@ class ClassifierTraining:
         if self.checkpoint is not None:
             return self.kept
         (first, second), (state_dict, source) = options.data.class_names, self.weights
-        torch.manual_seed(options.seed)  # the first weights of the head, whatever reading the photographs has drawn
+        torch.set_rng_state(self.drawn)  # the first weights of the head, whatever reading the photographs drew since
         return CrackClassifier(
             **{name: getattr(options.model, name) for name in ("backbone", "freeze", "dropout")},
             decision=Decision((first, second), options.data.positive_class),
