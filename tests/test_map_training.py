@@ -72,7 +72,7 @@ def test_three_pictures_of_a_class_are_enough(
 def test_another_backbone_begins_with_drawn_cracks(
     configured: Callable[..., DictConfig], surfaces: Path, tmp_path: Path
 ) -> None:
-    own = ["model.backbone=mobilenet_v3_small", "model.weights=null", "model.lessons=24", "figures=false"]
+    own = ["model.backbone=mobilenet_v3_small", "model.weights=null", "model.lessons=20", "figures=false"]
     train(configured("train", [*MAP, f"data.root={surfaces}", *own]))
     network = load_network(tmp_path / "run/checkpoints/best.ckpt")
     assert isinstance(network, CrackMap)

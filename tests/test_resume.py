@@ -3,20 +3,17 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import torch
 from conftest import copied, equal, metrics, tensors
-from lightning.pytorch import Trainer
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
 from crack_lightning.cli.options import keys, section_of
 from crack_lightning.cli.resume import TAKEN, recomposed
 from crack_lightning.runs.training.options import TrainOptions
-from crack_lightning.training.checkpoints import BestCheckpoint, LastCheckpoint, checkpoint_to_test
 from crack_lightning.training.task import CrackTask
 
 
@@ -198,14 +195,6 @@ def test_a_checkpoint_of_drawn_surfaces_is_gone_on_from(configured: Callable[...
     config["model"] |= {"kind": "crack_map", "lessons": 20}  # another kind of training than was begun
     with pytest.raises(ValueError, match=r"model.kind was crack_map"):
         recomposed(configured("train", ["ckpt_path=last.ckpt", "trainer.max_epochs=9"]), checkpoint)
-
-
-def test_what_another_run_left_in_the_folder_is_not_tested(first: Path) -> None:
-    callbacks = [BestCheckpoint(), LastCheckpoint()]
-    trainer = cast(Trainer, SimpleNamespace(callbacks=callbacks, default_root_dir=first))
-    assert checkpoint_to_test(trainer) is None
-    callbacks[1].is_saved = True
-    assert checkpoint_to_test(trainer) == first / "checkpoints/last.ckpt"
 
 
 def test_a_run_goes_on_without_its_best_checkpoint(

@@ -2,10 +2,13 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import torch
 from conftest import copied, equal, metrics, rows, tensors
+from lightning.pytorch import Trainer
 from PIL import Image
 
 from crack_lightning.cli.command import message
@@ -13,6 +16,7 @@ from crack_lightning.data.batches.transforms import plain_transform
 from crack_lightning.data.images.reading import read_image
 from crack_lightning.models.checkpoint import read_checkpoint
 from crack_lightning.models.map_checkpoint import load_network
+from crack_lightning.training.checkpoints import BestCheckpoint, LastCheckpoint, checkpoint_to_test
 from crack_lightning.training.task import CrackTask
 
 PROMISED_METRICS = {
@@ -49,13 +53,18 @@ FIGURES = {
 }
 
 
-def test_a_run_writes_what_is_promised(trained: Callable[..., Path]) -> None:
-    folder = trained("figures=true")
+def test_a_run_writes_what_is_promised(trained: Callable[..., Path], surfaces: Path, tmp_path: Path) -> None:
+    """Of names that are no text too."""
+    root = copied(surfaces, tmp_path / "photos")
+    for path in sorted(root.rglob("*.jpg"))[::3]:
+        path.rename(path.with_name(os.fsdecode(b"Br\xfccke\r$_") + path.name))
+    folder = trained(f"data.root={root}", "figures=true", "logger=tensorboard")
     assert metrics(folder).keys() >= PROMISED_METRICS
     assert metrics(folder)["epochs"] == 2
     assert {path.stem for path in (folder / "figures").glob("*.png")} == FIGURES
     assert "max_epochs: 2" in (folder / "config.yaml").read_text()
     split, predictions = rows(folder / "split.csv"), rows(folder / "predictions.csv")
+    assert {row["path"] for row in split} == {str(path) for path in root.rglob("*.jpg")}
     assert len(split) == 40
     assert [row["path"] for row in predictions] == [row["path"] for row in split if row["split"] == "test"]
     assert predictions[0].keys() == {"path", "label", "predicted", "probability", "review"}
@@ -64,6 +73,14 @@ def test_a_run_writes_what_is_promised(trained: Callable[..., Path]) -> None:
     right = sum(row["label"] == row["predicted"] for row in predictions)
     assert metrics(folder)["test/accuracy"] == pytest.approx(right / len(predictions))
     assert not list(folder.rglob(".*.partial")), "partial files are left"
+
+
+def test_what_another_run_left_in_the_folder_is_not_tested(one_epoch: Path) -> None:
+    callbacks = [BestCheckpoint(), LastCheckpoint()]
+    trainer = cast(Trainer, SimpleNamespace(callbacks=callbacks, default_root_dir=one_epoch))
+    assert checkpoint_to_test(trainer) is None
+    callbacks[1].is_saved = True
+    assert checkpoint_to_test(trainer) == one_epoch / "checkpoints/last.ckpt"
 
 
 def test_two_runs_of_one_seed_are_equal_bit_for_bit(trained: Callable[..., Path], two_epochs: Path) -> None:
@@ -148,17 +165,6 @@ def test_an_image_found_broken_only_by_decoding_is_named(
 def test_more_pixels_than_are_allowed_are_refused(trained: Callable[..., Path]) -> None:
     with pytest.raises(ValueError, match=r"4096 pixels are more than max_megapixels=0.004 allows"):
         trained("data.max_megapixels=0.004")
-
-
-def test_names_that_are_no_text_come_through_to_the_figures(
-    trained: Callable[..., Path], surfaces: Path, tmp_path: Path
-) -> None:
-    root = copied(surfaces, tmp_path / "photos")
-    for path in sorted(root.rglob("*.jpg"))[::3]:
-        path.rename(path.with_name(os.fsdecode(b"Br\xfccke\r$_") + path.name))
-    folder = trained(f"data.root={root}", "figures=true", "logger=tensorboard", "trainer.max_epochs=1")
-    assert {path.stem for path in (folder / "figures").glob("*.png")} == FIGURES
-    assert {row["path"] for row in rows(folder / "split.csv")} == {str(path) for path in root.rglob("*.jpg")}
 
 
 def test_the_history_is_whole_after_an_early_best_epoch(
