@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
-from crack_lightning.__main__ import VERBS, main, perform
+from crack_lightning.__main__ import AGAIN, VERBS, main, perform
 from crack_lightning.cli import command as commands
 from crack_lightning.cli.command import check_folder, command, load, run_job
 from crack_lightning.cli.options import COMMANDS
@@ -61,6 +61,16 @@ def test_an_unknown_verb_ends_with_the_list(
     assert (end.value.code, written.out) == (2, "")
     assert ("did you mean inspect?" in written.err) == bool(words and words[0].startswith("ins"))
     assert all(f"\n  {name} " in written.err for name in VERBS)
+
+
+@pytest.mark.slow
+def test_processes_that_lightning_starts_know_that_they_train() -> None:
+    """It starts them with the same arguments, of which the verb is gone."""
+    environment = {**os.environ, AGAIN: "1", "LOCAL_RANK": "1", "PYTHONPATH": str(REPOSITORY)}
+    line = [sys.executable, "-m", "crack_lightning", "--cfg", "job"]
+    result = subprocess.run(line, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0
+    assert "max_epochs:" in result.stdout
 
 
 def test_every_verb_has_its_options_configuration_and_function() -> None:

@@ -6,7 +6,12 @@ from pathlib import Path
 import pytest
 from conftest import copied, metrics, rows
 from omegaconf import DictConfig
+from PIL import Image
 from verbs import evaluate
+
+from crack_lightning.data.options import JudgedDataOptions
+from crack_lightning.models.decision import Decision
+from crack_lightning.runs.judging.judging import images_of
 
 Compose = Callable[..., DictConfig]
 
@@ -118,3 +123,15 @@ def test_other_class_folders_than_the_checkpoint_knows_are_refused(
     (tmp_path / "photos/good").mkdir()
     with pytest.raises(FileNotFoundError, match="class Negative has no folder"):
         judge(composed, run_folder, f"data.root={tmp_path}/photos")
+
+
+def test_photographs_of_a_split_set_are_groups_too(tmp_path: Path) -> None:
+    for split in ("train", "val", "test"):
+        for name in ("UD", "CD"):
+            (tmp_path / split / name).mkdir(parents=True)
+            for number in range(4):
+                Image.new("L", (32, 32), 40 * number).save(tmp_path / split / name / f"700{number % 2}-{number}.jpg")
+    decision = Decision(("Negative", "Positive"), "Positive")
+    for group_by in (None, "photograph"):
+        data = JudgedDataOptions(root=str(tmp_path), group_by=group_by)
+        assert len({each.group for each in images_of(tmp_path, data, decision, tmp_path / "run", split=None)}) == 2

@@ -22,9 +22,8 @@ STAGES = ("train", "val", "test")
 METRIC_KEY = "metric_to_step_on"
 
 Batch = tuple[Tensor, Tensor]
-JudgedBatch = tuple[
-    Tensor, Tensor, Tensor
-]  # loss (), probability of the positive class (N,), target (N,), 1 for positive
+# Loss (), probability of the positive class (N,), target (N,), 1 for positive.
+JudgedBatch = tuple[Tensor, Tensor, Tensor]
 
 
 class CrackTask(LightningModule):
