@@ -12,7 +12,7 @@ from torch import Tensor
 
 from crack_lightning.engines.engine_names import ONNX, OPENVINO, SAFETENSORS, TORCH_EXPORT
 from crack_lightning.engines.onnx import OPSET, exported, onnx_session, write_model
-from crack_lightning.engines.openvino import Compiled, openvino_runtime
+from crack_lightning.engines.openvino import Compiled, openvino_runtime, write_precise
 from crack_lightning.engines.portable import INPUT, PortableClassifier, PortableMap
 from crack_lightning.errors import MissingPackage
 from crack_lightning.models.decision import Decision
@@ -47,7 +47,7 @@ def write_openvino(network: bytes, path: Path, facts: Mapping[str, object]) -> N
     openvino = openvino_runtime()
     model = openvino.Core().read_model(network)
     model.set_rt_info(json.dumps(facts, ensure_ascii=True), [KEY])
-    openvino.save_model(model, str(path), compress_to_fp16=False)
+    write_precise(model, path)
 
 
 def write_torch(network: Portable, path: Path, facts: Mapping[str, object]) -> None:
@@ -90,6 +90,11 @@ def _run_onnx(path: Path) -> Run:
 
 def _run_openvino(path: Path) -> Run:
     return Compiled(openvino_runtime().Core().read_model(path))
+
+
+def run_without_settings(path: Path) -> Run:
+    """Returns what a program makes of a file of OpenVINO that knows of no setting."""
+    return Compiled(openvino_runtime().Core().read_model(path), {})
 
 
 def _run_torch(path: Path) -> Run:

@@ -2,14 +2,20 @@
 
 import os
 import threading
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from crack_lightning.engines.onnx import Step
 from crack_lightning.errors import MissingPackage
 from crack_lightning.system.processes import cores
+
+PRECISE = {"INFERENCE_PRECISION_HINT": "f32"}  # without it processors with bfloat16 compute with 8 bits of mantissa
 
 
 def openvino_runtime() -> Any:
@@ -22,14 +28,42 @@ def openvino_runtime() -> Any:
     return openvino
 
 
+def write_precise(model: Any, path: Path) -> None:
+    """Writes a model whose layers are marked to be computed with 32 bits: by default processors with bfloat16 take
+    that, and probabilities then differ by up to 0.2.
+
+    Layers that OpenVINO replaces by others lose the mark. Of a crack map these are the resizing ones, which are written
+    as what they would be replaced by; of a classifier, whose input is resized by matrices, some are left.
+    """
+    from openvino import opset4
+    from openvino.utils.node_factory import NodeFactory
+
+    for layer in model.get_ops():
+        if layer.get_type_name() == "Interpolate":
+            places = [layer.input_value(0), layer.input_value(1), opset4.constant(np.ones(4, np.float32)).output(0)]
+            kept = NodeFactory("opset4").create("Interpolate", places, layer.get_attributes())
+            kept.set_friendly_name(layer.get_friendly_name())
+            layer.output(0).replace(kept.output(0))
+    openvino_runtime().save_model(model, str(path), compress_to_fp16=False)
+    tree = ElementTree.parse(path)
+    for written in tree.iterfind("layers/layer"):
+        marks = written.find("rt_info")
+        if marks is None:
+            marks = ElementTree.Element("rt_info")
+            written.insert(int(written.find("data") is not None), marks)
+        ElementTree.SubElement(marks, "attribute", name="precise", version="0")
+    tree.write(path, encoding="utf-8", xml_declaration=True)
+
+
 class Compiled:
-    """A model of OpenVINO that any thread may ask, each core for itself, with 32 bits where the file has them.
+    """A model of OpenVINO that any thread may ask; without other `settings` each core for itself, with 32 bits.
 
     A thread takes a request that is idle, or a new one.
     """
 
-    def __init__(self, model: Any) -> None:
-        settings = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": cores(), "INFERENCE_NUM_THREADS": cores()}
+    def __init__(self, model: Any, settings: Mapping[str, Any] | None = None) -> None:
+        if settings is None:
+            settings = {**PRECISE, "NUM_STREAMS": cores(), "INFERENCE_NUM_THREADS": cores()}
         self._compiled = openvino_runtime().Core().compile_model(model, "CPU", settings)
         self._lock, self._idle = threading.Lock(), list[Any]()
 
