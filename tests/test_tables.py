@@ -1,10 +1,12 @@
 import codecs
+import csv
 import os
 import unicodedata
 from pathlib import Path
 
 import pytest
 
+from crack_lightning.system.files import write_csv
 from crack_lightning.system.tables import read_table
 
 ROWS = "path,group\na.jpg,x\nb.jpg,y\n"
@@ -26,6 +28,17 @@ def test_a_table_is_read_however_it_was_saved(tmp_path: Path, form: str) -> None
     (tmp_path / "t.csv").write_bytes(FORMS[form])
     rows = read_table(tmp_path / "t.csv", ("path", "group"), key="data.group_by")
     assert [(row["path"], row["group"]) for row in rows] == [("a.jpg", "x"), ("b.jpg", "y")]
+
+
+def test_no_cell_is_a_formula_and_names_come_back(tmp_path: Path) -> None:
+    names = ["=cmd|' /C calc'!A0", "+1a", "-x.jpg", "@SUM(1)", "\tx", "'quoted", "plain"]
+    write_csv(tmp_path / "t.csv", ["path", "number"], [[name, "-1.5e-3"] for name in names])
+    with (tmp_path / "t.csv").open(newline="") as file:
+        cells = list(csv.reader(file))[1:]
+    assert not any(cell.startswith(("=", "+", "@", "\t")) for cell, _ in cells)
+    assert [cell for cell, _ in cells if cell.startswith("-")] == []
+    assert {number for _, number in cells} == {"-1.5e-3"}
+    assert [row["path"] for row in read_table(tmp_path / "t.csv", ("path",), key="k")] == names
 
 
 def test_names_without_utf_8_stay_as_the_system_has_them(tmp_path: Path) -> None:

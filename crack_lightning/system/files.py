@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
+from crack_lightning.system.names import no_formula
+
 REMEMBERED = 2**17  # files that the points of a sweep need not read again
 FULL = (errno.ENOSPC, errno.EDQUOT)
 KINDS = (
@@ -125,11 +127,12 @@ def _content_hash(path: Path, size: int, mtime_ns: int) -> str:
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a comma-separated table in UTF-8; names that are none keep their bytes."""
+    """Write a comma-separated table in UTF-8, in which nothing is a formula; names that are none keep their bytes."""
     text = io.StringIO(newline="")
     plain = csv.writer(text, lineterminator="\n")
     quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
-    for row in itertools.chain([header], rows):
+    for values in itertools.chain([header], rows):
+        row = [no_formula(value) if isinstance(value, str) else value for value in values]
         # csv does not quote a carriage return, which ends a line for whoever reads it.
         writer = quoted if any("\r" in str(value) for value in row) else plain
         writer.writerow(row)

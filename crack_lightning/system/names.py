@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 # Letters that turn the direction of writing, by which a name can look like another one.
 DIRECTIONS = {chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F)}
+FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # that a cell begins with which spreadsheets compute
 UNSEEN = ("Cc", "Cs", "Zl", "Zp")  # control characters, halves of characters, line and paragraph separators
 
 
@@ -48,6 +49,22 @@ def showable(text: str, *, keep: str = "") -> str:
     except UnicodeEncodeError:  # half a character that never was a byte
         text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(letter if letter in keep or not _unseen(letter) else _escaped(letter) for letter in text)
+
+
+def no_formula(text: str) -> str:
+    """`text` as a cell of a table: with an apostrophe before what spreadsheets would compute, numbers excepted."""
+    if not text.startswith(FORMULAS):
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}"
+    return text
+
+
+def from_cell(text: str) -> str:
+    """The text of which `no_formula` made a cell."""
+    return text[1:] if text.startswith("'") and text[1:].startswith(FORMULAS) else text
 
 
 def _unseen(letter: str) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from crack_lightning.errors import UserError
 from crack_lightning.system.files import not_a_file
+from crack_lightning.system.names import from_cell
 
 DELIMITERS = (",", ";", "\t", "|")
 
@@ -52,7 +53,8 @@ def read_table(path: Path, columns: Sequence[str], *, key: str) -> list[Row]:
         try:
             found = [name.strip().lower() for name in next(reader, [])]
             if set(columns) <= set(found):
-                return [Row(reader.line_num + bool(declared), dict(zip(found, row))) for row in reader if any(row)]  # noqa: B905
+                rows = ((reader.line_num + bool(declared), map(from_cell, row)) for row in reader if any(row))
+                return [Row(line, dict(zip(found, row))) for line, row in rows]  # noqa: B905
         except csv.Error as error:
             raise UserError(f"{path} is no table that can be read (line {reader.line_num}: {error})") from error
         header = found if len(found) > len(header) else header
