@@ -12,7 +12,7 @@ import pytest
 import shapely
 from PIL import Image
 
-from crack_lightning.measurement.record import CrackRecord, Widths
+from crack_lightning.measurement.record import CrackRecord, Widths, collection
 from crack_lightning.report import drawings, word
 from crack_lightning.report.annotations import Drawn, coco, label_studio, outlines
 from crack_lightning.report.cracks_section import Bar, CrackRow, CracksSection
@@ -20,6 +20,7 @@ from crack_lightning.report.word import Pictured, word_report
 from crack_lightning.runs.inspection.further_formats import check_formats
 
 SIZE = (400, 300)
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")  # of pycocotools 2.0.11 with NumPy 2
 
 
 def record(number: int, *, width: float | None = 6.0, name: str = "> 0.4 mm", parts: int = 1) -> CrackRecord:
@@ -44,17 +45,52 @@ def test_outlines_stay_within_the_photograph() -> None:
     assert polygon[:, 1].max() <= SIZE[1]
 
 
-def test_coco_has_images_annotations_and_categories() -> None:
-    found = coco(DRAWN)
-    assert [image["file_name"] for image in found["images"]] == ["north/a.jpg", "b.jpg"]
-    assert {category["name"] for category in found["categories"]} == {"crack", "> 0.4 mm"}
-    first, second = found["annotations"]
+def seen_by_pycocotools(folder: Path, drawn: list[Drawn]) -> Any:
+    from pycocotools.coco import COCO
+
+    (folder / "coco.json").write_text(json.dumps(coco(drawn, ["<= 0.4 mm", "> 0.4 mm"], version="1")))
+    return COCO(folder / "coco.json")
+
+
+def test_coco_has_images_annotations_and_categories(tmp_path: Path) -> None:
+    found = seen_by_pycocotools(tmp_path, [replace(DRAWN[0], orientation=6), DRAWN[1]])
+    assert [(each["file_name"], each["exif_orientation"]) for each in found.imgs.values()] == [
+        ("north/a.jpg", 6),
+        ("b.jpg", 1),
+    ]
+    names = {number: each["name"] for number, each in found.cats.items()}
+    assert names == {1: "width not known", 2: "<= 0.4 mm", 3: "> 0.4 mm"}
+    first, second = found.anns.values()
+    assert [names[each["category_id"]] for each in (first, second)] == ["> 0.4 mm", "width not known"]
     assert first["bbox"] == pytest.approx([17, 47, 206, 6], abs=0.2)
-    assert first["area"] == pytest.approx(1228, rel=0.02)
-    assert second["image_id"] == 1
-    known = {category["id"] for category in found["categories"]}
-    assert all(annotation["category_id"] in known for annotation in found["annotations"])
-    assert all(len(ring) % 2 == 0 and len(ring) >= 6 for each in found["annotations"] for ring in each["segmentation"])
+    assert found.annToMask(first).sum() == pytest.approx(first["area"], rel=0.02) == pytest.approx(1228, rel=0.02)
+    assert found.dataset["info"]["version"] == "1"
+    assert {each["id"] for each in found.dataset["licenses"]} == {each["license"] for each in found.imgs.values()}
+
+
+def test_numbers_of_categories_do_not_depend_on_what_occurs(tmp_path: Path) -> None:
+    few, none = seen_by_pycocotools(tmp_path, DRAWN), seen_by_pycocotools(tmp_path, DRAWN[1:])
+    assert (few.cats, none.anns) == (none.cats, {})
+
+
+def closed(radius: float, *, holes: int = 1) -> CrackRecord:
+    """A crack around that many fields of sound concrete, as alligator cracking is."""
+    turns = np.linspace(0, 2 * np.pi, 100)
+    ring = np.column_stack([np.cos(turns), np.sin(turns)]) * radius
+    centres = [np.array([60.0 + 2 * radius * k, 150.0]) for k in range(holes)]
+    return replace(record(1, width=4.0), lines=[ring + centre for centre in centres])
+
+
+@pytest.mark.parametrize("holes", [1, 3])
+def test_a_crack_around_a_field_does_not_fill_it(tmp_path: Path, holes: int) -> None:
+    crack = closed(50, holes=holes)
+    wide = holes * 2 * np.pi * 50 * 4
+    found = seen_by_pycocotools(tmp_path, [Drawn("a.jpg", SIZE, [crack])])
+    assert found.annToMask(found.anns[1]).sum() == pytest.approx(wide, rel=0.05)
+    (task,) = label_studio([Drawn("a.jpg", SIZE, [crack])], version="1")
+    results = task["predictions"][0]["result"]
+    shown = [shapely.Polygon(np.array(each["value"]["points"]) * SIZE / 100) for each in results]
+    assert shapely.union_all(shown).area == pytest.approx(wide, rel=0.05)
 
 
 def test_label_studio_has_percent_of_the_photograph() -> None:
@@ -66,9 +102,18 @@ def test_label_studio_has_percent_of_the_photograph() -> None:
     assert points[:, 0].max() == pytest.approx(223 / 4, abs=0.1)
 
 
-def test_without_cracks_formats_are_still_whole() -> None:
-    found = coco([Drawn("b.jpg", SIZE, [])])
-    assert (found["annotations"], [category["name"] for category in found["categories"]]) == ([], ["crack"])
+def test_label_studio_finds_a_photograph_by_its_prefix() -> None:
+    prefix = "/data/local-files/?d=site/"
+    (task,) = label_studio([Drawn("n/a b&c.jpg", SIZE, [])], version="1", prefix=prefix)
+    assert task["data"]["image"] == f"{prefix}n/a%20b%26c.jpg"
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_geojson_is_what_shapely_reads(parts: int) -> None:
+    features = collection([record(1, parts=parts)], None)
+    (line,) = shapely.get_parts(shapely.from_geojson(json.dumps(features)))
+    assert line.is_valid
+    assert line.length == pytest.approx(200 + 240 * (parts - 1))
 
 
 @pytest.mark.skipif(find_spec("ezdxf") is None, reason="needs the extra reports")
@@ -81,6 +126,7 @@ def test_a_drawing_has_a_layer_for_each_class_and_true_size(mm_per_px: float | N
         records = [replace(each, lines_mm=None) for each in records]
     content = drawings.drawing(records, {"> 0.4 mm": "#e03131"}, height_px=300, mm_per_px=mm_per_px)
     document = ezdxf.read(io.StringIO(content.decode()))
+    assert not document.audit().has_errors
     lines = list(document.modelspace().query("LWPOLYLINE"))
     assert {line.dxf.layer for line in lines} == {"crack above 0.4 mm", "crack width not known"}
     assert document.layers.get("crack above 0.4 mm").rgb == (0xE0, 0x31, 0x31)
@@ -92,36 +138,38 @@ def test_a_drawing_has_a_layer_for_each_class_and_true_size(mm_per_px: float | N
     assert document.units == (0 if mm_per_px is None else 4)
 
 
+def section(run: Path) -> CracksSection:
+    """The crack number 1 of a.jpg, with a close-up below the folder `run`."""
+    (run / "close_ups").mkdir()
+    Image.new("RGB", (72, 100)).save(run / "close_ups/1.png")
+    texts = ("a.jpg", 1, "20 mm", 20, "0.60 ± 0.10 mm", 0.6, "0.90 mm", 0.9, "=1+1", "#e03131")
+    row = CrackRow(*texts, touches_edge=True, place=(0.5, 0.5), close_up="close_ups/1.png")  # type: ignore[arg-type]
+    return CracksSection([row], 1, {"=1+1": "#e03131"}, "ec2", [row], [Bar("0 to 1", 1, 1.0)], "mm", 0, ["key"])
+
+
 @pytest.mark.skipif(find_spec("docx") is None, reason="needs the extra reports")
-def test_a_word_report_has_table_pictures_and_limits(tmp_path: Path) -> None:
+def test_a_word_report_names_all_and_fits_its_pages(tmp_path: Path) -> None:
     import docx
 
-    Image.new("RGB", (300, 200)).save(tmp_path / "overlay.png")
-    (tmp_path / "close_ups").mkdir()
-    Image.new("RGB", (72, 100)).save(tmp_path / "close_ups/1.png")
-    row = CrackRow(
-        "a.jpg",
-        1,
-        "20 mm",
-        20,
-        "0.60 ± 0.10 mm",
-        0.6,
-        "0.90 mm",
-        0.9,
-        "> 0.4 mm",
-        "#e03131",
-        touches_edge=True,
-        place=(0.5, 0.5),
-        close_up="close_ups/1.png",
-    )
-    section = CracksSection([row], 1, {"> 0.4 mm": "#e03131"}, "ec2", [row], [Bar("0 to 1", 1, 1.0)], "mm", 0, ["key"])
-    shown = [Pictured("a.jpg", tmp_path / "overlay.png", "cracked")]
-    content = word_report(tmp_path, "1 photographs", {"source": "x"}, section, shown)
+    pictured = []
+    for number, size in enumerate([(300, 200), (200, 600), (2000, 300)] * 4):  # some upright, more than eight
+        Image.new("RGB", size).save(tmp_path / f"{number}.png")
+        pictured.append(Pictured(f"{number}.jpg", f"{number}.png", "cracked", "1", "20 mm", "cracked"))
+    pictured.append(Pictured("@gone.jpg", "", "error", "", "", "it cannot be read"))
+    content = word_report(tmp_path, "13 photographs", {"source": "x"}, section(tmp_path), pictured)
     document = docx.Document(io.BytesIO(content))
-    text = "\n".join(paragraph.text for paragraph in document.paragraphs)
-    assert "a width is no depth" in text
-    assert [cell.text for cell in document.tables[0].rows[1].cells][:3] == ["a.jpg", "1", "20 mm"]
-    assert len(document.inline_shapes) == 2
+    assert "a width is no depth" in "\n".join(paragraph.text for paragraph in document.paragraphs)
+    cracks, photographs = document.tables
+    assert [cell.text for cell in cracks.rows[1].cells] == [
+        *("a.jpg", "1", "20 mm", "0.60 ± 0.10 mm", "0.90 mm", "'=1+1", "touches")
+    ]
+    assert [row.cells[0].text for row in photographs.rows[1:]] == [*(f"{k}.jpg" for k in range(12)), "'@gone.jpg"]
+    page = document.sections[0]
+    room = page.page_width - page.left_margin - page.right_margin, page.page_height - page.top_margin * 2
+    shapes = list(document.inline_shapes)
+    assert len(shapes) == 12 + 1
+    assert all(shape.width <= room[0] and shape.height <= 0.8 * room[1] for shape in shapes)
+    assert sum(bool(each.paragraph_format.page_break_before) for each in document.paragraphs) == 12
 
 
 @pytest.mark.parametrize(("library", "name"), [(drawings, "dxf"), (word, "word")])
@@ -137,7 +185,3 @@ def test_a_library_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, lib
 def test_formats_need_a_crack_map() -> None:
     with pytest.raises(ValueError, match="formats=coco needs a crack map"):
         check_formats(["coco"], measured=False)
-
-
-def test_what_is_written_is_json() -> None:
-    assert json.loads(json.dumps(coco(DRAWN)))["images"][0]["width"] == 400

@@ -19,6 +19,7 @@ SIDE_SHARE, SIDE_CLEAR, SIDE_DEPTH = 0.5, 0.5, 0.35
 FORK_POINTS = 10  # of a line, next to a fork, that no width is measured at
 EDGE_PX = 14.0  # an end as near to the edge as this goes on beyond it
 AT_EDGE_PX = 0.5
+LEAST_LINE_PX = 0.1
 TURNED_POINTS = 4  # of a line, that give the direction of its end
 
 
@@ -81,7 +82,8 @@ def _without_doubtful(lines: Sequence[Array], profiles: Sequence[Profiles]) -> l
         free = sum(met[tuple(line[end].tolist())] == 1 for end in (0, -1))
         side = free == 1 and len(line) < SIDE_SHARE * len(lines[longest])
         faint = found.clear.sum() < SIDE_CLEAR * max(found.alone.sum(), 1) or _clear_depth(found) < SIDE_DEPTH * depth
-        if number == longest or not (side and faint):
+        point = length_of(line) < LEAST_LINE_PX  # no program takes such a line
+        if number == longest or not (point or (side and faint)):
             kept.append(number)
     return kept
 

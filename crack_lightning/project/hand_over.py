@@ -97,7 +97,8 @@ def _write(project: Project, run: Path, keys: Sequence[str], included: str, form
             log.error("%s is left out: %s", photograph.path, error)
             written.append(Inspected(photograph.name, str(photograph.path), "error", error=str(error)))
     method = _method(project, included, counts, written)
-    write_summary(run, written, method, project.inspection.measuring.classes, list(formats))
+    classes, prefix = project.inspection.measuring.classes, project.options.image_prefix
+    write_summary(run, written, method, classes, formats, image_prefix=prefix)
     facts = {
         "included": included,
         "method": method,

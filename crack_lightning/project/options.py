@@ -29,6 +29,7 @@ class ServeOptions:
     mm_per_px: float | None = None  # of all photographs, where the page sets no other
     width_classes: Any = "ec2"  # ec2, aci224, aashto, japan, or limits in mm such as [0.2,0.3]
     min_length_px: float | None = None  # shorter cracks are not shown; null: the project's, at first all are
+    image_prefix: str = ""  # of label_studio that is handed over: what stands before the name of a photograph
     max_megapixels: float = 200.0  # larger files are not decoded
     max_upload_mb: float = 200.0  # of a photograph that is dropped into the page
     max_photographs: int = 10000  # of a project

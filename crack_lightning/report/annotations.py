@@ -2,51 +2,90 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import shapely
 
+from crack_lightning.measurement.classes import UNKNOWN_NAME
 from crack_lightning.measurement.record import CrackFacts, CrackRecord
 
 LEAST_WIDTH_PX = 2.0  # of a polygon around a line whose width is not claimed
-UNCLASSED = "crack"
+LEAST_PART_PX = 0.5  # square pixels of a polygon: less is what cutting leaves over
+ABOUT = (
+    "Cracks marked by crack_lightning. Coordinates are pixels of the upright photograph: a file whose exif_orientation "
+    "is not 1 has to be turned as it says when it is read."
+)
 ATTRIBUTES = ("id", "length_px", "width_px", "length_mm", "width_mm")  # that COCO has room for
 MERGED_PX = 0.25  # by which an outline may be simplified
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """The cracks of a photograph: its name, its size (width, height), and their records."""
+    """The cracks of a photograph: its name, its size (width, height) upright, their records, and the EXIF orientation
+    of its file, 1 to 8."""
 
     name: str
     size: tuple[int, int]
     records: Sequence[CrackRecord]
+    orientation: int = 1
 
 
 def outlines(record: CrackRecord, size: tuple[int, int]) -> Iterator[np.ndarray]:
-    """Polygons (n, 2) around the lines of a crack, as wide as it is, within the photograph."""
+    """Polygons (n, 2) without holes around the lines of a crack, as wide as it is, within the photograph."""
     width = record.width_px.median or LEAST_WIDTH_PX
     lines = shapely.MultiLineString([line for line in record.lines if len(line) > 1])
     area = shapely.intersection(lines.buffer(max(width, LEAST_WIDTH_PX) / 2), shapely.box(0, 0, *size))
-    for part in getattr(area, "geoms", [area]):
-        if part.geom_type == "Polygon" and not part.is_empty:
-            yield np.array(part.exterior.simplify(MERGED_PX).coords)[:-1]
+    for part in _without_holes(shapely.simplify(area, MERGED_PX)):
+        yield np.array(part.exterior.coords)[:-1]
 
 
-def coco(drawn: Sequence[Drawn]) -> dict[str, Any]:
-    """One category for each class of width, and one for cracks without; polygons as wide as the crack."""
-    names = sorted({record.width_class or UNCLASSED for each in drawn for record in each.records})
-    categories = {name: number for number, name in enumerate(names or [UNCLASSED], 1)}
+def _without_holes(area: shapely.Geometry) -> Iterator[shapely.Polygon]:
+    """The polygons of an area, cut across their holes: neither program knows a polygon with one."""
+    for part in shapely.get_parts(area):
+        if part.geom_type != "Polygon" or part.area < LEAST_PART_PX:
+            continue
+        if not part.interiors:
+            yield part
+            continue
+        left, top, right, bottom = part.bounds
+        middle = sorted(hole.centroid.x for hole in part.interiors)[len(part.interiors) // 2]
+        for box in (shapely.box(left, top, middle, bottom), shapely.box(middle, top, right, bottom)):
+            yield from _without_holes(shapely.intersection(part, box))
+
+
+def coco(drawn: Sequence[Drawn], class_names: Sequence[str], *, version: str) -> dict[str, Any]:
+    """Category 1 is of cracks whose width is not known, the next ones are the classes of width from the narrowest,
+    whether they occur or not; polygons are as wide as the crack, in pixels of the upright photograph."""
+    categories = {name: number for number, name in enumerate([UNKNOWN_NAME, *class_names], 1)}
     images, annotations = [], list[dict[str, Any]]()
     for number, each in enumerate(drawn, 1):
-        images.append({"id": number, "file_name": each.name, "width": each.size[0], "height": each.size[1]})
+        image: dict[str, object] = {
+            "id": number,
+            "file_name": each.name,
+            "width": each.size[0],
+            "height": each.size[1],
+            "license": 1,
+        }
+        images.append(image | {"exif_orientation": each.orientation})
         for record in each.records:
             polygons = list(outlines(record, each.size))
             if polygons:
                 annotations.append(_annotation(len(annotations) + 1, number, categories, record.facts(), polygons))
     listed = [{"id": number, "name": name, "supercategory": "crack"} for name, number in categories.items()]
-    return {"images": images, "annotations": annotations, "categories": listed}
+    now = datetime.now()
+    info: dict[str, object] = {"description": ABOUT, "version": version, "contributor": "crack_lightning", "url": ""}
+    info |= {"year": now.year, "date_created": f"{now:%Y-%m-%d %H:%M:%S}"}
+    licences = [{"id": 1, "name": "that of the photographs", "url": ""}]
+    return {
+        "info": info,
+        "licenses": licences,
+        "images": images,
+        "annotations": annotations,
+        "categories": listed,
+    }
 
 
 def _annotation(
@@ -61,7 +100,7 @@ def _annotation(
     return {
         "id": number,
         "image_id": image,
-        "category_id": categories[facts.width_class or UNCLASSED],
+        "category_id": categories[facts.width_class or UNKNOWN_NAME],
         "segmentation": [np.round(polygon, 2).ravel().tolist() for polygon in polygons],
         "area": round(sum(shapely.Polygon(polygon).area for polygon in polygons), 2),
         "bbox": np.round([*low, *(high - low)], 2).tolist(),
@@ -71,11 +110,14 @@ def _annotation(
     }
 
 
-def label_studio(drawn: Sequence[Drawn], *, version: str) -> list[dict[str, Any]]:
-    """A task for each photograph, with a prediction of polygons; the labels of the project are named `crack`."""
+def label_studio(drawn: Sequence[Drawn], *, version: str, prefix: str = "") -> list[dict[str, Any]]:
+    """A task for each photograph, with a prediction of polygons; the labels of the project are named `crack`.
+
+    With a `prefix`, which stands before the name as an address has it, Label Studio finds the photograph itself.
+    """
     return [
         {
-            "data": {"image": each.name},
+            "data": {"image": prefix + quote(each.name, errors="surrogateescape") if prefix else each.name},
             "predictions": [
                 {"model_version": f"crack_lightning {version}", "result": list(_results(each)), "score": _score(each)}
             ],

@@ -7,11 +7,11 @@ from importlib import import_module
 from typing import Any
 
 from crack_lightning.errors import UserError
+from crack_lightning.measurement.classes import UNKNOWN_NAME
 from crack_lightning.measurement.record import CrackRecord
 
 NEEDS = 'formats=dxf needs ezdxf: pip install -e ".[reports]"'
 MILLIMETRES, UNITLESS = 4, 0  # of $INSUNITS
-UNKNOWN = "width not known"
 NUMBERS, NUMBER_PX = "crack numbers", 30.0  # a layer, and the height of what is written in it
 FORBIDDEN = "<>/\\\":;?*|='"  # in the name of a layer
 HEX = 16
@@ -31,7 +31,7 @@ def drawing(
     document.layers.add(NUMBERS)
     space, height = document.modelspace(), height_px * (mm_per_px or 1.0)
     for record in records:
-        layer = _layer(document, record.width_class or UNKNOWN, colours)
+        layer = _layer(document, record.width_class or UNKNOWN_NAME, colours)
         parts = [line * [1, -1] + [0, height] for line in record.lines_mm or record.lines]
         for points in parts:
             space.add_lwpolyline(points.tolist(), dxfattribs={"layer": layer})

@@ -1,4 +1,4 @@
-"""An inspection as a Word document: cover, table of cracks, pictures of the worst, method and limits."""
+"""An inspection as a Word document: cover, tables of cracks and photographs, a page for each, method and limits."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -7,22 +7,32 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from crack_lightning.data.images.formats import jpeg
+from crack_lightning.data.images.reading import read_image
 from crack_lightning.errors import UserError
-from crack_lightning.report.cracks_section import LIMITS, CracksSection
-from crack_lightning.system.names import showable
+from crack_lightning.report.cracks_section import LIMITS, CrackRow, CracksSection
+from crack_lightning.system.names import no_formula, showable
 
 NEEDS = 'formats=word needs python-docx: pip install -e ".[reports]"'
 MOST_ROWS, MOST_CLOSE_UPS = 60, 6
-WIDTH_CM, CLOSE_UP_CM = 16.0, 7.0
+MOST_PICTURES = 100  # pages of photographs: some 30 MB
+PAGE_CM, MARGIN_CM = (21.0, 29.7), 2.0  # A4
+NAME_CM = 5.0  # the first column of a table
+PICTURE_CM, CLOSE_UP_CM = (17.0, 19.0), 7.0  # most width and height: the text and the heading stand on the same page
 COLUMNS = ("photograph", "crack", "length", "width, median", "widest", "class", "edge")
+PHOTOGRAPH_COLUMNS = ("photograph", "verdict", "cracks", "length")
 
 
 @dataclass(frozen=True)
 class Pictured:
-    """A photograph whose overlay is shown, and what is said of it."""
+    """A photograph: the path of its overlay below the run's folder, empty where there is none, and what is said of it:
+    in the table its verdict, how many cracks it has and their length, on its page the `text`."""
 
     name: str
-    overlay: Path
+    overlay: str
+    verdict: str
+    cracks: str
+    length: str
     text: str
 
 
@@ -35,10 +45,11 @@ def library() -> Any:
 
 
 def word_report(
-    run: Path, summary: str, method: Mapping[str, str], cracks: CracksSection, worst: Sequence[Pictured]
+    run: Path, summary: str, method: Mapping[str, str], cracks: CracksSection, photographs: Sequence[Pictured]
 ) -> bytes:
-    """The document; close-ups lie below the folder `run`."""
+    """The document of the `photographs`, the worst first; their pictures lie below the folder `run`."""
     document = library().Document()
+    _paper(document)
     document.add_heading("Inspection for cracks", 0)
     document.add_paragraph(summary)
     for name, value in method.items():
@@ -47,12 +58,17 @@ def word_report(
     document.add_heading("Cracks", 1)
     more = "" if cracks.total <= MOST_ROWS else f"; the longest {MOST_ROWS} are listed, cracks.csv has all"
     document.add_paragraph(f"{cracks.total} cracks{more}. Scale: {showable('; '.join(cracks.scales))}.")
-    _table(document, cracks)
+    _table(document, COLUMNS, [_row(row) for row in cracks.rows[:MOST_ROWS]])
     document.add_heading("Photographs", 1)
-    for pictured in worst:
-        document.add_heading(showable(pictured.name), 2)
-        document.add_picture(_jpeg(pictured.overlay), width=_cm(WIDTH_CM))
-        document.add_paragraph(showable(pictured.text))
+    listed = [[each.name, each.verdict, each.cracks, each.length] for each in photographs]
+    _table(document, PHOTOGRAPH_COLUMNS, listed)
+    pages = [each for each in photographs if each.overlay]
+    if len(pages) > MOST_PICTURES:
+        document.add_paragraph(f"The worst {MOST_PICTURES} have a page of their own; report.html has all.")
+    for each in pages[:MOST_PICTURES]:
+        document.add_heading(showable(each.name), 2).paragraph_format.page_break_before = True
+        _picture(document, run / each.overlay)
+        document.add_paragraph(showable(each.text))
     _close_ups(document, run, cracks)
     document.add_heading("Method and limits", 1)
     document.add_paragraph(
@@ -71,26 +87,41 @@ def _cm(length: float) -> Any:
     return import_module("docx.shared").Cm(length)
 
 
-def _jpeg(path: Path) -> io.BytesIO:
-    """A picture small enough for a document of many."""
-    image = import_module("PIL.Image").open(path).convert("RGB")
+def _paper(document: Any) -> None:
+    """A4 with narrow margins, the number of the page at its foot, and nobody named as the author."""
+    page = document.sections[0]
+    page.page_width, page.page_height = map(_cm, PAGE_CM)
+    page.left_margin = page.right_margin = page.top_margin = page.bottom_margin = _cm(MARGIN_CM)
+    field = import_module("docx.oxml").OxmlElement("w:fldSimple")
+    field.set(import_module("docx.oxml.ns").qn("w:instr"), "PAGE")
+    page.footer.paragraphs[0]._p.append(field)
+    properties = document.core_properties
+    properties.author, properties.title, properties.comments = "", "Inspection for cracks", ""
+
+
+def _picture(document: Any, path: Path) -> None:
+    """A picture as large as the page has room for, and small enough for a document of many."""
+    image = read_image(path)
     image.thumbnail((1600, 1600))
-    file = io.BytesIO()
-    image.save(file, "JPEG", quality=85)
-    file.seek(0)
-    return file
+    width_cm = min(PICTURE_CM[0], PICTURE_CM[1] * image.width / image.height)
+    document.add_picture(io.BytesIO(jpeg(image, quality=85)), width=_cm(width_cm))
 
 
-def _table(document: Any, cracks: CracksSection) -> None:
-    if not cracks.rows:
+def _row(row: CrackRow) -> list[str]:
+    values = [row.photograph, str(row.number), row.length, row.width, row.widest, row.width_class]
+    return [*values, "touches" if row.touches_edge else ""]
+
+
+def _table(document: Any, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    if not rows:
         return
-    table = document.add_table(rows=1, cols=len(COLUMNS), style="Light Grid Accent 1")
-    for cell, name in zip(table.rows[0].cells, COLUMNS, strict=True):
-        cell.text = name
-    for row in cracks.rows[:MOST_ROWS]:
-        values = [showable(row.photograph), str(row.number), row.length, row.width, row.widest, row.width_class]
-        for cell, value in zip(table.add_row().cells, [*values, "touches" if row.touches_edge else ""], strict=True):
-            cell.text = value
+    table = document.add_table(rows=len(rows) + 1, cols=len(columns), style="Light Grid Accent 1")
+    cells = iter(table._cells)  # one by one: rows[k].cells looks through the whole table each time
+    widths = [_cm(NAME_CM), *[_cm((PICTURE_CM[0] - NAME_CM) / (len(columns) - 1))] * (len(columns) - 1)]
+    for row in (columns, *rows):
+        for value, width in zip(row, widths, strict=True):
+            cell = next(cells)
+            cell.text, cell.width = no_formula(showable(value)), width
 
 
 def _close_ups(document: Any, run: Path, cracks: CracksSection) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from crack_lightning.data.images.reading import opened
+from crack_lightning.data.images.reading import opened, orientation_of
 
 FOCAL_MM, FOCAL_35MM = 0x920A, 0xA405
 PLANE_X, PLANE_UNIT, PIXELS_X, PIXELS_Y = 0xA20E, 0xA210, 0xA002, 0xA003
@@ -18,23 +18,24 @@ CROPPED = 0.02  # share by which the sides of a picture may differ from what the
 @dataclass(frozen=True)
 class CameraFacts:
     """`focal_35mm` equivalent on 35-mm film; `position` longitude, latitude in WGS 84 and altitude in metres, which may
-    be None; `fault` why there is no focal length."""
+    be None; `fault` why there is no focal length; `orientation` 1 to 8."""
 
     focal_35mm: float | None
     position: tuple[float, float, float | None] | None
     fault: str = ""
+    orientation: int = 1
 
 
 def camera_facts(path: Path) -> CameraFacts:
     """Of a photograph; nothing where nothing is written, or nothing that can be read."""
     try:
         with path.open("rb") as file, opened(file, megapixels=float("inf")) as image:
-            size, exif = image.size, image.getexif()
+            size, exif, orientation = image.size, image.getexif(), orientation_of(image)
             camera, gps = dict(exif.get_ifd(EXIF_IFD)), dict(exif.get_ifd(GPS_IFD))
     except Exception:  # decoders raise whatever they like on damaged headers
         return CameraFacts(None, None, "its EXIF cannot be read")
     focal, fault = _focal(camera, size)
-    return CameraFacts(focal, _position(gps), fault)
+    return CameraFacts(focal, _position(gps), fault, orientation)
 
 
 def _focal(camera: dict[int, Any], size: tuple[int, int]) -> tuple[float | None, str]:

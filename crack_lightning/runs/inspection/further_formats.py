@@ -19,13 +19,13 @@ from crack_lightning.system.files import write_atomically
 
 DXF, COCO, LABEL_STUDIO, WORD = "cracks.dxf", "cracks_coco.json", "cracks_label_studio.json", "report.docx"
 WHOLE = (COCO, LABEL_STUDIO, WORD)  # of all photographs together
-MOST_PICTURES = 8  # of the Word report
 NEEDED: dict[str, Callable[[], Any]] = {"dxf": drawings.library, "word": word.library}
 
 
 @dataclass(frozen=True)
 class Handover:
-    """What files are made of: the run's folder, its photographs, the worst first, and what the report says."""
+    """What files are made of: the run's folder, its photographs, the worst first, and what the report says;
+    `image_prefix` stands before their names in the file of Label Studio."""
 
     run: Path
     inspected: Sequence[Inspected]
@@ -33,6 +33,12 @@ class Handover:
     method: Mapping[str, str]
     classes: WidthClasses
     cracks: CracksSection
+    image_prefix: str = ""
+
+    @property
+    def mapped(self) -> list[Inspected]:
+        """Returns those whose cracks were measured."""
+        return [each for each in self.inspected if each.cracks is not None]
 
     def folder(self, inspected: Inspected) -> Path:
         """Where the files of a photograph lie."""
@@ -93,34 +99,52 @@ def _json(path: Path, content: Any) -> None:
 
 def _drawn(made: Handover) -> list[Drawn]:
     return [
-        Drawn(each.name, (each.width_px, each.height_px), kept_records(made.folder(each))) for each in made.inspected
+        Drawn(
+            each.name,
+            (each.width_px, each.height_px),
+            kept_records(made.folder(each)),
+            camera_facts(Path(each.path)).orientation,
+        )
+        for each in made.mapped
     ]
 
 
 def _coco(made: Handover) -> None:
-    _json(made.run / COCO, coco(_drawn(made)))
+    _json(made.run / COCO, coco(_drawn(made), made.classes.names, version=__version__))
 
 
 def _label_studio(made: Handover) -> None:
-    _json(made.run / LABEL_STUDIO, label_studio(_drawn(made), version=__version__))
+    _json(made.run / LABEL_STUDIO, label_studio(_drawn(made), version=__version__, prefix=made.image_prefix))
 
 
 def _dxf(made: Handover) -> None:
     colours = {name: made.classes.colour_of(name) for name in made.classes.names}
-    for each in made.inspected:
+    for each in made.mapped:
         records, height_px = kept_records(made.folder(each)), each.height_px
         drawn = drawings.drawing(records, colours, height_px=height_px, mm_per_px=each.mm_per_px)
         write_atomically(made.folder(each) / DXF, drawn)
 
 
 def _word(made: Handover) -> None:
-    worst = [
-        word.Pictured(
-            each.name,
-            made.folder(each) / "overlay.png",
-            f"{each.verdict}. {'; '.join(each.cracks.figures if each.cracks else ())}",
-        )
-        for each in made.inspected[:MOST_PICTURES]
-    ]
-    document = word.word_report(made.run, made.summary, made.method, made.cracks, worst)
+    document = word.word_report(made.run, made.summary, made.method, made.cracks, list(map(_pictured, made.inspected)))
     write_atomically(made.run / WORD, document)
+
+
+def _pictured(each: Inspected) -> word.Pictured:
+    cracks, notes = each.cracks, [note for note in (each.error, each.note) if note]
+    figures = list(cracks.figures) if cracks else []
+    return word.Pictured(
+        name=each.name,
+        overlay="" if cracks is None else f"photographs/{each.name}/overlay.png",
+        verdict=each.verdict,
+        cracks="" if cracks is None else str(cracks.number),
+        length=_length(each),
+        text="; ".join([f"{each.verdict}. {', '.join(figures)}".strip(), *notes]),
+    )
+
+
+def _length(each: Inspected) -> str:
+    if each.cracks is None:
+        return ""
+    in_mm = each.cracks.length_mm
+    return f"{each.cracks.length_px:.0f} px" if in_mm is None else f"{in_mm:.0f} mm"

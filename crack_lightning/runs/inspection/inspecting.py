@@ -43,7 +43,8 @@ def inspect_photographs(options: InspectOptions, folder: Path, listener: Listene
     found = _inspect(source.photographs, folder, inspection, listener)
     everything = [*found, *map(unread, source.unread)]
     method = method_of(options, inspection.classifier, inspection.decision, inspection.scale)
-    write_summary(folder, everything, method, inspection.measuring.classes, options.formats)
+    classes, prefix = inspection.measuring.classes, options.image_prefix
+    write_summary(folder, everything, method, classes, options.formats, image_prefix=prefix)
     log.info("%s: %s", counted(found), folder / "report.html")
     return found
 

@@ -43,6 +43,8 @@ class InspectOptions:
     min_length_px: float | None = None  # shorter cracks and regions are left out; null: none are
     min_length_mm: float | None = None  # the same in millimetres, where a scale is known
     formats: list[str] = field(default_factory=list)  # further files: dxf, coco, label_studio, word
+    # of label_studio: what stands before the name of a photograph, such as /data/local-files/?d=bridge/
+    image_prefix: str = ""
     # map: all in one pass; crops: cut out one by one, slowly; auto: map where the backbone can be cut
     windows: str = "auto"
     # windows this many times as large; the highest probability of all counts

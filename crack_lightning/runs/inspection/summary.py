@@ -26,9 +26,12 @@ def write_summary(
     method: Mapping[str, str],
     classes: WidthClasses,
     formats: Sequence[str] = (),
+    *,
+    image_prefix: str = "",
 ) -> None:
     """inspection.csv, cracks.csv and report.html of all photographs, the worst first; photographs.geojson where cameras
-    wrote where they stood; and what `formats` name. `method` is what the report says of how."""
+    wrote where they stood; and what `formats` name, `image_prefix` before names in that of Label Studio. `method` is
+    what the report says of how."""
     ranked = sorted(inspected, key=_worst_first)
     write_csv(run / "inspection.csv", HEADER, [_row(each) for each in ranked])
     write_positions(run, ranked)
@@ -56,7 +59,7 @@ def write_summary(
     )
     write_atomically(run / "report.html", page.encode())
     if cracks is not None:
-        write_formats(formats, Handover(run, mapped, summary, method, classes, cracks))
+        write_formats(formats, Handover(run, ranked, summary, method, classes, cracks, image_prefix))
 
 
 def counted(inspected: Sequence[Inspected]) -> str:
