@@ -1,6 +1,8 @@
 """The scale of photographs: key, table, marker, checkerboard, distance; and where they disagree."""
 
 import math
+import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 from PIL import Image
 
 from crack_lightning.data.images.exif import EXIF_IFD, FOCAL_35MM, FOCAL_MM, GPS_IFD, camera_facts
+from crack_lightning.inference.sources import Photograph
 from crack_lightning.measurement.scale import agreed, even, from_distance, from_two_points
 from crack_lightning.runs.inspection.options import InspectOptions
 from crack_lightning.runs.inspection.scales import Scales, scales_of
@@ -34,18 +37,18 @@ def photograph(path: Path, *, focal_35mm: float | None = None, focal_mm: float |
 
 
 def test_without_anything_there_is_no_scale() -> None:
-    assert scales_of(options()).of(Path("wall.jpg"), "wall.jpg", GREY) == (None, "")
+    assert scales_of(options(), []).of(Path("wall.jpg"), "wall.jpg", GREY) == (None, "")
 
 
 def test_a_key_is_the_scale_of_all() -> None:
-    scale, fault = scales_of(options(mm_per_px=0.3)).of(Path("wall.jpg"), "wall.jpg", GREY)
+    scale, fault = scales_of(options(mm_per_px=0.3), []).of(Path("wall.jpg"), "wall.jpg", GREY)
     assert scale is not None
     assert (scale.mm_per_px, scale.source, fault) == (pytest.approx(0.3), "mm_per_px", "")
 
 
-def table(tmp_path: Path, text: str) -> Scales:
+def table(tmp_path: Path, text: str, names: Sequence[str] = ("a.jpg", "north/b.jpg", "c.jpg")) -> Scales:
     (tmp_path / "scales.csv").write_text(text)
-    return scales_of(options(scale=str(tmp_path / "scales.csv")))
+    return scales_of(options(scale=str(tmp_path / "scales.csv")), [Photograph(tmp_path / each, each) for each in names])
 
 
 def test_a_table_gives_each_photograph_its_own(tmp_path: Path) -> None:
@@ -57,6 +60,39 @@ def test_a_table_gives_each_photograph_its_own(tmp_path: Path) -> None:
     scale, fault = scales.of(tmp_path / "c.jpg", "c.jpg", GREY)
     assert scale is None
     assert "has no row for c.jpg" in fault
+
+
+SPELLINGS = {
+    "north\\b.jpg": "north/b.jpg",
+    "B.JPG": "B.jpg",
+    unicodedata.normalize("NFD", "Brücke.jpg"): "Brücke.jpg",
+    "north/b.jpg": "bridges/north/b.jpg",
+    "b": "north/b.jpg",
+}
+
+
+@pytest.mark.parametrize("row", SPELLINGS)
+def test_a_row_is_found_however_it_is_spelled(tmp_path: Path, row: str) -> None:
+    name = SPELLINGS[row]
+    scale, fault = table(tmp_path, f"photograph,mm_per_px\n{row},0.5\n", [name, "other.jpg"]).of(Path(name), name, GREY)
+    assert scale is not None, fault
+
+
+def test_a_row_that_may_be_of_two_photographs_is_of_none(tmp_path: Path) -> None:
+    names = ["100/DJI_1.JPG", "101/DJI_1.JPG", "102/DJI_1.JPG"]
+    scales = table(tmp_path, "photograph,mm_per_px\nDJI_1.JPG,0.5\n102/DJI_1.JPG,0.2\n", names)
+    for name in names[:2]:
+        scale, fault = scales.of(tmp_path / name, name, GREY)
+        assert scale is None
+        assert f"names DJI_1.JPG, and several photographs are called so: write {name} there" in fault
+    scale, _ = scales.of(tmp_path / names[2], names[2], GREY)
+    assert scale is not None
+    assert scale.mm_per_px == pytest.approx(0.2)
+
+
+def test_rows_of_no_photograph_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    table(tmp_path, "photograph,mm_per_px\na.jpg,0.5\nd.jpg,0.5\n")
+    assert "1 rows of the table of scales are of no photograph here: d.jpg" in caplog.text
 
 
 def test_a_table_may_give_two_points_of_known_length(tmp_path: Path) -> None:
@@ -89,7 +125,7 @@ def test_two_scales_that_disagree_are_refused() -> None:
 
 def test_a_distance_gives_the_scale_with_the_focal_length(tmp_path: Path) -> None:
     path = photograph(tmp_path / "a.jpg", focal_35mm=36)
-    scale, _ = scales_of(options(distance_m=2.0)).of(path, "a.jpg", GREY)
+    scale, _ = scales_of(options(distance_m=2.0), []).of(path, "a.jpg", GREY)
     assert scale is not None
     assert scale.mm_per_px == pytest.approx(2000 * math.hypot(36, 24) / (36 * 500))
     assert 0.02 < scale.deviation < 0.1
@@ -107,10 +143,10 @@ def test_a_distance_gives_the_scale_with_the_focal_length(tmp_path: Path) -> Non
 )
 def test_a_distance_without_a_focal_length_is_a_fault(tmp_path: Path, focal: dict[str, float], fault: str) -> None:
     path = photograph(tmp_path / "a.jpg", **focal)
-    scale, found = scales_of(options(distance_m=2.0)).of(path, "a.jpg", GREY)
+    scale, found = scales_of(options(distance_m=2.0), []).of(path, "a.jpg", GREY)
     assert scale is None
     assert fault in found
-    kept, found = scales_of(options(distance_m=2.0, mm_per_px=0.3)).of(path, "a.jpg", GREY)
+    kept, found = scales_of(options(distance_m=2.0, mm_per_px=0.3), []).of(path, "a.jpg", GREY)
     assert kept is not None  # what else was given still holds
     assert fault in found
 
@@ -202,7 +238,7 @@ def test_points_outside_the_photograph_are_a_fault(tmp_path: Path) -> None:
 
 def test_an_unknown_kind_of_scale_is_named() -> None:
     with pytest.raises(ValueError, match="scale=markr: one of marker, checkerboard, or a table"):
-        scales_of(options(scale="markr"))
+        scales_of(options(scale="markr"), [])
 
 
 def test_millimetres_that_show_no_crack_are_refused() -> None:

@@ -68,21 +68,21 @@ def compare_runs(options: CompareOptions, folder: Path) -> int:
     log.info("%d photographs before, %d after", len(before), len(after))
     points = {id(each): _described(each) for each in (*before, *after)}
     compared, refused = list[ComparedPlace](), list[tuple[str, str]]()
-    left = list(before)
+    met = set[str]()
     for later in track(after, "comparing", total=len(after), unit="photographs"):
-        found, reason = _counterpart(later, left, points)
+        found, reason = _counterpart(later, before, points)
         if found is None:
             log.warning("%s: %s", later.name, reason)
             refused.append((later.name, reason))
             continue
         earlier, alignment = found
-        left.remove(earlier)
+        met.add(earlier.name)
         try:
             compared.append(_compared(earlier, later, alignment))
         except (ValueError, KeyError, TypeError, OSError) as error:
             log.warning("%s: its files cannot be read: %s", later.name, error)
             refused.append((later.name, f"its files or those of {earlier.name} cannot be read: inspect it again"))
-    refused += [(each.name, "before, and not found again after") for each in left]
+    refused += [(each.name, "before, and not found again after") for each in before if each.name not in met]
     write_comparison(folder, compared, refused)
     changed = sum(change.kind != "unchanged" for each in compared for change in each.changes)
     log.info("%d photographs compared, %d cracks changed: %s", len(compared), changed, folder / "report.html")
@@ -126,7 +126,7 @@ def _counterpart(
 ) -> tuple[tuple[InspectedPlace, Alignment] | None, str]:
     """The earlier photograph of the same place, that of the same name first; or why there is none."""
     best: tuple[InspectedPlace, Alignment] | None = None
-    reason = "no photograph before is left to compare it with"
+    reason = "no photograph before shows that place"
     for earlier in sorted(before, key=lambda each: each.name != later.name):
         try:
             alignment = _at_full_size(aligned(points[id(earlier)], points[id(later)]), earlier, later)

@@ -35,7 +35,7 @@ def inspect_photographs(options: InspectOptions, folder: Path, listener: Listene
     source = find_photographs(options.source)
     check_not_among(folder, source.photographs)
     tell_left_out(source)
-    inspection = inspection_of(options)
+    inspection = inspection_of(options, source.photographs)
     if options.shards is not None and options.shard is not None:
         return _inspect_part(source.photographs, folder, inspection, options.shard, options.shards)
     if options.shards is not None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -17,6 +18,7 @@ from crack_lightning.inference.photographs import (
     window_px,
     zoom_of,
 )
+from crack_lightning.inference.sources import Photograph
 from crack_lightning.measurement.scale import Scale
 from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.models.crack_map import CrackMap, Network, is_map, package_facts
@@ -98,13 +100,14 @@ class Inspection:
         return replace(self, decision=decision, measuring=measuring, options=options)
 
 
-def inspection_of(options: InspectOptions) -> Inspection:
-    """Open the checkpoint and make its map ready. Raises UserError or OSError where that cannot be."""
+def inspection_of(options: InspectOptions, photographs: Sequence[Photograph] = ()) -> Inspection:
+    """Open the checkpoint and make its map ready for the photographs. Raises UserError or OSError where that cannot
+    be."""
     network = load_network(options.ckpt_path).to(pick_device(options.device))
     decision = network.marking_decision
     if options.threshold is not None:
         decision = replace(decision, threshold=options.threshold)
-    measuring = measuring_of(options)
+    measuring = measuring_of(options, photographs)
     check_formats(options.formats, measured=is_map(network))
     reader, scale = by_map(network, options) if isinstance(network, CrackMap) else _by_windows(network, options)
     return Inspection(reader, decision, scale, measuring, options, content_of(options.ckpt_path))

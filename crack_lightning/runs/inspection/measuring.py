@@ -13,7 +13,7 @@ from crack_lightning.measurement.record import CrackRecord, figure_of, records_o
 from crack_lightning.measurement.scale import Scale
 from crack_lightning.runs.inspection.inspected import CrackSums
 from crack_lightning.runs.inspection.options import InspectOptions
-from crack_lightning.runs.inspection.scales import Scales, scales_of
+from crack_lightning.runs.inspection.scales import IN_PICTURE, Scales, scales_of
 from crack_lightning.system.files import content_hash, expanded
 
 
@@ -62,9 +62,11 @@ class Measuring:
         return Measured(cracks, records_of(cracks, scale, self.classes), scale, self.classes)
 
 
-def measuring_of(options: InspectOptions) -> Measuring:
-    """Read the table of scales, and check the classes. Raises UserError or OSError."""
-    scales, classes = scales_of(options), width_classes(options.width_classes)
-    table = content_hash(expanded(options.scale).absolute()) if options.scale and scales.table else options.scale
-    settings = [table, options.marker_mm, options.distance_m, dataclasses.astuple(classes)]
+def measuring_of(options: InspectOptions, photographs: Sequence[Photograph] = ()) -> Measuring:
+    """Read the table of scales, whose rows are of these photographs, and check the classes. Raises UserError or
+    OSError."""
+    scales, classes = scales_of(options, photographs), width_classes(options.width_classes)
+    is_table = options.scale is not None and options.scale not in IN_PICTURE
+    table = content_hash(expanded(str(options.scale)).absolute()) if is_table else options.scale
+    settings = [table, *sorted(scales.doubtful), options.marker_mm, options.distance_m, dataclasses.astuple(classes)]
     return Measuring(scales, classes, options, str(settings))

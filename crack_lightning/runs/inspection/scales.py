@@ -1,32 +1,51 @@
 """The scale of each photograph: by key, table, marker, checkerboard or distance; of several the first that agrees."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from crack_lightning.data.images.exif import camera_facts
 from crack_lightning.errors import UserError
+from crack_lightning.inference.sources import Photograph
 from crack_lightning.measurement.markers import checkerboard_scale, marker_scale
 from crack_lightning.measurement.scale import Scale, agreed, even, from_distance, from_two_points
 from crack_lightning.runs.inspection.options import InspectOptions
 from crack_lightning.system.files import expanded
+from crack_lightning.system.names import comparable
 from crack_lightning.system.tables import Row, read_table
+
+log = logging.getLogger(__name__)
 
 Array = np.ndarray
 
 IN_PICTURE: dict[str, Callable[[Array, float], Scale]] = {"marker": marker_scale, "checkerboard": checkerboard_scale}
 POINTS = ("x1", "y1", "x2", "y2", "length_mm")
+MOST_NAMED = 5
+
+
+@dataclass(frozen=True)
+class ScaleRow:
+    """A row of a table of scales: the line and the name that it stands in and under, its scale, and the points that it
+    follows from."""
+
+    line: int
+    name: str
+    scale: Scale
+    points: Sequence[float]
 
 
 @dataclass(frozen=True)
 class Scales:
-    """Where scales come from; `table` holds those of a scales.csv, by the names of its column `photograph`, and the
-    points that some follow from."""
+    """Where scales come from; `table` holds the rows of a scales.csv by the name of the photograph that they are of,
+    `doubtful` the rows that may be of several by the names of those."""
 
     options: InspectOptions
-    table: dict[str, list[tuple[Scale, Sequence[float]]]]
+    table: Mapping[str, Sequence[ScaleRow]] = field(default_factory=dict)
+    doubtful: Mapping[str, ScaleRow] = field(default_factory=dict)
 
     def of(self, path: Path, name: str, grey: Array) -> tuple[Scale | None, str]:
         """Of the photograph `path`, called `name`, with grey levels (h, w) uint8, or None; and what is to be said of a
@@ -63,13 +82,17 @@ class Scales:
         return from_distance(self.options.distance_m, focal_35mm=facts.focal_35mm, size=(width, height))
 
     def _from_table(self, path: Path, name: str, grey: Array) -> Scale | None:
-        if not self.table:
+        if self.options.scale is None or self.options.scale in IN_PICTURE:
             return None
-        for known in (name, path.name, str(path), path.stem):
-            if known in self.table:
-                for _, points in self.table[known]:
-                    _check_within(points, grey.shape[::-1])
-                return agreed([scale for scale, _ in self.table[known]])
+        if rows := self.table.get(name):
+            for row in rows:
+                _check_within(row.points, grey.shape[::-1])
+            return agreed([row.scale for row in rows])
+        if (doubt := self.doubtful.get(name)) is not None:
+            raise UserError(
+                f"line {doubt.line} of scale={self.options.scale} names {doubt.name}, and several photographs are called "
+                f"so: write {name} there, and a row for each of the others"
+            )
         raise UserError(f"scale={self.options.scale} has no row for {name}: add one, with its name and mm_per_px")
 
 
@@ -82,10 +105,10 @@ def _check_within(points: Sequence[float], size: tuple[int, ...]) -> None:
         )
 
 
-def scales_of(options: InspectOptions) -> Scales:
-    """Read the table, if there is one. Raises UserError or OSError."""
+def scales_of(options: InspectOptions, photographs: Sequence[Photograph]) -> Scales:
+    """Read the table, if there is one, and find the photographs that its rows are of. Raises UserError or OSError."""
     if options.scale is None or options.scale in IN_PICTURE:
-        return Scales(options, {})
+        return Scales(options)
     path = expanded(options.scale)
     if not path.exists() and not path.suffix:
         raise UserError(
@@ -94,21 +117,62 @@ def scales_of(options: InspectOptions) -> Scales:
     rows = read_table(path, ("photograph",), key="scale")
     if not rows:
         raise UserError(f"scale={path} has no row: photograph and mm_per_px, or photograph and {', '.join(POINTS)}")
-    found = dict[str, list[tuple[Scale, Sequence[float]]]]()
-    for row in rows:
-        found.setdefault(row["photograph"].strip(), []).append(_from_row(path, row))
-    return Scales(options, found)
+    table, doubtful = _matched([_from_row(path, row) for row in rows], photographs)
+    return Scales(options, table, doubtful)
 
 
-def _from_row(path: Path, row: Row) -> tuple[Scale, Sequence[float]]:
-    where = f"{path}, line {row.line}"
+def _spelled(name: str) -> str:
+    """A name or path as it is compared: composed, with /, the ending in lower case."""
+    stem, dot, ending = comparable(name).rpartition(".")
+    return f"{stem}{dot}{ending.lower()}"
+
+
+def _matched(
+    rows: Sequence[ScaleRow], photographs: Sequence[Photograph]
+) -> tuple[dict[str, list[ScaleRow]], dict[str, ScaleRow]]:
+    """The rows of each photograph by its name, and those that may be of several: a row is of the photograph of that
+    very name or path, else in another spelling, else of the end of that path, else without the ending."""
+    known: list[defaultdict[str, list[str]]] = [defaultdict(list) for _ in range(4)]
+    for each in photographs:
+        path = _spelled(str(each.path))
+        for text in {each.name, str(each.path)}:
+            known[0][text].append(each.name)
+        for text in {_spelled(each.name), path}:
+            known[1][text].append(each.name)
+        parts = path.split("/")
+        for first in range(1, len(parts)):
+            known[2]["/".join(parts[first:])].append(each.name)
+        known[3][comparable(each.path.stem)].append(each.name)
+    table, doubtful = defaultdict[str, list[ScaleRow]](list), dict[str, ScaleRow]()
+    left = list(rows)
+    for level, names in enumerate(known):
+        taken, later = set(table), list[ScaleRow]()
+        for row in left:
+            members = names.get((str, _spelled, _spelled, comparable)[level](row.name), [])
+            free = [name for name in members if name not in taken]
+            if len(free) == 1:
+                table[free[0]].append(row)
+            elif free:
+                doubtful |= dict.fromkeys(free, row)
+            elif not members:
+                later.append(row)
+        left = later
+    if left:
+        named = ", ".join(row.name for row in left[:MOST_NAMED]) + (" and more" if len(left) > MOST_NAMED else "")
+        log.warning("%d rows of the table of scales are of no photograph here: %s", len(left), named)
+    return table, doubtful
+
+
+def _from_row(path: Path, row: Row) -> ScaleRow:
+    where, name = f"{path}, line {row.line}", row["photograph"].strip()
     if row["mm_per_px"].strip():
-        return even(_number(row, "mm_per_px", where), f"{path.name}, line {row.line}"), ()
+        scale = even(_number(row, "mm_per_px", where), f"{path.name}, line {row.line}")
+        return ScaleRow(row.line, name, scale, ())
     if not any(row[column].strip() for column in POINTS):
         raise UserError(f"{where}: it needs mm_per_px, or {', '.join(POINTS)} of two points")
     *points, length_mm = (_number(row, column, where) for column in POINTS)
     scale = from_two_points(points[:2], points[2:], length_mm, f"two points in {path.name}, line {row.line}")
-    return scale, points
+    return ScaleRow(row.line, name, scale, points)
 
 
 def _number(row: Row, column: str, where: str) -> float:
