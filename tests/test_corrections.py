@@ -233,11 +233,34 @@ def test_a_torn_last_line_was_never_confirmed_and_is_cut_off(tmp_path: Path) -> 
     assert len(Journal(path).corrections) == 2
 
 
-@pytest.mark.parametrize("content", [b"no json\n", b'{"number": 2}\n', b"[1]\n", b"\xff\n"])
-def test_a_damaged_journal_is_named_with_its_line(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "corrections.jsonl").write_bytes(content)
-    with pytest.raises(UserError, match=r"corrections.jsonl, line 1 is no correction"):
-        Journal(tmp_path / "corrections.jsonl")
+FORGED = {
+    "no JSON": b"no json",
+    "no kind": b'{"number": 2}',
+    "a list": b"[1]",
+    "no text": b"\xff",
+    "deep": b"[" * 100_000,
+    "numbers as texts": b'{"number": 2, "kind": "reject", "photograph": "a", "lines": [[["1", "2"], ["3", "4"]]]}',
+    "out of any picture": b'{"number": 2, "kind": "reject", "photograph": "a", "lines": [[[1e12, 2], [3, 4]]]}',
+    "no points": b'{"number": 2, "kind": "reject", "photograph": "a", "lines": [[]]}',
+    "a number again": b'{"number": 1, "kind": "undo", "of": 1}',
+    "a forged feature": b'{"number": 2, "kind": "accept", "photograph": "a", "lines": [[[1, 2]]], "feature": {"a": 1}}',
+}
+
+
+@pytest.mark.parametrize("kind", FORGED)
+def test_a_damaged_line_is_named_and_left_out(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "corrections.jsonl"
+    Journal(path).append(REJECT)
+    whole = path.read_bytes() + FORGED[kind] + b"\n"
+    path.write_bytes(whole)
+    journal = Journal(path)
+    (fault,) = journal.faults
+    assert "corrections.jsonl, line 2 is no correction and is left out: " in fault
+    assert journal.append(REJECT).number == 3
+    assert path.read_bytes().startswith(whole)  # nothing is lost
+    assert [one.number for one in Journal(path).active] == [1, 3]
+    journal.append({"kind": "undo", "of": 3})
+    assert [one.number for one in Journal(path).of(NAME)] == [1]
 
 
 def test_a_full_disk_takes_no_part_of_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

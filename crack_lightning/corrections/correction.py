@@ -1,6 +1,5 @@
 """A correction: what a person said of a photograph's cracks, as a line of the journal has it, checked when made."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from crack_lightning.errors import UserError
+from crack_lightning.measurement.kept_records import checked_lines, record_from
 from crack_lightning.system.ranges import number_of
 
 Array = np.ndarray
@@ -21,8 +21,9 @@ CONFIRMING, TURNING = ("accept", "draw"), ("undo", "redo")  # a crack is there; 
 OF_LINES = (*CONFIRMING, "reject", "erase", "exclude")
 LEAST_POINTS = {"exclude": 3, "draw": 2}
 MOST_POINTS, MOST_LINES, MOST_NAME = 20_000, 2_000, 80
+MOST_SCALE = 1000.0  # millimetres a pixel
 MOST_OUTLINE = 2_000  # points of an outline: where it crosses itself is looked for between all of them
-KEYS = ("number", "time", "kind", "photograph", "by", "lines", "feature", "of", "scale")
+KEYS = ("number", "time", "kind", "photograph", "by", "lines", "feature", "of", "scale", "picture")
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Correction:
     `lines` (n, 2) each, x and y in pixels of the upright photograph: of accept and reject those of the crack, of draw
     the crack as it was drawn, of erase the parts that are gone, of exclude the outline of an area. `feature` is what
     was measured of an accepted or drawn crack, as cracks.geojson has it; `of` the number of the correction that is
-    taken back or given again; `scale` is a matrix from pixels to millimetres, or empty.
+    taken back or given again; `scale` is a matrix from pixels to millimetres, or empty. `picture` is a hash of the
+    levels that it was said of, empty where that is not known: a file may be replaced by another of its name.
     """
 
     number: int
@@ -44,11 +46,13 @@ class Correction:
     feature: Mapping[str, Any] | None = None
     of: int | None = None
     scale: Mapping[str, Any] | None = None
+    picture: str = ""
 
     def facts(self) -> dict[str, Any]:
         """Plain values, of which `correction_of` makes the same again."""
         facts: dict[str, Any] = {"number": self.number, "time": self.time, "kind": self.kind}
         facts |= {"photograph": self.photograph, "by": self.by}
+        facts |= {"picture": self.picture} if self.picture else {}
         if self.lines:
             facts["lines"] = [np.round(line, 2).tolist() for line in self.lines]
         for name in ("feature", "of", "scale"):
@@ -72,8 +76,10 @@ def correction_of(facts: Mapping[str, object], *, number: int) -> Correction:
     of, scale, feature = facts.get("of"), facts.get("scale"), facts.get("feature")
     if not isinstance(of, int | None) or (kind in TURNING) != (type(of) is int):
         raise UserError(f"{kind}: of={str(of)[:40]!r}; undo and redo name the number of a correction, no other does")
-    if feature is not None and not isinstance(feature, dict):
+    if not isinstance(feature, dict | None):
         raise UserError("feature is no GeoJSON feature")
+    if feature is not None:
+        record_from(feature)
     return Correction(
         number=number,
         kind=kind,
@@ -84,6 +90,7 @@ def correction_of(facts: Mapping[str, object], *, number: int) -> Correction:
         feature=feature,
         of=of,
         scale=checked_scale(scale) if kind == "scale" else None,
+        picture=_text(facts, "picture", 64),
     )
 
 
@@ -100,15 +107,13 @@ def lines_of(kind: str, given: object) -> list[Array]:
     if not isinstance(given, list) or not given or len(given) > MOST_LINES:
         raise UserError(f"{kind} needs lines: from 1 to {MOST_LINES}, each a list of x and y in pixels")
     try:
-        lines = [np.array(line, np.float64).reshape(len(line), 2) for line in given]
-    except (TypeError, ValueError, OverflowError) as error:
-        raise UserError(f"{kind}: its lines are no lists of x and y in pixels") from error
+        lines = checked_lines(given)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{kind}: its lines are no lists of x and y in pixels: {error}") from error
     if sum(map(len, lines)) > MOST_POINTS or any(len(line) < least for line in lines):
         raise UserError(f"{kind}: its lines have {least} points at least, and {MOST_POINTS} together at most")
     if kind == "exclude" and sum(map(len, lines)) > MOST_OUTLINE:
         raise UserError(f"exclude: its outline has more than {MOST_OUTLINE} points: draw it with fewer")
-    if not all(np.isfinite(line).all() for line in lines):
-        raise UserError(f"{kind}: its lines hold what is no number")
     return lines
 
 
@@ -120,8 +125,8 @@ def checked_scale(scale: object) -> dict[str, Any]:
     if not isinstance(scale, dict) or set(scale) != {*numbers, "source"} or not isinstance(scale["source"], str):
         raise UserError(f"scale needs {', '.join(numbers)} and source, or nothing to forget it")
     for name in numbers:
-        if math.isnan(number_of(scale[name])):
-            raise UserError(f"scale: {name}={str(scale[name])[:40]} is no number")
+        if not abs(number_of(scale[name])) <= MOST_SCALE:
+            raise UserError(f"scale: {name}={str(scale[name])[:40]} is no number of at most {MOST_SCALE:g}")
     if abs(scale["xx"] * scale["yy"] - scale["xy"] * scale["yx"]) < 1e-12:
         raise UserError("scale: its matrix shows no surface")
     return scale

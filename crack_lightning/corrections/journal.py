@@ -15,30 +15,71 @@ from crack_lightning.system.files import full_message, is_full, write_atomically
 log = logging.getLogger(__name__)
 
 JOURNAL = "corrections.jsonl"
+MOST_NUMBER = 10**9
 
 
 class Journal:
     """The corrections of a project, in the order in which they were made; for one process and all of its threads.
 
-    A last line without an end, whose process was killed while writing it, was never confirmed: it is cut off, unless it
-    is whole.
+    A line that is no correction stays where it is and is left out; `faults` names each. A last line without an end,
+    whose process was killed while writing it, was never confirmed: it is cut off, unless it is whole. `guard` is held
+    by whoever looks before saying something, so that nobody says it twice.
     """
 
     def __init__(self, path: Path) -> None:
-        """Raises UserError that names a line that is no correction."""
-        self.path, self._lock = path, threading.Lock()
+        self.path, self.guard, self._lock = path, threading.RLock(), threading.Lock()
+        self.faults = list[str]()
+        self._kept, self._lines = list[Correction](), 0
+        self._indexed: tuple[int, list[Correction], dict[str, list[Correction]]] = (0, [], {})
         path.parent.mkdir(parents=True, exist_ok=True)
         content = path.read_bytes() if path.exists() else b""
         self._bytes = content.rfind(b"\n") + 1
         lines, rest = content[: self._bytes].splitlines(), content[self._bytes :]
-        self._kept = [_read(path, number, line) for number, line in enumerate(lines, 1)]
+        for line in lines:
+            self._take(line)
         if rest:
             self._mend(rest)
+        for fault in self.faults:
+            log.warning("%s", fault)
 
     @property
     def corrections(self) -> Sequence[Correction]:
         """All that were ever made, taken back or not."""
         return tuple(self._kept)
+
+    @property
+    def active(self) -> Sequence[Correction]:
+        """Those in force."""
+        return self._index()[1]
+
+    def of(self, photograph: str) -> Sequence[Correction]:
+        """Those in force of a photograph, by its name; of an empty name the scales of all."""
+        return self._index()[2].get(photograph, [])
+
+    def numbered(self, number: int) -> Correction:
+        """The correction of a number that there is."""
+        return next(one for one in reversed(self._kept) if one.number == number)
+
+    def _index(self) -> tuple[int, list[Correction], dict[str, list[Correction]]]:
+        """How many corrections there are, those in force, and those of each photograph."""
+        if self._indexed[0] != len(self._kept):
+            count, found, by_name = len(self._kept), active(self._kept), dict[str, list[Correction]]()
+            for one in found:
+                by_name.setdefault(one.photograph, []).append(one)
+            self._indexed = count, found, by_name
+        return self._indexed
+
+    def _take(self, line: bytes) -> None:
+        """Keep a line of the file; one that is no correction is a fault."""
+        self._lines += 1
+        try:
+            self._kept.append(_read(line, above=self._last))
+        except (ValueError, RecursionError) as error:
+            self.faults.append(f"{self.path}, line {self._lines} is no correction and is left out: {error}")
+
+    @property
+    def _last(self) -> int:
+        return self._kept[-1].number if self._kept else 0
 
     def append(self, facts: Mapping[str, object]) -> Correction:
         """Write a correction, and return it once it is on the disk.
@@ -46,12 +87,12 @@ class Journal:
         Raises UserError for what is none, and OSError where it cannot be written: the file is then as it was before.
         """
         with self._lock:
-            made = correction_of(facts, number=len(self._kept) + 1)
+            made = correction_of(facts, number=max(self._last, self._lines) + 1)
             if made.kind in TURNING:
                 self._check_turning(made)
             line = _line(made)
             self._write(line)
-            self._bytes += len(line)
+            self._bytes, self._lines = self._bytes + len(line), self._lines + 1
             self._kept.append(made)
             return made
 
@@ -59,12 +100,12 @@ class Journal:
         """Keep a last line without an end if it is a correction, else cut it off."""
         os.truncate(self.path, self._bytes)
         try:
-            made = _read(self.path, len(self._kept) + 1, rest)
-        except UserError:
+            made = _read(rest, above=self._last)
+        except (ValueError, RecursionError):
             log.warning("%s ends within a line that was never confirmed: it is cut off", self.path)
             return
         self._write(rest + b"\n")
-        self._bytes += len(rest) + 1
+        self._bytes, self._lines = self._bytes + len(rest) + 1, self._lines + 1
         self._kept.append(made)
 
     def _check_turning(self, made: Correction) -> None:
@@ -72,7 +113,7 @@ class Journal:
         numbers = [one.number for one in self._kept if one.kind not in TURNING]
         if made.of not in numbers:
             raise UserError(f"{made.kind}: there is no correction {made.of} that could be taken back")
-        if (made.of in {one.number for one in active(self._kept)}) != (made.kind == "undo"):
+        if (made.of in {one.number for one in self.active}) != (made.kind == "undo"):
             raise UserError(
                 f"correction {made.of} {'is in force' if made.kind == 'redo' else 'was taken back'} already"
             )
@@ -104,17 +145,13 @@ def _line(made: Correction) -> bytes:
     return (json.dumps(made.facts(), ensure_ascii=True, allow_nan=False) + "\n").encode()
 
 
-def _read(path: Path, number: int, line: bytes) -> Correction:
-    try:
-        facts = json.loads(line)
-        if not isinstance(facts, dict) or facts.get("number") != number:
-            raise UserError(f"it is not number {number}")
-        return correction_of(facts, number=number)
-    except ValueError as error:
-        raise UserError(
-            f"{path}, line {number} is no correction ({error}): mend or remove the line, numbers count from 1, or give "
-            "another hydra.run.dir=FOLDER"
-        ) from error
+def _read(line: bytes, *, above: int) -> Correction:
+    """Raises ValueError or RecursionError for what is no correction with a number above that of the last one."""
+    facts = json.loads(line)
+    number = facts.get("number") if isinstance(facts, dict) else None
+    if type(number) is not int or not above < number < MOST_NUMBER:
+        raise UserError(f"its number is none above {above}")
+    return correction_of(facts, number=number)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -9,8 +9,11 @@ import numpy as np
 from crack_lightning.errors import UserError
 from crack_lightning.measurement.paths import length_of
 from crack_lightning.measurement.record import CrackRecord, Widths
+from crack_lightning.system.ranges import number_of
 
 Array = np.ndarray
+
+MOST = 1e7  # of a length or a place in pixels or millimetres
 
 
 def record_from(feature: Mapping[str, Any]) -> CrackRecord:
@@ -18,29 +21,27 @@ def record_from(feature: Mapping[str, Any]) -> CrackRecord:
     try:
         facts, geometry = feature["properties"], feature["geometry"]
         parts = [geometry["coordinates"]] if geometry["type"] == "LineString" else geometry["coordinates"]
-        lines = [np.array(part, float).reshape(-1, 2) for part in parts]
+        lines = checked_lines(parts)
         names = ("width_px", "width_p95_px", "width_max_px", "width_uncertainty_px", "width_below_px")
         widths = Widths(*(_number(facts[name]) for name in names))
         place = _number(facts["width_max_x_px"]), _number(facts["width_max_y_px"])
         along = None
         if facts.get("widths_px") is not None:
-            along = np.array(
-                [np.nan if width is None else width for part in facts["widths_px"] for width in part], float
-            )
+            along = np.array([_number(width) for part in facts["widths_px"] for width in part], float)
         if along is not None and len(along) != sum(map(len, lines)):
             raise ValueError("it has another number of widths than of points")
         return CrackRecord(
-            int(facts["id"]),
+            int(_known(facts["id"])),
             lines,
-            float(facts["length_px"]),
+            _known(facts["length_px"]),
             widths,
             None if place[0] is None or place[1] is None else (place[0], place[1]),
-            float(facts["mean_probability"]),
-            float(facts["least_probability"]),
+            _known(facts["mean_probability"], most=1.0),
+            _known(facts["least_probability"], most=1.0),
             bool(facts["touches_edge"]),
             along_px=along,
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise UserError(f"this is no crack as cracks.geojson has it: {type(error).__name__} {error}") from error
 
 
@@ -55,16 +56,33 @@ def whole_record(feature: Mapping[str, Any]) -> CrackRecord:
             record,
             length_mm=_number(facts["length_mm"]),
             width_mm=Widths(*(_number(facts[name]) for name in names)),
-            lines_mm=None if lines_mm is None else [np.array(line, float).reshape(-1, 2) for line in lines_mm],
+            lines_mm=None if lines_mm is None else checked_lines(lines_mm),
             width_class=str(facts["width_class"]),
             status=str(facts.get("status", "")),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise UserError(f"this is no crack as cracks.geojson has it: {type(error).__name__} {error}") from error
 
 
+def checked_lines(parts: Any) -> list[Array]:
+    """Lists of x and y as lines (n, 2). Raises TypeError or ValueError for what are none, or lie beyond any picture."""
+    found = [np.array(part) for part in parts]
+    if not found or not all(line.ndim == 2 and line.shape[1] == 2 and line.dtype.kind in "iuf" for line in found):
+        raise ValueError("a line is no list of x and y")
+    if not all((abs(line) <= MOST).all() for line in found):
+        raise ValueError("a line holds what is no number, or leads out of any picture")
+    return [line.astype(np.float64) for line in found]
+
+
+def _known(value: Any, *, most: float = MOST) -> float:
+    number = number_of(value)
+    if not 0 <= number <= most:
+        raise ValueError(f"{str(value)[:20]!r} is no number from 0 to {most:g}")
+    return number
+
+
 def _number(value: Any) -> float | None:
-    return None if value is None else float(value)
+    return None if value is None else _known(value)
 
 
 def parts_of(record: CrackRecord, kept: Array) -> CrackRecord | None:

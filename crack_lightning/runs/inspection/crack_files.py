@@ -63,7 +63,7 @@ def kept_records(folder: Path) -> list[CrackRecord]:
     try:
         features = json.loads(path.read_text("utf-8", errors="surrogateescape"))["features"]
         return [whole_record(feature) for feature in features]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{path} is damaged ({error}): remove its folder and inspect again") from error
 
 
