@@ -14,6 +14,7 @@ from projects import keyed, said, source
 from walls import wall
 
 from crack_lightning.errors import UserError
+from crack_lightning.inference.sources import Photograph
 from crack_lightning.project.attention import places_to_look_at
 from crack_lightning.project.hand_over import hand_over
 from crack_lightning.project.project import Project
@@ -142,13 +143,26 @@ ODD = {"name": "a.png", "path": "x", "verdict": "odd"}
 def test_a_damaged_inspection_is_none(walls_inspected: Path, tmp_path: Path) -> None:
     kept = walls_inspected / "project/photographs/a.png"
     whole = json.loads((kept / "inspection.json").read_text())
-    assert facts_of(kept_inspected(kept)) == whole
+    photograph = Photograph(Path(whole["path"]), "a.png")
+    found = kept_inspected(kept, photograph)
+    assert found is not None
+    assert facts_of(found) == whole
     kinds = ({"peak": "x"}, {"name": ["a"]}, {"measured": [1]}, {"crack_figures": [1]}, {"file_bytes": None})
     kinds += ({"crack_map": {**whole["crack_map"], "top_px": "x"}}, {"crack_map": {}}, {"width_px": 0})
+    kinds += ({"width_px": 10**12}, {"height_px": "300"}, {"cracks": -1}, {"name": "../../a"}, {"name": "/a"})
+    kinds += ({"picture": 1}, {"height_px": 1.5})
     texts = [json.dumps(facts) for facts in (ODD, {"name": 1}, *({**whole, **kind} for kind in kinds))]
     for text in (*texts, "[" * 100_000):
         (tmp_path / "inspection.json").write_text(text)
-        assert kept_inspected(tmp_path) is None
+        assert kept_inspected(tmp_path, photograph) is None
+
+
+def test_a_forged_inspection_names_no_other_photograph(walls_inspected: Path, tmp_path: Path) -> None:
+    text = (walls_inspected / "project/photographs/a.png/inspection.json").read_text()
+    (tmp_path / "inspection.json").write_text(json.dumps(json.loads(text) | {"name": "b.png", "path": "/etc/b.png"}))
+    found = kept_inspected(tmp_path, Photograph(tmp_path / "a.png", "a.png"))
+    assert found is not None
+    assert (found.name, found.path) == ("a.png", str(tmp_path / "a.png"))
 
 
 def test_a_damaged_inspection_is_made_again(project: Callable[..., Project], tmp_path: Path) -> None:

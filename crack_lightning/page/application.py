@@ -16,9 +16,9 @@ from crack_lightning.page.requests import answer_errors, blocking, json_of, name
 from crack_lightning.page.views import map_picture, photograph_facts, place_facts, project_facts
 from crack_lightning.page.worker import Worker
 from crack_lightning.project.attention import places_to_look_at
-from crack_lightning.project.hand_over import HANDED_OVER, hand_over
+from crack_lightning.project.hand_over import hand_over
 from crack_lightning.project.kept_pictures import tile
-from crack_lightning.project.project import Project
+from crack_lightning.project.project import HANDED_OVER, Project
 from crack_lightning.project.relearning import use_checkpoint
 from crack_lightning.project.scale_choice import set_scale
 from crack_lightning.project.shown_cracks import LEAST_THRESHOLD, correct
@@ -89,6 +89,8 @@ def _looking(app: FastAPI, project: Project, worker: Worker, news: News) -> None
     def photograph(key: str, threshold: float | None = None) -> Any:
         if threshold is not None and not LEAST_THRESHOLD <= threshold <= 1 - LEAST_THRESHOLD:
             raise UserError(f"threshold={threshold}: {LEAST_THRESHOLD:g} to {1 - LEAST_THRESHOLD:g}")
+        if project.is_stale(key):
+            worker.add([key])
         worker.first(key)
         return photograph_facts(project, key, threshold)
 
@@ -118,7 +120,7 @@ def _pictures(app: FastAPI, project: Project) -> None:
 def _correcting(app: FastAPI, project: Project, worker: Worker, news: News) -> None:
     def said(write: Callable[[Project, Any], Any], facts: Any) -> Any:
         made = write(project, facts)
-        of = made if made.of is None else project.journal.corrections[made.of - 1]
+        of = made if made.of is None else project.journal.numbered(made.of)
         news.tell("correction", number=made.number, photograph=showable(of.photograph), scale=of.kind == "scale")
         worker.learn()
         return {"number": made.number}

@@ -38,6 +38,7 @@ export async function loadProject() {
     [state.threshold, state.shortest] = [project.threshold, project.shortest_px];
   }
   state.project = project;
+  if (first && project.faults.length) fail(project.faults.join("; "), 60);
   tell("project");
   if (!state.key && project.photographs.length) await openPhotograph(project.photographs[0].key);
 }

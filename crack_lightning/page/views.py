@@ -10,17 +10,17 @@ import numpy as np
 from PIL import Image
 
 from crack_lightning import __version__
-from crack_lightning.corrections.correction import active, to_redo, to_undo
+from crack_lightning.corrections.correction import Correction, to_redo, to_undo
 from crack_lightning.corrections.lines import REJECTED, UNSEEN, JudgedCrack, outlined, rejections, surface_share
 from crack_lightning.data.images.formats import png
 from crack_lightning.errors import UserError
 from crack_lightning.inference.crack_maps import steadied
 from crack_lightning.measurement.record import figure_of
 from crack_lightning.project.attention import PlaceToLookAt
-from crack_lightning.project.hand_over import HANDED_OVER
 from crack_lightning.project.kept_pictures import TILE_PX
-from crack_lightning.project.project import Project, key_of_name
+from crack_lightning.project.project import HANDED_OVER, Project, key_of_name
 from crack_lightning.project.relearning import Proposal, checkpoints_of
+from crack_lightning.project.remembered import Remembered
 from crack_lightning.project.scale_choice import scale_of
 from crack_lightning.project.shown_cracks import is_shown, shown_cracks
 from crack_lightning.runs.inspection.further_formats import missing_formats
@@ -42,7 +42,8 @@ def project_facts(project: Project) -> dict[str, Any]:
         "shortest_px": project.settings.shortest_px,
         "checkpoint": Path(project.settings.ckpt_path).name if project.settings.ckpt_path else "of the package",
         "classes": {name: classes.colour_of(name) for name in classes.names},
-        "corrections": len(active(corrections)),
+        "corrections": len(project.active),
+        "faults": [showable(fault) for fault in project.journal.faults],
         "undo": _turned(project, to_undo(corrections)),
         "redo": _turned(project, to_redo(corrections)),
         "checkpoints": checkpoints_of(project),
@@ -55,20 +56,26 @@ def _turned(project: Project, number: int | None) -> dict[str, Any] | None:
     """What would be taken back or given again."""
     if number is None:
         return None
-    one = project.journal.corrections[number - 1]
+    one = project.journal.numbered(number)
     return {"of": number, "kind": one.kind, "photograph": showable(one.photograph)}
 
+
+_remembered = Remembered[dict[str, Any]](2**14)  # rows
 
 ORDER = (*SEVERITY[:2], "waiting", *SEVERITY[2:])
 
 
 def row_of(project: Project, key: str) -> dict[str, Any]:
-    """A photograph in the list. Cracks are judged anew only of one that somebody corrected."""
+    """A photograph in the list. Cracks are judged anew only of one that somebody corrected since it was asked last."""
     photograph, found = project.photograph(key), project.inspected.get(key)
     row: dict[str, Any] = {"key": key, "name": showable(photograph.name), "verdict": "waiting", "length_px": 0.0}
     if found is None:
         return row
-    row |= {"verdict": found.verdict, "note": showable("; ".join(filter(None, (found.error, found.note))))}
+    if project.is_stale(key):
+        return row | {"note": "its file changed after it was inspected: open it, and it is inspected again"}
+    others = project.of_another_picture(photograph.name)
+    unused = f"{others} corrections were made on another picture of this name, and are not used" if others else ""
+    row |= {"verdict": found.verdict, "note": showable("; ".join(filter(None, (found.error, found.note, unused))))}
     row |= {"version": found.made_of.key, "width": found.width_px, "height": found.height_px}
     if not found.is_mapped:
         return row
@@ -76,21 +83,29 @@ def row_of(project: Project, key: str) -> dict[str, Any]:
     if not own:
         sums = found.cracks or CrackSums(0, 0.0, None, ())
         return row | {"counts": {UNSEEN: sums.number}, "length_px": sums.length_px, "corrections": 0}
+    settings = project.settings.threshold, project.settings.shortest_px
+    said = project.folder, key, found.made_of, settings, tuple(one.number for one in own)
     try:
-        cracks = [one for one in shown_cracks(project, key) if is_shown(project, one)]
+        judged = _remembered.of(said, lambda: _judged(project, key, own))
     except (OSError, ValueError) as error:
-        return row | {"verdict": "error", "note": showable(str(error)), "corrections": len(own)}
+        judged = {"verdict": "error", "note": showable(str(error))}
+    return row | judged | {"corrections": len(own)}
+
+
+def _judged(project: Project, key: str, own: Sequence[Correction]) -> dict[str, Any]:
+    """What corrections made of a photograph's row."""
+    cracks = [one for one in shown_cracks(project, key) if is_shown(project, one)]
     counts = dict(Counter(one.status for one in cracks)) | {REJECTED: rejections(own)}
     kept = [one.record.length_px for one in cracks if one.status != REJECTED]
-    verdict = "cracked" if kept else "review" if found.note else "sound"
-    return row | {"counts": counts, "length_px": sum(kept), "verdict": verdict, "corrections": len(own)}
+    verdict = "cracked" if kept else "review" if project.inspected[key].note else "sound"
+    return {"counts": counts, "length_px": sum(kept), "verdict": verdict}
 
 
 def photograph_facts(project: Project, key: str, threshold: float | None) -> dict[str, Any]:
     """A photograph with its cracks at `threshold`, its areas that are no surface, and its scale."""
     row, photograph, scale = row_of(project, key), project.photograph(key), scale_of(project, key)
     found = project.inspected.get(key)
-    if found is None or found.grid is None or not found.is_mapped:
+    if found is None or found.grid is None or not found.is_mapped or project.is_stale(key):
         return row | {"cracks": [], "areas": [], "scale": None, "tile_px": TILE_PX}
     corrections = project.corrections_of(photograph.name)
     areas = [np.round(line, 1).tolist() for one in corrections if one.kind == "exclude" for line in one.lines]

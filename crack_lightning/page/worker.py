@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from crack_lightning.corrections.correction import active
 from crack_lightning.corrections.correction_labels import labels_of
 from crack_lightning.page.news import News
 from crack_lightning.page.requests import OURS
@@ -140,7 +139,7 @@ class Worker(threading.Thread):
         photograph = self.project.photograph(key)
         folder, settings = folder_of(self.project.folder, photograph), self.project.inspection.settings
         try:
-            return done_before(folder, key_of(photograph, settings)) is not None
+            return done_before(folder, photograph, key_of(photograph, settings)) is not None
         except OSError:
             return True  # it is gone: the inspection says so
 
@@ -148,4 +147,4 @@ class Worker(threading.Thread):
         project = self.project
         network = base_network(project)
         drawn_cells(network, project.options.cache_dir)
-        compute_cells(project, network, labels_of(active(project.journal.corrections)))
+        compute_cells(project, network, labels_of(project.active))

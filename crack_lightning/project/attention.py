@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crack_lightning.corrections.correction import Correction, active
+from crack_lightning.corrections.correction import Correction
 from crack_lightning.corrections.lines import lines_near, near
 from crack_lightning.errors import UserError
 from crack_lightning.inference.crack_lines import faint_lines
@@ -53,7 +53,7 @@ class PlaceToLookAt:
 def places_to_look_at(project: Project, *, most: int = 20) -> list[PlaceToLookAt]:
     """The places of all inspected photographs that nobody corrected yet, the most telling first; every photograph has
     its best one before any has its second."""
-    corrections = active(project.journal.corrections)
+    corrections = project.active
     ranked = list[tuple[int, PlaceToLookAt]]()
     for key in list(project.inspected):
         places = places_of(project, key, corrections)

@@ -1,5 +1,6 @@
 """What a project hands over: the files of an inspection, of the cracks that people accepted, with who said what."""
 
+import itertools
 import json
 import logging
 import shutil
@@ -12,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 
-from crack_lightning.corrections.correction import active
 from crack_lightning.corrections.lines import (
     ACCEPTED,
     DRAWN,
@@ -28,8 +28,8 @@ from crack_lightning.inference.overlay import crack_overlay
 from crack_lightning.measurement.cracks import measured
 from crack_lightning.measurement.network import Branch
 from crack_lightning.measurement.record import CrackRecord
-from crack_lightning.project.kept_pictures import grey_levels, small_picture
-from crack_lightning.project.project import OVERLAY_PX, Project
+from crack_lightning.project.kept_pictures import small_picture
+from crack_lightning.project.project import HANDED_OVER, OVERLAY_PX, WRITING, Project
 from crack_lightning.project.scale_choice import scale_of
 from crack_lightning.project.shown_cracks import is_shown, shown_cracks
 from crack_lightning.runs.inspection.crack_files import write_cracks
@@ -45,10 +45,10 @@ from crack_lightning.system.ranges import check_among
 
 log = logging.getLogger(__name__)
 
-HANDED_OVER = "handed_over"
 INCLUDED = {"accepted": (ACCEPTED, DRAWN), "not_rejected": (ACCEPTED, DRAWN, UNSEEN)}
 BAND_PX = 6.0  # half the band within which a handed over crack is measured once more
 BY_NOBODY = "nobody gave a name"
+_numbers = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,13 @@ def hand_over(project: Project, *, included: str, formats: Sequence[str]) -> Han
     inspected = [key for key, one in list(project.inspected.items()) if one.is_mapped]
     if not inspected:
         raise UserError("no photograph is inspected yet: there is nothing to hand over")
-    run = _new_folder(project)
+    beside = project.folder / HANDED_OVER / f"{WRITING}{next(_numbers)}"  # it has no name until it is whole
+    beside.mkdir(parents=True)
     try:
-        counts = _write(project, run, inspected, included, formats)
+        counts = _write(project, beside, inspected, included, formats)
+        run = _named(project, beside)
     except BaseException:
-        shutil.rmtree(run, ignore_errors=True)
+        shutil.rmtree(beside, ignore_errors=True)
         raise
     return HandedOver(run, _archive(run), counts)
 
@@ -102,20 +104,21 @@ def _write(project: Project, run: Path, keys: Sequence[str], included: str, form
     facts = {
         "included": included,
         "method": method,
-        "corrections": [one.facts() for one in active(project.journal.corrections)],
+        "corrections": [one.facts() for one in project.active],
     }
     write_atomically(run / "corrections.json", json.dumps(facts, indent=1).encode())
     return dict(counts)
 
 
-def _new_folder(project: Project) -> Path:
+def _named(project: Project, beside: Path) -> Path:
+    """What was written beside, under a name that nothing has; the project's guard is held, or two would take one."""
     name = f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
     folder = project.folder / HANDED_OVER / name
     number = 2
-    while folder.exists():
-        folder, number = folder.with_name(f"{name}-{number}"), number + 1
-    folder.mkdir(parents=True)
-    return folder
+    with project.guard:
+        while folder.exists():
+            folder, number = folder.with_name(f"{name}-{number}"), number + 1
+        return beside.rename(folder)
 
 
 def _method(project: Project, included: str, counts: Mapping[str, int], written: Sequence[Inspected]) -> dict[str, str]:
@@ -126,7 +129,7 @@ def _method(project: Project, included: str, counts: Mapping[str, int], written:
         ", ".join(source for source, _ in project.settings.sources) or "photographs that were dropped into the page"
     )
     facts["scale"] = ", ".join(sorted({one.scale.source for one in written if one.scale})) or "not known"
-    people = Counter(one.by or BY_NOBODY for one in active(project.journal.corrections) if one.kind != "scale")
+    people = Counter(one.by or BY_NOBODY for one in project.active if one.kind != "scale")
     return {
         **facts,
         "checkpoint hash": inspection.content[:16],
@@ -146,8 +149,7 @@ def _write_photograph(
     photograph, found = project.photograph(key), project.inspected[key]
     folder, scale, classes = folder_of(run, photograph), scale_of(project, key), project.inspection.measuring.classes
     kept = [replace(one.record, status=one.status) for one in cracks if one.status in statuses]
-    most = project.options.max_megapixels
-    grey = grey_levels(photograph.path, megapixels=most)
+    most, grey = project.options.max_megapixels, project.grey_of(key)
     records = [replace(one, number=number) for number, one in enumerate(kept, 1)]
     again = [measured(_parts(record), grey) for record in records]  # for the pictures of their widest places
     write_cracks(folder, photograph.name, again, records, scale, grey)

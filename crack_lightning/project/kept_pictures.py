@@ -63,6 +63,12 @@ def tile(path: Path, level: int, column: int, row: int, *, megapixels: float = M
     return jpeg(cut, quality=QUALITY)
 
 
+def whole_picture(path: Path, *, megapixels: float = MOST_MEGAPIXELS) -> Image.Image:
+    """The upright photograph, which nobody may change."""
+    with _guard:
+        return _level(path, 0, megapixels)
+
+
 def grey_levels(path: Path, *, megapixels: float = MOST_MEGAPIXELS) -> Array:
     """Of a photograph (h, w) uint8."""
     with _guard:

@@ -18,9 +18,9 @@ from torch import Tensor
 
 from crack_lightning.corrections.correction_labels import Label
 from crack_lightning.corrections.lines import lines_near, near
-from crack_lightning.data.images.reading import read_image
 from crack_lightning.inference.places import PhotographCells, few_windows
 from crack_lightning.models.crack_map import CELL_PX, CrackMap
+from crack_lightning.project.kept_pictures import whole_picture
 from crack_lightning.project.project import Project
 from crack_lightning.runs.inspection.photograph_files import folder_of, read_heat
 from crack_lightning.system.files import is_full, write_atomically
@@ -75,10 +75,11 @@ def compute_cells(project: Project, network: CrackMap, labels: Sequence[Label]) 
 
 def _compute(project: Project, network: CrackMap, key: str, labels: Sequence[Label]) -> None:
     folder = learning_folder(project, network)
-    image = read_image(project.photograph(key).path, megapixels=project.options.max_megapixels)
-    cells = PhotographCells(network, image)
-    if not _photograph_file(folder, key).is_file():
-        _write_photograph(project, key, cells, _photograph_file(folder, key))
+    project.grey_of(key)  # that is the picture of which people spoke
+    image = whole_picture(project.photograph(key).path, megapixels=project.options.max_megapixels)
+    cells, path = PhotographCells(network, image), _photograph_file(folder, project, labels[0].photograph)
+    if not path.is_file():
+        _write_photograph(project, key, cells, path)
     for label in labels:
         places = _cells_of(label.points, cells.grid_hw)
         rng = np.random.default_rng(label.number)
@@ -95,7 +96,7 @@ def kept_cells(project: Project, network: CrackMap, label: Label) -> Tensor:
 def kept_sample(project: Project, network: CrackMap, name: str, labels: Iterable[Label]) -> PhotographSample:
     """Of the photograph `name`, of which `compute_cells` has seen a label; no candidate lies where `labels` say
     something that the map did not."""
-    with np.load(_photograph_file(learning_folder(project, network), project.key_of(name))) as file:
+    with np.load(_photograph_file(learning_folder(project, network), project, name)) as file:
         sample, candidates = (torch.from_numpy(file[each]).float() for each in ("sample", "candidates"))
         places, small = (file["places"] + 0.5) * CELL_PX, bool(file["small"])
     new = lines_near([label.points for label in labels if label.photograph == name and label.new])
@@ -115,8 +116,9 @@ def _correction_file(folder: Path, label: Label) -> Path:
     return folder / f"correction-{label.number}-{places}.npz"
 
 
-def _photograph_file(folder: Path, key: str) -> Path:
-    return folder / f"photograph-{key}.npz"
+def _photograph_file(folder: Path, project: Project, name: str) -> Path:
+    """Changes with the picture."""
+    return folder / f"photograph-{project.key_of(name)}-{project.picture_of(name)}.npz"
 
 
 def _cells_of(points: Array, grid_hw: tuple[int, int]) -> Array:

@@ -2,19 +2,22 @@
 
 import hashlib
 import json
+import shutil
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from filelock import FileLock, Timeout
 
-from crack_lightning.corrections.correction import Correction, active
+from crack_lightning.corrections.correction import Correction
 from crack_lightning.corrections.journal import JOURNAL, Journal
 from crack_lightning.errors import UserError
 from crack_lightning.inference.sources import Photograph
 from crack_lightning.models.crack_map import CrackMap, Network, is_map
+from crack_lightning.project.kept_pictures import grey_levels
 from crack_lightning.project.options import ServeOptions
 from crack_lightning.runs.inspection.inspected import Inspected
 from crack_lightning.runs.inspection.inspection import Inspection, inspection_of
@@ -23,7 +26,9 @@ from crack_lightning.system.files import write_atomically
 from crack_lightning.system.ranges import number_of
 
 SETTINGS, LOCK = "project.json", ".project.lock"
-UPLOADS, CHECKPOINTS = "uploads", "checkpoints"
+UPLOADS, CHECKPOINTS, HANDED_OVER = "uploads", "checkpoints", "handed_over"
+WRITING = ".writing-"  # before the name of a folder in HANDED_OVER that is not whole
+AGAIN = "open it in the page, which inspects it again"
 OVERLAY_PX = 1600  # longer side of what is shown before anybody zooms
 
 
@@ -73,9 +78,40 @@ class Project:
             raise UserError(f"there is no photograph {name[:80]!r} in this project")
         return key
 
+    def is_stale(self, key: str) -> bool:
+        """Returns whether the file of a photograph changed after it was inspected."""
+        found = self.inspected.get(key)
+        return found is not None and found.is_mapped and not found.is_of_file(self.photograph(key).path)
+
+    def grey_of(self, key: str) -> np.ndarray:
+        """Returns the levels (h, w) uint8 of a photograph. Raises UserError where its file holds another picture than
+        the one that was inspected: what was found does not lie in it."""
+        photograph, found = self.photograph(key), self.inspected.get(key)
+        grey = grey_levels(photograph.path, megapixels=self.options.max_megapixels)
+        if found is not None and found.is_mapped and not found.is_of(grey):
+            raise UserError(f"{photograph.name} was replaced by another picture after it was inspected: {AGAIN}")
+        return grey
+
+    @property
+    def active(self) -> list[Correction]:
+        """Returns the corrections in force of the pictures that are there."""
+        return [one for one in self.journal.active if self._is_of_picture(one)]
+
     def corrections_of(self, name: str) -> list[Correction]:
-        """Those in force of a photograph."""
-        return [one for one in active(self.journal.corrections) if one.photograph == name]
+        """Returns those in force of a photograph."""
+        return [one for one in self.journal.of(name) if self._is_of_picture(one)]
+
+    def of_another_picture(self, name: str) -> int:
+        """Returns how many corrections in force were made on another picture of that name."""
+        return len(self.journal.of(name)) - len(self.corrections_of(name))
+
+    def picture_of(self, name: str) -> str:
+        """Returns the hash of a photograph's picture, empty where it is not known."""
+        found = self.inspected.get(key_of_name(name))
+        return found.made_of.picture if found is not None else ""
+
+    def _is_of_picture(self, one: Correction) -> bool:
+        return not one.picture or self.picture_of(one.photograph) in ("", one.picture)
 
     def set(self, **changes: Any) -> None:
         """Change settings, on disk first."""
@@ -107,6 +143,8 @@ def open_project(options: ServeOptions, folder: Path) -> Project:
             f"{folder} is open already, in another `serve`: close that, or give another hydra.run.dir=FOLDER"
         ) from error
     try:
+        for left in (folder / HANDED_OVER).glob(f"{WRITING}*"):  # of a process that was killed
+            shutil.rmtree(left, ignore_errors=True)
         settings = _settings(folder, options)
         project = Project(folder, options, settings, opened(options, settings), Journal(folder / JOURNAL), lock)
         project.set()
@@ -159,7 +197,7 @@ def _settings(folder: Path, options: ServeOptions) -> Settings:
     if path.exists():
         try:
             kept = _checked(json.loads(path.read_text("utf-8")))
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise UserError(f"{path} is damaged ({error}): remove it, the corrections are in {JOURNAL}") from error
     given = {
         "ckpt_path": options.ckpt_path,

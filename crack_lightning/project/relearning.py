@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from crack_lightning.corrections.correction import active
 from crack_lightning.corrections.correction_labels import Label, labels_of
 from crack_lightning.errors import UserError
 from crack_lightning.evaluation.cell_counts import CellCounts, total
@@ -50,7 +49,7 @@ def relearn(project: Project) -> Proposal:
     Raises UserError where there are too few corrections to learn from.
     """
     base = base_network(project)
-    labels = compute_cells(project, base, labels_of(active(project.journal.corrections)))
+    labels = compute_cells(project, base, labels_of(project.active))
     if len(labels) < LEAST:
         raise UserError(
             f"{len(labels)} corrections teach nothing: accept, reject or draw at least {LEAST} cracks first"

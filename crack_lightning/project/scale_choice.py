@@ -5,11 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from crack_lightning.corrections.correction import Correction, active
+from crack_lightning.corrections.correction import Correction
 from crack_lightning.errors import UserError
 from crack_lightning.measurement.markers import marker_scale
 from crack_lightning.measurement.scale import Scale, even, from_two_points
-from crack_lightning.project.kept_pictures import grey_levels
 from crack_lightning.project.project import Project
 from crack_lightning.runs.inspection.options import MOST_MM_PER_PX
 from crack_lightning.system.ranges import number_of
@@ -20,9 +19,9 @@ BY_POINTS = ("x1", "y1", "x2", "y2", "length_mm")
 def scale_of(project: Project, key: str) -> Scale | None:
     """The last that was set for the photograph or for all, else the command line's; None where none is."""
     name = project.photograph(key).name
-    for one in reversed(active(project.journal.corrections)):
-        if one.kind == "scale" and one.photograph in (name, ""):
-            return scale_from(one.scale or {})
+    said = [one for of in (name, "") for one in project.corrections_of(of) if one.kind == "scale"]
+    if said:
+        return scale_from(max(said, key=lambda one: one.number).scale or {})
     mm_per_px = project.options.mm_per_px
     return None if mm_per_px is None else even(mm_per_px, "mm_per_px")
 
@@ -59,7 +58,8 @@ def set_scale(project: Project, facts: Mapping[str, object]) -> Correction:
         raise UserError("no photograph is open: open one, or set the scale for all photographs")
     if of:
         project.key_of(of)
-    return project.journal.append({"kind": "scale", "photograph": of, "by": facts.get("by", ""), "scale": kept})
+    made = {"kind": "scale", "photograph": of, "by": facts.get("by", ""), "scale": kept}
+    return project.journal.append(made | ({"picture": project.picture_of(of)} if of else {}))
 
 
 def _measured(project: Project, name: str, facts: Mapping[str, object]) -> Scale | None:
@@ -69,10 +69,7 @@ def _measured(project: Project, name: str, facts: Mapping[str, object]) -> Scale
         x1, y1, x2, y2, length_mm = (_number(facts, each) for each in BY_POINTS)
         return from_two_points((x1, y1), (x2, y2), length_mm, f"two points {length_mm:g} mm apart in {name}")
     if facts.get("marker_mm") is not None:
-        photograph = project.photograph(project.key_of(name))
-        return marker_scale(
-            grey_levels(photograph.path, megapixels=project.options.max_megapixels), _number(facts, "marker_mm")
-        )
+        return marker_scale(project.grey_of(project.key_of(name)), _number(facts, "marker_mm"))
     return None
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from crack_lightning.corrections.correction import Correction, lines_of
+from crack_lightning.corrections.correction import TURNING, Correction, lines_of
 from crack_lightning.corrections.lines import ACCEPTED, REJECTED, JudgedCrack, cut_by, judged
 from crack_lightning.errors import UserError
 from crack_lightning.inference.crack_lines import cracks_of
@@ -15,8 +15,7 @@ from crack_lightning.measurement.cracks import measured
 from crack_lightning.measurement.network import Branch, refined
 from crack_lightning.measurement.paths import length_of, resampled, smoothed
 from crack_lightning.measurement.record import CrackRecord, Widths, in_mm, pixel_records
-from crack_lightning.project.kept_pictures import grey_levels
-from crack_lightning.project.project import Project
+from crack_lightning.project.project import AGAIN, Project
 from crack_lightning.project.remembered import Remembered
 from crack_lightning.project.scale_choice import scale_of
 from crack_lightning.runs.inspection.crack_files import kept_records
@@ -58,9 +57,8 @@ def _kept_records(folder: Path) -> list[CrackRecord]:
 
 
 def _marked_records(project: Project, key: str, threshold: float) -> list[CrackRecord]:
-    photograph = project.photograph(key)
-    grey = grey_levels(photograph.path, megapixels=project.options.max_megapixels)
-    heat = read_heat(folder_of(project.folder, photograph), _inspected(project, key))
+    grey = project.grey_of(key)
+    heat = read_heat(folder_of(project.folder, project.photograph(key)), _inspected(project, key))
     return pixel_records(cracks_of(heat, grey, threshold))
 
 
@@ -87,8 +85,18 @@ def correct(project: Project, facts: Mapping[str, object]) -> Correction:
     erase give the `stroke`, erase also the rubber's `radius_px`; exclude the outline as `lines`. Raises UserError, and
     writes nothing, for what cannot be.
     """
-    kind, name = facts.get("kind"), facts.get("photograph", "")
+    kind, name = facts.get("kind"), str(facts.get("photograph") or "")
     made: dict[str, Any] = {"kind": kind, "photograph": name, "by": facts.get("by", "")}
+    if kind not in TURNING and project.is_stale(key := project.key_of(name)):
+        raise UserError(f"the file of {name} changed after it was inspected: {AGAIN}")
+    if kind in ("accept", "reject") and "crack" in facts:
+        records_at(project, key, _at(project, facts))  # what takes long is done before anybody has to wait
+    with project.journal.guard:  # or the same would be said in two windows
+        return _said(project, facts, made | {"picture": project.picture_of(name)})
+
+
+def _said(project: Project, facts: Mapping[str, object], made: dict[str, Any]) -> Correction:
+    kind = made["kind"]
     if kind in ("accept", "reject"):
         made |= _of_crack(project, facts)
     elif kind == "draw":
@@ -98,7 +106,7 @@ def correct(project: Project, facts: Mapping[str, object]) -> Correction:
     elif kind == "exclude":
         made |= {"lines": _inside(project, facts, "lines")}
     elif kind in ("undo", "redo"):
-        made = {"kind": kind, "of": facts.get("of"), "by": facts.get("by", "")}
+        made = {"kind": kind, "of": facts.get("of"), "by": made["by"]}
     else:
         raise UserError(f"kind={str(kind)[:40]!r}: one of accept, reject, draw, erase, exclude, undo, redo")
     return project.journal.append(made)
@@ -117,6 +125,11 @@ def _of_crack(project: Project, facts: Mapping[str, object]) -> dict[str, Any]:
             feature = in_pixels(one.record).feature() if facts.get("kind") == "accept" else None
             return {"lines": lines, **({} if feature is None else {"feature": feature})}
     raise UserError("that crack is not there any more: it was changed in another window, or by another threshold")
+
+
+def _at(project: Project, facts: Mapping[str, object]) -> float:
+    threshold = _threshold(facts)
+    return project.settings.threshold if threshold is None else threshold
 
 
 def _threshold(facts: Mapping[str, object]) -> float | None:
@@ -155,8 +168,7 @@ def _drawn(project: Project, facts: Mapping[str, object]) -> dict[str, Any]:
     if length_of(stroke) < LEAST_STROKE_PX:
         raise UserError(f"a stroke of {length_of(stroke):.0f} pixels is too short: draw along the crack")
     key = project.key_of(str(facts.get("photograph")))
-    grey = grey_levels(project.photograph(key).path, megapixels=project.options.max_megapixels)
-    record = measured_along(stroke, grey)
+    record = measured_along(stroke, project.grey_of(key))
     return {"lines": [line.tolist() for line in record.lines], "feature": record.feature()}
 
 

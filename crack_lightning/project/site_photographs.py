@@ -165,7 +165,7 @@ def _register(project: Project, photographs: Iterable[Photograph]) -> list[str]:
             if known.path != photograph.path:
                 log.warning("%s is left out: another photograph has its name", photograph.path)
                 continue
-            if (inspected := kept_inspected(folder_of(project.folder, photograph))) is not None:
+            if (inspected := kept_inspected(folder_of(project.folder, photograph), photograph)) is not None:
                 project.inspected[key] = inspected
             keys.append(key)
     return keys

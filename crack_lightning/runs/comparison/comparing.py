@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from crack_lightning.measurement.scale import DISAGREE
 from crack_lightning.runs.comparison.comparison_files import ComparedPlace, write_comparison
 from crack_lightning.runs.comparison.options import CompareOptions
 from crack_lightning.runs.inspection.crack_files import CRACKS_JSON, kept_records
-from crack_lightning.runs.inspection.inspected import DAMAGED, DONE, inspected_from
+from crack_lightning.runs.inspection.inspected import DAMAGED, DONE, Inspected, inspected_from
 from crack_lightning.system.files import expanded
 from crack_lightning.system.progress import track
 from crack_lightning.system.tables import read_table
@@ -27,25 +28,39 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class InspectedPlace:
-    """A photograph of a run: its name, the folder of its files, the file itself, its size, its scale, and the bytes and
-    time of the file when it was inspected."""
+    """A photograph of a run: what was found in it, and the folder of its files."""
 
-    name: str
+    inspected: Inspected
     folder: Path
-    path: Path
-    size: tuple[int, int]
-    mm_per_px: float | None
-    written: tuple[int, int]
+
+    @property
+    def name(self) -> str:
+        """As the run calls it."""
+        return self.inspected.name
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+        return self.inspected.width_px, self.inspected.height_px
+
+    @property
+    def mm_per_px(self) -> float | None:
+        """None where the scale is not known."""
+        return self.inspected.mm_per_px
 
     def shown(self) -> Image.Image:
         """As the run shows it."""
-        return Image.open(self.folder / "photograph.jpg").convert("RGB")
+        return read_image(self.folder / "photograph.jpg")
 
     def grey(self) -> np.ndarray:
-        """Levels (h, w) of the file where it is still there, else of the run's picture at its size."""
-        if self.path.is_file() and (self.path.stat().st_size, self.path.stat().st_mtime_ns) == self.written:
-            return np.asarray(read_image(self.path).convert("L"))
-        log.warning("%s is no longer the file that was inspected: its picture in %s is used", self.path, self.folder)
+        """Levels (h, w) of the file where it still holds that picture, else of the run's picture at its size."""
+        path = Path(self.inspected.path)
+        if self.inspected.is_of_file(path) or (self.inspected.made_of.picture and path.is_file()):
+            with suppress(UserError):
+                grey = np.asarray(read_image(path).convert("L"))
+                if self.inspected.is_of(grey):
+                    return grey
+        log.warning("%s is no longer the picture that was inspected: that in %s is used", path, self.folder)
         return np.asarray(self.shown().convert("L").resize(self.size, Image.Resampling.BICUBIC))
 
     def place(self) -> View:
@@ -110,9 +125,7 @@ def _photographs(key: str, given: str) -> list[InspectedPlace]:
         except DAMAGED as error:
             raise UserError(f"{key}: {path} is damaged: run the inspection into {run} again") from error
         if (path.parent / CRACKS_JSON).is_file():
-            size, made = (one.width_px, one.height_px), one.made_of
-            written = made.file_bytes, made.file_mtime_ns
-            found.append(InspectedPlace(one.name, path.parent, Path(one.path), size, one.mm_per_px, written))
+            found.append(InspectedPlace(one, path.parent))
     if not found:
         raise UserError(
             f"{key}={run} holds no photographs whose cracks were measured: give the run folder of "

@@ -1,16 +1,18 @@
 """What was found in a photograph, divided by who reads it, and its file: inspection.json."""
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
 from crack_lightning.data.images.formats import why_unread
 from crack_lightning.inference.heat import Heat
+from crack_lightning.inference.sources import Photograph
 from crack_lightning.measurement.scale import Scale
 from crack_lightning.system.files import write_atomically
 from crack_lightning.system.ranges import number_of
@@ -20,6 +22,8 @@ DONE = "inspection.json"  # written last: what has it needs not be done again
 TEXTS = ("name", "path", "error", "note", "fault", "scale", "key", "map_key")
 NUMBERS = ("width_px", "height_px", "seconds", "longest_px", "scale_deviation", "crack_length_px", *WRITTEN)
 MAYBE_NUMBERS = ("peak", "share", "regions", "mm_per_px", "threshold", "cracks", "crack_length_mm")
+NOT_NEGATIVE = (*NUMBERS, *MAYBE_NUMBERS)
+MOST_PIXELS = 2 * 10**9  # of a photograph
 DAMAGED = (OSError, ValueError, TypeError, KeyError, RecursionError)  # reading one raises
 SEVERITY = ("cracked", "review", "error", "unread", "sound")
 
@@ -73,13 +77,15 @@ class MapPlaces:
 @dataclass(frozen=True)
 class MadeOf:
     """For whoever asks whether results still hold: `key` changes with the file and what changes them, `map_key` with
-    what changes the map; the file's bytes and time when it was inspected; the threshold that it was marked at."""
+    what changes the map; the file's bytes and time when it was inspected; the threshold that it was marked at;
+    `picture` changes with its grey levels, empty of results before that was kept."""
 
     key: str = ""
     map_key: str = ""
     file_bytes: int = 0
     file_mtime_ns: int = 0
     threshold: float | None = None
+    picture: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,6 +117,25 @@ class Inspected:
     def mm_per_px(self) -> float | None:
         """None where the scale is not known."""
         return None if self.scale is None else self.scale.mm_per_px
+
+    def is_of_file(self, path: Path) -> bool:
+        """Returns whether the file is there and has the size and time that it had when it was inspected."""
+        try:
+            found = path.stat()
+        except OSError:
+            return False
+        return (found.st_size, found.st_mtime_ns) == (self.made_of.file_bytes, self.made_of.file_mtime_ns)
+
+    def is_of(self, grey: np.ndarray) -> bool:
+        """Returns whether these grey levels (h, w) uint8 are of the picture that was inspected: a file may be another
+        one of its name, of its size and time even."""
+        same_size = grey.shape == (self.height_px, self.width_px)
+        return same_size and self.made_of.picture in ("", picture_hash(grey))
+
+
+def picture_hash(grey: np.ndarray) -> str:
+    """Returns what changes with grey levels (h, w) uint8."""
+    return hashlib.blake2b(np.ascontiguousarray(grey).data, digest_size=8).hexdigest()
 
 
 def unread(path: Path) -> Inspected:
@@ -145,7 +170,7 @@ def facts_of(found: Inspected) -> dict[str, object]:
         "scale": "" if scale is None else scale.source,
         "scale_deviation": 0.0 if scale is None else scale.deviation,
         "cracks": None if cracks is None else cracks.number,
-        **{key: getattr(made, key) for key in ("key", "map_key", "file_bytes", "file_mtime_ns")},
+        **{key: getattr(made, key) for key in ("key", "map_key", "file_bytes", "file_mtime_ns", "picture")},
         "heat_map": None if found.is_mapped else places,
         "crack_map": places if found.is_mapped else None,
         "measured": [] if marks is None else list(marks.largest),
@@ -157,9 +182,8 @@ def facts_of(found: Inspected) -> dict[str, object]:
 
 def inspected_from(facts: Any) -> Inspected:
     """What `facts_of` was made of. Raises KeyError, TypeError or ValueError for what is no such mapping."""
-    if facts["verdict"] not in SEVERITY:
-        raise ValueError(f"verdict {facts['verdict']!r}")
     _check_kinds(facts)
+    _check_ranges(facts)
     places = facts["crack_map"] or facts["heat_map"]
     grid = None if places is None else MapPlaces(**places)
     if (facts["crack_map"] is not None) != (grid is not None and grid.tile_px is not None):
@@ -174,14 +198,18 @@ def inspected_from(facts: Any) -> Inspected:
         cracks=None if facts["cracks"] is None else CrackSums(*sums),
         scale=None if facts["mm_per_px"] is None else KnownScale(*scale),
         grid=grid,
-        made_of=MadeOf(**{field.name: facts[field.name] for field in fields(MadeOf)}),
+        made_of=MadeOf(**{field.name: facts.get(field.name, field.default) for field in fields(MadeOf)}),
     )
 
 
 def _check_kinds(facts: Mapping[str, object]) -> None:
     """Raise TypeError for what is not of the kind that `facts_of` writes."""
     figures, largest = facts["crack_figures"], facts["measured"]
-    texts = [facts[name] for name in TEXTS] + (figures if isinstance(figures, list) else [None])
+    texts = (
+        [facts[name] for name in TEXTS]
+        + [facts.get("picture", "")]
+        + (figures if isinstance(figures, list) else [None])
+    )
     numbers = [facts[name] for name in NUMBERS] + [facts[name] for name in MAYBE_NUMBERS if facts[name] is not None]
     for each in largest if isinstance(largest, list) else [None]:
         numbers += each if isinstance(each, list) else [None]
@@ -191,13 +219,28 @@ def _check_kinds(facts: Mapping[str, object]) -> None:
         raise TypeError("a value is not of its kind")
 
 
-def kept_inspected(folder: Path) -> Inspected | None:
-    """What an earlier run found of a photograph, by whatever options."""
+def _check_ranges(facts: Mapping[str, Any]) -> None:
+    """Raise ValueError for what no inspection writes."""
+    name, width, height = PurePosixPath(facts["name"]), facts["width_px"], facts["height_px"]
+    if facts["verdict"] not in SEVERITY:
+        raise ValueError(f"verdict {facts['verdict']!r}")
+    if name.is_absolute() or ".." in name.parts or not name.parts:
+        raise ValueError(f"name {facts['name']!r} is none of a photograph")
+    if not all(isinstance(side, int) and side >= 0 for side in (width, height)) or width * height > MOST_PIXELS:
+        raise ValueError(f"a photograph of {width} x {height} pixels")
+    if (negative := next((name for name in NOT_NEGATIVE if (facts[name] or 0) < 0), None)) is not None:
+        raise ValueError(f"{negative} {facts[negative]}")
+
+
+def kept_inspected(folder: Path, photograph: Photograph) -> Inspected | None:
+    """What an earlier run found of a photograph, whose files lie in `folder`, by whatever options."""
     try:
         found = inspected_from(json.loads((folder / DONE).read_text(encoding="utf-8", errors="surrogateescape")))
-        return found if min(found.width_px, found.height_px) > 0 else None
     except DAMAGED:
         return None
+    # Which photograph it is, and where, no file says.
+    found = replace(found, name=photograph.name, path=str(photograph.path))
+    return found if min(found.width_px, found.height_px) > 0 else None
 
 
 def write_done(folder: Path, inspected: Inspected) -> None:

@@ -82,7 +82,7 @@ def inspect_photograph(photograph: Photograph, run: Path, inspection: Inspection
     folder = files.folder_of(run, photograph)
     try:
         key = files.key_of(photograph, inspection.settings)
-        return files.done_before(folder, key) or _inspected(photograph, folder, key, inspection)
+        return files.done_before(folder, photograph, key) or _inspected(photograph, folder, key, inspection)
     except Exception as error:
         if is_full(error):
             raise
@@ -91,7 +91,7 @@ def inspect_photograph(photograph: Photograph, run: Path, inspection: Inspection
 
 def _inspected(photograph: Photograph, folder: Path, key: str, inspection: Inspection) -> Inspected:
     began_s, map_key = time.perf_counter(), files.key_of(photograph, inspection.map_settings)
-    kept = files.kept_heat(folder, map_key)
+    kept = files.kept_heat(folder, photograph, map_key)
     seen, pictures = read_photograph(photograph, inspection, mapped=kept is None)
     heat = kept or files.as_kept(inspection.reader.heat(pictures))
     found = write_findings(seen, heat, folder, inspection)

@@ -40,9 +40,9 @@ def key_of(photograph: Photograph, options: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
-def kept_heat(folder: Path, map_key: str) -> Heat | None:
+def kept_heat(folder: Path, photograph: Photograph, map_key: str) -> Heat | None:
     """The crack map that an earlier run computed of the same photograph by the same network."""
-    found = kept_inspected(folder)
+    found = kept_inspected(folder, photograph)
     if found is None or not found.is_mapped or found.made_of.map_key != map_key:
         return None
     try:
@@ -75,6 +75,8 @@ def read_heat(folder: Path, found: Inspected) -> Heat:
             (grid.top_px, grid.left_px), (grid.down_px, grid.across_px), probability.shape, strict=True
         )
     )
+    if not (0 <= y[-1] < found.height_px + grid.window_px and 0 <= x[-1] < found.width_px + grid.window_px):
+        raise UserError(f"{path} is not as large as its photograph: remove its folder and inspect again")
     return Heat(probability, y, x, (found.height_px, found.width_px), grid.window_px, grid.tile_px)
 
 
@@ -85,9 +87,9 @@ def as_kept(heat: Heat) -> Heat:
     return replace(heat, probability=heat.probability.astype(np.float16).astype(np.float32))
 
 
-def done_before(folder: Path, key: str) -> Inspected | None:
+def done_before(folder: Path, photograph: Photograph, key: str) -> Inspected | None:
     """What an earlier run that was killed found of the same photograph with the same options."""
-    found = kept_inspected(folder)
+    found = kept_inspected(folder, photograph)
     if found is None:
         return None
     name = MAPS[found.is_mapped]

@@ -20,7 +20,14 @@ from crack_lightning.inference.sources import Photograph
 from crack_lightning.measurement.scale import Scale
 from crack_lightning.models.crack_map import CrackMap, Network
 from crack_lightning.runs.inspection import photograph_files as files
-from crack_lightning.runs.inspection.inspected import Inspected, MadeOf, Marks, grid_of, known_scale
+from crack_lightning.runs.inspection.inspected import (
+    Inspected,
+    MadeOf,
+    Marks,
+    grid_of,
+    known_scale,
+    picture_hash,
+)
 from crack_lightning.runs.inspection.inspection import Inspection
 from crack_lightning.runs.inspection.measuring import Measured, sums_of
 from crack_lightning.runs.inspection.photograph_files import MEASURED
@@ -73,7 +80,7 @@ def write_findings(seen: ReadPhotograph, heat: Heat, folder: Path, inspection: I
     if heat.tile_px is not None:
         cracks = cracks_of(heat, seen.grey, threshold, shortest_px=shortest_px)
         measured = inspection.measuring.measured(cracks, seen.scale)
-    found = _inspected(seen.photograph, heat, marked, inspection, measured)
+    found = _inspected(seen, heat, marked, inspection, measured)
     verdict = "review" if seen.note and found.verdict == "sound" else found.verdict
     found = replace(found, verdict=verdict, note=seen.note, fault=seen.fault, scale=known_scale(seen.scale))
     files.write_photograph(folder, seen.small, seen.grey, heat, marked, found, measured)
@@ -81,8 +88,9 @@ def write_findings(seen: ReadPhotograph, heat: Heat, folder: Path, inspection: I
 
 
 def _inspected(
-    photograph: Photograph, heat: Heat, marked: Sequence[Region], inspection: Inspection, measured: Measured | None
+    seen: ReadPhotograph, heat: Heat, marked: Sequence[Region], inspection: Inspection, measured: Measured | None
 ) -> Inspected:
+    photograph, threshold = seen.photograph, inspection.decision.threshold
     review = bool(inspection.decision.needs_review(heat.probability).any())
     longest = max((region.length_px for region in marked), default=0.0)
     height, width = heat.size_hw
@@ -97,7 +105,7 @@ def _inspected(
         marks=Marks(float(heat.probability.max()), share, len(marked), longest, largest),
         cracks=None if measured is None else sums_of(measured, MEASURED),
         grid=grid_of(heat),
-        made_of=MadeOf("", "", file.st_size, file.st_mtime_ns, inspection.decision.threshold),
+        made_of=MadeOf("", "", file.st_size, file.st_mtime_ns, threshold, picture_hash(seen.grey)),
     )
 
 

@@ -90,8 +90,8 @@ class Scales:
             return agreed([row.scale for row in rows])
         if (doubt := self.doubtful.get(name)) is not None:
             raise UserError(
-                f"line {doubt.line} of scale={self.options.scale} names {doubt.name}, and several photographs are called "
-                f"so: write {name} there, and a row for each of the others"
+                f"line {doubt.line} of scale={self.options.scale} names {doubt.name}, and several photographs are "
+                f"called so: write {name} there, and a row for each of the others"
             )
         raise UserError(f"scale={self.options.scale} has no row for {name}: add one, with its name and mm_per_px")
 

