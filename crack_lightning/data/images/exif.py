@@ -1,17 +1,20 @@
 """What a camera wrote beside a picture: its focal length and where it stood."""
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from crack_lightning.data.images.reading import opened, orientation_of
 
-FOCAL_MM, FOCAL_35MM = 0x920A, 0xA405
+FOCAL_MM, FOCAL_35MM, DIGITAL_ZOOM = 0x920A, 0xA405, 0xA404
 PLANE_X, PLANE_UNIT, PIXELS_X, PIXELS_Y = 0xA20E, 0xA210, 0xA002, 0xA003
 UNITS_MM = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
 EXIF_IFD, GPS_IFD = 0x8769, 0x8825
 FILM_DIAGONAL_MM = math.hypot(36.0, 24.0)  # of the film that focal lengths are said to be equivalent to
+SIGNS: dict[int, dict[str, int]] = {1: {"N": 1, "S": -1}, 3: {"E": 1, "W": -1}}
+DATUMS = re.compile(r"WGS|JGD|ETRS|GDA|NAD.?83|CGCS")  # that agree with WGS 84 within metres
 CROPPED = 0.02  # share by which the sides of a picture may differ from what the camera wrote
 
 
@@ -43,12 +46,15 @@ def _focal(camera: dict[int, Any], size: tuple[int, int]) -> tuple[float | None,
     if all(written) and abs(max(written) / min(written) / (max(size) / min(size)) - 1) > CROPPED:  # type: ignore[type-var, operator]
         return None, "it was cropped after it was taken, and no longer shows what its focal length says"
     equivalent, focal = _number(camera.get(FOCAL_35MM)), _number(camera.get(FOCAL_MM))
-    if equivalent:
+    zoom = _number(camera.get(DIGITAL_ZOOM)) or 1.0  # 0: none
+    if equivalent and zoom == 1:
         return equivalent, ""
     density, unit = _number(camera.get(PLANE_X)), UNITS_MM.get(int(_number(camera.get(PLANE_UNIT)) or 2))
     if focal and density and unit and written[0] and written[1]:
         diagonal_mm = math.hypot(written[0], written[1]) / density * unit
-        return focal * FILM_DIAGONAL_MM / diagonal_mm, ""
+        return zoom * focal * FILM_DIAGONAL_MM / diagonal_mm, ""
+    if equivalent:
+        return None, f"its EXIF has a digital zoom of {zoom:g}, and nothing says whether its focal length includes that"
     if focal is None and equivalent is None:
         return None, "its EXIF has no focal length"
     zero = "a focal length of 0" if not focal else "a focal length but neither its 35-mm equivalent nor a sensor size"
@@ -68,13 +74,20 @@ def _position(gps: dict[int, Any]) -> tuple[float, float, float | None] | None:
         latitude, longitude = (_degrees(gps[tag]) for tag in (2, 4))
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
-    latitude *= -1 if str(gps.get(1, "N")).upper().startswith("S") else 1
-    longitude *= -1 if str(gps.get(3, "E")).upper().startswith("W") else 1
+    signs = [ways.get(_letters(gps.get(tag))[:1]) for tag, ways in SIGNS.items()]
+    if signs[0] is None or signs[1] is None or not DATUMS.match(_letters(gps.get(18)) or "WGS"):
+        return None  # north or south of the equator, and of which globe, nobody says
+    latitude, longitude = latitude * signs[0], longitude * signs[1]
     altitude = _number(gps.get(6))
     below = gps.get(5) in (1, b"\x01")
     if not (abs(latitude) <= 90 and abs(longitude) <= 180) or (latitude == longitude == 0):
         return None
     return longitude, latitude, None if altitude is None else -altitude if below else altitude
+
+
+def _letters(value: Any) -> str:
+    text = value.decode("ascii", "ignore") if isinstance(value, bytes) else str(value or "")
+    return text.strip(" \0").upper()
 
 
 def _degrees(parts: Any) -> float:
