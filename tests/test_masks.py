@@ -15,7 +15,8 @@ from verbs import evaluate
 
 from crack_lightning.cli.command_line import rewritten
 from crack_lightning.cli.training import train
-from crack_lightning.data.samples.masks import find_masked, odd_masks, read_mask
+from crack_lightning.data.samples.listing import Sample
+from crack_lightning.data.samples.masks import find_masked, mask_of, odd_masks
 from crack_lightning.data.synthetic.lessons import lesson
 from crack_lightning.evaluation.cell_counts import CellCounts
 from crack_lightning.evaluation.mask_counts import MaskCounts, counted, iou, mask_metrics
@@ -40,10 +41,9 @@ def masked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def put(path: Path, levels: np.ndarray, mode: str | None = None) -> Path:
+def put(path: Path, levels: np.ndarray) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    image = Image.fromarray(levels)
-    (image.convert(mode) if mode else image).save(path)
+    Image.fromarray(levels).save(path)
     return path
 
 
@@ -51,41 +51,9 @@ HALF = np.zeros((20, 30), np.uint8)
 HALF[:, :10] = 1
 
 
-@pytest.mark.parametrize("white", [1, 255, 38])
-@pytest.mark.parametrize("mode", [None, "RGB", "P", "1"])
-def test_of_two_values_the_lighter_is_crack(tmp_path: Path, white: int, mode: str | None) -> None:
-    if mode == "1" and white != 255:
-        pytest.skip("black and white")
-    path = put(tmp_path / "mask.png", HALF * np.uint8(white), mode)
-    assert np.array_equal(read_mask(path, (30, 20)), HALF == 1)
-
-
-def test_a_palette_is_read_by_its_colours(tmp_path: Path) -> None:
-    image = Image.fromarray(1 - HALF).convert("P")
-    image.putdata((1 - HALF).flatten().tolist())
-    image.putpalette([255, 255, 255, 0, 0, 0])  # number 0 is white
-    image.save(tmp_path / "mask.png")
-    assert np.array_equal(read_mask(tmp_path / "mask.png", (30, 20)), HALF == 1)
-
-
-@pytest.mark.parametrize(("level", "crack"), [(0, False), (255, True)])
-def test_a_mask_of_one_value(tmp_path: Path, level: int, crack: bool) -> None:
-    path = put(tmp_path / "mask.png", np.full((20, 30), level, np.uint8))
-    assert read_mask(path, (30, 20)).all() == crack
-    assert read_mask(path, (30, 20)).any() == crack
-
-
-def test_grey_levels_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    levels = np.tile(np.linspace(0, 255, 30).astype(np.uint8), (20, 1))
-    found = read_mask(put(tmp_path / "mask.png", levels), (30, 20))
-    assert found[:, -1].all()
-    assert not found[:, 0].any()
-    assert "mask.png has grey levels" in caplog.text
-
-
 def test_a_mask_of_another_size_is_refused_by_both_sizes(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"mask\.png has 30 x 20 pixels, its photograph, upright, 40 x 20"):
-        read_mask(put(tmp_path / "mask.png", HALF), (40, 20))
+        mask_of(Sample(tmp_path / "a.png", 0, "a", "a", put(tmp_path / "mask.png", HALF)), (40, 20))
 
 
 def test_names_of_masks_may_end_on_mask(tmp_path: Path) -> None:

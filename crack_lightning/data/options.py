@@ -29,6 +29,8 @@ class LoadingOptions:
     # processes that read, in `evaluate` threads; null: one a core, in training at most 8
     num_workers: int | None = None
     on_error: str = "raise"  # raise, or skip and list in unreadable.csv
+    # of layout=masks with more than two values: which is crack, a value (1), a colour ('#ff0000') or its name
+    crack_label: Any = None
     max_megapixels: float = 200.0  # larger files are not decoded
 
     def __post_init__(self) -> None:

@@ -1,5 +1,6 @@
 """The LightningDataModule over a data set of any layout, given or drawn."""
 
+import itertools
 import logging
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from crack_lightning.data.samples.groups import grouped
 from crack_lightning.data.samples.labels import table_of, table_splits
 from crack_lightning.data.samples.layouts import MASKED, OWN, TABLE
 from crack_lightning.data.samples.listing import Sample
-from crack_lightning.data.samples.masks import check_cracks
+from crack_lightning.data.samples.masks import labelled
 from crack_lightning.data.samples.presplit import split_folders
 from crack_lightning.data.samples.splits import (
     Splits,
@@ -134,8 +135,14 @@ class CrackDataModule(LightningDataModule):
                     if self.options.layout == MASKED:
                         raise UserError(f"no photograph in {self.root} can be read with its mask: see unreadable.csv")
                     raise UserError(f"class {name} has no readable image in {samples[0].path.parent.parent}")
-        check_cracks([sample for samples in checked.values() for sample in samples], megapixels=megapixels)
-        return checked
+        return self._labelled(checked)
+
+    def _labelled(self, checked: dict[str, list[Sample]]) -> dict[str, list[Sample]]:
+        """The same, where masks know which of their values is crack: one of all splits."""
+        options, everything = self.options, [sample for samples in checked.values() for sample in samples]
+        root = Path(str(options.root))
+        ready = iter(labelled(everything, options.crack_label, root, megapixels=options.max_megapixels))
+        return {split: list(itertools.islice(ready, len(samples))) for split, samples in checked.items()}
 
     def augmented_dataset(self) -> AugmentedDataset:
         """The training pictures, view by view."""

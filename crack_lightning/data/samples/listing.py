@@ -12,6 +12,7 @@ from crack_lightning.data.images.formats import image_extensions, is_image_name,
 from crack_lightning.data.images.reading import opened
 from crack_lightning.data.samples.labels import label_numbers, read_labels, table_of
 from crack_lightning.data.samples.layouts import OWN, TABLE, layout_folders
+from crack_lightning.data.samples.mask_labels import CrackLabel
 from crack_lightning.data.samples.presplit import SPLITS, named_split, root_hint
 from crack_lightning.errors import UserError
 from crack_lightning.system.arguments import typed
@@ -40,13 +41,15 @@ SOUND_WORDS = (
 @dataclass(frozen=True)
 class Sample:
     """A photograph, the index of its class, its `name` (the place below the root, with /), the group that must not be
-    torn apart by a split, which is the name until a rule says otherwise, and its mask where it has one."""
+    torn apart by a split, which is the name until a rule says otherwise, and its mask where it has one, with what is
+    crack in it."""
 
     path: Path
     label: int
     name: str
     group: str
     mask: Path | None = None
+    crack_label: CrackLabel | None = None
 
 
 def side_px(samples: Sequence["Sample"]) -> int:

@@ -2,24 +2,38 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from PIL import Image, ImageFilter
 
+from crack_lightning.data.images.exif import camera_facts
 from crack_lightning.data.images.folders import visible_folders
-from crack_lightning.data.images.reading import MOST_MEGAPIXELS, opened, reason
+from crack_lightning.data.images.reading import (
+    MOST_MEGAPIXELS,
+    ORIENTATIONS,
+    opened,
+    orientation_of,
+    read_image,
+    reason,
+)
 from crack_lightning.data.samples.listing import Sample, image_paths
+from crack_lightning.data.samples.mask_labels import CrackLabel, cracked, label_of, lighter, shown, typeable, values_of
 from crack_lightning.data.samples.presplit import SPLITS, split_folders
 from crack_lightning.errors import UserError
+from crack_lightning.system.arguments import typed
 from crack_lightning.system.names import comparable
 
 log = logging.getLogger(__name__)
 
-ORIENTATION, SIDEWAYS = 0x0112, range(5, 9)  # of EXIF: width and height are exchanged
+SIDEWAYS = range(5, 9)  # orientations of EXIF by which width and height are exchanged
 IMAGES, MASKS = "images", "masks"
 ENDINGS = ("", "_mask", "-mask", "_label", "_gt")  # of the name of a mask beside that of its photograph
 HALF = 0.5  # of a mask; more crack than that is most likely a mask whose black and white are exchanged
-GREYS = 0.01  # of the pixels, neither black nor white, from which on a mask is worth a word
+LEAST_DARKER, AROUND_PX = 3.0, 15  # levels by which a crack is darker than what lies that near
+MOST_LOOKED_AT = 50  # masks of which no more than a message depends
 
 Array = np.ndarray
 
@@ -66,11 +80,17 @@ def find_masked(root: Path, *, prefix: str = "") -> list[Sample]:
     return found
 
 
-def mask_of(sample: Sample) -> Path:
-    """Returns the mask of a sample that has one."""
+def mask_of(sample: Sample, size: tuple[int, int], *, megapixels: float = MOST_MEGAPIXELS) -> Array:
+    """Returns which pixels (h, w) of the photograph, upright and of `size` (width, height), are crack.
+
+    Raises UserError for a mask that cannot be read or is of another size.
+    """
     if sample.mask is None:
         raise ValueError(f"{sample.path} has no mask")
-    return sample.mask
+    found = cracked(sample.mask, sample.crack_label, megapixels=megapixels)
+    if found.shape[::-1] != size:
+        raise UserError(_other_size(sample.mask, found.shape[::-1], size))
+    return found
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:
@@ -84,45 +104,47 @@ def _by_stem(folder: Path) -> dict[str, Path]:
     return found
 
 
-def read_mask(path: Path, size: tuple[int, int], *, megapixels: float = MOST_MEGAPIXELS) -> Array:
-    """Which pixels (h, w) of a photograph of `size` (width, height) are crack: the lighter value of two.
+def labelled(samples: Sequence[Sample], crack_label: Any, root: Path, *, megapixels: float) -> list[Sample]:
+    """Returns samples with masks that know which value is crack: `crack_label`, else of two the lighter. Others as they
+    are.
 
-    Of more than two values, what is in the upper half of the range. Raises UserError for a mask that cannot be read or
-    is of another size.
+    Warns of masks that are mostly crack, and of those that fit their photographs better turned. Raises UserError where
+    more than two values occur and none is named, and where no mask shows a crack.
     """
-    try:
-        with path.open("rb") as file, opened(file, megapixels=megapixels) as image:
-            levels = np.asarray(image if image.mode in ("1", "L", "I;16", "I") else image.convert("L"))
-    except Exception as error:  # decoders raise whatever they like on damaged files
-        raise UserError(f"{path} cannot be read: {reason(error)}") from error
-    if levels.shape[::-1] != size:
-        raise UserError(_other_size(path, levels.shape[::-1], size))
-    values = np.unique(levels)
-    if len(values) > 2:
-        top = 255 if levels.dtype == np.uint8 else 65_535
-        grey = float(((levels > top / 8) & (levels < top * 7 / 8)).mean())
-        if grey > GREYS:
-            log.warning("%s has grey levels, %.0f %% of it: crack is what is lighter than half", path, 100 * grey)
-        return np.asarray(levels > top / 2)
-    return np.asarray(levels > 0) if len(values) == 1 else np.asarray(levels == values[-1])
-
-
-def crack_share(path: Path, *, megapixels: float = MOST_MEGAPIXELS) -> float:
-    """The share of a mask that is crack, 0..1; of one that cannot be read 0."""
-    try:
-        with path.open("rb") as file, opened(file, megapixels=megapixels) as image:
-            size = image.size
-    except Exception:  # decoders raise whatever they like on damaged files; reading names it
-        return 0.0
-    return float(read_mask(path, size, megapixels=megapixels).mean())
-
-
-def check_cracks(samples: Sequence[Sample], *, megapixels: float) -> None:
-    """Warns of masks of which more than HALF is crack. Raises UserError where of several no mask shows any."""
     masks = [sample.mask for sample in samples if sample.mask is not None]
-    shares = {mask: crack_share(mask, megapixels=megapixels) for mask in masks}
-    if shares and not any(shares.values()):
-        raise UserError(f"none of {len(shares)} masks shows a crack, such as {masks[0]}: white is crack")
+    if not masks:
+        return list(samples)
+    label = label_of(crack_label, root)
+    if label is None:
+        found = _values(masks, megapixels)
+        if len(found) > 2:
+            raise UserError(
+                f"the masks in {root} have {len(found)} labels, {shown(found)}: say which of them is crack, such as "
+                f"{typed('data.crack_label', typeable(sorted(found)[1]))}"
+            )
+        label = CrackLabel(lighter(found)) if len(found) == 2 else None
+    ready = [replace(sample, crack_label=label) for sample in samples]
+    _check_cracks(ready, megapixels=megapixels)
+    _check_turned(ready, megapixels=megapixels)
+    return ready
+
+
+def _values(masks: Sequence[Path], megapixels: float) -> set[int]:
+    return set().union(*(values_of(mask, megapixels=megapixels) or () for mask in masks))
+
+
+def _check_cracks(samples: Sequence[Sample], *, megapixels: float) -> None:
+    shares = {
+        str(sample.mask): float(cracked(sample.mask, sample.crack_label, megapixels=megapixels).mean())
+        for sample in samples
+        if sample.mask is not None
+    }
+    if not any(shares.values()):
+        there = shown(_values(list(map(Path, shares))[:MOST_LOOKED_AT], megapixels))
+        raise UserError(
+            f"none of {len(shares)} masks shows a crack, such as {next(iter(shares))}: white is crack, or what "
+            f"data.crack_label says; there are the values {there}"
+        )
     if most := [path for path, share in shares.items() if share > HALF]:
         log.warning(
             "%d of %d masks are mostly crack, such as %s: white is crack, black is sound; invert them if it is the "
@@ -131,6 +153,38 @@ def check_cracks(samples: Sequence[Sample], *, megapixels: float) -> None:
             len(shares),
             most[0],
         )
+
+
+def _check_turned(samples: Sequence[Sample], *, megapixels: float) -> None:
+    """Warn of masks that lie on darker lines when they are turned as EXIF says of their photographs: those that were
+    drawn on the picture as the sensor saw it, of which the size does not tell."""
+    better, tried = list[Path](), 0
+    for sample in samples:
+        orientation = camera_facts(sample.path).orientation
+        if orientation == 1 or tried == MOST_LOOKED_AT:
+            continue
+        image = read_image(sample.path, megapixels=megapixels).convert("L")
+        mask = Image.fromarray(mask_of(sample, image.size, megapixels=megapixels))
+        turned = mask.transpose(ORIENTATIONS[orientation])
+        if turned.size == mask.size and np.asarray(mask).any():
+            tried += 1
+            own, other = _darkness(image, mask), _darkness(image, turned)
+            better += [sample.path] if other > LEAST_DARKER and other > 2 * own else []
+    if better and 2 * len(better) > tried:
+        log.warning(
+            "%d of %d masks of photographs that EXIF turns lie on darker lines when they are turned too, such as that "
+            "of %s: save masks upright, as viewers show the photograph",
+            len(better),
+            tried,
+            better[0],
+        )
+
+
+def _darkness(grey: Image.Image, mask: Image.Image) -> float:
+    """How much darker a photograph is where its mask is crack than around there, in levels."""
+    levels = np.asarray(grey, np.float32)
+    around = np.asarray(grey.filter(ImageFilter.BoxBlur(AROUND_PX)), np.float32)
+    return float((around - levels)[np.asarray(mask)].mean())
 
 
 def odd_masks(samples: Sequence[Sample], *, megapixels: float = MOST_MEGAPIXELS) -> dict[Path, str]:
@@ -153,8 +207,7 @@ def _size(path: Path, megapixels: float) -> tuple[int, int]:
     """Width and height, upright."""
     try:
         with path.open("rb") as file, opened(file, megapixels=megapixels) as image:
-            turned = image.getexif().get(ORIENTATION, 1) in SIDEWAYS
-            return image.size[::-1] if turned else image.size
+            return image.size[::-1] if orientation_of(image) in SIDEWAYS else image.size
     except Exception as error:  # decoders raise whatever they like on damaged files
         raise UserError(f"{path} cannot be read: {reason(error)}") from error
 

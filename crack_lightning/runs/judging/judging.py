@@ -12,7 +12,7 @@ from crack_lightning.data.samples.finding import WHOLE, find_dataset, readable
 from crack_lightning.data.samples.groups import by_photograph, grouped
 from crack_lightning.data.samples.layouts import MASKED, OWN, TABLE, recognised
 from crack_lightning.data.samples.listing import Sample
-from crack_lightning.data.samples.masks import check_cracks
+from crack_lightning.data.samples.masks import labelled
 from crack_lightning.data.samples.presplit import split_folders
 from crack_lightning.data.samples.splits import read_split, read_split_rows
 from crack_lightning.errors import UserError
@@ -53,8 +53,7 @@ def images_of(
         log.warning("%d images cannot be read and are left out: %s says why", len(bad), folder / "unreadable.csv")
     if not kept:
         raise UserError(f"no image to judge is left in {root}")
-    check_cracks(kept, megapixels=megapixels)
-    return kept
+    return labelled(kept, data.crack_label, root, megapixels=megapixels)
 
 
 def _class_names(data: JudgedDataOptions, decision: Decision) -> Sequence[str]:

@@ -13,7 +13,7 @@ from torchmetrics.classification import BinaryAveragePrecision
 
 from crack_lightning.data.images.reading import read_image
 from crack_lightning.data.samples.listing import Sample
-from crack_lightning.data.samples.masks import mask_of, read_mask
+from crack_lightning.data.samples.masks import mask_of
 from crack_lightning.evaluation.cell_counts import masked_cells, near
 from crack_lightning.evaluation.mask_counts import MaskCounts, counted, iou, mask_metrics
 from crack_lightning.inference.crack_maps import CrackMapReader, followed
@@ -54,7 +54,7 @@ def judge_masks(
     threshold = reader.classifier.marking_decision.threshold
     for each in track(masked, "judging", total=len(masked), unit="photographs"):
         image = read_image(each.path, megapixels=megapixels)
-        mask = read_mask(mask_of(each), image.size, megapixels=megapixels)
+        mask = mask_of(each, image.size, megapixels=megapixels)
         truth = masked_cells(mask)
         heat = reader.heat(reader.scaled(image, WindowScale(max(image.size))))
         ranked.update(torch.from_numpy(heat.probability).flatten(), torch.from_numpy(truth).long().flatten())

@@ -15,7 +15,7 @@ from torch import Tensor
 from crack_lightning.data.batches.datamodule import CrackDataModule
 from crack_lightning.data.images.reading import read_image
 from crack_lightning.data.samples.listing import Sample
-from crack_lightning.data.samples.masks import mask_of, read_mask
+from crack_lightning.data.samples.masks import mask_of
 from crack_lightning.evaluation.cell_counts import masked_cells, near, total
 from crack_lightning.features.cells import Cells, chosen, joined, sampled
 from crack_lightning.inference.crack_maps import SMALL_PX, CrackMapReader, evenly_lit, merged_scales, padded
@@ -113,7 +113,7 @@ def _set_head(network: CrackMap, weight: Tensor, bias: float) -> None:
 def cells_of(network: CrackMap, masked: Sample, generator: torch.Generator, *, megapixels: float) -> Iterator[Cells]:
     """Some cells of each kind of a photograph, tile by tile, as the map computes them."""
     image = read_image(masked.path, megapixels=megapixels)
-    mask = read_mask(mask_of(masked), image.size, megapixels=megapixels)
+    mask = mask_of(masked, image.size, megapixels=megapixels)
     small = max(image.size) <= SMALL_PX
     lit = image if small else evenly_lit(image)
     for box in _boxes(image.size, generator):
@@ -157,7 +157,7 @@ def _levels(network: CrackMap, val: Sequence[Sample], megapixels: float) -> tupl
     for masked in val:
         image = read_image(masked.path, megapixels=megapixels)
         small = max(image.size) <= SMALL_PX
-        truth = masked_cells(read_mask(mask_of(masked), image.size, megapixels=megapixels))
+        truth = masked_cells(mask_of(masked, image.size, megapixels=megapixels))
         odds = reader.above_median(reader.prepared_as(image, small=small), small=small).numpy()
         maps["small_level" if small else "level"].append((odds, truth))
     best = {name: best_level(*zip(*pairs, strict=True)) for name, pairs in maps.items() if pairs}
