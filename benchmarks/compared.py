@@ -20,9 +20,10 @@ from PIL import Image
 from scipy.spatial import cKDTree
 
 from crack_lightning.measurement.alignment import aligned, described
-from crack_lightning.measurement.changes import View, ViewedCrack, changes_of
+from crack_lightning.measurement.changes import changes_of
 from crack_lightning.measurement.cracks import Crack
 from crack_lightning.measurement.markers import marker_scale
+from crack_lightning.measurement.resolution import View, ViewedCrack
 
 Array = np.ndarray
 

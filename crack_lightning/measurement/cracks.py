@@ -53,16 +53,17 @@ def measured(parts: Sequence[tuple[Array, Branch]], grey: Array) -> Crack:
     """The crack of these lines, measured on the photograph (h, w) of grey levels, 0..255."""
     lines, touches = _to_the_edges([line for line, _ in parts], grey.shape)
     branches = [branch for _, branch in parts]
-    profiles = _all_profiles(grey, lines, branches)
+    profiles = all_profiles(grey, lines, branches)
     kept = _without_doubtful(lines, profiles)
     if len(kept) < len(lines):
         lines, branches = [lines[k] for k in kept], [branches[k] for k in kept]
-        profiles = _all_profiles(grey, lines, branches)
+        profiles = all_profiles(grey, lines, branches)
     probabilities = np.concatenate([branch.probability for branch in branches])
     return Crack(lines, width_of(profiles), profiles, float(probabilities.mean()), float(probabilities.min()), touches)
 
 
-def _all_profiles(grey: Array, lines: Sequence[Array], branches: Sequence[Branch]) -> list[Profiles]:
+def all_profiles(grey: Array, lines: Sequence[Array], branches: Sequence[Branch]) -> list[Profiles]:
+    """Returns the profiles across the lines of one crack, which were these branches."""
     met = _meetings(lines)
     pairs = zip(lines, branches, strict=True)
     return [profiles_along(grey, line, reach_of(branch), _alone(line, met)) for line, branch in pairs]

@@ -27,7 +27,7 @@ def record_from(feature: Mapping[str, Any]) -> CrackRecord:
         place = _number(facts["width_max_x_px"]), _number(facts["width_max_y_px"])
         along = None
         if facts.get("widths_px") is not None:
-            along = np.array([_number(width) for part in facts["widths_px"] for width in part], float)
+            along = np.array([_along(width) for part in facts["widths_px"] for width in part], float)
         if along is not None and len(along) != sum(map(len, lines)):
             raise ValueError("it has another number of widths than of points")
         return CrackRecord(
@@ -74,11 +74,16 @@ def checked_lines(parts: Any) -> list[Array]:
     return [line.astype(np.float64) for line in found]
 
 
-def _known(value: Any, *, most: float = MOST) -> float:
+def _known(value: Any, *, least: float = 0.0, most: float = MOST) -> float:
     number = number_of(value)
-    if not 0 <= number <= most:
-        raise ValueError(f"{str(value)[:20]!r} is no number from 0 to {most:g}")
+    if not least <= number <= most:
+        raise ValueError(f"{str(value)[:20]!r} is no number from {least:g} to {most:g}")
     return number
+
+
+def _along(value: Any) -> float | None:
+    """A width along the line, None where none is claimed; earlier versions wrote some a little below zero."""
+    return None if value is None else max(0.0, _known(value, least=-1.0))
 
 
 def _number(value: Any) -> float | None:

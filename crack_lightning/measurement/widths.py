@@ -110,7 +110,7 @@ def _unblurred_depth(sharp: Sequence[tuple[Sharpness, float]]) -> float | None:
 def _along(part: Profiles, least_flanks: float, depth: float | None) -> Array:
     """Widths (n,) of a branch, NaN where it is not clear; between the flanks from `least_flanks` on."""
     flanks = part.between_flanks
-    narrow = flanks if depth is None else np.minimum(flanks, part.darkness / depth)
+    narrow = flanks if depth is None else np.minimum(flanks, part.darkness / depth).clip(min=0)
     widths = np.where(part.clear, np.where(flanks >= least_flanks, flanks, narrow), np.nan)
     clear = np.isfinite(widths)
     if clear.sum() >= STEADY_POINTS:  # the median over neighbours that are clear

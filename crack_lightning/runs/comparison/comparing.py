@@ -13,7 +13,8 @@ from PIL import Image
 from crack_lightning.data.images.reading import read_image
 from crack_lightning.errors import UserError
 from crack_lightning.measurement.alignment import Alignment, Described, aligned, described, warped
-from crack_lightning.measurement.changes import View, ViewedCrack, changes_of
+from crack_lightning.measurement.changes import changes_of
+from crack_lightning.measurement.resolution import SAME, View, ViewedCrack
 from crack_lightning.measurement.scale import DISAGREE
 from crack_lightning.runs.comparison.comparison_files import ComparedPlace, write_comparison
 from crack_lightning.runs.comparison.options import CompareOptions
@@ -163,9 +164,7 @@ def _scale_of(earlier: InspectedPlace, later: InspectedPlace, alignment: Alignme
     """Millimetres a pixel of the later photograph; None where those of both contradict the alignment."""
     if earlier.mm_per_px is None or later.mm_per_px is None:
         return later.mm_per_px
-    width, height = earlier.size
-    corners = np.array([[0.0, 0.0], [width, 0.0], [width, height], [0.0, height]])
-    expected = earlier.mm_per_px / alignment.enlarged(corners)
+    expected = earlier.mm_per_px / alignment.enlarged(_corners(earlier))
     if abs(expected / later.mm_per_px - 1) <= DISAGREE:
         return later.mm_per_px
     text = "%s: its %.4g mm a pixel contradict the %.4g that follow from %s: compared in pixels alone"
@@ -173,8 +172,17 @@ def _scale_of(earlier: InspectedPlace, later: InspectedPlace, alignment: Alignme
     return None
 
 
+def _corners(place: InspectedPlace) -> np.ndarray:
+    width, height = place.size
+    return np.array([[0.0, 0.0], [width, 0.0], [width, height], [0.0, height]])
+
+
 def _compared(earlier: InspectedPlace, later: InspectedPlace, alignment: Alignment) -> ComparedPlace:
     then, now = earlier.place(), later.place()
+    pixels = alignment.enlarged(_corners(earlier))
+    if not SAME <= pixels <= 1 / SAME:
+        finer, times = (later, pixels) if pixels > 1 else (earlier, 1 / pixels)
+        log.info("%s: %s has %.3g times the pixels a side, and is compared with fewer", later.name, finer.name, times)
     changes = changes_of(then, now, alignment)
     shown, former = later.shown(), earlier.shown()
     factors = former.width / earlier.size[0], shown.width / later.size[0]

@@ -1,0 +1,70 @@
+"""Two photographs of one place at the resolution of the coarser: a finer one shows more, and that is no change."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from PIL import Image
+
+from crack_lightning.measurement.alignment import Alignment
+from crack_lightning.measurement.centres import STEP_PX
+from crack_lightning.measurement.cracks import all_profiles
+from crack_lightning.measurement.network import Branch
+from crack_lightning.measurement.paths import resampled
+from crack_lightning.measurement.widths import width_of
+
+Array = np.ndarray
+
+SAME = 0.9  # of the pixels along a side, from which on two photographs are of one resolution
+BAND_PX = 6.0  # half the band within which a crack is measured once more
+
+
+@dataclass(frozen=True)
+class ViewedCrack:
+    """A crack of a photograph: its number, lines (n, 2), the widths at their points, one after the other, NaN where
+    none is claimed, and the deviation of their median, None where none is claimed."""
+
+    number: int
+    lines: Sequence[Array]
+    widths_px: Array
+    uncertainty_px: float | None
+
+
+@dataclass(frozen=True)
+class View:
+    """A photograph's grey levels (h, w) and its cracks."""
+
+    grey: Array
+    cracks: Sequence[ViewedCrack]
+
+
+def at_one_resolution(before: View, after: View, alignment: Alignment) -> tuple[View, View, Alignment, float]:
+    """Returns both views with as many pixels a millimetre, what takes one to the other, and the share of its side that
+    the later one was reduced to. The finer one is reduced, and the widths of its cracks are measured again."""
+    height, width = before.grey.shape
+    middle = np.array([[0.0, 0.0], [width, 0.0], [width, height], [0.0, height]])
+    factor = alignment.enlarged(middle)
+    if SAME <= factor <= 1 / SAME:
+        return before, after, alignment, 1.0
+    if factor < 1:
+        smaller = np.diag([1 / factor, 1 / factor, 1.0])
+        return _reduced(before, factor), after, replace(alignment, matrix=alignment.matrix @ smaller), 1.0
+    share = 1 / factor
+    smaller = np.diag([share, share, 1.0])
+    return before, _reduced(after, share), replace(alignment, matrix=smaller @ alignment.matrix), share
+
+
+def _reduced(view: View, share: float) -> View:
+    height, width = (max(1, round(side * share)) for side in view.grey.shape)
+    small = Image.fromarray(view.grey).resize((width, height), Image.Resampling.LANCZOS)
+    grey = np.asarray(small)
+    return View(grey, [_measured_again(crack, share, grey) for crack in view.cracks])
+
+
+def _measured_again(crack: ViewedCrack, share: float, grey: Array) -> ViewedCrack:
+    lines = [resampled(line * share, STEP_PX) for line in crack.lines]
+    widest = float(np.nanmax(crack.widths_px, initial=0.0)) * share
+    half_px = max(BAND_PX, widest / 2)
+    branches = [Branch(line, 1, half_px, np.ones(len(line))) for line in lines]
+    width = width_of(all_profiles(grey, lines, branches))
+    return ViewedCrack(crack.number, lines, width.along, width.uncertainty)
