@@ -17,6 +17,8 @@ FROM ${BASE}
 COPY --from=build /opt/venv /opt/venv
 # No home is needed: what is kept between runs is in the cache, results go to the working directory.
 ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin XDG_CACHE_HOME=/cache MPLCONFIGDIR=/tmp/matplotlib PYTHONUNBUFFERED=1
+# Each opens libraries of the system, of which a slim image lacks some: better that building fails than a verb.
+RUN python3 -c "import cv2, docx, ezdxf, fastapi, onnxruntime, openvino, pillow_heif, skimage, torchvision, uvicorn"
 RUN mkdir /results /cache && chmod 1777 /results /cache
 WORKDIR /results
 USER 10001:10001

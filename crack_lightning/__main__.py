@@ -9,6 +9,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from crack_lightning.system.processes import INTERRUPTED, end_at_sigterm
+
 
 @dataclass(frozen=True)
 class Verb:
@@ -104,6 +106,14 @@ def _function(verb: Verb) -> Any:
 
 def main() -> None:
     """The command `crack`."""
+    end_at_sigterm()
+    try:
+        _performed()
+    except KeyboardInterrupt:  # before the command itself has begun
+        sys.exit(INTERRUPTED)
+
+
+def _performed() -> None:
     if AGAIN in os.environ and "LOCAL_RANK" in os.environ:
         _function(VERBS["train"])()
         return

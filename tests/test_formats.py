@@ -12,12 +12,14 @@ import pytest
 import shapely
 from PIL import Image
 
+from crack_lightning.errors import UserError
 from crack_lightning.measurement.record import CrackRecord, Widths, collection
-from crack_lightning.report import drawings, word
+from crack_lightning.report import drawings
 from crack_lightning.report.annotations import Drawn, coco, label_studio, outlines
 from crack_lightning.report.cracks_section import Bar, CrackRow, CracksSection
 from crack_lightning.report.word import Pictured, word_report
 from crack_lightning.runs.inspection.further_formats import check_formats
+from crack_lightning.system import libraries
 
 SIZE = (400, 300)
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")  # of pycocotools 2.0.11 with NumPy 2
@@ -172,13 +174,23 @@ def test_a_word_report_names_all_and_fits_its_pages(tmp_path: Path) -> None:
     assert sum(bool(each.paragraph_format.page_break_before) for each in document.paragraphs) == 12
 
 
-@pytest.mark.parametrize(("library", "name"), [(drawings, "dxf"), (word, "word")])
-def test_a_library_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, library: Any, name: str) -> None:
-    def missing(module: str) -> Any:
-        raise ImportError(module)
+MISSING = [
+    (ModuleNotFoundError("no module", name="{0}"), r'formats={1} needs .*pip install -e "\.\[reports\]"'),
+    (ModuleNotFoundError("No module named 'lxml'", name="lxml"), "{0} is installed and cannot be imported: .*lxml"),
+    (ImportError("libGL.so.1: cannot open shared object file"), "{0} is installed and cannot be .*libGL.so.1"),
+]
 
-    monkeypatch.setattr(library, "import_module", missing)
-    with pytest.raises(ValueError, match=rf'formats={name} needs .*pip install -e "\.\[reports\]"'):
+
+@pytest.mark.parametrize(("module", "name"), [("ezdxf", "dxf"), ("docx", "word")])
+@pytest.mark.parametrize(("reason", "words"), MISSING)
+def test_a_library_is_missing_or_named_with_its_own_reason(
+    monkeypatch: pytest.MonkeyPatch, module: str, name: str, reason: ImportError, words: str
+) -> None:
+    def refused(_: str) -> Any:
+        raise type(reason)(*reason.args, name=reason.name and reason.name.format(module))
+
+    monkeypatch.setattr(libraries, "import_module", refused)
+    with pytest.raises(UserError, match=words.format(module, name)):
         check_formats([name], measured=True)
 
 

@@ -2,27 +2,30 @@
 
 import math
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import TINY, metrics
 from hydra.errors import HydraException
-from lightning.pytorch.loggers import mlflow as lightning_mlflow
-from lightning.pytorch.loggers import wandb as lightning_wandb
 from omegaconf import DictConfig
 
 from crack_lightning.cli.command import CONF, message
 from crack_lightning.cli.training import train
-from crack_lightning.errors import MissingPackage
+from crack_lightning.errors import MissingPackage, UserError
+from crack_lightning.system import libraries
+from crack_lightning.training import loggers
 from crack_lightning.training.loggers import mlflow_logger, wandb_logger
 
 LOGGED = [word for word in TINY if not word.startswith("logger=")]
 TESTED = ["accuracy", "average_precision", "auroc", "f1", "loss", "precision", "recall"]
-SWITCHES = ("MLFLOW_ALLOW_FILE_STORE", "MLFLOW_DISABLE_TELEMETRY", "WANDB_SILENT")
+SWITCHES = (*loggers.SWITCHES, "MLFLOW_TRACKING_URI", "WANDB_SILENT")
 
 
 @pytest.fixture(autouse=True)
@@ -95,11 +98,44 @@ def run_command(surfaces: Path, folder: Path, *overrides: str, **environment: st
 
 @pytest.fixture(params=["mlflow", "wandb"])
 def missing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The name of a logger whose package Lightning does not find."""
+    """The name of a logger whose package is not there."""
     name: str = request.param
-    module = {"mlflow": lightning_mlflow, "wandb": lightning_wandb}[name]
-    monkeypatch.setattr(module, f"_{name.upper()}_AVAILABLE", False)
+
+    def refused(module: str) -> Any:
+        if module == name:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        return import_module(module)
+
+    monkeypatch.setattr(libraries, "import_module", refused)
     return name
+
+
+@pytest.mark.parametrize("given", ["argument", "environment"])
+@pytest.mark.parametrize("server", ["none", "silent"])
+def test_a_server_that_does_not_answer_ends_with_our_words(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: str, server: str
+) -> None:
+    pytest.importorskip("mlflow")
+    monkeypatch.setattr(loggers, "ANSWER_S", 0.2)
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        if server == "silent":
+            listening.listen()
+        uri = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        if given == "environment":
+            monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        asked = uri if given == "argument" else None
+        with pytest.raises(UserError, match=rf"logger=mlflow: {uri} does not answer within 0.2 s"):
+            mlflow_logger(experiment_name="x", tracking_uri=asked, run_name=None, save_dir=str(tmp_path))
+
+
+def test_the_environment_names_where_runs_are_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "store").as_uri())
+    made: Any = mlflow_logger(experiment_name="x", tracking_uri=None, run_name=None, save_dir=str(tmp_path / "run"))
+    made.log_metrics({"loss": 1.0}, 0)
+    assert (tmp_path / "store").is_dir()
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_missing_package_names_its_pip_line(missing: str, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from crack_lightning.errors import UserError
 from crack_lightning.system.arguments import typed
 from crack_lightning.system.files import full_message, is_full, write_atomically
 from crack_lightning.system.names import showable
+from crack_lightning.system.processes import INTERRUPTED, end_at_sigterm
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ PACKAGE = Path(__file__).parents[1]
 CONF = next(folder for folder in (PACKAGE / "conf", PACKAGE.parent / "conf") if (folder / "train.yaml").is_file())
 
 # Raised by libraries, with a text meant for the user.
-SPOKEN_BY_NAME = ("MisconfigurationException",)
+SPOKEN_BY_NAME = ("MisconfigurationException", "MlflowException")
 
 FAILED = "error.txt"  # why a point of a sweep failed, in its run folder
 
@@ -69,6 +70,7 @@ def run_job(job: Callable[[DictConfig], Any], *, config_name: str, needs: str | 
     A user's mistake ends with one message and exit status 1, Ctrl-C with 130. In a sweep the other points go on.
     `needs` is the library that takes longest to import of those that the job uses.
     """
+    end_at_sigterm()
     register()
     atexit.register(gc.freeze)  # objects alive at the end need no collection: it takes longer than to drop them
     quieten()
@@ -89,7 +91,7 @@ def run_job(job: Callable[[DictConfig], Any], *, config_name: str, needs: str | 
             raise
         sys.exit(showable(message(error, COMMANDS[config_name], folder=wanted_folder(sys.argv[1:])), keep="\n"))
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     finally:
         if not whole:
             os.environ.pop("HYDRA_FULL_ERROR", None)
@@ -105,7 +107,7 @@ def _run(job: Callable[[DictConfig], Any], needs: str | None, whole: bool, cfg: 
         return job(cfg)
     except KeyboardInterrupt as error:
         log.error("interrupted%s", f": {error}" if str(error) else "")
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except Exception as error:
         if whole or not is_for_user(error):
             raise

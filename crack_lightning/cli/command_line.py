@@ -1,6 +1,5 @@
 """The arguments of a command as the shell hands them over: paths and names need no second quoting for Hydra."""
 
-import importlib
 import os
 import re
 import sys
@@ -16,6 +15,7 @@ from hydra.errors import HydraException
 from crack_lightning.cli.options import keys
 from crack_lightning.errors import UserError
 from crack_lightning.system.arguments import literal, text
+from crack_lightning.system.libraries import library
 from crack_lightning.system.names import showable
 
 # Keys of Hydra's own that hold a folder.
@@ -150,8 +150,5 @@ def check_launcher(arguments: Sequence[str]) -> None:
         hint = f"did you mean hydra/launcher={near[0]}? " if near else ""
         raise UserError(f"hydra/launcher={name}: no such launcher. {hint}There are basic, {', '.join(LAUNCHERS)}")
     package, extra = LAUNCHERS[name]
-    try:
-        importlib.import_module(package)
-    except ModuleNotFoundError as error:
-        raise UserError(f'hydra/launcher={name} is not installed: pip install -e ".[{extra}]"') from error
+    library(package, f'hydra/launcher={name} is not installed: pip install -e ".[{extra}]"')
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # ray reports its use to a host on the Internet

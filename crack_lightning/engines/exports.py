@@ -14,8 +14,8 @@ from crack_lightning.engines.engine_names import ONNX, OPENVINO, SAFETENSORS, TO
 from crack_lightning.engines.onnx import OPSET, exported, onnx_session, write_model
 from crack_lightning.engines.openvino import Compiled, openvino_runtime, write_precise
 from crack_lightning.engines.portable import INPUT, PortableClassifier, PortableMap
-from crack_lightning.errors import MissingPackage
 from crack_lightning.models.decision import Decision
+from crack_lightning.system.libraries import library
 
 FILES = {ONNX: "model.onnx", OPENVINO: "model.xml", TORCH_EXPORT: "model.pt2", SAFETENSORS: "model.safetensors"}
 KEY = "crack_lightning"  # of what a file says of itself
@@ -69,10 +69,7 @@ def write_torch(network: Portable, path: Path, facts: Mapping[str, object]) -> N
 
 def write_safe(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, object]) -> None:
     """Tensors by name, with plain values as metadata."""
-    try:
-        from safetensors.torch import save
-    except ModuleNotFoundError as error:
-        raise MissingPackage('safetensors is not installed: pip install -e ".[safetensors]"') from error
+    save = library("safetensors.torch", 'safetensors is not installed: pip install -e ".[safetensors]"').save
     kept = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     named = {name: json.dumps(value) for name, value in metadata.items()}
     path.write_bytes(save(kept, metadata={**named, "format": "pt"}))

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from crack_lightning.errors import MissingPackage
+from crack_lightning.system.libraries import library
 
 Step = Callable[[Tensor], Tensor]
 
@@ -28,11 +28,7 @@ def onnx_runtime() -> Any:
     Raises MissingPackage that names the pip line when it is not installed.
     """
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    try:
-        import onnxruntime
-    except ModuleNotFoundError as error:
-        raise MissingPackage("engine=onnxruntime needs ONNX Runtime: pip install onnxruntime onnx") from error
-    return onnxruntime
+    return library("onnxruntime", "engine=onnxruntime needs ONNX Runtime: pip install onnxruntime onnx")
 
 
 def exported(

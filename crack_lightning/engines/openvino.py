@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from crack_lightning.engines.onnx import Step
-from crack_lightning.errors import MissingPackage
+from crack_lightning.system.libraries import library
 from crack_lightning.system.processes import cores
 
 PRECISE = {"INFERENCE_PRECISION_HINT": "f32"}  # without it processors with bfloat16 compute with 8 bits of mantissa
@@ -21,11 +21,7 @@ PRECISE = {"INFERENCE_PRECISION_HINT": "f32"}  # without it processors with bflo
 def openvino_runtime() -> Any:
     """The module openvino. Raises MissingPackage that names the pip line."""
     os.environ.setdefault("OPENVINO_TELEMETRY", "0")
-    try:
-        import openvino
-    except ModuleNotFoundError as error:
-        raise MissingPackage('OpenVINO is not installed: pip install -e ".[openvino]"') from error
-    return openvino
+    return library("openvino", 'OpenVINO is not installed: pip install -e ".[openvino]"')
 
 
 def write_precise(model: Any, path: Path) -> None:

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from crack_lightning.engines.engine_names import check_engine
 from crack_lightning.engines.folded import PooledFeatures, folded
-from crack_lightning.engines.onnx import exported, session
+from crack_lightning.engines.onnx import exported, onnx_runtime, session
 from crack_lightning.engines.openvino import openvino_step
+from crack_lightning.errors import MissingPackage, UserError
 from crack_lightning.models.classifier import CHUNK, CrackClassifier
 from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.system.processes import cores
@@ -91,7 +92,7 @@ def pick_engine(classifier: CrackClassifier, name: str, first: Tensor) -> Engine
         engine: Engine = makers[chosen](classifier)
         found, expected = engine(first), eager(first)
         difference = relative_difference(found.float(), expected.float())
-    except ModuleNotFoundError:
+    except UserError:  # it is not there, or cannot be imported
         raise
     except Exception as error:  # whatever an engine makes of a network that it does not know
         log.warning("%s cannot run %s (%s): its own layers do", chosen, classifier.backbone, type(error).__name__)
@@ -106,10 +107,16 @@ def pick_engine(classifier: CrackClassifier, name: str, first: Tensor) -> Engine
 
 def auto_engine(classifier: CrackClassifier | CrackMap) -> str:
     """What `auto` means on this machine."""
-    from importlib.util import find_spec
-
-    on_cpu = classifier.pixel_mean.device.type == "cpu"
-    return "onnxruntime" if on_cpu and find_spec("onnxruntime") else "folded"
+    if classifier.pixel_mean.device.type != "cpu":
+        return "folded"
+    try:
+        onnx_runtime()
+    except MissingPackage:
+        return "folded"
+    except UserError as error:
+        log.warning("%s: its own layers do", error)
+        return "folded"
+    return "onnxruntime"
 
 
 def relative_difference(a: Tensor, b: Tensor) -> float:

@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from crack_lightning.errors import UserError
+from crack_lightning.system.libraries import opencv
 
 Array = np.ndarray
 
@@ -57,8 +58,7 @@ def _moved(matrix: Array, line: Array) -> Array:
 
 def described(image: Image.Image) -> Described:
     """Points that are found again in another photograph of the same place, light evened out (SIFT, Lowe 2004)."""
-    import cv2
-
+    cv2 = opencv()
     small = image.convert("L")
     small.thumbnail((SIDE_PX, SIDE_PX))
     even = cv2.createCLAHE(clipLimit=3.0, tileGridSize=(8, 8)).apply(np.asarray(small))
@@ -70,8 +70,7 @@ def described(image: Image.Image) -> Described:
 
 def aligned(before: Described, after: Described) -> Alignment:
     """Raises UserError, with the reason, where too few points agree or what agrees is no view of one surface."""
-    import cv2
-
+    cv2 = opencv()
     if min(len(before.points), len(after.points)) < LEAST_POINTS:
         raise UserError("too few points to be found again: the surface shows no texture")
     pairs = cv2.BFMatcher(cv2.NORM_L2).knnMatch(before.descriptors, after.descriptors, k=2)
@@ -118,8 +117,7 @@ def overlap_of(found: Alignment, before: tuple[int, int], after: tuple[int, int]
 
 def warped(image: Image.Image, found: Alignment, factors: tuple[float, float], size: tuple[int, int]) -> Image.Image:
     """The earlier picture, reduced by the first of `factors`, as the later one, reduced by the second, shows it."""
-    import cv2
-
+    cv2 = opencv()
     before, after = (np.diag([factor, factor, 1.0]) for factor in factors)
     matrix = after @ found.matrix @ np.linalg.inv(before)
     pixels = cv2.warpPerspective(np.asarray(image.convert("RGB")), matrix, size, flags=cv2.INTER_AREA)

@@ -193,12 +193,13 @@ def _stretches(chosen: Array) -> list[slice]:
 def _shows(grey: Array, lines: Sequence[Array], other: Array, there: Sequence[Array]) -> bool:
     """Whether a photograph has a dark line where another has a crack: half of its points as deep beside the background
     as SEEN_DEPTH of the other's."""
-    depths = [_relative_depths(grey, line) for line in lines if len(line) > 2]
+    depths = [_relative_depths(grey, line)[0] for line in lines if len(line) > 2]
     references = [_relative_depths(other, line) for line in there if len(line) > 2]
     if not depths or not references:
         return False
-    own, known = np.concatenate(depths), np.concatenate(references)
-    unclear = (known > 0).mean() < CLEAR_SHARE  # what is hardly there to be seen may be there in the other too
+    own, known = np.concatenate(depths), np.concatenate([depth for depth, _ in references])
+    clear = np.concatenate([clear for _, clear in references])
+    unclear = clear.mean() < CLEAR_SHARE  # what is hardly there to be seen may be there in the other too
     return bool(unclear or np.median(own) >= SEEN_DEPTH * np.median(known))
 
 
@@ -222,11 +223,10 @@ def _relative_darkness(grey: Array, line: Array, reach_px: float) -> Array:
     return np.where(found.clear, found.darkness / np.maximum(found.background.mean(axis=1), 1.0), np.nan)
 
 
-def _relative_depths(grey: Array, line: Array) -> Array:
-    """Depth over background along a line that is brought onto the dark near it; 0 where nothing is clear."""
+def _relative_depths(grey: Array, line: Array) -> tuple[Array, Array]:
+    """Depth over background along a line that is brought onto the dark near it, and where that is clear."""
     points = centred(grey, line, REFINED_PX)
     if len(points) < 3:
-        return np.zeros(1)
+        return np.zeros(1), np.zeros(1, bool)
     found = profiles_along(grey, points, LOOK_PX)
-    relative = found.depth / np.maximum(found.background.mean(axis=1), 1.0)
-    return np.where(found.clear, relative, 0.0)
+    return found.depth / np.maximum(found.background.mean(axis=1), 1.0), found.clear

@@ -7,6 +7,7 @@ import numpy as np
 
 from crack_lightning.errors import UserError
 from crack_lightning.measurement.scale import Scale, agreed, from_jacobian
+from crack_lightning.system.libraries import opencv
 
 Array = np.ndarray
 
@@ -24,8 +25,7 @@ def marker_scale(grey: Array, marker_mm: float) -> Scale:
 
     Raises UserError where none lies whole in the picture, where it is too small or tilted, or where two disagree.
     """
-    import cv2
-
+    cv2 = opencv()
     squares = _squares(cv2, grey)
     if not squares:
         raise UserError(
@@ -54,8 +54,7 @@ def _square_scale(cv2: Any, corners: Array, marker_mm: float) -> Scale:
 
 def checkerboard_scale(grey: Array, square_mm: float) -> Scale:
     """From a checkerboard whose squares are `square_mm` wide, in a picture (h, w) uint8. Raises as `marker_scale`."""
-    import cv2
-
+    cv2 = opencv()
     flags = cv2.CALIB_CB_LARGER | cv2.CALIB_CB_EXHAUSTIVE | cv2.CALIB_CB_NORMALIZE_IMAGE
     size = (LEAST_CORNERS, LEAST_CORNERS)
     found, corners, meta = cv2.findChessboardCornersSBWithMeta(grey, size, flags)

@@ -6,15 +6,15 @@ import socket
 import threading
 import webbrowser
 from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from crack_lightning.errors import MissingPackage, UserError
+from crack_lightning.errors import UserError
 from crack_lightning.page.news import News
 from crack_lightning.project.options import LOOPBACK, ServeOptions
 from crack_lightning.project.project import Project, open_project
 from crack_lightning.project.site_photographs import load_photographs
+from crack_lightning.system.libraries import library
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +28,8 @@ class Served:
 
     def __init__(self, options: ServeOptions, folder: Path) -> None:
         """Raises UserError where a library is missing, the port is taken, or the project cannot be opened."""
-        uvicorn = _library("uvicorn")
-        _library("fastapi")
+        uvicorn = library("uvicorn", NEEDS)
+        library("fastapi", NEEDS)
         self._socket = _bound(options.host, options.port)
         port = self._socket.getsockname()[1]
         try:
@@ -110,13 +110,6 @@ def _outward() -> str:
         except OSError:
             return LOOPBACK[0]
         return str(probe.getsockname()[0])
-
-
-def _library(name: str) -> Any:
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise MissingPackage(NEEDS) from error
 
 
 def _bound(host: str, port: int) -> socket.socket:

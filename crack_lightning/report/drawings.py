@@ -3,12 +3,11 @@
 import io
 import logging
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from typing import Any
 
-from crack_lightning.errors import UserError
 from crack_lightning.measurement.classes import UNKNOWN_NAME
 from crack_lightning.measurement.record import CrackRecord
+from crack_lightning.system import libraries
 
 NEEDS = 'formats=dxf needs ezdxf: pip install -e ".[reports]"'
 MILLIMETRES, UNITLESS = 4, 0  # of $INSUNITS
@@ -45,10 +44,7 @@ def drawing(
 
 def library() -> Any:
     """ezdxf, or a UserError that says how to install it."""
-    try:
-        return import_module("ezdxf")
-    except ImportError as error:
-        raise UserError(NEEDS) from error
+    return libraries.library("ezdxf", NEEDS)
 
 
 def _layer(document: Any, name: str, colours: Mapping[str, str]) -> str:

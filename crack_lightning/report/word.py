@@ -9,8 +9,8 @@ from typing import Any
 
 from crack_lightning.data.images.formats import jpeg
 from crack_lightning.data.images.reading import read_image
-from crack_lightning.errors import UserError
 from crack_lightning.report.cracks_section import LIMITS, CrackRow, CracksSection
+from crack_lightning.system import libraries
 from crack_lightning.system.names import no_formula, showable
 
 NEEDS = 'formats=word needs python-docx: pip install -e ".[reports]"'
@@ -38,10 +38,7 @@ class Pictured:
 
 def library() -> Any:
     """python-docx, or a UserError that says how to install it."""
-    try:
-        return import_module("docx")
-    except ImportError as error:
-        raise UserError(NEEDS) from error
+    return libraries.library("docx", NEEDS)
 
 
 def word_report(

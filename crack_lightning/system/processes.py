@@ -1,7 +1,9 @@
 """Work on many files by several processes."""
 
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -10,6 +12,7 @@ from typing import Any, TypeVar
 
 from crack_lightning.system.progress import track
 
+INTERRUPTED = 130  # the exit status of what Ctrl-C ended
 MOST_WORKERS = 8
 FEW = 100  # items that are worked on sooner than processes start
 CHUNK = 32
@@ -45,6 +48,24 @@ def worker_options(num_workers: int) -> dict[str, Any]:
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def end_at_sigterm() -> None:
+    """Have SIGTERM end this process as Ctrl-C does: as the first process of a container it would not be ended at all.
+
+    Processes that are forked from it end as they would without this.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    own = os.getpid()
+
+    def ended(number: int, frame: object) -> None:
+        if os.getpid() == own:
+            raise KeyboardInterrupt
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    signal.signal(signal.SIGTERM, ended)
 
 
 @contextmanager

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from PIL import Image
 
 from crack_lightning.data.copies.neighbours import nearest_others
 from crack_lightning.data.images.reading import read_image
+from crack_lightning.system.libraries import opencv
 from crack_lightning.system.processes import in_processes
 
 SMALL_PX = 112  # pictures are brought to this size first
@@ -51,7 +51,7 @@ def read_local_features(path: Path) -> LocalFeatures:
 def local_features(image: Image.Image) -> LocalFeatures:
     """The points that stand out most from their surroundings; none in a picture of one colour."""
     grey = np.asarray(image.convert("L").resize((SMALL_PX, SMALL_PX), Image.Resampling.BILINEAR))
-    keys, descriptors = cv2.SIFT.create(MOST, contrastThreshold=CONTRAST).detectAndCompute(grey, None)
+    keys, descriptors = opencv().SIFT.create(MOST, contrastThreshold=CONTRAST).detectAndCompute(grey, None)
     if not keys:
         return LocalFeatures(np.empty((0, 2), np.float32), np.empty((0, 128), np.uint8))
     points = np.array([key.pt for key in keys[:MOST]], np.float32)  # of equal strength more than MOST
@@ -94,7 +94,7 @@ def _matches(owners: Array, descriptors: Array, queries: Array) -> Iterator[Arra
 
 def _agree(one: Array, other: Array) -> bool:
     """Whether one turn, shift and scale brings enough points (M, 2) of `one` onto those of `other`."""
-    matrix, inliers = cv2.estimateAffinePartial2D(one, other, ransacReprojThreshold=TOLERANCE_PX)
+    matrix, inliers = opencv().estimateAffinePartial2D(one, other, ransacReprojThreshold=TOLERANCE_PX)
     if matrix is None or not SCALES[0] < np.hypot(*matrix[0, :2]) < SCALES[1]:
         return False
     return len(np.unique(np.rint(one[inliers.ravel() > 0]), axis=0)) >= AGREEING  # a point may have two directions

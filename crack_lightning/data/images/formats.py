@@ -8,6 +8,9 @@ from pathlib import Path
 
 from PIL import Image
 
+from crack_lightning.errors import MissingPackage
+from crack_lightning.system.libraries import library
+
 # Those that are read, by Pillow's names. Of nothing else is a decoder started, whatever a file claims to be.
 FORMATS = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
@@ -36,10 +39,9 @@ OTHERS = (".gif", ".psd", ".jxl", ".jxr", ".tga", ".svg", ".eps", ".exr", ".hdr"
 def heif_is_read() -> bool:
     """Whether pillow-heif is installed, which is then used."""
     try:
-        from pillow_heif import register_heif_opener
-    except ModuleNotFoundError:
+        library("pillow_heif", HEIF_REMEDY).register_heif_opener(thumbnails=False)
+    except MissingPackage:
         return False
-    register_heif_opener(thumbnails=False)
     return True
 
 
