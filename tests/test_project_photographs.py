@@ -50,10 +50,12 @@ def test_uploads_have_safe_names_and_limits(project: Callable[..., Project], tmp
         ("x.png", [], "is empty"),
         ("x.png", [b"1" * 2**19] * 3, "max_upload_mb=1"),
         ("bomb.png", [bomb[0].read_bytes()], "more than max_megapixels"),
-        ("", [content], "no photograph"),
+        ("", [b"no picture"], "photograph is not taken"),
     ):
         with pytest.raises(UserError, match=words):
             add_upload(two, name, chunks)
+    unnamed = [two.photographs[add_upload(two, name, [content, name.encode()])].name for name in ("wall", "")]
+    assert unnamed == ["uploads/wall-2.png", "uploads/photograph.png"]  # what has no ending is read by its content
     before = len(two.photographs)
     assert add_upload(two, "again.png", [content, bytes([0])]) in two.photographs  # the same bytes are one photograph
     assert len(two.photographs) == before

@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse, StreamingResponse
 from crack_lightning.errors import UserError
 from crack_lightning.page.news import News
 from crack_lightning.page.proposals import Proposals
-from crack_lightning.page.requests import answer_errors, blocking, json_of, named, number_in
+from crack_lightning.page.requests import answer_errors, json_of, named, number_in
 from crack_lightning.page.views import map_picture, photograph_facts, place_facts, project_facts
 from crack_lightning.page.worker import Worker
 from crack_lightning.project.attention import places_to_look_at
@@ -22,7 +22,7 @@ from crack_lightning.project.project import HANDED_OVER, Project
 from crack_lightning.project.relearning import use_checkpoint
 from crack_lightning.project.scale_choice import set_scale
 from crack_lightning.project.shown_cracks import LEAST_THRESHOLD, correct
-from crack_lightning.project.site_photographs import add_source, add_upload, check_size
+from crack_lightning.project.site_photographs import add_source, check_size, receiving
 from crack_lightning.runs.inspection.photograph_files import folder_of
 from crack_lightning.system.files import is_own_file
 from crack_lightning.system.names import showable
@@ -34,6 +34,7 @@ KINDS = {
 }
 KEPT = {"cache-control": "private, max-age=86400"}  # of pictures whose address changes with them
 MOST_PATH, MOST_SHORTEST_PX = 4096, 1e6
+MOST_UPLOADS = 100  # at once
 PICTURES = ("photograph.jpg", "thumbnail.jpg", "overlay.png")
 
 
@@ -149,6 +150,8 @@ def _correcting(app: FastAPI, project: Project, worker: Worker, news: News) -> N
 
 
 def _adding(app: FastAPI, project: Project, worker: Worker, news: News) -> None:
+    arriving = anyio.CapacityLimiter(MOST_UPLOADS)
+
     def added(keys: list[str]) -> Any:
         news.tell("photographs", count=len(keys))
         worker.add(keys)
@@ -165,8 +168,13 @@ def _adding(app: FastAPI, project: Project, worker: Worker, news: News) -> None:
     @app.put("/api/uploads")
     async def upload(request: Request, name: str) -> Any:
         check_size(project, name, int(request.headers.get("content-length") or 0))  # before a byte of it is read
-        stream = request.stream()
-        return added([await anyio.to_thread.run_sync(add_upload, project, name[:MOST_PATH], blocking(stream))])
+        if arriving.available_tokens < 1:
+            raise HTTPException(503, f"{MOST_UPLOADS} photographs are on their way already: send this one again later")
+        async with arriving:
+            with receiving(project, name[:MOST_PATH]) as photograph:
+                async for chunk in request.stream():  # on the loop: one that stalls holds no thread
+                    photograph.write(chunk)
+                return added([await anyio.to_thread.run_sync(photograph.keep)])
 
     @app.post("/api/queue")
     async def queue(request: Request) -> Any:

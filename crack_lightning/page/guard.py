@@ -2,15 +2,21 @@
 
 import hmac
 import ipaddress
+import time
 from collections.abc import Callable, Iterable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import anyio
 from starlette.exceptions import HTTPException
+
+from crack_lightning.system.names import showable
 
 Scope = MutableMapping[str, Any]
 Asgi = Callable[[Scope, Callable[..., Any], Callable[..., Any]], Any]
 
+IDLE_S, LEAST_BYTES_S = 20.0, 4096.0  # a request that says nothing for so long, or comes more slowly, is given up
+MOST_NAME = 100
 MOST_BODY = 2 * 2**20  # of a request that is no photograph: 20,000 points are a third of it
 HEADERS = (
     (
@@ -32,12 +38,14 @@ class Guard:
     """Lets a request through to `app`, or answers why not.
 
     `hosts` are the names that a browser may call this server by: another one is a foreign page that had its name point
-    here. What changes something, or says something of photographs, must come from a page of this server, and where
-    there is a `token`, have it.
+    here. `named` are those by which others forward to it, a port of another computer or a server with https; one
+    without a port is meant with any. What changes something, or says something of photographs, must come from a page
+    of this server, and where there is a `token`, have it.
     """
 
-    def __init__(self, app: Asgi, *, hosts: Iterable[str], token: str | None) -> None:
+    def __init__(self, app: Asgi, *, hosts: Iterable[str], token: str | None, named: Iterable[str] = ()) -> None:
         self.app, self.hosts, self.token = app, set(hosts), token
+        self.named = {name.lower() for name in named}
 
     async def __call__(self, scope: Scope, receive: Callable[..., Any], send: Callable[..., Any]) -> None:
         if scope["type"] != "http":
@@ -55,12 +63,16 @@ class Guard:
     def _refused(self, scope: Scope) -> tuple[int, str] | None:
         """Status and message for a request that may not be answered."""
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        host, asked = headers.get("host", ""), scope["path"].startswith(API)
-        if self.token is None and host.lower() not in self.hosts:
-            return 421, "this server is not called that: open the address that it printed"
-        if self.token is not None and not _is_address(host) and host.lower() not in self.hosts:
-            return 421, "open the address that was printed, with its numbers"
-        if (origin := headers.get("origin")) is not None and origin.lower() != f"http://{host.lower()}":
+        host, asked = headers.get("host", "").lower(), scope["path"].startswith(API)
+        named = host in self.named or _without_port(host) in self.named
+        if not (named or host in self.hosts or (self.token is not None and _is_address(host))):
+            shown = showable(host)[:MOST_NAME]
+            return 421, (
+                f"this server is not called {shown}: open the address that it printed, or, if that is how you forward "
+                f"to it, start it with hosts=[{shown}]"
+            )
+        ours = {f"http://{host}", *([f"https://{host}"] if named else [])}
+        if (origin := headers.get("origin")) is not None and origin.lower() not in ours:
             return 403, "a page of another site may not ask this one"
         if asked and headers.get("sec-fetch-site", "") not in OURS:
             return 403, "a page of another site may not ask this one"
@@ -87,17 +99,28 @@ def _is_address(host: str) -> bool:
     return True
 
 
+def _without_port(host: str) -> str:
+    name, colon, port = host.rpartition(":")
+    return name if colon and port.isdigit() else host
+
+
 def _limited(scope: Scope, receive: Callable[..., Any]) -> Callable[..., Any]:
-    """What is received, up to MOST_BODY; photographs have a limit of their own."""
-    if scope["path"].startswith(f"{API}uploads"):
-        return receive
-    taken = 0
+    """What is received, up to MOST_BODY (photographs have a limit of their own), and while it goes on coming."""
+    taken, more, began_s = 0, True, time.monotonic()
+    most = float("inf") if scope["path"].startswith(f"{API}uploads") else MOST_BODY
 
     async def limited() -> Any:
-        nonlocal taken
-        message = await receive()
-        taken += len(message.get("body", b""))
-        if taken > MOST_BODY:
+        nonlocal taken, more
+        if not more:
+            return await receive()  # until the browser goes
+        left_s = IDLE_S + taken / LEAST_BYTES_S - (time.monotonic() - began_s)
+        try:
+            with anyio.fail_after(max(0.0, min(IDLE_S, left_s))):
+                message = await receive()
+        except TimeoutError as error:
+            raise HTTPException(408, "the request came too slowly, or stopped: send it again") from error
+        taken, more = taken + len(message.get("body", b"")), bool(message.get("more_body"))
+        if taken > most:
             raise HTTPException(413, f"a request of more than {MOST_BODY} bytes that is no photograph")
         return message
 

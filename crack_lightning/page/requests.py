@@ -3,10 +3,9 @@
 import json
 import logging
 import math
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import anyio
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -72,13 +71,3 @@ def number_in(facts: Mapping[str, object], name: str) -> float:
     if math.isnan(number):
         raise UserError(f"{name}={str(facts[name])[:20]!r} is no number")
     return number
-
-
-def blocking(stream: AsyncIterator[bytes]) -> Iterator[bytes]:
-    """Chunks of a request, for a thread."""
-
-    async def following() -> bytes | None:
-        return await anext(stream, None)
-
-    while (chunk := anyio.from_thread.run(following)) is not None:
-        yield chunk

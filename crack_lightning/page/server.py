@@ -49,7 +49,9 @@ class Served:
         shown = f"[{shown}]" if ":" in shown else shown
         names = {shown, "127.0.0.1", "localhost", "[::1]"}
         hosts = {f"{name}:{port}" for name in names} | (names if port == HTTP_PORT else set())
-        guarded = Guard(application(self.project, self.worker, self.news), hosts=hosts, token=token)
+        guarded = Guard(
+            application(self.project, self.worker, self.news), hosts=hosts, token=token, named=options.hosts
+        )
         self.address = f"http://{shown}:{port}/" + ("" if token is None else f"#token={token}")
         self._server = uvicorn.Server(
             uvicorn.Config(
@@ -95,6 +97,8 @@ def serve_project(options: ServeOptions, folder: Path) -> None:
     log.info("%d photographs; the page is at %s (Ctrl-C ends it)", len(served.project.photographs), served.address)
     if options.host not in LOOPBACK:
         log.warning("other computers can reach it: whoever has that address sees and changes everything here")
+    if options.hosts and not options.token:
+        log.warning("whoever %s lets through sees and changes everything here", " and ".join(options.hosts))
     if options.open:
         threading.Timer(0.5, webbrowser.open, [served.address]).start()
     with suppress(KeyboardInterrupt):  # the way to end it

@@ -1,12 +1,14 @@
 """The options of `serve`, checked when they are made."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from typing import Any
 
 from crack_lightning.engines.engine_names import check_engine
 from crack_lightning.errors import UserError
 from crack_lightning.system.ranges import check_above, whole_path
 
+HOST = re.compile(r"([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
 PORTS, LOOPBACK = range(65_536), ("127.0.0.1", "localhost", "::1")
 
 
@@ -22,6 +24,9 @@ class ServeOptions:
     port: int = 8765  # 0: any that is free
     open: bool = True  # open the page in the browser of this computer
     token: bool = False  # true: nobody comes in without the address that is printed once
+    # other names by which browsers reach it, through a forwarded port or a server with https: bridge.example.org, or
+    # localhost:9000
+    hosts: list[str] = field(default_factory=list)
     device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
     # what computes the map: onnxruntime, openvino, folded, eager; auto is the fastest that is there and agrees
     engine: str = "auto"
@@ -51,5 +56,8 @@ class ServeOptions:
                 f"host={self.host} lets other computers in: give token=true, which prints an address that nobody can "
                 f"guess, or host={LOOPBACK[0]}"
             )
+        for name in self.hosts:
+            if not HOST.fullmatch(name):
+                raise UserError(f"hosts={name}: a name, or name:port, without http:// and without a path")
         self.cache_dir, self.source = whole_path(self.cache_dir), whole_path(self.source)
         self.ckpt_path = whole_path(self.ckpt_path)

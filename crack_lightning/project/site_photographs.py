@@ -4,10 +4,13 @@ import filecmp
 import logging
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import IO
 
-from crack_lightning.data.images.formats import is_image_name, is_unread_photograph, why_unread
+from crack_lightning.data.images.formats import ending_of, is_image_name, is_unread_photograph, why_unread
 from crack_lightning.data.images.reading import opened, reason
 from crack_lightning.errors import UserError
 from crack_lightning.inference.sources import Photograph, check_not_among, find_photographs
@@ -75,30 +78,66 @@ def _free_below(project: Project, source: Path) -> str:
     return next(f"{each}/" for each in _numbered(name) if each not in taken)
 
 
-def add_upload(project: Project, name: str, chunks: Iterable[bytes]) -> str:
-    """Keep a photograph that was dropped, under a name made of its own; its key.
+@dataclass
+class Upload:
+    """A photograph that is being dropped: its name, and the file beside its place that it is written to."""
 
-    Raises UserError, and keeps nothing, for what is no picture by its header, is too large, or is one too many.
-    """
-    kept = _safe_name(name)
-    if not is_image_name(kept):
-        raise UserError(f"{kept}: {why_unread(kept) if is_unread_photograph(kept) else 'no photograph by its name'}")
-    _check_count(project, 1)
-    with writing_beside(project.folder / UPLOADS / kept) as partial:
-        _write(project, partial, chunks, kept)
+    project: Project
+    name: str
+    path: Path
+    file: IO[bytes]
+    written: int = 0
+
+    def write(self, chunk: bytes) -> None:
+        """Take the next bytes of it. Raises UserError for more than may be dropped."""
+        self.written += len(chunk)
+        check_size(self.project, self.name, self.written)
+        self.file.write(chunk)
+
+    def keep(self) -> str:
+        """Keep what was written, under a name made of its own; returns its key.
+
+        Raises UserError for what is no picture by its header, or is one too many.
+        """
+        self.file.flush()
+        if not self.written:
+            raise UserError(f"{self.name} is empty (0 bytes)")
         try:
-            with partial.open("rb") as file:
-                opened(file, megapixels=project.options.max_megapixels).close()
+            with self.path.open("rb") as file, opened(file, megapixels=self.project.options.max_megapixels) as image:
+                ending = "" if is_image_name(self.name) else ending_of(image.format or "")
         except Exception as error:  # decoders raise whatever they like on damaged files
-            raise UserError(f"{kept} is not taken: {reason(error)}") from error
+            raise UserError(f"{self.name} is not taken: {reason(error)}") from error
+        project = self.project
         with project.guard:
             _check_count(project, 1)  # others may have come meanwhile
-            if (same := _same_upload(project, partial)) is not None:
+            if (same := _same_upload(project, self.path)) is not None:
                 return key_of_name(_dropped(Photograph(same, same.name)).name)
-            kept = _free_name(project, kept)
+            kept = _free_name(project, f"{self.name}{ending}")
             path = project.folder / UPLOADS / kept
-            partial.replace(path)
+            self.path.replace(path)
             return _register(project, [_dropped(Photograph(path, kept))])[0]
+
+
+@contextmanager
+def receiving(project: Project, name: str) -> Iterator[Upload]:
+    """A photograph that is dropped, to be written and kept; of one that is not kept nothing is left.
+
+    Raises UserError for a name of no photograph, unless it has no ending, and for one photograph too many.
+    """
+    kept = _safe_name(name)
+    if "." in kept and not is_image_name(kept):
+        raise UserError(f"{kept}: {why_unread(kept) if is_unread_photograph(kept) else 'no photograph by its name'}")
+    _check_count(project, 1)
+    with writing_beside(project.folder / UPLOADS / kept) as partial, partial.open("wb") as file:
+        yield Upload(project, kept, partial, file)
+
+
+def add_upload(project: Project, name: str, chunks: Iterable[bytes]) -> str:
+    """Keep a photograph that is dropped; returns its key. Raises as `receiving` and `Upload.keep`."""
+    with receiving(project, name) as upload:
+        for chunk in chunks:
+            upload.write(chunk)
+        return upload.keep()
 
 
 def check_size(project: Project, name: str, size: int) -> None:
@@ -107,17 +146,6 @@ def check_size(project: Project, name: str, size: int) -> None:
         raise UserError(
             f"{_safe_name(name)} has more than max_upload_mb={project.options.max_upload_mb:g}: name its folder instead"
         )
-
-
-def _write(project: Project, path: Path, chunks: Iterable[bytes], name: str) -> None:
-    written = 0
-    with path.open("wb") as file:
-        for chunk in chunks:
-            written += len(chunk)
-            check_size(project, name, written)
-            file.write(chunk)
-    if not written:
-        raise UserError(f"{name} is empty (0 bytes)")
 
 
 def _check_count(project: Project, more: int) -> None:
@@ -174,9 +202,9 @@ def _register(project: Project, photographs: Iterable[Photograph]) -> list[str]:
 def _safe_name(name: str) -> str:
     """A file's name made of what a browser says that it is called: no folders, no control characters, not hidden."""
     last = unicodedata.normalize("NFC", name).replace("\\", "/").rpartition("/")[2]
-    stem, dot, ending = FORBIDDEN.sub("_", last).strip(" .").rpartition(".")
-    stem = stem.encode()[:MOST_NAME].decode("utf-8", "ignore")
-    return f"{stem or 'photograph'}{dot}{ending[:10]}"
+    safe = PurePosixPath(FORBIDDEN.sub("_", last).strip(" ."))
+    stem = safe.stem.encode()[:MOST_NAME].decode("utf-8", "ignore")
+    return f"{stem or 'photograph'}{safe.suffix[:10]}"
 
 
 def _same_upload(project: Project, path: Path) -> Path | None:
@@ -191,8 +219,8 @@ def _same_upload(project: Project, path: Path) -> Path | None:
 
 def _free_name(project: Project, name: str) -> str:
     taken = {each.name for each in (project.folder / UPLOADS).iterdir()}
-    stem, dot, ending = name.rpartition(".")
-    return next(f"{each}{dot}{ending}" for each in _numbered(stem) if f"{each}{dot}{ending}" not in taken)
+    stem, ending = PurePosixPath(name).stem, PurePosixPath(name).suffix
+    return next(f"{each}{ending}" for each in _numbered(stem) if f"{each}{ending}" not in taken)
 
 
 def _numbered(name: str) -> Iterable[str]:

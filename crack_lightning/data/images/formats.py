@@ -76,6 +76,11 @@ def is_image_name(name: str) -> bool:
     return name.lower().endswith(image_extensions())
 
 
+def ending_of(name: str) -> str:
+    """The usual ending of a file of a format, by Pillow's name."""
+    return (*FORMATS.get(name, ()), *HEIF)[0]
+
+
 def is_unread_photograph(name: str) -> bool:
     """Whether a file of that name is a photograph, but of a kind that is not read here."""
     return not is_image_name(name) and name.lower().endswith((*HEIF, *RAW, *OTHERS))
