@@ -82,7 +82,8 @@ def open_page(browser: Any, composed: Callable[..., Any], tmp_path: Path) -> Ite
         thread = threading.Thread(target=served.run)
         thread.start()
         started.append((served, thread))
-        page = browser.new_page(viewport={"width": size[0], "height": size[1]}, accept_downloads=True)
+        viewport = {"width": size[0], "height": size[1]}
+        page = browser.new_context(viewport=viewport, accept_downloads=True).new_page()
         page.on("pageerror", lambda error: problems.append(str(error)))
         refused = "the server responded with a status of 400"  # what the page says in words of its own
         page.on(

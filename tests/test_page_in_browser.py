@@ -48,6 +48,20 @@ def test_photographs_are_dropped_marked_and_corrected(
     assert sorted(shown.states()) == states
 
 
+def test_nine_windows_load_and_follow_each_other(open_page: Callable[..., Shown], walls: list[Path]) -> None:
+    shown = open_page(f"source={walls[0]}")
+    shown.marked()
+    others = [shown.page.context.new_page() for _ in range(8)]  # a browser opens six connections to a server
+    for page in others:
+        page.goto(shown.served.address)
+        settle(page, "document.querySelectorAll('#rows tr').length > 0")
+    shown.page.click("#rows tr:first-child")
+    shown.page.click("#reject")
+    for page in others:
+        settle(page, "document.querySelector('#rows td:last-child')?.textContent === 'rejected'")
+        page.close()
+
+
 def test_files_are_dropped_anywhere_and_the_rest_is_named(open_page: Callable[..., Shown], walls: list[Path]) -> None:
     shown = open_page(f"source={walls[0]}")
     shown.marked()

@@ -41,9 +41,26 @@ export const upload = (file) =>
   ask("uploads", { method: "PUT", query: { name: file.name }, headers: { "content-type": "application/octet-stream" }, body: file });
 
 export function listen(handlers) {
-  const source = new EventSource(address("news"));
-  for (const [kind, handle] of Object.entries(handlers)) {
-    source.addEventListener(kind, (event) => handle(JSON.parse(event.data)));
-  }
-  source.onerror = () => handlers.lost?.();
+  if (!globalThis.SharedWorker) return listenAlone(handlers);
+  const { port } = new SharedWorker("assets/news.js", { name: address("news") });
+  port.onmessage = ({ data: { kind, facts } }) => handlers[kind]?.(facts);
+  port.postMessage(Object.keys(handlers));
+  addEventListener("pagehide", () => port.postMessage("closed"));
+  addEventListener("pageshow", (event) => event.persisted && location.reload());
+}
+
+// Where windows cannot share a stream (Chrome for Android) each has its own, and none while it is hidden.
+function listenAlone(handlers) {
+  let source;
+  const follow = () => {
+    source?.close();
+    if (document.hidden) return;
+    source = new EventSource(address("news"));
+    for (const [kind, handle] of Object.entries(handlers)) {
+      source.addEventListener(kind, (event) => handle(JSON.parse(event.data)));
+    }
+    source.onerror = () => handlers.lost?.();
+  };
+  document.addEventListener("visibilitychange", follow);
+  follow();
 }
