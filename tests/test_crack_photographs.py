@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import rows
+from conftest import classifier, rows
 from PIL import Image
 from verbs import predict
 from walls import wall
 
 from crack_lightning.errors import UserError
+from crack_lightning.inference import stretches, tiles
 from crack_lightning.inference.crack_maps import CrackMapReader, evenly_lit, followed_cells, grouped, padded, sharpened
 from crack_lightning.inference.patch_scores import patch_score
-from crack_lightning.inference.photographs import WindowScale
+from crack_lightning.inference.photographs import PhotographReader, WindowScale
 from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.models.decision import Decision
 from crack_lightning.models.map_checkpoint import write_map
@@ -193,3 +194,18 @@ def test_a_scale_that_cannot_be_brought_to_is_refused(
         error = str(refused)
     assert text in error
     assert bool(text) == bool(error)
+
+
+@pytest.mark.parametrize("kind", ["map", "windows"])
+def test_strips_of_a_photograph_are_what_the_whole_is(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    image = Image.effect_noise((900, 1051), 60).convert("RGB")
+    reader = (
+        CrackMapReader(untrained(), engine="folded")
+        if kind == "map"
+        else PhotographReader(classifier("mobilenet_v2"), engine="folded")
+    )
+    pictures = reader.scaled(image, WindowScale(64))
+    whole = reader.heat(pictures).probability  # type: ignore[arg-type]
+    monkeypatch.setattr(tiles, "STRIP_PIXELS", 200_000)
+    monkeypatch.setattr(stretches, "MOST_CELLS", 10_000)
+    np.testing.assert_allclose(reader.heat(pictures).probability, whole, rtol=0, atol=1e-5)  # type: ignore[arg-type]

@@ -80,7 +80,7 @@ def onnx_session(content: bytes, *, one_size: bool) -> Any:
     onnxruntime = onnx_runtime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    options.enable_mem_pattern = one_size
+    options.enable_mem_pattern = options.enable_cpu_mem_arena = one_size
     options.log_severity_level = 3  # it warns of constants that quantising left behind
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 

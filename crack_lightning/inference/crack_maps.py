@@ -28,6 +28,7 @@ SMALL_SHARPENED = 1.0  # SHARPENED of a small picture
 # of the mean of the two: the most found of DeepCrack at three times its size that costs CrackSight nothing.
 COARSER = 0.25
 LIGHT_POWER, LIGHT_RADIUS = 0.6, 0.04  # of the local mean brightness; of the longer side
+BAND_PX = 64  # rows that are lit at once
 LIGHT_PX = 512  # longer side of the copy that the brightness is taken from
 STEADIED_CELLS, CLAMPED = 13, 2.0  # of a stretch; log-odds: one cell must not make a stretch of many
 LEAST_CELLS = 8  # of a crack, gaps of two cells bridged
@@ -39,12 +40,12 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Prepared:
-    """A photograph ready for the network: padded pictures of its size and, where it is small, of half of it, whose mean
+    """A photograph ready for the network: framed pictures of its size and, where it is small, of half of it, whose mean
     counts; of a large one `coarse` ones of half and quarter size; its own size, that of the photograph before it was
     brought to the scale of training, and the side of the tiles of its tables."""
 
-    pictures: Sequence[Image.Image]
-    coarse: Sequence[Image.Image]
+    pictures: Sequence["Framed"]
+    coarse: Sequence["Framed"]
     size_hw: tuple[int, int]
     photograph_hw: tuple[int, int]
     tile_px: float
@@ -71,12 +72,12 @@ class CrackMapReader:
 
     def prepared_as(self, image: Image.Image, *, small: bool) -> Prepared:
         """The same, `small` or not whatever its size is."""
-        picture = image if small else evenly_lit(image)
-        pictures = [picture, picture.reduce(2)] if small and min(image.size) > 1 else [picture]
-        coarse = [picture.reduce(factor) for factor in (2, 4)] if not small and max(image.size) > SMALL_PX else []
         size_hw = (image.height, image.width)
-        framed, framed_coarse = ([self._framed(each) for each in some] for some in (pictures, coarse))
-        return Prepared(framed, framed_coarse, size_hw, size_hw, 0.0)
+        if small:
+            pictures = [image, image.reduce(2)] if min(image.size) > 1 else [image]
+            return Prepared([Framed(np.asarray(each)) for each in pictures], [], size_hw, size_hw, 0.0)
+        fine, *coarse = map(Framed, _lit_at(image, (1, 2, 4) if max(image.size) > SMALL_PX else (1,)))
+        return Prepared([fine], coarse, size_hw, size_hw, 0.0)
 
     def heat(self, prepared: Prepared) -> Heat:
         """Probabilities of cells of CELL_PX each way."""
@@ -104,16 +105,13 @@ class CrackMapReader:
 
     def logits_of(self, image: Image.Image) -> Tensor:
         """Logits of cells (h/4, w/4) of an RGB picture as it is: neither lit evenly nor at another scale."""
-        return merged_scales([self._logits(self._framed(image))], (image.height, image.width))
+        return merged_scales([self._logits(Framed(np.asarray(image)))], (image.height, image.width))
 
     def logits(self, prepared: Prepared) -> Tensor:
         """Logits of cells (h/4, w/4), of two scales their mean."""
         return merged_scales([self._logits(each) for each in prepared.pictures], prepared.size_hw)
 
-    def _framed(self, image: Image.Image) -> Image.Image:
-        return padded(image)
-
-    def _logits(self, picture: Image.Image) -> Tensor:
+    def _logits(self, picture: "Framed") -> Tensor:
         """Of a framed picture the logits of its cells, behind a margin of PAD_PX."""
         output = logit_map(self._mapper, picture, memory_mb=self.memory_mb)
         return unfolded(output, [part.stride for part in self._mapper.parts]) + self.classifier.bias.item()
@@ -161,27 +159,64 @@ def zoomed(image: Image.Image, factor: float) -> Image.Image:
     return image.resize(size, Image.Resampling.BILINEAR if factor > 1 else Image.Resampling.BOX)
 
 
+class Framed:
+    """Pixels (h, w, 3) uint8 reflected by PAD_PX beyond every edge, further to the right and below up to whole cells of
+    the deepest tap; only what is cut out of it is made."""
+
+    def __init__(self, pixels: Array) -> None:
+        mode: Literal["reflect", "symmetric"] = "reflect" if min(pixels.shape[:2]) > 2 * PAD_PX else "symmetric"
+        self._pixels = pixels
+        self._rows, self._columns = (
+            np.pad(np.arange(side), (PAD_PX, PAD_PX + -side % STRIDE_PX), mode=mode) for side in pixels.shape[:2]
+        )
+
+    @property
+    def width(self) -> int:
+        """With what is reflected."""
+        return len(self._columns)
+
+    @property
+    def height(self) -> int:
+        """With what is reflected."""
+        return len(self._rows)
+
+    def crop(self, box: tuple[int, int, int, int]) -> Image.Image:
+        """Returns the part left, top, right, bottom."""
+        left, top, right, bottom = box
+        return Image.fromarray(self._pixels[self._rows[top:bottom, None], self._columns[None, left:right]])
+
+
 def padded(image: Image.Image) -> Image.Image:
-    """Reflected by PAD_PX beyond every edge, further to the right and below up to whole cells of the deepest tap."""
-    pixels = np.asarray(image)
-    height, width = pixels.shape[:2]
-    down, across = ((PAD_PX, PAD_PX + -side % STRIDE_PX) for side in (height, width))
-    mode: Literal["reflect", "symmetric"] = "reflect" if min(height, width) > 2 * PAD_PX else "symmetric"
-    return Image.fromarray(np.pad(pixels, (down, across, (0, 0)), mode=mode))
+    """Returns a picture framed as a whole."""
+    framed = Framed(np.asarray(image))
+    return framed.crop((0, 0, framed.width, framed.height))
 
 
 def evenly_lit(image: Image.Image) -> Image.Image:
     """Shadows made lighter: divided by a power of the local mean brightness, taken from a reduced copy."""
+    (pixels,) = _lit_at(image, (1,))
+    return Image.fromarray(pixels)
+
+
+def _lit_at(image: Image.Image, factors: Sequence[int]) -> list[Array]:
+    """The pixels (h, w, 3) of a photograph that is `evenly_lit`, reduced by each of `factors`; band by band, for the
+    whole in floating point would take eight times the memory."""
     small = image.convert("L")
     small.thumbnail((LIGHT_PX, LIGHT_PX))
     blurred = small.filter(ImageFilter.BoxBlur(LIGHT_RADIUS * max(small.size)))
     grey = np.asarray(blurred, np.float32) + 8  # what is black is not lit without bounds
-    gain = Image.fromarray((np.median(grey) / grey) ** LIGHT_POWER).resize(image.size, Image.Resampling.BILINEAR)
-    found, gains = np.array(image), np.asarray(gain)
-    for top in range(0, image.height, LIGHT_PX):  # the whole in floating point would take eight times the memory
-        band = slice(top, top + LIGHT_PX)
-        found[band] = np.clip(found[band] * gains[band, :, None], 0, 255)
-    return Image.fromarray(found)
+    gain = Image.fromarray((np.median(grey) / grey) ** LIGHT_POWER)
+    width, height = image.size
+    found = [np.empty((-(-height // factor), -(-width // factor), 3), np.uint8) for factor in factors]
+    for top in range(0, height, BAND_PX):
+        bottom = min(top + BAND_PX, height)
+        place = (0.0, top * gain.height / height, float(gain.width), bottom * gain.height / height)
+        gains = np.asarray(gain.resize((width, bottom - top), Image.Resampling.BILINEAR, box=place))
+        band = np.clip(np.asarray(image.crop((0, top, width, bottom))) * gains[..., None], 0, 255).astype(np.uint8)
+        for whole, factor in zip(found, factors, strict=True):
+            part = band if factor == 1 else np.asarray(Image.fromarray(band).reduce(factor))
+            whole[top // factor : top // factor + len(part)] = part
+    return found
 
 
 def sharpened(logits: Tensor, strength: float) -> Tensor:

@@ -89,7 +89,8 @@ def score_and_slope(network: CrackMap, prepared: Prepared) -> tuple[float, Tenso
 def logits_by(network: CrackMap, weight: Tensor, prepared: Prepared) -> Tensor:
     """The map (h/4, w/4) of a head of `weight` (channels,), without its bias; gradients reach the weight."""
     taps = network.tap_weights(weight)
-    maps = [network.logits_by(taps, picture_tensor(each, weight.device))[0] for each in prepared.pictures]
+    framed = [each.crop((0, 0, each.width, each.height)) for each in prepared.pictures]
+    maps = [network.logits_by(taps, picture_tensor(each, weight.device))[0] for each in framed]
     return merged_scales(maps, prepared.size_hw)
 
 

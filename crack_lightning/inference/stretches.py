@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 DIRECTIONS = 16  # over half a turn
+MOST_CELLS = 3 * 2**19  # of a photograph of 25 megapixels
 
 
 def best_stretch(odds: Tensor, cells: int) -> Tensor:
@@ -15,7 +16,9 @@ def best_stretch(odds: Tensor, cells: int) -> Tensor:
     reach = cells // 2
     mode = "reflect" if min(odds.shape) > reach else "replicate"
     around = functional.pad(odds[None, None], (reach,) * 4, mode=mode)
-    return functional.conv2d(around, _kernels(cells)).amax(dim=1)[0]
+    rows = max(1, MOST_CELLS // odds.shape[1])  # at once: each cell has a number for each direction
+    bands = [around[:, :, top : top + rows + 2 * reach] for top in range(0, len(odds), rows)]
+    return torch.cat([functional.conv2d(band, _kernels(cells)).amax(dim=1)[0] for band in bands])
 
 
 @cache

@@ -1,7 +1,12 @@
 """Class activation maps of pictures of any size in a given memory: part by part, and each part tile by tile."""
 
-from collections.abc import Callable, Iterator
+import itertools
+import math
+import operator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from PIL import Image
@@ -13,17 +18,76 @@ from crack_lightning.engines.onnx import Step
 from crack_lightning.engines.parts import Part
 from crack_lightning.inference.geometry import Span, overlapping
 
+STRIP_PIXELS = 25_000_000
+
 Cut = Callable[[Span, Span], Tensor]  # what is computed of a tile, (1, channels, h, w)
 
 
-def logit_map(mapper: LogitMapper, picture: Image.Image, *, memory_mb: float) -> Tensor:
+class Picture(Protocol):
+    """What tiles are cut out of: a picture, or what makes the part of one that is asked for."""
+
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    def crop(self, box: tuple[int, int, int, int], /) -> Image.Image: ...
+
+
+def logit_map(mapper: LogitMapper, picture: Picture, *, memory_mb: float) -> Tensor:
     """An RGB picture to logits (1, 2, h', w'), as `mapper` gives them of the whole, on the CPU.
 
-    The layers take about `memory_mb`. Beside it stand the picture and the map between two parts, of about 6 bytes a
-    pixel. Tiles overlap by as far as their part sees, so that no cell that counts knows that its tile ends.
+    The layers take about `memory_mb`. Beside it stand the picture and the map between two parts, of about 9 bytes a
+    pixel, of strips of at most STRIP_PIXELS. Tiles and strips overlap by as far as their layers see, so that no cell
+    that counts knows that its tile ends.
     """
     if not mapper.parts:
-        return mapper(pil_to_tensor(picture)[None])
+        return mapper(pil_to_tensor(picture.crop((0, 0, picture.width, picture.height)))[None])
+    spans = _strips(mapper.parts, picture)
+    if len(spans) == 1:
+        return _of_strip(mapper, picture, memory_mb)
+    whole = Part(0, math.prod(part.stride for part in mapper.parts), 0, 0)
+    maps = (_of_strip(mapper, Strip(picture, span), memory_mb)[:, :, _own(span, whole)] for span in spans)
+    return torch.cat(list(maps), dim=2)
+
+
+@dataclass(frozen=True)
+class Strip:
+    """The rows of a picture from `span.low` to `span.high`."""
+
+    picture: Picture
+    span: Span
+
+    @property
+    def width(self) -> int:
+        """That of the picture."""
+        return self.picture.width
+
+    @property
+    def height(self) -> int:
+        """Of the strip."""
+        return self.span.high - self.span.low
+
+    def crop(self, box: tuple[int, int, int, int]) -> Image.Image:
+        """Returns the part left, top, right, bottom of the strip."""
+        left, top, right, bottom = box
+        return self.picture.crop((left, top + self.span.low, right, bottom + self.span.low))
+
+
+def _strips(parts: Sequence[Part], picture: Picture) -> list[Span]:
+    """Rows of a picture in strips of at most STRIP_PIXELS, each with as many more as the layers see."""
+    strides = [1, *itertools.accumulate((part.stride for part in parts), operator.mul)]
+    reach = sum(part.reach * stride for part, stride in zip(parts, strides, strict=False))
+    reach, count = -(-reach // strides[-1]) * strides[-1], -(-picture.width * picture.height // STRIP_PIXELS)
+    rows = -(-picture.height // (count * strides[-1])) * strides[-1]
+    starts = range(0, picture.height, rows)
+    ends = [min(start + rows, picture.height) for start in starts]
+    return [
+        Span(start, end, max(0, start - reach), min(end + reach, picture.height))
+        for start, end in zip(starts, ends, strict=True)
+    ]
+
+
+def _of_strip(mapper: LogitMapper, picture: Picture, memory_mb: float) -> Tensor:
     cut, size_hw = _of_picture(picture), (picture.height, picture.width)
     with ThreadPoolExecutor(mapper.at_once) as pool:
         for step, part in zip(mapper.steps, mapper.parts, strict=True):
@@ -33,7 +97,7 @@ def logit_map(mapper: LogitMapper, picture: Image.Image, *, memory_mb: float) ->
     return inputs.float().cpu()
 
 
-def _of_picture(picture: Image.Image) -> Cut:
+def _of_picture(picture: Picture) -> Cut:
     """Tiles become tensors one by one: a whole photograph is not held twice."""
     return lambda down, across: pil_to_tensor(picture.crop((across.low, down.low, across.high, down.high)))[None]
 

@@ -94,6 +94,7 @@ def _inspected(photograph: Photograph, folder: Path, key: str, inspection: Inspe
     kept = files.kept_heat(folder, photograph, map_key)
     seen, pictures = read_photograph(photograph, inspection, mapped=kept is None)
     heat = kept or files.as_kept(inspection.reader.heat(pictures))
+    del pictures  # as large as the photograph
     found = write_findings(seen, heat, folder, inspection)
     made_of = replace(found.made_of, key=key, map_key=map_key)
     found = replace(found, made_of=made_of, seconds=time.perf_counter() - began_s)
