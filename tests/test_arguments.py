@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from crack_lightning.cli.command_line import as_given
 from crack_lightning.cli.options import COMMANDS
 from crack_lightning.data.samples.listing import find_samples
+from crack_lightning.errors import UserError
 from crack_lightning.inference.sources import find_photographs
 from crack_lightning.system.arguments import typed
 
@@ -52,6 +53,26 @@ def test_class_names_arrive_as_they_are_typed(configured: Compose) -> None:
     assert list(cfg.data.class_names) == ["false", "true"]
     cfg = arrived(configured, "evaluate", "ckpt_path=a", "data.roots={a:/photos/Brücke,b:/x (1)}")
     assert dict(cfg.data.roots) == {"a": "/photos/Brücke", "b": "/x (1)"}
+
+
+def test_lists_need_no_brackets(configured: Compose) -> None:
+    cfg = arrived(configured, "inspect", "source=x", "formats=dxf,coco", "width_classes=0.2,0.3", "scales=1,2,3")
+    assert [list(cfg[key]) for key in ("formats", "width_classes", "scales")] == [
+        ["dxf", "coco"],
+        [0.2, 0.3],
+        [1.0, 2.0, 3.0],
+    ]
+    assert list(arrived(configured, "inspect", "source=x", "formats=dxf").formats) == ["dxf"]
+    cfg = arrived(configured, "evaluate", "data.root=x", "data.crack_label=250,50,83")
+    assert list(cfg.data.crack_label) == [250, 50, 83]
+    assert arrived(configured, "evaluate", "data.root=x", "data.crack_label=#fa3253").data.crack_label == "#fa3253"
+
+
+@pytest.mark.parametrize("argument", ["mm_per_px=0,3", "width_classes=0,3", "distance_m=2,5"])
+def test_a_decimal_comma_is_told_how_to_be_written(argument: str) -> None:
+    with pytest.raises(UserError, match=rf"a decimal has a point: write {argument.replace(',', '.')}"):
+        as_given([argument], COMMANDS["inspect"])
+    assert as_given([argument, "-m"], COMMANDS["inspect"]) == [argument, "-m"]  # a sweep
 
 
 def test_quoted_values_numbers_null_and_sweeps_stay_as_they_are() -> None:

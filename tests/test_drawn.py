@@ -1,5 +1,4 @@
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -38,11 +37,11 @@ def test_a_lesson_is_drawn_from_its_numbers(index: int) -> None:
 
 
 @pytest.mark.parametrize("side", [60, 300])
-def test_a_lesson_is_drawn_onto_a_picture(side: int, tmp_path: Path) -> None:
-    Image.new("RGB", (side, side), (90, 140, 200)).save(tmp_path / "blue.png")
+def test_a_lesson_is_drawn_onto_a_picture(side: int) -> None:
+    blue = Image.new("RGB", (side, side), (90, 140, 200))
     for index in range(3):
-        drawn = lesson(tmp_path / "blue.png", 0, index)
-        assert same(drawn, lesson(tmp_path / "blue.png", 0, index))
+        drawn = lesson(blue, 0, index)
+        assert same(drawn, lesson(blue, 0, index))
         assert not same(drawn, lesson(None, 0, index))
 
 

@@ -165,3 +165,19 @@ def test_a_name_stands_once() -> None:
     nodes = [node for path in FILES for node in ast.walk(ast.parse(path.read_text()))]
     classes = Counter(node.name for node in nodes if isinstance(node, ast.ClassDef) and not node.name.startswith("_"))
     assert [name for name, count in classes.items() if count > 1] == []
+
+
+def pictures_opened(source: str) -> Iterator[ast.Call]:
+    """Calls of Image.open that say of no format which it is."""
+    for node in ast.walk(ast.parse(source)):
+        call = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "open"
+        if call and ast.unparse(node.func) == "Image.open" and not any(each.arg == "formats" for each in node.keywords):
+            yield node
+
+
+def test_there_is_one_reader_of_pictures() -> None:
+    """Pillow hands a file that says it is PostScript to another program, whatever its name."""
+    assert len(list(pictures_opened("Image.open(path)\nImage.open(path, formats=['JPEG'])"))) == 1
+    opening = [str(path.relative_to(PACKAGE)) for path in FILES if list(pictures_opened(path.read_text("utf-8")))]
+    assert opening == []
+    assert not [path for path in FILES if "imread" in path.read_text("utf-8")]

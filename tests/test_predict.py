@@ -13,7 +13,8 @@ from PIL import Image
 from verbs import explain, predict
 
 from crack_lightning.data.batches.transforms import plain_transform
-from crack_lightning.inference.patches import in_threads
+from crack_lightning.errors import UserError
+from crack_lightning.inference.patches import file_by_file, in_threads
 from crack_lightning.models.map_checkpoint import load_network
 
 Compose = Callable[..., DictConfig]
@@ -171,3 +172,14 @@ def test_levels_in_doubt_are_for_review(
     (row,) = rows(tmp_path / "predicted/predictions.csv")
     assert row["review"] == "1"
     assert "dim.png: 16 bits of which nothing is above a sixteenth" in caplog.text
+
+
+def test_a_network_that_fails_is_no_picture_that_cannot_be_read(surfaces: Path) -> None:
+    def failing(image: Image.Image) -> torch.Tensor:
+        raise RuntimeError("the GPU is out of memory")
+
+    path = next(surfaces.rglob("*.jpg"))
+    with pytest.raises(UserError, match=r"the network cannot compute .*\.jpg \(RuntimeError: the GPU is out of memory"):
+        file_by_file(failing, [path], num_workers=1, megapixels=1)
+    broken = path.parent / "gone.jpg"
+    assert "gone.jpg" in file_by_file(failing, [broken], num_workers=1, megapixels=1).errors[0]

@@ -22,6 +22,7 @@ from crack_lightning.data.images.exif import (
     PLANE_X,
     camera_facts,
 )
+from crack_lightning.errors import UserError
 from crack_lightning.inference.sources import Photograph
 from crack_lightning.measurement.scale import agreed, even, from_distance, from_two_points
 from crack_lightning.runs.inspection.options import InspectOptions
@@ -248,7 +249,7 @@ def test_what_is_wrong_with_a_marker_is_said() -> None:
 
     whole = seen(sheet(), 0, 50 / 600)
     cut = whole[:, : whole.shape[1] // 2]
-    with pytest.raises(ValueError, match="no ArUco or AprilTag marker lies whole in the picture"):
+    with pytest.raises(ValueError, match="AprilTag 36h11 and 25h9 are looked for, and none of these"):
         marker_scale(np.ascontiguousarray(cut), 50.0)
     with pytest.raises(ValueError, match="tilted by"):
         marker_scale(seen(sheet(), 50, 50 / 600), 50.0)
@@ -256,6 +257,19 @@ def test_what_is_wrong_with_a_marker_is_said() -> None:
         marker_scale(np.concatenate([whole, seen(sheet(), 0, 25 / 600)], axis=1), 50.0)
     with pytest.raises(ValueError, match="no checkerboard"):
         checkerboard_scale(whole, 10.0)
+
+
+@pytest.mark.parametrize(("family", "number"), [("4X4_1000", 500), ("APRILTAG_36h10", 5)])
+def test_a_marker_of_another_family_is_named(family: str, number: int) -> None:
+    import cv2
+
+    from crack_lightning.measurement.markers import marker_scale
+
+    picture = np.full((400, 500), 200, np.uint8)
+    known = cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, f"DICT_{family}"))
+    picture[150:250, 150:250] = cv2.aruco.generateImageMarker(known, number, 100)
+    with pytest.raises(UserError, match=rf"4x4 to 7x7 .* are looked for, and a marker of {family} lies in it"):
+        marker_scale(picture, 50.0)
 
 
 def test_rows_of_one_photograph_must_agree(tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ FOLDERS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
 # These, and several formats, may hold a comma; in other texts it is a sweep for which -m was forgotten.
 PATHS = ("root", "labels", "source", "ckpt_path", "output_dir", "cache_dir", "split_csv", "weights", "group_by", "dir")
 WITH_COMMAS = (*PATHS, "format")
+LISTED = ("width_classes", "crack_label")  # which may be lists
+DECIMAL = re.compile(r"(-?\d+),(\d+)")
 MANY = {"-m", "--multirun"}
 LAYOUTS = {"folder": "folders"} | {name: name for name in ("table", "masks", "metu", "sdnet2018")}
 RESOLVER = re.compile(r"\$\{[^}]*:")  # a value of the environment, say; a folder may well be called ${x}
@@ -69,8 +71,8 @@ def _as_list(argument: str) -> str:
 
 
 def _kind(hint: Any) -> str:
-    """Whether a key of this type holds a text, or a list of texts."""
-    kinds = {str: "text", list[str]: "texts"}
+    """Whether a key of this type holds a text, a list of texts, another list, a number, or anything."""
+    kinds: dict[Any, str] = {str: "text", list[str]: "texts", list[float]: "list", float: "number", Any: "any"}
     return next((kinds[part] for part in (hint, *typing.get_args(hint)) if part in kinds), "")
 
 
@@ -83,6 +85,13 @@ def _one(argument: str, kinds: dict[str, str], parser: OverridesParser, *, many:
             raise UserError(f"{showable(argument)}: this locale knows ASCII alone; set PYTHONUTF8=1")
         raise UserError(f"{showable(argument)}: its bytes are no UTF-8; rename it, or give a link to it")
     kind = "text" if key in FOLDERS else kinds.get(key.lstrip("+"), "")
+    if not many and kind in ("number", "list", "any") and (number := DECIMAL.fullmatch(value)):
+        raise UserError(
+            f"{argument}: a decimal has a point: write {key}={number[1]}.{number[2]} (several values need -m)"
+        )
+    is_list = kind in ("texts", "list") or (key.rpartition(".")[2] in LISTED and "," in value)
+    if not many and is_list and value not in ("", "null", "???") and value[0] not in "[$'\"":
+        argument, value = f"{key}=[{value}]", f"[{value}]"
     parsed = _parsed(parser, argument)
     literal_path = key not in FOLDERS and _is_path(key) and RESOLVER.search(value) is None
     stands_for = "${" in value and not literal_path

@@ -25,7 +25,10 @@ log = logging.getLogger(__name__)
 TAKEN = (
     *("seed", "calibrate", "threshold", "review_band", "leakage", "figures", "objective", "task.class_weights"),
     *(f"data.{name}" for name in ("root", "layout", "labels", "class_names", "positive_class", "image_size")),
-    *(f"data.{name}" for name in ("batch_size", "fractions", "group_by", "folds", "fold", "on_error", "surfaces")),
+    *(
+        f"data.{name}"
+        for name in ("batch_size", "fractions", "group_by", "folds", "fold", "on_error", "surfaces", "crack_label")
+    ),
     *(f"data.{name}" for name in ("max_megapixels", "mm_per_px", "flip_probability", "rotation_degrees")),
     *(f"model.{name}" for name in ("backbone", "weights", "freeze", "dropout")),
     *(f"features.{name}" for name in ("mode", "views", "dtype", "identity", "engine")),

@@ -78,9 +78,9 @@ def judge_files(classifier: CrackClassifier, paths: Sequence[Path], judging: Jud
     @torch.no_grad()  # in each thread
     def judge(some: Sequence[Path]) -> FileLogits:
         pictures, errors, doubts, sides_px = read(some)
-        return FileLogits(
-            classifier.classify(features(pictures.to(judging.device))).float().cpu(), errors, doubts, sides_px
-        )
+        with of_network(some[0]):
+            logits = classifier.classify(features(pictures.to(judging.device))).float().cpu()
+        return FileLogits(logits, errors, doubts, sides_px)
 
     parts = [paths[start : start + size] for start in range(0, len(paths), size)]
     with one_core_each():
@@ -119,14 +119,28 @@ def file_by_file(
     def one(path: Path) -> tuple[Tensor, str, str, int]:
         try:
             picture = read_picture(path, megapixels=megapixels)
-            return logits(picture.image), "", picture.doubt, max(picture.image.size)
         except Exception as error:  # whatever it is, it is of this file
             return torch.zeros(2), str(error) or type(error).__name__, "", 0
+        with of_network(path):
+            return logits(picture.image), "", picture.doubt, max(picture.image.size)
 
     with one_core_each():
         found = list(track(in_threads(one, paths, num_workers or cores()), "predicting", total=len(paths)))
     rows, errors, doubts, sides_px = zip(*found, strict=True) if found else ((), (), (), ())
     return FileLogits(torch.stack(rows) if rows else torch.empty(0, 2), errors, doubts, sides_px)
+
+
+@contextmanager
+def of_network(path: Path) -> Iterator[None]:
+    """Raises UserError for what goes wrong while `path`, or what follows it, is computed: no picture is at fault."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        said = str(error).strip().splitlines() or [""]
+        raise UserError(
+            f"the network cannot compute {path} ({type(error).__name__}: {said[0]}): give engine=eager, device=cpu or "
+            "another checkpoint; the picture itself was read"
+        ) from error
 
 
 @contextmanager

@@ -23,7 +23,7 @@ STRIP_PIXELS = 25_000_000
 Cut = Callable[[Span, Span], Tensor]  # what is computed of a tile, (1, channels, h, w)
 
 
-class Picture(Protocol):
+class Croppable(Protocol):
     """What tiles are cut out of: a picture, or what makes the part of one that is asked for."""
 
     @property
@@ -33,7 +33,7 @@ class Picture(Protocol):
     def crop(self, box: tuple[int, int, int, int], /) -> Image.Image: ...
 
 
-def logit_map(mapper: LogitMapper, picture: Picture, *, memory_mb: float) -> Tensor:
+def logit_map(mapper: LogitMapper, picture: Croppable, *, memory_mb: float) -> Tensor:
     """An RGB picture to logits (1, 2, h', w'), as `mapper` gives them of the whole, on the CPU.
 
     The layers take about `memory_mb`. Beside it stand the picture and the map between two parts, of about 9 bytes a
@@ -54,7 +54,7 @@ def logit_map(mapper: LogitMapper, picture: Picture, *, memory_mb: float) -> Ten
 class Strip:
     """The rows of a picture from `span.low` to `span.high`."""
 
-    picture: Picture
+    picture: Croppable
     span: Span
 
     @property
@@ -73,7 +73,7 @@ class Strip:
         return self.picture.crop((left, top + self.span.low, right, bottom + self.span.low))
 
 
-def _strips(parts: Sequence[Part], picture: Picture) -> list[Span]:
+def _strips(parts: Sequence[Part], picture: Croppable) -> list[Span]:
     """Rows of a picture in strips of at most STRIP_PIXELS, each with as many more as the layers see."""
     strides = [1, *itertools.accumulate((part.stride for part in parts), operator.mul)]
     reach = sum(part.reach * stride for part, stride in zip(parts, strides, strict=False))
@@ -87,7 +87,7 @@ def _strips(parts: Sequence[Part], picture: Picture) -> list[Span]:
     ]
 
 
-def _of_strip(mapper: LogitMapper, picture: Picture, memory_mb: float) -> Tensor:
+def _of_strip(mapper: LogitMapper, picture: Croppable, memory_mb: float) -> Tensor:
     cut, size_hw = _of_picture(picture), (picture.height, picture.width)
     with ThreadPoolExecutor(mapper.at_once) as pool:
         for step, part in zip(mapper.steps, mapper.parts, strict=True):
@@ -97,7 +97,7 @@ def _of_strip(mapper: LogitMapper, picture: Picture, memory_mb: float) -> Tensor
     return inputs.float().cpu()
 
 
-def _of_picture(picture: Picture) -> Cut:
+def _of_picture(picture: Croppable) -> Cut:
     """Tiles become tensors one by one: a whole photograph is not held twice."""
     return lambda down, across: pil_to_tensor(picture.crop((across.low, down.low, across.high, down.high)))[None]
 

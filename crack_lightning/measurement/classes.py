@@ -1,6 +1,7 @@
 """Classes of the width of a crack, by the limits of codes or of one's own."""
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -56,7 +57,8 @@ def width_classes(given: str | float | Sequence[float]) -> WidthClasses:
     except (TypeError, ValueError):
         limits = ()
     ascending = all(low < high for low, high in itertools.pairwise(limits))
-    if not limits or len(limits) >= len(COLOURS) or limits[0] <= 0 or not ascending:
+    finite = all(map(math.isfinite, limits))  # nan is in no order at all
+    if not limits or not finite or len(limits) >= len(COLOURS) or limits[0] <= 0 or not ascending:
         raise UserError(
             f"width_classes={given}: 1 to {len(COLOURS) - 1} limits in mm above 0, ascending, such as [0.2,0.3]"
         )

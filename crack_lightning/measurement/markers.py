@@ -15,6 +15,12 @@ DICTIONARIES = (
     *("DICT_4X4_250", "DICT_5X5_250", "DICT_6X6_250", "DICT_7X7_250", "DICT_ARUCO_ORIGINAL"),
     *("DICT_APRILTAG_36h11", "DICT_APRILTAG_25h9"),
 )
+FAMILIES = "ArUco 4x4 to 7x7 (numbers 0 to 249) and original, and AprilTag 36h11 and 25h9"
+# Larger families are not measured by: in them noise is more often taken for a marker.
+OTHERS = (
+    *("DICT_4X4_1000", "DICT_5X5_1000", "DICT_6X6_1000", "DICT_7X7_1000", "DICT_APRILTAG_36h10", "DICT_APRILTAG_16h5"),
+    "DICT_ARUCO_MIP_36h12",
+)
 LEAST_SIDE_PX = 24.0  # of a marker: its corners are good to some quarter of a pixel
 CORNER_PX = 0.25
 LEAST_CORNERS = 4  # of a checkerboard, in each direction
@@ -28,23 +34,26 @@ def marker_scale(grey: Array, marker_mm: float) -> Scale:
     cv2 = opencv()
     squares = _squares(cv2, grey)
     if not squares:
+        other = next((name for name in OTHERS if _found(cv2, grey, name)), None)
+        there = f"a marker of {other.removeprefix('DICT_')} lies in it" if other else "none of these lies whole in it"
         raise UserError(
-            "no ArUco or AprilTag marker lies whole in the picture: photograph it whole, or give mm_per_px= or a table"
+            f"{FAMILIES} are looked for, and {there}: print one of these, photograph it whole, or give mm_per_px= or a "
+            "table"
         )
     return agreed([_square_scale(cv2, corners, marker_mm) for corners in squares])  # type: ignore[return-value]
 
 
 def _squares(cv2: Any, grey: Array) -> list[Array]:
     """Corners (4, 2) of each marker, of the family that has the most in the picture."""
+    return max((_found(cv2, grey, name) for name in DICTIONARIES), key=len)
+
+
+def _found(cv2: Any, grey: Array, name: str) -> list[Array]:
     parameters = cv2.aruco.DetectorParameters()
     parameters.cornerRefinementMethod = cv2.aruco.CORNER_REFINE_SUBPIX
-    best: list[Array] = []
-    for name in DICTIONARIES:
-        family = cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, name))
-        corners, _, _ = cv2.aruco.ArucoDetector(family, parameters).detectMarkers(grey)
-        if len(corners) > len(best):
-            best = [np.asarray(each, np.float64).reshape(4, 2) for each in corners]
-    return best
+    family = cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, name))
+    corners, _, _ = cv2.aruco.ArucoDetector(family, parameters).detectMarkers(grey)
+    return [np.asarray(each, np.float64).reshape(4, 2) for each in corners]
 
 
 def _square_scale(cv2: Any, corners: Array, marker_mm: float) -> Scale:

@@ -37,7 +37,7 @@ from crack_lightning.runs.inspection.further_formats import check_formats
 from crack_lightning.runs.inspection.inspected import Inspected, Marks, known_scale, write_done
 from crack_lightning.runs.inspection.measuring import Measured, sums_of
 from crack_lightning.runs.inspection.method import method_of
-from crack_lightning.runs.inspection.options import FORMATS
+from crack_lightning.runs.inspection.options import check_named
 from crack_lightning.runs.inspection.photograph_files import MEASURED, folder_of, write_pictures
 from crack_lightning.runs.inspection.summary import write_summary
 from crack_lightning.system.files import is_full, replacing, write_atomically
@@ -66,8 +66,7 @@ def hand_over(project: Project, *, included: str, formats: Sequence[str]) -> Han
     Raises UserError for unknown formats, for a missing library, and where there is nothing inspected.
     """
     check_among("included", included, list(INCLUDED))
-    for name in formats:
-        check_among("formats", name, FORMATS)
+    check_named(formats)
     check_formats(formats, measured=True)
     inspected = [key for key, one in list(project.inspected.items()) if one.is_mapped]
     if not inspected:

@@ -2,7 +2,6 @@
 
 import io
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -75,13 +74,13 @@ class Lesson:
         return self.style in THIN_STYLES
 
 
-def lesson(source: Path | Image.Image | None, seed: int, index: int) -> Lesson:
+def lesson(source: Image.Image | None, seed: int, index: int) -> Lesson:
     """Lesson `index`, drawn onto `source`, a square picture of a sound surface, or onto a generated one if None.
 
     The same arguments give the same lesson, in whatever order and process it is drawn.
     """
     rng = np.random.default_rng([seed, index])
-    picture = _lit(rng, _generated(rng) if source is None else _opened(rng, source))
+    picture = _lit(rng, _generated(rng) if source is None else _seen(rng, source))
     clutter = np.zeros(SIZE_HW, bool)
     for _ in range(int(rng.choice(len(COUNTS), p=COUNTS))):
         picture, where = add_clutter(picture, rng)
@@ -96,12 +95,11 @@ def lesson(source: Path | Image.Image | None, seed: int, index: int) -> Lesson:
     return Lesson(_taken(rng, picture), drawn.cover, drawn.strength, clutter, drawn.style)
 
 
-def _opened(rng: np.random.Generator, source: Path | Image.Image) -> Array:
+def _seen(rng: np.random.Generator, source: Image.Image) -> Array:
     """A sound surface, nearer or farther, turned and mirrored."""
     zoom = one_of(rng, 1.0, 1.0, rng.uniform(0.5, 1), rng.uniform(1, 1.5))
     side = round(SIDE * zoom)
-    image = source if isinstance(source, Image.Image) else Image.open(source)
-    resized = image.convert("RGB").resize((side, side), Image.Resampling.BILINEAR)
+    resized = source.convert("RGB").resize((side, side), Image.Resampling.BILINEAR)
     picture = np.rot90(np.asarray(resized), int(rng.integers(4)))
     if rng.random() < 0.5:
         picture = picture[:, ::-1]
@@ -156,7 +154,7 @@ def _taken(rng: np.random.Generator, picture: Array) -> Image.Image:
 def _compressed(image: Image.Image, *, quality: int) -> Image.Image:
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality)
-    with Image.open(buffer) as opened:
+    with Image.open(buffer, formats=["JPEG"]) as opened:
         return opened.convert("RGB")
 
 

@@ -200,4 +200,5 @@ def render_surface(*, seed: int, index: int, positive: bool, size_px: int) -> by
 
 def drawn_surface(*, seed: int, index: int, positive: bool, size_px: int) -> Image.Image:
     """The RGB picture that `render_surface` gives the bytes of."""
-    return Image.open(io.BytesIO(render_surface(seed=seed, index=index, positive=positive, size_px=size_px)))
+    content = render_surface(seed=seed, index=index, positive=positive, size_px=size_px)
+    return Image.open(io.BytesIO(content), formats=["JPEG"])

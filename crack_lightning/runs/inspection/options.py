@@ -1,10 +1,12 @@
 """The options of `inspect`: the only place of their defaults and ranges."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from crack_lightning.engines.engine_names import check_engine
 from crack_lightning.errors import UserError
+from crack_lightning.measurement.classes import width_classes
 from crack_lightning.system.ranges import (
     check_above,
     check_among,
@@ -15,7 +17,21 @@ WINDOWS = ("auto", "map", "crops")
 MOST_MM_PER_PX = 20.0
 SCALES, MARKERS = ("marker_mm", "distance_m"), ("marker", "checkerboard")
 FORMATS = ("dxf", "coco", "label_studio", "word")
+OTHERS = {  # what people call formats, or ask for
+    **dict.fromkeys(("docx", "doc"), "write formats=[word]"),
+    "pdf": "print report.html to PDF in a browser, or write formats=[word]",
+    **dict.fromkeys(("csv", "geojson", "html"), "it is always written"),
+    **dict.fromkeys(("labelstudio", "label-studio"), "write formats=[label_studio]"),
+}
 LENGTHS = ("min_length_px", "min_length_mm")
+
+
+def check_named(formats: Sequence[str]) -> None:
+    """Raise UserError for formats that there are none of, with what to write instead."""
+    for name in formats:
+        if name.lower().lstrip(".") in OTHERS:
+            raise UserError(f"formats=[{name}]: {OTHERS[name.lower().lstrip('.')]}")
+        check_among("formats", name, FORMATS)
 
 
 @dataclass
@@ -70,8 +86,8 @@ class InspectOptions:
                 f"scale={self.scale} marker_mm={self.marker_mm}: marker_mm goes with scale=marker or "
                 "scale=checkerboard, and either needs it"
             )
-        for name in self.formats:
-            check_among("formats", name, FORMATS)
+        check_named(self.formats)
+        width_classes(self.width_classes)
         if self.threshold is not None and not 0 < self.threshold <= 1:
             raise UserError(f"threshold={self.threshold}: above 0, at most 1, or null for the checkpoint's")
         if self.min_length_mm is not None and self.mm_per_px is self.scale is self.distance_m is None:

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from crack_lightning.data.images.reading import read_image
 from crack_lightning.data.synthetic.lessons import Lesson, lesson
 from crack_lightning.evaluation.cell_counts import CellCounts, counted_cells, masked_cells, total
 from crack_lightning.features.cells import COVERED, VISIBLE, Cells, joined, sampled
@@ -133,7 +134,8 @@ def _surface(surfaces: Sequence[Surface], index: int) -> Surface | None:
 
 
 def _lesson(seed: int, task: tuple[Surface | None, int]) -> Lesson:
-    return lesson(task[0], seed, task[1])
+    surface, index = task
+    return lesson(read_image(surface) if isinstance(surface, Path) else surface, seed, index)
 
 
 def cell_levels(reader: CrackMapReader, held_out: Sequence[Lesson]) -> dict[str, float]:
