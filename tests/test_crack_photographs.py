@@ -198,7 +198,7 @@ def test_a_scale_that_cannot_be_brought_to_is_refused(
 
 @pytest.mark.parametrize("kind", ["map", "windows"])
 def test_strips_of_a_photograph_are_what_the_whole_is(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    image = Image.effect_noise((900, 1051), 60).convert("RGB")
+    image = Image.effect_noise((820, 551), 60).convert("RGB")
     reader = (
         CrackMapReader(untrained(), engine="folded")
         if kind == "map"
@@ -206,6 +206,6 @@ def test_strips_of_a_photograph_are_what_the_whole_is(monkeypatch: pytest.Monkey
     )
     pictures = reader.scaled(image, WindowScale(64))
     whole = reader.heat(pictures).probability  # type: ignore[arg-type]
-    monkeypatch.setattr(tiles, "STRIP_PIXELS", 200_000)
+    monkeypatch.setattr(tiles, "STRIP_PIXELS", 120_000)
     monkeypatch.setattr(stretches, "MOST_CELLS", 10_000)
     np.testing.assert_allclose(reader.heat(pictures).probability, whole, rtol=0, atol=1e-5)  # type: ignore[arg-type]

@@ -156,6 +156,7 @@ def test_every_format_of_a_map_answers_as_it_does(of_map: Path, tmp_path: Path, 
         torch.testing.assert_close(answer[int(patches)], own, rtol=1e-4, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_map_on_openvino_needs_no_setting(of_map: Path, tmp_path: Path) -> None:
     openvino = pytest.importorskip("openvino")
     path = file_of(of_map, "openvino", tmp_path / "run")

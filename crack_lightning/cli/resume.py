@@ -30,7 +30,6 @@ TAKEN = (
         for name in ("batch_size", "fractions", "group_by", "folds", "fold", "on_error", "surfaces", "crack_label")
     ),
     *(f"data.{name}" for name in ("max_megapixels", "mm_per_px", "flip_probability", "rotation_degrees")),
-    "data.crack_label",
     *(f"model.{name}" for name in ("backbone", "weights", "freeze", "dropout")),
     *(f"features.{name}" for name in ("mode", "views", "dtype", "identity", "engine")),
     *(f"optimizer.{name}" for name in ("name", "lr", "backbone_lr", "weight_decay", "options")),
