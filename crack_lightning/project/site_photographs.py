@@ -132,14 +132,6 @@ def receiving(project: Project, name: str) -> Iterator[Upload]:
         yield Upload(project, kept, partial, file)
 
 
-def add_upload(project: Project, name: str, chunks: Iterable[bytes]) -> str:
-    """Keep a photograph that is dropped; returns its key. Raises as `receiving` and `Upload.keep`."""
-    with receiving(project, name) as upload:
-        for chunk in chunks:
-            upload.write(chunk)
-        return upload.keep()
-
-
 def check_size(project: Project, name: str, size: int) -> None:
     """Raise UserError for a photograph of more bytes than may be dropped."""
     if size > project.options.max_upload_mb * 2**20:
