@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -49,6 +50,20 @@ def test_what_was_found_is_not_joined_with_another_picture(project: Callable[...
 
 def handed(one: Project) -> Path:
     return hand_over(one, included="not_rejected", formats=[]).folder
+
+
+def test_a_picture_is_recognised_by_its_file_or_by_its_levels(project: Callable[..., Project], tmp_path: Path) -> None:
+    one = project(source(tmp_path))
+    key, cracks = keyed(one)
+    said(one, "accept", crack=cracks[0].name)
+    found, path = one.inspected[key], tmp_path / "site/a.png"
+    (file, levels), grey = found.made_of.picture.split("-"), one.grey_of(key)
+    states = []
+    for picture in (f"{file}-other", f"other-{levels}", "other-another", ""):  # a new decoder, a new tag, another, old
+        one.inspected[key] = replace(found, made_of=replace(found.made_of, picture=picture))
+        states.append((len(one.corrections_of("a.png")), one.inspected[key].is_of(path, grey)))
+    assert states == [(1, True), (1, True), (0, False), (1, True)]
+    one.close()
 
 
 def test_a_photograph_that_was_copied_anew_is_the_same(project: Callable[..., Project], tmp_path: Path) -> None:

@@ -33,8 +33,8 @@ class Correction:
     `lines` (n, 2) each, x and y in pixels of the upright photograph: of accept and reject those of the crack, of draw
     the crack as it was drawn, of erase the parts that are gone, of exclude the outline of an area. `feature` is what
     was measured of an accepted or drawn crack, as cracks.geojson has it; `of` the number of the correction that is
-    taken back or given again; `scale` is a matrix from pixels to millimetres, or empty. `picture` is a hash of the
-    levels that it was said of, empty where that is not known: a file may be replaced by another of its name.
+    taken back or given again; `scale` is a matrix from pixels to millimetres, or empty. `picture` is what the
+    picture that it was said of is recognised by, empty where that is not known: another may take its name.
     """
 
     number: int

@@ -19,7 +19,7 @@ from crack_lightning.inference.sources import Photograph
 from crack_lightning.models.crack_map import CrackMap, Network, is_map
 from crack_lightning.project.kept_pictures import grey_levels
 from crack_lightning.project.options import ServeOptions
-from crack_lightning.runs.inspection.inspected import Inspected
+from crack_lightning.runs.inspection.inspected import Inspected, are_alike
 from crack_lightning.runs.inspection.inspection import Inspection, inspection_of
 from crack_lightning.runs.inspection.options import InspectOptions
 from crack_lightning.system.files import write_atomically
@@ -81,14 +81,15 @@ class Project:
     def is_stale(self, key: str) -> bool:
         """Returns whether the file of a photograph changed after it was inspected."""
         found = self.inspected.get(key)
-        return found is not None and found.is_mapped and not found.is_of_file(self.photograph(key).path)
+        path = self.photograph(key).path
+        return found is not None and found.is_mapped and path.exists() and not found.is_of_file(path)
 
     def grey_of(self, key: str) -> np.ndarray:
         """Returns the levels (h, w) uint8 of a photograph. Raises UserError where its file holds another picture than
         the one that was inspected: what was found does not lie in it."""
         photograph, found = self.photograph(key), self.inspected.get(key)
         grey = grey_levels(photograph.path, megapixels=self.options.max_megapixels)
-        if found is not None and found.is_mapped and not found.is_of(grey):
+        if found is not None and found.is_mapped and not found.is_of(photograph.path, grey):
             raise UserError(f"{photograph.name} was replaced by another picture after it was inspected: {AGAIN}")
         return grey
 
@@ -106,12 +107,12 @@ class Project:
         return len(self.journal.of(name)) - len(self.corrections_of(name))
 
     def picture_of(self, name: str) -> str:
-        """Returns the hash of a photograph's picture, empty where it is not known."""
+        """Returns what a photograph's picture is recognised by, empty where it is not known."""
         found = self.inspected.get(key_of_name(name))
         return found.made_of.picture if found is not None else ""
 
     def _is_of_picture(self, one: Correction) -> bool:
-        return not one.picture or self.picture_of(one.photograph) in ("", one.picture)
+        return are_alike(one.picture, self.picture_of(one.photograph))
 
     def set(self, **changes: Any) -> None:
         """Change settings, on disk first."""

@@ -59,7 +59,7 @@ class InspectedPlace:
         if self.inspected.is_of_file(path) or (self.inspected.made_of.picture and path.is_file()):
             with suppress(UserError):
                 grey = np.asarray(read_image(path).convert("L"))
-                if self.inspected.is_of(grey):
+                if self.inspected.is_of(path, grey):
                     return grey
         log.warning("%s is no longer the picture that was inspected: that in %s is used", path, self.folder)
         return np.asarray(self.shown().convert("L").resize(self.size, Image.Resampling.BICUBIC))

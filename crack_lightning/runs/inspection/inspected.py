@@ -14,7 +14,7 @@ from crack_lightning.data.images.formats import why_unread
 from crack_lightning.inference.heat import Heat
 from crack_lightning.inference.sources import Photograph
 from crack_lightning.measurement.scale import Scale
-from crack_lightning.system.files import write_atomically
+from crack_lightning.system.files import content_hash, write_atomically
 from crack_lightning.system.ranges import number_of
 
 WRITTEN = ("file_bytes", "file_mtime_ns")  # of the photograph
@@ -78,7 +78,7 @@ class MapPlaces:
 class MadeOf:
     """For whoever asks whether results still hold: `key` changes with the file and what changes them, `map_key` with
     what changes the map; the file's bytes and time when it was inspected; the threshold that it was marked at;
-    `picture` changes with its grey levels, empty of results before that was kept."""
+    `picture` is what `picture_of` gives, empty of results before that was kept."""
 
     key: str = ""
     map_key: str = ""
@@ -126,16 +126,23 @@ class Inspected:
             return False
         return (found.st_size, found.st_mtime_ns) == (self.made_of.file_bytes, self.made_of.file_mtime_ns)
 
-    def is_of(self, grey: np.ndarray) -> bool:
-        """Returns whether these grey levels (h, w) uint8 are of the picture that was inspected: a file may be another
-        one of its name, of its size and time even."""
+    def is_of(self, path: Path, grey: np.ndarray) -> bool:
+        """Returns whether the file `path` with grey levels (h, w) uint8 holds the picture that was inspected: it may be
+        another one of its name, of its size and time even."""
         same_size = grey.shape == (self.height_px, self.width_px)
-        return same_size and self.made_of.picture in ("", picture_hash(grey))
+        return same_size and are_alike(self.made_of.picture, picture_of(path, grey))
 
 
-def picture_hash(grey: np.ndarray) -> str:
-    """Returns what changes with grey levels (h, w) uint8."""
-    return hashlib.blake2b(np.ascontiguousarray(grey).data, digest_size=8).hexdigest()
+def picture_of(path: Path, grey: np.ndarray) -> str:
+    """Returns what a picture is recognised by: hashes of its file, and of its grey levels (h, w) uint8."""
+    levels = hashlib.blake2b(np.ascontiguousarray(grey).data, digest_size=8).hexdigest()
+    return f"{content_hash(path)[:16]}-{levels}"
+
+
+def are_alike(one: str, other: str) -> bool:
+    """Returns whether two of `picture_of` are of one picture: the same file, which another version of a library may
+    decode to other levels, or the same levels, in a file in which a tag was changed. An empty one may be of any."""
+    return not one or not other or bool(set(one.split("-")) & set(other.split("-")))
 
 
 def unread(path: Path) -> Inspected:

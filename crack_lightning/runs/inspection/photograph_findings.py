@@ -26,7 +26,7 @@ from crack_lightning.runs.inspection.inspected import (
     Marks,
     grid_of,
     known_scale,
-    picture_hash,
+    picture_of,
 )
 from crack_lightning.runs.inspection.inspection import Inspection
 from crack_lightning.runs.inspection.measuring import Measured, sums_of
@@ -105,7 +105,7 @@ def _inspected(
         marks=Marks(float(heat.probability.max()), share, len(marked), longest, largest),
         cracks=None if measured is None else sums_of(measured, MEASURED),
         grid=grid_of(heat),
-        made_of=MadeOf("", "", file.st_size, file.st_mtime_ns, threshold, picture_hash(seen.grey)),
+        made_of=MadeOf("", "", file.st_size, file.st_mtime_ns, threshold, picture_of(photograph.path, seen.grey)),
     )
 
 
