@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import TINY, rows
+from PIL import Image
 
 from crack_lightning.cli.command import CONF
 
@@ -68,6 +69,38 @@ def test_the_first_process_waits_for_the_features_of_the_second(surfaces: Path, 
     result = subprocess.run([words[0], str(script), *words[2:]], cwd=CONF.parent, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert result.stderr.count("computing the features of 40 views") == 1
+
+
+ENDED = {  # by verb: what it works on, what its log says when it has begun, and its exit status
+    "inspect": (["source={site}", "engine=folded"], "photographs; a tile is", 130),
+    "predict": (["source={site}", "engine=folded"], "the crack map of the package", 130),
+    "generate": (["count=100000", "output_dir={site}/drawn"], "", 130),
+    "serve": (["source={site}", "engine=folded", "port=0", "open=false"], "the page is at", 0),
+}
+
+
+@pytest.mark.parametrize("verb", ENDED)
+def test_sigterm_ends_a_verb_as_ctrl_c_does(tmp_path: Path, verb: str) -> None:
+    words, begun, status = ENDED[verb]
+    site = tmp_path / "site"
+    site.mkdir()
+    for number in range(20):
+        Image.effect_noise((1600, 1200), 40 + number).convert("RGB").save(site / f"{number}.jpg")
+    filled = [word.format(site=site) for word in words]
+    line = [sys.executable, "-m", "crack_lightning", verb, *filled, f"hydra.run.dir={tmp_path / 'run'}"]
+    process = subprocess.Popen(line, cwd=CONF.parent, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    text = ""
+    try:
+        while begun and begun not in text and process.poll() is None:
+            text += process.stderr.readline()
+        time.sleep(1.0)
+        process.send_signal(signal.SIGTERM)
+        text += process.communicate(timeout=60)[1]
+    finally:
+        process.kill()
+    assert process.returncode == status, text
+    assert "Traceback" not in text
 
 
 def test_ctrl_c_ends_with_one_message_and_status_130(surfaces: Path, tmp_path: Path) -> None:
