@@ -88,17 +88,17 @@ def test_sigterm_ends_a_verb_as_ctrl_c_does(tmp_path: Path, verb: str) -> None:
         Image.effect_noise((1600, 1200), 40 + number).convert("RGB").save(site / f"{number}.jpg")
     filled = [word.format(site=site) for word in words]
     line = [sys.executable, "-m", "crack_lightning", verb, *filled, f"hydra.run.dir={tmp_path / 'run'}"]
-    process = subprocess.Popen(line, cwd=CONF.parent, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
     text = ""
-    try:
-        while begun and begun not in text and process.poll() is None:
-            text += process.stderr.readline()
-        time.sleep(1.0)
-        process.send_signal(signal.SIGTERM)
-        text += process.communicate(timeout=60)[1]
-    finally:
-        process.kill()
+    with subprocess.Popen(line, cwd=CONF.parent, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        try:
+            while begun and begun not in text and process.poll() is None:
+                text += process.stderr.readline()
+            time.sleep(1.0)
+            process.send_signal(signal.SIGTERM)
+            text += process.communicate(timeout=60)[1]
+        finally:
+            process.kill()
     assert process.returncode == status, text
     assert "Traceback" not in text
 

@@ -17,7 +17,7 @@ from crack_lightning.data.images.reading import MOST_MEGAPIXELS, read_picture
 from crack_lightning.engines.pick import pick_engine
 from crack_lightning.errors import UserError
 from crack_lightning.models.classifier import CHUNK, CrackClassifier
-from crack_lightning.system.processes import cores, default_workers
+from crack_lightning.system.processes import cores, default_workers, ending
 from crack_lightning.system.progress import track
 
 Item = TypeVar("Item")
@@ -157,13 +157,10 @@ def one_core_each() -> Iterator[None]:
 def in_threads(work: Callable[[Item], Found], items: Sequence[Item], threads: int) -> Iterator[Found]:
     """What `work` finds for each of `items`, in their order; no more than a few are begun ahead of the caller."""
     waiting: deque[Future[Found]] = deque()
-    pool = ThreadPoolExecutor(max(1, threads))
-    try:
+    with ending(ThreadPoolExecutor(max(1, threads))) as pool:
         for item in items:
             waiting.append(pool.submit(work, item))
             if len(waiting) > 2 * threads:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)  # after Ctrl-C, what has not begun is not done

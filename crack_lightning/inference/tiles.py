@@ -17,6 +17,7 @@ from crack_lightning.engines.maps import LogitMapper
 from crack_lightning.engines.onnx import Step
 from crack_lightning.engines.parts import Part
 from crack_lightning.inference.geometry import Span, overlapping
+from crack_lightning.system.processes import ending
 
 STRIP_PIXELS = 25_000_000
 
@@ -89,7 +90,7 @@ def _strips(parts: Sequence[Part], picture: Croppable) -> list[Span]:
 
 def _of_strip(mapper: LogitMapper, picture: Croppable, memory_mb: float) -> Tensor:
     cut, size_hw = _of_picture(picture), (picture.height, picture.width)
-    with ThreadPoolExecutor(mapper.at_once) as pool:
+    with ending(ThreadPoolExecutor(mapper.at_once)) as pool:
         for step, part in zip(mapper.steps, mapper.parts, strict=True):
             most = memory_mb * 2**20 / mapper.at_once / part.cell_bytes
             inputs = _computed(step, part, cut, size_hw, pool, most)

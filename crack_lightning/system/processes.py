@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import Any, TypeVar
@@ -19,6 +19,7 @@ CHUNK = 32
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")
+Pool = TypeVar("Pool", bound=Executor)
 
 
 def in_processes(
@@ -29,8 +30,17 @@ def in_processes(
     if count < 2 or len(items) < FEW:
         return list(track(map(work, items), description, total=len(items)))
     context = worker_options(count)["multiprocessing_context"]
-    with ProcessPoolExecutor(count, mp_context=get_context(context)) as pool:
+    with ending(ProcessPoolExecutor(count, mp_context=get_context(context))) as pool:
         return list(track(pool.map(work, items, chunksize=CHUNK), description, total=len(items)))
+
+
+@contextmanager
+def ending(pool: Pool) -> Iterator[Pool]:
+    """A pool of processes or threads of which, after Ctrl-C or SIGTERM, nobody waits for what has not begun."""
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def default_workers() -> int:

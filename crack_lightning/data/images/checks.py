@@ -9,6 +9,7 @@ from typing import IO
 
 from crack_lightning.data.images.reading import MOST_MEGAPIXELS, opened, read_image, reason
 from crack_lightning.system.files import REMEMBERED, not_a_file
+from crack_lightning.system.processes import ending
 from crack_lightning.system.progress import track
 
 TAIL_BYTES = 64
@@ -22,7 +23,7 @@ def find_unreadable(paths: Sequence[Path], *, decode: bool, megapixels: float = 
     format has; only a file whose end looks wrong is decoded. With `decode`, every file is
     decoded. A file of more than `megapixels` counts as unreadable.
     """
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    with ending(ThreadPoolExecutor(min(8, os.cpu_count() or 1))) as pool:
         # Headers are read one after another: the interpreter does the work, so threads would only contend for it.
         look = partial(_decode_problem if decode else file_problem, megapixels=megapixels)
         found = pool.map(look, paths) if decode else map(look, paths)

@@ -24,6 +24,7 @@ from crack_lightning.data.synthetic.crack_walks import cracked
 from crack_lightning.errors import UserError
 from crack_lightning.system.cache import is_marked, mark
 from crack_lightning.system.files import full_message, is_full
+from crack_lightning.system.processes import ending
 from crack_lightning.system.progress import track
 from crack_lightning.system.ranges import check_workers, whole_path
 
@@ -175,7 +176,7 @@ def _mapped(draw: Callable[[int], None], count: int, workers: int | None) -> Ite
         return
     # Not fork: PyTorch's threads may be running in this process.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with ending(ProcessPoolExecutor(workers, mp_context=context)) as pool:
         yield from pool.map(draw, range(count), chunksize=CHUNK)
 
 
