@@ -14,10 +14,11 @@ from projects import keyed, said, source
 from walls import wall
 
 from crack_lightning.errors import UserError
-from crack_lightning.page.views import photograph_facts, row_of
+from crack_lightning.page.views import photograph_facts, project_facts, row_of
 from crack_lightning.project import hand_over as hand_overs
 from crack_lightning.project.hand_over import hand_over
 from crack_lightning.project.project import Project
+from crack_lightning.project.relearning import relearn
 from crack_lightning.project.shown_cracks import shown_cracks
 from crack_lightning.runs.inspection.inspecting import inspect_photograph
 
@@ -64,6 +65,22 @@ def test_a_picture_is_recognised_by_its_file_or_by_its_levels(project: Callable[
         states.append((len(one.corrections_of("a.png")), one.inspected[key].is_of(path, grey)))
     assert states == [(1, True), (1, True), (0, False), (1, True)]
     one.close()
+
+
+def test_a_photograph_that_is_away_is_said_and_stops_nothing(project: Callable[..., Project], tmp_path: Path) -> None:
+    one = project(source(tmp_path))
+    for name in ("a.png", "b.png"):
+        said(one, "accept", name, crack=keyed(one, name)[1][0].name)
+    one.close()
+    (tmp_path / "site/b.png").unlink()
+    again = project(source(tmp_path), inspected=False)
+    assert again.away == {"b.png": 1}
+    assert "1 corrections wait for b.png, which is not there" in " ".join(project_facts(again)["faults"])
+    (row,) = [row for row in rows(handed(again) / "inspection.csv") if row["path"] == "b.png"]
+    assert row["error"] == "it is not there, and 1 corrections wait for it"
+    with pytest.raises(UserError, match="teach nothing"):  # one is left, and no file of the other is named
+        relearn(again)
+    again.close()
 
 
 def test_a_photograph_that_was_copied_anew_is_the_same(project: Callable[..., Project], tmp_path: Path) -> None:

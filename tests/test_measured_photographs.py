@@ -160,7 +160,7 @@ def test_another_place_is_refused_with_the_reason(
     with pytest.raises(SystemExit):
         compare(*composed("compare", [f"before={before}", f"after={after}"], run="compared"))
     reasons = {row["reason"].split(":")[0] for row in rows(tmp_path / "compared/refused.csv")}
-    assert reasons == {"not aligned with wall.png", "before, and not found again after"}
+    assert reasons == {"not aligned with wall.png", "before, and no later photograph was compared with it"}
 
 
 def test_what_cannot_be_compared_is_said(inspected: Callable[..., Path], composed: Any, tmp_path: Path) -> None:

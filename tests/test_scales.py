@@ -175,19 +175,22 @@ def test_positions_are_signed_degrees(tmp_path: Path) -> None:
 ZOOMED = [
     ({FOCAL_MM: 18, PLANE_X: 2000, PLANE_UNIT: 2, DIGITAL_ZOOM: 2}, 2.0),  # the focal length of the lens, a sensor
     ({FOCAL_MM: 18, PLANE_X: 2000, PLANE_UNIT: 2, DIGITAL_ZOOM: 0}, 1.0),  # 0: none was used
-    ({FOCAL_MM: 18, PLANE_X: 2000, PLANE_UNIT: 2, FOCAL_35MM: 36, DIGITAL_ZOOM: 2}, 2.0),
-    ({FOCAL_35MM: 36, DIGITAL_ZOOM: 2}, None),  # some cameras include it, some do not
+    ({FOCAL_MM: 18, PLANE_X: 2000, PLANE_UNIT: 2, FOCAL_35MM: 123, DIGITAL_ZOOM: 2}, 2.0),
+    ({FOCAL_35MM: 36, DIGITAL_ZOOM: 2}, "digital zoom of 2, and nothing says"),  # some cameras include it
+    ({FOCAL_35MM: 36, DIGITAL_ZOOM: 100_000}, "that no camera has"),
+    ({FOCAL_35MM: 65535}, "that no camera has"),
+    ({FOCAL_MM: 18, PLANE_X: 2000, PLANE_UNIT: 2, FOCAL_35MM: 50}, "two focal lengths that differ, 50 and 123"),
 ]
 
 
 @pytest.mark.parametrize(("camera", "zoom"), ZOOMED)
-def test_digital_zoom_is_followed_or_refused(tmp_path: Path, camera: dict[int, Any], zoom: float | None) -> None:
+def test_digital_zoom_is_followed_or_refused(tmp_path: Path, camera: dict[int, Any], zoom: float | str) -> None:
     exif = Image.Exif()
     exif.get_ifd(EXIF_IFD).update({**camera, PIXELS_X: 400, PIXELS_Y: 300})
     Image.fromarray(GREY).save(tmp_path / "a.jpg", exif=exif)
     facts = camera_facts(tmp_path / "a.jpg")
-    if zoom is None:
-        assert (facts.focal_35mm, "digital zoom of 2" in facts.fault) == (None, True)
+    if isinstance(zoom, str):
+        assert (facts.focal_35mm, zoom in facts.fault) == (None, True), facts.fault
     else:
         sensor_mm = math.hypot(400, 300) / 2000 * 25.4
         assert facts.focal_35mm == pytest.approx(zoom * 18 * math.hypot(36, 24) / sensor_mm)
@@ -272,6 +275,22 @@ def test_a_marker_of_another_family_is_named(family: str, number: int) -> None:
         marker_scale(picture, 50.0)
 
 
+BOUNDS = ["a.jpg,25", "a.jpg,0.00001"]
+
+
+@pytest.mark.parametrize("row", BOUNDS)
+def test_a_table_is_held_to_the_bounds_of_a_scale(tmp_path: Path, row: str) -> None:
+    with pytest.raises(ValueError, match=r"scales.csv, line 2: .* mm a pixel: at least 0.001, at most 20"):
+        table(tmp_path, f"photograph,mm_per_px\n{row}\n")
+
+
+def test_points_of_a_row_must_agree_with_its_scale(tmp_path: Path) -> None:
+    text = "photograph,mm_per_px,x1,y1,x2,y2,length_mm\na.jpg,0.3,0,0,100,0,90\n"
+    scale, fault = table(tmp_path, text).of(tmp_path / "a.jpg", "a.jpg", GREY)
+    assert scale is None
+    assert "two scales disagree" in fault
+
+
 def test_rows_of_one_photograph_must_agree(tmp_path: Path) -> None:
     scale, fault = table(tmp_path, "photograph,mm_per_px\na.jpg,0.2\na.jpg,0.5\n").of(tmp_path / "a.jpg", "a.jpg", GREY)
     assert scale is None
@@ -291,5 +310,5 @@ def test_an_unknown_kind_of_scale_is_named() -> None:
 
 
 def test_millimetres_that_show_no_crack_are_refused() -> None:
-    with pytest.raises(ValueError, match="mm_per_px=234: at most 20"):
+    with pytest.raises(ValueError, match=r"mm_per_px=234: .* at most 20"):
         options(mm_per_px=234.0)

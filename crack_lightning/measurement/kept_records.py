@@ -42,7 +42,7 @@ def record_from(feature: Mapping[str, Any]) -> CrackRecord:
             along_px=along,
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise UserError(f"this is no crack as cracks.geojson has it: {type(error).__name__} {error}") from error
+        raise UserError(f"this is no crack as cracks.geojson has it: {why(error)}") from error
 
 
 def whole_record(feature: Mapping[str, Any]) -> CrackRecord:
@@ -61,7 +61,15 @@ def whole_record(feature: Mapping[str, Any]) -> CrackRecord:
             status=str(facts.get("status", "")),
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise UserError(f"this is no crack as cracks.geojson has it: {type(error).__name__} {error}") from error
+        raise UserError(f"this is no crack as cracks.geojson has it: {why(error)}") from error
+
+
+def why(error: Exception) -> str:
+    """Returns what is wrong with a record, in words that do not need Python."""
+    if isinstance(error, KeyError):
+        return f"it has no {error}"
+    kinds = {TypeError: "a value is of another kind", RecursionError: "it is nested too deep", UserError: str(error)}
+    return kinds.get(type(error), str(error))
 
 
 def checked_lines(parts: Any) -> list[Array]:

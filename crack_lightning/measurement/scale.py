@@ -12,6 +12,7 @@ from crack_lightning.measurement.paths import length_of
 
 Array = np.ndarray
 
+MM_PER_PX = (0.001, 20.0)
 DISAGREE = 0.05  # share by which two scales of one photograph may differ
 MOST_TILT = 35.0  # degrees of a surface against the picture, beyond which nothing is measured
 DISTANCE_SHARE = 0.03  # deviation of a distance that somebody measured with a tape, and of a camera's focal length
@@ -40,6 +41,16 @@ class Scale:
         unit = along / np.maximum(np.hypot(*along.T), 1e-9)[:, None]
         stretched = np.hypot(*(unit @ self.matrix.T).T)
         return np.asarray(width_px * abs(np.linalg.det(self.matrix)) / np.maximum(stretched, 1e-12))
+
+
+def checked(scale: Scale) -> Scale:
+    """Returns a scale. Raises UserError for one that no photograph of a structure has."""
+    if not MM_PER_PX[0] <= scale.mm_per_px <= MM_PER_PX[1]:
+        raise UserError(
+            f"{scale.source}: {scale.mm_per_px:.4g} mm a pixel: at least {MM_PER_PX[0]:g}, at most {MM_PER_PX[1]:g}, "
+            "0.2 to 1 is usual"
+        )
+    return scale
 
 
 def even(mm_per_px: float, source: str, *, deviation: float = 0.0) -> Scale:

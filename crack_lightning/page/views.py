@@ -43,13 +43,17 @@ def project_facts(project: Project) -> dict[str, Any]:
         "checkpoint": Path(project.settings.ckpt_path).name if project.settings.ckpt_path else "of the package",
         "classes": {name: classes.colour_of(name) for name in classes.names},
         "corrections": len(project.active),
-        "faults": [showable(fault) for fault in project.journal.faults],
+        "faults": [*map(showable, project.journal.faults), *(_away(*pair) for pair in project.away.items())],
         "undo": _turned(project, to_undo(corrections)),
         "redo": _turned(project, to_redo(corrections)),
         "checkpoints": checkpoints_of(project),
         "missing": missing_formats(),
         "handed_over": sorted(path.stem for path in (project.folder / HANDED_OVER).glob("*.zip")),
     }
+
+
+def _away(name: str, count: int) -> str:
+    return f"{count} corrections wait for {showable(name)}, which is not there: put it back, or name its folder"
 
 
 def _turned(project: Project, number: int | None) -> dict[str, Any] | None:

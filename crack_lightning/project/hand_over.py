@@ -68,8 +68,8 @@ def hand_over(project: Project, *, included: str, formats: Sequence[str]) -> Han
     check_among("included", included, list(INCLUDED))
     check_named(formats)
     check_formats(formats, measured=True)
-    inspected = [key for key, one in list(project.inspected.items()) if one.is_mapped]
-    if not inspected:
+    inspected = list(project.inspected)
+    if not any(project.inspected[key].is_mapped for key in inspected):
         raise UserError("no photograph is inspected yet: there is nothing to hand over")
     beside = project.folder / HANDED_OVER / f"{WRITING}{next(_numbers)}"  # it has no name until it is whole
     beside.mkdir(parents=True)
@@ -97,6 +97,8 @@ def _write(project: Project, run: Path, keys: Sequence[str], included: str, form
             photograph = project.photograph(key)
             log.error("%s is left out: %s", photograph.path, error)
             written.append(Inspected(photograph.name, str(photograph.path), "error", error=str(error)))
+    for name, count in project.away.items():
+        written.append(Inspected(name, name, "error", error=f"it is not there, and {count} corrections wait for it"))
     method = _method(project, included, counts, written)
     classes, prefix = project.inspection.measuring.classes, project.options.image_prefix
     write_summary(run, written, method, classes, formats, image_prefix=prefix)

@@ -21,7 +21,7 @@ from crack_lightning.corrections.lines import lines_near, near
 from crack_lightning.inference.places import PhotographCells, few_windows
 from crack_lightning.models.crack_map import CELL_PX, CrackMap
 from crack_lightning.project.kept_pictures import whole_picture
-from crack_lightning.project.project import Project
+from crack_lightning.project.project import Project, key_of_name
 from crack_lightning.runs.inspection.photograph_files import folder_of, read_heat
 from crack_lightning.system.files import is_full, write_atomically
 
@@ -58,8 +58,13 @@ def compute_cells(project: Project, network: CrackMap, labels: Sequence[Label]) 
     A photograph is read once for all of its labels; those of one that cannot be read are logged and left out.
     """
     folder, missing = learning_folder(project, network), defaultdict[str, list[Label]](list)
+
+    def is_kept(label: Label) -> bool:
+        of = _photograph_file(folder, project, label.photograph)
+        return _correction_file(folder, label).is_file() and of.is_file()
+
     for label in labels:
-        if not _correction_file(folder, label).is_file():
+        if not is_kept(label):
             missing[label.photograph].append(label)
     unread = set[str]()
     for name, own in missing.items():
@@ -70,7 +75,7 @@ def compute_cells(project: Project, network: CrackMap, labels: Sequence[Label]) 
                 raise
             log.warning("nothing is learned of %s: %s", name, error)
             unread.add(name)
-    return [label for label in labels if label.photograph not in unread or _correction_file(folder, label).is_file()]
+    return [label for label in labels if label.photograph not in unread or is_kept(label)]
 
 
 def _compute(project: Project, network: CrackMap, key: str, labels: Sequence[Label]) -> None:
@@ -118,7 +123,7 @@ def _correction_file(folder: Path, label: Label) -> Path:
 
 def _photograph_file(folder: Path, project: Project, name: str) -> Path:
     """Changes with the picture."""
-    return folder / f"photograph-{project.key_of(name)}-{project.picture_of(name)}.npz"
+    return folder / f"photograph-{key_of_name(name)}-{project.picture_of(name)}.npz"
 
 
 def _cells_of(points: Array, grid_hw: tuple[int, int]) -> Array:

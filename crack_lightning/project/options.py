@@ -7,6 +7,7 @@ from typing import Any
 from crack_lightning.engines.engine_names import check_engine
 from crack_lightning.errors import UserError
 from crack_lightning.measurement.classes import width_classes
+from crack_lightning.measurement.scale import checked, even
 from crack_lightning.system.ranges import check_above, whole_path
 
 HOST = re.compile(r"([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
@@ -47,6 +48,8 @@ class ServeOptions:
         for key in ("mm_per_px", "min_length_px", "max_megapixels", "max_upload_mb"):
             check_above(key, getattr(self, key))
         width_classes(self.width_classes)
+        if self.mm_per_px is not None:
+            checked(even(self.mm_per_px, f"mm_per_px={self.mm_per_px:g}"))
         if self.port not in PORTS:
             raise UserError(f"port={self.port}: 0 to {PORTS[-1]}; 0 is any that is free")
         if self.max_photographs < 1:

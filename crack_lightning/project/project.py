@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 import threading
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -105,6 +106,12 @@ class Project:
     def of_another_picture(self, name: str) -> int:
         """Returns how many corrections in force were made on another picture of that name."""
         return len(self.journal.of(name)) - len(self.corrections_of(name))
+
+    @property
+    def away(self) -> dict[str, int]:
+        """Returns the photographs that are not in this project any more, with how many corrections wait for each."""
+        names = Counter(one.photograph for one in self.journal.active if one.photograph)
+        return {name: count for name, count in names.items() if key_of_name(name) not in self.photographs}
 
     def picture_of(self, name: str) -> str:
         """Returns what a photograph's picture is recognised by, empty where it is not known."""

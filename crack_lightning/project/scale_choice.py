@@ -8,9 +8,8 @@ import numpy as np
 from crack_lightning.corrections.correction import Correction
 from crack_lightning.errors import UserError
 from crack_lightning.measurement.markers import marker_scale
-from crack_lightning.measurement.scale import Scale, even, from_two_points
-from crack_lightning.project.project import Project
-from crack_lightning.runs.inspection.options import MOST_MM_PER_PX
+from crack_lightning.measurement.scale import Scale, checked, even, from_two_points
+from crack_lightning.project.project import Project, key_of_name
 from crack_lightning.system.ranges import number_of
 
 BY_POINTS = ("x1", "y1", "x2", "y2", "length_mm")
@@ -50,9 +49,7 @@ def set_scale(project: Project, facts: Mapping[str, object]) -> Correction:
     """
     name = str(facts.get("photograph") or "")
     scale = _measured(project, name, facts)
-    if scale is not None and not 0 < scale.mm_per_px <= MOST_MM_PER_PX:
-        raise UserError(f"{scale.mm_per_px:.4g} mm a pixel: at most {MOST_MM_PER_PX:g}, 0.2 to 1 is usual")
-    kept = {} if scale is None else scale_facts(scale)
+    kept = {} if scale is None else scale_facts(checked(scale))
     of = "" if facts.get("all") else name
     if not of and not facts.get("all"):
         raise UserError("no photograph is open: open one, or set the scale for all photographs")
@@ -67,6 +64,9 @@ def _measured(project: Project, name: str, facts: Mapping[str, object]) -> Scale
         return even(_number(facts, "mm_per_px"), "mm_per_px, set in the page")
     if facts.get("length_mm") is not None:
         x1, y1, x2, y2, length_mm = (_number(facts, each) for each in BY_POINTS)
+        found = project.inspected.get(key_of_name(name))
+        if found is not None and found.is_mapped and (max(x1, x2) > found.width_px or max(y1, y2) > found.height_px):
+            raise UserError(f"two points lie outside the {found.width_px} x {found.height_px} pixels of {name}")
         return from_two_points((x1, y1), (x2, y2), length_mm, f"two points {length_mm:g} mm apart in {name}")
     if facts.get("marker_mm") is not None:
         return marker_scale(project.grey_of(project.key_of(name)), _number(facts, "marker_mm"))

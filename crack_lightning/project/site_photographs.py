@@ -60,6 +60,8 @@ def add_source(project: Project, given: str) -> list[str]:
                 f"{source} lies in the project's own folder, which holds results: name the photographs' own"
             )
         below = _free_below(project, source) if project.settings.sources else ""
+        if source.is_file() and not is_image_name(source.name):
+            raise UserError(f"{source} is no photograph by its name: name a photograph, or a folder of some")
         photographs = _of_source(project, str(source), below)
         _check_count(project, len(photographs))
         project.set(sources=(*project.settings.sources, (str(source), below)))

@@ -114,7 +114,10 @@ def _table(document: Any, columns: Sequence[str], rows: Sequence[Sequence[str]])
         return
     table = document.add_table(rows=len(rows) + 1, cols=len(columns), style="Light Grid Accent 1")
     cells = iter(table._cells)  # one by one: rows[k].cells looks through the whole table each time
+    table.autofit = False
     widths = [_cm(NAME_CM), *[_cm((PICTURE_CM[0] - NAME_CM) / (len(columns) - 1))] * (len(columns) - 1)]
+    for column, width in zip(table.columns, widths, strict=True):
+        column.width = width
     for row in (columns, *rows):
         for value, width in zip(row, widths, strict=True):
             cell = next(cells)
@@ -126,5 +129,6 @@ def _close_ups(document: Any, run: Path, cracks: CracksSection) -> None:
         return
     document.add_heading("Widest places", 1)
     for row in cracks.close_ups[:MOST_CLOSE_UPS]:
-        document.add_paragraph(f"{showable(row.photograph)}, crack {row.number}: {row.widest} at its widest")
+        caption = f"{showable(row.photograph)}, crack {row.number}: {row.widest} at its widest"
+        document.add_paragraph(caption).paragraph_format.keep_with_next = True
         document.add_picture(str(run / row.close_up), width=_cm(CLOSE_UP_CM))

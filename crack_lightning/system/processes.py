@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -30,8 +31,34 @@ def in_processes(
     if count < 2 or len(items) < FEW:
         return list(track(map(work, items), description, total=len(items)))
     context = worker_options(count)["multiprocessing_context"]
-    with ending(ProcessPoolExecutor(count, mp_context=get_context(context))) as pool:
-        return list(track(pool.map(work, items, chunksize=CHUNK), description, total=len(items)))
+    with ending(process_pool(count, context)) as pool:
+        return list(track(begun(pool, work, items), description, total=len(items)))
+
+
+def process_pool(count: int, context: str) -> ProcessPoolExecutor:
+    """Processes that end with this one, however it ends."""
+    return ProcessPoolExecutor(count, mp_context=get_context(context), initializer=_end_with, initargs=(os.getpid(),))
+
+
+def begun(pool: Executor, work: Callable[[Item], Found], items: Sequence[Item]) -> Iterator[Found]:
+    """What `work` finds for each item, by a pool whose processes start here and hear neither Ctrl-C nor SIGTERM, which
+    terminals send to all: the first one hears them and ends the others, for a pool of which some are dead may hang."""
+    heard = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        return pool.map(work, items, chunksize=CHUNK)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, heard)
+
+
+def _end_with(parent: int) -> None:
+    """Ends this process when its parent was killed."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(2.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextmanager

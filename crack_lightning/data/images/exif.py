@@ -15,6 +15,8 @@ EXIF_IFD, GPS_IFD = 0x8769, 0x8825
 FILM_DIAGONAL_MM = math.hypot(36.0, 24.0)  # of the film that focal lengths are said to be equivalent to
 SIGNS: dict[int, dict[str, int]] = {1: {"N": 1, "S": -1}, 3: {"E": 1, "W": -1}}
 DATUMS = re.compile(r"WGS|JGD|ETRS|GDA|NAD.?83|CGCS")  # that agree with WGS 84 within metres
+FOCAL, MOST_ZOOM = (4.0, 3000.0), 100.0  # of lenses, on 35-mm film, and of digital zoom
+DIFFER = 0.15  # share by which two focal lengths of one photograph may differ, which have whole millimetres
 CROPPED = 0.02  # share by which the sides of a picture may differ from what the camera wrote
 
 
@@ -46,13 +48,19 @@ def _focal(camera: dict[int, Any], size: tuple[int, int]) -> tuple[float | None,
     if all(written) and abs(max(written) / min(written) / (max(size) / min(size)) - 1) > CROPPED:  # type: ignore[type-var, operator]
         return None, "it was cropped after it was taken, and no longer shows what its focal length says"
     equivalent, focal = _number(camera.get(FOCAL_35MM)), _number(camera.get(FOCAL_MM))
-    zoom = _number(camera.get(DIGITAL_ZOOM)) or 1.0  # 0: none
-    if equivalent and zoom == 1:
-        return equivalent, ""
+    zoom = 1.0 if camera.get(DIGITAL_ZOOM) is None else _number(camera.get(DIGITAL_ZOOM))
+    zoom = 1.0 if zoom == 0 else zoom  # none
+    if zoom is None or not 1 <= zoom <= MOST_ZOOM or (equivalent and not FOCAL[0] <= equivalent <= FOCAL[1]):
+        return None, f"its EXIF has a digital zoom or a focal length that no camera has ({zoom}, {equivalent})"
     density, unit = _number(camera.get(PLANE_X)), UNITS_MM.get(int(_number(camera.get(PLANE_UNIT)) or 2))
     if focal and density and unit and written[0] and written[1]:
         diagonal_mm = math.hypot(written[0], written[1]) / density * unit
-        return zoom * focal * FILM_DIAGONAL_MM / diagonal_mm, ""
+        found = focal * FILM_DIAGONAL_MM / diagonal_mm
+        if equivalent and min(abs(equivalent / each - 1) for each in (found, zoom * found)) > DIFFER:
+            return None, f"its EXIF has two focal lengths that differ, {equivalent:g} and {found:.3g} mm on 35-mm film"
+        return zoom * found if zoom > 1 or not equivalent else equivalent, ""
+    if equivalent and zoom == 1:
+        return equivalent, ""
     if equivalent:
         return None, f"its EXIF has a digital zoom of {zoom:g}, and nothing says whether its focal length includes that"
     if focal is None and equivalent is None:

@@ -4,12 +4,10 @@ import hashlib
 import io
 import json
 import logging
-import multiprocessing
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -24,7 +22,7 @@ from crack_lightning.data.synthetic.crack_walks import cracked
 from crack_lightning.errors import UserError
 from crack_lightning.system.cache import is_marked, mark
 from crack_lightning.system.files import full_message, is_full
-from crack_lightning.system.processes import ending
+from crack_lightning.system.processes import begun, ending, process_pool
 from crack_lightning.system.progress import track
 from crack_lightning.system.ranges import check_workers, whole_path
 
@@ -175,9 +173,8 @@ def _mapped(draw: Callable[[int], None], count: int, workers: int | None) -> Ite
         yield from map(draw, range(count))
         return
     # Not fork: PyTorch's threads may be running in this process.
-    context = multiprocessing.get_context("spawn")
-    with ending(ProcessPoolExecutor(workers, mp_context=context)) as pool:
-        yield from pool.map(draw, range(count), chunksize=CHUNK)
+    with ending(process_pool(workers, "spawn")) as pool:
+        yield from begun(pool, draw, range(count))
 
 
 def _draw(index: int, *, folder: Path, seed: int, size_px: int, class_names: tuple[str, ...]) -> None:

@@ -67,9 +67,13 @@ class InspectedPlace:
     def place(self) -> View:
         """Its grey levels and its cracks."""
         cracks = []
-        for record in kept_records(self.folder):
+        records = kept_records(self.folder)
+        if self.inspected.cracks is not None and self.inspected.cracks.number != len(records):
+            raise UserError(f"{self.folder} has {len(records)} cracks in one file and another number in {DONE}")
+        for record in records:
             widths_px = np.full(sum(map(len, record.lines)), np.nan) if record.along_px is None else record.along_px
-            cracks.append(ViewedCrack(record.number, record.lines, widths_px, record.width_px.uncertainty))
+            claimed = record.width_px.uncertainty if np.isfinite(widths_px).any() else None
+            cracks.append(ViewedCrack(record.number, record.lines, widths_px, claimed))
         return View(self.grey(), cracks)
 
 
@@ -98,7 +102,9 @@ def compare_runs(options: CompareOptions, folder: Path) -> int:
         except (ValueError, KeyError, TypeError, OSError) as error:
             log.warning("%s: its files cannot be read: %s", later.name, error)
             refused.append((later.name, f"its files or those of {earlier.name} cannot be read: inspect it again"))
-    refused += [(each.name, "before, and not found again after") for each in before if each.name not in met]
+    refused += [
+        (each.name, "before, and no later photograph was compared with it") for each in before if each.name not in met
+    ]
     write_comparison(folder, compared, refused)
     changed = sum(change.kind != "unchanged" for each in compared for change in each.changes)
     log.info("%d photographs compared, %d cracks changed: %s", len(compared), changed, folder / "report.html")
@@ -141,15 +147,17 @@ def _counterpart(
     """The earlier photograph of the same place, that of the same name first; or why there is none."""
     best: tuple[InspectedPlace, Alignment] | None = None
     reason = "no photograph before shows that place"
-    for earlier in sorted(before, key=lambda each: each.name != later.name):
+    stem = later.name.rpartition(".")[0]
+    alike = [(each.name != later.name, each.name.rpartition(".")[0] != stem) for each in before]
+    for (_, other), earlier in sorted(zip(alike, before, strict=True), key=lambda pair: pair[0]):
         try:
             alignment = _at_full_size(aligned(points[id(earlier)], points[id(later)]), earlier, later)
         except UserError as error:
-            reason = f"not aligned with {earlier.name}: {error}" if earlier.name == later.name or not best else reason
+            reason = f"not aligned with {earlier.name}: {error}" if not other or not best else reason
             continue
         if best is None or alignment.points > best[1].points:
             best = earlier, alignment
-        if earlier.name == later.name:
+        if not other:
             break
     return best, reason
 

@@ -26,7 +26,8 @@ def cracks_shown(
     claimed = (facts.width_mm if in_mm else facts.width_px for _, facts in rows)
     widths = [width for width in claimed if width is not None]
     known = [name for name in classes.names if any(facts.width_class == name for _, facts in rows)]
-    close_ups = [row for row in shown if row.close_up][:MOST_CLOSE_UPS]
+    widest = sorted((row for row in shown if row.close_up), key=lambda row: -row.widest_value)
+    close_ups = widest[:MOST_CLOSE_UPS]
     return CracksSection(
         rows=shown,
         total=len(rows),
@@ -86,7 +87,7 @@ def _width(facts: CrackFacts) -> str:
 
 def _bars(widths: Sequence[float]) -> list[Bar]:
     """The histogram of widths, in steps of one, two or five."""
-    if not widths:
+    if not widths or max(widths) <= 0:
         return []
     step = 10.0 ** np.floor(np.log10(max(widths)))
     step = next(part * step for part in (0.05, 0.1, 0.2, 0.5, 1.0) if max(widths) / (part * step) <= MOST_BARS)

@@ -233,7 +233,10 @@ def _check_ranges(facts: Mapping[str, Any]) -> None:
         raise ValueError(f"verdict {facts['verdict']!r}")
     if name.is_absolute() or ".." in name.parts or not name.parts:
         raise ValueError(f"name {facts['name']!r} is none of a photograph")
-    if not all(isinstance(side, int) and side >= 0 for side in (width, height)) or width * height > MOST_PIXELS:
+    if "\0" in facts["name"] + facts["path"]:
+        raise ValueError("its name or path is none")
+    least = 0 if facts["peak"] is None else 1  # of one that was inspected
+    if not all(isinstance(side, int) and least <= side for side in (width, height)) or width * height > MOST_PIXELS:
         raise ValueError(f"a photograph of {width} x {height} pixels")
     if (negative := next((name for name in NOT_NEGATIVE if (facts[name] or 0) < 0), None)) is not None:
         raise ValueError(f"{negative} {facts[negative]}")

@@ -7,6 +7,7 @@ from typing import Any
 from crack_lightning.engines.engine_names import check_engine
 from crack_lightning.errors import UserError
 from crack_lightning.measurement.classes import width_classes
+from crack_lightning.measurement.scale import checked, even
 from crack_lightning.system.ranges import (
     check_above,
     check_among,
@@ -14,7 +15,6 @@ from crack_lightning.system.ranges import (
 )
 
 WINDOWS = ("auto", "map", "crops")
-MOST_MM_PER_PX = 20.0
 SCALES, MARKERS = ("marker_mm", "distance_m"), ("marker", "checkerboard")
 FORMATS = ("dxf", "coco", "label_studio", "word")
 OTHERS = {  # what people call formats, or ask for
@@ -79,8 +79,8 @@ class InspectOptions:
         check_among("windows", self.windows, WINDOWS)
         for key in ("mm_per_px", "tile_px", "memory_mb", "max_megapixels", "overlay_px", *LENGTHS, *SCALES):
             check_above(key, getattr(self, key))
-        if self.mm_per_px is not None and self.mm_per_px > MOST_MM_PER_PX:
-            raise UserError(f"mm_per_px={self.mm_per_px:g}: at most {MOST_MM_PER_PX:g}, 0.2 to 1 is usual")
+        if self.mm_per_px is not None:
+            checked(even(self.mm_per_px, f"mm_per_px={self.mm_per_px:g}"))
         if (self.scale in MARKERS) != (self.marker_mm is not None):
             raise UserError(
                 f"scale={self.scale} marker_mm={self.marker_mm}: marker_mm goes with scale=marker or "

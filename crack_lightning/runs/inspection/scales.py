@@ -12,7 +12,7 @@ from crack_lightning.data.images.exif import camera_facts
 from crack_lightning.errors import UserError
 from crack_lightning.inference.sources import Photograph
 from crack_lightning.measurement.markers import checkerboard_scale, marker_scale
-from crack_lightning.measurement.scale import Scale, agreed, even, from_distance, from_two_points
+from crack_lightning.measurement.scale import Scale, agreed, checked, even, from_distance, from_two_points
 from crack_lightning.runs.inspection.options import InspectOptions
 from crack_lightning.system.files import expanded
 from crack_lightning.system.names import comparable
@@ -54,10 +54,9 @@ class Scales:
         for source in (self._from_key, self._from_table, self._from_picture, self._from_distance):
             try:
                 scale = source(path, name, grey)
+                found += [] if scale is None else [checked(scale)]
             except UserError as error:
                 faults.append(str(error))
-            else:
-                found += [] if scale is None else [scale]
         try:
             scale = agreed(found)
         except UserError as error:
@@ -117,13 +116,13 @@ def scales_of(options: InspectOptions, photographs: Sequence[Photograph]) -> Sca
     rows = read_table(path, ("photograph",), key="scale")
     if not rows:
         raise UserError(f"scale={path} has no row: photograph and mm_per_px, or photograph and {', '.join(POINTS)}")
-    table, doubtful = _matched([_from_row(path, row) for row in rows], photographs)
+    table, doubtful = _matched([each for row in rows for each in _from_row(path, row)], photographs)
     return Scales(options, table, doubtful)
 
 
 def _spelled(name: str) -> str:
     """A name or path as it is compared: composed, with /, the ending in lower case."""
-    stem, dot, ending = comparable(name).rpartition(".")
+    stem, dot, ending = comparable(name).removeprefix("./").rpartition(".")
     return f"{stem}{dot}{ending.lower()}"
 
 
@@ -163,16 +162,21 @@ def _matched(
     return table, doubtful
 
 
-def _from_row(path: Path, row: Row) -> ScaleRow:
-    where, name = f"{path}, line {row.line}", row["photograph"].strip()
+def _from_row(path: Path, row: Row) -> list[ScaleRow]:
+    """The scale of a row, or the two of one that has points too."""
+    where, name, found = f"{path}, line {row.line}", row["photograph"].strip(), list[ScaleRow]()
     if row["mm_per_px"].strip():
-        scale = even(_number(row, "mm_per_px", where), f"{path.name}, line {row.line}")
-        return ScaleRow(row.line, name, scale, ())
-    if not any(row[column].strip() for column in POINTS):
+        scale = checked(even(_number(row, "mm_per_px", where), f"{path.name}, line {row.line}"))
+        found.append(ScaleRow(row.line, name, scale, ()))
+    if any(row[column].strip() for column in POINTS):
+        *points, length_mm = (_number(row, column, where) for column in POINTS)
+        source = f"two points in {path.name}, line {row.line}"
+        found.append(
+            ScaleRow(row.line, name, checked(from_two_points(points[:2], points[2:], length_mm, source)), points)
+        )
+    if not found:
         raise UserError(f"{where}: it needs mm_per_px, or {', '.join(POINTS)} of two points")
-    *points, length_mm = (_number(row, column, where) for column in POINTS)
-    scale = from_two_points(points[:2], points[2:], length_mm, f"two points in {path.name}, line {row.line}")
-    return ScaleRow(row.line, name, scale, points)
+    return found
 
 
 def _number(row: Row, column: str, where: str) -> float:
