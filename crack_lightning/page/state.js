@@ -87,11 +87,17 @@ export function fail(error, forS = 8) {
 
 export const by = () => localStorage.getItem("by") ?? "";
 
-let busy = false;
+let sent = null; // the correction that is on its way, with what is loaded after it
+
+export const idle = () => sent ?? Promise.resolve();
 
 export async function correct(facts, path = "corrections") {
-  if (busy) return false; // a key that is pressed twice says the same once
-  busy = true;
+  if (sent) return false; // a key that is pressed twice says the same once
+  sent = said(facts, path);
+  return sent;
+}
+
+async function said(facts, path) {
   try {
     await post(path, { by: by(), threshold: state.threshold, key: state.key ?? "", ...facts });
     await Promise.all([loadPhotograph(), loadProject()]);
@@ -101,6 +107,6 @@ export async function correct(facts, path = "corrections") {
     fail(error);
     return false;
   } finally {
-    busy = false;
+    sent = null;
   }
 }

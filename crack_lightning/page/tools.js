@@ -1,7 +1,7 @@
 // What the pointer and the keys do on the photograph: select, draw, rub out, outline, mark two points, move and zoom.
 
 import { crackAt } from "./overlay.js";
-import { correct, on, say, select, selectedCrack, shownCracks, state, tell } from "./state.js";
+import { correct, idle, on, say, select, selectedCrack, shownCracks, state, tell } from "./state.js";
 import { camera, canvas, draw, goTo, move, size, toPhotograph, zoom } from "./viewer.js";
 
 const WORDS = {
@@ -220,6 +220,7 @@ export function step(by) {
 }
 
 export async function turn(kind) {
+  await idle(); // what is undone is what was said last
   const turned = state.project[kind];
   if (turned && (await correct({ kind, of: turned.of }))) say(`${kind === "undo" ? "taken back" : "given again"}: ${words(turned)}`);
 }
