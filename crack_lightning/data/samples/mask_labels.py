@@ -23,7 +23,7 @@ Array = np.ndarray
 
 COLOUR, TRANSPARENT = 1 << 24, -1
 MOST_LABELS = 16  # values of a mask: more are grey levels, or colours that JPEG smeared
-TOPS = (255, 4095, 65_535)  # the highest level of so many bits
+TOPS = (255, 4095, 65_535)  # the highest level of 8, 12 and 16 bits
 BRIGHT, PARTS = 0.8, (4, 16)  # of the top; what 2 x 2 and 4 x 4 black and white pixels come to
 GREYS = 0.01  # of the pixels, neither black nor white, from which on a mask is worth a word
 OPAQUE = 128
