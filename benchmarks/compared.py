@@ -2,13 +2,17 @@
 
     python benchmarks/compared.py marker [--count 40]                       upright and tilted
     python benchmarks/compared.py changes PHOTOGRAPHS ... [--count 20]      one crack grows, one is new
+    python benchmarks/compared.py same PHOTOGRAPHS ... [--count 20]         smaller, turned, in other light: nothing is
 
 PHOTOGRAPHS are folders.
 """
 
 import argparse
+import io
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +20,11 @@ import cv2
 import numpy as np
 from drawn_lines import with_crack
 from measured import CLEARANCE_PX, Inspector, clear_line, files_of, window
-from PIL import Image
+from PIL import Image, ImageEnhance
 from scipy.spatial import cKDTree
 
+from crack_lightning.data.images.reading import read_image
+from crack_lightning.errors import UserError
 from crack_lightning.measurement.alignment import aligned, described
 from crack_lightning.measurement.changes import changes_of
 from crack_lightning.measurement.cracks import Crack
@@ -98,7 +104,43 @@ def _photographed_again(cv2: Any, rng: np.random.Generator, picture: Array) -> A
     return np.asarray(np.clip(turned, 0, 255) / 255, np.float32) ** rng.uniform(0.85, 1.2) * 255 * light
 
 
+def same(options: argparse.Namespace) -> None:
+    """Photographs against themselves with fewer pixels, turned, in other light, as a coarse JPEG: nothing changed."""
+    inspector, found = Inspector(), {name: Counter[str]() for name in AGAIN}
+    for path in files_of(options.folders)[: options.count]:
+        image = read_image(path)
+        for name, again in AGAIN.items():
+            try:
+                found[name].update(_all_kinds(inspector, np.asarray(image), np.asarray(again(image))))
+            except UserError:
+                found[name]["not aligned"] += 1
+    for name, kinds in found.items():
+        print(f"{name}: {', '.join(f'{count} {kind}' for kind, count in kinds.most_common())}")
+
+
+def _smaller(image: Image.Image, share: float) -> Image.Image:
+    return image.resize((round(image.width * share), round(image.height * share)), Image.Resampling.LANCZOS)
+
+
+def _coarse(image: Image.Image, quality: int) -> Image.Image:
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=quality)
+    return Image.open(file).convert("RGB")
+
+
+AGAIN: dict[str, Callable[[Image.Image], Image.Image]] = {
+    **{f"{share:g} of the pixels a side": partial(_smaller, share=share) for share in (0.75, 0.5, 0.4, 0.3)},
+    "a fifth lighter": lambda image: ImageEnhance.Brightness(image).enhance(1.2),
+    "turned by 2 degrees": lambda image: image.rotate(2, Image.Resampling.BICUBIC),
+    "JPEG of quality 40": partial(_coarse, quality=40),
+}
+
+
 def _kinds(inspector: Inspector, before: Array, after: Array) -> list[str]:
+    return sorted(kind for kind in _all_kinds(inspector, before, after) if kind != "unchanged")
+
+
+def _all_kinds(inspector: Inspector, before: Array, after: Array) -> list[str]:
     places, points = [], []
     for picture in (before, after):
         image = Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8))
@@ -108,19 +150,20 @@ def _kinds(inspector: Inspector, before: Array, after: Array) -> list[str]:
         ]
         places.append(View(np.asarray(image.convert("L")), found))
         points.append(described(image))
-    found_changes = changes_of(places[0], places[1], aligned(*points))
-    return sorted(change.kind for change in found_changes if change.kind != "unchanged")
+    return [change.kind for change in changes_of(places[0], places[1], aligned(*points))]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("marker").add_argument("--count", type=int, default=40)
-    verb = verbs.add_parser("changes")
-    verb.add_argument("folders", nargs="+", type=Path)
-    verb.add_argument("--count", type=int, default=20)
+    of_photographs = {"changes": changes, "same": same}
+    for name in of_photographs:
+        verb = verbs.add_parser(name)
+        verb.add_argument("folders", nargs="+", type=Path)
+        verb.add_argument("--count", type=int, default=20)
     options = parser.parse_args()
-    {"marker": marker, "changes": changes}[options.verb](options)
+    {"marker": marker, **of_photographs}[options.verb](options)
 
 
 if __name__ == "__main__":

@@ -49,19 +49,19 @@ class Journal:
 
     @property
     def active(self) -> Sequence[Correction]:
-        """Those in force."""
+        """Returns those in force."""
         return self._index()[1]
 
     def of(self, photograph: str) -> Sequence[Correction]:
-        """Those in force of a photograph, by its name; of an empty name the scales of all."""
+        """Returns those in force of a photograph, by its name; of an empty name the scales of all."""
         return self._index()[2].get(photograph, [])
 
     def numbered(self, number: int) -> Correction:
-        """The correction of a number that there is."""
+        """Returns the correction of a number that there is."""
         return next(one for one in reversed(self._kept) if one.number == number)
 
     def _index(self) -> tuple[int, list[Correction], dict[str, list[Correction]]]:
-        """How many corrections there are, those in force, and those of each photograph."""
+        """Returns how many corrections there are, those in force, and those of each photograph."""
         if self._indexed[0] != len(self._kept):
             count, found, by_name = len(self._kept), active(self._kept), dict[str, list[Correction]]()
             for one in found:

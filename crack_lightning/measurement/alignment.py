@@ -51,6 +51,12 @@ class Alignment:
         return float(np.sqrt(abs(np.linalg.det(np.stack([corner[1] - corner[0], corner[2] - corner[0]])))))
 
 
+def corners_of(size: tuple[int, int]) -> Array:
+    """Returns the corners (4, 2) of a picture of `size` (width, height)."""
+    width, height = size
+    return np.array([[0, 0], [width, 0], [width, height], [0, height]], float)
+
+
 def _moved(matrix: Array, line: Array) -> Array:
     whole = np.column_stack([line, np.ones(len(line))]) @ matrix.T
     return np.asarray(whole[:, :2] / whole[:, 2:])
@@ -95,8 +101,7 @@ def aligned(before: Described, after: Described) -> Alignment:
 
 def _check(found: Alignment, before: tuple[int, int], after: tuple[int, int]) -> None:
     """Raise UserError for a homography that no camera before a wall gives."""
-    corners = np.array([[0, 0], [before[0], 0], [before[0], before[1]], [0, before[1]]], float)
-    moved = found.moved(corners)
+    moved = found.moved(corners_of(before))
     sides = np.diff(np.concatenate([moved, moved[:1]]), axis=0)
     turns = np.cross(np.column_stack([sides, np.zeros(4)]), np.column_stack([np.roll(sides, -1, axis=0), np.zeros(4)]))
     stretched = np.hypot(*sides.T) / np.tile(np.array(before, float), 2)

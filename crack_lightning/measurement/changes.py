@@ -68,7 +68,7 @@ def _changes(before: View, after: View, alignment: Alignment) -> list[Change]:
 
 
 def points_of(crack: ViewedCrack) -> Array:
-    """Points (n, 2) of its lines, STEP_PX apart."""
+    """Returns points (n, 2) of its lines, STEP_PX apart."""
     return np.concatenate([resampled(line, STEP_PX) for line in crack.lines if len(line) > 1])
 
 
@@ -204,8 +204,8 @@ def _shows(grey: Array, lines: Sequence[Array], other: Array, there: Sequence[Ar
 
 
 def _darker(cracks: Sequence[ViewedCrack], before: View, after: View, alignment: Alignment) -> float:
-    """How many times as much darkness lies across the later cracks as across the same lines in the earlier photograph:
-    two ways to measure a width may switch with the light, and this does not."""
+    """Returns how many times as much darkness lies across the later cracks as across the same lines in the earlier
+    photograph: two ways to measure a width may switch with the light, and this does not."""
     shares = []
     for crack in cracks:
         reach_px = LOOK_PX + float(np.nanmax(crack.widths_px, initial=0.0))
@@ -218,7 +218,7 @@ def _darker(cracks: Sequence[ViewedCrack], before: View, after: View, alignment:
 
 
 def _relative_darkness(grey: Array, line: Array, reach_px: float) -> Array:
-    """Darkness across a line as a share of the background, in pixels; NaN where nothing is clear."""
+    """Returns the darkness across a line as a share of the background, in pixels; NaN where nothing is clear."""
     found = profiles_along(grey, line, reach_px)
     return np.where(found.clear, found.darkness / np.maximum(found.background.mean(axis=1), 1.0), np.nan)
 

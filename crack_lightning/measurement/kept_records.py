@@ -68,7 +68,7 @@ def why(error: Exception) -> str:
     """Returns what is wrong with a record, in words that do not need Python."""
     if isinstance(error, KeyError):
         return f"it has no {error}"
-    kinds = {TypeError: "a value is of another kind", RecursionError: "it is nested too deep", UserError: str(error)}
+    kinds = {TypeError: "a value is of another kind", RecursionError: "it is nested too deep"}
     return kinds.get(type(error), str(error))
 
 

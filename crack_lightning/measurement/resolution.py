@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from crack_lightning.measurement.alignment import Alignment
+from crack_lightning.measurement.alignment import Alignment, corners_of
 from crack_lightning.measurement.centres import STEP_PX
 from crack_lightning.measurement.cracks import all_profiles
 from crack_lightning.measurement.network import Branch
@@ -41,9 +41,7 @@ class View:
 def at_one_resolution(before: View, after: View, alignment: Alignment) -> tuple[View, View, Alignment, float]:
     """Returns both views with as many pixels a millimetre, what takes one to the other, and the share of its side that
     the later one was reduced to. The finer one is reduced, and the widths of its cracks are measured again."""
-    height, width = before.grey.shape
-    middle = np.array([[0.0, 0.0], [width, 0.0], [width, height], [0.0, height]])
-    factor = alignment.enlarged(middle)
+    factor = alignment.enlarged(corners_of((before.grey.shape[1], before.grey.shape[0])))
     if SAME <= factor <= 1 / SAME:
         return before, after, alignment, 1.0
     if factor < 1:

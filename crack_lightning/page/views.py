@@ -97,7 +97,7 @@ def row_of(project: Project, key: str) -> dict[str, Any]:
 
 
 def _judged(project: Project, key: str, own: Sequence[Correction]) -> dict[str, Any]:
-    """What corrections made of a photograph's row."""
+    """Returns what corrections made of a photograph's row."""
     cracks = [one for one in shown_cracks(project, key) if is_shown(project, one)]
     counts = dict(Counter(one.status for one in cracks)) | {REJECTED: rejections(own)}
     kept = [one.record.length_px for one in cracks if one.status != REJECTED]

@@ -112,7 +112,7 @@ def _write(project: Project, run: Path, keys: Sequence[str], included: str, form
 
 
 def _named(project: Project, beside: Path) -> Path:
-    """What was written beside, under a name that nothing has; the project's guard is held, or two would take one."""
+    """Gives what was written beside a name that nothing has; the project's guard is held, or two would take one."""
     name = f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
     folder = project.folder / HANDED_OVER / name
     number = 2

@@ -64,7 +64,7 @@ def tile(path: Path, level: int, column: int, row: int, *, megapixels: float = M
 
 
 def whole_picture(path: Path, *, megapixels: float = MOST_MEGAPIXELS) -> Image.Image:
-    """The upright photograph, which nobody may change."""
+    """Returns the upright photograph, which nobody may change."""
     with _guard:
         return _level(path, 0, megapixels)
 

@@ -66,7 +66,8 @@ def _measured(project: Project, name: str, facts: Mapping[str, object]) -> Scale
         x1, y1, x2, y2, length_mm = (_number(facts, each) for each in BY_POINTS)
         found = project.inspected.get(key_of_name(name))
         if found is not None and found.is_mapped and (max(x1, x2) > found.width_px or max(y1, y2) > found.height_px):
-            raise UserError(f"two points lie outside the {found.width_px} x {found.height_px} pixels of {name}")
+            size = f"{found.width_px} x {found.height_px}"
+            raise UserError(f"two points lie outside the {size} pixels of {name}: take both within it")
         return from_two_points((x1, y1), (x2, y2), length_mm, f"two points {length_mm:g} mm apart in {name}")
     if facts.get("marker_mm") is not None:
         return marker_scale(project.grey_of(project.key_of(name)), _number(facts, "marker_mm"))

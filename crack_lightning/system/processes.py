@@ -36,13 +36,13 @@ def in_processes(
 
 
 def process_pool(count: int, context: str) -> ProcessPoolExecutor:
-    """Processes that end with this one, however it ends."""
+    """Returns processes that end with this one, however it ends."""
     return ProcessPoolExecutor(count, mp_context=get_context(context), initializer=_end_with, initargs=(os.getpid(),))
 
 
 def begun(pool: Executor, work: Callable[[Item], Found], items: Sequence[Item]) -> Iterator[Found]:
-    """What `work` finds for each item, by a pool whose processes start here and hear neither Ctrl-C nor SIGTERM, which
-    terminals send to all: the first one hears them and ends the others, for a pool of which some are dead may hang."""
+    """Returns what `work` finds for each item, by a pool whose processes start here and hear neither Ctrl-C nor
+    SIGTERM, which terminals send to all: the first one ends the others, for a pool of which some are dead may hang."""
     heard = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         return pool.map(work, items, chunksize=CHUNK)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from crack_lightning.data.images.reading import read_image
 from crack_lightning.errors import UserError
-from crack_lightning.measurement.alignment import Alignment, Described, aligned, described, warped
+from crack_lightning.measurement.alignment import Alignment, Described, aligned, corners_of, described, warped
 from crack_lightning.measurement.changes import changes_of
 from crack_lightning.measurement.resolution import SAME, View, ViewedCrack
 from crack_lightning.measurement.scale import DISAGREE
@@ -69,7 +69,9 @@ class InspectedPlace:
         cracks = []
         records = kept_records(self.folder)
         if self.inspected.cracks is not None and self.inspected.cracks.number != len(records):
-            raise UserError(f"{self.folder} has {len(records)} cracks in one file and another number in {DONE}")
+            raise UserError(
+                f"{self.folder} has {len(records)} cracks in one file and another number in {DONE}: inspect it again"
+            )
         for record in records:
             widths_px = np.full(sum(map(len, record.lines)), np.nan) if record.along_px is None else record.along_px
             claimed = record.width_px.uncertainty if np.isfinite(widths_px).any() else None
@@ -172,7 +174,7 @@ def _scale_of(earlier: InspectedPlace, later: InspectedPlace, alignment: Alignme
     """Millimetres a pixel of the later photograph; None where those of both contradict the alignment."""
     if earlier.mm_per_px is None or later.mm_per_px is None:
         return later.mm_per_px
-    expected = earlier.mm_per_px / alignment.enlarged(_corners(earlier))
+    expected = earlier.mm_per_px / alignment.enlarged(corners_of(earlier.size))
     if abs(expected / later.mm_per_px - 1) <= DISAGREE:
         return later.mm_per_px
     text = "%s: its %.4g mm a pixel contradict the %.4g that follow from %s: compared in pixels alone"
@@ -180,14 +182,9 @@ def _scale_of(earlier: InspectedPlace, later: InspectedPlace, alignment: Alignme
     return None
 
 
-def _corners(place: InspectedPlace) -> np.ndarray:
-    width, height = place.size
-    return np.array([[0.0, 0.0], [width, 0.0], [width, height], [0.0, height]])
-
-
 def _compared(earlier: InspectedPlace, later: InspectedPlace, alignment: Alignment) -> ComparedPlace:
     then, now = earlier.place(), later.place()
-    pixels = alignment.enlarged(_corners(earlier))
+    pixels = alignment.enlarged(corners_of(earlier.size))
     if not SAME <= pixels <= 1 / SAME:
         finer, times = (later, pixels) if pixels > 1 else (earlier, 1 / pixels)
         log.info("%s: %s has %.3g times the pixels a side, and is compared with fewer", later.name, finer.name, times)

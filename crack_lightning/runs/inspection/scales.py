@@ -129,8 +129,8 @@ def _spelled(name: str) -> str:
 def _matched(
     rows: Sequence[ScaleRow], photographs: Sequence[Photograph]
 ) -> tuple[dict[str, list[ScaleRow]], dict[str, ScaleRow]]:
-    """The rows of each photograph by its name, and those that may be of several: a row is of the photograph of that
-    very name or path, else in another spelling, else of the end of that path, else without the ending."""
+    """Returns the rows of each photograph by its name, and those that may be of several: a row is of the photograph of
+    that very name or path, else in another spelling, else of the end of that path, else without the ending."""
     known: list[defaultdict[str, list[str]]] = [defaultdict(list) for _ in range(4)]
     for each in photographs:
         path = _spelled(str(each.path))
@@ -163,7 +163,7 @@ def _matched(
 
 
 def _from_row(path: Path, row: Row) -> list[ScaleRow]:
-    """The scale of a row, or the two of one that has points too."""
+    """Returns the scale of a row, or the two of one that has points too."""
     where, name, found = f"{path}, line {row.line}", row["photograph"].strip(), list[ScaleRow]()
     if row["mm_per_px"].strip():
         scale = checked(even(_number(row, "mm_per_px", where), f"{path.name}, line {row.line}"))
