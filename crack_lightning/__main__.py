@@ -35,42 +35,44 @@ VERBS = {
     "inspect": Verb(
         "marks and measures the cracks in whole photographs",
         "crack_lightning.runs.inspection.inspecting:inspect_photographs",
-        "torchvision",
+        "crack_lightning.system.vision",
         _any_fault,
     ),
     "serve": Verb(
         "a page to inspect, correct, teach and hand over",
         "crack_lightning.page.server:serve_project",
-        "torchvision",
+        "crack_lightning.system.vision",
         _never,
     ),
     "compare": Verb(
         "says what became of the cracks between two inspections",
         "crack_lightning.runs.comparison.comparing:compare_runs",
-        "torchvision",
+        "crack_lightning.system.vision",
     ),
     "train": Verb("trains, reloads the best checkpoint, tests it; as train.py", "crack_lightning.cli.training:main"),
-    "predict": Verb("classifies patches", "crack_lightning.runs.judging.prediction:predict_patches", "torchvision"),
+    "predict": Verb(
+        "classifies patches", "crack_lightning.runs.judging.prediction:predict_patches", "crack_lightning.system.vision"
+    ),
     "adapt": Verb(
         "makes a crack map of a site from its own photographs, without labels",
         "crack_lightning.runs.training.adaptation:adapt_map",
-        "torchvision",
+        "crack_lightning.system.vision",
     ),
     "explain": Verb(
         "shows where in a patch the network sees a crack",
         "crack_lightning.runs.judging.explanation:explain_patches",
-        "torchvision",
+        "crack_lightning.system.vision",
     ),
     "evaluate": Verb(
         "judges checkpoints on class folders, crack maps on masks too",
         "crack_lightning.runs.judging.evaluating:evaluate_checkpoints",
-        "torchvision",
+        "crack_lightning.system.vision",
         _never,
     ),
     "export": Verb(
         "writes a checkpoint in the formats of other programs",
         "crack_lightning.runs.exporting.exporting:export_checkpoint",
-        "torchvision",
+        "crack_lightning.system.vision",
         _never,
     ),
     "audit": Verb("finds copies, leaks and faults in photographs", "crack_lightning.runs.audit.auditing:audit_folder"),

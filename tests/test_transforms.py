@@ -25,6 +25,15 @@ def test_the_plain_transform_gives_a_square_of_bytes(size: int) -> None:
     assert (tensor.shape, tensor.dtype) == ((3, size, size), torch.uint8)
 
 
+@pytest.mark.parametrize("size_hw", [(90, 70), (64, 64), (1, 300), (700, 500)])
+def test_the_plain_transform_gives_what_torchvision_gives(size_hw: tuple[int, int]) -> None:
+    image = Image.effect_noise(size_hw, 60).convert("RGB")
+    same = v2.Compose([v2.PILToTensor(), v2.Resize((64, 64), InterpolationMode.BILINEAR, antialias=True)])(image)
+    tensor = plain_transform(64)(image)
+    assert torch.equal(tensor, same)
+    assert tensor.stride() == same.stride()
+
+
 def test_a_turned_white_picture_has_no_black_corner() -> None:
     white = Image.new("RGB", (90, 70), "white")
     assert shown(white, *[(0.0, float(degrees)) for degrees in range(-72, 73, 9)]).min() == 255

@@ -11,13 +11,13 @@ from typing import Protocol
 import torch
 from PIL import Image
 from torch import Tensor
-from torchvision.transforms.v2.functional import pil_to_tensor
 
 from crack_lightning.engines.maps import LogitMapper
 from crack_lightning.engines.onnx import Step
 from crack_lightning.engines.parts import Part
 from crack_lightning.inference.geometry import Span, overlapping
 from crack_lightning.system.processes import ending
+from crack_lightning.system.vision import pil_to_tensor
 
 STRIP_PIXELS = 25_000_000
 

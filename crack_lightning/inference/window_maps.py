@@ -7,12 +7,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
-from torchvision.transforms.v2.functional import pil_to_tensor
 
 from crack_lightning.engines.maps import LogitMapper
 from crack_lightning.inference.geometry import Grid, MapShape, grid_of
 from crack_lightning.inference.tiles import logit_map
 from crack_lightning.models.classifier import CrackClassifier
+from crack_lightning.system.vision import pil_to_tensor
 
 CROPS = 64  # windows that are looked at one by one, at a time
 

@@ -6,9 +6,9 @@ from difflib import get_close_matches
 
 import torch
 from torch import nn
-from torchvision import models
 
 from crack_lightning.errors import UserError
+from crack_lightning.system.vision import models
 
 Cut = Callable[[nn.Module], "OrderedDict[str, nn.Module]"]
 

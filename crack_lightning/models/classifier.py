@@ -5,13 +5,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import get_model_weights
 
 from crack_lightning.errors import UserError
 from crack_lightning.models.backbones import build_features
 from crack_lightning.models.decision import Decision
 from crack_lightning.models.options import IMAGE_SIZES
 from crack_lightning.models.weights import resolve_weights
+from crack_lightning.system.vision import get_model_weights
 
 CHUNK = 4  # pictures a core at a time on the CPU: what passes from layer to layer stays in its cache
 

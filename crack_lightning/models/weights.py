@@ -11,11 +11,11 @@ from urllib.parse import urlparse
 
 import torch
 from torch import Tensor
-from torchvision.models import WeightsEnum, get_model, get_model_weights
 
 from crack_lightning.errors import UserError
 from crack_lightning.models.backbones import check_backbone
 from crack_lightning.system.files import expanded, not_a_file
+from crack_lightning.system.vision import WeightsEnum, get_model, get_model_weights
 
 log = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import Tensor
-from torchvision.utils import make_grid
 
 from crack_lightning.data.batches.transforms import augmented
+from crack_lightning.system.vision import make_grid
 
 SHOWN = 32  # training pictures
 

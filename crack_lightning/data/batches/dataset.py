@@ -4,9 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from torch import Tensor
 from torch.utils.data import Dataset, DistributedSampler
-from torchvision.transforms import v2
 
-from crack_lightning.data.batches.transforms import random_view
+from crack_lightning.data.batches.transforms import PlainTransform, random_view
 from crack_lightning.data.images.reading import MOST_MEGAPIXELS, read_image
 from crack_lightning.data.samples.listing import Sample
 from crack_lightning.system.names import comparable
@@ -16,7 +15,7 @@ class PlainDataset(Dataset[tuple[Tensor, int]]):
     """`dataset[index]` is (uint8 picture (3, h, w), label), always the same."""
 
     def __init__(
-        self, samples: Sequence[Sample], transform: v2.Compose, *, megapixels: float = MOST_MEGAPIXELS
+        self, samples: Sequence[Sample], transform: PlainTransform, *, megapixels: float = MOST_MEGAPIXELS
     ) -> None:
         self.samples = samples
         self.transform = transform

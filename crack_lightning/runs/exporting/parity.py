@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torchvision.transforms.v2.functional import pil_to_tensor
 
 from crack_lightning.data.images.reading import read_image
 from crack_lightning.engines.deepness import TILE_PX
@@ -19,6 +18,7 @@ from crack_lightning.errors import UserError
 from crack_lightning.inference.sources import find_photographs
 from crack_lightning.models.crack_map import CELL_PX
 from crack_lightning.runs.exporting.subjects import Subject
+from crack_lightning.system.vision import pil_to_tensor
 
 log = logging.getLogger(__name__)
 
