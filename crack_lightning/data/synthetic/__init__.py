@@ -1,1 +1,1 @@
-"""Concrete surfaces drawn procedurally, so that the project runs without anybody's photographs."""
+"""Concrete surfaces and cracks that are drawn procedurally, so that the project runs without photographs."""

@@ -1,4 +1,4 @@
-"""Light, lens and sensor: from a surface to the bytes of a JPEG."""
+"""Photographs a surface: light, lens, sensor and JPEG."""
 
 import io
 
@@ -7,11 +7,11 @@ from PIL import Image, ImageFilter
 
 from crack_lightning.data.synthetic.concrete import Array, Surface, ramp, smoothstep
 
-DIRT_RGB = np.array([0.030, 0.026, 0.022], dtype=np.float32)  # what little light comes out of a crack
+DIRT_RGB = np.array([0.030, 0.026, 0.022], dtype=np.float32)  # the little light that comes out of a crack
 
 
 def photograph(rng: np.random.Generator, surface: Surface) -> Image.Image:
-    """The surface lit from one side, in focus or not quite, as an 8-bit RGB picture."""
+    """Returns the surface lit from one side, in focus or not quite, as an 8-bit RGB picture."""
     size = len(surface.height)
     light = _side_light(rng, surface.height) * _uneven_light(rng, size)
     if rng.random() < 0.12:
@@ -21,8 +21,8 @@ def photograph(rng: np.random.Generator, surface: Surface) -> Image.Image:
     noise = rng.standard_normal((size, size), dtype=np.float32) * np.float32(rng.uniform(0.5, 4.5))
     lit = light * (1 - surface.opening)
     channels = []
-    for colour, inside, gain in zip(surface.colour, dirt, exposure, strict=True):
-        linear = gain * (colour * lit + inside * surface.opening)
+    for colour, dark, gain in zip(surface.colour, dirt, exposure, strict=True):
+        linear = gain * (colour * lit + dark * surface.opening)
         encoded = np.sqrt(np.maximum(linear, 0)) + noise  # gamma 2, near enough to a camera's 2.2
         channels.append(Image.fromarray(np.clip(encoded, 0, 255).astype(np.uint8)))
     picture = Image.merge("RGB", channels)
@@ -30,7 +30,7 @@ def photograph(rng: np.random.Generator, surface: Surface) -> Image.Image:
 
 
 def _side_light(rng: np.random.Generator, height: Array) -> Array:
-    """Slopes that face the light are brighter: this gives cracks and pores their bright lip."""
+    """Returns the gain of each pixel, above 1 on slopes that face the light: the bright lip of cracks and pores."""
     angle, strength = rng.uniform(0, 2 * np.pi), rng.uniform(0.03, 0.13)
     across = np.float32(strength * np.cos(angle)) * np.diff(height, axis=1, append=height[:, -1:])
     down = np.float32(strength * np.sin(angle)) * np.diff(height, axis=0, append=height[-1:])
@@ -42,13 +42,13 @@ def _uneven_light(rng: np.random.Generator, size: int) -> Array:
 
 
 def _shadow(rng: np.random.Generator, size: int) -> Array:
-    """The shadow of something outside the picture: one long edge, sharp or soft."""
+    """Returns the gain of each pixel in a shadow from outside the picture: one long edge, sharp or soft."""
     softness = rng.lognormal(2.0, 0.9)
     return 1 - np.float32(rng.uniform(0.25, 0.65)) * smoothstep(ramp(rng, size), -softness, softness)
 
 
 def jpeg_bytes(rng: np.random.Generator, picture: Image.Image) -> bytes:
-    """The picture as JPEG of random quality (72..95), the compression that real photographs carry."""
+    """Returns the picture as a JPEG of random quality (72..95), compressed as real photographs are."""
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=int(rng.integers(72, 96)))
     return buffer.getvalue()

@@ -1,6 +1,6 @@
-"""Faults and features of the surface itself that are mistaken for a crack: pores, stains, spalls, stones, joints.
+"""Draws faults and features of the surface itself that are mistaken for a crack: pores, stains, spalls, stones, joints.
 
-Each function takes a picture (h, w, 3) float32 0..255 and returns it with its fault, and where that is: (h, w) bool.
+Public functions take a picture (h, w, 3) float32 0..255 and return it with a fault, and where that is: (h, w) bool.
 """
 
 import numpy as np
@@ -27,14 +27,14 @@ RUN_RGB = np.array([[0.45, 0.45, 0.43], [0.8, 0.5, 0.3], [1.35, 1.35, 1.33]], np
 
 
 def pores(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Air voids and pits, some with a lit rim."""
+    """Draws air voids and pits, at times with a lit rim."""
     size = picture.shape[:2]
-    pen, radius = Pen(size), rng.uniform(0.2, 1.1)
+    pen, log_radius = Pen(size), rng.uniform(0.2, 1.1)
     for _ in range(int(rng.integers(3, 70))):
-        centre, wide = rng.uniform(0, 1, 2) * size[::-1], rng.lognormal(radius, 0.7)
-        up, down = wide * rng.uniform(0.4, 1.6), wide
+        centre, half_width = rng.uniform(0, 1, 2) * size[::-1], rng.lognormal(log_radius, 0.7)
+        up, down = half_width * rng.uniform(0.4, 1.6), half_width
         middle = centre + np.array([0, (down - up) / 2])
-        pen.ellipse(middle, (wide, (up + down) / 2), int(rng.integers(100, 256)))
+        pen.ellipse(middle, (half_width, (up + down) / 2), int(rng.integers(100, 256)))
     cover = pen.cover()
     if rng.random() < 0.4:
         strength = rng.uniform(0.1, 0.5)
@@ -44,7 +44,7 @@ def pores(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
 
 
 def stain(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Moisture, oil and soot, at times with the rim where it dried."""
+    """Draws moisture, oil or soot, at times with a dried rim."""
     size = picture.shape[:2]
     field = noise(rng, size, int(rng.integers(4, 14)))
     edge, softness = rng.uniform(-0.5, 1.0), rng.uniform(0.02, 0.6)
@@ -57,7 +57,7 @@ def stain(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
 
 
 def runs(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Drips, rust and lime that run down from somewhere, soft at the sides, fading."""
+    """Draws drips, rust or lime that run down the surface or across it, soft at the sides, fading."""
     tint, sideways = int(rng.integers(3)), bool(rng.integers(2))
     size = picture.shape[:2]
     pen = Pen(size[::-1] if sideways else size)
@@ -71,35 +71,35 @@ def runs(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
 
 
 def _run(pen: Pen, rng: np.random.Generator, points: int = 12) -> None:
-    """One run, thinner and paler on its way down."""
+    """Draws one run, thinner and paler on its way down."""
     x, top = rng.uniform(0, pen.size_hw[1]), rng.uniform(-60, 150)
     length, width = rng.uniform(30, 250), rng.lognormal(1.0, 0.8)
-    wandering = x + np.cumsum(rng.normal(0, 0.8, points))
-    xy = np.stack([wandering, top + np.linspace(0, length, points)], axis=1)
+    path_x = x + np.cumsum(rng.normal(0, 0.8, points))
+    xy = np.stack([path_x, top + np.linspace(0, length, points)], axis=1)
     for k in range(points - 1):
-        way = k / points
-        pen.line(xy[k : k + 2], width * (1 - 0.6 * way), int(255 * (1 - 0.75 * way)))
+        progress = k / points
+        pen.line(xy[k : k + 2], width * (1 - 0.6 * progress), int(255 * (1 - 0.75 * progress)))
 
 
 def holes(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Holes of form ties and drills, bolts: round, dark or filled, with a rim that catches light."""
+    """Draws holes of form ties and drills, and bolts: round, dark or filled, with a rim that catches light."""
     size = picture.shape[:2]
     inner, outer = Pen(size), Pen(size)
     for _ in range(int(rng.integers(1, 4))):
         centre, radius = rng.uniform(0, 1, 2) * size[::-1], rng.uniform(3, 26)
         inner.ellipse(centre, (radius, radius))
-        around = radius * rng.uniform(1.05, 1.4)
-        outer.ellipse(centre, (around, around))
+        outer_radius = radius * rng.uniform(1.05, 1.4)
+        outer.ellipse(centre, (outer_radius, outer_radius))
     cover, rim = inner.cover(), outer.cover()
     picture = shaded(picture, 1 + rng.uniform(-0.4, 0.3) * (rim - cover))
     strength = rng.uniform(0.3, 1)
     colour = mean_colour(picture) * one_of(rng, rng.uniform(0.05, 0.5), rng.uniform(0.7, 1.3))
-    where = (rim > 0.05) & (cover < 0.95) | (blurred(cover, 1.5) > 0.1)
-    return clipped(blended(picture, cover * strength, colour)), where
+    mask = (rim > 0.05) & (cover < 0.95) | (blurred(cover, 1.5) > 0.1)
+    return clipped(blended(picture, cover * strength, colour)), mask
 
 
 def spall(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Broken-off places: a ragged patch of rough, lighter or darker stuff with a shaded edge."""
+    """Draws broken-off places: ragged patches of rough, lighter or darker material with a shaded edge."""
     size = picture.shape[:2]
     field = noise(rng, size, 5) + 0.25 * noise(rng, size, 20) + 0.1 * noise(rng, size, 60)
     edge = rng.uniform(0.6, 1.6)
@@ -113,7 +113,7 @@ def spall(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
 
 
 def relief(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Fins, steps and ridges of a trowel: a bright line beside a dark one, straight or wavy."""
+    """Draws fins, steps and ridges of a trowel: a bright line beside a dark one, straight or wavy."""
     size = picture.shape[:2]
     distance = distance_from_line(rng, size)
     distance = distance + noise(rng, size, int(rng.integers(3, 12))) * one_of(rng, 0, rng.uniform(0, 10))
@@ -124,21 +124,21 @@ def relief(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
 
 
 def stones(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Aggregate that shows: many light and dark grains with edges."""
+    """Draws aggregate that shows: many light and dark grains with edges."""
     size = picture.shape[:2]
-    pens, radius = (Pen(size), Pen(size)), rng.uniform(0.8, 2.2)
+    pens, log_radius = (Pen(size), Pen(size)), rng.uniform(0.8, 2.2)
     for k in range(int(rng.integers(20, 140))):
-        centre, around = rng.uniform(0, 1, 2) * size[::-1], rng.lognormal(radius, 0.5)
+        centre, radius = rng.uniform(0, 1, 2) * size[::-1], rng.lognormal(log_radius, 0.5)
         angles = np.sort(rng.uniform(0, 6.28, 6))
         corners = rng.uniform(0.6, 1.1, (6, 1)) * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-        pens[k % 2].polygon(centre + around * corners, int(rng.integers(60, 256)))
+        pens[k % 2].polygon(centre + radius * corners, int(rng.integers(60, 256)))
     dark, light = (pen.cover() for pen in pens)
     gain = 1 + rng.uniform(0.1, 0.6) * light - rng.uniform(0.1, 0.6) * dark
     return clipped(shaded(picture, gain)), (light > 0.1) | (dark > 0.1)
 
 
 def joint(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """A groove between slabs or boards: straight, with parallel edges, at times broken ones, or filled."""
+    """Draws a groove between slabs or boards: straight, with parallel edges, at times broken ones, or filled."""
     size = picture.shape[:2]
     distance, half_width = distance_from_line(rng, size), rng.lognormal(0.9, 0.6)
     ragged = noise(rng, size, 40) * one_of(rng, 0, rng.uniform(0, 1.5))

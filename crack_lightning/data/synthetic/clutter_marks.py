@@ -1,6 +1,6 @@
-"""What people leave on a wall and what is mistaken for a crack: paint, lines, grids, writing, labels, scratches.
+"""Draws marks of people that are mistaken for a crack: paint, lines, grids, writing, labels, scratches.
 
-Each function takes a picture (h, w, 3) float32 0..255 and returns it with its mark, and where that is: (h, w) bool.
+Public functions take a picture (h, w, 3) float32 0..255 and return it with a mark, and where that is: (h, w) bool.
 """
 
 from functools import cache
@@ -27,11 +27,11 @@ from crack_lightning.data.synthetic.painting import (
 )
 
 LETTERS = list("ABCDEFGHKMNOPRSTUXYZabdefgknrsty0123456789.:/-")
-FONT_STEP_PX = 12  # a font takes milliseconds to load: few sizes are kept
+FONT_STEP_PX = 12  # a font takes milliseconds to load: only a few sizes are used, and kept
 
 
 def paint_edge(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """The edge of a coat of paint, of a new wall or of a repair: two shades that meet along a line."""
+    """Draws the edge of a coat of paint, of a new wall or of a repair: two shades that meet along a line."""
     size = picture.shape[:2]
     distance = distance_from_line(rng, size)
     if rng.random() < 0.4:
@@ -41,19 +41,19 @@ def paint_edge(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
 
 
 def lines(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Straight lines of chalk, pencil or paint, wires and saw cuts."""
-    where = np.zeros(picture.shape[:2], bool)
+    """Draws straight lines: chalk, pencil, paint, wires and saw cuts."""
+    mask = np.zeros(picture.shape[:2], bool)
     for _ in range(int(rng.integers(1, 5))):
         half_width, distance = rng.lognormal(0.3, 0.8), np.abs(distance_from_line(rng, picture.shape[:2]))
         strength = rng.uniform(-0.4, 0.9)
         line = 1 - smoothstep(distance, half_width, half_width + rng.uniform(0.5, 2))
         picture = shaded(picture, 1 - strength * line)
-        where |= distance < half_width + 2
-    return clipped(picture), where
+        mask |= distance < half_width + 2
+    return clipped(picture), mask
 
 
 def grid(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Tiles, bricks, grating, wire mesh or parallel boards, over all of the picture or a part."""
+    """Draws tiles, bricks, grating, wire mesh or parallel boards, over all of the picture or a part."""
     size = picture.shape[:2]
     angle, gap, half_width = rng.uniform(0, np.pi), rng.uniform(10, 90), rng.uniform(0.5, 3)
     distance = _distance_from_grid(rng, size, angle, gap)
@@ -65,7 +65,7 @@ def grid(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
 
 
 def _distance_from_grid(rng: np.random.Generator, size_hw: tuple[int, int], angle: float, gap: float) -> Array:
-    """Distance in pixels (h, w) from the nearest line: parallels, a grid that may be skewed, or bricks."""
+    """Returns the distance in pixels (h, w) from the nearest line: parallels, a grid that may be skewed, or bricks."""
     y, x = np.ogrid[: size_hw[0], : size_hw[1]]
     skew = angle + one_of(rng, np.pi / 2, rng.uniform(0.5, 2.6))
     u, v = (np.float32(np.cos(t)) * np.float32(x) + np.float32(np.sin(t)) * np.float32(y) for t in (angle, skew))
@@ -80,7 +80,7 @@ def _distance_from_grid(rng: np.random.Generator, size_hw: tuple[int, int], angl
 
 
 def strokes(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Strokes of a brush, a marker or a spray can, curved and of even width."""
+    """Draws strokes of a brush, a marker or a spray can, curved and of even width."""
     pen = Pen(picture.shape[:2])
     for _ in range(int(rng.integers(1, 4))):
         pen.line(random_curve(rng, picture.shape[:2]), rng.uniform(1, 15))
@@ -90,7 +90,7 @@ def strokes(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
 
 
 def writing(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Numbers and letters: stencils, date stamps of cameras, notes and graffiti by hand."""
+    """Draws numbers and letters: stencils, date stamps of cameras, handwritten notes and graffiti."""
     size = picture.shape[:2]
     cover = _typed(rng, size) if rng.random() < 0.5 else _handwritten(rng, size)
     cover = blurred(cover, one_of(rng, 0, rng.uniform(0, 2)))
@@ -118,17 +118,17 @@ def _font(steps: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 def _handwritten(rng: np.random.Generator, size_hw: tuple[int, int]) -> Array:
     pen = Pen(size_hw)
-    width, place = rng.uniform(1, 6), rng.uniform(0.05, 0.6, 2) * size_hw[::-1]
+    width, position = rng.uniform(1, 6), rng.uniform(0.05, 0.6, 2) * size_hw[::-1]
     height = rng.uniform(8, 50)
     for _ in range(int(rng.integers(2, 7))):
-        control = place + rng.uniform(-0.6, 0.6, (4, 2)) * height
+        control = position + rng.uniform(-0.6, 0.6, (4, 2)) * height
         pen.line(bezier(control, 14) if rng.random() < 0.7 else control[:3], width)
-        place[0] += height * rng.uniform(0.6, 1.3)
+        position[0] += height * rng.uniform(0.6, 1.3)
     return pen.cover()
 
 
 def label(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Tape, stickers, crack gauges, plates and patches of other mortar: boxes with edges."""
+    """Draws tape, a sticker, a crack gauge, a plate or a patch of other mortar: a box with edges."""
     size = picture.shape[:2]
     pen, corners = Pen(size), _box(rng, size)
     pen.polygon(corners)
@@ -149,7 +149,7 @@ def label(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
 
 
 def _box(rng: np.random.Generator, size_hw: tuple[int, int]) -> Array:
-    """Corners (4, 2) of a rectangle at any angle."""
+    """Returns the corners (4, 2) of a rectangle at any angle."""
     width, height = rng.uniform(8, 90), rng.uniform(8, 160)
     angle, centre = rng.uniform(0, np.pi), rng.uniform(0.1, 0.9, 2) * size_hw[::-1]
     upright = np.array([[-width, -height], [width, -height], [width, height], [-width, height]]) / 2
@@ -157,7 +157,7 @@ def _box(rng: np.random.Generator, size_hw: tuple[int, int]) -> Array:
 
 
 def scratches(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Thin smooth arcs, marks of trowels and saws: lighter or darker, often many side by side."""
+    """Draws thin smooth arcs, marks of trowels and saws: lighter or darker, often many side by side."""
     size = picture.shape[:2]
     pen, count = Pen(size), int(rng.choice([1, 2, 4, 12]))
     first = random_curve(rng, size, points=20)

@@ -1,6 +1,6 @@
-"""What hangs before a wall, lies beside it or throws a shadow on it, and is mistaken for a crack.
+"""Draws objects that are mistaken for a crack: they hang before a wall, lie beside it or throw a shadow on it.
 
-Each function takes a picture (h, w, 3) float32 0..255 and returns it with its object, and where that is: (h, w) bool.
+Public functions take a picture (h, w, 3) float32 0..255 and return it with an object, and where that is: (h, w) bool.
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ from crack_lightning.data.synthetic.painting import (
 
 
 def shadow(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """The shadow of something outside the picture: one long edge, sharp or soft."""
+    """Draws the shadow of something outside the picture: one long edge, sharp or soft."""
     softness, distance = rng.lognormal(1.2, 1.0), distance_from_line(rng, picture.shape[:2])
     cover = smoothstep(distance, -softness, softness)
     strength = rng.uniform(0.1, 0.7)
@@ -31,17 +31,17 @@ def shadow(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
 
 
 def cable(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Cables, pipes, hoses and rods: round, lit from one side, with a shadow beside them."""
+    """Draws a cable, pipe, hose or rod: round, lit from one side, at times with a shadow beside it."""
     size = picture.shape[:2]
     curved = rng.random() < 0.6
     xy = random_curve(rng, size, beyond=0.6) if curved else rng.uniform(-0.3, 1.3, (2, 2)) * size[::-1]
     width = rng.lognormal(1.3, 0.8)
     body = _stroke(size, xy, width)
-    aside = rng.uniform(-0.25, 0.25, 2) * width
-    shine = blurred(_stroke(size, xy + aside, width * rng.uniform(0.2, 0.5)), width * 0.1)
+    offset = rng.uniform(-0.25, 0.25, 2) * width
+    shine = blurred(_stroke(size, xy + offset, width * rng.uniform(0.2, 0.5)), width * 0.1)
     if rng.random() < 0.6:
-        aside = rng.uniform(-2, 2, 2) * width
-        cast = _stroke(size, xy + aside, width * rng.uniform(0.8, 1.3))
+        offset = rng.uniform(-2, 2, 2) * width
+        cast = _stroke(size, xy + offset, width * rng.uniform(0.8, 1.3))
         strength = rng.uniform(0.1, 0.6)
         picture = shaded(picture, 1 - strength * blurred(cast, rng.uniform(0, 2)))
     colour = any_colour(rng, picture)
@@ -56,7 +56,7 @@ def _stroke(size_hw: tuple[int, int], xy: Array, width_px: float) -> Array:
 
 
 def border(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """The edge of a member: beyond it another surface, the sky, glass or the dark."""
+    """Draws the edge of a member, and beyond it another surface, the sky, glass or the dark."""
     size = picture.shape[:2]
     distance = distance_from_line(rng, size)
     if rng.random() < 0.4:
@@ -65,14 +65,14 @@ def border(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
     cover = smoothstep(distance, -rng.uniform(0.2, 1.5), rng.uniform(0.2, 1.5))
     picture = blended(picture, cover, beyond)
     if rng.random() < 0.5:  # a chamfer, a gap or a bright edge along it
-        place, half_width = rng.uniform(-6, 6), rng.lognormal(0.5, 0.7)
-        line = 1 - smoothstep(np.abs(distance - place), half_width, half_width + 1)
+        position, half_width = rng.uniform(-6, 6), rng.lognormal(0.5, 0.7)
+        line = 1 - smoothstep(np.abs(distance - position), half_width, half_width + 1)
         picture = shaded(picture, 1 + rng.uniform(-0.8, 0.5) * line)
     return clipped(picture), np.abs(distance) < 6
 
 
 def _beyond(picture: Array, rng: np.random.Generator) -> Array:
-    """Any colour with mottles, or the picture itself upside down."""
+    """Returns the picture beyond an edge: any colour with mottles, or the given picture upside down."""
     colour = any_colour(rng, picture)
     if rng.random() < 0.7:
         strength = rng.uniform(0, 0.25)
@@ -82,7 +82,7 @@ def _beyond(picture: Array, rng: np.random.Generator) -> Array:
 
 
 def plants(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Twigs, roots and grass with leaves, or only their shadow."""
+    """Draws twigs, roots and grass with leaves, or only their shadow."""
     size = picture.shape[:2]
     pen, thickness = Pen(size), rng.uniform(0.6, 4)
     for _ in range(int(rng.integers(1, 7))):
@@ -97,7 +97,7 @@ def plants(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
 
 
 def _twig(pen: Pen, rng: np.random.Generator, thickness_px: float, points: int = 16) -> None:
-    """One curve, more often than not with pointed leaves around it."""
+    """Draws one curve, usually with pointed leaves around it."""
     xy = random_curve(rng, pen.size_hw, points=points, beyond=0.3)
     pen.line(xy, thickness_px * rng.uniform(0.4, 1))
     if rng.random() > 0.7:

@@ -1,4 +1,4 @@
-"""Sound concrete: relief and colour of a surface, with the things that are mistaken for cracks."""
+"""Draws sound concrete: the relief and colour of a surface, with features that are mistaken for cracks."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw
 
 Array = np.ndarray
 
-SUPERSAMPLING = 3  # masks are drawn this much larger, then reduced: a third of a pixel is the thinnest line
+SUPERSAMPLING = 3  # masks are drawn this many times larger, then reduced: the thinnest line is a third of a pixel
 
 # Linear RGB of dry, damp, warm, bluish and lime-washed concrete; each surface lies between two of them.
 CONCRETE_RGB = np.array(
@@ -32,9 +32,9 @@ class Surface:
 
 
 def fractal_noise(rng: np.random.Generator, size: int, *, slope: float, stretch: float = 1.0) -> list[Array]:
-    """Two independent (size, size) fields of mean 0 and deviation 1 whose power falls as 1/f**slope.
+    """Returns two independent (size, size) fields of mean 0 and deviation 1 whose power falls as 1/f**slope.
 
-    All octaves at once, by filtering white noise in the frequency domain; `stretch` above 1 draws the
+    All octaves are made at once, by filtering white noise in the frequency domain; `stretch` above 1 draws the
     pattern out along one axis, as a trowel or a brush does.
     """
     n = -(-size // 16) * 16  # factors of two are fast; the crop also hides that the field is periodic
@@ -54,29 +54,29 @@ def _standardised(field: Array) -> Array:
 
 
 def _enlarged(field: Array, size: int) -> Array:
-    """A field without fine detail costs a fraction when it is drawn small."""
+    """Enlarges a field without fine detail, which costs a fraction of drawing it at full size."""
     return np.asarray(Image.fromarray(field).resize((size, size), Image.Resampling.BICUBIC))
 
 
 def smoothstep(values: Array, low: float, high: float) -> Array:
-    """0 below `low`, 1 above `high`, a smooth ramp between."""
+    """Returns 0 below `low`, 1 above `high`, and a smooth ramp between."""
     t = np.clip((values - low) / (high - low), 0.0, 1.0)
     return t * t * (3.0 - 2.0 * t)
 
 
 def blank_mask(size: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
-    """An empty supersampled mask and the pen that draws on it."""
+    """Returns an empty supersampled mask and the pen that draws on it."""
     mask = Image.new("L", (size * SUPERSAMPLING, size * SUPERSAMPLING))
     return mask, ImageDraw.Draw(mask)
 
 
 def reduced(mask: Image.Image) -> Array:
-    """The supersampled mask as (size, size) coverage in 0..1."""
+    """Returns the supersampled mask as (size, size) coverage in 0..1."""
     return np.asarray(mask.reduce(SUPERSAMPLING), dtype=np.float32) / 255.0
 
 
 def ramp(rng: np.random.Generator, size: int) -> Array:
-    """Signed distance in pixels of every pixel from a random straight line: (size, size)."""
+    """Returns the signed distance of every pixel from a random straight line: (size, size), in pixels."""
     angle = rng.uniform(0, 2 * np.pi)
     x = np.arange(size, dtype=np.float32) - np.float32(rng.uniform(0.1, 0.9) * size)
     y = np.arange(size, dtype=np.float32) - np.float32(rng.uniform(0.1, 0.9) * size)
@@ -84,7 +84,7 @@ def ramp(rng: np.random.Generator, size: int) -> Array:
 
 
 def sound_surface(rng: np.random.Generator, size: int) -> Surface:
-    """Plain concrete with pores, stains, and at times a joint, a formwork line or a scratch."""
+    """Draws plain concrete with pores and at times stains, a joint, a formwork line or scratches."""
     relief, tone = fractal_noise(rng, size, slope=rng.uniform(0.6, 1.9), stretch=_stretch(rng))
     blotch, stain = (_enlarged(field, size) for field in fractal_noise(rng, 64, slope=rng.uniform(2.4, 3.4)))
     height = relief * np.float32(rng.lognormal(-0.6, 0.6))
@@ -119,7 +119,7 @@ def _stained(rng: np.random.Generator, colour: Array, field: Array) -> Array:
 
 
 def pores(rng: np.random.Generator, size: int, *, roughness: Array) -> Array:
-    """Air voids and pits as coverage (size, size) in 0..1, their rims frayed by `roughness`."""
+    """Draws air voids and pits as coverage (size, size) in 0..1, their rims frayed by `roughness`."""
     count = int(min(rng.lognormal(2.0, 1.1), 160))
     mask, pen = blank_mask(size)
     for x, y, radius in zip(
@@ -135,7 +135,7 @@ def pores(rng: np.random.Generator, size: int, *, roughness: Array) -> Array:
 
 
 def _joint(rng: np.random.Generator, surface: Surface) -> Surface:
-    """A straight groove between two slabs, its edges parallel and far smoother than a crack's."""
+    """Adds a straight groove between two slabs, its edges parallel and far smoother than a crack's."""
     distance = ramp(rng, len(surface.height))
     half_width = rng.uniform(1.0, 6.0)
     groove = 1 - smoothstep(np.abs(distance), half_width, half_width + rng.uniform(0.7, 2.0))
@@ -148,7 +148,7 @@ def _joint(rng: np.random.Generator, surface: Surface) -> Surface:
 
 
 def _formwork_line(rng: np.random.Generator, surface: Surface) -> Surface:
-    """The fin or step that the gap between two shuttering boards leaves."""
+    """Adds the fin or step that forms at the gap between two shuttering boards."""
     distance = ramp(rng, len(surface.height))
     fin = np.exp(-((distance / np.float32(rng.uniform(0.6, 2.5))) ** 2))
     step = smoothstep(distance, -1.5, 1.5) * np.float32(rng.uniform(-1.5, 1.5))
@@ -157,7 +157,7 @@ def _formwork_line(rng: np.random.Generator, surface: Surface) -> Surface:
 
 
 def _scratch(rng: np.random.Generator, surface: Surface) -> Surface:
-    """Thin arcs of scraped cement or pencil, lighter or darker than the surface."""
+    """Adds thin arcs of scraped cement or pencil, lighter or darker than the surface."""
     size = len(surface.height)
     mask, pen = blank_mask(size)
     for _ in range(rng.integers(1, 4)):

@@ -1,4 +1,4 @@
-"""Cracks: branching correlated walks whose width is log-normal along the way."""
+"""Draws cracks: branching correlated walks whose width is log-normal along the way."""
 
 from dataclasses import dataclass
 
@@ -16,10 +16,10 @@ from crack_lightning.data.synthetic.concrete import (
 
 STEP_PX = 3.0
 MOST_BRANCHES = 6
-# Median 3 px at 227 px and a long tail: hairlines of half a pixel and gaps of twenty are both in.
+# Median 3 px in a picture of 227 px, and a long tail: from hairlines of half a pixel to gaps of twenty.
 WIDTH_MEDIAN_PX, WIDTH_SIGMA = 3.0, 0.75
 WIDTH_RANGE_PX = (0.7, 20.0)
-SHORTEST = 0.3  # of the picture's side
+SHORTEST_TRUNK = 0.3  # of the picture's side
 
 
 @dataclass(frozen=True)
@@ -38,16 +38,16 @@ def draw_walks(
     width_sigma: float = WIDTH_SIGMA,
     width_range_px: tuple[float, float] = WIDTH_RANGE_PX,
 ) -> list[Walk]:
-    """A trunk that crosses the picture through a random point, with its branches; both halves of it start there.
+    """Draws the two halves of a trunk, which start at a random point of the picture and cross it, and its branches.
 
-    Widths are log-normal and meant for a picture of 227 pixels; they grow with `size`.
+    Widths are log-normal and given for a picture of 227 pixels; they grow with `size`.
     """
     scale = size / 227
     width = scale * float(np.clip(width_median_px * rng.lognormal(0, width_sigma), *width_range_px))
     origin, heading = rng.uniform(0.12, 0.88, 2) * size, rng.uniform(0, 2 * np.pi)
-    restless = rng.uniform(0.02, 0.07)
-    trunk = [_walk(rng, size, origin, heading + turn, width, restless) for turn in (0.0, np.pi)]
-    if sum(len(walk.xy) for walk in trunk) * STEP_PX < SHORTEST * size:
+    turn_sigma = rng.uniform(0.02, 0.07)
+    trunk = [_walk(rng, size, origin, heading + turn, width, turn_sigma) for turn in (0.0, np.pi)]
+    if sum(len(walk.xy) for walk in trunk) * STEP_PX < SHORTEST_TRUNK * size:
         return draw_walks(
             rng, size, width_median_px=width_median_px, width_sigma=width_sigma, width_range_px=width_range_px
         )
@@ -56,52 +56,52 @@ def draw_walks(
     for walk in trunk:
         for k in np.flatnonzero(rng.random(len(walk.xy)) < chance):
             if len(branches) < MOST_BRANCHES and k > 0:
-                branches.append(_branch(rng, size, walk, int(k), restless))
+                branches.append(_branch(rng, size, walk, int(k), turn_sigma))
     return trunk + branches
 
 
-def _branch(rng: np.random.Generator, size: int, trunk: Walk, k: int, restless: float) -> Walk:
+def _branch(rng: np.random.Generator, size: int, trunk: Walk, k: int, turn_sigma: float) -> Walk:
     along = trunk.xy[k] - trunk.xy[k - 1]
     heading = np.arctan2(along[1], along[0]) + rng.choice([-1, 1]) * rng.uniform(0.4, 1.2)
-    return _walk(rng, size, trunk.xy[k], heading, trunk.width_px[k] * rng.uniform(0.35, 0.8), restless)
+    return _walk(rng, size, trunk.xy[k], heading, trunk.width_px[k] * rng.uniform(0.35, 0.8), turn_sigma)
 
 
-def _walk(rng: np.random.Generator, size: int, origin: Array, heading: float, width: float, restless: float) -> Walk:
-    """Headings that remember the last turn, with kinks where the crack goes around a stone."""
-    most = int(1.6 * size / STEP_PX)
-    steps = min(most, 2 + int(rng.exponential(1.2) * size / STEP_PX)) if rng.random() < 0.25 else most
-    turns = _remembering(rng.normal(0, restless, steps), 0.6)
+def _walk(rng: np.random.Generator, size: int, origin: Array, heading: float, width: float, turn_sigma: float) -> Walk:
+    """Draws a walk whose headings depend on the last turns, with kinks where the crack goes around a stone."""
+    max_steps = int(1.6 * size / STEP_PX)
+    steps = min(max_steps, 2 + int(rng.exponential(1.2) * size / STEP_PX)) if rng.random() < 0.25 else max_steps
+    turns = _autoregressive(rng.normal(0, turn_sigma, steps), 0.6)
     turns += rng.normal(0, 0.55, steps) * (rng.random(steps) < 0.05)
     # The sum of the turns is pulled back to the first heading, or the walk would curl up.
-    headings = heading + _remembering(turns, 0.93) + rng.normal(0, 0.25, steps)
+    headings = heading + _autoregressive(turns, 0.93) + rng.normal(0, 0.25, steps)
     moves = STEP_PX * np.stack([np.cos(headings), np.sin(headings)], axis=1)
     xy = np.concatenate([origin[None], origin + np.cumsum(moves, axis=0)])
-    widths = width * np.exp(_remembering(rng.normal(0, 0.16, len(xy)), 0.9))
-    if steps < most:
+    widths = width * np.exp(_autoregressive(rng.normal(0, 0.16, len(xy)), 0.9))
+    if steps < max_steps:
         widths *= np.sqrt(np.linspace(1, 0.15, len(xy)))  # a crack that ends inside the picture tapers
     outside = np.flatnonzero(np.any((xy < -width) | (xy > size + width), axis=1))
     end = int(outside[0]) + 1 if len(outside) else len(xy)
     return Walk(xy[:end], widths[:end])
 
 
-def _remembering(noise: Array, memory: float) -> Array:
-    """First-order autoregressive series driven by `noise`."""
+def _autoregressive(noise: Array, memory: float) -> Array:
+    """Returns the first-order autoregressive series driven by `noise`."""
     values = np.empty_like(noise)
     value = 0.0
-    for k, push in enumerate(noise):
-        value = memory * value + push
+    for k, impulse in enumerate(noise):
+        value = memory * value + impulse
         values[k] = value
     return values
 
 
 def crack_opening(rng: np.random.Generator, size: int, walks: list[Walk]) -> Array:
-    """How far each pixel lies inside a crack: (size, size) in 0..1, with broken edges."""
+    """Returns how far each pixel lies inside a crack: (size, size) in 0..1, with broken edges."""
     mask, pen = blank_mask(size)
     for walk in walks:
         points = (walk.xy * SUPERSAMPLING).tolist()
         widths = walk.width_px * SUPERSAMPLING
         for start, end, width in zip(points[:-1], points[1:], widths[:-1], strict=True):
-            # Thinner than a third of a pixel cannot be drawn: such a line is drawn paler instead.
+            # A line thinner than a third of a pixel cannot be drawn: it is drawn paler instead.
             fill = int(255 * min(1.0, width))
             pen.line([*start, *end], fill=fill, width=max(1, round(width)))
             if width > 3:
@@ -111,20 +111,20 @@ def crack_opening(rng: np.random.Generator, size: int, walks: list[Walk]) -> Arr
 
 
 def _frayed(rng: np.random.Generator, size: int, mask: Image.Image, *, widest: float) -> Array:
-    """Break the smooth outline: noise moves the level at which the softened mask is cut."""
+    """Breaks the smooth outline: noise moves the level at which the softened mask is cut."""
     sharp = reduced(mask)
     if widest < 2.5:
         return sharp
     soft = np.asarray(Image.fromarray(np.uint8(255 * sharp)).filter(ImageFilter.BoxBlur(min(widest / 5, 2.5))))
     coarse = rng.standard_normal((size // 3 + 1, size // 3 + 1), dtype=np.float32)
     grain = np.asarray(Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC))
-    # The sharp mask in the mean keeps thin branches whole, which blurring alone would wash out.
+    # Averaging with the sharp mask keeps thin branches whole, which blurring alone would wash out.
     cover = (soft / np.float32(255) + sharp) / 2
     return smoothstep(cover + np.float32(rng.uniform(0.06, 0.16)) * grain, 0.2, 0.62) * (soft > 8)
 
 
 def cracked(rng: np.random.Generator, surface: Surface) -> Surface:
-    """The surface with a crack in it: an opening, worn lips, and at times a halo of dirt or lime."""
+    """Returns the surface with a crack in it: an opening, worn lips, and at times a halo of dirt or lime."""
     size = len(surface.height)
     walks = draw_walks(rng, size)
     opening = crack_opening(rng, size, walks)

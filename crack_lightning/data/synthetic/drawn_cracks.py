@@ -1,4 +1,4 @@
-"""Cracks drawn onto any picture: walks of several widths, jagged lines, crazing and wide gaps."""
+"""Draws cracks onto any picture: walks of several widths, jagged lines, crazing and wide gaps."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from crack_lightning.data.synthetic.painting import (
     shifted,
 )
 
-SIDE_PX = 256  # the picture for which the widths of walks were tuned
+SIDE_PX = 256  # side of the pictures for which the widths of walks were tuned
 WIDTH_SIGMA, WIDTH_RANGE_PX = 0.7, (0.5, 20.0)
 RUST_RGB = np.array([0.7, 0.5, 0.35], np.float32)  # share of the surface's red, green and blue
 
@@ -40,7 +40,7 @@ class DrawnCracks:
 
 
 def add_cracks(picture: Array, rng: np.random.Generator) -> DrawnCracks:
-    """The picture (h, w, 3) float32 0..255 with cracks of one style."""
+    """Draws cracks of one style onto the picture (h, w, 3) float32 0..255."""
     style = STYLE_NAMES[int(rng.choice(len(STYLE_NAMES), p=CHANCES))]
     size = picture.shape[:2]
     cover = STYLES[style][1](rng, size)
@@ -56,7 +56,7 @@ def add_cracks(picture: Array, rng: np.random.Generator) -> DrawnCracks:
 
 
 def _inside(rng: np.random.Generator, surface: Array) -> Array:
-    """Colour (3,) within a crack: dark; at times white with lime or brown with rust."""
+    """Returns the colour (3,) within a crack: dark; at times white with lime or brown with rust."""
     filling = rng.random()
     dark = surface * rng.uniform(0.05, 0.5)
     if filling < 0.06:
@@ -65,13 +65,13 @@ def _inside(rng: np.random.Generator, surface: Array) -> Array:
 
 
 def _walls_of_gap(rng: np.random.Generator, cover: Array, inside: Array) -> Array:
-    """Colour (h, w, 3) within a gap in which walls and stones are seen: its rims stay dark."""
+    """Returns the colour (h, w, 3) within a gap in which walls and stones are seen: its rims stay dark."""
     rough = np.clip(0.6 + 0.35 * noise(rng, cover.shape, int(rng.integers(12, 60))), 0.1, 1.2)
     return over_channels(1 + rng.uniform(0, 2.2) * blurred(cover, 3.0) ** 2 * rough) * inside
 
 
 def _surroundings(rng: np.random.Generator, picture: Array, visible: Array) -> Array:
-    """Dirt or lime beside a crack, and a lip that catches light."""
+    """Adds dirt or lime beside a crack, and a lip that catches light, each only at times."""
     if rng.random() < 0.4:
         strength = rng.uniform(-0.4, 0.3)
         picture = shaded(picture, 1 + strength * blurred(visible, rng.uniform(1.5, 6)))
@@ -83,7 +83,7 @@ def _surroundings(rng: np.random.Generator, picture: Array, visible: Array) -> A
 
 
 def _walks(rng: np.random.Generator, size_hw: tuple[int, int], *, median_px: float) -> Array:
-    """Branching walks: drawn in a square, of which a part is taken that the trunk's first point lies in."""
+    """Draws branching walks in a square and crops it to a part that the trunk's first point lies in."""
     height, width = size_hw
     side = max(size_hw)
     unscaled = SIDE_PX / side  # draw_walks widens cracks with the picture
@@ -102,52 +102,52 @@ def _gap(rng: np.random.Generator, size_hw: tuple[int, int]) -> Array:
 
 
 def _jagged(rng: np.random.Generator, size_hw: tuple[int, int]) -> Array:
-    """A thin line whose middles are moved aside again and again, at times forked."""
+    """Draws a thin line whose midpoints are moved aside again and again, at times forked."""
     pen, width = Pen(size_hw), rng.lognormal(0.1, 0.5)
     angle, centre = rng.uniform(0, 2 * np.pi), rng.uniform(0.25, 0.75, 2) * size_hw[::-1]
     along = max(size_hw) * np.array([np.cos(angle), np.sin(angle)])
     ends = centre - along * rng.uniform(0.3, 1), centre + along * rng.uniform(0.3, 1)
     trunk = midpoints_moved(rng, *ends, roughness=rng.uniform(0.04, 0.16))
     for k in range(len(trunk) - 1):
-        here = width * np.exp(0.3 * np.sin(k / 7 + width))
-        pen.line(trunk[k : k + 2], here, int(255 * min(1, here * 1.2)))
+        local_width = width * np.exp(0.3 * np.sin(k / 7 + width))
+        pen.line(trunk[k : k + 2], local_width, int(255 * min(1, local_width * 1.2)))
     for _ in range(int(rng.choice([0, 0, 1, 3]))):
         start = trunk[rng.integers(8, len(trunk) - 8)]
         turned = angle + rng.choice([-1, 1]) * rng.uniform(0.4, 1.3)
         end = start + rng.uniform(20, 130) * np.array([np.cos(turned), np.sin(turned)])
-        # Thinner than a third of a pixel cannot be drawn: such a fork is drawn paler instead.
+        # A fork thinner than a third of a pixel cannot be drawn: it is drawn paler instead.
         pen.line(midpoints_moved(rng, start, end, roughness=0.12), max(0.34, width * 0.6), int(255 * min(1, width)))
     return pen.cover()
 
 
 def midpoints_moved(rng: np.random.Generator, start: Array, end: Array, *, roughness: float) -> Array:
-    """Points (65, 2) from start to end, jagged at every length."""
+    """Returns points (65, 2) from start to end, jagged at every scale."""
     points = np.array([start, end])
     for _ in range(6):
         gaps = np.diff(points, axis=0)
-        aside = np.stack([-gaps[:, 1], gaps[:, 0]], axis=1) * rng.normal(0, roughness, (len(gaps), 1))
+        offsets = np.stack([-gaps[:, 1], gaps[:, 0]], axis=1) * rng.normal(0, roughness, (len(gaps), 1))
         finer = np.empty((2 * len(points) - 1, 2))
-        finer[::2], finer[1::2] = points, (points[1:] + points[:-1]) / 2 + aside
+        finer[::2], finer[1::2] = points, (points[1:] + points[:-1]) / 2 + offsets
         points = finer
     return points
 
 
 def _crazed(rng: np.random.Generator, size_hw: tuple[int, int]) -> Array:
-    """A net of cracks in places: the borders between the nearest of scattered points, bent by noise."""
+    """Draws a net of cracks in places: the borders of the areas nearest to each of scattered points, bent by noise."""
     half_hw = -(-size_hw[0] // 2), -(-size_hw[1] // 2)  # computed at half the size and enlarged
     y, x = 2 * np.mgrid[: half_hw[0], : half_hw[1]].astype(np.float32)
     bend, cells = rng.uniform(2, 9), int(rng.integers(10, 36))
     x, y = x + bend * noise(rng, half_hw, cells), y + bend * noise(rng, half_hw, cells)
     count = int(rng.choice([6, 10, 20, 45]))
     points = rng.uniform((-30, -30), (size_hw[1] + 30, size_hw[0] + 30), (count, 2)).astype(np.float32)
-    gap = Image.fromarray(_second_less_first(x, y, points)).resize(size_hw[::-1], Image.Resampling.BICUBIC)
+    gap = Image.fromarray(_second_minus_first(x, y, points)).resize(size_hw[::-1], Image.Resampling.BICUBIC)
     width = rng.uniform(0.5, 2.2)
     net = 1 - smoothstep(np.asarray(gap), width, width + 1.6)
     return net * np.clip(noise(rng, size_hw, 5) + rng.uniform(0, 1.5), 0, 1)
 
 
-def _second_less_first(x: Array, y: Array, points: Array) -> Array:
-    """Distance of every place (h, w) from the second nearest of points (n, 2), less that from the nearest."""
+def _second_minus_first(x: Array, y: Array, points: Array) -> Array:
+    """Returns how much farther every place (h, w) is from the second nearest of points (n, 2) than from the nearest."""
     first, second = np.full_like(x, np.inf), np.full_like(x, np.inf)
     for point_x, point_y in points:
         squared = (x - point_x) ** 2 + (y - point_y) ** 2
@@ -156,7 +156,7 @@ def _second_less_first(x: Array, y: Array, points: Array) -> Array:
     return np.sqrt(second) - np.sqrt(first)
 
 
-# How often each style is drawn, and what draws its cover (h, w). Widths of walks are medians in pixels.
+# The chance of each style, and the function that draws its cover (h, w). Widths of walks are medians in pixels.
 Style = Callable[[np.random.Generator, tuple[int, int]], Array]
 STYLES: dict[str, tuple[float, Style]] = {
     "fine": (0.27, partial(_walks, median_px=1.2)),

@@ -1,4 +1,4 @@
-"""Pictures from which a crack map is learned: a surface, clutter, a crack, a camera; and where each of them is."""
+"""Draws the pictures that a crack map is trained on (surface, clutter, crack, camera) and masks of what is in them."""
 
 import io
 from dataclasses import dataclass
@@ -24,10 +24,11 @@ from crack_lightning.data.synthetic.painting import (
 
 SIDE = 256  # pixels
 SIZE_HW = (SIDE, SIDE)
-COUNTS = (0.25, 0.35, 0.27, 0.13)  # chances of 0, 1, 2, 3 kinds of clutter
-CRACKED = 0.8  # share of the lessons
-# Each takes a picture (h, w, 3) float32 0..255 and a generator; it returns the picture with one kind of clutter and
-# where that is, (h, w) bool. Leaving out spalls or grids costs a crack map most: they come twice.
+CLUTTER_CHANCES = (0.25, 0.35, 0.27, 0.13)  # of 0, 1, 2, 3 pieces of clutter in a lesson
+CRACKED_SHARE = 0.8  # of the lessons
+# Relative frequency of each kind of clutter. Its function takes a picture (h, w, 3) float32 0..255 and a generator, and
+# returns the picture with the clutter, and where that is: (h, w) bool. Spalls and grids are twice as frequent: a crack
+# map loses most without them.
 FREQUENCY = {
     paint_edge: 1.0,
     lines: 1.0,
@@ -58,8 +59,8 @@ class Lesson:
     """An RGB picture of SIDE x SIDE pixels and what was drawn in it.
 
     `cover` and `strength` (SIDE, SIDE) float32 in 0..1: how much of a pixel lies in a crack's opening, and its
-    contrast; `clutter` (SIDE, SIDE) bool: where something lies that is mistaken for a crack, drawn before the crack;
-    `style`: of the crack, a name of STYLES, None without one.
+    contrast; `clutter` (SIDE, SIDE) bool: where something that is mistaken for a crack lies, drawn before the crack;
+    `style`: the style of the crack, a key of STYLES; None without a crack.
     """
 
     image: Image.Image
@@ -70,33 +71,33 @@ class Lesson:
 
     @property
     def thin(self) -> bool:
-        """Whether its cracks are of a style that draws thin lines."""
+        """Returns whether its cracks are of a style that draws thin lines."""
         return self.style in THIN_STYLES
 
 
 def lesson(source: Image.Image | None, seed: int, index: int) -> Lesson:
-    """Lesson `index`, drawn onto `source`, a square picture of a sound surface, or onto a generated one if None.
+    """Draws lesson `index` onto `source`, a square picture of a sound surface, or onto a generated one if None.
 
-    The same arguments give the same lesson, in whatever order and process it is drawn.
+    The same arguments give the same lesson, whatever the order and the process it is drawn in.
     """
     rng = np.random.default_rng([seed, index])
-    picture = _lit(rng, _generated(rng) if source is None else _seen(rng, source))
+    picture = _lit(rng, _generated(rng) if source is None else _reframed(rng, source))
     clutter = np.zeros(SIZE_HW, bool)
-    for _ in range(int(rng.choice(len(COUNTS), p=COUNTS))):
-        picture, where = add_clutter(picture, rng)
-        clutter |= where
-    if rng.random() < 1 - CRACKED:
-        bare = np.zeros(SIZE_HW, np.float32)
-        return Lesson(_taken(rng, picture), bare, bare, clutter, None)
-    drawn = add_cracks(picture, rng)
-    picture = drawn.picture
+    for _ in range(int(rng.choice(len(CLUTTER_CHANCES), p=CLUTTER_CHANCES))):
+        picture, mask = add_clutter(picture, rng)
+        clutter |= mask
+    if rng.random() < 1 - CRACKED_SHARE:
+        no_crack = np.zeros(SIZE_HW, np.float32)
+        return Lesson(_as_photographed(rng, picture), no_crack, no_crack, clutter, None)
+    cracks = add_cracks(picture, rng)
+    picture = cracks.picture
     if rng.random() < 0.1:  # a shadow or a stain over the crack
         picture, _ = (shadow, stain)[int(rng.integers(2))](picture, rng)
-    return Lesson(_taken(rng, picture), drawn.cover, drawn.strength, clutter, drawn.style)
+    return Lesson(_as_photographed(rng, picture), cracks.cover, cracks.strength, clutter, cracks.style)
 
 
-def _seen(rng: np.random.Generator, source: Image.Image) -> Array:
-    """A sound surface, nearer or farther, turned and mirrored."""
+def _reframed(rng: np.random.Generator, source: Image.Image) -> Array:
+    """Turns and mirrors a picture of a sound surface at random, and shows it nearer or farther."""
     zoom = one_of(rng, 1.0, 1.0, rng.uniform(0.5, 1), rng.uniform(1, 1.5))
     side = round(SIDE * zoom)
     resized = source.convert("RGB").resize((side, side), Image.Resampling.BILINEAR)
@@ -116,7 +117,7 @@ def _generated(rng: np.random.Generator) -> Array:
 
 
 def _grains(rng: np.random.Generator) -> Array:
-    """Rough plaster, asphalt or washed concrete: noise of several sizes, at times cut into stones."""
+    """Draws rough plaster, asphalt or washed concrete: noise of several sizes, at times cut into stones."""
     mottle = sum(np.float32(rng.exponential(1)) * noise(rng, SIZE_HW, cells) for cells in (4, 24, 48, 96))
     fine = rng.standard_normal(SIZE_HW, dtype=np.float32)
     grey = rng.uniform(60, 200) * (1 + rng.uniform(0.01, 0.06) * mottle + rng.uniform(0, 0.12) * fine)
@@ -129,19 +130,19 @@ def _grains(rng: np.random.Generator) -> Array:
 
 
 def _lit(rng: np.random.Generator, picture: Array) -> Array:
-    """The picture, 0..255 of any number type, under another exposure, contrast and tint: float32."""
+    """Returns the picture, 0..255 of any number type, with a random exposure, contrast and tint: float32."""
     contrast, exposure = rng.uniform(0.6, 1.4), rng.uniform(0.6, 1.1)
     levels = np.arange(256) / 255
     curves = 255 * levels[:, None] ** contrast * exposure * random_rgb(rng, 0.9, 1.1)  # (256, 3)
-    out = np.empty(picture.shape, np.float32)
-    whole = picture.astype(np.uint8)
+    lit = np.empty(picture.shape, np.float32)
+    values = picture.astype(np.uint8)
     for channel in range(3):
-        out[..., channel] = curves[:, channel].astype(np.float32)[whole[..., channel]]
-    return clipped(out)
+        lit[..., channel] = curves[:, channel].astype(np.float32)[values[..., channel]]
+    return clipped(lit)
 
 
-def _taken(rng: np.random.Generator, picture: Array) -> Image.Image:
-    """Focus, noise of the sensor, JPEG: each at times."""
+def _as_photographed(rng: np.random.Generator, picture: Array) -> Image.Image:
+    """Adds blur, sensor noise and JPEG compression, each only at times."""
     if rng.random() < 0.3:
         picture = blurred_picture(picture, rng.uniform(0.3, 1.3))
     if rng.random() < 0.3:
@@ -154,10 +155,10 @@ def _taken(rng: np.random.Generator, picture: Array) -> Image.Image:
 def _compressed(image: Image.Image, *, quality: int) -> Image.Image:
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality)
-    with Image.open(buffer, formats=["JPEG"]) as opened:
-        return opened.convert("RGB")
+    with Image.open(buffer, formats=["JPEG"]) as reopened:
+        return reopened.convert("RGB")
 
 
 def add_clutter(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """The picture with one thing that is mistaken for a crack, and where that is."""
+    """Draws one thing that is mistaken for a crack; returns the picture, and where that thing is: (h, w) bool."""
     return NO_CRACK[int(rng.choice(len(NO_CRACK), p=CHANCES))](picture, rng)

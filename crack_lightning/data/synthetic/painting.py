@@ -7,8 +7,8 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from crack_lightning.data.synthetic.concrete import SUPERSAMPLING, Array, reduced
 
-SMOOTH_CELLS = 40  # of coarser noise the cells would show if it were enlarged linearly
-BOX_OF_BLUR = 1.2  # radius of a box that blurs about as much as a Gaussian of deviation 1
+SMOOTH_CELLS = 40  # noise of fewer cells would show them if it were enlarged linearly
+BOX_OF_BLUR = 1.2  # radius of the box that blurs about as much as a Gaussian of deviation 1
 
 
 class Pen:
@@ -21,7 +21,7 @@ class Pen:
         self.draw = ImageDraw.Draw(self.mask)
 
     def line(self, xy: Array, width_px: float, fill: int = 255) -> None:
-        """Joins points (n, 2)."""
+        """Draws a line through points (n, 2)."""
         width = max(1, round(width_px * SUPERSAMPLING))
         self.draw.line((xy * SUPERSAMPLING).ravel().tolist(), fill=fill, width=width, joint="curve")
 
@@ -36,21 +36,21 @@ class Pen:
         self.draw.ellipse(box.tolist(), fill=fill)
 
     def cover(self) -> Array:
-        """What was drawn, as the share (h, w) in 0..1 of each pixel."""
+        """Returns the share of each pixel that was drawn on, (h, w) in 0..1."""
         return reduced(self.mask)
 
 
 def noise(rng: np.random.Generator, size_hw: tuple[int, int], cells: int) -> Array:
-    """Smooth noise (h, w) of deviation about 1, with `cells` blobs along the longer side."""
+    """Returns smooth noise (h, w) of deviation about 1, with `cells` blobs along the longer side."""
     longest = max(size_hw)
     coarse = rng.standard_normal([-(-cells * side // longest) for side in size_hw], dtype=np.float32)
-    how = Image.Resampling.BICUBIC if cells < SMOOTH_CELLS else Image.Resampling.BILINEAR
-    # Enlarging averages neighbours, which takes a sixth of the deviation off.
-    return np.asarray(Image.fromarray(coarse).resize(size_hw[::-1], how)) * np.float32(1.2)
+    method = Image.Resampling.BICUBIC if cells < SMOOTH_CELLS else Image.Resampling.BILINEAR
+    # Enlarging averages neighbours, which lowers the deviation by a sixth.
+    return np.asarray(Image.fromarray(coarse).resize(size_hw[::-1], method)) * np.float32(1.2)
 
 
 def distance_from_line(rng: np.random.Generator, size_hw: tuple[int, int]) -> Array:
-    """Signed distance in pixels (h, w) from a random straight line through the picture."""
+    """Returns the signed distance in pixels (h, w) from a random straight line through the picture."""
     angle = rng.uniform(0, 2 * np.pi)
     origin_x, origin_y = (rng.uniform(0.05, 0.95, 2) * size_hw[::-1]).astype(np.float32)
     y, x = (np.arange(side, dtype=np.float32) for side in size_hw)
@@ -58,7 +58,7 @@ def distance_from_line(rng: np.random.Generator, size_hw: tuple[int, int]) -> Ar
 
 
 def bezier(control_xy: Array, points: int) -> Array:
-    """Points (n, 2) along the cubic curve of four control points (4, 2)."""
+    """Returns points (n, 2) along the cubic curve of four control points (4, 2)."""
     t = np.linspace(0, 1, points)[:, None]
     first, second, third, fourth = control_xy
     return (1 - t) ** 3 * first + 3 * (1 - t) ** 2 * t * second + 3 * (1 - t) * t**2 * third + t**3 * fourth
@@ -67,17 +67,17 @@ def bezier(control_xy: Array, points: int) -> Array:
 def random_curve(
     rng: np.random.Generator, size_hw: tuple[int, int], *, points: int = 36, beyond: float = 0.25
 ) -> Array:
-    """Points (n, 2) of a smooth curve whose control points lie up to `beyond` of a side outside the picture."""
+    """Returns points (n, 2) of a smooth curve whose control points lie up to `beyond` of a side outside the picture."""
     return bezier(rng.uniform(-beyond, 1 + beyond, (4, 2)) * size_hw[::-1], points)
 
 
 def one_of(rng: np.random.Generator, *values: float) -> float:
-    """One of the values, as a Python number: it keeps float32 arrays float32."""
+    """Returns one of the values at random, as a Python number, which keeps float32 arrays float32."""
     return float(rng.choice(values))
 
 
 def blurred(cover: Array, radius_px: float) -> Array:
-    """A mask (h, w) in 0..1 out of focus, in 255 steps."""
+    """Blurs a mask (h, w) in 0..1, in 255 steps."""
     if radius_px < 0.15:
         return cover
     levels = Image.fromarray(np.uint8(255 * np.clip(cover, 0, 1)))
@@ -85,14 +85,14 @@ def blurred(cover: Array, radius_px: float) -> Array:
 
 
 def blurred_picture(picture: Array, radius_px: float) -> Array:
-    """The picture (h, w, 3) out of focus, in whole levels."""
+    """Blurs the picture (h, w, 3), in whole levels."""
     if radius_px < 0.2:
         return picture
     return np.asarray(as_image(picture).filter(ImageFilter.BoxBlur(BOX_OF_BLUR * radius_px)), np.float32)
 
 
 def shifted(values: Array, shift_yx: Array) -> Array:
-    """The mask (h, w) moved by whole pixels; what moves in repeats the border."""
+    """Moves the mask (h, w) by whole pixels; what moves in repeats the border."""
     margin = int(np.abs(shift_yx).max())
     padded = np.pad(values, margin, mode="edge")
     top, left = margin - shift_yx[0], margin - shift_yx[1]
@@ -100,15 +100,15 @@ def shifted(values: Array, shift_yx: Array) -> Array:
 
 
 def over_channels(values: Array) -> Array:
-    """(h, w) as (h, w, 3): numpy is several times as fast on it as on a last axis that it must stretch."""
-    out = np.empty((*values.shape, 3), np.float32)
+    """Repeats (h, w) as (h, w, 3): numpy is several times as fast on it as on a last axis that it must stretch."""
+    repeated = np.empty((*values.shape, 3), np.float32)
     for channel in range(3):
-        out[..., channel] = values
-    return out
+        repeated[..., channel] = values
+    return repeated
 
 
 def blended(picture: Array, cover: Array, colour: Array) -> Array:
-    """`colour`, (3,) or (h, w, 3), over the picture where `cover` (h, w) is 1."""
+    """Paints `colour`, (3,) or (h, w, 3), over the picture where `cover` (h, w) is 1."""
     rows = picture.reshape(len(picture), -1)  # (h, 3 w): no short last axis
     over = np.tile(colour, picture.shape[1]) if colour.ndim == 1 else colour.reshape(len(picture), -1)
     out = over - rows
@@ -118,14 +118,14 @@ def blended(picture: Array, cover: Array, colour: Array) -> Array:
 
 
 def shaded(picture: Array, gain: Array) -> Array:
-    """The picture times `gain` (h, w)."""
+    """Multiplies the picture by `gain` (h, w)."""
     out = over_channels(gain)
     out *= picture
     return out
 
 
 def tinted(picture: Array, cover: Array, gain: Array) -> Array:
-    """The picture times `gain` (3,) where `cover` (h, w) is 1."""
+    """Multiplies the picture by `gain` (3,) where `cover` (h, w) is 1."""
     out = over_channels(cover).reshape(len(picture), -1)
     out *= np.tile(np.float32(gain) - 1, picture.shape[1])
     out += 1
@@ -134,27 +134,27 @@ def tinted(picture: Array, cover: Array, gain: Array) -> Array:
 
 
 def clipped(picture: Array) -> Array:
-    """The picture within 0..255."""
+    """Clips the picture to 0..255."""
     return np.clip(picture, 0, 255, dtype=np.float32)
 
 
 def as_image(picture: Array) -> Image.Image:
-    """The picture as RGB of 8 bits."""
+    """Returns the picture as an 8-bit RGB image."""
     return Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8))
 
 
 def mean_colour(picture: Array) -> Array:
-    """Mean of each channel (3,) over every fourth pixel, which is near enough."""
+    """Returns the mean of each channel (3,) over every fourth row and column, which is near enough."""
     return picture[::4, ::4].mean((0, 1))
 
 
 def random_rgb(rng: np.random.Generator, low: float, high: float) -> Array:
-    """Three float32 numbers in low..high."""
+    """Returns three random float32 numbers in low..high."""
     return rng.uniform(low, high, 3).astype(np.float32)
 
 
 def any_colour(rng: np.random.Generator, picture: Array) -> Array:
-    """More often than not a shade of the picture (3,), else any colour."""
+    """Returns a shade of the picture (3,) more often than not, else any colour."""
     if rng.random() < 0.6:
         return mean_colour(picture) * rng.uniform(0.2, 1.5) * random_rgb(rng, 0.9, 1.1)
     return random_rgb(rng, 0, 255)

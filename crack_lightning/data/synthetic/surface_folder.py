@@ -1,4 +1,4 @@
-"""Synthetic photographs as class folders on disk."""
+"""Writes synthetic photographs into class folders."""
 
 import hashlib
 import io
@@ -30,13 +30,13 @@ log = logging.getLogger(__name__)
 
 SIZES_PX = range(32, 2049)
 CHUNK = 16  # surfaces that a process draws at a time
-FEW = 128  # that many are drawn before other processes have started
-VERSION = 1  # part of the cache's key: raised with every change that draws other pixels
+FEW = 128  # this many are drawn sooner than other processes start
+VERSION = 1  # part of the cache's key: raise it with every change that draws other pixels
 
 
 @dataclass
 class GenerateOptions:
-    """Of `generate`: how many surfaces are drawn into which folder, and their side; the last class is cracked."""
+    """Options of `generate`: how many surfaces to draw into which folder, and their side; the last class is cracked."""
 
     output_dir: str
     count: int = 1200
@@ -75,12 +75,12 @@ def write_surfaces(
     workers: int | None = None,
     kept: bool = False,
 ) -> None:
-    """Draw `count` photographs into `folder/<class>/000000.jpg`, classes in turn, the last class cracked.
+    """Draws `count` photographs into `folder/<class>/000000.jpg`, classes in turn, the last class cracked.
 
     `folder` appears only when it is complete. `workers` processes draw (default: one a core); the result
-    does not depend on how many. One that is `kept` is of the cache, and may be removed from it.
+    does not depend on how many. A folder that is `kept` belongs to the cache, and may be removed from it.
 
-    Raises FileExistsError if `folder` is there and not empty, ValueError for numbers out of range.
+    Raises FileExistsError if `folder` exists and is not empty, ValueError for numbers out of range.
     """
     _check_numbers(count=count, seed=seed, size_px=size_px, class_names=class_names, workers=workers)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -114,7 +114,7 @@ def cached_surfaces(
     class_names: Sequence[str],
     workers: int | None = None,
 ) -> Path:
-    """The folder in `cache` that holds exactly these surfaces, drawn now if it is not there yet."""
+    """Returns the folder in `cache` that holds exactly these surfaces, drawn now if it is not there yet."""
     request = {
         "version": VERSION,
         "count": count,
@@ -124,11 +124,11 @@ def cached_surfaces(
     }
     key = hashlib.sha256(json.dumps(request).encode()).hexdigest()[:12]
     folder = cache / "synthetic" / f"{count}-surfaces-{key}"
-    if _is_complete(folder, count):  # needs no lock, nor a cache that can be written to
+    if _is_complete(folder, count):  # needs no lock, nor a writable cache
         log.info("synthetic surfaces: %s", folder)
         return folder
-    _make(folder.parent)
-    with FileLock(folder.with_name(f"{folder.name}.lock")):  # of runs that start together, one draws
+    _create_folder(folder.parent)
+    with FileLock(folder.with_name(f"{folder.name}.lock")):  # only one of the runs that start together draws
         if _is_complete(folder, count):
             return folder
         for leftover in [folder, *folder.parent.glob(f".{folder.name}-*")]:
@@ -140,7 +140,7 @@ def cached_surfaces(
     return folder
 
 
-def _make(folder: Path) -> None:
+def _create_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -180,14 +180,14 @@ def _mapped(draw: Callable[[int], None], count: int, workers: int | None) -> Ite
 def _draw(index: int, *, folder: Path, seed: int, size_px: int, class_names: tuple[str, ...]) -> None:
     label = index % len(class_names)
     positive = label == len(class_names) - 1
-    data = render_surface(seed=seed, index=index, positive=positive, size_px=size_px)
-    (folder / class_names[label] / f"{index:06d}.jpg").write_bytes(data)
+    jpeg = render_surface(seed=seed, index=index, positive=positive, size_px=size_px)
+    (folder / class_names[label] / f"{index:06d}.jpg").write_bytes(jpeg)
 
 
 def render_surface(*, seed: int, index: int, positive: bool, size_px: int) -> bytes:
-    """JPEG bytes of a square RGB photograph of concrete, with a crack if `positive`.
+    """Returns the JPEG bytes of a square RGB photograph of concrete, with a crack if `positive`.
 
-    Surface `index` is the same whatever the number of surfaces drawn and in whichever process.
+    Surface `index` is the same however many surfaces are drawn, and in whichever process.
     """
     rng = np.random.default_rng([seed, index, int(positive)])
     surface = sound_surface(rng, size_px)
@@ -197,6 +197,6 @@ def render_surface(*, seed: int, index: int, positive: bool, size_px: int) -> by
 
 
 def drawn_surface(*, seed: int, index: int, positive: bool, size_px: int) -> Image.Image:
-    """The RGB picture that `render_surface` gives the bytes of."""
+    """Returns the RGB picture whose bytes `render_surface` returns."""
     content = render_surface(seed=seed, index=index, positive=positive, size_px=size_px)
     return Image.open(io.BytesIO(content), formats=["JPEG"])
