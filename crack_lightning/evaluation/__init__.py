@@ -1,1 +1,1 @@
-"""Numbers: metrics, calibration, intervals, folds."""
+"""Metrics, calibration, intervals and folds."""

@@ -1,4 +1,4 @@
-"""Marked cells against cells that a crack runs through."""
+"""Counts marked cells against cells that a crack runs through."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,8 +14,7 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class CellCounts:
-    """How many cells were marked, how many of them are near a crack's, how many a crack has, how many of them are near
-    a marked one."""
+    """Cells counted: `marked`, `right` (marked near a crack), `there` (on a crack), `met` (on a crack near a mark)."""
 
     marked: int = 0
     right: int = 0
@@ -27,49 +26,49 @@ class CellCounts:
 
     @property
     def values(self) -> tuple[int, int, int, int]:
-        """In the order of the fields."""
+        """Returns the fields in their order."""
         return self.marked, self.right, self.there, self.met
 
     @property
     def precision(self) -> float:
-        """0 where nothing was marked."""
+        """Returns the share of marked cells that are right; 0 if none is marked."""
         return self.right / max(self.marked, 1)
 
     @property
     def recall(self) -> float:
-        """0 where there is no crack."""
+        """Returns the share of a crack's cells that are met; 0 if there is no crack."""
         return self.met / max(self.there, 1)
 
     @property
     def f1(self) -> float:
-        """Harmonic mean of the two; 0 where both are."""
+        """Returns the harmonic mean of precision and recall; 0 if both are 0."""
         return 2 * self.precision * self.recall / max(self.precision + self.recall, 1e-9)
 
     def facts(self) -> dict[str, float]:
-        """precision, recall and f1, each in 0..1."""
+        """Returns precision, recall and f1, each in 0..1, to four decimals."""
         return {name: round(getattr(self, name), 4) for name in ("precision", "recall", "f1")}
 
 
 def counted_cells(found: Array, truth: Array, *, tolerance: int) -> CellCounts:
-    """Counts of cells (h, w) bool that may lie `tolerance` cells beside each other."""
+    """Counts cells (h, w) bool; a marked one and a crack's match if at most `tolerance` cells apart."""
     right, met = (found & near(truth, tolerance)).sum(), (truth & near(found, tolerance)).sum()
     return CellCounts(int(found.sum()), int(right), int(truth.sum()), int(met))
 
 
 def total(counts: Iterable[CellCounts]) -> CellCounts:
-    """Of all photographs together: one with much crack counts for more."""
+    """Adds up the counts of photographs: one with many crack cells counts for more."""
     return sum(counts, start=CellCounts())
 
 
 def near(cells: Array, reach: int) -> Array:
-    """Cells (h, w) bool with those within `reach` of them."""
-    wide = functional.max_pool2d(torch.from_numpy(cells).float()[None, None], 2 * reach + 1, 1, reach)
-    return wide[0, 0].numpy() > 0
+    """Returns the cells (h, w) bool with those within `reach` of them."""
+    widened = functional.max_pool2d(torch.from_numpy(cells).float()[None, None], 2 * reach + 1, 1, reach)
+    return widened[0, 0].numpy() > 0
 
 
 def masked_cells(mask: Array) -> Array:
-    """Pixels (h, w) bool to cells (ceil(h/4), ceil(w/4)): whether one of a cell's pixels is set."""
+    """Returns for each cell (ceil(h/4), ceil(w/4)) whether one of its pixels in `mask` (h, w) bool is set."""
     rows, columns = (-(-side // CELL_PX) for side in mask.shape)
-    whole = np.zeros((rows * CELL_PX, columns * CELL_PX), bool)
-    whole[: mask.shape[0], : mask.shape[1]] = mask
-    return np.asarray(whole.reshape(rows, CELL_PX, columns, CELL_PX).any(axis=(1, 3)))
+    padded = np.zeros((rows * CELL_PX, columns * CELL_PX), bool)
+    padded[: mask.shape[0], : mask.shape[1]] = mask
+    return np.asarray(padded.reshape(rows, CELL_PX, columns, CELL_PX).any(axis=(1, 3)))

@@ -1,4 +1,4 @@
-"""What the folds of a cross-validation say together."""
+"""Summarises the folds of a cross-validation."""
 
 import statistics
 from collections import defaultdict
@@ -11,19 +11,19 @@ HEADER = ["figure", "folds", "mean", "deviation", "worst", "worst_fold"]
 
 
 def fold_summary(jobs: Sequence[Mapping[str, object]]) -> tuple[list[str], list[list[Any]]]:
-    """Header and rows: for each metric of the test and its split the mean, standard deviation and worst fold.
+    """Returns a header and rows: for each figure of the test and of the split its mean, standard deviation, worst fold.
 
-    `jobs` are the points of a sweep, by override and figure; what else was swept stands in front and has rows of its
-    own. None where no two folds belong together.
+    `jobs` are the points of a sweep, by override and figure. Each combination of the other overrides that were swept
+    has its own rows, in which they come first; one with fewer than two folds has none.
     """
     swept = list(dict.fromkeys(key for job in jobs for key in job if _is_override(key) and key != FOLD))
     swept = [key for key in swept if len({str(job.get(key)) for job in jobs}) > 1]
-    together: dict[tuple[str, ...], list[Mapping[str, object]]] = defaultdict(list)
+    folds_by_values: dict[tuple[str, ...], list[Mapping[str, object]]] = defaultdict(list)
     for job in jobs:
         if FOLD in job:
-            together[tuple(str(job.get(key, "")) for key in swept)].append(job)
+            folds_by_values[tuple(str(job.get(key, "")) for key in swept)].append(job)
     rows = []
-    for values, folds in together.items():
+    for values, folds in folds_by_values.items():
         if len(folds) < 2:
             continue
         for figure in [key for key in folds[0] if key.startswith(("test/", "split/"))]:
@@ -35,8 +35,8 @@ def fold_summary(jobs: Sequence[Mapping[str, object]]) -> tuple[list[str], list[
 def _summary(figure: str, folds: Sequence[Mapping[str, object]]) -> list[Any]:
     values = [float(str(fold[figure])) for fold in folds]
     worst = max(values) if any(name in figure for name in HIGH_IS_BAD) else min(values)
-    number = folds[values.index(worst)][FOLD]
-    return [figure, len(values), statistics.fmean(values), statistics.stdev(values), worst, number]
+    worst_fold = folds[values.index(worst)][FOLD]
+    return [figure, len(values), statistics.fmean(values), statistics.stdev(values), worst, worst_fold]
 
 
 def _is_override(key: str) -> bool:

@@ -1,4 +1,4 @@
-"""What a crack map marks in photographs against masks of their cracks: by cells, by pixels, with intervals."""
+"""Compares what a crack map marks in photographs with masks of their cracks: by cells, by pixels, with intervals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ NAMES = ("precision", "recall", "f1")
 
 @dataclass(frozen=True)
 class MaskCounts:
-    """Of one photograph: `cells` that may lie beside each other by a tolerance, `own` cells that may not, `pixels`."""
+    """The counts of one photograph: `cells` that may lie a tolerance apart, `own` cells that may not, `pixels`."""
 
     cells: CellCounts
     own: CellCounts
@@ -23,7 +23,7 @@ class MaskCounts:
 
 
 def counted(found: Array, truth: Array, found_pixels: Array, mask: Array, *, tolerance: int) -> MaskCounts:
-    """Marked cells (h/4, w/4) against those that a crack runs through, and marked pixels (h, w) against the mask."""
+    """Counts marked cells (h/4, w/4) against those of a crack, and marked pixels (h, w) against its mask."""
     own = counted_cells(found, truth, tolerance=0)
     both = int((found_pixels & mask).sum())
     pixels = CellCounts(int(found_pixels.sum()), both, int(mask.sum()), both)
@@ -31,7 +31,7 @@ def counted(found: Array, truth: Array, found_pixels: Array, mask: Array, *, tol
 
 
 def iou(counts: CellCounts) -> float:
-    """Intersection over union, of counts without tolerance; 1 where nothing is marked and nothing is there."""
+    """Returns the intersection over union of counts without tolerance; 1 if nothing is marked and there is no crack."""
     union = counts.marked + counts.there - counts.right
     return counts.right / union if union else 1.0
 
@@ -39,10 +39,10 @@ def iou(counts: CellCounts) -> float:
 def mask_metrics(
     rows: Sequence[MaskCounts], average_precision: float, groups: Sequence[str], *, seed: int
 ) -> dict[str, float]:
-    """test/cells_* and test/pixels_*: precision, recall and f1 of all photographs together, and iou, each in 0..1.
+    """Returns test/cells_* and test/pixels_*: precision, recall, f1 and iou of all photographs together, each in 0..1.
 
-    Those of cells have the tolerance, iou has none. test/cells_f1_low and _high are where 95 % of draws of whole
-    `groups` of photographs lie, NaN for one group.
+    The figures of cells have the tolerance, except iou. 95 % of draws of whole `groups` of photographs lie between
+    test/cells_f1_low and test/cells_f1_high, which are left out for one group.
     """
     found = {f"test/cells_{name}": getattr(_sum([row.cells for row in rows]), name) for name in NAMES}
     found |= {f"test/pixels_{name}": getattr(_sum([row.pixels for row in rows]), name) for name in NAMES}

@@ -1,4 +1,4 @@
-"""The metrics that a classifier is judged by and the thresholds that can be asked for, by name."""
+"""Names the metrics of a classifier and parses thresholds."""
 
 import math
 
@@ -8,7 +8,7 @@ METRICS = ("accuracy", "precision", "recall", "f1", "auroc", "average_precision"
 
 
 def parse_threshold(wanted: str | float) -> tuple[str, float]:
-    """(`number`, `recall` or `precision`; level). Raises ValueError for anything else."""
+    """Returns the kind, `number`, `recall` or `precision`, and the level. Raises ValueError for anything else."""
     kind, colon, text = str(wanted).partition(":")
     if not colon:
         kind, text = "number", kind

@@ -1,4 +1,4 @@
-"""The metrics that a classifier is judged by."""
+"""Builds the metrics of a classifier."""
 
 from torchmetrics import MetricCollection
 from torchmetrics.classification import (
@@ -14,11 +14,11 @@ from crack_lightning.models.decision import Decision
 
 
 def binary_metrics(decision: Decision, *, prefix: str = "") -> MetricCollection:
-    """accuracy, precision, recall, f1, auroc and average_precision, each in 0..1.
+    """Returns accuracy, precision, recall, f1, auroc and average_precision, each in 0..1.
 
-    To be updated with the probability of the positive class (N,), of 32 bits, and targets (N,), 1 for positive.
+    They are updated with probabilities of the positive class (N,), of 32 bits, and targets (N,), 1 for positive.
     """
-    below = decision.below_threshold  # torchmetrics asks for more than its threshold
+    below = decision.below_threshold  # torchmetrics predicts positive above its threshold, not at it
     return MetricCollection(
         {
             "accuracy": BinaryAccuracy(below),

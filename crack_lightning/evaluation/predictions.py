@@ -1,4 +1,4 @@
-"""What a classifier says of samples whose truth is known, and the numbers that come of it."""
+"""Predictions of a classifier for samples whose true class is known, and the metrics of them."""
 
 import math
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from crack_lightning.models.decision import Decision
 
 @dataclass(frozen=True)
 class JudgedSamples:
-    """Samples with the probability of the positive class (N,) that a network gives each."""
+    """Samples with the probability of the positive class (N,) that a network gives to each."""
 
     network: Network
     samples: Sequence[Sample]
@@ -24,41 +24,42 @@ class JudgedSamples:
 
     @property
     def decision(self) -> Decision:
-        """What the probabilities come to."""
+        """Returns the decision of the network."""
         return self.network.decision
 
     @property
     def targets(self) -> Tensor:
-        """(N,), 1 for positive."""
+        """Returns the true classes (N,), 1 for positive."""
         positive = self.decision.positive_index
         return torch.tensor([int(sample.label == positive) for sample in self.samples])
 
     @property
     def predicted(self) -> Tensor:
-        """(N,), 1 for what is predicted positive."""
+        """Returns the predicted classes (N,), 1 for positive."""
         return self.decision.is_positive(self.probabilities).long()
 
 
 def confidence_metrics(judged: JudgedSamples, *, seed: int) -> dict[str, float]:
-    """test/ece, test/brier and test/balanced_accuracy, and <name>_low and <name>_high of every metric: where 95 % of
-    bootstrap draws lie. With a review band its share of the test, and the share of the rest that is predicted wrongly.
+    """Returns test/ece, test/ece_uncalibrated, test/brier and test/balanced_accuracy, and for every metric <name>_low
+    and <name>_high, between which 95 % of bootstrap draws lie. With a review band also its share of the test, and the
+    share of the rest that is predicted wrongly. Metrics that are not defined are left out.
     """
     groups = [sample.group for sample in judged.samples]
     probabilities, targets, decision = judged.probabilities, judged.targets, judged.decision
-    found = {
+    metrics = {
         "test/ece": reliability(probabilities, targets).error,
         "test/ece_uncalibrated": reliability(uncalibrated(probabilities, decision.temperature), targets).error,
         "test/brier": brier_score(probabilities, targets),
         "test/balanced_accuracy": figures_of(probabilities, targets, decision)["balanced_accuracy"],
     }
     if decision.review_band is not None:
-        band = decision.needs_review(probabilities)
-        wrong = (judged.predicted != judged.targets)[~band].float()
-        found |= {
-            "review/test_share": band.float().mean().item(),
+        reviewed = decision.needs_review(probabilities)
+        wrong = (judged.predicted != judged.targets)[~reviewed].float()
+        metrics |= {
+            "review/test_share": reviewed.float().mean().item(),
             "review/test_error_rate": wrong.mean().item() if len(wrong) else 0.0,
         }
     intervals = bootstrap_intervals(probabilities, targets, groups, decision, seed=seed)
     for name, (low, high) in intervals.items():
-        found |= {f"test/{name}_low": low, f"test/{name}_high": high}
-    return {name: value for name, value in found.items() if not math.isnan(value)}
+        metrics |= {f"test/{name}_low": low, f"test/{name}_high": high}
+    return {name: value for name, value in metrics.items() if not math.isnan(value)}
