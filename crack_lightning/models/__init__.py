@@ -1,1 +1,1 @@
-"""Backbones, their weights, the classifier and its checkpoint."""
+"""Backbones, their weights, the classifier, the crack map, and their checkpoints."""

@@ -1,4 +1,4 @@
-"""The layers of a classifier with the shapes that pass through them."""
+"""Lists the layers of a classifier with the shapes that pass through them."""
 
 from dataclasses import dataclass
 
@@ -21,11 +21,11 @@ class Layer:
 
 
 def layers(classifier: CrackClassifier) -> list[Layer]:
-    """The stages of `classifier` from feature map to logits for a picture of its image size."""
-    found: list[Layer] = []
+    """Returns the stages of `classifier` from feature map to logits for a picture of its image size."""
+    recorded: list[Layer] = []
     stages = [(f"features.{name}", stage) for name, stage in classifier.features.named_children()]
     stages += [(name, getattr(classifier, name)) for name in ("pool", "dropout", "head")]
-    hooks = [module.register_forward_hook(_recorder(name, found)) for name, module in stages]
+    hooks = [module.register_forward_hook(_recorder(name, recorded)) for name, module in stages]
     size = classifier.image_size
     device = classifier.pixel_mean.device
     try:
@@ -33,13 +33,13 @@ def layers(classifier: CrackClassifier) -> list[Layer]:
     finally:
         for hook in hooks:
             hook.remove()
-    return found
+    return recorded
 
 
-def _recorder(name: str, found: list[Layer]):  # type: ignore[no-untyped-def]
+def _recorder(name: str, recorded: list[Layer]):  # type: ignore[no-untyped-def]
     def record(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         parameters = list(module.parameters())
-        found.append(
+        recorded.append(
             Layer(
                 name=name,
                 kind=type(module).__name__,

@@ -1,4 +1,4 @@
-"""torchvision's backbones as feature extractors, by name."""
+"""Cuts feature extractors from torchvision's backbones, by name."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ BACKBONES: dict[str, Cut] = {}
 
 
 def register(*names: str) -> Callable[[Cut], Cut]:
-    """Register a function that cuts the layers up to the feature map from the torchvision models of these names."""
+    """Registers a function that cuts the layers up to the feature map from the torchvision models of these names."""
 
     def add(cut: Cut) -> Cut:
         BACKBONES.update(dict.fromkeys(names, cut))
@@ -56,7 +56,7 @@ def _up_to_the_pool(model: nn.Module) -> "OrderedDict[str, nn.Module]":
 
 
 def check_backbone(name: str) -> None:
-    """Raise ValueError, with the most similar name, for a backbone that is not registered."""
+    """Raises ValueError, with the most similar name, for a backbone that is not registered."""
     if name not in BACKBONES:
         near = get_close_matches(name, BACKBONES, 1)
         hint = f"did you mean {near[0]}? " if near else ""
@@ -64,7 +64,7 @@ def check_backbone(name: str) -> None:
 
 
 def build_features(name: str, state_dict: Mapping[str, torch.Tensor] | None) -> tuple[nn.Sequential, int]:
-    """The layers of torchvision's `name` up to its last feature map, and the map's number of channels.
+    """Returns the layers of torchvision's `name` up to its last feature map, and the map's number of channels.
 
     Input (N, 3, h, w) normalised, output (N, channels, about h/32, about w/32). `state_dict` is the whole
     torchvision model's, with or without its head; None: the weights stay random.
@@ -82,13 +82,13 @@ def build_features(name: str, state_dict: Mapping[str, torch.Tensor] | None) -> 
 
 
 def _load(name: str, model: nn.Module, features: nn.Module, state_dict: Mapping[str, torch.Tensor]) -> None:
-    """Load the tensors into `model`; those of its head, which is cut off, do not matter."""
+    """Loads the tensors into `model`, except those of its head, which is cut off."""
     tensors = {id(tensor) for tensor in features.state_dict(keep_vars=True).values()}
     kept = [key for key, tensor in model.state_dict(keep_vars=True).items() if id(tensor) in tensors]
-    lacking = [key for key in kept if key not in state_dict and not key.endswith("num_batches_tracked")]
+    missing = [key for key in kept if key not in state_dict and not key.endswith("num_batches_tracked")]
     try:
         model.load_state_dict({key: state_dict[key] for key in kept if key in state_dict}, strict=False)
-    except (RuntimeError, AttributeError) as error:  # another shape, or values that are no tensors
+    except (RuntimeError, AttributeError) as error:  # another shape, or values that are not tensors
         raise UserError(f"the weights do not fit {name}: {str(error).splitlines()[-1].strip()}") from error
-    if lacking:
-        raise UserError(f"the weights do not fit {name}: {len(lacking)} tensors are missing, such as {lacking[0]}")
+    if missing:
+        raise UserError(f"the weights do not fit {name}: {len(missing)} tensors are missing, such as {missing[0]}")

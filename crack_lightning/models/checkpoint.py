@@ -1,4 +1,4 @@
-"""Reading a checkpoint: one file that predicts on its own, opened without running code from it, and checked."""
+"""Reads a checkpoint: one file that predicts on its own, opened without running code from it, and checked."""
 
 import math
 import re
@@ -18,11 +18,11 @@ from crack_lightning.models.options import IMAGE_SIZES
 from crack_lightning.system.files import expanded, not_a_file
 
 FORMAT = 1
-FLOAT = "float"  # of the features that a head was trained on; former versions knew others
+FLOAT = "float"  # kind of the features that a head was trained on; earlier versions had others
 MOST_PATCH_PX = 100_000
 FACTS_KEY = "crack_classifier"  # beside Lightning's own keys
 EXPORTED = (".onnx", ".xml", ".bin", ".pt2", ".safetensors", ".json")  # what `export` writes, for other programs
-MAP_KEY = "crack_map"  # in its place in the file of a crack map
+MAP_KEY = "crack_map"  # in place of FACTS_KEY in the file of a crack map
 PREFIX = "classifier."  # of the classifier's tensors in the state dict
 UNKNOWN = {"review_band": None, "patch_px": None, "mm_per_px": None}
 OPTIONAL: dict[str, Any] = {"threshold": 0.5, "temperature": 1.0, **UNKNOWN}
@@ -30,10 +30,10 @@ NEEDED = ("backbone", "class_names", "positive_class", "image_size", "dropout", 
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """The contents of a checkpoint of this project, tensors on the CPU, every fact of it checked.
+    """Returns the contents of a checkpoint of this project, tensors on the CPU, with all its facts checked.
 
-    Raises FileNotFoundError when it is missing and ValueError when it is damaged or of another program, or when it
-    holds anything but plain data (which is not executed), an invalid number, or a backbone that is not known here.
+    Raises FileNotFoundError when it is missing and ValueError when it is damaged, a crack map or of another program, or
+    when it holds anything but plain data (which is not executed), an invalid number, or an unknown backbone.
     """
     checkpoint = opened_checkpoint(path)
     if isinstance(checkpoint, dict) and MAP_KEY in checkpoint:
@@ -45,7 +45,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 
 def opened_checkpoint(path: str | Path) -> Any:
-    """What a checkpoint of any kind holds, not yet checked; raises as `read_checkpoint`."""
+    """Returns the contents of a checkpoint of any kind, not yet checked; raises as `read_checkpoint`."""
     path = expanded(path)
     if not path.exists():
         if address := re.fullmatch(r"(\w{2,}):/+(.+)", str(path)):
@@ -62,7 +62,7 @@ def opened_checkpoint(path: str | Path) -> Any:
 
 
 def checked_checkpoint(checkpoint: Any, path: str | Path) -> dict[str, Any]:
-    """What `opened_checkpoint` gave, every fact of its classifier checked; raises as `read_checkpoint`."""
+    """Checks all facts of the classifier in what `opened_checkpoint` returned; raises as `read_checkpoint`."""
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get(FACTS_KEY), dict):
         raise UserError(f"ckpt_path={path} was not written by crack_lightning: train one with python train.py")
     if checkpoint[FACTS_KEY].get("format") != FORMAT:
@@ -80,16 +80,16 @@ def checked_checkpoint(checkpoint: Any, path: str | Path) -> dict[str, Any]:
 def _opened(path: Path) -> Any:
     try:
         with zipfile.ZipFile(path) as archive:
-            if any(each.compress_type != zipfile.ZIP_STORED for each in archive.infolist()):
+            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
                 raise UserError("a compressed file, which torch does not write")
             if (damaged := archive.testzip()) is not None:  # torch does not compare checksums
                 raise UserError(f"checksum of {damaged}")
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises pickle, zip, runtime and end-of-file errors here
-        raise UserError(f"ckpt_path={path} {_why(error)}") from error
+        raise UserError(f"ckpt_path={path} {_reason(error)}") from error
 
 
-def _why(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     if "weights_only" in str(error) or "Weights only" in str(error):
         return (
             "is no checkpoint of crack_lightning: it is another kind of file, or holds Python objects, "
@@ -100,7 +100,7 @@ def _why(error: Exception) -> str:
 
 
 def _check(checkpoint: Mapping[str, Any]) -> None:
-    """Raise ValueError or TypeError for an invalid fact or tensor."""
+    """Raises ValueError or TypeError for an invalid fact or tensor."""
     facts = checkpoint[FACTS_KEY].get("facts")
     if not isinstance(facts, dict) or not isinstance(checkpoint[FACTS_KEY].get("provenance"), dict):
         raise TypeError("it has no facts or no provenance")
@@ -134,7 +134,7 @@ def _check_numbers(facts: Mapping[str, Any]) -> None:
 
 
 def check_patch(facts: Mapping[str, Any]) -> None:
-    """Raise ValueError or TypeError for an invalid size or scale of the pictures of training, or origin of weights."""
+    """Raises ValueError or TypeError for an invalid size or scale of training pictures, or origin of weights."""
     patch, scale, weights = (facts[name] for name in ("patch_px", "mm_per_px", "weights"))
     if patch is not None and (type(patch) is not int or not 1 <= patch <= MOST_PATCH_PX):
         raise UserError(f"patch_px={patch!r}: 1 to {MOST_PATCH_PX} pixels, or nothing")
@@ -145,7 +145,7 @@ def check_patch(facts: Mapping[str, Any]) -> None:
 
 
 def check_tensors(state: Any) -> None:
-    """Raise ValueError or TypeError for what is no dict of plain, finite tensors."""
+    """Raises ValueError or TypeError for anything but a dict of plain, finite tensors."""
     if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
         raise TypeError("it has no weights")
     for name, tensor in state.items():
@@ -159,7 +159,7 @@ def check_tensors(state: Any) -> None:
 
 
 def classifier_from(checkpoint: Mapping[str, Any], path: str | Path) -> CrackClassifier:
-    """The classifier in what `read_checkpoint` gave for `path`, in evaluation mode.
+    """Builds the classifier from what `read_checkpoint` returned for `path`, in evaluation mode.
 
     Raises ValueError when the tensors do not fit the network that the facts describe.
     """
@@ -178,5 +178,5 @@ def classifier_from(checkpoint: Mapping[str, Any], path: str | Path) -> CrackCla
 
 
 def checkpoint_facts(classifier: CrackClassifier, provenance: Mapping[str, object]) -> dict[str, Any]:
-    """What stands under `FACTS_KEY`: the format, what rebuilds the classifier, and where it comes from."""
+    """Returns the value of `FACTS_KEY`: the format, what rebuilds the classifier, and where it comes from."""
     return {"format": FORMAT, "facts": classifier.facts(), "provenance": dict(provenance)}

@@ -1,4 +1,4 @@
-"""The network: normalise, backbone features, average pooling, dropout, linear head."""
+"""The classifier: normalisation, backbone features, average pooling, dropout, linear head."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,11 +13,11 @@ from crack_lightning.models.options import IMAGE_SIZES
 from crack_lightning.models.weights import resolve_weights
 from crack_lightning.system.vision import get_model_weights
 
-CHUNK = 4  # pictures a core at a time on the CPU: what passes from layer to layer stays in its cache
+CHUNK = 4  # pictures per core at a time on the CPU: what passes from layer to layer stays in its cache
 
 
 class Dropout(nn.Dropout):
-    """torch's, at half the time on the CPU, where it takes longer than all else of a step of the head."""
+    """The dropout of torch in half the time on the CPU, where it takes longer than the rest of a step of the head."""
 
     def forward(self, features: Tensor) -> Tensor:
         if not self.training or self.p == 0:
@@ -28,9 +28,9 @@ class Dropout(nn.Dropout):
 class CrackClassifier(nn.Module):
     """Distinguishes cracked concrete from sound.
 
-    `forward` takes RGB pictures (N, 3, h, w), uint8 in 0..255 or float in 0..1, and gives logits (N, 2) in
-    the order of the decision's class names. The normalisation is inside. `features` frozen means that no gradient
-    reaches them and that they stay in evaluation mode whatever `train()` is given.
+    `forward` takes RGB pictures (N, 3, h, w), uint8 in 0..255 or float in 0..1, and returns logits (N, 2) in
+    the order of the decision's class names. The normalisation is inside. No gradient reaches frozen
+    `features`, and they stay in evaluation mode whatever `train()` is given.
 
     `decision` says what its probabilities mean. `patch_px` and `mm_per_px`: the side of the pictures that it
     was trained on, before the resize to `image_size`, and the millimetres that one of their pixels shows; None if
@@ -76,36 +76,36 @@ class CrackClassifier(nn.Module):
         self.train()
 
     def train(self, mode: bool = True) -> "CrackClassifier":
-        """As in any module, but frozen features stay in evaluation mode: BatchNorm would drift."""
+        """Sets the mode as in any module, but keeps frozen features in evaluation mode: BatchNorm would drift."""
         super().train(mode)
         if self.frozen:
             self.features.eval()
         return self
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Pictures (N, 3, h, w), uint8 or float in 0..1, as the backbone was trained on them."""
+        """Normalises pictures (N, 3, h, w), uint8 or float in 0..1, as those that the backbone was trained on."""
         if images.dtype == torch.uint8:
             images = images.to(self.pixel_mean.dtype) / 255
         return (images - self.pixel_mean) / self.pixel_std
 
     def feature_map(self, images: Tensor) -> Tensor:
-        """Pictures (N, 3, h, w) to the backbone's last feature map (N, channels, h', w')."""
+        """Computes the backbone's last feature map (N, channels, h', w') of pictures (N, 3, h, w)."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            chunk = CHUNK * torch.get_num_threads()
+            chunk_size = CHUNK * torch.get_num_threads()
             tracing = torch.jit.is_tracing()  # type: ignore[attr-defined]
-            if tracing or torch.is_grad_enabled() or images.device.type != "cpu" or len(images) <= chunk:
+            if tracing or torch.is_grad_enabled() or images.device.type != "cpu" or len(images) <= chunk_size:
                 return self._features(images)
-            return torch.cat([self._features(some) for some in images.split(chunk)])
+            return torch.cat([self._features(chunk) for chunk in images.split(chunk_size)])
 
     def _features(self, images: Tensor) -> Tensor:
         return self.features(self.normalise(images).contiguous(memory_format=torch.channels_last))
 
     def pooled(self, images: Tensor) -> Tensor:
-        """Pictures (N, 3, h, w) to what the head gets: features averaged over the map, (N, channels)."""
+        """Computes the input of the head from pictures (N, 3, h, w): features averaged over the map, (N, channels)."""
         return self.pool(self.feature_map(images)).flatten(1)
 
     def classify(self, pooled: Tensor) -> Tensor:
-        """Pooled features (N, channels) to logits (N, 2)."""
+        """Computes logits (N, 2) from pooled features (N, channels)."""
         return self.head(self.dropout(pooled))
 
     def forward(self, images: Tensor) -> Tensor:
@@ -113,20 +113,20 @@ class CrackClassifier(nn.Module):
 
     @property
     def marking_decision(self) -> Decision:
-        """What the probabilities of windows mean: as those of pictures."""
+        """Returns the decision for windows, which is the same as for pictures."""
         return self.decision
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        """Logits (N, 2) to calibrated probabilities (N, 2)."""
+        """Converts logits (N, 2) to calibrated probabilities (N, 2)."""
         return self.decision.probabilities(logits)
 
     def positive_probabilities(self, logits: Tensor) -> Tensor:
-        """Logits (N, 2) to calibrated probabilities of the positive class (N,)."""
+        """Converts logits (N, 2) to calibrated probabilities of the positive class (N,)."""
         return self.decision.positive_probabilities(logits)
 
     @torch.no_grad()
     def predict_proba(self, images: Tensor) -> Tensor:
-        """Calibrated probabilities (N, 2) of pictures as `forward` takes them; dropout is off."""
+        """Returns calibrated probabilities (N, 2) of pictures as `forward` takes them; dropout is off."""
         mode = self.training
         self.eval()
         try:
@@ -135,7 +135,7 @@ class CrackClassifier(nn.Module):
             self.train(mode)
 
     def facts(self) -> dict[str, Any]:
-        """All that it takes, beside the tensors, to build this classifier again: plain values only."""
+        """Returns all that is needed besides the tensors to build this classifier again: plain values only."""
         return {
             "backbone": self.backbone,
             **self.decision.facts(),
@@ -149,12 +149,12 @@ class CrackClassifier(nn.Module):
 
 
 def build_classifier(*, backbone: str, weights: str | None, **options: Any) -> CrackClassifier:
-    """A `CrackClassifier` whose backbone has the weights that `resolve_weights` finds for the name."""
+    """Builds a `CrackClassifier` whose backbone has the weights that `resolve_weights` finds for the name."""
     state_dict, source = resolve_weights(backbone, weights)
     return CrackClassifier(backbone=backbone, weights=source.as_dict(), state_dict=state_dict, **options)
 
 
 def normalisation(backbone: str) -> tuple[list[float], list[float]]:
-    """Mean and deviation of the pixels that torchvision trained this backbone on."""
+    """Returns the mean and deviation of the pixels that torchvision trained this backbone on, for each channel."""
     transform = get_model_weights(backbone).DEFAULT.transforms()
     return list(transform.mean), list(transform.std)

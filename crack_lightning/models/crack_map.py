@@ -21,7 +21,7 @@ from crack_lightning.models.weights import WeightsSource, resolve_weights
 log = logging.getLogger(__name__)
 
 CELL_PX = 4
-LESSON_PX = 256  # side of the pictures that it is trained on
+LESSON_PX = 256  # side of the pictures that a crack map is trained on
 LEVELS = ("level", "small_level", "patch_level", "patch_scale")
 PACKAGE_MAP = "package_map.json"
 
@@ -29,15 +29,15 @@ PACKAGE_MAP = "package_map.json"
 class CrackMap(nn.Module):
     """Marks the cells of a picture that a crack runs through.
 
-    `forward` takes RGB pictures (N, 3, h, w), uint8 in 0..255, sides multiples of 32, and gives logits (N, h/4, w/4).
-    `weight` (channels of all taps,) and `bias` are of the linear head on the joined features of a cell; `patch_weight`
-    is what patches are judged by, the same until labelled patches teach it. A convolution of 1x1 at each tap's own
-    stride, its map resized and added, gives the same, since both are linear.
+    `forward` takes RGB pictures (N, 3, h, w), uint8 in 0..255, sides multiples of 32, and returns logits (N, h/4, w/4).
+    `weight` (channels of all taps,) and `bias` are the linear head on the joined features of a cell; `patch_weight`
+    judges patches, and equals `weight` until it is trained on labelled patches. The head is computed as a 1x1
+    convolution at each tap's own stride, its map resized and added: the result is the same, since both are linear.
 
     `level` and `small_level` are the logits above the median of a photograph, and of a small one, that become the
     probability 0.5 of a cell. The score of a patch becomes 0.5 at `patch_level`, and a unit of log-odds more for every
-    `patch_scale`. `decision` says what the probabilities of patches mean, `marking_decision` those of cells.
-    `mm_per_px` is the scale of the pictures that it was trained on, None where they had many.
+    `patch_scale`. `decision` says what the probabilities of patches mean, `marking_decision` what those of cells mean.
+    `mm_per_px` is the scale of the pictures that it was trained on, None if they had many.
     """
 
     pixel_mean: Tensor
@@ -74,17 +74,17 @@ class CrackMap(nn.Module):
         whole, _ = build_features(backbone, state_dict)
         self.features = whole[: self.taps[-1].child + 1].requires_grad_(False)
         channels = sum(tap.channels for tap in self.taps)
-        given = torch.zeros(channels) if weight is None else torch.tensor(weight, dtype=torch.float32)
-        if given.shape != (channels,):
-            raise UserError(f"a crack map of {backbone} has {channels} weights, not {len(given)}")
-        self.register_buffer("weight", given)
-        self.register_buffer("patch_weight", given.clone())
+        head_weight = torch.zeros(channels) if weight is None else torch.tensor(weight, dtype=torch.float32)
+        if head_weight.shape != (channels,):
+            raise UserError(f"a crack map of {backbone} has {channels} weights, not {len(head_weight)}")
+        self.register_buffer("weight", head_weight)
+        self.register_buffer("patch_weight", head_weight.clone())
         self.register_buffer("bias", torch.tensor(float(bias)))
         self.to(memory_format=torch.channels_last)
         self.eval()
 
     def facts(self) -> dict[str, Any]:
-        """All that it takes, beside the tensors, to build this map again: plain values only."""
+        """Returns all that is needed besides the tensors to build this map again: plain values only."""
         return {
             "backbone": self.backbone,
             "decision": self.decision.facts(),
@@ -95,32 +95,32 @@ class CrackMap(nn.Module):
         }
 
     def set_levels(self, levels: Mapping[str, float]) -> None:
-        """Set some of LEVELS."""
+        """Sets some of LEVELS, rounded to three decimals."""
         for name, value in levels.items():
             setattr(self, name, round(float(value), 3))
 
     @property
     def marking_decision(self) -> Decision:
-        """What the probabilities of cells mean: 0.5 is where `level` lies."""
+        """Returns the decision for cells, whose threshold of 0.5 is where `level` lies."""
         return Decision(self.decision.class_names, self.decision.positive_class)
 
     def tapped(self, images: Tensor) -> list[Tensor]:
-        """Pictures (N, 3, h, w) uint8 to the map of each tap (N, channels, h/s, w/s), s its stride, 4 at least."""
+        """Computes each tap's map (N, channels, h/s, w/s) of pictures (N, 3, h, w) uint8, s its stride, at least 4."""
         pixels = (images.to(self.pixel_mean.dtype) / 255 - self.pixel_mean) / self.pixel_std
         maps, taps = pixels.contiguous(memory_format=torch.channels_last), {tap.child: tap for tap in self.taps}
-        found = []
+        tapped_maps = []
         for number, layer in enumerate(self.features):
             maps = layer(maps)
             if number in taps:
-                found.append(functional.avg_pool2d(maps, 2) if taps[number].stride < CELL_PX else maps)
-        return found
+                tapped_maps.append(functional.avg_pool2d(maps, 2) if taps[number].stride < CELL_PX else maps)
+        return tapped_maps
 
     def cells(self, images: Tensor) -> Tensor:
-        """Pictures (N, 3, h, w) uint8 to the joined features of every cell (N, channels, h/4, w/4)."""
+        """Computes the joined features of every cell (N, channels, h/4, w/4) of pictures (N, 3, h, w) uint8."""
         return torch.cat(grown(self.tapped(images)), dim=1)
 
     def tap_weights(self, weight: Tensor | None = None) -> list[Tensor]:
-        """The weights of each tap (1, channels, 1, 1): the head's, or those of another `weight` (channels,)."""
+        """Returns the weights of each tap (1, channels, 1, 1), from the head or from another `weight` (channels,)."""
         parts = (self.weight if weight is None else weight).split([tap.channels for tap in self.taps])
         return [part[None, :, None, None] for part in parts]
 
@@ -128,7 +128,7 @@ class CrackMap(nn.Module):
         return self.logits_by(self.tap_weights(), images) + self.bias
 
     def logits_by(self, weights: Sequence[Tensor], images: Tensor) -> Tensor:
-        """Pictures (N, 3, h, w) uint8 to (N, h/4, w/4): the head of these `tap_weights`, without its bias.
+        """Applies a head given by its `tap_weights`, without bias, to pictures (N, 3, h, w) uint8: (N, h/4, w/4).
 
         Gradients reach the weights and not the features.
         """
@@ -138,7 +138,7 @@ class CrackMap(nn.Module):
         return torch.stack(grown(maps)).sum(dim=0)[:, 0]
 
     def positive_probabilities(self, logits: Tensor) -> Tensor:
-        """Logits of patches (N, 2) to calibrated probabilities of the positive class (N,)."""
+        """Converts logits of patches (N, 2) to calibrated probabilities of the positive class (N,)."""
         return self.decision.positive_probabilities(logits)
 
 
@@ -151,19 +151,21 @@ def is_map(network: Network) -> TypeGuard[CrackMap]:
 
 
 def grown(maps: Sequence[Tensor]) -> list[Tensor]:
-    """Maps (N, channels, h', w') brought to the size of the first."""
+    """Resizes maps (N, channels, h', w') to the size of the first."""
     size = maps[0].shape[-2:]
     return [
-        each if each.shape[-2:] == size else functional.interpolate(each, size, mode="bilinear", align_corners=False)
-        for each in maps
+        feature_map
+        if feature_map.shape[-2:] == size
+        else functional.interpolate(feature_map, size, mode="bilinear", align_corners=False)
+        for feature_map in maps
     ]
 
 
 @cache
 def package_facts() -> dict[str, Any]:
-    """What the package says of its own map: its head, its decision, and what it was made of."""
-    found: dict[str, Any] = json.loads(files("crack_lightning.models").joinpath(PACKAGE_MAP).read_text("utf-8"))
-    return found
+    """Returns the facts of the package's own map: its head, its decision, and what it was made of."""
+    facts: dict[str, Any] = json.loads(files("crack_lightning.models").joinpath(PACKAGE_MAP).read_text("utf-8"))
+    return facts
 
 
 def package_map(
@@ -172,9 +174,9 @@ def package_map(
     weights: tuple[dict[str, Tensor] | None, WeightsSource] | None = None,
     **known: Any,
 ) -> CrackMap:
-    """The map that comes with the package, trained on drawn cracks, with other class names where a `decision` is given.
+    """Builds the map of the package, trained on drawn cracks, with other class names if a `decision` is given.
 
-    `weights` are what `resolve_weights` gave before, `known` what is to stand in its checkpoint: `patch_px` and
+    `weights` are what `resolve_weights` returned before, `known` are values for its checkpoint: `patch_px` and
     `mm_per_px`. Raises as `resolve_weights` does.
     """
     facts = package_facts()

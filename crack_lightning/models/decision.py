@@ -1,6 +1,6 @@
-"""What a probability means: which class is predicted, and whether it needs review. Asked wherever it matters.
+"""Decides from a probability which class is predicted and whether it needs review, for all callers.
 
-Probabilities are computed with 32 bits and compared with 64, so that the image which defines a bound lies within it for
+Probabilities are computed with 32 bits and compared with 64, so that the image that defines a bound lies within it for
 every caller.
 """
 
@@ -15,16 +15,16 @@ from torch import Tensor
 from crack_lightning.errors import UserError
 
 MOST_TEMPERATURE = 1e6
-ROUNDING = 1e-4  # of log-odds: more than the engines' results for one image differ by
+ROUNDING = 1e-4  # in log-odds: more than the difference between engines' results for one image
 
 
 @dataclass(frozen=True)
 class Decision:
     """Two class names in the order of the logits, which of them is positive, and what their probabilities mean.
 
-    `threshold`: predicted positive from this probability of the positive class on, above 0, at most 1.
-    `temperature`: what logits are divided by before the softmax, above 0 (Guo et al. 2017).
-    `review_band`: the lowest and the highest probability that needs review, both included; None for none.
+    `threshold`: the lowest probability of the positive class that is predicted positive, above 0, at most 1.
+    `temperature`: logits are divided by it before the softmax; above 0 (Guo et al. 2017).
+    `review_band`: the lowest and the highest probability that needs review, both included; None for no review.
 
     Raises ValueError for a value out of range.
     """
@@ -53,12 +53,12 @@ class Decision:
 
     @property
     def positive_index(self) -> int:
-        """The place of the positive class among the logits."""
+        """Returns the index of the positive class among the logits."""
         return self.class_names.index(self.positive_class)
 
     @property
     def negative_first(self) -> tuple[str, str]:
-        """The class names, the positive one last: `negative_first[target]` is the name of a target 0 or 1."""
+        """Returns the class names, the positive one last: `negative_first[target]` is the name of a target 0 or 1."""
         first, second = sorted(self.class_names, key=lambda name: name == self.positive_class)
         return first, second
 
@@ -69,17 +69,17 @@ class Decision:
     @overload
     def is_positive(self, probability: float) -> bool: ...
     def is_positive(self, probability: Any) -> Any:
-        """Whether the positive class is predicted, for one probability of it or for each of an array of any shape."""
+        """Returns whether the positive class is predicted, for one probability of it or each of any array."""
         return _exact(probability) >= self.threshold
 
     @property
     def below_threshold(self) -> float:
-        """The highest number of 32 bits that is below the threshold: for whoever asks for more, not for at least."""
+        """Returns the highest 32-bit number below the threshold, for callers that compare with `>` instead of `>=`."""
         near = np.float32(self.threshold)
         return float(np.nextafter(near, np.float32(0))) if float(near) >= self.threshold else float(near)
 
     def predicted(self, probability: float) -> str:
-        """The name of the class that is predicted."""
+        """Returns the name of the class that is predicted."""
         return self.negative_first[bool(self.is_positive(probability))]
 
     @overload
@@ -89,21 +89,21 @@ class Decision:
     @overload
     def needs_review(self, probability: float) -> bool: ...
     def needs_review(self, probability: Any) -> Any:
-        """Whether it needs review, for one probability or for each of an array of any shape."""
-        low, high = self.review_band or (2.0, 2.0)  # none
+        """Returns whether review is needed, for one probability or for each of an array of any shape."""
+        low, high = self.review_band or (2.0, 2.0)  # which no probability reaches
         exact = _exact(probability)
         return (exact >= low) & (exact <= high)
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        """Logits (N, 2) to calibrated probabilities (N, 2)."""
+        """Converts logits (N, 2) to calibrated probabilities (N, 2)."""
         return (logits.float() / self.temperature).softmax(dim=1)
 
     def positive_probabilities(self, logits: Tensor) -> Tensor:
-        """Logits (N, 2) to calibrated probabilities of the positive class (N,)."""
+        """Converts logits (N, 2) to calibrated probabilities of the positive class (N,)."""
         return self.probabilities(logits)[:, self.positive_index]
 
     def facts(self) -> dict[str, Any]:
-        """As a checkpoint keeps it: plain values."""
+        """Returns plain values, as a checkpoint keeps them."""
         return {
             "class_names": list(self.class_names),
             "positive_class": self.positive_class,
@@ -114,7 +114,7 @@ class Decision:
 
 
 def decision_from(facts: Mapping[str, Any]) -> Decision:
-    """The decision in what `facts` gave. Raises ValueError or TypeError where it is none."""
+    """Builds a decision from what `Decision.facts` returned. Raises ValueError or TypeError for invalid values."""
     band, names = facts["review_band"], facts["class_names"]
     if not isinstance(names, list | tuple) or not isinstance(band, list | tuple | None):
         raise TypeError("class_names and review_band are lists")
@@ -128,7 +128,7 @@ def decision_from(facts: Mapping[str, Any]) -> Decision:
 
 
 def widened(low: float, high: float) -> tuple[float, float]:
-    """An interval of probabilities, wider by what engines differ."""
+    """Widens an interval of probabilities by the difference between engines."""
 
     def moved(probability: float, by: float) -> float:
         odds = math.log(max(probability, 1e-300)) - math.log1p(-min(probability, 1 - 1e-16))
@@ -142,7 +142,7 @@ def _is_number(value: object) -> bool:
 
 
 def _exact(probability: Any) -> Any:
-    """With 64 bits."""
+    """Returns the probability with 64 bits."""
     if isinstance(probability, Tensor):
         return probability.double()
     return np.asarray(probability, np.float64) if isinstance(probability, np.ndarray) else float(probability)

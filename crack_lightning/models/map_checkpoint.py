@@ -1,4 +1,4 @@
-"""The file of a crack map: one that marks cracks on its own, opened without running code from it, and checked."""
+"""Reads and writes crack maps: files that work on their own, opened without running code from them, and checked."""
 
 import io
 import math
@@ -27,7 +27,7 @@ FACTS = ("backbone", "decision", "patch_px", "mm_per_px", "weights", *LEVELS)
 
 
 def write_map(path: Path, network: CrackMap, provenance: Mapping[str, object]) -> None:
-    """Everything that the map needs; `provenance` are plain values that say what it was made of."""
+    """Writes everything that the map needs; `provenance` are plain values that record what it was made of."""
     state = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
     file = io.BytesIO()
     torch.save({MAP_KEY: map_facts(network, provenance), "state_dict": state}, file)
@@ -36,12 +36,12 @@ def write_map(path: Path, network: CrackMap, provenance: Mapping[str, object]) -
 
 
 def map_facts(network: CrackMap, provenance: Mapping[str, object]) -> dict[str, Any]:
-    """Returns what stands under `MAP_KEY`: the format, what rebuilds the map, and where it comes from."""
+    """Returns the value of `MAP_KEY`: the format, what rebuilds the map, and where it comes from."""
     return {"format": FORMAT, "facts": network.facts(), "provenance": dict(provenance)}
 
 
 def load_network(path: str | Path | None) -> Network:
-    """What a checkpoint holds, in evaluation mode on the CPU; None is the crack map of the package.
+    """Returns the network of a checkpoint, in evaluation mode on the CPU; None is the crack map of the package.
 
     Raises as `read_checkpoint`.
     """
@@ -49,7 +49,7 @@ def load_network(path: str | Path | None) -> Network:
 
 
 def load_with_provenance(path: str | Path | None) -> tuple[Network, dict[str, Any]]:
-    """The same, and what it was made of."""
+    """Returns the network as `load_network` does, and what it was made of."""
     if path is None:
         return package_map(), {}
     checkpoint = opened_checkpoint(path)
@@ -64,10 +64,10 @@ def load_with_provenance(path: str | Path | None) -> tuple[Network, dict[str, An
 
 
 def _map_from(checkpoint: Mapping[str, Any]) -> CrackMap:
-    kept = checkpoint[MAP_KEY]
-    if not isinstance(kept, dict) or kept.get("format") != FORMAT:
+    entry = checkpoint[MAP_KEY]
+    if not isinstance(entry, dict) or entry.get("format") != FORMAT:
         raise UserError(f"its format is not {FORMAT}, which this version reads")
-    facts = kept.get("facts")
+    facts = entry.get("facts")
     if not isinstance(facts, dict) or sorted(facts) != sorted(FACTS):
         raise UserError(f"it does not say {', '.join(FACTS)}, or says more")
     for name in LEVELS:

@@ -1,4 +1,4 @@
-"""What network is built."""
+"""Options of the network."""
 
 from dataclasses import dataclass
 
@@ -12,9 +12,9 @@ IMAGE_SIZES = range(32, 1025)  # the backbones halve the picture five times
 
 @dataclass
 class ModelOptions:
-    """A backbone and its weights. Of a classifier: whether the backbone learns, and the dropout before the head. Of a
-    crack map: how many pictures with drawn cracks its head is trained on before it is on labels, where the head is not
-    that of the package.
+    """A backbone and its weights. For a classifier: whether the backbone is frozen, and the dropout before the head.
+    For a crack map: how many pictures with drawn cracks its head is trained on before it is trained on labels, unless
+    it is the head of the package.
 
     Raises UserError for an option out of range.
     """
@@ -24,7 +24,7 @@ class ModelOptions:
     freeze: bool = True
     dropout: float = 0.3
     kind: str = "classifier"
-    lessons: int | None = None  # of model=crack_map
+    lessons: int | None = None  # pictures with drawn cracks to train on, for model=crack_map
 
     def __post_init__(self) -> None:
         check_among("model.kind", self.kind, KINDS)
@@ -37,5 +37,5 @@ class ModelOptions:
 
     @property
     def is_map(self) -> bool:
-        """Whether it is a crack map."""
+        """Returns whether the network is a crack map."""
         return self.kind == "crack_map"

@@ -1,4 +1,4 @@
-"""Where a backbone is tapped for a crack map."""
+"""The taps of backbones: the layers whose features a crack map uses."""
 
 from dataclasses import dataclass
 
@@ -7,19 +7,19 @@ from crack_lightning.errors import UserError
 
 @dataclass(frozen=True)
 class Tap:
-    """Behind which child of a backbone's features it is tapped, how many channels come there, and at which stride."""
+    """A child of a backbone's features whose output is used, with its number of channels and its stride."""
 
     child: int
     channels: int
     stride: int
 
 
-def _taps(*facts: tuple[int, int, int]) -> tuple[Tap, ...]:
-    return tuple(Tap(*each) for each in facts)
+def _taps(*taps: tuple[int, int, int]) -> tuple[Tap, ...]:
+    return tuple(Tap(*tap) for tap in taps)
 
 
-# Behind the last child of each stride, two of them at stride 16 where there are many. Left out: regnet_y_400mf, all of
-# whose stages are one child, and swin_t, whose maps have their channels last.
+# The last child of each stride, and another one at stride 16 where it has many. Left out: regnet_y_400mf, whose stages
+# are all one child, and swin_t, whose maps have their channels last.
 TAPS = {
     "mobilenet_v2": _taps((1, 16, 2), (3, 24, 4), (6, 32, 8), (10, 64, 16), (13, 96, 16), (17, 320, 32)),
     "mobilenet_v3_small": _taps((0, 16, 2), (1, 16, 4), (3, 24, 8), (6, 40, 16), (8, 48, 16), (11, 96, 32)),
@@ -36,7 +36,7 @@ TAPS = {
 
 
 def taps_of(backbone: str) -> tuple[Tap, ...]:
-    """The taps of a backbone. Raises UserError for one that has none."""
+    """Returns the taps of a backbone. Raises UserError for one that has none."""
     if backbone not in TAPS:
         raise UserError(f"backbone {backbone!r} cannot carry a crack map: give one of {', '.join(sorted(TAPS))}")
     return TAPS[backbone]

