@@ -1,1 +1,1 @@
-"""What can be measured of cracks in a photograph: lines, lengths, widths, and the scale."""
+"""Measures cracks in photographs: lines, lengths, widths, and the scale."""

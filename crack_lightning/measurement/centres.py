@@ -1,4 +1,4 @@
-"""Lines of cells, which are good to four pixels, brought onto the dark of the crack at the photograph's resolution."""
+"""Moves lines of cells, accurate to four pixels, onto the dark of the crack at the photograph's resolution."""
 
 import numpy as np
 from scipy import ndimage
@@ -8,16 +8,16 @@ from crack_lightning.measurement.paths import across, normals, resampled, smooth
 Array = np.ndarray
 
 STEP_PX = 2.0  # between the points of a line
-LOOK_PX, MOST_PX = 6.0, 40.0  # beyond the marked band, and at most, that the middle of a crack is looked for
-BEND = 0.4  # cost of a step aside, in deviations of the grey levels across
-STRAY = 1.0  # cost of lying as far aside as is looked
+LOOK_PX, MOST_PX = 6.0, 40.0  # how far beyond the marked band, and at most, the middle of a crack is searched for
+BEND = 0.4  # cost of a step one pixel aside, in deviations of the grey levels
+STRAY = 1.0  # cost of lying at the edge of the strip that is searched
 ASIDE = 2  # pixels that the middle may move from one point to the next
 SMOOTH_POINTS = 2.0
 
 
 def centred(grey: Array, points: Array, radius_px: float) -> Array:
-    """Points (n, 2), x and y, STEP_PX apart along the darkest path near a line `points` (m, 2), in a band that is
-    `radius_px` wide to each side."""
+    """Returns points (n, 2), x and y, STEP_PX apart, along the darkest path near the line `points` (m, 2), whose marked
+    band reaches `radius_px` to each side."""
     line = resampled(smoothed(points, 2.0), STEP_PX)
     if len(line) < 3:
         return line
@@ -31,8 +31,8 @@ def centred(grey: Array, points: Array, radius_px: float) -> Array:
 
 
 def darkest_path(strip: Array, blur: float, *, first: int | None = None) -> Array:
-    """Of a strip (n, k) of grey levels across a line, the column of the darkest path along it (n,): a shortest path
-    whose steps aside cost BEND each. It begins in column `first`, where that is given."""
+    """Returns the columns (n,) of the darkest path along a strip (n, k) of grey levels across a line: a shortest path
+    whose steps aside cost BEND a pixel. It begins in column `first` if given."""
     level = strip - np.median(strip, axis=1, keepdims=True)
     dark = ndimage.gaussian_filter(level, (1.5, blur))
     deviation = 1.4826 * np.median(np.abs(dark - np.median(dark))) + 1e-3
@@ -41,16 +41,16 @@ def darkest_path(strip: Array, blur: float, *, first: int | None = None) -> Arra
     steps = np.arange(-ASIDE, ASIDE + 1)
     if first is not None:
         cost[0, np.arange(strip.shape[1]) != first] = np.inf
-    total, came = cost[0].copy(), np.zeros(strip.shape, np.int8)
+    total, to_previous = cost[0].copy(), np.zeros(strip.shape, np.int8)
     width = strip.shape[1]
     for row in range(1, len(strip)):
         padded = np.pad(total, ASIDE, constant_values=np.inf)
         moved = np.stack([padded[ASIDE + step : ASIDE + step + width] + BEND * abs(step) for step in steps])
         chosen = moved.argmin(axis=0)
-        came[row] = steps[chosen]
+        to_previous[row] = steps[chosen]
         total = moved[chosen, np.arange(width)] + cost[row]
     path = np.empty(len(strip), int)
     path[-1] = total.argmin()
     for row in range(len(strip) - 1, 0, -1):
-        path[row - 1] = path[row] + came[row, path[row]]
+        path[row - 1] = path[row] + to_previous[row, path[row]]
     return path

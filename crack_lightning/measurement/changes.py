@@ -1,4 +1,4 @@
-"""What became of the cracks of a place between two photographs: new, longer, wider, unchanged, gone."""
+"""Compares the cracks that two photographs show of a place: new, longer, wider, unchanged, gone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,24 +14,25 @@ from crack_lightning.measurement.resolution import View, ViewedCrack, at_one_res
 
 Array = np.ndarray
 
-NEAR_PX = 8.0  # in the later photograph, within which two lines are one
-SAME_SHARE = 0.35  # of a line that must lie near others for it not to be new or gone
+NEAR_PX = 8.0  # distance in the later photograph within which two lines are the same
+SAME_SHARE = 0.35  # of the shorter of two cracks that must lie near the other for them to be the same
 LEAST_GROWTH_PX, LEAST_GROWTH = 24.0, 0.08  # pixels, and share of the length, that a crack must have grown by
-STRETCH_POINTS = 4  # uncovered points in a row that count: single ones are noise
+STRETCH_POINTS = 4  # uncovered points in a row that count as a stretch: fewer are noise
 REPROJECTED = 0.01  # share by which the scale between two photographs is uncertain
 REFINED_PX = 3.0
-LEAST_PLACES = 12  # points of a line whose widths both photographs claim, for these to be compared
+LEAST_PLACES = 12  # where both photographs claim a width, that are needed to compare widths
 LOOK_PX = 12.0
-CLEAR_SHARE = 0.6  # of a crack that must stand out of the noise for it to be new or gone
-CONFIRMED = 0.5  # of a growth in width that the darkness across must have grown by
-SEEN_DEPTH = 0.4  # of the depth in the other photograph, beside the background, from which on a place was cracked there
+CLEAR_SHARE = 0.6  # of a crack that must stand out from the noise for it to be new or gone
+CONFIRMED = 0.5  # of a growth in width that the darkness across must have grown by too
+SEEN_DEPTH = 0.4  # of the depth in the other photograph, each over its background, from which on a line is a crack
 CHANGES = ("new", "longer", "wider", "longer and wider", "gone", "unchanged")
 
 
 @dataclass(frozen=True)
 class Change:
-    """`kind` is one of CHANGES; the numbers of the cracks it is of; lengths and widths in pixels of the later
-    photograph, None where there is no such crack or no claimed width; the lines that were added, in the later one."""
+    """A change: `kind` is one of CHANGES; `before` and `after` are the numbers of the cracks; lengths and widths are in
+    pixels of the later photograph, None where there is no such crack or no claimed width; `added` are new lines in the
+    later one."""
 
     kind: str
     before: Sequence[int]
@@ -43,7 +44,7 @@ class Change:
     added: Sequence[Array] = ()
 
     def enlarged(self, factor: float) -> "Change":
-        """Returns the same in pixels of a photograph `factor` times as large."""
+        """Returns the change in pixels of a photograph `factor` times as large."""
         sizes = ("length_before", "length_after", "width_before", "width_after")
         known = {name: value for name in sizes if (value := getattr(self, name)) is not None}
         larger = {name: value * factor for name, value in known.items()}
@@ -51,8 +52,8 @@ class Change:
 
 
 def changes_of(before: View, after: View, alignment: Alignment) -> list[Change]:
-    """The changes of all cracks that both photographs show, those that changed first; at the resolution of the coarser
-    one."""
+    """Returns the changes of all cracks in the area that both photographs show, those that changed first, compared at
+    the resolution of the coarser one."""
     before, after, alignment, share = at_one_resolution(before, after, alignment)
     return [change.enlarged(1 / share) for change in _changes(before, after, alignment)]
 
@@ -62,18 +63,18 @@ def _changes(before: View, after: View, alignment: Alignment) -> list[Change]:
     visible = [_inside(points_of(crack), after.grey.shape) for crack in moved]
     old = [crack for crack, inside in zip(moved, visible, strict=True) if inside.mean() > 0.5]
     new = [crack for crack in after.cracks if _inside(alignment.back(points_of(crack)), before.grey.shape).mean() > 0.5]
-    found = [_change(group_old, group_new, before, after, alignment) for group_old, group_new in _groups(old, new)]
-    kept = [change for change in found if change is not None]
+    changes = [_change(group_old, group_new, before, after, alignment) for group_old, group_new in _groups(old, new)]
+    kept = [change for change in changes if change is not None]
     return sorted(kept, key=lambda change: (CHANGES.index(change.kind), -(change.length_after or 0)))
 
 
 def points_of(crack: ViewedCrack) -> Array:
-    """Returns points (n, 2) of its lines, STEP_PX apart."""
+    """Returns points (n, 2), STEP_PX apart, along the lines of a crack."""
     return np.concatenate([resampled(line, STEP_PX) for line in crack.lines if len(line) > 1])
 
 
 def _moved(crack: ViewedCrack, alignment: Alignment) -> ViewedCrack:
-    """An earlier crack in pixels of the later photograph."""
+    """Returns an earlier crack in pixels of the later photograph."""
     lines = [alignment.moved(line) for line in crack.lines]
     if crack.uncertainty_px is None:
         return ViewedCrack(crack.number, lines, crack.widths_px, None)
@@ -90,20 +91,20 @@ def _inside(points: Array, size_hw: tuple[int, ...]) -> Array:
 def _groups(
     old: Sequence[ViewedCrack], new: Sequence[ViewedCrack]
 ) -> list[tuple[list[ViewedCrack], list[ViewedCrack]]]:
-    """Cracks of both photographs that lie on each other, together; those that do not, alone."""
+    """Groups the cracks of both photographs that lie on each other; the others are alone in a group."""
     members: list[tuple[int, ViewedCrack]] = [(0, crack) for crack in old] + [(1, crack) for crack in new]
     joined = dict[int, int]()
     trees = [cKDTree(points_of(crack)) for _, crack in members]
-    for one in range(len(old)):
-        for other in range(len(old), len(members)):
-            near = np.isfinite(trees[other].query(trees[one].data, distance_upper_bound=NEAR_PX)[0]).sum()
-            fewer = min(len(trees[one].data), len(trees[other].data))
+    for earlier in range(len(old)):
+        for later in range(len(old), len(members)):
+            near = np.isfinite(trees[later].query(trees[earlier].data, distance_upper_bound=NEAR_PX)[0]).sum()
+            fewer = min(len(trees[earlier].data), len(trees[later].data))
             if near >= max(STRETCH_POINTS, SAME_SHARE * fewer):
-                joined[root_of(joined, one)] = root_of(joined, other)
-    found = dict[int, tuple[list[ViewedCrack], list[ViewedCrack]]]()
+                joined[root_of(joined, earlier)] = root_of(joined, later)
+    groups = dict[int, tuple[list[ViewedCrack], list[ViewedCrack]]]()
     for number, (side, crack) in enumerate(members):
-        found.setdefault(root_of(joined, number), ([], []))[side].append(crack)
-    return list(found.values())
+        groups.setdefault(root_of(joined, number), ([], []))[side].append(crack)
+    return list(groups.values())
 
 
 def _change(
@@ -115,7 +116,7 @@ def _change(
     if not old:
         lines = [line for crack in new for line in crack.lines]
         if _shows(before.grey, [alignment.back(line) for line in lines], after.grey, lines):
-            return None  # it was there, and the map did not mark it
+            return None  # it was there, but the map did not mark it
         return Change("new", *numbers, None, _length(new), None, _width(new), lines)
     if not new:
         lines = [line for crack in old for line in crack.lines]
@@ -124,7 +125,7 @@ def _change(
         return Change("gone", *numbers, _length(old), None, _width(old), None)
     added = _added(old, new, before, after, alignment)
     grown = sum(map(length_of, added)) >= max(LEAST_GROWTH_PX, LEAST_GROWTH * _length(old))
-    first, second, deviation = _widths_there(old, new)
+    first, second, deviation = _shared_widths(old, new)
     wider = first is not None and second is not None and second - first > 2 * deviation
     wider = wider and _darker(new, before, after, alignment) >= 1 + CONFIRMED * ((second or 0) / (first or 1) - 1)
     kind = " and ".join([name for name, is_so in (("longer", grown), ("wider", wider)) if is_so]) or "unchanged"
@@ -136,27 +137,27 @@ def _length(cracks: Sequence[ViewedCrack]) -> float:
 
 
 def _width(cracks: Sequence[ViewedCrack]) -> float | None:
-    """Median of all claimed widths."""
+    """Returns the median of all claimed widths."""
     widths = np.concatenate([crack.widths_px for crack in cracks if crack.uncertainty_px is not None] or [np.empty(0)])
     return float(np.nanmedian(widths)) if np.isfinite(widths).any() else None
 
 
-def _widths_there(old: Sequence[ViewedCrack], new: Sequence[ViewedCrack]) -> tuple[float | None, float | None, float]:
-    """Median widths where both photographs claim one of the same place, then and now, and the deviation of their
-    difference; None where there are too few such places."""
-    then, now = (_claimed(cracks) for cracks in (old, new))
-    if not len(then[0]) or not len(now[0]):
+def _shared_widths(old: Sequence[ViewedCrack], new: Sequence[ViewedCrack]) -> tuple[float | None, float | None, float]:
+    """Returns the earlier and the later median width over the places where both photographs claim one, and the
+    deviation of their difference; None, None where there are too few such places."""
+    earlier, later = (_claimed(cracks) for cracks in (old, new))
+    if not len(earlier[0]) or not len(later[0]):
         return None, None, 0.0
-    distances, index = cKDTree(then[0]).query(now[0], distance_upper_bound=NEAR_PX)
+    distances, index = cKDTree(earlier[0]).query(later[0], distance_upper_bound=NEAR_PX)
     near = np.isfinite(distances)
     if near.sum() < LEAST_PLACES:
         return None, None, 0.0
-    deviation = float(np.hypot(then[2], now[2]))
-    return float(np.median(then[1][index[near]])), float(np.median(now[1][near])), deviation
+    deviation = float(np.hypot(earlier[2], later[2]))
+    return float(np.median(earlier[1][index[near]])), float(np.median(later[1][near])), deviation
 
 
 def _claimed(cracks: Sequence[ViewedCrack]) -> tuple[Array, Array, float]:
-    """Points (n, 2) and widths (n,) that are claimed, and the largest deviation of a crack's median."""
+    """Returns the points (n, 2) and widths (n,) that are claimed, and the largest deviation of a crack's median."""
     known = [crack for crack in cracks if crack.uncertainty_px is not None]
     if not known:
         return np.empty((0, 2)), np.empty(0), 0.0
@@ -169,64 +170,64 @@ def _claimed(cracks: Sequence[ViewedCrack]) -> tuple[Array, Array, float]:
 def _added(
     old: Sequence[ViewedCrack], new: Sequence[ViewedCrack], before: View, after: View, alignment: Alignment
 ) -> list[Array]:
-    """Stretches of the later cracks that lie on no earlier one, nor on a dark line of the earlier photograph."""
+    """Returns stretches of later cracks that lie on no earlier one, nor on a dark line of the earlier photograph."""
     tree = cKDTree(np.concatenate([points_of(crack) for crack in old]))
-    found = []
+    stretches = []
     for crack in new:
         for line in crack.lines:
             points = resampled(line, STEP_PX)
             far = ~np.isfinite(tree.query(points, distance_upper_bound=NEAR_PX)[0])
             far &= _inside(alignment.back(points), before.grey.shape)
-            for stretch in _stretches(far):
-                part = points[stretch]
+            for run in _stretches(far):
+                part = points[run]
                 if not _shows(before.grey, [alignment.back(part)], after.grey, [part]):
-                    found.append(part)
-    return found
+                    stretches.append(part)
+    return stretches
 
 
 def _stretches(chosen: Array) -> list[slice]:
     edges = np.flatnonzero(np.diff(np.concatenate([[0], chosen.astype(int), [0]])))
     slices = [slice(int(start), int(end)) for start, end in zip(edges[::2], edges[1::2], strict=True)]
-    return [each for each in slices if each.stop - each.start >= STRETCH_POINTS]
+    return [stretch for stretch in slices if stretch.stop - stretch.start >= STRETCH_POINTS]
 
 
-def _shows(grey: Array, lines: Sequence[Array], other: Array, there: Sequence[Array]) -> bool:
-    """Whether a photograph has a dark line where another has a crack: half of its points as deep beside the background
-    as SEEN_DEPTH of the other's."""
+def _shows(grey: Array, lines: Sequence[Array], other_grey: Array, other_lines: Sequence[Array]) -> bool:
+    """Returns whether a photograph has a dark line where the other has a crack: half of its points have, relative to
+    the background, SEEN_DEPTH of the other's depth."""
     depths = [_relative_depths(grey, line)[0] for line in lines if len(line) > 2]
-    references = [_relative_depths(other, line) for line in there if len(line) > 2]
+    references = [_relative_depths(other_grey, line) for line in other_lines if len(line) > 2]
     if not depths or not references:
         return False
     own, known = np.concatenate(depths), np.concatenate([depth for depth, _ in references])
     clear = np.concatenate([clear for _, clear in references])
-    unclear = clear.mean() < CLEAR_SHARE  # what is hardly there to be seen may be there in the other too
+    unclear = clear.mean() < CLEAR_SHARE  # a crack that is hardly visible may be in the other too
     return bool(unclear or np.median(own) >= SEEN_DEPTH * np.median(known))
 
 
 def _darker(cracks: Sequence[ViewedCrack], before: View, after: View, alignment: Alignment) -> float:
     """Returns how many times as much darkness lies across the later cracks as across the same lines in the earlier
-    photograph: two ways to measure a width may switch with the light, and this does not."""
+    photograph: the way a width is measured may change with the light, this does not."""
     shares = []
     for crack in cracks:
         reach_px = LOOK_PX + float(np.nanmax(crack.widths_px, initial=0.0))
         for line in crack.lines:
             if len(line) > 2:
                 earlier = alignment.back(line)
-                then = _relative_darkness(before.grey, earlier, reach_px) * alignment.enlarged(earlier)
-                shares.append(_relative_darkness(after.grey, line, reach_px) / np.maximum(then, 1e-3))
+                darkness = _relative_darkness(before.grey, earlier, reach_px) * alignment.enlarged(earlier)
+                shares.append(_relative_darkness(after.grey, line, reach_px) / np.maximum(darkness, 1e-3))
     return float(np.nanmedian(np.concatenate(shares))) if shares else 0.0
 
 
 def _relative_darkness(grey: Array, line: Array, reach_px: float) -> Array:
     """Returns the darkness across a line as a share of the background, in pixels; NaN where nothing is clear."""
-    found = profiles_along(grey, line, reach_px)
-    return np.where(found.clear, found.darkness / np.maximum(found.background.mean(axis=1), 1.0), np.nan)
+    profiles = profiles_along(grey, line, reach_px)
+    return np.where(profiles.clear, profiles.darkness / np.maximum(profiles.background.mean(axis=1), 1.0), np.nan)
 
 
 def _relative_depths(grey: Array, line: Array) -> tuple[Array, Array]:
-    """Depth over background along a line that is brought onto the dark near it, and where that is clear."""
+    """Returns depth over background along a line, first moved onto the dark near it, and where the crack is clear."""
     points = centred(grey, line, REFINED_PX)
     if len(points) < 3:
         return np.zeros(1), np.zeros(1, bool)
-    found = profiles_along(grey, points, LOOK_PX)
-    return found.depth / np.maximum(found.background.mean(axis=1), 1.0), found.clear
+    profiles = profiles_along(grey, points, LOOK_PX)
+    return profiles.depth / np.maximum(profiles.background.mean(axis=1), 1.0), profiles.clear

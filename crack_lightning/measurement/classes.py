@@ -1,4 +1,4 @@
-"""Classes of the width of a crack, by the limits of codes or of one's own."""
+"""Classes of crack widths, by the limits of building codes or by given ones."""
 
 import itertools
 import math
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from crack_lightning.errors import UserError
 
-# Limits in millimetres. Sources and what they are meant for stand in docs/inspection.md.
+# Limits in millimetres. Their sources and purposes are in docs/inspection.md.
 PRESETS = {
     "ec2": (0.2, 0.3, 0.4),
     "aci224": (0.1, 0.15, 0.18, 0.3, 0.41),
@@ -28,26 +28,26 @@ class WidthClasses:
 
     @property
     def names(self) -> list[str]:
-        """From the narrowest."""
+        """Returns the names of the classes, from the narrowest."""
         edges = [f"{limit:g}" for limit in self.limits_mm]
         between = [f"{low}-{high} mm" for low, high in itertools.pairwise(edges)]
         return [f"<= {edges[0]} mm", *between, f"> {edges[-1]} mm"]
 
     def class_of(self, width_mm: float) -> str:
-        """The name of the class of a width."""
+        """Returns the name of the class of a width."""
         return self.names[sum(width_mm > limit for limit in self.limits_mm)]
 
     def class_below(self, limit_mm: float) -> str | None:
-        """The class of a width of which only is known that it is below `limit_mm`; None where it may be of several."""
+        """Returns the class of a width that is only known to be below `limit_mm`; None where several are possible."""
         return self.names[0] if limit_mm <= self.limits_mm[0] else None
 
     def colour_of(self, name: str) -> str:
-        """As CSS has it; of an empty name that of unknown widths."""
+        """Returns the CSS colour of a class; UNKNOWN_COLOUR for any other name."""
         return COLOURS[min(self.names.index(name), len(COLOURS) - 1)] if name in self.names else UNKNOWN_COLOUR
 
 
 def width_classes(given: str | float | Sequence[float]) -> WidthClasses:
-    """A preset by its name, or limits in millimetres. Raises UserError for anything else."""
+    """Returns a preset by its name, or classes by limits in millimetres. Raises UserError for anything else."""
     if isinstance(given, str):
         if given not in PRESETS:
             raise UserError(f"width_classes={given}: one of {', '.join(PRESETS)}, or limits in mm such as [0.2,0.3]")
@@ -57,7 +57,7 @@ def width_classes(given: str | float | Sequence[float]) -> WidthClasses:
     except (TypeError, ValueError):
         limits = ()
     ascending = all(low < high for low, high in itertools.pairwise(limits))
-    finite = all(map(math.isfinite, limits))  # nan is in no order at all
+    finite = all(map(math.isfinite, limits))  # a single nan or inf passes as ascending
     if not limits or not finite or len(limits) >= len(COLOURS) or limits[0] <= 0 or not ascending:
         raise UserError(
             f"width_classes={given}: 1 to {len(COLOURS) - 1} limits in mm above 0, ascending, such as [0.2,0.3]"

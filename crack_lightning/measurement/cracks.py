@@ -13,20 +13,20 @@ from crack_lightning.measurement.widths import Width, width_of
 
 Array = np.ndarray
 
-# A side branch is shorter than that share of the longest line; it is left out where less of it is clear, or it is less
-# deep, than these shares.
+# A side branch is shorter than SIDE_SHARE of the longest line. It is dropped where less than SIDE_CLEAR of it is clear,
+# or its depth is less than SIDE_DEPTH of the longest line's.
 SIDE_SHARE, SIDE_CLEAR, SIDE_DEPTH = 0.5, 0.5, 0.35
-FORK_POINTS = 10  # of a line, next to a fork, that no width is measured at
-EDGE_PX = 14.0  # an end as near to the edge as this goes on beyond it
-AT_EDGE_PX = 0.5
+FORK_POINTS = 10  # of a line, next to a fork, at which no width is measured
+EDGE_PX = 14.0  # a line that runs towards the edge and ends this near is continued to it
+AT_EDGE_PX = 0.5  # an end this near touches the edge
 LEAST_LINE_PX = 0.1
-TURNED_POINTS = 4  # of a line, that give the direction of its end
+DIRECTION_POINTS = 4  # at the end of a line, that give its direction
 
 
 @dataclass(frozen=True)
 class Crack:
-    """Connected lines (n, 2), x and y, in pixels of the upright photograph; `width.along` has their points one after
-    the other."""
+    """Connected lines (n, 2), x and y, in pixels of the upright photograph; `width.along` has a width for each of their
+    points, line after line."""
 
     lines: Sequence[Array]
     width: Width
@@ -37,12 +37,12 @@ class Crack:
 
     @property
     def length_px(self) -> float:
-        """Of all its branches."""
+        """Returns the length of all branches together."""
         return sum(length_of(line) for line in self.lines)
 
     @property
     def widest_place(self) -> tuple[float, float] | None:
-        """x and y of the widest point; None where no width is claimed."""
+        """Returns x and y of the widest point; None where no width is claimed."""
         if self.width.widest is None:
             return None
         x, y = np.concatenate(list(self.lines))[self.width.widest]
@@ -50,7 +50,7 @@ class Crack:
 
 
 def measured(parts: Sequence[tuple[Array, Branch]], grey: Array) -> Crack:
-    """The crack of these lines, measured on the photograph (h, w) of grey levels, 0..255."""
+    """Measures the crack of these lines on the photograph (h, w) of grey levels, 0..255."""
     lines, touches = _to_the_edges([line for line, _ in parts], grey.shape)
     branches = [branch for _, branch in parts]
     profiles = all_profiles(grey, lines, branches)
@@ -63,38 +63,38 @@ def measured(parts: Sequence[tuple[Array, Branch]], grey: Array) -> Crack:
 
 
 def all_profiles(grey: Array, lines: Sequence[Array], branches: Sequence[Branch]) -> list[Profiles]:
-    """Returns the profiles across the lines of one crack, which were these branches."""
+    """Returns the profiles across the lines of one crack; each line was refined from its branch."""
     met = _meetings(lines)
     pairs = zip(lines, branches, strict=True)
     return [profiles_along(grey, line, reach_of(branch), _alone(line, met)) for line, branch in pairs]
 
 
 def _meetings(lines: Sequence[Array]) -> Counter[tuple[float, ...]]:
-    """How many ends lie at each place."""
+    """Counts the ends of lines at each place."""
     return Counter(tuple(line[end].tolist()) for line in lines for end in (0, -1))
 
 
 def _without_doubtful(lines: Sequence[Array], profiles: Sequence[Profiles]) -> list[int]:
-    """The numbers of the lines without short side branches that the photograph hardly shows."""
+    """Returns the numbers of the lines, without short side branches that the photograph hardly shows."""
     longest = max(range(len(lines)), key=lambda number: len(lines[number]))
-    depth, met = _clear_depth(profiles[longest]), _meetings(lines)
+    depth, met = _depth_of(profiles[longest]), _meetings(lines)
     kept = []
-    for number, (line, found) in enumerate(zip(lines, profiles, strict=True)):
+    for number, (line, across) in enumerate(zip(lines, profiles, strict=True)):
         free = sum(met[tuple(line[end].tolist())] == 1 for end in (0, -1))
         side = free == 1 and len(line) < SIDE_SHARE * len(lines[longest])
-        faint = found.clear.sum() < SIDE_CLEAR * max(found.alone.sum(), 1) or _clear_depth(found) < SIDE_DEPTH * depth
-        point = length_of(line) < LEAST_LINE_PX  # no program takes such a line
-        if number == longest or not (point or (side and faint)):
+        faint = across.clear.sum() < SIDE_CLEAR * max(across.alone.sum(), 1) or _depth_of(across) < SIDE_DEPTH * depth
+        has_no_length = length_of(line) < LEAST_LINE_PX  # other programs reject such a line
+        if number == longest or not (has_no_length or (side and faint)):
             kept.append(number)
     return kept
 
 
-def _clear_depth(found: Profiles) -> float:
-    return float(np.median(found.depth[found.clear])) if found.clear.any() else 0.0
+def _depth_of(across: Profiles) -> float:
+    return float(np.median(across.depth[across.clear])) if across.clear.any() else 0.0
 
 
 def _alone(line: Array, met: Counter[tuple[float, ...]]) -> Array:
-    """Which points (n,) of a line are not at a fork, where a profile shows more than one crack."""
+    """Returns which points (n,) of a line are not at a fork, where a profile shows more than one crack."""
     alone, points = np.ones(len(line), bool), min(FORK_POINTS, len(line) // 3)
     if points and met[tuple(line[0].tolist())] > 1:
         alone[:points] = False
@@ -104,8 +104,9 @@ def _alone(line: Array, met: Counter[tuple[float, ...]]) -> Array:
 
 
 def _to_the_edges(lines: list[Array], size_hw: tuple[int, ...]) -> tuple[list[Array], bool]:
-    """Lines that end near an edge of the photograph and run towards it go on to it; whether any touches one."""
-    found, touches, high = [], False, np.array(size_hw[::-1], float)
+    """Continues lines that end near an edge of the photograph, and run towards it, to the edge; also returns whether
+    any line touches one."""
+    continued, touches, high = [], False, np.array(size_hw[::-1], float)
     for line in lines:
         extended = line.clip(0, high)
         for _ in range(2):  # the last end, then the first
@@ -114,14 +115,14 @@ def _to_the_edges(lines: list[Array], size_hw: tuple[int, ...]) -> tuple[list[Ar
                 extended, touches = np.concatenate([extended, place[None]]), True
             touches = touches or bool(min(extended[-1].min(), (high - extended[-1]).min()) < AT_EDGE_PX)
             extended = extended[::-1]
-        found.append(extended)
-    return found, touches
+        continued.append(extended)
+    return continued, touches
 
 
 def _beyond(line: Array, high: Array) -> Array | None:
-    """Where the last end of a line would leave the picture of size `high` (width, height), if that is near."""
+    """Returns where a line would leave the picture of size `high` (width, height) at its last end, if that is near."""
     end = line[-1]
-    along = end - line[-min(TURNED_POINTS + 1, len(line))]
+    along = end - line[-min(DIRECTION_POINTS + 1, len(line))]
     norm = np.hypot(*along)
     if norm < 1e-9 or min(end.min(), (high - end).min()) > EDGE_PX:
         return None

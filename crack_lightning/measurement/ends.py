@@ -1,4 +1,4 @@
-"""Where a crack ends: a line goes on beyond its last marked cell for as long as the photograph shows the same crack."""
+"""Continues lines beyond their last marked cell for as long as the photograph shows the same crack."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ from crack_lightning.measurement.profiles import profiles_along
 
 Array = np.ndarray
 
-CELL_PX = 4
-AHEAD_POINTS = 16  # that are looked at before the direction is taken anew
-DIRECTION_POINTS = 8  # of a line, that give the direction of its end
-KNOWN_POINTS = 32  # of a line, that show how dark and wide the crack is
-ASIDE_PX = 5.0  # that it may lie beside the straight continuation, beyond half its width
-MISSED_POINTS = 3  # in a row without a crack end it
-LEAST_DEPTH = 0.5  # of the depth so far
-WIDTHS = (0.4, 2.0)  # times the width so far
-SLACK_PX = 1.0  # of a width, beyond WIDTHS
-MOST_SHARE, MOST_PX = 0.3, 24.0  # of the line's length, and pixels, that an end goes on at most
+CELL_PX = 4  # side of the cells of Ground
+AHEAD_POINTS = 16  # that are examined before the direction is determined again
+DIRECTION_POINTS = 8  # at the end of a line, that give its direction
+KNOWN_POINTS = 32  # at the end of a line, that show how dark and wide the crack is
+ASIDE_PX = 5.0  # how far the crack may lie beside its straight continuation, beyond half its width
+MISSED_POINTS = 3  # in a row without a crack that end a line
+LEAST_DEPTH = 0.5  # least share of the depth so far
+WIDTHS = (0.4, 2.0)  # least and most, times the width so far
+SLACK_PX = 1.0  # that a width may lie beyond WIDTHS
+MOST_SHARE, MOST_PX = 0.3, 24.0  # an end is continued at most by this share of its line's length plus these pixels
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Known:
 
 
 class Ground:
-    """A photograph (h, w) of grey levels, and which line, by its number, lies in which cell of CELL_PX of it."""
+    """A photograph (h, w) of grey levels, and the number of the line that runs through each of its cells of CELL_PX."""
 
     def __init__(self, grey: Array, lines: Sequence[Array]) -> None:
         self.grey = grey
@@ -41,12 +41,12 @@ class Ground:
             self.take(number, line)
 
     def take(self, number: int, line: Array) -> None:
-        """The line `number` lies here."""
+        """Records that line `number` runs here."""
         columns, rows = (line // CELL_PX).astype(int).T
         self._taken[rows.clip(0, len(self._taken) - 1), columns.clip(0, self._taken.shape[1] - 1)] = number
 
     def met(self, number: int, point: Array, radius_px: float) -> int | None:
-        """The number of another line within some `radius_px` of a point."""
+        """Returns the number of another line within about `radius_px` of a point, or None."""
         column, row = (point // CELL_PX).astype(int).tolist()
         reach = 1 + int(radius_px // CELL_PX)
         near = self._taken[max(0, row - reach) : row + reach + 1, max(0, column - reach) : column + reach + 1]
@@ -55,16 +55,16 @@ class Ground:
 
 
 def continued(ground: Ground, number: int, line: Array, free: tuple[bool, bool]) -> tuple[Array, list[int]]:
-    """Line `number` (n, 2), x and y, gone on beyond its `free` ends, first and last, as far as the crack does in the
-    photograph or up to another line; and the numbers of the lines that it met."""
+    """Returns line `number` (n, 2), x and y, continued beyond its `free` ends, first and last, as far as the photograph
+    shows the crack or up to another line; and the numbers of the lines that it met."""
     most = round((MOST_SHARE * STEP_PX * len(line) + MOST_PX) / STEP_PX)
-    found = list[int]()
-    for wanted in (free[1], free[0]):
-        if wanted:
+    met_lines = list[int]()
+    for is_free in (free[1], free[0]):
+        if is_free:
             line, met = _from_the_end(ground, number, line, most)
-            found += [] if met is None else [met]
+            met_lines += [] if met is None else [met]
         line = line[::-1]
-    return line, found
+    return line, met_lines
 
 
 def _from_the_end(ground: Ground, number: int, line: Array, most: int) -> tuple[Array, int | None]:
@@ -85,19 +85,19 @@ def _from_the_end(ground: Ground, number: int, line: Array, most: int) -> tuple[
 
 
 def _known(grey: Array, line: Array) -> Known | None:
-    """What the crack is like before its end; None where it is not clear."""
-    found = profiles_along(grey, line[-KNOWN_POINTS:], 16.0)
-    wide = np.median(found.between_flanks)
-    if wide > 8:
-        found = profiles_along(grey, line[-KNOWN_POINTS:], 2 * float(wide) + 8)
-    clear = found.clear
+    """Returns depth and width of the crack near its end; None where it is not clear."""
+    profiles = profiles_along(grey, line[-KNOWN_POINTS:], 16.0)
+    width = np.median(profiles.between_flanks)
+    if width > 8:
+        profiles = profiles_along(grey, line[-KNOWN_POINTS:], 2 * float(width) + 8)
+    clear = profiles.clear
     if clear.sum() < max(4, len(clear) // 2):
         return None
-    return Known(float(np.median(found.depth[clear])), float(np.median(found.between_flanks[clear])))
+    return Known(float(np.median(profiles.depth[clear])), float(np.median(profiles.between_flanks[clear])))
 
 
 def _ahead(grey: Array, line: Array, known: Known) -> Array:
-    """The next points (m, 2) of the crack, AHEAD_POINTS of them or fewer."""
+    """Returns the next points (m, 2) of the crack, at most AHEAD_POINTS of them."""
     direction = line[-1] - line[-min(DIRECTION_POINTS, len(line))]
     direction = direction / max(np.hypot(*direction), 1e-9)
     straight = line[-1] + STEP_PX * np.arange(AHEAD_POINTS + 1)[:, None] * direction
@@ -110,15 +110,15 @@ def _ahead(grey: Array, line: Array, known: Known) -> Array:
     aside = np.tile([-direction[1], direction[0]], (len(straight), 1))
     path = darkest_path(across(grey, straight, aside, offsets), max(1.0, known.width_px / 4), first=side)
     points = (straight + aside * offsets[path][:, None])[1:]
-    found = profiles_along(grey, points, 2 * known.width_px + 10)
+    profiles = profiles_along(grey, points, 2 * known.width_px + 10)
     low, high = WIDTHS[0] * known.width_px - SLACK_PX, WIDTHS[1] * known.width_px + SLACK_PX
-    fits = found.clear & (found.depth >= LEAST_DEPTH * known.depth)
-    fits &= (found.between_flanks >= low) & (found.between_flanks <= high)
+    fits = profiles.clear & (profiles.depth >= LEAST_DEPTH * known.depth)
+    fits &= (profiles.between_flanks >= low) & (profiles.between_flanks <= high)
     return points[: _before_the_gap(fits)]
 
 
 def _before_the_gap(fits: Array) -> int:
-    """How many points there are before MISSED_POINTS in a row do not fit."""
+    """Returns how many points there are before MISSED_POINTS in a row do not fit."""
     missed = 0
     for number, fit in enumerate(fits):
         missed = 0 if fit else missed + 1

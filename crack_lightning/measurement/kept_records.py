@@ -1,4 +1,4 @@
-"""Records of cracks that were kept as GeoJSON, read again, and parts of them."""
+"""Reads records of cracks from GeoJSON, and takes parts of them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,31 +13,31 @@ from crack_lightning.system.ranges import number_of
 
 Array = np.ndarray
 
-MOST = 1e7  # of a length or a place in pixels or millimetres
+MOST = 1e7  # largest length or coordinate, in pixels or millimetres
 
 
 def record_from(feature: Mapping[str, Any]) -> CrackRecord:
-    """The record in pixels of which `CrackRecord.feature` was made. Raises UserError for what is no such feature."""
+    """Returns the record, in pixels, of a feature by `CrackRecord.feature`. Raises UserError for anything else."""
     try:
         facts, geometry = feature["properties"], feature["geometry"]
         parts = [geometry["coordinates"]] if geometry["type"] == "LineString" else geometry["coordinates"]
         lines = checked_lines(parts)
         names = ("width_px", "width_p95_px", "width_max_px", "width_uncertainty_px", "width_below_px")
-        widths = Widths(*(_number(facts[name]) for name in names))
-        place = _number(facts["width_max_x_px"]), _number(facts["width_max_y_px"])
+        widths = Widths(*(_number_or_none(facts[name]) for name in names))
+        place = _number_or_none(facts["width_max_x_px"]), _number_or_none(facts["width_max_y_px"])
         along = None
         if facts.get("widths_px") is not None:
-            along = np.array([_along(width) for part in facts["widths_px"] for width in part], float)
+            along = np.array([_width_or_none(width) for part in facts["widths_px"] for width in part], float)
         if along is not None and len(along) != sum(map(len, lines)):
             raise ValueError("it has another number of widths than of points")
         return CrackRecord(
-            int(_known(facts["id"])),
+            int(_number_in_range(facts["id"])),
             lines,
-            _known(facts["length_px"]),
+            _number_in_range(facts["length_px"]),
             widths,
             None if place[0] is None or place[1] is None else (place[0], place[1]),
-            _known(facts["mean_probability"], most=1.0),
-            _known(facts["least_probability"], most=1.0),
+            _number_in_range(facts["mean_probability"], most=1.0),
+            _number_in_range(facts["least_probability"], most=1.0),
             bool(facts["touches_edge"]),
             along_px=along,
         )
@@ -46,7 +46,7 @@ def record_from(feature: Mapping[str, Any]) -> CrackRecord:
 
 
 def whole_record(feature: Mapping[str, Any]) -> CrackRecord:
-    """The record of which `CrackRecord.feature` was made, in millimetres too. Raises UserError as `record_from`."""
+    """Returns the record of a feature by `CrackRecord.feature`, in millimetres too. Raises as `record_from`."""
     record = record_from(feature)
     try:
         facts = feature["properties"]
@@ -54,8 +54,8 @@ def whole_record(feature: Mapping[str, Any]) -> CrackRecord:
         lines_mm = facts.get("lines_mm")
         return replace(
             record,
-            length_mm=_number(facts["length_mm"]),
-            width_mm=Widths(*(_number(facts[name]) for name in names)),
+            length_mm=_number_or_none(facts["length_mm"]),
+            width_mm=Widths(*(_number_or_none(facts[name]) for name in names)),
             lines_mm=None if lines_mm is None else checked_lines(lines_mm),
             width_class=str(facts["width_class"]),
             status=str(facts.get("status", "")),
@@ -65,7 +65,7 @@ def whole_record(feature: Mapping[str, Any]) -> CrackRecord:
 
 
 def why(error: Exception) -> str:
-    """Returns what is wrong with a record, in words that do not need Python."""
+    """Returns what is wrong with a record, in words for those who do not know Python."""
     if isinstance(error, KeyError):
         return f"it has no {error}"
     kinds = {TypeError: "a value is of another kind", RecursionError: "it is nested too deep"}
@@ -73,35 +73,35 @@ def why(error: Exception) -> str:
 
 
 def checked_lines(parts: Any) -> list[Array]:
-    """Lists of x and y as lines (n, 2). Raises TypeError or ValueError for what are none, or lie beyond any picture."""
-    found = [np.array(part) for part in parts]
-    if not found or not all(line.ndim == 2 and line.shape[1] == 2 and line.dtype.kind in "iuf" for line in found):
+    """Returns lists of x and y as lines (n, 2). Raises TypeError or ValueError for others, or beyond any picture."""
+    lines = [np.array(part) for part in parts]
+    if not lines or not all(line.ndim == 2 and line.shape[1] == 2 and line.dtype.kind in "iuf" for line in lines):
         raise ValueError("a line is no list of x and y")
-    if not all((abs(line) <= MOST).all() for line in found):
+    if not all((abs(line) <= MOST).all() for line in lines):
         raise ValueError("a line holds what is no number, or leads out of any picture")
-    return [line.astype(np.float64) for line in found]
+    return [line.astype(np.float64) for line in lines]
 
 
-def _known(value: Any, *, least: float = 0.0, most: float = MOST) -> float:
+def _number_in_range(value: Any, *, least: float = 0.0, most: float = MOST) -> float:
     number = number_of(value)
     if not least <= number <= most:
         raise ValueError(f"{str(value)[:20]!r} is no number from {least:g} to {most:g}")
     return number
 
 
-def _along(value: Any) -> float | None:
-    """A width along the line, None where none is claimed; earlier versions wrote some a little below zero."""
-    return None if value is None else max(0.0, _known(value, least=-1.0))
+def _width_or_none(value: Any) -> float | None:
+    """Returns a width along the line, None where none is claimed; earlier versions wrote some a little below zero."""
+    return None if value is None else max(0.0, _number_in_range(value, least=-1.0))
 
 
-def _number(value: Any) -> float | None:
-    return None if value is None else _known(value)
+def _number_or_none(value: Any) -> float | None:
+    return None if value is None else _number_in_range(value)
 
 
 def parts_of(record: CrackRecord, kept: Array) -> CrackRecord | None:
-    """What is left of a crack in pixels where only the points `kept` (n,) bool of all its lines stay; None if nothing.
+    """Returns a crack, in pixels, reduced to the points `kept` (n,) bool of all its lines; None if nothing is left.
 
-    Runs of points become lines; lengths and widths are theirs, and the uncertainty is the whole crack's.
+    Runs of points become lines; lengths and widths are measured on them, the uncertainty is the whole crack's.
     """
     if kept.all():
         return record
@@ -136,7 +136,7 @@ def parts_of(record: CrackRecord, kept: Array) -> CrackRecord | None:
 
 
 def _runs(kept: Array) -> Sequence[Array]:
-    """The numbers of the points of each run of two at least."""
+    """Returns the numbers of the points of each run of at least two."""
     places = np.flatnonzero(kept)
     runs = np.split(places, np.flatnonzero(np.diff(places) > 1) + 1)
     return [run for run in runs if len(run) > 1]

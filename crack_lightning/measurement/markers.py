@@ -1,4 +1,4 @@
-"""The scale from a marker of known size in the picture: ArUco or AprilTag, or a checkerboard (OpenCV)."""
+"""Finds the scale from a marker of known size in the picture: ArUco or AprilTag, or a checkerboard (OpenCV)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,44 +16,44 @@ DICTIONARIES = (
     *("DICT_APRILTAG_36h11", "DICT_APRILTAG_25h9"),
 )
 FAMILIES = "ArUco 4x4 to 7x7 (numbers 0 to 249) and original, and AprilTag 36h11 and 25h9"
-# Larger families are not measured by: in them noise is more often taken for a marker.
+# Families that are recognised but not used to measure: noise is more often taken for one of their markers.
 OTHERS = (
     *("DICT_4X4_1000", "DICT_5X5_1000", "DICT_6X6_1000", "DICT_7X7_1000", "DICT_APRILTAG_36h10", "DICT_APRILTAG_16h5"),
     "DICT_ARUCO_MIP_36h12",
 )
-LEAST_SIDE_PX = 24.0  # of a marker: its corners are good to some quarter of a pixel
+LEAST_SIDE_PX = 24.0  # of a marker, whose corners are accurate to CORNER_PX
 CORNER_PX = 0.25
-LEAST_CORNERS = 4  # of a checkerboard, in each direction
+LEAST_CORNERS = 4  # inside a checkerboard, in each direction
 
 
 def marker_scale(grey: Array, marker_mm: float) -> Scale:
-    """From square markers whose black outline is `marker_mm` wide, in a picture (h, w) uint8.
+    """Returns the scale by square markers whose black outline is `marker_mm` wide, in a picture (h, w) uint8.
 
-    Raises UserError where none lies whole in the picture, where it is too small or tilted, or where two disagree.
+    Raises UserError where none lies whole in the picture, where one is too small or tilted, or where two disagree.
     """
     cv2 = opencv()
     squares = _squares(cv2, grey)
     if not squares:
-        other = next((name for name in OTHERS if _found(cv2, grey, name)), None)
-        there = f"a marker of {other.removeprefix('DICT_')} lies in it" if other else "none of these lies whole in it"
+        other = next((name for name in OTHERS if _corners_of_family(cv2, grey, name)), None)
+        hint = f"a marker of {other.removeprefix('DICT_')} lies in it" if other else "none of these lies whole in it"
         raise UserError(
-            f"{FAMILIES} are looked for, and {there}: print one of these, photograph it whole, or give mm_per_px= or a "
+            f"{FAMILIES} are looked for, and {hint}: print one of these, photograph it whole, or give mm_per_px= or a "
             "table"
         )
     return agreed([_square_scale(cv2, corners, marker_mm) for corners in squares])  # type: ignore[return-value]
 
 
 def _squares(cv2: Any, grey: Array) -> list[Array]:
-    """Corners (4, 2) of each marker, of the family that has the most in the picture."""
-    return max((_found(cv2, grey, name) for name in DICTIONARIES), key=len)
+    """Returns the corners (4, 2) of each marker, of the family that has the most in the picture."""
+    return max((_corners_of_family(cv2, grey, name) for name in DICTIONARIES), key=len)
 
 
-def _found(cv2: Any, grey: Array, name: str) -> list[Array]:
+def _corners_of_family(cv2: Any, grey: Array, name: str) -> list[Array]:
     parameters = cv2.aruco.DetectorParameters()
     parameters.cornerRefinementMethod = cv2.aruco.CORNER_REFINE_SUBPIX
     family = cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, name))
     corners, _, _ = cv2.aruco.ArucoDetector(family, parameters).detectMarkers(grey)
-    return [np.asarray(each, np.float64).reshape(4, 2) for each in corners]
+    return [np.asarray(square, np.float64).reshape(4, 2) for square in corners]
 
 
 def _square_scale(cv2: Any, corners: Array, marker_mm: float) -> Scale:
@@ -62,12 +62,13 @@ def _square_scale(cv2: Any, corners: Array, marker_mm: float) -> Scale:
 
 
 def checkerboard_scale(grey: Array, square_mm: float) -> Scale:
-    """From a checkerboard whose squares are `square_mm` wide, in a picture (h, w) uint8. Raises as `marker_scale`."""
+    """Returns the scale by a checkerboard of squares of `square_mm` in a picture (h, w) uint8. Raises as
+    `marker_scale`."""
     cv2 = opencv()
     flags = cv2.CALIB_CB_LARGER | cv2.CALIB_CB_EXHAUSTIVE | cv2.CALIB_CB_NORMALIZE_IMAGE
     size = (LEAST_CORNERS, LEAST_CORNERS)
-    found, corners, meta = cv2.findChessboardCornersSBWithMeta(grey, size, flags)
-    if not found:
+    detected, corners, meta = cv2.findChessboardCornersSBWithMeta(grey, size, flags)
+    if not detected:
         raise UserError(
             f"no checkerboard with {LEAST_CORNERS} x {LEAST_CORNERS} inner corners or more lies whole in the picture: "
             "photograph it whole, or give mm_per_px= or a table"
@@ -78,7 +79,7 @@ def checkerboard_scale(grey: Array, square_mm: float) -> Scale:
 
 
 def _plane_scale(cv2: Any, places_mm: Array, corners_px: Array, source: str) -> Scale:
-    """From points (n, 2) on the surface and in the picture, at their middle."""
+    """Returns the scale in the middle of points (n, 2) that are known on the surface and in the picture."""
     sides = np.hypot(*(corners_px.max(axis=0) - corners_px.min(axis=0)))
     if sides / np.sqrt(2) < LEAST_SIDE_PX:
         raise UserError(f"{source}: only {sides / np.sqrt(2):.0f} px wide, {LEAST_SIDE_PX:.0f} are needed: go nearer")
@@ -90,6 +91,6 @@ def _plane_scale(cv2: Any, places_mm: Array, corners_px: Array, source: str) -> 
 
 
 def _jacobian(homography: Array, place: Sequence[float] | Array) -> Array:
-    """Derivative (2, 2) of the picture's x and y by the place on the surface."""
+    """Returns the derivative (2, 2) of the picture's x and y by the place on the surface."""
     x, y, w = homography @ np.append(place, 1.0)
     return np.asarray((homography[:2, :2] - np.outer([x / w, y / w], homography[2, :2])) / w)

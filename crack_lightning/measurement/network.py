@@ -1,4 +1,4 @@
-"""The lines of all cracks of a photograph together: refined, without doubles, continued, and joined where they meet."""
+"""Refines the lines of all cracks of a photograph together: without doubles, continued, and joined where they meet."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -16,19 +16,16 @@ from crack_lightning.measurement.profiles import NORMAL_POINTS, profiles_along
 Array = np.ndarray
 Position = tuple[float, ...]
 
-WIDE_BAND_PX, WIDE_PX, WIDE_SHARE = (
-    6.0,
-    5.0,
-    0.6,
-)  # half a marked band, a crack, and the share of a line that is so wide
-PROFILE_BANDS, PROFILE_PX = 2.0, 14.0  # a profile reaches that many half widths of the band, and further
-SAME_PX, SAME_SHARE = 4.0, 0.7  # a line of which that share lies as near to a longer one is the same crack again
+# A line is wide from this half width of its marked band on, if the crack is this wide along this share of it.
+WIDE_BAND_PX, WIDE_PX, WIDE_SHARE = 6.0, 5.0, 0.6
+PROFILE_BANDS, PROFILE_PX = 2.0, 14.0  # a profile reaches this many half widths of the band, plus these pixels
+SAME_PX, SAME_SHARE = 4.0, 0.7  # a line of which this share lies this near to a longer one is a double
 
 
 @dataclass(frozen=True)
 class Branch:
-    """From one end or fork to the next: `points` (n, 2), x and y, in pixels of the upright photograph; the `group` of
-    connected branches; half the width of the marked band; probabilities at the points (n,)."""
+    """A line from one end or fork to the next: `points` (n, 2), x and y, in pixels of the upright photograph; the
+    `group` of connected branches; half the width of the marked band; probabilities at the points (n,)."""
 
     points: Array
     group: int
@@ -37,10 +34,10 @@ class Branch:
 
 
 def refined(branches: Sequence[Branch], grey: Array) -> list[list[tuple[Array, Branch]]]:
-    """Of each crack its lines (n, 2) on the photograph (h, w) of grey levels, each with the branch that it was."""
+    """Returns the lines (n, 2) of each crack, refined on the photograph (h, w) of grey levels, each with its branch."""
     pairs = _without_doubles([(_in_the_middle(grey, branch), branch) for branch in branches])
-    lines, kept = _met_again(pairs), [branch for _, branch in pairs]
-    free = [_free_ends(branch, Counter(_place(each, end) for each in kept for end in (0, -1))) for branch in kept]
+    lines, kept = _joined_at_forks(pairs), [branch for _, branch in pairs]
+    free = [_free_ends(branch, Counter(_place(b, end) for b in kept for end in (0, -1))) for branch in kept]
     ground, joined = Ground(grey, lines), dict[int, int]()
     for number, line in enumerate(lines):
         lines[number], met = continued(ground, number, line, free[number])
@@ -53,16 +50,16 @@ def refined(branches: Sequence[Branch], grey: Array) -> list[list[tuple[Array, B
 
 
 def _in_the_middle(grey: Array, branch: Branch) -> Array:
-    """The line of a branch (n, 2) on the darkest path; where the crack is wide, midway between its flanks."""
+    """Returns the line of a branch (n, 2) on the darkest path; where the crack is wide, midway between its flanks."""
     line = centred(grey, branch.points, branch.radius_px)
     if len(line) < 4 or branch.radius_px < WIDE_BAND_PX:
         return line
-    found = profiles_along(grey, line, reach_of(branch))
-    wide = found.clear & (found.between_flanks >= WIDE_PX)
+    profiles = profiles_along(grey, line, reach_of(branch))
+    wide = profiles.clear & (profiles.between_flanks >= WIDE_PX)
     if wide.mean() < WIDE_SHARE:
         return line
-    middle = np.interp(np.arange(len(line)), np.flatnonzero(wide), ((found.left + found.right) / 2)[wide])
-    sigma = max(2.0, float(np.median(found.between_flanks[wide])) / STEP_PX / 2)
+    middle = np.interp(np.arange(len(line)), np.flatnonzero(wide), ((profiles.left + profiles.right) / 2)[wide])
+    sigma = max(2.0, float(np.median(profiles.between_flanks[wide])) / STEP_PX / 2)
     moved = (
         line
         + normals(line, NORMAL_POINTS) * ndimage.gaussian_filter1d(ndimage.median_filter(middle, 5), sigma)[:, None]
@@ -71,7 +68,7 @@ def _in_the_middle(grey: Array, branch: Branch) -> Array:
 
 
 def reach_of(branch: Branch) -> float:
-    """How far profiles across a branch reach to each side, in pixels."""
+    """Returns how far, in pixels, profiles across a branch reach to each side."""
     return PROFILE_BANDS * branch.radius_px + PROFILE_PX
 
 
@@ -85,7 +82,7 @@ def _free_ends(branch: Branch, met: Counter[Position]) -> tuple[bool, bool]:
 
 
 def _without_doubles(pairs: Sequence[tuple[Array, Branch]]) -> list[tuple[Array, Branch]]:
-    """Lines that were refined onto a longer one are left out."""
+    """Drops lines that were refined onto a longer one."""
     order = sorted(range(len(pairs)), key=lambda number: -length_of(pairs[number][0]))
     ranks = {number: rank for rank, number in enumerate(order)}
     points = np.concatenate([line for line, _ in pairs]) if pairs else np.empty((0, 2))
@@ -96,16 +93,16 @@ def _without_doubles(pairs: Sequence[tuple[Array, Branch]]) -> list[tuple[Array,
         line = pairs[number][0]
         near = tree.query_ball_point(line, SAME_PX)
         same = [
-            any(ranks[int(owners[k])] < ranks[number] and int(owners[k]) not in dropped for k in found)
-            for found in near
+            any(ranks[int(owners[k])] < ranks[number] and int(owners[k]) not in dropped for k in numbers)
+            for numbers in near
         ]
         if np.mean(same) >= SAME_SHARE:
             dropped.add(number)
     return [pair for number, pair in enumerate(pairs) if number not in dropped]
 
 
-def _met_again(pairs: Sequence[tuple[Array, Branch]]) -> list[Array]:
-    """Lines that met at a fork before they were refined meet at one point again."""
+def _joined_at_forks(pairs: Sequence[tuple[Array, Branch]]) -> list[Array]:
+    """Joins lines at one point again that met at a fork before they were refined."""
     lines, meeting = [line.copy() for line, _ in pairs], defaultdict[Position, list[tuple[int, int]]](list)
     for number, (_, branch) in enumerate(pairs):
         for end in (0, -1):

@@ -1,4 +1,4 @@
-"""Lines of points: resampled, smoothed, their normals, and the pixels across them."""
+"""Resamples and smooths lines of points; finds their lengths, their normals, and the pixels across them."""
 
 from collections.abc import Mapping
 
@@ -7,11 +7,11 @@ from scipy import ndimage
 
 Array = np.ndarray
 
-CHUNK_POINTS = 64  # whose pixels are cut out at once for interpolation
+CHUNK_POINTS = 64  # whose pixels are interpolated at once
 
 
 def resampled(points: Array, step: float) -> Array:
-    """Points (n, 2) about `step` apart along the line through `points` (m, 2), both ends kept."""
+    """Returns points (n, 2) about `step` apart along the line through `points` (m, 2); both ends are kept."""
     lengths = np.hypot(*np.diff(points, axis=0).T)
     kept = np.concatenate([[True], lengths > 1e-9])
     points, along = points[kept], np.concatenate([[0.0], np.cumsum(lengths[lengths > 1e-9])])
@@ -23,10 +23,9 @@ def resampled(points: Array, step: float) -> Array:
 
 
 def smoothed(points: Array, sigma: float) -> Array:
-    """Points (n, 2) smoothed along the line by a Gaussian of `sigma` points; the ends stay where they are.
+    """Smooths points (n, 2) along the line by a Gaussian of `sigma` points; the ends stay where they are.
 
-    A line is continued beyond its ends by its mirror image through them. One that ends where it begins is smoothed
-    around.
+    Beyond its ends a line is continued by its mirror image through them. A closed line is smoothed as a ring.
     """
     if len(points) < 4 or sigma <= 0:
         return points
@@ -40,23 +39,24 @@ def smoothed(points: Array, sigma: float) -> Array:
 
 
 def normals(points: Array, sigma: float) -> Array:
-    """Unit vectors (n, 2) across the line of `points` (n, 2), x and y, of its direction over some `sigma` points."""
+    """Returns unit vectors (n, 2) across the line of `points` (n, 2), x and y, by its direction over `sigma` points or
+    so."""
     along = np.gradient(smoothed(points, sigma), axis=0)
     along /= np.maximum(np.hypot(*along.T), 1e-9)[:, None]
     return np.column_stack([-along[:, 1], along[:, 0]])
 
 
 def length_of(points: Array) -> float:
-    """Along the line of `points` (n, 2)."""
+    """Returns the length along the line of `points` (n, 2)."""
     return float(np.hypot(*np.diff(points, axis=0).T).sum())
 
 
 def across(grey: Array, points: Array, normal: Array, offsets: Array) -> Array:
-    """Grey levels (n, k) of a picture (h, w) at `offsets` (k,) pixels along the normals of points (n, 2), x and y.
+    """Returns grey levels (n, k) of a picture (h, w) at `offsets` (k,) pixels along the normals of x, y points (n, 2).
 
-    Cubic interpolation; beyond the edges the pixels of the edge. The middle of the first pixel lies at (0.5, 0.5).
+    Interpolates cubically; the pixels of the edge continue beyond it. The middle of the first pixel lies at (0.5, 0.5).
     """
-    found = np.empty((len(points), len(offsets)), np.float32)
+    levels = np.empty((len(points), len(offsets)), np.float32)
     for start in range(0, len(points), CHUNK_POINTS):
         part = slice(start, start + CHUNK_POINTS)
         places = points[part, None] + normal[part, None] * offsets[:, None] - 0.5  # (n, k, 2)
@@ -64,16 +64,16 @@ def across(grey: Array, points: Array, normal: Array, offsets: Array) -> Array:
         high = np.ceil(places.max(axis=(0, 1))).astype(int) + 4
         (left, top), (right, bottom) = np.maximum(low, 0), np.minimum(high, grey.shape[::-1])
         if right - left < 1 or bottom - top < 1:
-            found[part] = np.nan
+            levels[part] = np.nan
             continue
         inside = np.moveaxis(places, 2, 0)[::-1] - np.array([top, left])[:, None, None]
         cut = grey[top:bottom, left:right].astype(np.float32)
-        found[part] = ndimage.map_coordinates(cut, inside, order=3, mode="nearest")
-    return found
+        levels[part] = ndimage.map_coordinates(cut, inside, order=3, mode="nearest")
+    return levels
 
 
 def root_of(joined: Mapping[int, int], piece: int) -> int:
-    """The piece that stands for all that `piece` was joined with; `joined` leads from one to the next."""
+    """Returns the piece that represents all that `piece` was joined with; `joined` leads from one to the next."""
     while joined.get(piece, piece) != piece:
         piece = joined[piece]
     return piece

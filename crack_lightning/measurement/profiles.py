@@ -1,4 +1,4 @@
-"""Grey levels across a crack, and what is read from them: flanks, depth, darkness, and how sharp the picture is."""
+"""Grey levels across a crack, and their flanks, depth, darkness and sharpness."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -11,20 +11,20 @@ from crack_lightning.measurement.paths import across, normals
 
 Array = np.ndarray
 
-NORMAL_POINTS = 3.0  # of a line, that give the direction across it
+NORMAL_POINTS = 3.0  # of a line, which give the direction across it
 OFFSET_PX = 0.5  # between the samples of a profile
 ALONG_POINTS = 2.0  # deviation of the Gaussian mean along the line, in points
-START_PX = 2.5  # to each side of the line that its darkest pixel is looked for
-BESIDE_PX = 1.5  # beyond the flank that is left out of the background
-QUARTERS = (0.25, 0.5, 0.75)  # of the depth, at which widths show how sharp the flanks are
+START_PX = 2.5  # to each side of the line, within which its darkest pixel is searched for
+BESIDE_PX = 1.5  # beyond the flank, which do not count as background
+QUARTERS = (0.25, 0.5, 0.75)  # of the depth, where the widths show how sharp the flanks are
 
 
 @dataclass(frozen=True)
 class Profiles:
-    """Of n places on a line, `alone` (n,) where no other line is near: grey `levels` (n, k) at `offsets` (k,) pixels
-    across; `left` and `right` (n,) the flanks at half depth, in pixels from the line; `background` (n, 2) to the left
-    and right; `depth` (n,) below it; `darkness` (n,) the depth integrated across, in grey levels times pixels; `noise`
-    (n,) of the background."""
+    """Profiles across a line at n places, `alone` (n,) where no other line is near: grey `levels` (n, k) at `offsets`
+    (k,) pixels across; `left` and `right` (n,) the flanks at half depth, in pixels from the line; `background` (n, 2)
+    to the left and right; `depth` (n,) below it; `darkness` (n,) the depth integrated across, in grey levels times
+    pixels; `noise` (n,) of the background."""
 
     levels: Array
     offsets: Array
@@ -38,25 +38,25 @@ class Profiles:
 
     @property
     def between_flanks(self) -> Array:
-        """Width at half depth (n,), in pixels."""
+        """Returns the width at half depth (n,), in pixels."""
         return self.right - self.left
 
     @property
     def clear(self) -> Array:
-        """Where (n,) a crack stands out of the noise, with both flanks within the profile."""
+        """Returns where (n,) a crack stands out from the noise, alone, with both flanks within the profile."""
         reach = self.offsets[-1] - 1
         inside = (self.left > -reach) & (self.right < reach) & self.alone
         return np.asarray(inside & (self.depth > 3 * self.noise) & (self.depth > 2))
 
 
 def profiles_along(grey: Array, line: Array, reach_px: float, alone: Array | None = None) -> Profiles:
-    """The profiles across a line (n, 2), x and y, of a picture (h, w) of grey levels, `reach_px` to each side."""
+    """Returns the profiles across a line (n, 2) of x and y in a picture (h, w) of grey levels, `reach_px` each way."""
     offsets = np.arange(-reach_px, reach_px + OFFSET_PX / 2, OFFSET_PX)
     return profiles_of(across(grey, line, normals(line, NORMAL_POINTS), offsets), offsets, alone)
 
 
 def profiles_of(levels: Array, offsets: Array, alone: Array | None = None) -> Profiles:
-    """Read profiles (n, k) of grey levels, 0..255, which lie in their order along one line, `alone` (n,) or all so."""
+    """Evaluates profiles (n, k) of grey levels, 0..255, in order along one line; `alone` (n,) is True by default."""
     alone = np.ones(len(levels), bool) if alone is None else alone
     smooth = ndimage.gaussian_filter1d(levels, ALONG_POINTS, axis=0, mode="nearest")
     middle = _darkest_near(smooth, offsets)
@@ -81,7 +81,7 @@ def _darkest_near(smooth: Array, offsets: Array) -> Array:
 
 
 def _flank(smooth: Array, offsets: Array, middle: Array, level: Array, side: int) -> Array:
-    """Where, going from the `middle` column to one `side`, the profile first rises above `level`, between samples."""
+    """Returns where, from the `middle` column to one `side`, the profile first rises above `level`, between samples."""
     count = smooth.shape[1]
     columns = np.arange(count)
     beyond = columns > middle[:, None] if side > 0 else columns < middle[:, None]
@@ -97,7 +97,8 @@ def _flank(smooth: Array, offsets: Array, middle: Array, level: Array, side: int
 
 
 def _floor(smooth: Array, offsets: Array, left: Array, right: Array, floor: Array) -> Array:
-    """The level of the inner half between the flanks of wide cracks; of narrow ones the darkest."""
+    """Returns the mean level of the inner half between the flanks of wide cracks; of narrow ones the darkest,
+    `floor`."""
     quarter = (right - left) / 4
     inner = (offsets >= (left + quarter)[:, None]) & (offsets <= (right - quarter)[:, None])
     count = inner.sum(axis=1)
@@ -108,7 +109,7 @@ def _floor(smooth: Array, offsets: Array, left: Array, right: Array, floor: Arra
 def _background(
     smooth: Array, offsets: Array, left: Array, right: Array, left_level: Array, right_level: Array
 ) -> tuple[Array, Array, Array]:
-    """Levels beside the flanks (n,), (n,), and the noise there (n,)."""
+    """Returns the levels beside the flanks (n,), (n,), and the noise there (n,)."""
     reach = np.maximum(8.0, right - left)
     masks = (
         (offsets < (left - BESIDE_PX)[:, None]) & (offsets > (left - BESIDE_PX - reach)[:, None]),
@@ -124,15 +125,15 @@ def _background(
 
 
 def _median_where(values: Array, mask: Array) -> Array:
-    """Of each row of `values` (n, k), the median of those in `mask`; the lower one of two, and 0 of none."""
+    """Returns the median of each row of `values` (n, k) where `mask` is set; the lower one of two, and 0 of none."""
     ordered = np.sort(np.where(mask, values, np.inf), axis=1)
     middle = (mask.sum(axis=1) - 1).clip(0) // 2
-    found = ordered[np.arange(len(values)), middle]
-    return np.where(np.isfinite(found), found, 0.0)
+    medians = ordered[np.arange(len(values)), middle]
+    return np.where(np.isfinite(medians), medians, 0.0)
 
 
 def _darkness(smooth: Array, offsets: Array, left: Array, right: Array, background: Array) -> Array:
-    """Depth below the background, which is a straight line from side to side, over the flanks and what they blur."""
+    """Integrates the depth below the background, a straight line from side to side, over the flanks and their blur."""
     reach = np.maximum(2.0, 0.75 * (right - left))
     inside = (offsets >= (left - reach)[:, None]) & (offsets <= (right + reach)[:, None])
     share = ((offsets[None] - left[:, None]) / np.maximum(right - left, 1e-6)[:, None]).clip(0, 1)
@@ -142,17 +143,17 @@ def _darkness(smooth: Array, offsets: Array, left: Array, right: Array, backgrou
 
 @dataclass(frozen=True)
 class Sharpness:
-    """Of a stretch of a crack: `blur_px`, deviation of the Gaussian that it is blurred by, and `peak`, the share of its
-    true depth that is left in its middle, 0..1. Both NaN where the flanks do not show it."""
+    """The sharpness of a stretch of a crack: `blur_px`, deviation of the Gaussian that blurs it, and `peak`, the share
+    of its true depth that remains in its middle, 0..1. Both NaN where the flanks do not show it."""
 
     blur_px: float
     peak: float
 
 
 def sharpness_of(profiles: Profiles, rows: Array) -> Sharpness:
-    """From the mean profile of the `rows` (m,) of a stretch, each shifted to its own middle: a gap with straight flanks
-    that a Gaussian blurs has widths at a quarter, half and three quarters of its depth that depend on blur and width
-    alone."""
+    """Returns the sharpness of a stretch by the mean profile of its `rows` (m,), each shifted to its own middle: for a
+    gap with straight flanks, blurred by a Gaussian, the widths at a quarter, half and three quarters of the depth
+    depend on blur and width alone."""
     middle = (profiles.left[rows] + profiles.right[rows]) / 2
     wide = float(np.median(profiles.between_flanks[rows]))
     offsets = np.arange(-2 * wide - 4, 2 * wide + 4.01, OFFSET_PX / 2)
@@ -170,11 +171,11 @@ def sharpness_of(profiles: Profiles, rows: Array) -> Sharpness:
     return _sharpness(*(float(right - left) for right, left in sides))
 
 
-def _sharpness(quarter: float, half: float, three: float) -> Sharpness:
+def _sharpness(quarter: float, half: float, three_quarters: float) -> Sharpness:
     widths, ratios, halves = _blurred_gaps()
-    if three <= 0:
+    if three_quarters <= 0:
         return Sharpness(np.nan, np.nan)
-    ratio = quarter / three
+    ratio = quarter / three_quarters
     k = float(np.interp(-ratio, -ratios, widths))  # width over blur
     blur = half / float(np.interp(k, widths, halves))
     return Sharpness(blur, float(erf(k / (2 * np.sqrt(2)))))
@@ -182,14 +183,14 @@ def _sharpness(quarter: float, half: float, three: float) -> Sharpness:
 
 @cache
 def _blurred_gaps() -> tuple[Array, Array, Array]:
-    """Of gaps of unit blur: their widths, the ratio of their widths at a quarter and three quarters of the depth, and
-    their width at half depth."""
+    """Returns the widths of gaps of unit blur, the ratio of their widths at a quarter and three quarters of the depth,
+    and their width at half depth."""
     widths = np.geomspace(0.2, 30, 200)
     offsets = np.linspace(0, 40, 8001)
     ratios, halves = [], []
     for width in widths:
         depth = erf((width / 2 - offsets) / np.sqrt(2)) + erf((width / 2 + offsets) / np.sqrt(2))
-        quarter, half, three = (2 * np.interp(-q * depth[0], -depth, offsets) for q in QUARTERS)
-        ratios.append(quarter / three)
+        quarter, half, three_quarters = (2 * np.interp(-q * depth[0], -depth, offsets) for q in QUARTERS)
+        ratios.append(quarter / three_quarters)
         halves.append(half)
     return widths, np.array(ratios), np.array(halves)

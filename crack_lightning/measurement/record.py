@@ -1,4 +1,4 @@
-"""What is reported of a crack: place, length, width and class, in pixels and, where the scale is known, millimetres."""
+"""Records of cracks to report: place, length, width and class, in pixels and, where the scale is known, millimetres."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass, fields, replace
@@ -17,8 +17,8 @@ IN_PIXELS = "pixels of the upright photograph, x to the right and y down from it
 
 @dataclass(frozen=True)
 class Widths:
-    """Median, 95th percentile, maximum and deviation of the median of a crack's width; `below` where none is claimed:
-    what it is less than. All in one unit; None where not known or not to be claimed."""
+    """Median, 95th percentile, maximum and deviation of the median of a crack's width; `below`, where none is claimed,
+    is what it is less than. All in one unit; None where not known or not claimed."""
 
     median: float | None = None
     p95: float | None = None
@@ -29,8 +29,8 @@ class Widths:
 
 @dataclass(frozen=True)
 class CrackFacts:
-    """What is reported of a crack beside its lines, rounded, by the names of columns and properties; None where it is
-    not known or not to be claimed."""
+    """The reported values of a crack without its lines, rounded, by the names of columns and properties; None where not
+    known or not claimed."""
 
     id: int
     length_px: float
@@ -57,9 +57,9 @@ class CrackFacts:
 
 @dataclass(frozen=True)
 class CrackRecord:
-    """Of one crack; `lines` (n, 2) each, x and y in pixels of the upright photograph, `lines_mm` on the surface;
-    `along_px` (sum of n,) the width at each of their points, NaN where none is claimed; `status` is what people said of
-    it in the page."""
+    """One crack: `lines` (n, 2) each, x and y in pixels of the upright photograph, `lines_mm` on the surface;
+    `along_px` (sum of n,) the width at each of their points, NaN where none is claimed; `status` is people's verdict in
+    the page."""
 
     number: int
     lines: Sequence[Array]
@@ -77,7 +77,7 @@ class CrackRecord:
     along_px: Array | None = None
 
     def facts(self) -> CrackFacts:
-        """Returns all but the lines, rounded as it is written."""
+        """Returns all values but the lines, rounded as they are written."""
         x, y = self.widest_px or (None, None)
         px, mm = _rounded_widths(self.width_px, 2), _rounded_widths(self.width_mm, 3)
         return CrackFacts(
@@ -105,7 +105,7 @@ class CrackRecord:
         )
 
     def feature(self) -> dict[str, Any]:
-        """As GeoJSON has it."""
+        """Returns the record as a GeoJSON feature."""
         parts = [np.round(line, 2).tolist() for line in self.lines]
         geometry = {"type": "LineString", "coordinates": parts[0]}
         if len(parts) > 1:
@@ -120,14 +120,14 @@ class CrackRecord:
 
 
 def figure_of(record: CrackRecord) -> str:
-    """Length and width in words."""
+    """Returns number, length and width as text."""
     length, widths, unit, digits = record.length_px, record.width_px, "px", 1
     if record.length_mm is not None:
         length, widths, unit, digits = record.length_mm, record.width_mm, "mm", 2
-    wide = "" if widths.below is None else f", less than {widths.below:.{digits}f} {unit} wide"
+    width_text = "" if widths.below is None else f", less than {widths.below:.{digits}f} {unit} wide"
     if widths.median is not None and widths.maximum is not None:
-        wide = f", {widths.median:.{digits}f} {unit} wide, {widths.maximum:.{digits}f} at the widest"
-    return f"{record.number}: {length:.0f} {unit} long{wide}"
+        width_text = f", {widths.median:.{digits}f} {unit} wide, {widths.maximum:.{digits}f} at the widest"
+    return f"{record.number}: {length:.0f} {unit} long{width_text}"
 
 
 def _rounded_widths(widths: Widths, digits: int) -> Widths:
@@ -143,13 +143,13 @@ def _rounded(value: float | None, digits: int) -> float | None:
 
 
 def records_of(cracks: Sequence[Crack], scale: Scale | None, classes: WidthClasses) -> list[CrackRecord]:
-    """Of the cracks of a photograph, in their order, numbered from 1; in millimetres too where a scale is known."""
-    found = pixel_records(cracks)
-    return found if scale is None else [in_mm(record, scale, classes) for record in found]
+    """Returns records of a photograph's cracks, in order, numbered from 1; in millimetres too if a scale is known."""
+    records = pixel_records(cracks)
+    return records if scale is None else [in_mm(record, scale, classes) for record in records]
 
 
 def pixel_records(cracks: Sequence[Crack]) -> list[CrackRecord]:
-    """The same in pixels alone."""
+    """Returns the same records in pixels alone."""
     return [_in_pixels(number, crack) for number, crack in enumerate(cracks, 1)]
 
 
@@ -170,7 +170,7 @@ def _in_pixels(number: int, crack: Crack) -> CrackRecord:
 
 
 def in_mm(record: CrackRecord, scale: Scale, classes: WidthClasses) -> CrackRecord:
-    """The record with what its pixels are on the surface, by `scale`, and its class."""
+    """Returns the record with its values in millimetres on the surface, by `scale`, and its class."""
     width_mm = _widths_in_mm(record, scale)
     if width_mm.median is not None:
         name: str | None = classes.class_of(width_mm.median)
@@ -198,7 +198,7 @@ def _widths_in_mm(record: CrackRecord, scale: Scale) -> Widths:
 
 
 def collection(records: Sequence[CrackRecord], scale: Scale | None) -> dict[str, Any]:
-    """A FeatureCollection; RFC 7946 wants longitude and latitude, so a foreign member says what the numbers are."""
+    """Returns a FeatureCollection; RFC 7946 wants longitude and latitude, so a foreign member names the coordinates."""
     facts: dict[str, Any] = {"coordinates": IN_PIXELS}
     if scale is not None:
         facts |= {"mm_per_px": scale.mm_per_px, "scale": scale.source, "scale_deviation": scale.deviation}

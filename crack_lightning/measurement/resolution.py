@@ -1,4 +1,5 @@
-"""Two photographs of one place at the resolution of the coarser: a finer one shows more, and that is no change."""
+"""Reduces the finer of two photographs of one place to the resolution of the coarser: that it shows more is not a
+change."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,14 +16,14 @@ from crack_lightning.measurement.widths import width_of
 
 Array = np.ndarray
 
-SAME = 0.9  # of the pixels along a side, from which on two photographs are of one resolution
-BAND_PX = 6.0  # half the band within which a crack is measured once more
+SAME = 0.9  # ratio of the pixels along a side from which on two photographs are of one resolution
+BAND_PX = 6.0  # half the width of the band within which a crack is measured again
 
 
 @dataclass(frozen=True)
 class ViewedCrack:
-    """A crack of a photograph: its number, lines (n, 2), the widths at their points, one after the other, NaN where
-    none is claimed, and the deviation of their median, None where none is claimed."""
+    """A crack of a photograph: its number, lines (n, 2), the widths at their points, line after line, NaN where none is
+    claimed, and the deviation of their median, None where none is claimed."""
 
     number: int
     lines: Sequence[Array]
@@ -39,7 +40,7 @@ class View:
 
 
 def at_one_resolution(before: View, after: View, alignment: Alignment) -> tuple[View, View, Alignment, float]:
-    """Returns both views with as many pixels a millimetre, what takes one to the other, and the share of its side that
+    """Returns both views with as many pixels a millimetre, the alignment between them, and the share of its side that
     the later one was reduced to. The finer one is reduced, and the widths of its cracks are measured again."""
     factor = alignment.enlarged(corners_of((before.grey.shape[1], before.grey.shape[0])))
     if SAME <= factor <= 1 / SAME:

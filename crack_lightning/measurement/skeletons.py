@@ -1,5 +1,5 @@
-"""Marked cells to the lines of cracks: thinned, spurs cut, gaps bridged along the direction, and taken apart into
-branches."""
+"""Turns marked cells into the lines of cracks: thins them, cuts spurs, bridges gaps along their direction, and splits
+the lines into branches."""
 
 import itertools
 import math
@@ -18,11 +18,11 @@ Array = np.ndarray
 Cell = tuple[int, int]
 
 AROUND = np.ones((3, 3), int)
-HOLE_CELLS = 12  # a hole of at most that many cells within a marked band is filled
+HOLE_CELLS = 12  # a hole of at most this many cells within a marked band is filled
 SPUR_CELLS = 4  # branches with a free end that are shorter than this, beyond the half width of the band, are cut
-GAP_CELLS = 14  # that is bridged at most, 56 px
-TURN = math.cos(math.radians(40))  # between the direction of an end and the gap that it crosses
-ENDED_CELLS = 6  # of a branch, that give the direction of its end
+GAP_CELLS = 14  # longest gap that is bridged, 56 px
+TURN = math.cos(math.radians(40))  # largest turn between the direction of an end and the gap that it crosses
+DIRECTION_CELLS = 6  # at the end of a branch, that give its direction
 DOUBT = 3.0  # log-odds below the threshold that the cells of a gap may have on average
 
 
@@ -37,8 +37,8 @@ class Skeleton:
 
 
 def skeleton_of(marked: Array, odds: Array) -> Skeleton:
-    """The lines through the `marked` cells (h, w), gaps between them bridged where `odds` (h, w), 0 at the threshold,
-    do not speak against it."""
+    """Returns the lines through the `marked` cells (h, w); gaps are bridged where `odds` (h, w), 0 at the threshold,
+    are not against it."""
     band = filled(marked)
     radius = ndimage.distance_transform_edt(np.pad(band, 1))[1:-1, 1:-1]
     thin = without_spurs(skeletonize(band), radius)
@@ -50,7 +50,7 @@ def skeleton_of(marked: Array, odds: Array) -> Skeleton:
 
 
 def filled(marked: Array) -> Array:
-    """Small holes within the marked cells belong to them: a wide crack is marked at its flanks first."""
+    """Fills small holes within the marked cells: a wide crack is marked at its flanks first."""
     holes, count = ndimage.label(~marked)
     sizes = np.bincount(holes.ravel(), minlength=count + 1)
     small = sizes <= HOLE_CELLS
@@ -59,15 +59,15 @@ def filled(marked: Array) -> Array:
 
 
 def neighbours(thin: Array) -> Array:
-    """How many of its eight neighbours are set, of each set cell (h, w)."""
+    """Counts for each set cell (h, w) how many of its eight neighbours are set."""
     return np.asarray(ndimage.convolve(thin.astype(np.int8), AROUND, mode="constant") - thin) * thin
 
 
 def without_spurs(thin: Array, radius: Array) -> Array:
-    """The skeleton (h, w) bool without short branches that end free at one end and at a fork at the other."""
+    """Returns the skeleton (h, w) bool without short branches that end free at one end and at a fork at the other."""
     for _ in range(2):
         forks = neighbours(thin) > 2
-        spurs = [cells for cells in paths(thin & ~forks) if _spur(cells, forks) and _short(cells, radius)]
+        spurs = [cells for cells in paths(thin & ~forks) if _is_spur(cells, forks) and _is_short(cells, radius)]
         if not spurs:
             break
         thin = thin.copy()
@@ -77,7 +77,7 @@ def without_spurs(thin: Array, radius: Array) -> Array:
     return thin
 
 
-def _spur(cells: Array, forks: Array) -> bool:
+def _is_spur(cells: Array, forks: Array) -> bool:
     at_fork = [_fork_at(forks, cell) > 0 for cell in (cells[0], cells[-1])]
     if len(cells) == 1:
         row, column = cells[0]
@@ -85,12 +85,12 @@ def _spur(cells: Array, forks: Array) -> bool:
     return sum(at_fork) == 1
 
 
-def _short(cells: Array, radius: Array) -> bool:
+def _is_short(cells: Array, radius: Array) -> bool:
     return bool(len(cells) < SPUR_CELLS + radius[tuple(cells.T)].max())
 
 
 def paths(simple: Array) -> Iterator[Array]:
-    """Cells (n, 2) in their order of each connected piece of a skeleton without forks; a ring begins anywhere."""
+    """Yields the cells (n, 2) of each connected piece of a skeleton without forks, in order; a ring begins anywhere."""
     labels, _ = ndimage.label(simple, AROUND)
     counts = neighbours(simple)
     for number, box in enumerate(ndimage.find_objects(labels), 1):
@@ -99,26 +99,26 @@ def paths(simple: Array) -> Iterator[Array]:
 
 
 def _ordered(cells: Array, counts: Array) -> Array:
-    left = {tuple(cell) for cell in cells.tolist()}
-    ends = [cell for cell in left if counts[cell] <= 1]
-    current = min(ends or left)
+    remaining = {tuple(cell) for cell in cells.tolist()}
+    ends = [cell for cell in remaining if counts[cell] <= 1]
+    current = min(ends or remaining)
     order = [current]
-    left.discard(current)
-    while left:
+    remaining.discard(current)
+    while remaining:
         row, column = current
-        # beside before across: a corner is walked around
+        # straight before diagonal: the path goes around a corner
         steps = ((0, 1), (1, 0), (0, -1), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1))
-        following = next(((row + y, column + x) for y, x in steps if (row + y, column + x) in left), None)
+        following = next(((row + y, column + x) for y, x in steps if (row + y, column + x) in remaining), None)
         if following is None:
             break
         order.append(following)
-        left.discard(following)
+        remaining.discard(following)
         current = following
     return np.array(order)
 
 
 def branches_of(thin: Array) -> Iterator[tuple[Array, Cell]]:
-    """Places (n, 2) of each branch, forks at its ends, and one cell of it; a ring ends where it begins."""
+    """Yields the places (n, 2) of each branch, forks at its ends, and one cell of it; a ring ends where it begins."""
     forks = neighbours(thin) > 2
     labels, count = ndimage.label(forks, AROUND)
     middles = np.array(ndimage.center_of_mass(forks, labels, range(1, count + 1))).reshape(-1, 2)
@@ -150,62 +150,63 @@ class End:
 
 
 def free_ends(thin: Array) -> list[End]:
-    """The ends of a skeleton (h, w) at which no other branch begins."""
+    """Returns the ends of a skeleton (h, w) at which no other branch begins."""
     labels, _ = ndimage.label(thin, AROUND)
     forks = neighbours(thin) > 2
-    found = []
+    ends = []
     for cells in paths(thin & ~forks):
         if len(cells) < 3:
             continue
         for ordered in (cells, cells[::-1]):
             row, column = ordered[0]
             if not _fork_at(forks, ordered[0]):
-                along = ordered[0] - ordered[min(ENDED_CELLS, len(ordered) - 1)]
-                found.append(End((int(row), int(column)), along / np.hypot(*along), int(labels[row, column])))
-    return found
+                along = ordered[0] - ordered[min(DIRECTION_CELLS, len(ordered) - 1)]
+                ends.append(End((int(row), int(column)), along / np.hypot(*along), int(labels[row, column])))
+    return ends
 
 
 def gaps_of(thin: Array, odds: Array) -> Array:
-    """Cells (h, w) of the straight lines that join free ends which point at each other."""
+    """Returns the cells (h, w) of the straight lines that join free ends which point at each other."""
     ends, bridges = free_ends(thin), np.zeros_like(thin)
     if len(ends) < 2:
         return bridges
     tree = cKDTree([end.cell for end in ends])
     costs = []
-    for one, other in tree.query_pairs(GAP_CELLS):
-        cost = _gap_cost(ends[one], ends[other], odds)
+    for first, second in tree.query_pairs(GAP_CELLS):
+        cost = _gap_cost(ends[first], ends[second], odds)
         if cost is not None:
-            costs.append((cost, one, other))
+            costs.append((cost, first, second))
     joined, taken = dict[int, int](), set[int]()
-    for _, one, other in sorted(costs):
-        pieces = root_of(joined, ends[one].piece), root_of(joined, ends[other].piece)
-        if one in taken or other in taken or pieces[0] == pieces[1]:
+    for _, first, second in sorted(costs):
+        pieces = root_of(joined, ends[first].piece), root_of(joined, ends[second].piece)
+        if first in taken or second in taken or pieces[0] == pieces[1]:
             continue
-        taken |= {one, other}
+        taken |= {first, second}
         joined[pieces[0]] = pieces[1]
-        bridges[line(*ends[one].cell, *ends[other].cell)] = True
+        bridges[line(*ends[first].cell, *ends[second].cell)] = True
     return bridges
 
 
-def _gap_cost(one: End, other: End, odds: Array) -> float | None:
-    """Longer and more crooked gaps cost more; None for one that is not to be bridged."""
-    between = np.subtract(other.cell, one.cell)
+def _gap_cost(first: End, second: End, odds: Array) -> float | None:
+    """Returns the cost of bridging a gap, higher for longer and more crooked ones; None where it is not to be
+    bridged."""
+    between = np.subtract(second.cell, first.cell)
     length = float(np.hypot(*between))
     if length < 2:
         return length
-    turns = one.direction @ between / length, -(other.direction @ between) / length
+    turns = first.direction @ between / length, -(second.direction @ between) / length
     if min(turns) < (TURN if length > 4 else 0.0):
         return None
-    inside = odds[line(*one.cell, *other.cell)][1:-1]
+    inside = odds[line(*first.cell, *second.cell)][1:-1]
     if len(inside) and inside.mean() < -DOUBT:
         return None
     return float(length * (3 - sum(turns)))
 
 
 def lengths_of(skeleton: Skeleton) -> dict[int, float]:
-    """Length of each crack of the skeleton, in cells."""
-    found = dict[int, float]()
+    """Returns the length of each crack of the skeleton, in cells."""
+    lengths = dict[int, float]()
     for cells, group in zip(skeleton.branches, skeleton.groups, strict=True):
         steps = sum(math.dist(a, b) for a, b in itertools.pairwise(cells.tolist()))
-        found[group] = found.get(group, 0.0) + steps
-    return found
+        lengths[group] = lengths.get(group, 0.0) + steps
+    return lengths

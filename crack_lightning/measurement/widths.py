@@ -1,8 +1,8 @@
-"""The width of a crack from the profiles across it, how uncertain it is, and what the picture cannot hold.
+"""Computes the width of a crack from the profiles across it, its uncertainty, and the least that the picture can show.
 
 From FLANKS_PX on a width is the distance of the flanks at half depth. Below, where blur fills the gap, it is the
-darkness integrated across, divided by the depth that the gap would have unblurred: how much of that depth is left
-follows from the shape of the profile. A width below `limit_px` is not given.
+darkness integrated across, divided by the depth that the gap would have unblurred: the shape of the profile shows how
+much of that depth is left. A width below `Width.limit` is not claimed.
 """
 
 from collections.abc import Sequence
@@ -15,37 +15,36 @@ from crack_lightning.measurement.profiles import Profiles, Sharpness, sharpness_
 
 Array = np.ndarray
 
-FLANKS_PX, FLANKS_BLURS = 3.0, 4.0  # width from which on, and how much wider than the blur, the flanks give it
+FLANKS_PX, FLANKS_BLURS = 3.0, 4.0  # the flanks give widths from this many pixels, and times the blur, on
 STRETCH_POINTS = 16  # whose mean profile gives the sharpness
-MOST_STRETCHES = 12  # of a crack
-# Percentiles of the blur of a crack's stretches: flanks that are not straight look blurred, so that of wide cracks the
-# lower one counts; what a narrow one may claim depends on the median.
+MOST_STRETCHES = 12  # of a branch, about
+# Percentiles of the blur of a crack's stretches: flanks that are not straight look blurred, so that for wide cracks the
+# lower one counts; for narrow ones it is the median.
 SHARPEST = (25, 50)
 SURE_PEAK = 0.5  # share of the depth that must be left for the unblurred depth to be computed from it
-LEAST_PX, LEAST_BLURS = (
-    1.0,
-    2.0,
-)  # the picture holds no width below one pixel, nor below that many deviations of its blur
+# The picture shows no width below one pixel, nor below this many deviations of its blur.
+LEAST_PX, LEAST_BLURS = 1.0, 2.0
 LEAST_POINTS, LEAST_CLEAR = 4, 0.5  # points that must be clear, and their share of the line
-# Depth in grey levels, and how much the flanks' distance may vary along the crack, of wide cracks and of those below
-# FLANKS_PX, whose blur must be known well; of these also the depth in deviations of the noise.
+# Depth in grey levels, and how much the flanks' distance may vary along the crack, each for wide cracks and for narrow
+# ones, whose blur must be known well; for these also the depth in deviations of the noise.
 LEAST_DEPTH, MOST_SCATTER = (6.0, 8.0), (0.8, 0.45)
 LEAST_NOISES = 8.0
 LEAST_CONTRAST = 0.1  # depth as a share of the background, below which roughness is as dark
-# How many deviations a width must lie above the limit, of wide and of narrow cracks, and the largest deviation as a
-# share of it. Chosen so that of 400 cracks drawn below one pixel none is given a width.
+# How many deviations a width must lie above the limit, for wide and for narrow cracks, and the largest deviation as a
+# share of the width. Chosen so that none of 400 cracks drawn below one pixel is given a width.
 SURE, MOST_UNCERTAIN = (2.0, 3.0), 0.13
-# Of the uncertainty: of interpolation, of flanks that are not straight, and of what is inferred from blur.
+# Parts of the uncertainty: from interpolation, from flanks that are not straight, and from what is inferred from blur.
 SYSTEMATIC_PX, SHARE, BLUR_SHARE = 0.1, 0.01, 0.25
-STEADY_POINTS = 5  # median along the line, against single pits
-INDEPENDENT_POINTS = 4.0  # neighbouring points share pixels: that many count as one
+STEADY_POINTS = 5  # of the median along the line, against single pits
+INDEPENDENT_POINTS = 4.0  # neighbouring points share pixels: this many count as one
 
 
 @dataclass(frozen=True)
 class Width:
-    """Of a crack, in pixels: `along` (n,) at each point of its lines, NaN where nothing clear is seen or the width is
-    not to be claimed; median, 95th percentile, maximum and its point; `uncertainty`, of one deviation, of the median;
-    `limit`, what the picture holds at least. The numbers are None where no width is claimed."""
+    """The width of a crack, in pixels: `along` (n,) at each point of its lines, NaN where nothing clear is seen or the
+    width is not claimed; median, 95th percentile, maximum and its point; `uncertainty`, of one deviation, of the
+    median; `limit`, the least that the picture can show, or what an unclaimed width is below. The numbers are None
+    where no width is claimed."""
 
     along: Array
     median: float | None
@@ -57,11 +56,11 @@ class Width:
 
 
 def width_of(parts: Sequence[Profiles]) -> Width:
-    """The width of a crack from the profiles of its branches, in their order."""
-    sharp = [found for part in parts for found in _stretches(part)]
-    blurs = [each.blur_px for each, _ in sharp if np.isfinite(each.blur_px)]
+    """Returns the width of a crack from the profiles of its branches, in their order."""
+    stretches = [stretch for part in parts for stretch in _stretches(part)]
+    blurs = [sharpness.blur_px for sharpness, _ in stretches if np.isfinite(sharpness.blur_px)]
     sharpest, blur = np.percentile(blurs, SHARPEST) if blurs else (np.nan, np.nan)
-    least_flanks, depth = max(FLANKS_PX, FLANKS_BLURS * sharpest), _unblurred_depth(sharp)
+    least_flanks, depth = max(FLANKS_PX, FLANKS_BLURS * sharpest), _unblurred_depth(stretches)
     along = np.concatenate([_along(part, least_flanks, depth) for part in parts]) if parts else np.empty(0)
     seen = np.isfinite(along)
     if seen.sum() < LEAST_POINTS or not blurs:
@@ -82,7 +81,7 @@ def _unclaimed(along: Array, limit: float) -> Width:
 
 
 def _sure(parts: Sequence[Profiles], *, narrow: bool) -> bool:
-    """Whether a crack is dark and even enough; narrow ones need more, whose width comes from their darkness."""
+    """Returns whether a crack is dark and even enough; narrow ones, measured by their darkness, need more."""
     values = [(part.depth, part.noise, part.between_flanks, part.background.mean(axis=1), part.clear) for part in parts]
     *columns, clear = (np.concatenate(arrays) for arrays in zip(*values, strict=True))
     depths, noises, flanks, background = (column[clear] for column in columns)
@@ -93,7 +92,7 @@ def _sure(parts: Sequence[Profiles], *, narrow: bool) -> bool:
 
 
 def _stretches(part: Profiles) -> list[tuple[Sharpness, float]]:
-    """Sharpness and depth of stretches of a branch."""
+    """Returns sharpness and depth of stretches of a branch."""
     rows = np.flatnonzero(part.clear)
     starts = range(0, len(rows) - STRETCH_POINTS // 2 + 1, STRETCH_POINTS)
     chosen = list(starts)[:: max(1, len(starts) // MOST_STRETCHES)]
@@ -101,14 +100,14 @@ def _stretches(part: Profiles) -> list[tuple[Sharpness, float]]:
     return [(sharpness_of(part, cut), float(np.median(part.depth[cut]))) for cut in cuts]
 
 
-def _unblurred_depth(sharp: Sequence[tuple[Sharpness, float]]) -> float | None:
-    """Depth of the crack's tone below the background, without blur; None where no stretch shows it."""
-    values = [depth / each.peak for each, depth in sharp if each.peak >= SURE_PEAK]
+def _unblurred_depth(stretches: Sequence[tuple[Sharpness, float]]) -> float | None:
+    """Returns the depth of the crack's tone below the background, without blur; None where no stretch shows it."""
+    values = [depth / sharpness.peak for sharpness, depth in stretches if sharpness.peak >= SURE_PEAK]
     return float(np.median(values)) if values else None
 
 
 def _along(part: Profiles, least_flanks: float, depth: float | None) -> Array:
-    """Widths (n,) of a branch, NaN where it is not clear; between the flanks from `least_flanks` on."""
+    """Returns the widths (n,) of a branch, NaN where it is not clear; between the flanks from `least_flanks` on."""
     flanks = part.between_flanks
     narrow = flanks if depth is None else np.minimum(flanks, part.darkness / depth).clip(min=0)
     widths = np.where(part.clear, np.where(flanks >= least_flanks, flanks, narrow), np.nan)
@@ -119,6 +118,6 @@ def _along(part: Profiles, least_flanks: float, depth: float | None) -> Array:
 
 
 def _uncertainty(widths: Array, median: float, blur: float) -> float:
-    """One deviation of the median: of the method, of the `blur` that a narrow width was freed from, and of scatter."""
+    """Returns one deviation of the median: from the method, the `blur` of a narrow width, and scatter."""
     scatter = 1.4826 * float(np.median(np.abs(widths - median))) * np.sqrt(INDEPENDENT_POINTS / len(widths))
     return float(np.sqrt(SYSTEMATIC_PX**2 + (SHARE * median) ** 2 + (BLUR_SHARE * blur) ** 2 + scatter**2))
