@@ -1,4 +1,4 @@
-"""The cracks of a photograph, as lines, from its crack map."""
+"""Extracts the cracks of a photograph, as lines, from its crack map."""
 
 from collections.abc import Iterator
 
@@ -15,13 +15,13 @@ from crack_lightning.measurement.skeletons import lengths_of as lengths_in_cells
 Array = np.ndarray
 
 FAINTER = 0.3  # log-odds below the threshold down to which a marked crack is followed
-FAINTEST = 1.0  # log-odds below the threshold of what may be a crack
+FAINTEST = 1.0  # log-odds below the threshold down to which a line may be a crack
 NEAR = np.ones((3, 3), bool)
 
 
 def cracks_of(heat: Heat, grey: Array, threshold: float, *, shortest_px: float = 0.0) -> list[Crack]:
-    """The cracks that a crack map marks at `threshold`, measured on the photograph (h, w) of grey levels, 0..255; the
-    longest first, without those shorter than LEAST_CELLS or `shortest_px`."""
+    """Returns the cracks that a crack map marks at `threshold`, measured on the photograph (h, w) of grey levels,
+    0..255; the longest first, without those shorter than LEAST_CELLS or `shortest_px`."""
     odds, marked = marked_cells(heat, threshold)
     skeleton = skeleton_of(marked, odds)
     lengths = lengths_in_cells(skeleton)
@@ -31,21 +31,21 @@ def cracks_of(heat: Heat, grey: Array, threshold: float, *, shortest_px: float =
 
 
 def faint_lines(heat: Heat, threshold: float) -> list[tuple[Array, float]]:
-    """Lines (n, 2), x and y, that a crack map marks, or would with FAINTEST less log-odds, each with its mean log-odds
-    beside `threshold`; the longest first. They are those of cells, not refined on the photograph."""
+    """Returns lines (n, 2), x and y, that a crack map marks, or would with FAINTEST less log-odds, each with its mean
+    log-odds above `threshold`; the longest first. They follow the cells and are not refined on the photograph."""
     lower = float(1 / (1 + np.exp(FAINTEST - _log_odds(np.array(threshold)))))
     odds, marked = marked_cells(heat, lower)
     skeleton = skeleton_of(marked, odds)
     lengths, level = lengths_in_cells(skeleton), _log_odds(np.array(threshold))
-    found = []
+    lines = []
     for branch in _branches(skeleton, heat):
         if lengths[branch.group] >= LEAST_CELLS - 1 and len(branch.points) > 2:
-            found.append((branch.points, float((_log_odds(branch.probability) - level).mean())))
-    return sorted(found, key=lambda pair: -len(pair[0]))
+            lines.append((branch.points, float((_log_odds(branch.probability) - level).mean())))
+    return sorted(lines, key=lambda pair: -len(pair[0]))
 
 
 def marked_cells(heat: Heat, threshold: float) -> tuple[Array, Array]:
-    """Log-odds (h, w), 0 at the threshold, and the cells of cracks, with fainter ones that continue them."""
+    """Returns log-odds (h, w), 0 at the threshold, and the cells of cracks, with fainter ones that continue them."""
     strong = followed(heat, threshold)
     odds = _log_odds(strong.probability) - _log_odds(np.array(threshold))
     fainter = 1 / (1 + np.exp(FAINTER - _log_odds(np.array(threshold))))
@@ -62,7 +62,7 @@ def _log_odds(probability: Array) -> Array:
 
 
 def _branches(skeleton: Skeleton, heat: Heat) -> Iterator[Branch]:
-    """In pixels of the photograph."""
+    """Yields the branches in pixels of the photograph."""
     for places, group in zip(skeleton.branches, skeleton.groups, strict=True):
         rows, columns = places.T
         x = np.interp(columns, np.arange(len(heat.x_px)), heat.x_px)

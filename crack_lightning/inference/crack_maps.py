@@ -1,4 +1,4 @@
-"""A crack map on whole photographs: lit evenly, one scale or two, sharpened, and only what is long enough marked."""
+"""Applies a crack map to whole photographs: evens the light, uses several scales, sharpens, and drops short marks."""
 
 import math
 from collections.abc import Sequence
@@ -23,26 +23,26 @@ from crack_lightning.system.processes import cores
 
 PAD_PX = MARGIN_PX
 SMALL_PX = 800  # longer side up to which a picture may show cracks so wide that half its size shows them better
-SMALL_SHARPENED = 1.0  # SHARPENED of a small picture
+SMALL_SHARPENED = 1.0  # SHARPENED for a small picture
 # Log-odds that half and quarter size, where both see a crack, must have more than the full size. Of 0, 0.25 and 0.5 and
-# of the mean of the two: the most found of DeepCrack at three times its size that costs CrackSight nothing.
+# of the mean of the two, this finds the most of DeepCrack at three times its size at no cost on CrackSight.
 COARSER = 0.25
-LIGHT_POWER, LIGHT_RADIUS = 0.6, 0.04  # of the local mean brightness; of the longer side
+LIGHT_POWER, LIGHT_RADIUS = 0.6, 0.04  # power of the local mean brightness; its radius, of the longer side
 BAND_PX = 64  # rows that are lit at once
-LIGHT_PX = 512  # longer side of the copy that the brightness is taken from
-STEADIED_CELLS, CLAMPED = 13, 2.0  # of a stretch; log-odds: one cell must not make a stretch of many
+LIGHT_PX = 512  # longer side of the copy from which the brightness is taken
+STEADIED_CELLS, CLAMPED = 13, 2.0  # of a stretch; log-odds, so that one cell does not make a whole stretch
 LEAST_CELLS = 8  # of a crack, gaps of two cells bridged
 LEAST_PX = LEAST_CELLS * CELL_PX  # of a photograph's longer side
-RISE = 0.7  # log-odds above the threshold that one of its cells reaches: hysteresis (Canny 1986)
+RISE = 0.7  # log-odds above the threshold that one cell of a crack must reach: hysteresis (Canny 1986)
 
 Array = np.ndarray
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A photograph ready for the network: framed pictures of its size and, where it is small, of half of it, whose mean
-    counts; of a large one `coarse` ones of half and quarter size; its own size, that of the photograph before it was
-    brought to the scale of training, and the side of the tiles of its tables."""
+    """A photograph ready for the network: framed `pictures` of its size and, where it is small, of half of it, whose
+    mean counts; for a large one `coarse` pictures of half and quarter size; its own size, the size of the photograph
+    before it was scaled as in training, and the side of the tiles of its tables."""
 
     pictures: Sequence["Framed"]
     coarse: Sequence["Framed"]
@@ -52,10 +52,10 @@ class Prepared:
 
 
 class CrackMapReader:
-    """Crack maps of photographs by one network, which is exported or folded once.
+    """A reader of photographs that makes crack maps by one network, which is exported or folded once.
 
-    With `patches` they are those that patches are judged by. `memory_mb` is what the layers may take; None is what
-    suits the machine.
+    With `patches` they are the maps that patches are judged by. `memory_mb` is the memory that the layers may take;
+    None is what suits the machine.
     """
 
     def __init__(
@@ -65,60 +65,60 @@ class CrackMapReader:
         self._mapper = crack_mapper(network, engine, network.patch_weight if patches else None)
 
     def scaled(self, image: Image.Image, scale: WindowScale) -> Prepared:
-        """An upright RGB photograph for `heat`, at `scale.zoom` times its size; a window is a tile of the tables."""
-        brought = zoomed(image, scale.zoom)
-        prepared = self.prepared_as(brought, small=max(brought.size) <= SMALL_PX)
+        """Prepares an upright RGB photograph for `heat`, at `scale.zoom` times its size; a window is a table's tile."""
+        resized = zoomed(image, scale.zoom)
+        prepared = self.prepared_as(resized, small=max(resized.size) <= SMALL_PX)
         return replace(prepared, photograph_hw=(image.height, image.width), tile_px=scale.window_px)
 
     def prepared_as(self, image: Image.Image, *, small: bool) -> Prepared:
-        """The same, `small` or not whatever its size is."""
+        """Prepares a photograph as `small` or not, whatever its size is."""
         size_hw = (image.height, image.width)
         if small:
             pictures = [image, image.reduce(2)] if min(image.size) > 1 else [image]
-            return Prepared([Framed(np.asarray(each)) for each in pictures], [], size_hw, size_hw, 0.0)
+            return Prepared([Framed(np.asarray(picture)) for picture in pictures], [], size_hw, size_hw, 0.0)
         fine, *coarse = map(Framed, _lit_at(image, (1, 2, 4) if max(image.size) > SMALL_PX else (1,)))
         return Prepared([fine], coarse, size_hw, size_hw, 0.0)
 
     def heat(self, prepared: Prepared) -> Heat:
-        """Probabilities of cells of CELL_PX each way."""
+        """Returns the probabilities of cells of CELL_PX each way."""
         small = max(prepared.size_hw) <= SMALL_PX
         above = self.above_median(prepared, small=small)
         level = self.classifier.small_level if small else self.classifier.level
         probability = (above - level).sigmoid()
         sides = zip(above.shape, prepared.photograph_hw, prepared.size_hw, strict=True)
-        y, x = ((np.arange(count) + 0.5) * CELL_PX * own / brought for count, own, brought in sides)
+        y, x = ((np.arange(count) + 0.5) * CELL_PX * original / resized for count, original, resized in sides)
         cell_px = CELL_PX * max(prepared.photograph_hw) / max(prepared.size_hw)
         return Heat(probability.numpy(), y, x, prepared.photograph_hw, cell_px, prepared.tile_px)
 
     def above_median(self, prepared: Prepared, *, small: bool) -> Tensor:
-        """Logits of cells (h/4, w/4) above the photograph's median, sharpened: light and texture shift them all.
+        """Returns logits of cells (h/4, w/4) above the photograph's median, sharpened: light and texture shift all.
 
-        A wide gap is a crack in a picture of half and of quarter the size: what both of them say counts, less COARSER.
+        A wide gap is a crack in a picture of half and of quarter the size: what both of them see counts, less COARSER.
         """
         if not prepared.coarse:
             return _above(self.logits(prepared), SMALL_SHARPENED if small else SHARPENED)
         fine, half, quarter = (
-            scale_of(self._logits(each), factor, prepared.size_hw, SHARPENED)
-            for each, factor in zip([*prepared.pictures, *prepared.coarse], (1, 2, 4), strict=True)
+            scale_of(self._logits(picture), factor, prepared.size_hw, SHARPENED)
+            for picture, factor in zip([*prepared.pictures, *prepared.coarse], (1, 2, 4), strict=True)
         )
         return fine.maximum(half.minimum(quarter) - COARSER)
 
     def logits_of(self, image: Image.Image) -> Tensor:
-        """Logits of cells (h/4, w/4) of an RGB picture as it is: neither lit evenly nor at another scale."""
+        """Returns logits of cells (h/4, w/4) of an RGB picture as it is: neither lit evenly nor at another scale."""
         return merged_scales([self._logits(Framed(np.asarray(image)))], (image.height, image.width))
 
     def logits(self, prepared: Prepared) -> Tensor:
-        """Logits of cells (h/4, w/4), of two scales their mean."""
-        return merged_scales([self._logits(each) for each in prepared.pictures], prepared.size_hw)
+        """Returns logits of cells (h/4, w/4); where there are two scales, their mean."""
+        return merged_scales([self._logits(picture) for picture in prepared.pictures], prepared.size_hw)
 
     def _logits(self, picture: "Framed") -> Tensor:
-        """Of a framed picture the logits of its cells, behind a margin of PAD_PX."""
+        """Returns the logits of a framed picture's cells, those of the margin of PAD_PX too."""
         output = logit_map(self._mapper, picture, memory_mb=self.memory_mb)
         return unfolded(output, [part.stride for part in self._mapper.parts]) + self.classifier.bias.item()
 
 
 def scale_of(logits: Tensor, factor: int, size_hw: tuple[int, int], strength: float) -> Tensor:
-    """The map (h', w') of a padded picture, reduced `factor` times, above its median and sharpened, as (h/4, w/4)."""
+    """Returns the map (h', w') of a padded picture reduced `factor` times, less its median, sharpened: (h/4, w/4)."""
     reduced_hw = (-(-size_hw[0] // factor), -(-size_hw[1] // factor))
     own = merged_scales([logits], reduced_hw)
     rows, columns = (-(-side // CELL_PX) for side in size_hw)
@@ -130,14 +130,14 @@ def _above(logits: Tensor, strength: float) -> Tensor:
 
 
 def merged_scales(maps: Sequence[Tensor], size_hw: tuple[int, int]) -> Tensor:
-    """Maps (..., h', w') of the padded picture and perhaps of half its size, to the mean of its own cells."""
+    """Returns the mean of maps (..., h', w') of the padded picture and perhaps of half its size, for its own cells."""
     rows, columns = (-(-side // CELL_PX) for side in size_hw)
-    scaled = [_enlarged(_own(each, factor, size_hw), factor) for factor, each in enumerate(maps, 1)]
-    return torch.stack([each[..., :rows, :columns] for each in scaled]).mean(dim=0)
+    scaled = [_enlarged(_own(cells, factor, size_hw), factor) for factor, cells in enumerate(maps, 1)]
+    return torch.stack([cells[..., :rows, :columns] for cells in scaled]).mean(dim=0)
 
 
 def _own(maps: Tensor, factor: int, size_hw: tuple[int, int]) -> Tensor:
-    """Of a padded picture's map, reduced `factor` times, the cells of the picture itself."""
+    """Returns the cells of the picture itself from a map of the padded picture, reduced `factor` times."""
     rows, columns = (math.ceil(math.ceil(side / factor) / CELL_PX) for side in size_hw)
     first = PAD_PX // CELL_PX
     return maps[..., first : first + rows, first : first + columns]
@@ -152,7 +152,7 @@ def _enlarged(maps: Tensor, factor: int) -> Tensor:
 
 
 def zoomed(image: Image.Image, factor: float) -> Image.Image:
-    """An RGB picture at `factor` times its size."""
+    """Returns an RGB picture at `factor` times its size."""
     if factor == 1:
         return image
     size = max(1, round(image.width * factor)), max(1, round(image.height * factor))
@@ -161,7 +161,7 @@ def zoomed(image: Image.Image, factor: float) -> Image.Image:
 
 class Framed:
     """Pixels (h, w, 3) uint8 reflected by PAD_PX beyond every edge, further to the right and below up to whole cells of
-    the deepest tap; only what is cut out of it is made."""
+    the deepest tap; only the parts that are cut out are computed."""
 
     def __init__(self, pixels: Array) -> None:
         mode: Literal["reflect", "symmetric"] = "reflect" if min(pixels.shape[:2]) > 2 * PAD_PX else "symmetric"
@@ -172,61 +172,61 @@ class Framed:
 
     @property
     def width(self) -> int:
-        """With what is reflected."""
+        """Returns the width including what is reflected."""
         return len(self._columns)
 
     @property
     def height(self) -> int:
-        """With what is reflected."""
+        """Returns the height including what is reflected."""
         return len(self._rows)
 
     def crop(self, box: tuple[int, int, int, int]) -> Image.Image:
-        """Returns the part left, top, right, bottom."""
+        """Returns the part within left, top, right, bottom."""
         left, top, right, bottom = box
         return Image.fromarray(self._pixels[self._rows[top:bottom, None], self._columns[None, left:right]])
 
 
 def padded(image: Image.Image) -> Image.Image:
-    """Returns a picture framed as a whole."""
+    """Returns a whole picture as `Framed` reflects it."""
     framed = Framed(np.asarray(image))
     return framed.crop((0, 0, framed.width, framed.height))
 
 
 def evenly_lit(image: Image.Image) -> Image.Image:
-    """Shadows made lighter: divided by a power of the local mean brightness, taken from a reduced copy."""
+    """Brightens shadows: divides by a power of the local mean brightness, taken from a reduced copy."""
     (pixels,) = _lit_at(image, (1,))
     return Image.fromarray(pixels)
 
 
 def _lit_at(image: Image.Image, factors: Sequence[int]) -> list[Array]:
-    """The pixels (h, w, 3) of a photograph that is `evenly_lit`, reduced by each of `factors`; band by band, for the
-    whole in floating point would take eight times the memory."""
+    """Returns the pixels (h, w, 3) of an `evenly_lit` photograph reduced by each of `factors`; computed band by band,
+    since the whole in floating point would take eight times the memory."""
     small = image.convert("L")
     small.thumbnail((LIGHT_PX, LIGHT_PX))
     blurred = small.filter(ImageFilter.BoxBlur(LIGHT_RADIUS * max(small.size)))
-    grey = np.asarray(blurred, np.float32) + 8  # what is black is not lit without bounds
+    grey = np.asarray(blurred, np.float32) + 8  # bounds the gain where it is black
     gain = Image.fromarray((np.median(grey) / grey) ** LIGHT_POWER)
     width, height = image.size
-    found = [np.empty((-(-height // factor), -(-width // factor), 3), np.uint8) for factor in factors]
+    pictures = [np.empty((-(-height // factor), -(-width // factor), 3), np.uint8) for factor in factors]
     for top in range(0, height, BAND_PX):
         bottom = min(top + BAND_PX, height)
-        place = (0.0, top * gain.height / height, float(gain.width), bottom * gain.height / height)
-        gains = np.asarray(gain.resize((width, bottom - top), Image.Resampling.BILINEAR, box=place))
+        area = (0.0, top * gain.height / height, float(gain.width), bottom * gain.height / height)
+        gains = np.asarray(gain.resize((width, bottom - top), Image.Resampling.BILINEAR, box=area))
         band = np.clip(np.asarray(image.crop((0, top, width, bottom))) * gains[..., None], 0, 255).astype(np.uint8)
-        for whole, factor in zip(found, factors, strict=True):
+        for whole, factor in zip(pictures, factors, strict=True):
             part = band if factor == 1 else np.asarray(Image.fromarray(band).reduce(factor))
             whole[top // factor : top // factor + len(part)] = part
-    return found
+    return pictures
 
 
 def sharpened(logits: Tensor, strength: float) -> Tensor:
-    """Logits (h, w), each lowered by `strength` of its distance to the highest cell within NEAR_CELLS."""
+    """Returns logits (h, w), each lowered by `strength` of its distance to the highest cell within NEAR_CELLS."""
     highest = functional.max_pool2d(logits[None, None], 2 * NEAR_CELLS + 1, 1, NEAR_CELLS)[0, 0]
     return logits - strength * (highest - logits)
 
 
 def followed(heat: Heat, threshold: float) -> Heat:
-    """The probabilities of `steadied` log-odds where cells form a crack; elsewhere none reaches the threshold."""
+    """Returns probabilities of `steadied` log-odds where cells form a crack; elsewhere none reaches the threshold."""
     clipped = heat.probability.astype(np.float64).clip(1e-7, 1 - 1e-7)
     odds, level = np.log(clipped) - np.log1p(-clipped), math.log(threshold) - math.log1p(-min(threshold, 1 - 1e-7))
     smooth = steadied(odds, level)
@@ -236,21 +236,21 @@ def followed(heat: Heat, threshold: float) -> Heat:
 
 
 def followed_cells(odds: Array, level: float) -> Array:
-    """Which cells (h, w) are of a crack: those of `grouped` of the `steadied` log-odds."""
+    """Returns which cells (h, w) belong to a crack: those `grouped` by their `steadied` log-odds."""
     return grouped(steadied(odds, level), level)
 
 
 def steadied(odds: Array, level: float) -> Array:
-    """Mean of each cell's log-odds and the best straight stretch through it, of STEADIED_CELLS clamped beside `level`.
+    """Returns the mean of each cell's log-odds and its best straight stretch of STEADIED_CELLS, clamped around `level`.
 
-    It bridges gaps along the direction of a crack, and lowers what is short.
+    This bridges gaps along the direction of a crack, and lowers short marks.
     """
-    beside = torch.from_numpy(odds - level).float().clamp(-CLAMPED, CLAMPED)
-    return np.asarray((odds + level + best_stretch(beside, STEADIED_CELLS).numpy()) / 2)
+    clamped = torch.from_numpy(odds - level).float().clamp(-CLAMPED, CLAMPED)
+    return np.asarray((odds + level + best_stretch(clamped, STEADIED_CELLS).numpy()) / 2)
 
 
 def grouped(odds: Array, level: float) -> Array:
-    """Which cells (h, w) at or above `level` lie in a group of LEAST_CELLS at least, one of them RISE above it.
+    """Returns which cells (h, w) at or above `level` lie in a group of at least LEAST_CELLS, one of them RISE above it.
 
     Gaps of two cells are bridged.
     """

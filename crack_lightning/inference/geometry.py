@@ -1,4 +1,4 @@
-"""Where the windows of a photograph lie: pure arithmetic of sizes in pixels."""
+"""Places windows and tiles on a photograph: pure arithmetic of sizes in pixels."""
 
 import itertools
 import math
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class MapShape:
-    """Of a backbone's feature map: pixels between two cells, and cells each way in a training picture.
+    """The shape of a backbone's feature map: pixels between two cells, and cells each way in a training picture.
 
-    Some backbones skip what is less than a cell at the end: they have `whole_cells` only.
+    Some backbones skip an incomplete cell at the end: they have `whole_cells` only.
     """
 
     stride: int
@@ -20,7 +20,7 @@ class MapShape:
 
 @dataclass(frozen=True)
 class Grid:
-    """A photograph as a classifier sees it: brought to `scaled_hw`, so that a window of `window_px` fills `image_size`.
+    """The windows of a photograph, which is scaled to `scaled_hw`, so that a window of `window_px` fills `image_size`.
 
     Cells lie `stride` scaled pixels apart; a window has `window_cells` of them each way and begins at each cell.
     """
@@ -35,24 +35,24 @@ class Grid:
 
     @property
     def cells_hw(self) -> tuple[int, int]:
-        """Rows and columns of the feature map."""
+        """Returns rows and columns of the feature map."""
         beyond = 0 if self.whole_cells else self.stride - 1
         height, width = ((side + beyond) // self.stride for side in self.scaled_hw)
         return height, width
 
     @property
     def windows_hw(self) -> tuple[int, int]:
-        """Rows and columns of windows."""
+        """Returns rows and columns of windows."""
         rows, columns = self.cells_hw
         return max(1, rows - self.window_cells + 1), max(1, columns - self.window_cells + 1)
 
     @property
     def px_per_scaled_hw(self) -> tuple[float, float]:
-        """Pixels of the photograph in a scaled one, down and across."""
+        """Returns pixels of the photograph in a scaled one, down and across."""
         return self.size_hw[0] / self.scaled_hw[0], self.size_hw[1] / self.scaled_hw[1]
 
     def centres_px(self) -> tuple[list[float], list[float]]:
-        """Middles of the windows in pixels of the photograph, down and across."""
+        """Returns the middles of the windows in pixels of the photograph, down and across."""
         down, across = self.px_per_scaled_hw
         rows, columns = self.windows_hw
         half = self.image_size / 2
@@ -63,7 +63,7 @@ class Grid:
 
 
 def grid_of(size_hw: tuple[int, int], *, window_px: float, image_size: int, shape: MapShape) -> Grid:
-    """The grid of a photograph. One that is smaller than a window, either way, is stretched to one."""
+    """Returns the grid of a photograph. One that is smaller than a window, either way, is stretched to one."""
     factor = image_size / window_px
     height, width = (max(image_size, round(side * factor)) for side in size_hw)
     return Grid(size_hw, window_px, (height, width), image_size, shape.stride, shape.window_cells, shape.whole_cells)
@@ -71,7 +71,7 @@ def grid_of(size_hw: tuple[int, int], *, window_px: float, image_size: int, shap
 
 @dataclass(frozen=True)
 class Span:
-    """Of a side, cells `low` to `high` are computed and `start` to `end` counted: these do not see where those end."""
+    """A part of a side: cells `start` to `end` count; `low` to `high` are computed, so that the former see no end."""
 
     start: int
     end: int
@@ -80,20 +80,21 @@ class Span:
 
 
 def spans(size: int, *, most: int, reach: int, stride: int) -> list[Span]:
-    """Overlapping spans of a side of `size` cells, of at most `most` each as far as `reach` to either end allows.
+    """Returns overlapping spans of a side of `size` cells, of at most `most` each where `reach` to either end allows
+    it.
 
     They begin at multiples of `stride`.
     """
     if size <= most:
         return [Span(0, size, 0, size)]
     core = max(stride, (most - 2 * reach) // stride * stride)
-    core = math.ceil(size / math.ceil(size / core) / stride) * stride  # of like size
+    core = math.ceil(size / math.ceil(size / core) / stride) * stride  # of similar size
     starts = range(0, size, core)
     return [Span(s, min(size, s + core), max(0, s - reach), min(size, s + core + reach)) for s in starts]
 
 
 def overlapping(size_hw: tuple[int, int], *, most: float, reach: int, stride: int) -> list[tuple[Span, Span]]:
-    """Tiles, down and across, of at most `most` cells each. Squares, or longer where the other side is short."""
+    """Returns tiles, down and across, of at most `most` cells each: squares, or longer if the other side is short."""
     short, long = sorted(size_hw)
     across_short = spans(short, most=math.isqrt(int(most)), reach=reach, stride=stride)
     widest = max(span.high - span.low for span in across_short)
@@ -103,7 +104,7 @@ def overlapping(size_hw: tuple[int, int], *, most: float, reach: int, stride: in
 
 
 def tiles(size_hw: tuple[int, int], side_px: float) -> Iterator[tuple[int, int, tuple[int, int, int, int]]]:
-    """Row, column and box_xyxy of tiles beside each other; the last ones end where the photograph does."""
+    """Yields row, column and box_xyxy of tiles beside each other; the last ones end where the photograph does."""
     down, across = (_edges(size, side_px) for size in size_hw)
     for row, (top, bottom) in enumerate(itertools.pairwise(down)):
         for column, (left, right) in enumerate(itertools.pairwise(across)):

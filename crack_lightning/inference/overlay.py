@@ -1,4 +1,4 @@
-"""A photograph with its heat map over it, the regions outlined, and a scale bar."""
+"""Draws photographs with heat maps and regions, or with the lines of cracks, and a scale bar."""
 
 from collections.abc import Iterator, Sequence
 
@@ -14,16 +14,16 @@ from crack_lightning.measurement.record import CrackRecord
 Array = np.ndarray
 
 COLOURS = "inferno"
-OPAQUE = 0.6  # of the heat map where it is surest
+OPAQUE = 0.6  # of the heat map at a probability of 1
 OUTLINE = (0, 229, 255)  # a colour that concrete does not have
-CONCRETE = 165  # grey of the legend
-ROWS = 256  # of a picture at a time: the arithmetic takes a hundred bytes a pixel
+CONCRETE = 165  # grey level below the colours of the legend
+ROWS = 256  # of a picture, computed at a time: this takes a hundred bytes a pixel
 MOST_SIDE_PX = 65_500  # of a JPEG
-BAR_SHARE = 0.2  # of the width, at most
+BAR_SHARE = 0.2  # of the picture's width, at most
 
 
 def reduced(image: Image.Image, most_px: int | None) -> Image.Image:
-    """The photograph with at most that many pixels on its longer side, and no more than a JPEG can have."""
+    """Returns the photograph with at most `most_px` on its longer side, and no more than a JPEG can have."""
     factor = min(most_px or MOST_SIDE_PX, MOST_SIDE_PX) / max(image.size)
     if factor >= 1:
         return image
@@ -32,7 +32,7 @@ def reduced(image: Image.Image, most_px: int | None) -> Image.Image:
 
 
 def heat_picture(heat: Heat, size: tuple[int, int]) -> Image.Image:
-    """The heat map alone as a grey picture of `size` (width, height), 255 for a probability of 1."""
+    """Returns the heat map alone as a grey picture of `size` (width, height), 255 for a probability of 1."""
     picture = Image.new("L", size)
     for top, levels in _bands(heat, size):
         picture.paste(Image.fromarray(np.rint(levels * 255).astype(np.uint8)), (0, top))
@@ -40,14 +40,14 @@ def heat_picture(heat: Heat, size: tuple[int, int]) -> Image.Image:
 
 
 def _bands(heat: Heat, size: tuple[int, int]) -> Iterator[tuple[int, Array]]:
-    """The heat map at the pixels of a picture of `size` (width, height): ROWS rows (n, width) and where they begin."""
+    """Yields the heat map at the pixels of a picture of `size` (width, height), by ROWS: first row, then (n, width)."""
     y, x = ((np.arange(n) + 0.5) * side / n for n, side in zip(size[::-1], heat.size_hw, strict=True))
     for top in range(0, size[1], ROWS):
         yield top, heat.at(y[top : top + ROWS], x).clip(0, 1)
 
 
 def overlay(small: Image.Image, heat: Heat, found: Sequence[Region], *, mm_per_px: float | None) -> Image.Image:
-    """`small`, a reduced photograph, marked. `mm_per_px` is of the photograph itself."""
+    """Draws a heat map, its regions and a scale bar over `small`, a reduced photograph of `mm_per_px` at full size."""
     picture = small.copy()
     for top, levels in _bands(heat, small.size):
         band = np.asarray(small.crop((0, top, small.width, top + len(levels))), np.float32)
@@ -74,11 +74,11 @@ def crack_overlay(
     *,
     mm_per_px: float | None,
 ) -> Image.Image:
-    """`small`, a reduced photograph of `size_hw`, with the lines of its cracks in the colours of their classes."""
+    """Draws the lines of cracks over `small`, a reduced photograph of `size_hw`, in the colours of their classes."""
     picture = small.copy()
     factor = np.array([small.width / size_hw[1], small.height / size_hw[0]])
     draw, width = ImageDraw.Draw(picture), max(2, round(max(small.size) / 700))
-    for record in reversed(records):  # the longest lie above
+    for record in reversed(records):  # the longest on top
         colour = classes.colour_of(record.width_class)
         for line in record.lines:
             draw.line([(x, y) for x, y in (line * factor).tolist()], fill=colour, width=width, joint="curve")
@@ -89,27 +89,27 @@ def crack_overlay(
 
 
 def _middle(record: CrackRecord) -> Array:
-    """The middle point of the longest line."""
+    """Returns the middle point of the longest line."""
     longest = max(record.lines, key=len)
     return np.asarray(longest[len(longest) // 2])
 
 
 def scale_colours(count: int = 11) -> list[str]:
-    """The colours over grey concrete from a probability of 0 to 1, as CSS has them."""
+    """Returns the CSS colours over grey concrete for probabilities from 0 to 1."""
     levels = np.linspace(0, 1, count)[None]
     pixels = _coloured(np.full((1, count, 3), CONCRETE, np.float32), levels)[0]
     return [f"rgb({red},{green},{blue})" for red, green, blue in pixels.tolist()]
 
 
 def _coloured(band: Array, levels: Array) -> Array:
-    """Pixels (h, w, 3), 0..255, under the colours of `levels` (h, w), the more opaque the higher."""
+    """Returns pixels (h, w, 3), 0..255, under the colours of `levels` (h, w), the more opaque the higher."""
     colours = colormaps[COLOURS](levels)[..., :3] * 255
     alpha = (OPAQUE * levels)[..., None]
     return np.rint(band * (1 - alpha) + colours * alpha).astype(np.uint8)
 
 
 def write_numbers(draw: ImageDraw.ImageDraw, places: Sequence[Array], size: tuple[int, int]) -> None:
-    """1, 2, ... above `places` (x, y), within the picture; a number that would cover a lower one is left out."""
+    """Writes 1, 2, ... above `places` (x, y), within the picture; a number that would cover a lower one is left out."""
     font_px = max(12, round(max(size) / 80))
     font, stroke, boxes = ImageFont.load_default(font_px), max(1, font_px // 8), list[tuple[float, ...]]()
     for number, (x, y) in enumerate(places, 1):
@@ -121,7 +121,7 @@ def write_numbers(draw: ImageDraw.ImageDraw, places: Sequence[Array], size: tupl
 
 
 def bar_length_mm(width_mm: float) -> float:
-    """The longest of 1, 2 or 5 times a power of ten that is at most BAR_SHARE of a picture's width."""
+    """Returns the longest of 1, 2 or 5 times a power of ten that is at most BAR_SHARE of a picture's width."""
     most = BAR_SHARE * width_mm
     power = 10.0 ** np.floor(np.log10(most))
     return float(max(step * power for step in (1, 2, 5) if step * power <= most))

@@ -1,4 +1,4 @@
-"""What a classifier says of a list of image files."""
+"""Judges a list of image files by a classifier."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -26,8 +26,8 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True)
 class FileLogits:
-    """Of N files: `logits` (N, 2) on the CPU; `errors` say why one cannot be read, or nothing; `doubts` what had
-    to be guessed of its levels; `sides_px` are their longer sides, 0 where there is an error."""
+    """The results of N files: `logits` (N, 2) on the CPU; `errors`, why a file cannot be read, or empty; `doubts`, what
+    had to be guessed about its levels; `sides_px`, the longer sides, 0 where there is an error."""
 
     logits: Tensor
     errors: Sequence[str]
@@ -37,8 +37,8 @@ class FileLogits:
 
 @dataclass(frozen=True)
 class Judging:
-    """How files are judged: pictures at a time on a GPU, threads that read and compute (None is as many as suit the
-    device), by which engine, and how many megapixels a file may have."""
+    """The way to judge files: pictures at a time on a GPU, threads that read and compute (None is as many as suit the
+    device), the engine, and how many megapixels a file may have."""
 
     batch_size: int
     num_workers: int | None
@@ -48,9 +48,9 @@ class Judging:
 
 
 def pick_device(name: str) -> torch.device:
-    """The device of that name; `auto` is the GPU if there is one.
+    """Returns the device of that name; `auto` is the GPU if there is one.
 
-    Raises ValueError for a device that is unknown or not there.
+    Raises UserError for a device that is unknown or missing.
     """
     if name == "auto":
         accelerator = torch.accelerator.current_accelerator(check_available=True)
@@ -62,7 +62,7 @@ def pick_device(name: str) -> torch.device:
 
 
 def judge_files(classifier: CrackClassifier, paths: Sequence[Path], judging: Judging) -> FileLogits:
-    """What `classifier` says of the files, in their order; each thread reads some pictures and computes them."""
+    """Returns the logits of the files, in their order; each thread reads some pictures and computes them."""
     if not paths:
         return FileLogits(torch.empty(0, len(classifier.decision.class_names)), [], [], [])
     classifier = classifier.eval().to(judging.device)
@@ -70,38 +70,39 @@ def judge_files(classifier: CrackClassifier, paths: Sequence[Path], judging: Jud
     with torch.no_grad():
         features = pick_engine(classifier, judging.engine, read(paths[:CHUNK])[0].to(judging.device))
     on_cpu = judging.device.type == "cpu"
-    # On the CPU a picture stays in the cache of its core from its file to its logits.
+    # On the CPU a picture stays in the cache of its core from file to logits.
     size = min(judging.batch_size, CHUNK) if on_cpu else judging.batch_size
     usual = cores() if on_cpu else default_workers()
     threads = usual if judging.num_workers is None else judging.num_workers
 
     @torch.no_grad()  # in each thread
-    def judge(some: Sequence[Path]) -> FileLogits:
-        pictures, errors, doubts, sides_px = read(some)
-        with of_network(some[0]):
+    def judge(batch: Sequence[Path]) -> FileLogits:
+        pictures, errors, doubts, sides_px = read(batch)
+        with of_network(batch[0]):
             logits = classifier.classify(features(pictures.to(judging.device))).float().cpu()
         return FileLogits(logits, errors, doubts, sides_px)
 
     parts = [paths[start : start + size] for start in range(0, len(paths), size)]
     with one_core_each():
-        found = list(track(in_threads(judge, parts, threads), "predicting", total=len(parts), unit="batches"))
-    errors, doubts = ([text for each in found for text in getattr(each, name)] for name in ("errors", "doubts"))
-    sides_px = [side for each in found for side in each.sides_px]
-    return FileLogits(torch.cat([each.logits for each in found]), errors, doubts, sides_px)
+        results = list(track(in_threads(judge, parts, threads), "predicting", total=len(parts), unit="batches"))
+    errors, doubts = ([text for result in results for text in getattr(result, name)] for name in ("errors", "doubts"))
+    sides_px = [side for result in results for side in result.sides_px]
+    return FileLogits(torch.cat([result.logits for result in results]), errors, doubts, sides_px)
 
 
 Read = tuple[Tensor, list[str], list[str], list[int]]
 
 
 def _reader(image_size: int, megapixels: float) -> Callable[[Sequence[Path]], Read]:
-    """Reads files to uint8 pictures (N, 3, h, w), black where there is an error, errors, doubts, and longer sides."""
+    """Returns a function that reads files to uint8 pictures (N, 3, h, w), black where there is an error, errors,
+    doubts, and longer sides."""
     transform, black = plain_transform(image_size), torch.zeros(3, image_size, image_size, dtype=torch.uint8)
 
     def read_one(path: Path) -> tuple[Tensor, str, str, int]:
         try:
             picture = read_picture(path, megapixels=megapixels)
             return transform(picture.image), "", picture.doubt, max(picture.image.size)
-        except Exception as error:  # whatever it is, it is of this file
+        except Exception as error:  # any error concerns this file alone
             return black, str(error) or type(error).__name__, "", 0
 
     def read(paths: Sequence[Path]) -> Read:
@@ -114,38 +115,38 @@ def _reader(image_size: int, megapixels: float) -> Callable[[Sequence[Path]], Re
 def file_by_file(
     logits: Callable[[Image.Image], Tensor], paths: Sequence[Path], *, num_workers: int | None, megapixels: float
 ) -> FileLogits:
-    """What `logits` (2,) says of each upright RGB picture, by `num_workers` threads; None is one a core."""
+    """Returns what `logits` (2,) gives for each upright RGB picture, on `num_workers` threads; None is one a core."""
 
-    def one(path: Path) -> tuple[Tensor, str, str, int]:
+    def compute(path: Path) -> tuple[Tensor, str, str, int]:
         try:
             picture = read_picture(path, megapixels=megapixels)
-        except Exception as error:  # whatever it is, it is of this file
+        except Exception as error:  # any error concerns this file alone
             return torch.zeros(2), str(error) or type(error).__name__, "", 0
         with of_network(path):
             return logits(picture.image), "", picture.doubt, max(picture.image.size)
 
     with one_core_each():
-        found = list(track(in_threads(one, paths, num_workers or cores()), "predicting", total=len(paths)))
-    rows, errors, doubts, sides_px = zip(*found, strict=True) if found else ((), (), (), ())
+        results = list(track(in_threads(compute, paths, num_workers or cores()), "predicting", total=len(paths)))
+    rows, errors, doubts, sides_px = zip(*results, strict=True) if results else ((), (), (), ())
     return FileLogits(torch.stack(rows) if rows else torch.empty(0, 2), errors, doubts, sides_px)
 
 
 @contextmanager
 def of_network(path: Path) -> Iterator[None]:
-    """Raises UserError for what goes wrong while `path`, or what follows it, is computed: no picture is at fault."""
+    """Raises UserError for what fails while `path`, or what follows it, is computed: no picture is at fault."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        said = str(error).strip().splitlines() or [""]
+        lines = str(error).strip().splitlines() or [""]
         raise UserError(
-            f"the network cannot compute {path} ({type(error).__name__}: {said[0]}): give engine=eager, device=cpu or "
+            f"the network cannot compute {path} ({type(error).__name__}: {lines[0]}): give engine=eager, device=cpu or "
             "another checkpoint; the picture itself was read"
         ) from error
 
 
 @contextmanager
 def one_core_each() -> Iterator[None]:
-    """Threads that start within compute on one core: cores that wait for each other compute nothing."""
+    """Makes threads that start within compute on one core each: cores that wait for each other compute nothing."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -155,7 +156,7 @@ def one_core_each() -> Iterator[None]:
 
 
 def in_threads(work: Callable[[Item], Found], items: Sequence[Item], threads: int) -> Iterator[Found]:
-    """What `work` finds for each of `items`, in their order; no more than a few are begun ahead of the caller."""
+    """Yields what `work` returns for each of `items`, in their order; only a few are started ahead of the caller."""
     waiting: deque[Future[Found]] = deque()
     with ending(ThreadPoolExecutor(max(1, threads))) as pool:
         for item in items:

@@ -1,4 +1,4 @@
-"""A classifier on whole photographs: heat maps of one or several scales."""
+"""Applies a classifier to whole photographs: heat maps of one or several scales."""
 
 import logging
 from collections.abc import Sequence
@@ -26,13 +26,13 @@ from crack_lightning.system.processes import cores
 
 log = logging.getLogger(__name__)
 
-ZOOMS = (0.1, 4.0)  # of a photograph for a map that knows the scale of its training
+ZOOMS = (0.1, 4.0)  # least and most, for a map that knows the scale of its training
 MB_OF_A_CORE = 32  # less makes tiles that are mostly overlap; more is no faster, since it no longer fits the caches
 
 
 @dataclass(frozen=True)
 class WindowScale:
-    """How large a window is: `window_px` pixels of a photograph, times each of `factors`. A crack map takes the
+    """The size of a window: `window_px` pixels of a photograph, times each of `factors`. A crack map takes the
     photograph at `zoom` times its size."""
 
     window_px: float
@@ -41,9 +41,9 @@ class WindowScale:
 
 
 def window_px(classifier: CrackClassifier, *, tile_px: float | None, mm_per_px: float | None) -> float:
-    """Pixels of a photograph that show as much as a training picture did.
+    """Returns how many pixels of a photograph show as much as a training picture did.
 
-    As given, else by the millimetres of both, else as many as the training picture had.
+    They are `tile_px`, else by the millimetres of both, else as many as the training picture had.
     """
     side = float(tile_px or classifier.patch_px or classifier.image_size)
     if tile_px is None and mm_per_px is not None and classifier.mm_per_px is not None:
@@ -52,7 +52,7 @@ def window_px(classifier: CrackClassifier, *, tile_px: float | None, mm_per_px: 
 
 
 def check_enlarged(size: tuple[int, int], scale: WindowScale, image_size: int, *, megapixels: float) -> None:
-    """Raise ValueError for a photograph of `size` (width, height) that would be enlarged beyond `megapixels`."""
+    """Raises UserError for a photograph of `size` (width, height) that would be enlarged beyond `megapixels`."""
     window_px = scale.window_px * min(scale.factors)
     width, height = (round(side * image_size / window_px) for side in size)
     if image_size > window_px and width * height > megapixels * 1e6:
@@ -63,9 +63,9 @@ def check_enlarged(size: tuple[int, int], scale: WindowScale, image_size: int, *
 
 
 def zoom_of(mm_per_px: float, *, trained: float) -> float:
-    """How much larger a photograph is looked at, so that it shows as many millimetres a pixel as in training.
+    """Returns how much a photograph is enlarged so that it shows as many millimetres a pixel as in training.
 
-    Raises UserError for more or less than ZOOMS.
+    Raises UserError for less or more than ZOOMS.
     """
     zoom = mm_per_px / trained
     if not ZOOMS[0] <= zoom <= ZOOMS[1]:
@@ -77,20 +77,20 @@ def zoom_of(mm_per_px: float, *, trained: float) -> float:
 
 
 def check_brought(size: tuple[int, int], scale: WindowScale, *, megapixels: float) -> None:
-    """Raise UserError for a photograph of `size` (width, height) that its zoom enlarges beyond `megapixels`."""
-    brought = size[0] * size[1] * scale.zoom**2 / 1e6
-    if scale.zoom > 1 and brought > megapixels:
+    """Raises UserError for a photograph of `size` (width, height) that its zoom enlarges beyond `megapixels`."""
+    enlarged = size[0] * size[1] * scale.zoom**2 / 1e6
+    if scale.zoom > 1 and enlarged > megapixels:
         raise UserError(
-            f"at the scale of the map's training it would have {brought:.2g} megapixels: check mm_per_px, or give a "
+            f"at the scale of the map's training it would have {enlarged:.2g} megapixels: check mm_per_px, or give a "
             f"larger max_megapixels than {megapixels:g}"
         )
 
 
 class PhotographReader:
-    """Heat maps by one classifier, which is exported or folded once.
+    """A reader of photographs that makes heat maps by one classifier, which is exported or folded once.
 
-    `windows` is auto, map or crops. Raises ValueError for "map" of a backbone that cannot be cut into parts.
-    `memory_mb` is what the layers may take of a backbone that can be cut into parts; None is what suits the machine.
+    `windows` is auto, map or crops. Raises UserError for "map" with a backbone that cannot be cut into parts.
+    `memory_mb` is the memory that the layers of a backbone that can be cut may take; None is what suits the machine.
     """
 
     def __init__(
@@ -111,14 +111,14 @@ class PhotographReader:
         self._mapper: LogitMapper | None = None if self.by_crops else logit_mapper(classifier, engine)
 
     def scaled(self, image: Image.Image, scale: WindowScale) -> list[Scaled]:
-        """An upright RGB photograph for `heat`, once for each scale: of a large one less than half is left to hold."""
+        """Scales an upright RGB photograph for `heat`, once for each scale; of a large one less than half is kept."""
         size = self.classifier.image_size
         sides = [scale.window_px * factor for factor in scale.factors]
         return [to_scale(image, window_px=side, image_size=size, shape=self.shape) for side in sides]
 
     def heat(self, pictures: Sequence[Scaled]) -> Heat:
-        """The heat map of a photograph that was `scaled`, of several scales the highest."""
-        return merged([self._of_one_scale(each) for each in pictures])
+        """Returns the heat map of a `scaled` photograph, for several scales the highest."""
+        return merged([self._of_one_scale(picture) for picture in pictures])
 
     def _of_one_scale(self, scaled: Scaled) -> Heat:
         if self._mapper is None:
@@ -129,7 +129,7 @@ class PhotographReader:
 
     @torch.no_grad()
     def _crop_logits(self, crops: Tensor) -> Tensor:
-        """Logits (N, 2) of crops uint8 (N, 3, image_size, image_size)."""
+        """Returns logits (N, 2) of crops uint8 (N, 3, image_size, image_size)."""
         crops = crops.to(self.classifier.pixel_mean.device)
         self._features = self._features or pick_engine(self.classifier, self.engine, crops)
         return self.classifier.classify(self._features(crops)).float().cpu()

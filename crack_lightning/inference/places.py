@@ -1,4 +1,4 @@
-"""Features of single places of a photograph, without those of the whole: window by window."""
+"""Computes features of single places of a photograph window by window, without those of the whole."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,8 @@ from crack_lightning.models.crack_map import CELL_PX, CrackMap
 
 Array = np.ndarray
 
-CORE_PX, MARGIN_PX = 6 * STRIDE_PX, 3 * STRIDE_PX  # of a window; beyond it, so that its cells see what they would
+# Side of a window, and the margin around it, with which its cells see what they would in the whole photograph.
+CORE_PX, MARGIN_PX = 6 * STRIDE_PX, 3 * STRIDE_PX
 CORE_CELLS, MARGIN_CELLS = CORE_PX // CELL_PX, MARGIN_PX // CELL_PX
 
 Window = tuple[int, int]  # row and column of a grid of CORE_PX
@@ -23,7 +24,7 @@ Window = tuple[int, int]  # row and column of a grid of CORE_PX
 class PhotographCells:
     """The joined features of cells of an upright RGB photograph, at the size at which its cracks are followed.
 
-    Of one of at most SMALL_PX they are those of all cells, the mean of two scales, as the map has it.
+    For one of at most SMALL_PX all cells are computed at once: the mean of two scales, as in the map.
     """
 
     def __init__(self, network: CrackMap, image: Image.Image) -> None:
@@ -35,23 +36,23 @@ class PhotographCells:
 
     @property
     def grid_hw(self) -> tuple[int, int]:
-        """Rows and columns of cells."""
+        """Returns rows and columns of cells."""
         return -(-self.size_hw[0] // CELL_PX), -(-self.size_hw[1] // CELL_PX)
 
     def at(self, cells: Array) -> Tensor:
-        """Features (n, channels) of cells (n, 2), rows and columns."""
+        """Returns features (n, channels) of cells (n, 2), rows and columns."""
         if self._whole is not None:
             rows, columns = torch.from_numpy(np.ascontiguousarray(cells.T))
             return self._whole[:, rows, columns].T
-        found = torch.empty(len(cells), len(self.network.weight))
+        features = torch.empty(len(cells), len(self.network.weight))
         for window, numbers in by_window(cells).items():
             rows, columns = (cells[numbers] - np.array(window) * CORE_CELLS).T
-            found[numbers] = self._of_window(window)[:, rows, columns].T.float()
-        return found
+            features[numbers] = self._of_window(window)[:, rows, columns].T.float()
+        return features
 
     @torch.no_grad()
     def _of_window(self, window: Window) -> Tensor:
-        """(channels, CORE_CELLS, CORE_CELLS); those of beyond the photograph are of its mirror image."""
+        """Returns features (channels, CORE_CELLS, CORE_CELLS); beyond the photograph those of its mirror image."""
         if window not in self._windows:
             pixels = self._pixels
             if pixels is None:
@@ -78,15 +79,15 @@ class PhotographCells:
 
 
 def by_window(cells: Array) -> Mapping[Window, Sequence[int]]:
-    """The numbers of the cells (n, 2) in each window."""
-    found = defaultdict[Window, list[int]](list)
+    """Returns the numbers of the cells (n, 2) in each window."""
+    members = defaultdict[Window, list[int]](list)
     for number, (row, column) in enumerate((cells // CORE_CELLS).tolist()):
-        found[row, column].append(number)
-    return found
+        members[row, column].append(number)
+    return members
 
 
 def few_windows(cells: Array, most: int, rng: np.random.Generator) -> Array:
-    """The cells (n, 2) that lie in `most` windows of theirs, chosen at random."""
+    """Returns the cells (n, 2) in at most `most` of their windows, chosen at random."""
     windows = list(by_window(cells).values())
     if len(windows) <= most:
         return cells
@@ -95,7 +96,7 @@ def few_windows(cells: Array, most: int, rng: np.random.Generator) -> Array:
 
 
 def _mirrored(places: Array, side: int) -> Array:
-    """Places beyond 0 and `side` as those of the mirror image."""
+    """Returns places with those beyond 0 and `side` mirrored back."""
     if side == 1:
         return np.zeros_like(places)
     period = 2 * (side - 1)

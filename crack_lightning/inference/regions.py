@@ -1,4 +1,4 @@
-"""Where a heat map is above the threshold: connected regions as polygons."""
+"""Finds connected regions in which a heat map is above the threshold, as polygons."""
 
 import itertools
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ Array = np.ndarray
 @dataclass(frozen=True)
 class Region:
     """A region of a photograph: its `polygon`, x and y in pixels; area, and length along its main axis, in pixels;
-    mean and highest probability."""
+    highest and mean probability."""
 
     polygon: shapely.Polygon
     area_px: float
@@ -28,20 +28,20 @@ class Region:
 
 
 def regions(heat: Heat, threshold: float) -> list[Region]:
-    """The regions where the probability is at least `threshold`, the largest first."""
+    """Returns the regions where the probability is at least `threshold`, the largest first."""
     y, x, z = _to_the_edges(heat)
     lines = contour_generator(x, y, z, fill_type=FillType.OuterOffset).filled(threshold, np.inf)
-    found = []
+    all_regions = []
     for points, offsets in zip(*lines, strict=True):
         rings = [points[start:end] for start, end in itertools.pairwise(offsets)]
         polygon = shapely.Polygon(rings[0], rings[1:])
         peak, mean = _levels(heat, polygon, threshold)
-        found.append(Region(polygon, polygon.area, _length(rings[0]), peak, mean))
-    return sorted(found, key=lambda region: -region.area_px)
+        all_regions.append(Region(polygon, polygon.area, _length(rings[0]), peak, mean))
+    return sorted(all_regions, key=lambda region: -region.area_px)
 
 
 def _to_the_edges(heat: Heat) -> tuple[Array, Array, Array]:
-    """Rows, columns and probabilities, with those of the outermost middles at the photograph's edges too."""
+    """Returns rows, columns and probabilities, with the outermost ones repeated at the photograph's edges."""
     height, width = heat.size_hw
     y = np.concatenate([[0.0], np.clip(heat.y_px, 1e-3, height - 1e-3), [height]])
     x = np.concatenate([[0.0], np.clip(heat.x_px, 1e-3, width - 1e-3), [width]])
@@ -49,7 +49,7 @@ def _to_the_edges(heat: Heat) -> tuple[Array, Array, Array]:
 
 
 def _length(ring: Array) -> float:
-    """Extent of a ring along its main axis."""
+    """Returns the extent of a ring along its main axis."""
     centred = ring - ring.mean(axis=0)
     _, axes = np.linalg.eigh(centred.T @ centred)
     along = centred @ axes[:, -1]
@@ -57,10 +57,10 @@ def _length(ring: Array) -> float:
 
 
 def _levels(heat: Heat, polygon: shapely.Polygon, threshold: float) -> tuple[float, float]:
-    """Highest and mean probability inside."""
+    """Returns the highest and the mean probability inside."""
     low, high = np.reshape(polygon.bounds, (2, 2))
     step = max(1.0, heat.window_px / 16, *((high - low) / 256))
-    # The middles of windows too: nowhere between them is the map higher.
+    # Includes the middles of windows: the map is nowhere higher between them.
     x, y = (
         np.union1d(np.arange(a, b + step / 2, step), middles[(a <= middles) & (middles <= b)])
         for a, b, middles in zip(low, high, (heat.x_px, heat.y_px), strict=True)
@@ -73,12 +73,12 @@ def _levels(heat: Heat, polygon: shapely.Polygon, threshold: float) -> tuple[flo
 
 
 def geojson(found: Sequence[Region], *, mm_per_px: float | None) -> dict[str, Any]:
-    """A FeatureCollection of polygons. RFC 7946 wants longitude and latitude: a foreign member says what these are."""
+    """Returns a FeatureCollection of polygons. RFC 7946 wants longitude and latitude: a foreign member names these."""
     facts = {"coordinates": IN_PIXELS, **({} if mm_per_px is None else {"mm_per_px": mm_per_px})}
     return {
         "type": "FeatureCollection",
         "crack_lightning": facts,
-        "features": [_feature(k, each, mm_per_px) for k, each in enumerate(found, 1)],
+        "features": [_feature(k, region, mm_per_px) for k, region in enumerate(found, 1)],
     }
 
 

@@ -1,4 +1,4 @@
-"""Which photographs a command is to look at, and what each is called among its results."""
+"""Finds the photographs that a command is to look at, and names them for its results."""
 
 import logging
 import os
@@ -21,14 +21,14 @@ from crack_lightning.system.files import expanded, short_name
 log = logging.getLogger(__name__)
 
 MOST_NAMED = 5
-RUN_MARK = ".hydra"  # a folder with this in it is a run's, whose pictures are results
+RUN_MARK = ".hydra"  # a folder that contains this belongs to a run, and its pictures are results
 
 
 @dataclass(frozen=True)
 class Photograph:
-    """A file and its name: the path below what all photographs have in common, so that no two have the same.
+    """A file and its name, the path below the folder common to all photographs: no two have the same.
 
-    What is too long for a disk in it is cut, so that results can be called after it.
+    A part of the name that is too long for a disk is cut, so that results can be named after it.
     """
 
     path: Path
@@ -37,7 +37,7 @@ class Photograph:
 
 @dataclass(frozen=True)
 class Source:
-    """What is to be looked at, the photographs of kinds that are not read here, and the names of all other files."""
+    """The photographs to look at, those of kinds that are not read here, and the names of all other files."""
 
     photographs: Sequence[Photograph]
     unread: Sequence[Path]
@@ -45,77 +45,77 @@ class Source:
 
     @property
     def left_out(self) -> str:
-        """Numbers and kinds of what nobody looks at: `2 .heic, 1 .dng`; nothing where there is none."""
+        """Returns numbers and kinds of the photographs that are not read: `2 .heic, 1 .dng`; empty if all are."""
         return kinds_of(path.name for path in self.unread)
 
 
 def find_photographs(source: str) -> Source:
-    """The photographs that a folder holds, in subfolders too, or a glob pattern matches, or a file is; sorted.
+    """Returns the photographs in a folder and its subfolders, or that match a glob pattern, or the given file; sorted.
 
-    Folders below it that hold results of a run are left out. Raises FileNotFoundError when there is none.
+    Folders below it that hold results of a run are left out. Raises FileNotFoundError if there are no photographs.
     """
     if not source.strip():
         raise FileNotFoundError("source= is empty: give a folder, a file or a pattern (source=. is the current folder)")
-    given = expanded(source)
-    if given.is_file() or (given.is_symlink() and not given.is_dir()):
-        paths, files, root = [given.absolute()], [], given.absolute().parent
+    location = expanded(source)
+    if location.is_file() or (location.is_symlink() and not location.is_dir()):
+        paths, files, root = [location.absolute()], [], location.absolute().parent
     else:
-        root = given.absolute()
-        files = _below(root) if given.is_dir() else _matching_files(given)
+        root = location.absolute()
+        files = _below(root) if location.is_dir() else _matching_files(location)
         paths = [path for path in files if is_image_name(path.name)]
-        if paths and not given.is_dir():
+        if paths and not location.is_dir():
             root = Path(os.path.commonpath([path.parent for path in paths]))
-    if not files and not paths and not set("*?[") & set(str(given)) and not given.exists():
+    if not files and not paths and not set("*?[") & set(str(location)) and not location.exists():
         raise FileNotFoundError(f"{typed('source', source)} does not exist: give a folder, a file or a pattern")
     unread = [path for path in files if is_unread_photograph(path.name)]
     if not paths:
-        why = f"{kinds_of(each.name for each in unread)}, and {why_unread(unread[0].name)}" if unread else ""
-        there = why or ", ".join(image_extensions())
-        raise FileNotFoundError(f"{typed('source', source)}: no photographs there that can be read ({there})")
+        reason = f"{kinds_of(file.name for file in unread)}, and {why_unread(unread[0].name)}" if unread else ""
+        hint = reason or ", ".join(image_extensions())
+        raise FileNotFoundError(f"{typed('source', source)}: no photographs there that can be read ({hint})")
     photographs = [Photograph(path, short_name(path.relative_to(root).as_posix())) for path in paths]
     others = [path.name for path in files if not is_image_name(path.name) and path not in unread]
     return Source(photographs, unread, others)
 
 
 def tell_left_out(source: Source) -> None:
-    """Log what nobody looks at, and why."""
+    """Logs which files are not looked at, and why."""
     if source.unread:
-        whys = "; ".join(dict.fromkeys(f"{each.name}: {why_unread(each.name)}" for each in source.unread[:MOST_NAMED]))
-        log.warning("%d photographs are not looked at (%s): %s", len(source.unread), source.left_out, whys)
+        notes = "; ".join(dict.fromkeys(f"{path.name}: {why_unread(path.name)}" for path in source.unread[:MOST_NAMED]))
+        log.warning("%d photographs are not looked at (%s): %s", len(source.unread), source.left_out, notes)
     if source.others:
         log.info("%d other files are not looked at: %s", len(source.others), kinds_of(source.others))
 
 
 def _matching_files(pattern: Path) -> list[Path]:
-    """The files that a pattern matches, and those below the folders that it does."""
-    found = (path for each in _matching(pattern) for path in (_below(each) if each.is_dir() else [each]))
-    return sorted(set(found))
+    """Returns the files that a pattern matches, and those in the folders that it matches."""
+    paths = (path for match in _matching(pattern) for path in (_below(match) if match.is_dir() else [match]))
+    return sorted(set(paths))
 
 
 def _matching(pattern: Path) -> list[Path]:
-    """What a pattern with wildcards matches, ** for folders in between."""
+    """Returns the paths that a pattern with wildcards matches; ** stands for folders in between."""
     fixed = next((parent for parent in pattern.absolute().parents if not set("*?[") & set(str(parent))), Path("/"))
     if not fixed.is_dir():
         return []
-    found = fixed.glob(str(pattern.absolute().relative_to(fixed)))
-    return sorted(path for path in found if not any(map(is_no_data, path.relative_to(fixed).parts)))
+    matches = fixed.glob(str(pattern.absolute().relative_to(fixed)))
+    return sorted(path for path in matches if not any(map(is_no_data, path.relative_to(fixed).parts)))
 
 
 def _below(root: Path) -> list[Path]:
-    found: list[Path] = []
-    for each in walk(root):
-        if RUN_MARK in each.hidden_folders and each.path != root:
-            log.info("left out %s: results of a run", each.path)
-            each.folders.clear()
+    paths: list[Path] = []
+    for folder in walk(root):
+        if RUN_MARK in folder.hidden_folders and folder.path != root:
+            log.info("left out %s: results of a run", folder.path)
+            folder.folders.clear()
             continue
-        found += [each.path / name for name in each.files]
-    return sorted(found)
+        paths += [folder.path / name for name in folder.files]
+    return sorted(paths)
 
 
 def check_not_among(folder: Path, photographs: Sequence[Photograph]) -> None:
-    """Raise ValueError when results would be written beside a photograph."""
-    for each in photographs:
-        if each.path.parent == folder.absolute():
+    """Raises UserError if results would be written beside a photograph."""
+    for photograph in photographs:
+        if photograph.path.parent == folder.absolute():
             raise UserError(
                 f"{folder} holds photographs to be looked at: give another hydra.run.dir=FOLDER (its {RUN_MARK}/ and "
                 "log are of this command, and can be deleted)"

@@ -1,4 +1,4 @@
-"""Class activation maps of pictures of any size in a given memory: part by part, and each part tile by tile."""
+"""Computes class activation maps of pictures of any size in a given memory, by parts, and each part by tiles."""
 
 import itertools
 import math
@@ -21,11 +21,11 @@ from crack_lightning.system.vision import pil_to_tensor
 
 STRIP_PIXELS = 25_000_000
 
-Cut = Callable[[Span, Span], Tensor]  # what is computed of a tile, (1, channels, h, w)
+Cut = Callable[[Span, Span], Tensor]  # the input of a tile, (1, channels, h, w)
 
 
 class Croppable(Protocol):
-    """What tiles are cut out of: a picture, or what makes the part of one that is asked for."""
+    """A source of tiles: a picture, or an object that makes the requested part of one."""
 
     @property
     def width(self) -> int: ...
@@ -35,19 +35,19 @@ class Croppable(Protocol):
 
 
 def logit_map(mapper: LogitMapper, picture: Croppable, *, memory_mb: float) -> Tensor:
-    """An RGB picture to logits (1, 2, h', w'), as `mapper` gives them of the whole, on the CPU.
+    """Returns logits (1, 2, h', w') of an RGB picture, as `mapper` gives them for the whole, on the CPU.
 
-    The layers take about `memory_mb`. Beside it stand the picture and the map between two parts, of about 9 bytes a
+    The layers take about `memory_mb`. In addition, the picture and the map between two parts take about 9 bytes a
     pixel, of strips of at most STRIP_PIXELS. Tiles and strips overlap by as far as their layers see, so that no cell
-    that counts knows that its tile ends.
+    that counts depends on where its tile ends.
     """
     if not mapper.parts:
         return mapper(pil_to_tensor(picture.crop((0, 0, picture.width, picture.height)))[None])
     spans = _strips(mapper.parts, picture)
     if len(spans) == 1:
-        return _of_strip(mapper, picture, memory_mb)
+        return _strip_logits(mapper, picture, memory_mb)
     whole = Part(0, math.prod(part.stride for part in mapper.parts), 0, 0)
-    maps = (_of_strip(mapper, Strip(picture, span), memory_mb)[:, :, _own(span, whole)] for span in spans)
+    maps = (_strip_logits(mapper, Strip(picture, span), memory_mb)[:, :, _own(span, whole)] for span in spans)
     return torch.cat(list(maps), dim=2)
 
 
@@ -60,22 +60,22 @@ class Strip:
 
     @property
     def width(self) -> int:
-        """That of the picture."""
+        """Returns the width of the picture."""
         return self.picture.width
 
     @property
     def height(self) -> int:
-        """Of the strip."""
+        """Returns the height of the strip."""
         return self.span.high - self.span.low
 
     def crop(self, box: tuple[int, int, int, int]) -> Image.Image:
-        """Returns the part left, top, right, bottom of the strip."""
+        """Returns the part of the strip within left, top, right, bottom."""
         left, top, right, bottom = box
         return self.picture.crop((left, top + self.span.low, right, bottom + self.span.low))
 
 
 def _strips(parts: Sequence[Part], picture: Croppable) -> list[Span]:
-    """Rows of a picture in strips of at most STRIP_PIXELS, each with as many more as the layers see."""
+    """Returns strips of rows with at most STRIP_PIXELS of a picture, each with as many more rows as the layers see."""
     strides = [1, *itertools.accumulate((part.stride for part in parts), operator.mul)]
     reach = sum(part.reach * stride for part, stride in zip(parts, strides, strict=False))
     reach, count = -(-reach // strides[-1]) * strides[-1], -(-picture.width * picture.height // STRIP_PIXELS)
@@ -88,44 +88,44 @@ def _strips(parts: Sequence[Part], picture: Croppable) -> list[Span]:
     ]
 
 
-def _of_strip(mapper: LogitMapper, picture: Croppable, memory_mb: float) -> Tensor:
-    cut, size_hw = _of_picture(picture), (picture.height, picture.width)
+def _strip_logits(mapper: LogitMapper, picture: Croppable, memory_mb: float) -> Tensor:
+    cut, size_hw = _cut_picture(picture), (picture.height, picture.width)
     with ending(ThreadPoolExecutor(mapper.at_once)) as pool:
         for step, part in zip(mapper.steps, mapper.parts, strict=True):
             most = memory_mb * 2**20 / mapper.at_once / part.cell_bytes
             inputs = _computed(step, part, cut, size_hw, pool, most)
-            cut, size_hw = _of_map(inputs), (inputs.shape[2], inputs.shape[3])
+            cut, size_hw = _cut_map(inputs), (inputs.shape[2], inputs.shape[3])
     return inputs.float().cpu()
 
 
-def _of_picture(picture: Croppable) -> Cut:
-    """Tiles become tensors one by one: a whole photograph is not held twice."""
+def _cut_picture(picture: Croppable) -> Cut:
+    """Returns a function that makes tiles tensors one by one: a whole photograph is not held twice."""
     return lambda down, across: pil_to_tensor(picture.crop((across.low, down.low, across.high, down.high)))[None]
 
 
-def _of_map(inputs: Tensor) -> Cut:
+def _cut_map(inputs: Tensor) -> Cut:
     return lambda down, across: inputs[:, :, down.low : down.high, across.low : across.high]
 
 
 def _computed(
     step: Step, part: Part, cut: Cut, size_hw: tuple[int, int], pool: ThreadPoolExecutor, most: float
 ) -> Tensor:
-    """The output of one part, of tiles of at most `most` cells of an input of `size_hw`."""
+    """Returns the output of one part, computed in tiles of at most `most` cells of an input of `size_hw`."""
     height, width = size_hw
     tiles = overlapping(size_hw, most=most, reach=part.reach, stride=part.stride)
-    found: Iterator[Tensor] = pool.map(lambda tile: step(cut(*tile)), tiles)
+    outputs: Iterator[Tensor] = pool.map(lambda tile: step(cut(*tile)), tiles)
     whole, rows, columns = torch.empty(0), 0, 0
-    for (down, across), output in zip(tiles, found, strict=True):
+    for (down, across), output in zip(tiles, outputs, strict=True):
         if not whole.numel():
             whole = output.new_empty(1, output.shape[1], -(-height // part.stride), -(-width // part.stride))
         top, left = down.start // part.stride, across.start // part.stride
         counted = output[:, :, _own(down, part), _own(across, part)]
         whole[:, :, top : top + counted.shape[2], left : left + counted.shape[3]] = counted
         rows, columns = max(rows, top + counted.shape[2]), max(columns, left + counted.shape[3])
-    return whole[:, :, :rows, :columns]  # less where a part skips what is not a whole cell
+    return whole[:, :, :rows, :columns]  # smaller where a part skips an incomplete cell
 
 
 def _own(span: Span, part: Part) -> slice:
-    """The cells of a tile's output that count."""
+    """Returns the cells of a tile's output that count."""
     skipped = (span.start - span.low) // part.stride
     return slice(skipped, skipped - (span.start - span.end) // part.stride)

@@ -1,4 +1,4 @@
-"""What a classifier says of every window of a whole photograph, in one pass over it."""
+"""Classifies every window of a whole photograph in one pass over it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from crack_lightning.inference.tiles import logit_map
 from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.system.vision import pil_to_tensor
 
-CROPS = 64  # windows that are looked at one by one, at a time
+CROPS = 64  # windows in a batch when each is cut out
 
 
 @torch.no_grad()
 def shape_of_map(classifier: CrackClassifier) -> MapShape:
-    """What the feature map of a picture looks like, found by trying."""
+    """Finds the shape of a picture's feature map by trying."""
     device = classifier.pixel_mean.device
 
     def cells(side: int) -> int:
@@ -30,16 +30,16 @@ def shape_of_map(classifier: CrackClassifier) -> MapShape:
 
 @dataclass(frozen=True)
 class Scaled:
-    """A photograph at the scale that a classifier was trained at, RGB, and the grid of its windows."""
+    """An RGB photograph at the scale that a classifier was trained at, and the grid of its windows."""
 
     picture: Image.Image
     grid: Grid
 
 
 def to_scale(image: Image.Image, *, window_px: float, image_size: int, shape: MapShape) -> Scaled:
-    """An upright RGB photograph, scaled; `window_px` of its pixels show as much as a training picture.
+    """Scales an upright RGB photograph; `window_px` of its pixels show as much as a training picture.
 
-    As a whole: in parts, rounding would differ.
+    It is scaled as a whole: in parts, rounding would differ.
     """
     grid = grid_of((image.height, image.width), window_px=window_px, image_size=image_size, shape=shape)
     height, width = grid.scaled_hw
@@ -47,10 +47,10 @@ def to_scale(image: Image.Image, *, window_px: float, image_size: int, shape: Ma
 
 
 def window_logits(scaled: Scaled, mapper: LogitMapper, *, memory_mb: float) -> Tensor:
-    """Logits of every window, (2, rows, columns).
+    """Returns the logits of every window, (2, rows, columns).
 
-    The class activation map, its layers computed in `memory_mb`, averaged over the cells of each window: what the
-    network would say of the window if its crop did not end at its edges.
+    They are the class activation map, its layers computed in `memory_mb`, averaged over the cells of each window: the
+    result of the network for the window if its crop did not end at its edges.
     """
     whole, count = logit_map(mapper, scaled.picture, memory_mb=memory_mb), scaled.grid.window_cells
     cells = (min(count, whole.shape[2]), min(count, whole.shape[3]))
@@ -58,11 +58,11 @@ def window_logits(scaled: Scaled, mapper: LogitMapper, *, memory_mb: float) -> T
 
 
 def window_logits_by_crops(scaled: Scaled, predict: Callable[[Tensor], Tensor]) -> Tensor:
-    """The same by a crop a window: for backbones that look at a picture as a whole, and to compare with.
+    """Returns the same by a crop a window: for backbones that look at a picture as a whole, and to compare with.
 
-    `predict` takes uint8 (N, 3, image_size, image_size) and gives logits (N, 2).
+    `predict` takes uint8 (N, 3, image_size, image_size) and returns logits (N, 2).
     """
-    grid, side, found = scaled.grid, scaled.grid.image_size, []
+    grid, side, logits = scaled.grid, scaled.grid.image_size, []
     rows, columns = grid.windows_hw
     for row in range(rows):
         top = min(row * grid.stride, grid.scaled_hw[0] - side)
@@ -70,11 +70,11 @@ def window_logits_by_crops(scaled: Scaled, predict: Callable[[Tensor], Tensor]) 
         lefts = [min(column * grid.stride, grid.scaled_hw[1] - side) for column in range(columns)]
         for start in range(0, columns, CROPS):
             crops = torch.stack([strip[:, :, left : left + side] for left in lefts[start : start + CROPS]])
-            found.append(predict(crops))
-    return torch.cat(found).T.reshape(-1, rows, columns)
+            logits.append(predict(crops))
+    return torch.cat(logits).T.reshape(-1, rows, columns)
 
 
 def probability_map(classifier: CrackClassifier, logits: Tensor) -> Tensor:
-    """Logits (2, rows, columns) to calibrated probabilities of the positive class (rows, columns)."""
+    """Returns calibrated probabilities of the positive class (rows, columns) from logits (2, rows, columns)."""
     flat = classifier.positive_probabilities(logits.flatten(1).T)
     return flat.reshape(logits.shape[1:])
