@@ -1,1 +1,1 @@
-"""The same network by other machinery."""
+"""Engines that compute the features and maps of a network, and the formats of exports."""

@@ -1,9 +1,9 @@
-"""A crack map in the parts of its backbone, so that photographs of any size can be computed tile by tile.
+"""Computes a crack map part by part of its backbone, so that photographs of any size fit, tile by tile.
 
-A part hands on its features and, behind them, what the taps so far say of each cell: maps of one channel, which
-`pixel_unshuffle` folds to the stride that the part has come to. So each part gives one map, as another network's does.
+A part outputs its features and, behind them, the sums of the taps so far for each cell: maps of one channel, which
+`pixel_unshuffle` folds to the stride that the part has reached. So each part outputs one map, as a classifier's does.
 
-A backbone that cannot be cut into parts is one part, whose tiles see REACH_PX of what is around them.
+A backbone that cannot be cut into parts is one part, whose tiles see REACH_PX beyond their edges.
 """
 
 import copy
@@ -26,10 +26,10 @@ STRIDE_PX, REACH_PX, CELL_BYTES = 32, 128, 400  # of the one part of a backbone 
 
 
 class TappedPart(nn.Module):
-    """The layers of one part: (N, channels + said, h, w) to (N, channels' + said', h', w').
+    """The layers of one part: (N, channels + sums, h, w) to (N, channels' + sums', h', w').
 
-    `channels` are of the features that come in, the others what the parts before said; this one folds these to its own
-    `stride` and appends its own sum. The features behind the `last` part are not needed any more.
+    `channels` is the number of incoming features; behind them are the sums of the parts before, which this one folds
+    to its own `stride` before it appends its own. The `last` part drops its features, which are not needed any more.
     """
 
     def __init__(
@@ -42,24 +42,22 @@ class TappedPart(nn.Module):
             self.register_buffer(f"head_{number}", weight)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        maps, said = inputs[:, : self.channels], inputs[:, self.channels :]
+        maps, earlier_sums = inputs[:, : self.channels], inputs[:, self.channels :]
         sums: list[Tensor] = []
         for number, block in enumerate(self.blocks):
             maps = block(maps)
             sums.append(functional.conv2d(maps, self.get_buffer(f"head_{number}")))
         width = sums[-1].shape[-1]
-        # A tap at stride 2 comes before the part's end at stride 4: averaged, as CrackMap does.
-        sums = [each if each.shape[-1] == width else functional.avg_pool2d(each, 2) for each in sums]
-        before = [functional.pixel_unshuffle(said, self.stride)] if said.shape[1] else []
-        return torch.cat([*([] if self.last else [maps]), *before, torch.stack(sums).sum(dim=0)], dim=1)
+        # A tap at stride 2 in a part that ends at stride 4 is averaged, as in CrackMap.
+        sums = [tap if tap.shape[-1] == width else functional.avg_pool2d(tap, 2) for tap in sums]
+        folded_sums = [functional.pixel_unshuffle(earlier_sums, self.stride)] if earlier_sums.shape[1] else []
+        return torch.cat([*([] if self.last else [maps]), *folded_sums, torch.stack(sums).sum(dim=0)], dim=1)
 
 
 def crack_mapper(network: CrackMap, engine: str, weight: Tensor | None = None) -> LogitMapper:
-    """The map of `network` by `engine` on its device, compared with the network itself on a small picture.
+    """Returns the map of `network` by `engine` on its device; an engine that differs on a small picture is not used.
 
-    `weight` (channels,) stands in for the head's where it is given.
-
-    Its output is what `unfolded` takes.
+    `weight` (channels,), if given, replaces the head's. `unfolded` turns the output into logits.
     """
     check_engine(engine)
     name = auto_engine(network) if engine == "auto" else engine
@@ -75,7 +73,7 @@ def crack_mapper(network: CrackMap, engine: str, weight: Tensor | None = None) -
 
 
 def unfolded(output: Tensor, strides: Sequence[int]) -> Tensor:
-    """What the last part gave, (1, said, h/32, w/32), to logits (h/4, w/4) without the head's bias."""
+    """Returns logits (h/4, w/4), without the head's bias, from the last part's output (1, sums, h/32, w/32)."""
     if len(strides) == 1:
         return functional.pixel_shuffle(output, STRIDE_PX // CELL_PX)[0, 0]
     maps = []
@@ -87,7 +85,7 @@ def unfolded(output: Tensor, strides: Sequence[int]) -> Tensor:
 
 
 class WholeMap(nn.Module):
-    """All layers at once: (N, 3, h, w) uint8 to logits without the bias, folded to cells of the deepest tap."""
+    """All layers as one part: (N, 3, h, w) uint8 to logits without the bias, folded to cells of the deepest tap."""
 
     def __init__(self, network: CrackMap, weight: Tensor | None) -> None:
         super().__init__()
@@ -101,7 +99,7 @@ class WholeMap(nn.Module):
 
 
 def _parts(network: CrackMap) -> list[Part]:
-    """The parts of the backbone up to its last tap."""
+    """Returns the parts of the backbone up to its last tap."""
     last = network.taps[-1].child + 1
     if network.backbone not in PARTS:
         return [Part(last, STRIDE_PX, REACH_PX, CELL_BYTES)]
@@ -109,7 +107,7 @@ def _parts(network: CrackMap) -> list[Part]:
 
 
 def _networks(network: CrackMap, parts: Sequence[Part], weight: Tensor | None) -> list[nn.Module]:
-    """A copy of the layers of each part, with the heads of its taps."""
+    """Returns a copy of the layers of each part, with the heads of its taps."""
     if len(parts) == 1:
         return [WholeMap(network, weight).eval()]
     children, heads = list(copy.deepcopy(network.features).eval()), network.tap_weights(weight)
@@ -128,11 +126,11 @@ def _networks(network: CrackMap, parts: Sequence[Part], weight: Tensor | None) -
         )
         channels = network.taps[taps[-1]].channels
         networks.append(nn.Sequential(Pixels(network), part) if start == 0 else part)
-    return [each.eval() for each in networks]
+    return [layers.eval() for layers in networks]
 
 
 def _folded(network: nn.Module) -> nn.Module:
-    """`network` with BatchNorm folded within its blocks."""
+    """Returns a copy of `network` with BatchNorm folded into the convolutions of its blocks."""
     network = copy.deepcopy(network)
     for module in network.modules():
         if isinstance(module, TappedPart):

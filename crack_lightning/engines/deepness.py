@@ -1,7 +1,8 @@
-"""A crack map as QGIS's plugin Deepness reads it: tiles of one size in floating point, a map as large as they are.
+"""Writes a crack map for QGIS's plugin Deepness: tiles of one size in floating point to maps of the same size.
 
-Its keys, and what it does to a tile, are those of its source (github.com/PUTvision/qgis-plugin-deepness, model_base.py
-and segmentor.py): each value JSON; pictures divided by 255; of one channel a threshold, and no softmax.
+The keys, and what the plugin does to a tile, follow its source (github.com/PUTvision/qgis-plugin-deepness,
+model_base.py and segmentor.py): each value is JSON; pictures are divided by 255; one channel gets a threshold and no
+softmax.
 """
 
 from pathlib import Path
@@ -17,13 +18,13 @@ from crack_lightning.models.crack_map import CELL_PX
 FILE = "deepness.onnx"
 TILE_PX = 512
 OVERLAP_PERCENT = 15
-RESOLUTION_CM = 0.05  # of a pixel, where the scale of the map's training is not known
+RESOLUTION_CM = 0.05  # of a pixel, where the scale of the training pictures is not known
 KEYS = {
     "model_type": "Segmentor",
     "tile_size": TILE_PX,
     "tiles_overlap": OVERLAP_PERCENT,
     "seg_thresh": 0.5,
-    "seg_small_segment": 0,  # its default blurs hairlines away
+    "seg_small_segment": 0,  # the plugin's default blurs hairlines away
 }
 
 
@@ -41,13 +42,13 @@ class DeepnessMap(nn.Module):
 
 
 def write_deepness(network: PortableMap, path: Path, *, class_names: tuple[str, str], mm_per_px: float | None) -> None:
-    """The file with its keys; `class_names` are of what is sound and of what is cracked."""
+    """Writes the file with its keys; `class_names` are those of sound and of cracked pictures, in this order."""
     import onnx
 
     sample = torch.rand(1, 3, TILE_PX, TILE_PX)
     axes = {CRACK_MAP: {0: "batch"}}
-    made = exported(DeepnessMap(network).eval(), sample, input_name="tiles", dynamic=axes, fixed=True)
-    model = onnx.load_from_string(made)
+    content = exported(DeepnessMap(network).eval(), sample, input_name="tiles", dynamic=axes, fixed=True)
+    model = onnx.load_from_string(content)
     resolution = RESOLUTION_CM if mm_per_px is None else mm_per_px / 10
     facts = {**KEYS, "class_names": dict(enumerate(class_names)), "resolution": resolution}
     write_model(model, path, facts)

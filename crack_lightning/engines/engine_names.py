@@ -1,4 +1,4 @@
-"""The engines, by name."""
+"""The names of the engines and of the formats of exports."""
 
 from crack_lightning.system.ranges import check_among
 
@@ -8,5 +8,5 @@ FORMATS = (ONNX, OPENVINO, TORCH_EXPORT, DEEPNESS, SAFETENSORS)  # of exports
 
 
 def check_engine(name: str, *, key: str = "engine") -> None:
-    """Raise UserError for a name that is unknown; `key` is what the user sets it by."""
+    """Raises UserError for an unknown engine; `key` is the option that names it."""
     check_among(key, name, ENGINES)

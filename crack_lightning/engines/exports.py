@@ -1,4 +1,4 @@
-"""Files of exported networks, in the formats of three runtimes, and of safetensors."""
+"""Writes exported networks in the formats of three runtimes and of safetensors, and runs the files."""
 
 import json
 import warnings
@@ -18,9 +18,9 @@ from crack_lightning.models.decision import Decision
 from crack_lightning.system.libraries import library
 
 FILES = {ONNX: "model.onnx", OPENVINO: "model.xml", TORCH_EXPORT: "model.pt2", SAFETENSORS: "model.safetensors"}
-KEY = "crack_lightning"  # of what a file says of itself
+KEY = "crack_lightning"  # of the facts in a file's metadata
 SAMPLE_HW = (203, 301)  # of the pictures that are traced
-LEAST_PX = 8  # of a side that torch.export is told of
+LEAST_PX = 8  # of a side, as torch.export is to allow
 SIDES = {"batch": {}, "height": {"min": LEAST_PX}, "width": {"min": LEAST_PX}}
 
 Portable = PortableClassifier | PortableMap
@@ -28,22 +28,22 @@ Run = Callable[[Tensor], Sequence[Tensor]]  # pictures (N, 3, h, w) uint8 to the
 
 
 def onnx_bytes(network: Portable) -> bytes:
-    """`network` as ONNX, of any number of pictures of any size."""
+    """Returns `network` as ONNX, for any number of pictures of any size."""
     sample = torch.randint(0, 256, (2, 3, *SAMPLE_HW), dtype=torch.uint8)
     return exported(network, sample, input_name=INPUT, dynamic=network.axes)
 
 
 def write_onnx(network: bytes, path: Path, facts: Mapping[str, object], decision: Decision) -> None:
-    """`network` with `facts` as its metadata, and what a program needs to decide under names of its own."""
+    """Writes `network` with `facts` as its metadata; what a program needs to decide has keys of its own."""
     import onnx
 
     model = onnx.load_from_string(network)
-    named = {"class_names": list(decision.class_names), "threshold": decision.threshold}
-    write_model(model, path, {KEY: facts, **named, "opset": OPSET})
+    settings = {"class_names": list(decision.class_names), "threshold": decision.threshold}
+    write_model(model, path, {KEY: facts, **settings, "opset": OPSET})
 
 
 def write_openvino(network: bytes, path: Path, facts: Mapping[str, object]) -> None:
-    """OpenVINO's intermediate representation of the same ONNX file: .xml, and .bin beside it."""
+    """Writes OpenVINO's intermediate representation of the same ONNX file: .xml, and .bin beside it."""
     openvino = openvino_runtime()
     model = openvino.Core().read_model(network)
     model.set_rt_info(json.dumps(facts, ensure_ascii=True), [KEY])
@@ -51,7 +51,7 @@ def write_openvino(network: bytes, path: Path, facts: Mapping[str, object]) -> N
 
 
 def write_torch(network: Portable, path: Path, facts: Mapping[str, object]) -> None:
-    """What `torch.export` makes of `network`."""
+    """Writes `network` as `torch.export` exports it."""
     batch, height, width = (torch.export.Dim(name, **side) for name, side in SIDES.items())
     sample = torch.randint(0, 256, (2, 3, *SAMPLE_HW), dtype=torch.uint8)
     with _quiet(), torch.no_grad():
@@ -59,7 +59,7 @@ def write_torch(network: Portable, path: Path, facts: Mapping[str, object]) -> N
             network,
             (sample,),
             dynamic_shapes=({0: batch, 2: height, 3: width},),
-            prefer_deferred_runtime_asserts_over_guards=True,  # the size of a map divides by 32 and rounds up
+            prefer_deferred_runtime_asserts_over_guards=True,  # the size of a map is divided by 32 and rounded up
         )
         program._example_inputs = None  # 366 kB of noise
         for node in program.graph.nodes:
@@ -68,21 +68,21 @@ def write_torch(network: Portable, path: Path, facts: Mapping[str, object]) -> N
 
 
 def write_safe(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, object]) -> None:
-    """Tensors by name, with plain values as metadata."""
+    """Writes tensors by name, with plain values as metadata."""
     save = library("safetensors.torch", 'safetensors is not installed: pip install -e ".[safetensors]"').save
-    kept = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-    named = {name: json.dumps(value) for name, value in metadata.items()}
-    path.write_bytes(save(kept, metadata={**named, "format": "pt"}))
+    contiguous = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+    texts = {name: json.dumps(value) for name, value in metadata.items()}
+    path.write_bytes(save(contiguous, metadata={**texts, "format": "pt"}))
 
 
 def run_of(name: str, path: Path) -> Run:
-    """Returns what a program that opens the file of format `name`, which was just written, makes of it."""
+    """Returns a function that runs the file at `path`, of format `name`, as another program would."""
     return {ONNX: _run_onnx, OPENVINO: _run_openvino, TORCH_EXPORT: _run_torch}[name](path)
 
 
 def _run_onnx(path: Path) -> Run:
     session = onnx_session(path.read_bytes(), one_size=False)
-    return lambda images: [torch.from_numpy(each) for each in session.run(None, {INPUT: images.contiguous().numpy()})]
+    return lambda images: [torch.from_numpy(a) for a in session.run(None, {INPUT: images.contiguous().numpy()})]
 
 
 def _run_openvino(path: Path) -> Run:
@@ -90,7 +90,7 @@ def _run_openvino(path: Path) -> Run:
 
 
 def run_without_settings(path: Path) -> Run:
-    """Returns what a program makes of a file of OpenVINO that knows of no setting."""
+    """Returns a function that runs an OpenVINO file as a program does that sets nothing."""
     return Compiled(openvino_runtime().Core().read_model(path), {})
 
 
@@ -100,8 +100,8 @@ def _run_torch(path: Path) -> Run:
 
     def run(images: Tensor) -> list[Tensor]:
         with torch.no_grad():
-            found = module(images)
-        return list(found) if isinstance(found, Sequence) else [found]
+            outputs = module(images)
+        return list(outputs) if isinstance(outputs, Sequence) else [outputs]
 
     return run
 

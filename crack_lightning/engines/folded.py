@@ -1,4 +1,4 @@
-"""The layers of a classifier's backbone with the normalisation in front, and BatchNorm folded into convolutions."""
+"""A network's backbone with pixels normalised in front and BatchNorm folded into the convolutions."""
 
 import copy
 import itertools
@@ -10,12 +10,12 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.models.crack_map import CrackMap
 
-# A convolution and what follows it, by their names in blocks that are no chain: of ResNet and DenseNet.
+# A convolution and the norm behind it, by their names in the blocks of ResNet and DenseNet, which are not chains.
 PAIRS = [("conv1", "bn1"), ("conv2", "bn2"), ("conv3", "bn3"), ("conv1", "norm2")]
 
 
 class Pixels(nn.Module):
-    """Pictures (N, 3, h, w) uint8, normalised as the backbone takes them."""
+    """Pictures (N, 3, h, w) uint8 to pixels normalised as the backbone takes them."""
 
     scale: Tensor
     shift: Tensor
@@ -31,7 +31,7 @@ class Pixels(nn.Module):
 
 
 class PooledFeatures(nn.Module):
-    """Pictures (N, 3, h, w) to average-pooled features (N, channels), as the head gets them."""
+    """Pictures (N, 3, h, w) to average-pooled features (N, channels), as the head takes them."""
 
     def __init__(self, classifier: CrackClassifier, features: nn.Module) -> None:
         super().__init__()
@@ -44,11 +44,11 @@ class PooledFeatures(nn.Module):
 def folded(network: nn.Module) -> nn.Module:
     """Returns a copy with each BatchNorm folded into the convolution before it.
 
-    Found by the modules themselves, in a chain or by their names: torch.fx, which traces, replaces the call of every
-    module in the process while it does, in all threads.
+    Pairs are found in chains or by their names. torch.fx would trace, and meanwhile replace the call of every module
+    of the process, in all threads.
     """
-    made = copy.deepcopy(network).eval()
-    for block in list(made.modules()):
+    result = copy.deepcopy(network).eval()
+    for block in list(result.modules()):
         children = dict(block.named_children())
         pairs = itertools.pairwise(children) if isinstance(block, nn.Sequential) else PAIRS
         for first, second in pairs:
@@ -56,4 +56,4 @@ def folded(network: nn.Module) -> nn.Module:
             if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 setattr(block, first, fuse_conv_bn_eval(convolution, norm))
                 setattr(block, second, nn.Identity())
-    return made
+    return result

@@ -1,9 +1,9 @@
-"""A network in eight bits: ONNX Runtime's static quantisation, per channel.
+"""Quantises a network to eight bits by ONNX Runtime's static quantisation, per channel.
 
 MobileNetV2 collapses in eight bits where all channels of a layer share a step (Nagel et al. 2019), and where the first
 layers have eight bits at all: their few channels carry much and cancel. So weights have a step for each channel, and
-layers that see more than a quarter of the picture a side keep 32 bits. Weights have seven bits: on processors without
-VNNI the products of eight would overflow, and the numbers would be others there.
+layers whose input has sides of more than a quarter of the picture's keep 32 bits. Weights have seven bits: on
+processors without VNNI the products of eight would overflow and give other numbers.
 """
 
 import logging
@@ -20,13 +20,13 @@ from crack_lightning.engines.onnx import onnx_runtime
 
 log = logging.getLogger(__name__)
 
-KINDS = ("Conv", "Clip", "Relu", "Add")  # nodes that can be quantised
-WHERE = ("/features/", "/blocks.")  # scopes of a backbone's layers in the names of nodes
-FINE = 4  # layers whose input is more than this part of the picture a side keep 32 bits
+NODE_KINDS = ("Conv", "Clip", "Relu", "Add")  # that can be quantised
+SCOPES = ("/features/", "/blocks.")  # of a backbone's layers, in the names of nodes
+FINE = 4  # layers whose input has sides of more than one FINE-th of the picture's keep 32 bits
 
 
 def fine_layers(network: nn.Module, sample: Tensor) -> int:
-    """How many convolutions at the beginning of `network` see more than a quarter of the picture a side."""
+    """Returns how many convolutions, the first ones, have an input with more than a quarter of the picture's side."""
     sides = list[int]()
     layers = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
     hooks = [layer.register_forward_hook(lambda _, inputs, __: sides.append(inputs[0].shape[-1])) for layer in layers]
@@ -39,9 +39,9 @@ def fine_layers(network: nn.Module, sample: Tensor) -> int:
 
 
 def quantised(content: bytes, batches: Iterable[np.ndarray], *, keep: int, per_channel: bool = True) -> bytes:
-    """An ONNX file in eight bits; the ranges of its activations are those that `batches` of its input bring about.
+    """Returns an ONNX file in eight bits; the ranges of its activations are measured on `batches` of its input.
 
-    The first `keep` convolutions, and whatever is not of the backbone, keep 32 bits.
+    The first `keep` convolutions, and all nodes outside the backbone, keep 32 bits.
     """
     import onnx
 
@@ -49,12 +49,12 @@ def quantised(content: bytes, batches: Iterable[np.ndarray], *, keep: int, per_c
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
     model = onnx.load_from_string(content)
-    nodes = [node for node in model.graph.node if any(scope in node.name for scope in WHERE)]
-    convolutions = [place for place, node in enumerate(nodes) if node.op_type == "Conv"]
-    chosen = [node.name for node in nodes[convolutions[keep] :] if node.op_type in KINDS]
+    nodes = [node for node in model.graph.node if any(scope in node.name for scope in SCOPES)]
+    convolutions = [index for index, node in enumerate(nodes) if node.op_type == "Conv"]
+    chosen = [node.name for node in nodes[convolutions[keep] :] if node.op_type in NODE_KINDS]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "int8.onnx"
-        before = logging.root.manager.disable
+        disabled = logging.root.manager.disable
         logging.disable(logging.WARNING)  # it advises steps that change nothing here
         try:
             quantize_static(
@@ -70,12 +70,12 @@ def quantised(content: bytes, batches: Iterable[np.ndarray], *, keep: int, per_c
                 calibrate_method=CalibrationMethod.MinMax,
             )
         finally:
-            logging.disable(before)
+            logging.disable(disabled)
         return path.read_bytes()
 
 
 class _Reader:
-    """What ONNX Runtime's calibration asks for its batches."""
+    """Batches as ONNX Runtime's calibration reads them."""
 
     def __init__(self, name: str, batches: Iterator[np.ndarray]) -> None:
         self.name, self.batches = name, batches

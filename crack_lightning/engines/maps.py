@@ -1,6 +1,6 @@
 """The head at every place of the feature map: class activation maps of pictures of any size.
 
-With average pooling and a linear head the map is exact (Zhou et al. 2016): its mean over a picture is the logit of it.
+With average pooling and a linear head the map is exact (Zhou et al. 2016): its mean is the logit of the picture.
 """
 
 import copy
@@ -24,10 +24,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LogitMapper:
-    """Pictures (N, 3, h, w) uint8 to logits (N, 2, h', w'), not yet calibrated, at each place of the feature map.
+    """Pictures (N, 3, h, w) uint8 to uncalibrated logits (N, 2, h', w') at each place of the feature map.
 
-    `steps` are computed one after another, each of one of `parts`; the map of a backbone that cannot be cut has one
-    step and no parts. `at_once` calls of a step keep all cores busy.
+    `steps` are computed one after another, one for each of `parts`; the map of a backbone that cannot be cut has one
+    step and no parts. `at_once` simultaneous calls of a step keep all cores busy.
     """
 
     steps: Sequence[Step]
@@ -41,7 +41,7 @@ class LogitMapper:
 
 
 def logit_mapper(classifier: CrackClassifier, engine: str) -> LogitMapper:
-    """The map of `classifier` by `engine` on its device, compared with the network itself on a small picture."""
+    """Returns the map of `classifier` by `engine` on its device; an engine that differs on a picture is not used."""
     name = auto_engine(classifier) if engine == "auto" else engine
     parts = PARTS.get(classifier.backbone, ())
     size_hw = (2 * classifier.image_size, classifier.image_size)
@@ -59,24 +59,27 @@ def compared_mapper(
     fold: Callable[[nn.Module], nn.Module],
     size_hw: tuple[int, int],
 ) -> LogitMapper:
-    """The `networks` of the parts by the engine of that `name`, if it agrees with them on a picture of `size_hw`."""
-    own = LogitMapper([_without_gradients(network, device) for network in networks], parts, 1)
+    """Returns the `networks` of the parts by the engine `name` if its map of a picture of `size_hw` agrees with theirs.
+
+    Otherwise logs a warning and returns the networks as they are.
+    """
+    reference = LogitMapper([_without_gradients(network, device) for network in networks], parts, 1)
     if name == "eager":
-        return own
+        return reference
     sample = torch.randint(0, 256, (1, 3, *size_hw), dtype=torch.uint8)
     if name == "folded":
         mapper = LogitMapper([_without_gradients(fold(network), device) for network in networks], parts, 1)
     else:
         mapper = LogitMapper(_exported(networks, sample, name), parts, cores())
-    difference = relative_difference(mapper(sample), own(sample))
+    difference = relative_difference(mapper(sample), reference(sample))
     if difference > TOLERANCE:
         log.warning("the map of %s differs by %.1e from the network's own: not used", name, difference)
-        return own
+        return reference
     return mapper
 
 
 def _networks(classifier: CrackClassifier, parts: Sequence[Part]) -> list[nn.Sequential]:
-    """A copy of the layers of each part: the first takes pictures, the last gives logits."""
+    """Returns a copy of the layers of each part: the first takes pictures, the last gives logits."""
     features = copy.deepcopy(classifier.features).eval()
     networks = split(features, parts) if parts else [nn.Sequential(features)]
     head = nn.Conv2d(classifier.head.in_features, classifier.head.out_features, 1)
@@ -89,7 +92,7 @@ def _networks(classifier: CrackClassifier, parts: Sequence[Part]) -> list[nn.Seq
 
 
 def _without_gradients(network: nn.Module, device: torch.device) -> Step:
-    """`network` on `device`, for inputs from wherever they are."""
+    """Returns a step that computes `network` on `device`, for inputs on any device."""
     network.to(device)
 
     def compute(inputs: Tensor) -> Tensor:
@@ -100,7 +103,7 @@ def _without_gradients(network: nn.Module, device: torch.device) -> Step:
 
 
 def _exported(networks: Sequence[nn.Module], sample: Tensor, name: str) -> list[Step]:
-    """The same on ONNX Runtime or OpenVINO, each call on one core."""
+    """Returns the networks as steps of ONNX Runtime or OpenVINO, each call on one core."""
     steps = []
     for network in networks:
         network = network.cpu()

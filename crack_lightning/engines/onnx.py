@@ -1,4 +1,4 @@
-"""A network on ONNX Runtime: the one exporter and the one session."""
+"""Exports networks as ONNX and runs them in ONNX Runtime."""
 
 import io
 import json
@@ -16,14 +16,14 @@ from crack_lightning.system.libraries import library
 
 Step = Callable[[Tensor], Tensor]
 
-OPSET = 17  # what the runtimes of browsers and of QGIS read
+OPSET = 17  # read by the runtimes of browsers and of QGIS
 SPATIAL = {2: "height", 3: "width"}
 
 _exporting = threading.Lock()
 
 
 def onnx_runtime() -> Any:
-    """The module onnxruntime; it reports its use to a host on the Internet unless that is disabled before the import.
+    """Returns the module onnxruntime; its reports of use to a host on the Internet are disabled before the import.
 
     Raises MissingPackage that names the pip line when it is not installed.
     """
@@ -39,10 +39,10 @@ def exported(
     dynamic: Mapping[str, Mapping[int, str]] | None = None,
     fixed: bool = False,
 ) -> bytes:
-    """`network`, on the CPU and in evaluation mode, as ONNX: for any pictures (N, channels, h, w).
+    """Returns `network`, on the CPU and in evaluation mode, as ONNX for any pictures (N, channels, h, w).
 
-    `dynamic` says by name which axes of its outputs have what size; without it there is one, a map or features.
-    `fixed`: pictures have the size of the sample.
+    `dynamic` gives the outputs by name, with the names of their axes of any size; without it there is one output, a
+    map or features. With `fixed`, pictures have the size of the sample.
     """
     if dynamic is None:
         with torch.no_grad():
@@ -50,7 +50,7 @@ def exported(
         dynamic = {"outputs": {0: "count", **(SPATIAL if outputs == 4 else {})}}
     axes = {input_name: {0: "batch", **({} if fixed else SPATIAL)}, **dynamic}
     file = io.BytesIO()
-    # One at a time: the exporter keeps its state in a global. ONNX Runtime computes with 32 bits.
+    # One at a time: the exporter keeps its state in a global. No autocast: ONNX Runtime computes with 32 bits.
     with _exporting, warnings.catch_warnings(), torch.autocast("cpu", enabled=False):
         # The older exporter takes one second where torch.export takes fifteen, and needs no extra packages.
         warnings.simplefilter("ignore")
@@ -60,33 +60,33 @@ def exported(
 
 
 def session(network: nn.Module, sample: Tensor, *, one_size: bool) -> Step:
-    """`network` on ONNX Runtime, each call on one core.
+    """Returns `network` in ONNX Runtime, each call on one core.
 
-    `one_size` says that all pictures will have the size of the first: memory is then planned for it, which for tiles of
-    many sizes would hold the most that any of them needs.
+    With `one_size`, all pictures must have the size of the first, for which memory is planned: with tiles of many
+    sizes such a plan would hold the most that any of them needs.
     """
     return onnx_step(exported(network, sample), one_size=one_size)
 
 
 def onnx_step(content: bytes, *, one_size: bool) -> Step:
-    """An ONNX file with one output as `session` makes one of a network."""
-    made = onnx_session(content, one_size=one_size)
-    name = made.get_inputs()[0].name
-    return lambda inputs: torch.from_numpy(made.run(None, {name: inputs.contiguous().numpy()})[0])
+    """Returns an ONNX file with one output in ONNX Runtime, as `session` returns a network."""
+    runtime = onnx_session(content, one_size=one_size)
+    name = runtime.get_inputs()[0].name
+    return lambda inputs: torch.from_numpy(runtime.run(None, {name: inputs.contiguous().numpy()})[0])
 
 
 def onnx_session(content: bytes, *, one_size: bool) -> Any:
-    """An ONNX file in ONNX Runtime, each call on one core."""
+    """Returns a session of ONNX Runtime with an ONNX file, each call on one core."""
     onnxruntime = onnx_runtime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.enable_mem_pattern = options.enable_cpu_mem_arena = one_size
-    options.log_severity_level = 3  # it warns of constants that quantising left behind
+    options.log_severity_level = 3  # it warns of constants that remain from quantising
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
 def write_model(model: Any, path: Path, metadata: Mapping[str, object]) -> None:
-    """An ONNX model as a file, checked, with `metadata` as JSON."""
+    """Writes an ONNX model to a file, checked, with `metadata` as JSON."""
     import onnx
 
     for name, value in metadata.items():

@@ -1,4 +1,4 @@
-"""Frozen features as fast as this machine computes them: the same numbers, other machinery."""
+"""Picks the engine that computes frozen features fastest on this machine, with the same numbers."""
 
 import copy
 import logging
@@ -22,19 +22,19 @@ from crack_lightning.system.processes import cores
 log = logging.getLogger(__name__)
 
 TOLERANCE = 1e-3  # of the features' own scale; rounding alone gives 1e-5
-COMPARED = 8  # pictures of the first batch
-LOW_PRECISION_TOLERANCE = 0.05  # where either has 8 or 11 bits, as under bf16-mixed and 16-mixed
+COMPARED = 8  # pictures of the first batch that engines are compared on
+LOW_PRECISION_TOLERANCE = 0.05  # where either result has 8 or 11 bits, as under bf16-mixed and 16-mixed
 
 Engine = Callable[[Tensor], Tensor]  # uint8 pictures (N, 3, h, w) -> pooled features (N, channels)
 
 
 def eager_engine(classifier: CrackClassifier) -> Engine:
-    """The classifier's own features, unchanged."""
+    """Returns the classifier's own computation of features, unchanged."""
     return lambda images: classifier.pooled(images)
 
 
 def folded_engine(classifier: CrackClassifier) -> Engine:
-    """`folded` features, averaged."""
+    """Returns an engine of the `folded` layers."""
     pooled = PooledFeatures(classifier, folded(classifier.features)).eval().to(memory_format=torch.channels_last)
     device = classifier.pixel_mean.device
     pooled = pooled.to(device)
@@ -45,9 +45,9 @@ def folded_engine(classifier: CrackClassifier) -> Engine:
 
 
 def onnx_engine(classifier: CrackClassifier) -> Engine:
-    """The same on ONNX Runtime, on all cores.
+    """Returns an engine of ONNX Runtime, on all cores.
 
-    Raises ModuleNotFoundError that names the pip line when it is not installed.
+    Raises MissingPackage that names the pip line when it is not installed.
     """
     size = classifier.image_size
     network = PooledFeatures(classifier, copy.deepcopy(classifier.features).eval()).eval()
@@ -55,16 +55,16 @@ def onnx_engine(classifier: CrackClassifier) -> Engine:
 
 
 def openvino_engine(classifier: CrackClassifier) -> Engine:
-    """The same on OpenVINO."""
+    """Returns an engine of OpenVINO, on all cores."""
     size = classifier.image_size
     network = PooledFeatures(classifier, copy.deepcopy(classifier.features).eval()).eval()
     return on_all_cores(openvino_step(exported(network, torch.zeros(2, 3, size, size, dtype=torch.uint8))))
 
 
 def on_all_cores(chunk_features: Engine) -> Engine:
-    """An engine of one core, on each."""
+    """Returns an engine that runs `chunk_features`, which uses one core, on every core at once."""
     threads = cores()
-    # A few pictures a core stay in its cache, and no core waits or spins for another: a quarter faster than
+    # A few pictures per core stay in its cache, and no core waits or spins for another: a quarter faster than
     # whole batches on all cores at once, and when there is nothing to compute the cores are free for loading.
     pool = ThreadPoolExecutor(threads)
 
@@ -78,9 +78,9 @@ def on_all_cores(chunk_features: Engine) -> Engine:
 
 
 def pick_engine(classifier: CrackClassifier, name: str, first: Tensor) -> Engine:
-    """The engine of that name after its features of pictures of the `first` batch were compared with the eager ones.
+    """Returns the engine `name` if its features of pictures of the `first` batch agree with the eager ones, else eager.
 
-    `auto` is ONNX Runtime on the CPU if it is installed, else `folded`. One that differs is not used.
+    `auto` is ONNX Runtime on the CPU if it is installed, else `folded`.
     """
     check_engine(name)
     chosen = auto_engine(classifier) if name == "auto" else name
@@ -90,14 +90,14 @@ def pick_engine(classifier: CrackClassifier, name: str, first: Tensor) -> Engine
         return eager
     try:
         engine: Engine = makers[chosen](classifier)
-        found, expected = engine(first), eager(first)
-        difference = relative_difference(found.float(), expected.float())
-    except UserError:  # it is not there, or cannot be imported
+        features, expected = engine(first), eager(first)
+        difference = relative_difference(features.float(), expected.float())
+    except UserError:  # it is not installed, or cannot be imported
         raise
-    except Exception as error:  # whatever an engine makes of a network that it does not know
+    except Exception as error:  # an engine may raise anything for a network that it does not know
         log.warning("%s cannot run %s (%s): its own layers do", chosen, classifier.backbone, type(error).__name__)
         return eager
-    exact = found.dtype == expected.dtype == torch.float32
+    exact = features.dtype == expected.dtype == torch.float32
     if difference > (TOLERANCE if exact else LOW_PRECISION_TOLERANCE):
         log.warning("features of %s differ by %.1e from the network's own: not used", chosen, difference)
         return eager
@@ -106,7 +106,7 @@ def pick_engine(classifier: CrackClassifier, name: str, first: Tensor) -> Engine
 
 
 def auto_engine(classifier: CrackClassifier | CrackMap) -> str:
-    """What `auto` means on this machine."""
+    """Returns the name of the engine that `auto` stands for on this machine."""
     if classifier.pixel_mean.device.type != "cpu":
         return "folded"
     try:
@@ -120,5 +120,5 @@ def auto_engine(classifier: CrackClassifier | CrackMap) -> str:
 
 
 def relative_difference(a: Tensor, b: Tensor) -> float:
-    """The largest difference of two feature arrays as a share of the largest feature."""
+    """Returns the largest difference of two feature arrays as a share of the largest feature."""
     return ((a - b).abs().max() / b.abs().max().clamp(min=1e-12)).item()

@@ -1,4 +1,4 @@
-"""Networks with everything inside, as an export has them: pictures of any size in, probabilities out."""
+"""Networks as exports contain them, complete in themselves: pictures of any size in, probabilities out."""
 
 import copy
 from typing import ClassVar
@@ -17,8 +17,8 @@ INPUT, PROBABILITIES, CRACK_MAP, LOGITS = "images", "probabilities", "crack_map"
 BATCH, HEIGHT, WIDTH = "batch", "height/4", "width/4"  # axes of any size
 Axes = dict[str, dict[int, str]]
 MARGIN_PX = 32  # reflected beyond every edge, so that cells near it do not see the zeros of the network's padding
-MIRRORED_PX = 2 * MARGIN_PX  # a shorter side is reflected with its last pixel
-SHARPENED = 0.5  # how much of its distance to the highest cell near it a cell loses
+MIRRORED_PX = 2 * MARGIN_PX  # up to this shorter side, reflections repeat the last pixel
+SHARPENED = 0.5  # share of its distance to the highest cell near it that a cell loses
 NEAR_CELLS = 3
 
 
@@ -42,9 +42,9 @@ class PortableClassifier(nn.Module):
 class PortableMap(nn.Module):
     """Pictures (N, 3, h, w) uint8 RGB to probabilities of cells (N, h/4, w/4), rounded up, and logits (N, 2, h/4, w/4).
 
-    The probabilities are of a picture by itself and as large as it is: above its median, sharpened, 0.5 at the level of
-    a large photograph. The logits are of the head that marks cells and of the one that judges patches, for whoever puts
-    a photograph together from tiles.
+    The probabilities judge each picture by itself at its own size: above its median, sharpened, 0.5 at the level of a
+    large photograph. The logits are from the head that marks cells and from the one that judges patches, for programs
+    that put a photograph together from tiles.
     """
 
     outputs = (CRACK_MAP, LOGITS)
@@ -82,26 +82,26 @@ class PortableMap(nn.Module):
 
 
 def portable(network: Network) -> PortableClassifier | PortableMap:
-    """What is exported of a network, on the CPU and in evaluation mode."""
+    """Returns the form in which a network is exported, on the CPU and in evaluation mode."""
     network = copy.deepcopy(network).cpu().eval()
-    made = PortableMap(network) if isinstance(network, CrackMap) else PortableClassifier(network)
-    return made.eval()
+    exportable = PortableMap(network) if isinstance(network, CrackMap) else PortableClassifier(network)
+    return exportable.eval()
 
 
 def _own_cells(side: int) -> Tensor:
-    """The cells of `side` pixels behind the margin. By number: of a slice exporters ask whether it is long enough."""
+    """Returns indices of the cells of `side` pixels behind the margin; exporters would check a slice's length."""
     return torch.arange((side + CELL_PX - 1) // CELL_PX) + MARGIN_PX // CELL_PX
 
 
 def _with_margin(images: Tensor) -> Tensor:
-    """Reflected by MARGIN_PX beyond every edge, further to the right and below up to whole cells of the deepest tap."""
+    """Reflects pictures by MARGIN_PX beyond every edge, right and below up to whole cells of the deepest tap."""
     height, width = images.shape[2], images.shape[3]
     short = torch.minimum(_count(height), _count(width)) <= MIRRORED_PX
     return images.index_select(2, _places(height, short)).index_select(3, _places(width, short))
 
 
 def _places(side: int, short: Tensor) -> Tensor:
-    """Which of `side` pixels stands at each place, the margins included."""
+    """Returns which of `side` pixels stands at each place, the margins included."""
     whole = (side + STRIDE_PX - 1) // STRIDE_PX * STRIDE_PX
     place, count = torch.arange(whole + 2 * MARGIN_PX) - MARGIN_PX, _count(side)
     period = torch.where(short, 2 * count, (2 * count - 2).clamp(min=1))
@@ -111,12 +111,12 @@ def _places(side: int, short: Tensor) -> Tensor:
 
 
 def _count(side: int) -> Tensor:
-    """`side` as a tensor, which exporters follow."""
+    """Returns `side` as a tensor, which exporters follow."""
     return torch.ones(side, dtype=torch.int64).sum()
 
 
 def _above_median(logits: Tensor) -> Tensor:
-    """Logits (N, h, w) above each picture's median, sharpened."""
+    """Returns logits (N, h, w) above each picture's median, sharpened."""
     flat = logits.flatten(1)
     count = _count(flat.shape[1])
     middle = (count - 2 + count % 2) // 2  # without a remainder: OpenVINO rounds it up
