@@ -94,7 +94,7 @@ def _own_cells(side: int) -> Tensor:
 
 
 def _with_margin(images: Tensor) -> Tensor:
-    """Reflects pictures by MARGIN_PX beyond every edge, right and below up to whole cells of the deepest tap."""
+    """Reflects pictures by MARGIN_PX beyond every edge, then right and below to whole cells of the deepest tap."""
     height, width = images.shape[2], images.shape[3]
     short = torch.minimum(_count(height), _count(width)) <= MIRRORED_PX
     return images.index_select(2, _places(height, short)).index_select(3, _places(width, short))

@@ -1,1 +1,1 @@
-"""What is computed once and kept."""
+"""Features of frozen backbones, computed once and kept, and samples of cells."""

@@ -1,4 +1,4 @@
-"""Features of a frozen backbone, computed once and kept."""
+"""Computes the features of a frozen backbone once and keeps them."""
 
 import hashlib
 import logging
@@ -43,7 +43,7 @@ class FeatureExtractor(LightningModule):
 
 
 class MissingImages(LightningDataModule):
-    """The pictures whose features a store lacks, agreed upon by all processes, which then share them out.
+    """The pictures whose features a store lacks, agreed upon by all processes, which share the work.
 
     The first process holds the store's lock from `prepare_data` until `release`: of runs that need the same features
     one computes and the others wait.
@@ -65,9 +65,9 @@ class MissingImages(LightningDataModule):
         trainer = self.trainer
         if trainer is None:
             raise RuntimeError("MissingImages is set up by a Trainer")
-        # Listed once: rows that one process has written before another looks would make two lists.
-        found = self.features.missing() if trainer.is_global_zero else []
-        self.wanted = trainer.strategy.broadcast(found)
+        # Listed by one process: rows that are written before another looks would make its list differ.
+        missing = self.features.missing() if trainer.is_global_zero else []
+        self.wanted = trainer.strategy.broadcast(missing)
         if self.wanted and trainer.is_global_zero:
             self.features.store.check_space(len(self.wanted))
             log.info("computing the features of %d views into %s", len(self.wanted), self.features.store.folder)
@@ -79,12 +79,12 @@ class MissingImages(LightningDataModule):
         return with_views(batch)
 
     def release(self) -> None:
-        """Let other runs at the store."""
+        """Lets other runs use the store."""
         self.lock.release()
 
 
 class FeatureWriter(BasePredictionWriter):
-    """Appends each batch of features to the store as soon as it is there."""
+    """Appends each batch of features to the store as soon as it is computed."""
 
     def __init__(self, images: MissingImages) -> None:
         super().__init__(write_interval="batch")
@@ -93,7 +93,7 @@ class FeatureWriter(BasePredictionWriter):
         self._writer: PartWriter | None = None
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._keys = np.array([each.key for each in self.images.wanted], dtype="<u8")
+        self._keys = np.array([view.key for view in self.images.wanted], dtype="<u8")
         self._writer = PartWriter(self.images.features.store).__enter__()
 
     def write_on_batch_end(self, trainer: Trainer, pl_module: LightningModule, prediction: Tensor, *rest: Any) -> None:
@@ -116,7 +116,7 @@ class FeatureWriter(BasePredictionWriter):
 def open_store(
     cache: Path, classifier: CrackClassifier, data: CrackDataModule, *, dtype: str, precision: str
 ) -> FeatureStore:
-    """The store of this backbone with these weights, this transform and this precision."""
+    """Returns the store of this backbone with these weights, this transform and this precision."""
     made_by = {
         "backbone": classifier.backbone,
         "weights": weights_hash(classifier),
@@ -132,7 +132,7 @@ def open_store(
 
 
 def weights_hash(classifier: CrackClassifier) -> str:
-    """sha256 of the backbone's tensors."""
+    """Returns the sha256 of the backbone's tensors."""
     digest = hashlib.sha256()
     for name, tensor in classifier.features.state_dict().items():
         digest.update(name.encode())
@@ -143,7 +143,7 @@ def weights_hash(classifier: CrackClassifier) -> str:
 def complete(
     trainer: Trainer, features: FeatureModule, classifier: CrackClassifier, *, engine: str, lock_timeout_s: float
 ) -> None:
-    """Compute what the store lacks. Of runs that need the same features, one computes and the others wait.
+    """Computes what the store lacks. Of runs that need the same features, one computes and the others wait.
 
     Raises TimeoutError when another run holds the lock for longer than `lock_timeout_s`.
     """
@@ -164,7 +164,7 @@ def complete(
 
 
 def acquire(lock: FileLock, timeout_s: float) -> None:
-    """Take the lock of a store. Raises TimeoutError when another run holds it for longer than `timeout_s`."""
+    """Takes the lock of a store. Raises TimeoutError when another run holds it for longer than `timeout_s`."""
     try:
         lock.acquire(timeout=0)
         return
@@ -180,7 +180,7 @@ def acquire(lock: FileLock, timeout_s: float) -> None:
 
 
 def compute(trainer: Trainer, images: MissingImages, extractor: FeatureExtractor) -> None:
-    """Compute the features of what `images` wants, and append them to its store."""
+    """Computes the features of the pictures in `images` and appends them to its store."""
     writer = FeatureWriter(images)
     loggers, trainer.loggers = trainer.loggers, []  # nothing to log, and no graph to draw
     trainer.callbacks.append(writer)  # type: ignore[attr-defined]

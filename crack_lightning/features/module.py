@@ -26,16 +26,16 @@ log = logging.getLogger(__name__)
 
 
 def file_identity(path: Path, identity: str) -> str:
-    """What distinguishes one file from another: a hash of its bytes, or its path, size and time of change."""
+    """Returns a text that distinguishes files: a hash of the bytes ("content"), or path, size and time of change."""
     if identity == "content":
         return content_hash(path)
-    found = path.stat()
-    return f"{path.absolute()}:{found.st_size}:{found.st_mtime_ns}"
+    status = path.stat()
+    return f"{path.absolute()}:{status.st_size}:{status.st_mtime_ns}"
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The dataset index of a view, `None` for the plain one, and the key of its row."""
+    """A view whose features are missing: the dataset index, the view (`None`: the plain one) and the key of its row."""
 
     split: str
     index: int
@@ -61,7 +61,7 @@ class WantedImages(Dataset[tuple[Tensor, Tensor, int]]):
 
 
 class FeatureDataset(Dataset[tuple[Tensor, Tensor]]):
-    """`dataset[[(index, view), ...]]` is a batch of (features (N, channels) float32, labels (N,))."""
+    """Stored features: `dataset[[(index, view), ...]]` is a batch (features (N, channels) float32, labels (N,))."""
 
     def __init__(self, store: FeatureStore, keys: np.ndarray, labels: Sequence[int], pictures: Dataset[Any]) -> None:
         place, missing = store.find(keys.ravel())
@@ -88,7 +88,7 @@ class BatchViews(BatchSampler):
     """Batches of a `ViewSampler` that pass the epoch on to it."""
 
     def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning at the start of every epoch."""
+        """Passes the epoch on; Lightning calls it at the start of every epoch."""
         if isinstance(self.sampler, ViewSampler):
             self.sampler.set_epoch(epoch)
 
@@ -110,7 +110,7 @@ class FeatureModule(LightningDataModule):
     """Batches of features (N, channels) and labels (N,) in the order in which `data` gives pictures.
 
     Training has `views` stored views of each image, which the epochs go through in turn; the others have one
-    plain view. Everything is loaded from `store`; what it lacks is listed by `missing`.
+    plain view. Everything is loaded from `store`; `missing` lists what it lacks.
     """
 
     def __init__(self, data: CrackDataModule, store: FeatureStore, *, views: int, identity: str) -> None:
@@ -123,7 +123,7 @@ class FeatureModule(LightningDataModule):
         self.keys = {split: self._keys(split, identity) for split in SPLITS}
 
     def _keys(self, split: str, identity: str) -> np.ndarray:
-        """(samples, views) uint64."""
+        """Returns the keys (samples, views) uint64."""
         views = self._views(split)
         files = ((file_identity(sample.path, identity), sample) for sample in self.data.splits[split])
         return keys_of(self._name(file, sample, view) for file, sample in files for view in views).reshape(
@@ -139,7 +139,7 @@ class FeatureModule(LightningDataModule):
         return f"{file}|{self.augmented.key(sample)}|{self.data.seed}|{view}"
 
     def missing(self) -> list[Wanted]:
-        """The views whose features the store lacks, each once."""
+        """Returns the views whose features the store lacks, each once."""
         wanted: dict[int, Wanted] = {}
         for split, keys in self.keys.items():
             views = self._views(split)
@@ -151,7 +151,7 @@ class FeatureModule(LightningDataModule):
         return list(wanted.values())
 
     def wanted_images(self, wanted: Sequence[Wanted], trainer: Trainer | None) -> DataLoader[Any]:
-        """Batches of (plain uint8 pictures (N, 3, h, w), views (N, 2), places (N,) in `wanted`)."""
+        """Returns batches of (plain uint8 pictures (N, 3, h, w), views (N, 2), places (N,) in `wanted`)."""
         return DataLoader(
             WantedImages(wanted, self.augmented, self.plain),
             batch_size=self.data.options.batch_size,
@@ -160,20 +160,20 @@ class FeatureModule(LightningDataModule):
         )
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Stored views, shuffled anew in every epoch as the pictures would be."""
+        """Returns batches of stored views, shuffled anew in every epoch as the pictures would be."""
         return self._loader("train", self.data.view_sampler(self.augmented, self.trainer), self.augmented)
 
     def val_dataloader(self) -> DataLoader[Any]:
-        """Plain views in the order of `splits["val"]`."""
+        """Returns batches of plain views in the order of `splits["val"]`."""
         return self._loader("val", PlainViews(len(self.plain["val"])), self.plain["val"])
 
     def test_dataloader(self) -> DataLoader[Any]:
-        """Plain views in the order of `splits["test"]`."""
+        """Returns batches of plain views in the order of `splits["test"]`."""
         return self._loader("test", PlainViews(len(self.plain["test"])), self.plain["test"])
 
     def _loader(self, split: str, order: Sampler[Any], pictures: Dataset[Any]) -> DataLoader[Any]:
         labels = [sample.label for sample in self.data.splits[split]]
         dataset = FeatureDataset(self.store, self.keys[split], labels, pictures)
-        # A batch at a time, in this process: reading rows costs less than sending them from another one.
+        # A batch at a time, in this process: reading rows costs less than sending them from another process.
         batches = BatchViews(order, self.data.options.batch_size, drop_last=False)
         return DataLoader(dataset, sampler=batches, batch_size=None, num_workers=0)

@@ -1,4 +1,4 @@
-"""How the features of a frozen backbone are kept."""
+"""The options of keeping the features of a frozen backbone."""
 
 from dataclasses import dataclass
 
@@ -14,20 +14,20 @@ DTYPES = ("float16", "float32")
 
 @dataclass
 class FeatureOptions:
-    """Whether features are kept, how many views of a training image, and how.
+    """Options of features: whether and how they are kept, and how many views of a training image.
 
     Raises UserError for an option out of range.
     """
 
     mode: str = "auto"  # auto, cached or live
     views: int = 1  # stored views of each training image, which the epochs go through in turn
-    dtype: str = "float32"  # float16 halves the disk; its rounding moves a loss in the fourth digit
-    identity: str = "content"  # a hash of each file's bytes; stat: path, size and time, for millions of files
+    dtype: str = "float32"  # float16 halves the disk space; its rounding changes a loss in the fourth digit
+    identity: str = "content"  # content: a hash of each file's bytes; stat: path, size and time, for millions of files
     engine: str = "auto"  # auto: onnxruntime on the CPU if installed, else folded; or openvino, eager
     lock_timeout_s: float = 3600.0  # how long to wait for another run that computes the same features
-    max_cache_gb: float = 20.0  # what all stores together may take; the longest unused are removed first
-    shard: int | None = None  # with -m features.shard=range(0,8): compute this part alone, without training
-    # how many parts there are; without shard: check that all are there, put them together and train
+    max_cache_gb: float = 20.0  # limit of all stores together; those unused for longest are removed first
+    shard: int | None = None  # with -m features.shard=range(0,8): computes this part alone, without training
+    # number of parts; without shard: checks that all are complete, merges them and trains
     shards: int | None = None
 
     def __post_init__(self) -> None:

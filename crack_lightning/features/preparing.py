@@ -1,4 +1,4 @@
-"""What a run trains on: pictures, or their features, computed by this run or in parts by several."""
+"""Prepares what a run trains on: pictures, or their features, computed by this run or in parts by several."""
 
 import logging
 from collections.abc import Sequence
@@ -20,17 +20,17 @@ log = logging.getLogger(__name__)
 
 
 class ShardImages(MissingImages):
-    """Those of one part, which its process alone computes."""
+    """The missing pictures of one part, whose features its process alone computes."""
 
     def __init__(self, features: FeatureModule, wanted: Sequence[Wanted]) -> None:
         super().__init__(features, lock_timeout_s=0)
         self.wanted = list(wanted)
 
     def prepare_data(self) -> None:
-        """Nothing is waited for: the part is locked already."""
+        """Waits for nothing: the part is locked already."""
 
     def setup(self, stage: str) -> None:
-        """The views are known."""
+        """Does nothing: the views are known."""
 
 
 def _check_alone(trainer: Trainer) -> None:
@@ -41,7 +41,7 @@ def _check_alone(trainer: Trainer) -> None:
 def _compute_shard(
     trainer: Trainer, features: FeatureModule, classifier: CrackClassifier, shard: int, options: FeatureOptions
 ) -> None:
-    """What the store lacks of one part."""
+    """Computes what the store lacks of one part."""
     shards = options.shards or 1
     with shard_lock(features.store.folder, shard, shards):
         features.store.reload()
@@ -57,7 +57,7 @@ def _compute_shard(
 
 
 def _merge_shards(features: FeatureModule, shards: int, lock_timeout_s: float) -> None:
-    """Put the parts together. Raises UserError that names those that lack views, or that are being computed."""
+    """Merges the parts. Raises UserError that names those that lack views or are being computed."""
     lock = FileLock(features.store.folder / "lock")
     acquire(lock, lock_timeout_s)
     try:
@@ -79,16 +79,16 @@ def prepared(
     cache: Path,
     precision: str,
 ) -> LightningDataModule | None:
-    """What to train on: the pictures, or where the backbone is frozen their features, computed now if need be.
+    """Returns what to train on: the pictures or, where the backbone is frozen, their features, computed now if missing.
 
-    None where one part of the features was to be computed, and nothing else.
+    Returns None where only one part of the features was to be computed.
     """
-    kept = options.mode != "live" and classifier.frozen and not getattr(trainer, "fast_dev_run", False)
-    if options.shards is not None and not kept:
+    cached = options.mode != "live" and classifier.frozen and not getattr(trainer, "fast_dev_run", False)
+    if options.shards is not None and not cached:
         raise UserError(
             "features.shards keeps features in parts: give model.freeze=true, no features=live and no fast_dev_run"
         )
-    if not kept:
+    if not cached:
         return data
     store = open_store(cache, classifier, data, dtype=options.dtype, precision=precision)
     views, epochs = options.views, trainer.max_epochs or -1

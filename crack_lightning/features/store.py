@@ -1,8 +1,8 @@
-"""Features kept on disk: rows of numbers under 64-bit keys, in files that are only ever appended to.
+"""Keeps features on disk: rows of numbers under 64-bit keys, in files that are only ever appended to.
 
 A store is a folder of parts. Each build writes a part of its own: `<number>-<name>.rows`, the numbers, and
 `<number>-<name>.keys`, a record of key and checksum for each row, written after the row. So a reader never sees half a
-row, a killed build loses nothing that it finished, and several processes write side by side.
+row, a killed build loses no finished row, and several processes write side by side.
 """
 
 import errno
@@ -28,8 +28,8 @@ log = logging.getLogger(__name__)
 VERSION = 2
 RECORD = np.dtype([("key", "<u8"), ("crc", "<u4")])
 CHUNK = 4096  # rows verified at a time
-MERGED = "merged"  # the part that others were put together in: it comes first
-RESIDENT_BYTES = 8 * 2**20  # rows read before their memory is given back; with their neighbours some thirty times that
+MERGED = "merged"  # the part that others were merged into: it comes first
+RESIDENT_BYTES = 8 * 2**20  # of rows read before their memory is given back; with neighbours some thirty times that
 RESERVE_BYTES = 64 * 2**20  # of the disk that a build keeps free
 
 Array = np.ndarray
@@ -37,7 +37,7 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class RowPlaces:
-    """Where a row lies: the number of its part and its place in it."""
+    """The places of rows: for each the number of its part and its place in the part."""
 
     part: Array
     row: Array
@@ -46,7 +46,7 @@ class RowPlaces:
 class FeatureStore:
     """A folder of feature rows (channels,) of one dtype, all made in the same way.
 
-    `made_by` (plain values) says how; a folder that was made in another way, or is damaged, is named in the log and
+    `made_by` (plain values) records how; a folder that was made in another way, or is damaged, is named in the log and
     rebuilt. Opening verifies sizes; `find` verifies the checksums of the rows it returns.
     """
 
@@ -70,8 +70,8 @@ class FeatureStore:
 
     def _check_meta(self, meta: Mapping[str, object]) -> None:
         path = self.folder / "store.json"
-        found = _read_json(path)
-        if found == meta:
+        stored = _read_json(path)
+        if stored == meta:
             return
         if self.folder.exists() and any(self.folder.glob("*.rows")):
             log.warning("%s was made by another version or is damaged: its features are computed again", self.folder)
@@ -80,30 +80,30 @@ class FeatureStore:
         write_atomically(path, json.dumps(meta, indent=2, sort_keys=True).encode())
 
     def reload(self) -> None:
-        """Look again at what the folder holds."""
+        """Reads again what the folder holds."""
         self.parts, self._maps, records = [], [], []
         for foreign in sorted(self.folder.glob("[!.]*.rows")):
             if not foreign.with_suffix(".keys").exists():
                 log.warning("%s is no part of this store: ignored", foreign)
         for path in self.files():
             rows = path.with_suffix(".rows")
-            written = _size(path) // RECORD.itemsize  # first: another job may append, and rows come before their keys
+            written = _size(path) // RECORD.itemsize  # first: another job may append, rows before keys
             count = min(written, _size(rows) // self.row_bytes)
             if written > count:
                 log.warning("%s is truncated: what it lacks is computed again", rows)
-                os.truncate(path, count * RECORD.itemsize)  # reported once
+                os.truncate(path, count * RECORD.itemsize)  # so that it is reported only once
             if count == 0:
                 continue
-            found = np.fromfile(path, RECORD, count)
+            table = np.fromfile(path, RECORD, count)
             part = np.full(count, len(self.parts), np.int32)
-            records.append((found["key"], part, np.arange(count, dtype=np.int64), found["crc"]))
+            records.append((table["key"], part, np.arange(count, dtype=np.int64), table["crc"]))
             with rows.open("rb") as file:
                 self._maps.append(mmap.mmap(file.fileno(), count * self.row_bytes, access=mmap.ACCESS_READ))
             self.parts.append(np.frombuffer(self._maps[-1], self.dtype).reshape(count, self.channels))
         if records:
-            keys, parts, rows_, crcs = (np.concatenate(column) for column in zip(*records, strict=True))
+            keys, parts, numbers, crcs = (np.concatenate(column) for column in zip(*records, strict=True))
             order = np.argsort(keys, kind="stable")
-            self._keys, self._part, self._row, self._crc = keys[order], parts[order], rows_[order], crcs[order]
+            self._keys, self._part, self._row, self._crc = keys[order], parts[order], numbers[order], crcs[order]
         else:
             self._keys = np.empty(0, "<u8")
 
@@ -112,26 +112,26 @@ class FeatureStore:
 
     @property
     def keys(self) -> Array:
-        """The keys of all rows (n,) uint64, ascending; one that was computed again is there twice."""
+        """Returns the keys of all rows (n,) uint64, ascending; the key of a row computed again is there twice."""
         return self._keys
 
     def files(self) -> list[Path]:
-        """The files of keys of its parts, later ones last."""
+        """Returns the files of keys of the parts, later ones last."""
         return sorted(self.folder.glob("[!.]*.keys"), key=lambda path: (path.stem != MERGED, path.name))
 
     def next_name(self) -> str:
-        """For a part that comes after all that are there: a number, since clocks of two machines differ."""
+        """Returns a name for a part after all present ones: it has a number, since clocks of two machines differ."""
         numbers = [int(path.name[:20]) for path in self.files() if path.name[:20].isdigit()]
         return f"{max(numbers, default=0) + 1:020d}-{uuid.uuid4().hex[:12]}"
 
     def find(self, keys: Array) -> tuple[RowPlaces, Array]:
-        """Where the rows of `keys` (n,) uint64 lie, and which of them are missing (n,) bool.
+        """Returns where the rows of `keys` (n,) uint64 lie, and which of them are missing (n,) bool.
 
         A row whose numbers do not match their checksum counts as missing.
         """
         if not len(self._keys):
-            nothing = np.zeros(len(keys), np.int64)
-            return RowPlaces(nothing, nothing), np.ones(len(keys), bool)
+            zeros = np.zeros(len(keys), np.int64)
+            return RowPlaces(zeros, zeros), np.ones(len(keys), bool)
         # The last of equal keys: a row that was computed again comes in a later part.
         at = np.maximum(np.searchsorted(self._keys, keys, side="right") - 1, 0)
         missing = self._keys[at] != keys
@@ -149,26 +149,26 @@ class FeatureStore:
         return place, missing
 
     def rows(self, place: RowPlaces) -> Array:
-        """The rows (n, channels) at `place`, copied into memory."""
-        found = np.empty((len(place.row), self.channels), self.dtype)
+        """Returns the rows (n, channels) at `place`, copied into memory."""
+        rows = np.empty((len(place.row), self.channels), self.dtype)
         for number, part in enumerate(self.parts):
-            here = place.part == number
-            if here.any():
-                found[here] = part[place.row[here]]
-        self._read_bytes += found.nbytes
+            in_part = place.part == number
+            if in_part.any():
+                rows[in_part] = part[place.row[in_part]]
+        self._read_bytes += rows.nbytes
         if self._read_bytes > RESIDENT_BYTES:
-            self._let_go()
-        return found
+            self._release_memory()
+        return rows
 
-    def _let_go(self) -> None:
-        """Give back the memory of what was read; the system has it at hand as long as there is room."""
+    def _release_memory(self) -> None:
+        """Gives back the memory of the rows read; the system still has them at hand as long as there is room."""
         self._read_bytes = 0
-        for each in self._maps:
-            if hasattr(each, "madvise"):  # not on Windows
-                each.madvise(mmap.MADV_DONTNEED)
+        for file_map in self._maps:
+            if hasattr(file_map, "madvise"):  # not on Windows
+                file_map.madvise(mmap.MADV_DONTNEED)
 
     def check_space(self, rows: int) -> None:
-        """Raise OSError when the disk has no room for that many more rows."""
+        """Raises OSError when the disk has no room for that many more rows."""
         needed = rows * (self.row_bytes + RECORD.itemsize)
         free = shutil.disk_usage(self.folder).free
         if needed + RESERVE_BYTES > free:
@@ -176,7 +176,7 @@ class FeatureStore:
 
 
 class PartWriter:
-    """Appends rows to a part of its own; used as a context manager."""
+    """A context manager that appends rows to a part of its own."""
 
     def __init__(self, store: FeatureStore, *, name: str | None = None) -> None:
         self.store = store
@@ -192,7 +192,7 @@ class PartWriter:
         self._keys.close()
 
     def append(self, keys: Array, rows: Array) -> None:
-        """Write `rows` (n, channels) under `keys` (n,); on return they are there, also if the process is killed."""
+        """Writes `rows` (n, channels) under `keys` (n,); on return they are kept, even if the process is killed."""
         rows = np.ascontiguousarray(rows, self.store.dtype)
         records = np.empty(len(rows), RECORD)
         records["key"] = keys
@@ -229,6 +229,6 @@ def _read_json(path: Path) -> Any:
 
 
 def keys_of(names: Iterable[str]) -> Array:
-    """64-bit keys (n,) of texts."""
+    """Returns the 64-bit keys (n,) of texts."""
     digests = (hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8).digest() for name in names)
     return np.frombuffer(b"".join(digests), "<u8")
