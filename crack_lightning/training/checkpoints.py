@@ -1,4 +1,4 @@
-"""The checkpoints of a run: they lie in its folder, by their names, and no path is kept in them or taken from them."""
+"""The checkpoints of a run: they lie in its folder under fixed names, and no path is kept in or taken from them."""
 
 import io
 import logging
@@ -22,17 +22,17 @@ from crack_lightning.training.history import EPOCHS, is_history
 log = logging.getLogger(__name__)
 
 BEST, LAST = "best.ckpt", "last.ckpt"
-OF_EVERY_RUN = ("EpochHistory", "BestCheckpoint", "EarlyStopping")  # callbacks without whose state no run goes on
-# What former versions kept of the best checkpoint, as Lightning does: a score, and paths.
-OF_FORMER_VERSIONS = re.compile(r"(BestCheckpoint\{'monitor': '[\w/]*', 'mode': '\w*')(, '.*)?\}")
-WORST = {"min": math.inf, "max": -math.inf}  # stands for a score that is none (NaN)
+NEEDED_STATES = ("EpochHistory", "BestCheckpoint", "EarlyStopping")  # of callbacks; no run resumes without them
+# The key of the best checkpoint's state in former versions, which kept a score and paths, as Lightning does.
+FORMER_KEY = re.compile(r"(BestCheckpoint\{'monitor': '[\w/]*', 'mode': '\w*')(, '.*)?\}")
+WORST = {"min": math.inf, "max": -math.inf}  # stands for a score that is not a number (NaN)
 
 
 class WholeCheckpoints(TorchCheckpointIO):
     """Writes a checkpoint beside its place and renames it: at every moment the older one or the new one is whole.
 
-    Lightning writes to TMPDIR and moves, which on another file system truncates the older one first. What it reads is
-    checked, and of callbacks it hands on numbers alone.
+    Lightning writes to TMPDIR and moves, which on another file system truncates the older one first. Checkpoints are
+    checked when they are read, and of the states of callbacks only numbers are passed on.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
@@ -44,30 +44,30 @@ class WholeCheckpoints(TorchCheckpointIO):
 
 
 def write_checkpoint(checkpoint: Mapping[str, object], path: Path) -> None:
-    """Put a checkpoint at `path`, the same bytes for the same contents."""
-    file = io.BytesIO()  # of a path torch would keep the name, and a full disk would be a riddle of its own
+    """Writes a checkpoint to `path`, the same bytes for the same contents."""
+    file = io.BytesIO()  # given a path, torch would store its name and report a full disk unclearly
     torch.save(dict(checkpoint), file)
     write_atomically(path, file.getvalue())
 
 
 class LastCheckpoint(Checkpoint):
-    """Saves checkpoints/last.ckpt in the run folder after every epoch, to go on from."""
+    """Saves checkpoints/last.ckpt in the run folder after every epoch, to resume from."""
 
     name, is_saved = LAST, False
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        self.is_saved = Path(str(trainer.ckpt_path)).resolve() == _place(trainer, LAST).resolve()
+        self.is_saved = Path(str(trainer.ckpt_path)).resolve() == _checkpoint_path(trainer, LAST).resolve()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not getattr(trainer, "fast_dev_run", False):
-            trainer.save_checkpoint(_place(trainer, LAST), weights_only=False)
+            trainer.save_checkpoint(_checkpoint_path(trainer, LAST), weights_only=False)
             self.is_saved = True
 
 
 class BestCheckpoint(Checkpoint):
     """Saves checkpoints/best.ckpt in the run folder after the epochs whose `monitor` is the best so far.
 
-    Its state is one number. A run that goes on takes the best.ckpt beside the checkpoint that its user named.
+    Its state is one number. A resumed run takes the best.ckpt beside the checkpoint that its user named.
     """
 
     name = BEST
@@ -80,20 +80,20 @@ class BestCheckpoint(Checkpoint):
 
     @property
     def state_key(self) -> str:
-        """Of what is monitored: the score of another metric is no score of this one."""
+        """Returns a key with the metric and mode: the score of another metric is not a score of this one."""
         return self._generate_state_key(monitor=self.monitor, mode=self.mode)
 
     @property
     def is_saved(self) -> bool:
-        """Whether the file is of this run, or of the one that it goes on from."""
+        """Returns whether the file is of this run, or of the one that it resumes."""
         return self.best_score is not None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        self._here = _place(trainer, BEST)
+        self._path = _checkpoint_path(trainer, BEST)
         self._copies_files = trainer.is_global_zero
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        self._before = Path(str(trainer.ckpt_path)).with_name(BEST)
+        self._earlier_path = Path(str(trainer.ckpt_path)).with_name(BEST)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if getattr(trainer, "fast_dev_run", False):
@@ -105,7 +105,7 @@ class BestCheckpoint(Checkpoint):
         score = WORST[self.mode] if math.isnan(score) else score
         if trainer.strategy.reduce_boolean_decision(self._is_better(score)):  # all processes agree
             self.best_score = score
-            trainer.save_checkpoint(self._here, weights_only=False)
+            trainer.save_checkpoint(self._path, weights_only=False)
 
     def _is_better(self, score: float) -> bool:
         if self.best_score is None:
@@ -119,27 +119,27 @@ class BestCheckpoint(Checkpoint):
         score = state_dict["best_score"]
         if type(score) is not float:
             raise TypeError("the best score is no number")
-        if not _is_checkpoint(self._before):
-            log.warning("the best checkpoint so far, %s, is gone: the best is counted from here on", self._before)
+        if not _is_checkpoint(self._earlier_path):
+            log.warning("the best checkpoint so far, %s, is gone: the best is counted from here on", self._earlier_path)
             return
-        if self._copies_files and self._before.resolve() != self._here.resolve():
-            write_atomically(self._here, self._before.read_bytes())
+        if self._copies_files and self._earlier_path.resolve() != self._path.resolve():
+            write_atomically(self._path, self._earlier_path.read_bytes())
         self.best_score = score
 
 
 def checkpoint_to_test(trainer: Trainer) -> Path | None:
     """Returns the best checkpoint of the run, or the last where no best one is kept; None where none was saved."""
     callbacks = getattr(trainer, "callbacks", [])
-    saved = {each.name for each in callbacks if isinstance(each, BestCheckpoint | LastCheckpoint) and each.is_saved}
-    return next((_place(trainer, name) for name in (BEST, LAST) if name in saved), None)
+    saved = {c.name for c in callbacks if isinstance(c, BestCheckpoint | LastCheckpoint) and c.is_saved}
+    return next((_checkpoint_path(trainer, name) for name in (BEST, LAST) if name in saved), None)
 
 
-def _place(trainer: Trainer, name: str) -> Path:
+def _checkpoint_path(trainer: Trainer, name: str) -> Path:
     return Path(trainer.default_root_dir) / "checkpoints" / name
 
 
 def _is_checkpoint(path: Path) -> bool:
-    """Returns whether a file is there that this project can open."""
+    """Returns whether the file at `path` is a checkpoint that this project can open."""
     try:
         read_checkpoint(path)
     except (ValueError, OSError):
@@ -148,22 +148,22 @@ def _is_checkpoint(path: Path) -> bool:
 
 
 def checked_states(states: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Returns the states of callbacks, of each its numbers alone: a text may be a place, which nobody may give us.
+    """Returns the states of callbacks, only the numbers of each: a text may be a path, which no file may choose for us.
 
-    A state that holds anything else is left out as a whole, as that of Lightning's ModelCheckpoint, which removes and
-    writes to what its state names; of what former versions kept of the best checkpoint the score is taken. Raises
+    A state that holds anything else is left out as a whole, such as the one of Lightning's ModelCheckpoint, which
+    removes and writes the files that it names; of a former version's best checkpoint the score is taken. Raises
     TypeError for such a state of a callback that every run has.
     """
     kept = {}
     for name, state in states.items():
-        if (former := OF_FORMER_VERSIONS.fullmatch(name)) and "best_model_score" in state:
+        if (former := FORMER_KEY.fullmatch(name)) and "best_model_score" in state:
             if _is_number(score := state["best_model_score"]) and score is not None:
                 kept[f"{former[1]}}}"] = {"best_score": float(score)}
             continue
         numbers = {key: value for key, value in state.items() if not isinstance(value, str)}
         if all(_is_number(value) or (key == EPOCHS and is_history(value)) for key, value in numbers.items()):
             kept[name] = numbers
-        elif name.startswith(OF_EVERY_RUN):
+        elif name.startswith(NEEDED_STATES):
             raise TypeError(f"the state of {name} holds more than numbers")
         else:
             log.info("the state of %s is not taken from the checkpoint: it holds more than numbers", name)

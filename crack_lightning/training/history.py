@@ -1,4 +1,4 @@
-"""The course of a training run, epoch by epoch."""
+"""Keeps and logs the metrics of a training run, epoch by epoch."""
 
 import logging
 import time
@@ -16,7 +16,7 @@ class EpochHistory(Callback):
 
     def __init__(self) -> None:
         self.epochs: list[dict[str, float]] = []
-        self.goes_on = False  # whether an epoch was finished since the state of a run that goes on was restored
+        self.goes_on = False  # whether an epoch has finished since the state of a resumed run was restored
         self._started_s = 0.0
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

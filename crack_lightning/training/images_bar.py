@@ -1,4 +1,4 @@
-"""What a person sees while Lightning works: images done, images a second, time left."""
+"""Shows progress while Lightning works: images done, images a second, time left."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from crack_lightning.system.progress import bar
 
 
 class ImagesBar(ProgressBar):
-    """A bar for each pass over the images, which appears with the first batch done, when all log lines are out."""
+    """A bar for each pass over the images, which appears once the first batch is done and all log lines are out."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Loggers of other services, made so that nothing leaves the machine that was not asked for."""
+"""Makes the loggers of other services, so that nothing leaves the machine unless the user asks for it."""
 
 import os
 from pathlib import Path
@@ -10,18 +10,18 @@ from lightning.pytorch.loggers import Logger
 from crack_lightning.errors import UserError
 from crack_lightning.system.libraries import library
 
-ANSWER_S = 10  # that a server is waited for
-SWITCHES = {  # of MLflow
+ANSWER_S = 10  # how long a server may take to answer
+SWITCHES = {  # environment variables of MLflow
     "MLFLOW_ALLOW_FILE_STORE": "true",  # 3.13 and later keep files only where this is set
     "MLFLOW_DISABLE_TELEMETRY": "true",  # it would report its use
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",  # seconds: else a server that goes away stops a run for a quarter of an hour
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",  # seconds: else a server that goes away holds a run up for a quarter of an hour
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
 }
 
 
 def mlflow_logger(*, experiment_name: str, tracking_uri: str | None, run_name: str | None, save_dir: str) -> Logger:
-    """Lightning's MLFlowLogger; without a `tracking_uri`, or MLFLOW_TRACKING_URI in the environment, runs are kept as
-    files in mlflow/ of `save_dir`.
+    """Returns Lightning's MLFlowLogger; without a `tracking_uri`, or MLFLOW_TRACKING_URI in the environment, runs are
+    kept as files in mlflow/ of `save_dir`.
 
     Raises MissingPackage that names the pip line, and UserError for a server that does not answer.
     """
@@ -37,7 +37,7 @@ def mlflow_logger(*, experiment_name: str, tracking_uri: str | None, run_name: s
 
 
 def _check_answers(uri: str) -> None:
-    """Raise UserError for a server that does not answer at all: whatever it answers, it is there."""
+    """Raises UserError for a server that does not answer at all; any answer shows that it is there."""
     try:
         urlopen(uri, timeout=ANSWER_S).close()
     except HTTPError:
@@ -50,7 +50,7 @@ def _check_answers(uri: str) -> None:
 
 
 def wandb_logger(*, project: str, name: str | None, offline: bool, save_dir: str) -> Logger:
-    """Lightning's WandbLogger, which keeps what it logs in wandb/ of `save_dir`; `offline` sends nothing.
+    """Returns Lightning's WandbLogger, which keeps what it logs in wandb/ of `save_dir`; `offline` sends nothing.
 
     Raises MissingPackage that names the pip line.
     """

@@ -1,4 +1,4 @@
-"""Logistic regression that is pulled towards a start, to its minimum, in seconds."""
+"""Fits logistic regression, pulled towards a start, to its minimum in seconds."""
 
 import torch
 from torch import Tensor
@@ -10,9 +10,9 @@ ITERATIONS, HISTORY = 60, 12
 def fitted(
     x: Tensor, targets: Tensor, counts: Tensor, *, start: Tensor, pull: Tensor, offset: Tensor | float = 0.0
 ) -> Tensor:
-    """Weights (k + 1,), the last of them the bias, for `x` (n, k) and `targets` (n,) in 0..1, by L-BFGS.
+    """Returns weights (k + 1,), the last of them the bias, for `x` (n, k) and `targets` (n,) in 0..1, by L-BFGS.
 
-    Minimises the cross-entropy, of which sample i counts `counts[i]`, plus half of `pull` (k + 1,) times the squared
+    Minimises the cross-entropy, with `counts[i]` the weight of sample i, plus half of `pull` (k + 1,) times the squared
     distance to `start` (k + 1,). `offset` (n,) is added to the logits. Source: Liu and Nocedal 1989.
     """
     w = start.clone().requires_grad_()
@@ -23,10 +23,10 @@ def fitted(
     @torch.no_grad()
     def loss() -> Tensor:
         logits = x @ w[:-1] + w[-1] + offset
-        slope, away = counts * (logits.sigmoid() - targets), w - start
-        w.grad = torch.cat([x.T @ slope, slope.sum()[None]]) + pull * away
+        slope, distance = counts * (logits.sigmoid() - targets), w - start
+        w.grad = torch.cat([x.T @ slope, slope.sum()[None]]) + pull * distance
         entropy = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
-        return (counts * entropy).sum() + (pull * away**2).sum() / 2
+        return (counts * entropy).sum() + (pull * distance**2).sum() / 2
 
     optimizer.step(loss)
     return w.detach()

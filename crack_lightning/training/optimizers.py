@@ -1,4 +1,4 @@
-"""Optimisers and schedules by the names that PyTorch gives them."""
+"""Builds and checks optimisers and schedules by the names that PyTorch gives them."""
 
 import inspect
 from difflib import get_close_matches
@@ -15,20 +15,20 @@ from crack_lightning.training.options import OptimizerOptions, SchedulerOptions
 
 
 def check_optimizer(options: OptimizerOptions) -> None:
-    """Raise UserError for an optimiser that does not exist, or for options that do not suit it."""
-    _over(options, [{"params": [nn.Parameter(torch.zeros(2, 2)), nn.Parameter(torch.zeros(2))], "lr": options.lr}])
+    """Raises UserError for an optimiser that does not exist, or for options that do not suit it."""
+    _optimizer(options, [{"params": [nn.Parameter(torch.zeros(2, 2)), nn.Parameter(torch.zeros(2))], "lr": options.lr}])
 
 
 def build_optimizer(options: OptimizerOptions, classifier: CrackClassifier) -> Optimizer:
-    """The optimiser over the head and, unless it is frozen, the backbone."""
+    """Returns the optimiser over the head and, unless it is frozen, the backbone."""
     groups: list[dict[str, Any]] = [{"params": list(classifier.head.parameters()), "lr": options.lr}]
     if not classifier.frozen:
         rate = options.lr / 10 if options.backbone_lr is None else options.backbone_lr
         groups.append({"params": list(classifier.features.parameters()), "lr": rate})
-    return _over(options, groups)
+    return _optimizer(options, groups)
 
 
-def _over(options: OptimizerOptions, groups: list[dict[str, Any]]) -> Optimizer:
+def _optimizer(options: OptimizerOptions, groups: list[dict[str, Any]]) -> Optimizer:
     kind = _class_named(torch.optim, options.name, Optimizer, key="optimizer.name")
     arguments = {"lr": options.lr, **options.options}
     if options.weight_decay or "weight_decay" in inspect.signature(kind).parameters:
@@ -40,13 +40,13 @@ def _over(options: OptimizerOptions, groups: list[dict[str, Any]]) -> Optimizer:
 
 
 def check_scheduler(options: SchedulerOptions) -> None:
-    """Raise UserError for a schedule that does not exist, or for options that do not suit it."""
+    """Raises UserError for a schedule that does not exist, or for options that do not suit it."""
     if options.name is not None:
         build_scheduler(options, torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0))
 
 
 def build_scheduler(options: SchedulerOptions, optimizer: Optimizer) -> dict[str, Any]:
-    """The description of a schedule that Lightning wants; the schedule must have a name."""
+    """Returns a schedule as Lightning takes it; the schedule must have a name."""
     kind = _class_named(lr_scheduler, str(options.name), lr_scheduler.LRScheduler, key="scheduler.name")
     try:
         scheduler = kind(optimizer, **options.options)

@@ -1,4 +1,4 @@
-"""How a network is trained: optimiser, schedule, Lightning's Trainer."""
+"""The options of training: optimiser, schedule, Lightning's Trainer, class weights."""
 
 import math
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 from crack_lightning.errors import UserError
 from crack_lightning.system.ranges import check_above, check_among
 
-# Those in which every process runs this program from its start and the first one goes on alone.
+# The strategies in which every process runs this program from its start and the first one goes on alone.
 STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true")
 CLASS_WEIGHTS = (None, "balanced")
 
@@ -61,7 +61,7 @@ class TrainerOptions:
     """The arguments of Lightning's `Trainer` that make sense here. Raises UserError for one out of range."""
 
     accelerator: str = "auto"
-    devices: Any = 1  # more with trainer=ddp: the batch size is that of each
+    devices: Any = 1  # more with trainer=ddp; the batch size is per device
     num_nodes: int = 1
     strategy: str = "auto"
     precision: Any = "32-true"
@@ -72,7 +72,7 @@ class TrainerOptions:
     limit_val_batches: Any = None
     limit_test_batches: Any = None
     fast_dev_run: Any = False
-    num_sanity_val_steps: int = 0  # the data is checked before; a broken validation shows after one epoch
+    num_sanity_val_steps: int = 0  # the data is checked before training; an error in validation shows after one epoch
     log_every_n_steps: int = 10
     accumulate_grad_batches: int = 1
     gradient_clip_val: float | None = None
@@ -80,7 +80,7 @@ class TrainerOptions:
     benchmark: bool | None = None
     detect_anomaly: bool = False
     profiler: str | None = None
-    enable_progress_bar: bool | None = None  # null: when the output is a terminal
+    enable_progress_bar: bool | None = None  # null: if the output is a terminal
     enable_model_summary: bool = False  # figures/architecture.png shows more
 
     def __post_init__(self) -> None:
@@ -97,9 +97,9 @@ class TrainerOptions:
 
 @dataclass
 class TaskOptions:
-    """How classes are weighed."""
+    """The weighing of classes in the loss."""
 
-    class_weights: str | None = None  # balanced: an error in the rarer class costs as much more as it is rarer
+    class_weights: str | None = None  # balanced: an error in the rarer class costs more, in proportion to its rarity
 
     def __post_init__(self) -> None:
         if self.class_weights not in CLASS_WEIGHTS:

@@ -1,7 +1,7 @@
-"""The head of a crack map taught by corrections: a second-order step from the head that it had, held by kept cells.
+"""Trains the head of a crack map on corrections: a second-order step from the previous head, held by kept cells.
 
-What corrections say is logistic regression on the cells that they name. What holds it is the curvature of the loss on
-cells of drawn cracks (the Laplace approximation of that head's posterior, MacKay 1992), and a pull to its weights.
+The corrections enter as logistic regression on the cells that they name. The step is held by the curvature of the loss
+on cells of drawn cracks (the Laplace approximation of that head's posterior, MacKay 1992) and a pull to its weights.
 """
 
 from collections.abc import Sequence
@@ -16,16 +16,16 @@ from crack_lightning.training.cell_head import weights_of
 
 # Chosen by benchmarks/corrected.py on photographs with masks, in steps of two, together.
 PULL, HELD = 500.0, 1000.0
-FULL_CELLS = 40  # of a correction from which on it counts whole
-STEPS, ENOUGH = 8, 1e-5  # of Newton's method; share of the loss below which it ends
+FULL_CELLS = 40  # a correction of at least this many cells counts in full
+STEPS, LEAST_GAIN = 8, 1e-5  # of Newton's method, which ends where a step gains less than this share of the loss
 LEAST_CANDIDATES = 10
 
 
 @dataclass(frozen=True)
 class Said:
-    """Cells of corrections: `features` (n, channels), less the mean of their photograph's; `targets` (n,) 1 or 0;
-    `counts` (n,) how much each counts; `offsets` (n,) of the logits, that the photograph's median is 0 and its level
-    is the threshold."""
+    """Cells of corrections: `features` (n, channels) less their photograph's mean; `targets` (n,) 1 or 0; `counts` (n,)
+    how much each counts; `offsets` (n,) of the logits, which set the photograph's median to 0 and its level to the
+    threshold."""
 
     features: Tensor
     targets: Tensor
@@ -35,8 +35,8 @@ class Said:
 
 @dataclass(frozen=True)
 class Start:
-    """The head that is taught: `weight` (channels,), the `deviation` (channels,) of features of photographs, and what
-    holds it: `held` (channels + 1, channels + 1)."""
+    """The head before training: `weight` (channels,), the `deviation` (channels,) of features of photographs, and the
+    curvature `held` (channels + 1, channels + 1), which holds the head near where it is."""
 
     weight: Tensor
     deviation: Tensor
@@ -44,7 +44,7 @@ class Start:
 
 
 def start_of(weight: Tensor, level: float, deviation: Tensor, kept: Cells) -> Start:
-    """`kept` are cells of drawn pictures, their features less the mean of each picture."""
+    """Returns the start for a head; `kept` are cells of drawn pictures, with features less each picture's mean."""
     x = _with_one(kept.features.float() / deviation)
     v = torch.cat([weight * deviation, torch.tensor([-level])])
     probability = (x @ v).sigmoid()
@@ -54,7 +54,7 @@ def start_of(weight: Tensor, level: float, deviation: Tensor, kept: Cells) -> St
 
 
 def counts_of(sizes: Sequence[int], weights: Sequence[float]) -> Tensor:
-    """How much each cell (sum of sizes,) of corrections counts: a correction as its weight, a short one less."""
+    """Returns how much each cell (sum of sizes,) counts: a correction counts as its weight, a short one less."""
     parts = [
         torch.full((size,), weight * min(1.0, size / FULL_CELLS) / max(size, 1))
         for size, weight in zip(sizes, weights, strict=True)
@@ -63,45 +63,45 @@ def counts_of(sizes: Sequence[int], weights: Sequence[float]) -> Tensor:
 
 
 def taught(start: Start, said: Said, *, first: Tensor | None = None) -> Tensor:
-    """How far weights and bias (channels + 1,), of standardised features, move from `start` by what was `said`.
+    """Returns how far the corrections `said` move weights and bias (channels + 1,), of standardised features.
 
-    `first` is where the search begins: a solution near by saves steps.
+    The search begins at `first`: a nearby solution saves steps.
     """
     x = _with_one(said.features / start.deviation)
-    known = x[:, :-1] @ (start.weight * start.deviation) + said.offsets
+    start_logits = x[:, :-1] @ (start.weight * start.deviation) + said.offsets
     step = torch.zeros(x.shape[1]) if first is None else first.clone()
-    loss = _loss(x, said, known, start.held, step)
+    loss = _loss(x, said, start_logits, start.held, step)
     for _ in range(STEPS):
-        probability = (x @ step + known).sigmoid()
+        probability = (x @ step + start_logits).sigmoid()
         slope = x.T @ (said.counts * (probability - said.targets)) + start.held @ step
         curvature = (x * (said.counts * probability * (1 - probability))[:, None]).T @ x + start.held
-        along, length = torch.linalg.solve(curvature, slope), 1.0
-        lower = _loss(x, said, known, start.held, step - along)
-        while lower > loss and length > 1e-3:
+        direction, length = torch.linalg.solve(curvature, slope), 1.0
+        new_loss = _loss(x, said, start_logits, start.held, step - direction)
+        while new_loss > loss and length > 1e-3:
             length /= 2
-            lower = _loss(x, said, known, start.held, step - length * along)
-        if lower >= loss:
+            new_loss = _loss(x, said, start_logits, start.held, step - length * direction)
+        if new_loss >= loss:
             break
-        step, gained, loss = step - length * along, loss - lower, lower
-        if gained < ENOUGH * abs(loss):
+        step, gain, loss = step - length * direction, loss - new_loss, new_loss
+        if gain < LEAST_GAIN * abs(loss):
             break
     return step
 
 
-def _loss(x: Tensor, said: Said, known: Tensor, held: Tensor, step: Tensor) -> float:
-    entropy = functional.binary_cross_entropy_with_logits(x @ step + known, said.targets, reduction="none")
+def _loss(x: Tensor, said: Said, start_logits: Tensor, held: Tensor, step: Tensor) -> float:
+    entropy = functional.binary_cross_entropy_with_logits(x @ step + start_logits, said.targets, reduction="none")
     return float((said.counts * entropy).sum() + step @ held @ step / 2)
 
 
 def moved_weight(start: Start, step: Tensor) -> Tensor:
-    """The weights (channels,) for raw features."""
+    """Returns the weights (channels,) for raw features after the step."""
     return start.weight + step[:-1] / start.deviation
 
 
 def level_shift(before: Tensor, after: Tensor) -> float:
-    """How much higher the level must be that of unlabelled cells as many stay marked.
+    """Returns how much the level must rise for as many unlabelled cells to be marked as before.
 
-    `before` and `after` (n,) are their logits above the level, by the head that was and by the one that is.
+    `before` and `after` (n,) are their logits above the level, by the previous head and by the new one.
     """
     marked = int((before >= 0).sum())
     if len(before) < LEAST_CANDIDATES or marked == 0:

@@ -1,4 +1,4 @@
-"""What is learned and how: the LightningModule around the classifier."""
+"""The LightningModule around the classifier: its loss, metrics, optimiser and checkpoints."""
 
 import zlib
 from collections.abc import Mapping, Sequence
@@ -29,11 +29,10 @@ JudgedBatch = tuple[Tensor, Tensor, Tensor]
 class CrackTask(LightningModule):
     """Cross-entropy over the classifier's logits, with metrics of training, validation and test.
 
-    Batches are (pictures (N, 3, h, w) or pooled features (N, channels), labels (N,)).
-    `seed` fixes dropout for each batch, so that a resumed
-    run goes on as an unbroken one would have; None leaves it to chance. `class_weights` (2,) weigh the classes in the
-    loss of training, in the order of the logits. `provenance` (plain values) is kept
-    in the checkpoint. After a test, `test_probabilities` (N,) holds the probability of the positive class.
+    Batches are (pictures (N, 3, h, w) or pooled features (N, channels), labels (N,)). `seed` fixes dropout for each
+    batch, so that a resumed run goes on as an unbroken one would have; with None it is random. `class_weights` (2,)
+    weigh the classes in the loss of training, in the order of the logits. `provenance` (plain values) is kept in the
+    checkpoint. After a test, `test_probabilities` (N,) holds the probability of the positive class.
     """
 
     def __init__(
@@ -70,13 +69,13 @@ class CrackTask(LightningModule):
         return self.classifier(images)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        # For every batch: what else draws random numbers between them differs in a resumed run.
+        # For every batch: other draws of random numbers between batches differ in a resumed run.
         if self.seed is not None:
             parts = f"{self.seed}:{self.current_epoch}:{batch_idx}:{self.global_rank}"
-            self._draw_from(zlib.crc32(parts.encode()))
+            self._seed_generator(zlib.crc32(parts.encode()))
 
-    def _draw_from(self, seed: int) -> None:
-        # On the CPU not torch.manual_seed, which asks for every other kind of device, a hundred times as long.
+    def _seed_generator(self, seed: int) -> None:
+        # On the CPU not torch.manual_seed, which asks every other kind of device and takes a hundred times as long.
         if self.device.type == "cpu":
             torch.default_generator.manual_seed(seed)
         else:
@@ -116,7 +115,7 @@ class CrackTask(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[FACTS_KEY] = checkpoint_facts(self.classifier, self.provenance)
-        # Only ReduceLROnPlateau watches a figure.
+        # Only ReduceLROnPlateau watches a metric.
         if self.scheduler_options is not None and self.scheduler_options.monitor is not None:
             checkpoint[METRIC_KEY] = float(self.trainer.callback_metrics[self.scheduler_options.monitor])
 
@@ -131,15 +130,15 @@ class CrackTask(LightningModule):
             self._metric_to_step_on = None
 
     def logits(self, inputs: Tensor) -> Tensor:
-        """Logits (N, 2) of pictures (N, 3, h, w) or of pooled features (N, channels)."""
+        """Returns logits (N, 2) of pictures (N, 3, h, w) or of pooled features (N, channels)."""
         return self.classifier(inputs) if inputs.ndim == 4 else self.classifier.classify(inputs)
 
     def decide_anew(self) -> None:
-        """The test asks the classifier's decision of today."""
+        """Makes the test use the classifier's present decision."""
         self.test_metrics = binary_metrics(self.classifier.decision, prefix="test/").to(self.device)
 
     def _judge(self, stage: str, batch: Batch) -> Tensor:
-        """The loss () of a batch, which is kept for the metrics."""
+        """Returns the loss () of a batch, and keeps the batch's results for the metrics."""
         loss, probability, target = self._evaluated(batch)
         self._judged[stage].append((loss.detach(), probability, target))
         return loss
@@ -152,13 +151,13 @@ class CrackTask(LightningModule):
         return loss, probability, (labels == self.classifier.decision.positive_index).long()
 
     def _log_judged(self, stage: str, metrics: MetricCollection) -> None:
-        """Update the metrics with the batches since the last time, all at once, and log them for the epoch."""
+        """Updates the metrics with all batches since the last call at once, and logs them for the epoch."""
         if not self._judged[stage]:
             return
         losses, probabilities, targets = zip(*self._judged[stage], strict=True)
         self._judged[stage].clear()
         loss: Any = self.losses[f"{stage}_loss"]
-        loss.update(torch.stack(losses), torch.tensor([len(each) for each in targets], device=self.device))
+        loss.update(torch.stack(losses), torch.tensor([len(t) for t in targets], device=self.device))
         metrics.update(torch.cat(probabilities), torch.cat(targets))
         # Lightning computes them at the end of the epoch; torchmetrics gathers from all processes itself.
         self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, prog_bar=stage == "val")
@@ -166,9 +165,9 @@ class CrackTask(LightningModule):
 
     def _check_finite(self, loss: Tensor, where: str) -> None:
         if not torch.isfinite(loss):
-            kept = checkpoint_to_test(self.trainer)
+            path = checkpoint_to_test(self.trainer)
             raise UserError(
                 f"the loss is {loss.item()} at {where} (epoch {self.current_epoch + 1}): lower optimizer.lr="
                 f"{self.optimizer_options.lr:g} or use trainer.precision=32-true. "
-                + (f"The last good checkpoint is {kept}" if kept else "No epoch was finished: no checkpoint is left")
+                + (f"The last good checkpoint is {path}" if path else "No epoch was finished: no checkpoint is left")
             )

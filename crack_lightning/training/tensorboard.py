@@ -1,4 +1,4 @@
-"""What TensorBoard shows beside the scalars."""
+"""Logs to TensorBoard what it shows beside the scalars: graph, pictures, curves and settings."""
 
 import warnings
 from collections.abc import Mapping
@@ -16,14 +16,14 @@ SHOWN = 32  # training pictures
 
 
 class TrainingPictures(Callback):
-    """The network as a graph, and a grid of training pictures as it sees them in the first epoch of the run."""
+    """Logs the network as a graph, and a grid of training pictures as it sees them in the first epoch of the run."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if (logger := tensorboard_of(trainer)) is None or trainer.train_dataloader is None:
             return
         _log_graph(logger, pl_module)
         dataset = trainer.train_dataloader.dataset
-        dataset = getattr(dataset, "pictures", dataset)  # behind features stand the pictures they were made of
+        dataset = getattr(dataset, "pictures", dataset)  # features come with the pictures they were computed from
         places = torch.linspace(0, len(dataset) - 1, min(SHOWN, len(dataset))).long().tolist()
         shown = [dataset[place, trainer.current_epoch] for place in places]
         pictures, views = (torch.stack(column) for column in list(zip(*shown, strict=True))[:2])
@@ -32,19 +32,19 @@ class TrainingPictures(Callback):
 
 
 def _log_graph(logger: TensorBoardLogger, module: LightningModule) -> None:
-    """As Lightning's `log_graph` would, which traces and checks three times, and again before the test."""
+    """Logs the graph; Lightning's `log_graph` would trace and check three times, and again before the test."""
     example = module.example_input_array.to(module.device)  # type: ignore[union-attr]
     training = module.training
     module.eval()
     trace = torch.jit.trace_module(module, {"forward": example}, check_trace=False)
     module.train(training)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that what is traced already is not traced again
+        warnings.simplefilter("ignore")  # that a traced module is not traced again
         logger.experiment.add_graph(trace, example)
 
 
 def tensorboard_of(trainer: Trainer) -> TensorBoardLogger | None:
-    """The run's TensorBoard logger, if it has one that writes."""
+    """Returns the run's TensorBoard logger; None where it has none or this process does not write."""
     loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
     return loggers[0] if loggers and trainer.is_global_zero else None
 
@@ -59,7 +59,7 @@ def log_test(
     metrics: Mapping[str, float],
     epoch: int,
 ) -> None:
-    """The test's plots and PR curve, and the HPARAMS row with the final metrics.
+    """Logs the test's plots and PR curve, and the HPARAMS row with the final metrics.
 
     `pictures` are PNG files by name; `settings` may be nested; `probabilities` (N,) of the positive class,
     `targets` (N,) 1 for positive.
