@@ -1,1 +1,1 @@
-"""What a command does and writes into its folder."""
+"""The commands: the steps of each, and the files that it writes into its run folder."""

@@ -1,1 +1,1 @@
-"""What became of the cracks between two inspections."""
+"""Comparison of the cracks of two inspections."""

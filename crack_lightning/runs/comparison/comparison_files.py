@@ -1,4 +1,4 @@
-"""The files of a comparison: a table, pictures of each place before and after, and a page to slide between them."""
+"""Writes the files of a comparison: a table, pictures of each place before and after, a page to slide between them."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -33,9 +33,9 @@ COLOURS = {
 
 @dataclass(frozen=True)
 class ComparedPlace:
-    """Two photographs of one place: how many points agree, the changes, the earlier one as the later shows it and the
-    later one, both reduced by `factor`; the later one's scale; the lines of its cracks and of the earlier's, by number,
-    all in pixels of the later photograph."""
+    """Two photographs of one place: how many points agree, the changes, the earlier photograph in the view of the later
+    one and the later one, both reduced by `factor`; the scale of the later one; the lines of the cracks of each, by
+    number, all in pixels of the later photograph."""
 
     before: str
     after: str
@@ -50,12 +50,12 @@ class ComparedPlace:
 
     @property
     def changed(self) -> list[Change]:
-        """Returns the changes of cracks that did not stay the same."""
+        """Returns the changes without the cracks that are unchanged."""
         return [change for change in self.changes if change.kind != "unchanged"]
 
 
 def write_comparison(folder: Path, compared: Sequence[ComparedPlace], refused: Sequence[tuple[str, str]]) -> None:
-    """comparison.csv, refused.csv where there are any, pictures/ and report.html."""
+    """Writes comparison.csv, refused.csv where photographs were refused, pictures/ and report.html."""
     write_csv(folder / "comparison.csv", HEADER, [row for place in compared for row in _rows(place)])
     if refused:
         write_csv(folder / "refused.csv", ["photograph", "reason"], refused)
@@ -73,34 +73,34 @@ def write_comparison(folder: Path, compared: Sequence[ComparedPlace], refused: S
     write_atomically(folder / "report.html", page.encode())
 
 
-def _rows(each: ComparedPlace) -> list[list[object]]:
-    found = list[list[object]]()
-    for change in each.changes:
+def _rows(place: ComparedPlace) -> list[list[object]]:
+    rows = list[list[object]]()
+    for change in place.changes:
         pixels = [change.length_before, change.length_after, change.width_before, change.width_after]
-        mm = [None if value is None or each.mm_per_px is None else value * each.mm_per_px for value in pixels]
+        mm = [None if value is None or place.mm_per_px is None else value * place.mm_per_px for value in pixels]
         numbers = [" ".join(map(str, ids)) for ids in (change.before, change.after)]
         values = ["" if value is None else f"{value:.2f}" for value in (*pixels, *mm)]
-        found.append([each.before, each.after, change.kind, *numbers, *values])
-    return found
+        rows.append([place.before, place.after, change.kind, *numbers, *values])
+    return rows
 
 
-def _marked(each: ComparedPlace, *, after: bool) -> Image.Image:
-    """The place with its changed cracks coloured and numbered, the others in grey; before, those of then."""
-    picture = (each.later if after else each.earlier).copy()
+def _marked(place: ComparedPlace, *, after: bool) -> Image.Image:
+    """Returns the earlier or the later picture with its cracks: changed ones coloured and numbered, the others grey."""
+    picture = (place.later if after else place.earlier).copy()
     draw, width, places = ImageDraw.Draw(picture), max(2, round(max(picture.size) / 600)), list[Array]()
-    known = each.lines_after if after else each.lines_before
-    for change in reversed(each.changes):
+    lines_by_number = place.lines_after if after else place.lines_before
+    for change in reversed(place.changes):
         numbers = change.after if after else change.before
-        lines = [line for number in numbers for line in known.get(number, ())]
+        lines = [line for number in numbers for line in lines_by_number.get(number, ())]
         colour = COLOURS[change.kind]
         for line in lines:
-            draw.line([tuple(point) for point in (line * each.factor).tolist()], fill=colour, width=width)
+            draw.line([tuple(point) for point in (line * place.factor).tolist()], fill=colour, width=width)
         for line in change.added if after else ():
-            draw.line([tuple(point) for point in (line * each.factor).tolist()], fill=COLOURS["new"], width=width + 1)
-    for change in each.changed:
-        lines = [line for number in change.after for line in each.lines_after[number]]
-        lines = lines or [line for number in change.before for line in each.lines_before[number]]
+            draw.line([tuple(point) for point in (line * place.factor).tolist()], fill=COLOURS["new"], width=width + 1)
+    for change in place.changed:
+        lines = [line for number in change.after for line in place.lines_after[number]]
+        lines = lines or [line for number in change.before for line in place.lines_before[number]]
         longest = max(lines, key=len)
-        places.append(longest[len(longest) // 2] * each.factor)
+        places.append(longest[len(longest) // 2] * place.factor)
     write_numbers(draw, places, picture.size)
     return picture

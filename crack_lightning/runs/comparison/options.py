@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass
 class CompareOptions:
-    """Of `compare`: the run folders of two inspections."""
+    """The options of `compare`: the run folders of two inspections."""
 
     before: str  # the run folder of an inspection by a crack map
-    after: str  # that of a later one of the same place
+    after: str  # the run folder of a later inspection of the same place
