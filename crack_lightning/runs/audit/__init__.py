@@ -1,1 +1,1 @@
-"""What is wrong with a folder of photographs."""
+"""Audits of folders of photographs: faults, copies and leakage."""

@@ -1,4 +1,4 @@
-"""The files that an audit writes into its run folder."""
+"""Writes the files of an audit into its run folder."""
 
 import json
 from collections import Counter, defaultdict
@@ -16,13 +16,13 @@ from crack_lightning.data.images.reading import read_image
 from crack_lightning.report.templates import rendered
 from crack_lightning.system.files import write_atomically, write_csv
 
-MOST_PICTURES = 8  # of one cluster
+MOST_PICTURES = 8  # shown of one cluster
 THUMBNAIL_PX = 112
 
 
 @dataclass(frozen=True)
 class Audited:
-    """All that an audit found out."""
+    """The results of an audit."""
 
     root: Path
     listed: Sequence[Listed]
@@ -34,7 +34,7 @@ class Audited:
 
 @dataclass(frozen=True)
 class Section:
-    """All that was found of one kind: `count` cases, of which `cases` are shown, each a text with the captions and the
+    """The findings of one kind: `count` cases, of which `cases` are shown, each a text with the captions and the
     JPEGs of its pictures, None where a file cannot be shown."""
 
     kind: str
@@ -44,21 +44,21 @@ class Section:
 
 
 def write_audit(folder: Path, audited: Audited, *, shown: int) -> None:
-    """audit.csv, audit.json and audit.html."""
+    """Writes audit.csv, audit.json and audit.html."""
     rows = [
         [finding.severity, finding.kind, finding.cluster or "", finding.path, finding.detail]
-        for finding in sorted(audited.findings, key=lambda each: KINDS.index(each.kind))
+        for finding in sorted(audited.findings, key=lambda f: KINDS.index(f.kind))
     ]
     write_csv(folder / "audit.csv", ["severity", "kind", "cluster", "path", "detail"], rows)
     text = json.dumps(_summary(audited), indent=2, ensure_ascii=False, sort_keys=True) + "\n"
     write_atomically(folder / "audit.json", text.encode("utf-8", "surrogateescape"))
-    page = rendered("audit.html", root=audited.root, facts=_facts(audited), sections=_sections(audited, shown))
+    page = rendered("audit.html", root=audited.root, facts=_fact_rows(audited), sections=_sections(audited, shown))
     write_atomically(folder / "audit.html", page.encode())
 
 
 def write_groups(folder: Path, clusters: Sequence[Sequence[int]], audited: Audited) -> None:
-    """groups.csv, for data.group_by: every image with its cluster."""
-    names = [each.path.relative_to(audited.root).as_posix() for each in audited.listed]
+    """Writes groups.csv, for data.group_by: every image with its cluster."""
+    names = [file.path.relative_to(audited.root).as_posix() for file in audited.listed]
     rows = zip(names, groups_of(clusters, names), strict=True)
     write_csv(folder / "groups.csv", ["path", "group"], list(rows))
 
@@ -69,7 +69,7 @@ def _summary(audited: Audited) -> dict[str, object]:
     return {
         "root": str(audited.root),
         "images": len(audited.facts),
-        "classes": dict(Counter(each.class_name for each in audited.listed)),
+        "classes": dict(Counter(file.class_name for file in audited.listed)),
         "findings": dict(counts),
         "severities": dict(Counter(finding.severity for finding in audited.findings)),
         "leakage": {kind: [asdict(row) for row in rows] for kind, rows in audited.leaks.items()},
@@ -78,17 +78,17 @@ def _summary(audited: Audited) -> dict[str, object]:
     }
 
 
-def _facts(audited: Audited) -> list[tuple[str, str]]:
-    classes = Counter(each.class_name for each in audited.listed)
-    sizes = Counter(f"{each.width_px}x{each.height_px}" for each in audited.facts if not each.problem)
+def _fact_rows(audited: Audited) -> list[tuple[str, str]]:
+    classes = Counter(file.class_name for file in audited.listed)
+    sizes = Counter(f"{file.width_px}x{file.height_px}" for file in audited.facts if not file.problem)
     rows = [
         ("images", f"{len(audited.facts)}"),
         ("classes", ", ".join(f"{name or '(none)'} {count}" for name, count in sorted(classes.items()))),
         ("sizes in pixels", ", ".join(f"{size} ({count})" for size, count in sizes.most_common(4))),
     ]
     for kind, leaks in audited.leaks.items():
-        of = ", ".join(f"{row.class_name} {row.leaked} of {row.tested}" for row in leaks)
-        rows.append((f"test images seen in training ({kind.replace('_', ' ')})", of))
+        shares = ", ".join(f"{row.class_name} {row.leaked} of {row.tested}" for row in leaks)
+        rows.append((f"test images seen in training ({kind.replace('_', ' ')})", shares))
     return rows
 
 
@@ -101,19 +101,19 @@ def _sections(audited: Audited, shown: int) -> list[Section]:
             kind=kind,
             severity=next(iter(by_kind[kind].values()))[0].severity,
             count=len(by_kind[kind]),
-            cases=[_case(audited.root, members) for members in list(by_kind[kind].values())[:shown]],
+            cases=[_case(audited.root, findings) for findings in list(by_kind[kind].values())[:shown]],
         )
         for kind in KINDS
         if kind in by_kind
     ]
 
 
-def _case(root: Path, members: Sequence[Finding]) -> tuple[str, list[tuple[str, bytes | None]]]:
-    pictures = [(_below(each.path, root), _thumbnail(each.path)) for each in members[:MOST_PICTURES]]
-    return members[0].detail if len(members) == 1 else f"{len(members)} images", pictures
+def _case(root: Path, findings: Sequence[Finding]) -> tuple[str, list[tuple[str, bytes | None]]]:
+    pictures = [(_name_of(finding.path, root), _thumbnail(finding.path)) for finding in findings[:MOST_PICTURES]]
+    return findings[0].detail if len(findings) == 1 else f"{len(findings)} images", pictures
 
 
-def _below(path: Path, root: Path) -> str:
+def _name_of(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 

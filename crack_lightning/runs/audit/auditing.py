@@ -1,4 +1,4 @@
-"""What is wrong with a folder of photographs, and what it is worth."""
+"""Audits a folder of photographs: damaged files, imbalance, copies, and test images that training has seen."""
 
 import logging
 import time
@@ -30,20 +30,20 @@ T = TypeVar("T")
 
 
 class Stages:
-    """How long each stage took, in seconds."""
+    """A stopwatch that runs the work of each stage and keeps how long it took in `seconds`."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
 
     def __call__(self, name: str, work: Callable[[], T]) -> T:
         started_s = time.perf_counter()
-        found = work()
+        result = work()
         self.seconds[name] = time.perf_counter() - started_s
-        return found
+        return result
 
 
 def audit_folder(options: AuditOptions, folder: Path) -> int:
-    """Look at every file of a folder; audit.csv, .json, .html and groups.csv are written. How many errors there are."""
+    """Checks every file of a folder and writes audit.csv, .json, .html and groups.csv; returns the number of errors."""
     data, root = options.data, Path(options.data.root)
     if not root.is_dir():
         raise FileNotFoundError(f"data.root={root} is no folder: name the one that holds the class folders")
@@ -56,27 +56,27 @@ def audit_folder(options: AuditOptions, folder: Path) -> int:
     facts = stages(
         "reading",
         lambda: read_facts(
-            [each.path for each in listed], workers=options.num_workers, megapixels=options.max_megapixels
+            [file.path for file in listed], workers=options.num_workers, megapixels=options.max_megapixels
         ),
     )
     findings += file_findings(facts)
-    findings += imbalance(Counter(each.class_name for each in listed), root)
+    findings += imbalance(Counter(file.class_name for file in listed), root)
     splits = _splits(options.split_csv, listed, root)
     copies = _copies(facts, options, stages)
-    found, leaks = _of_copies(copies, facts, listed, splits)
-    audited = Audited(root, listed, facts, findings + found, leaks, stages.seconds)
+    copy_findings, leaks = _copy_findings(copies, facts, listed, splits)
+    audited = Audited(root, listed, facts, findings + copy_findings, leaks, stages.seconds)
     stages("writing", lambda: write_audit(folder, audited, shown=options.shown))
     write_groups(folder, list(copies.values())[-1], audited)
-    return _say(audited, folder)
+    return _report(audited, folder)
 
 
 def _check_depth(root: Path, data: AuditDataOptions) -> None:
-    """Raise FileNotFoundError for a root whose only folder holds the class folders."""
+    """Raises FileNotFoundError for a root whose only folder holds the class folders."""
     folders = visible_folders(root)
-    if data.layout is not None or len(folders) != 1 or any(is_image_name(each.name) for each in root.iterdir()):
+    if data.layout is not None or len(folders) != 1 or any(is_image_name(entry.name) for entry in root.iterdir()):
         return
     for folder in (folders[0], *folders_below(folders[0])):
-        if any(is_image_name(each.name) for each in folder.iterdir()):
+        if any(is_image_name(entry.name) for entry in folder.iterdir()):
             return
         if len(visible_folders(folder)) > 1:
             raise FileNotFoundError(
@@ -87,57 +87,57 @@ def _check_depth(root: Path, data: AuditDataOptions) -> None:
 def _layout(root: Path, data: AuditDataOptions) -> str:
     if data.layout is not None:
         return data.layout
-    found = recognised(root, data.class_names or [])
-    # Where classes lie at the top their own names say more.
-    nested = found in LAYOUTS and any(
-        folder.parent != root for side in matching_folders(root, found) for folder in side
+    layout = recognised(root, data.class_names or [])
+    # Where the class folders lie in the root itself, their own names say more than the layout.
+    nested = layout in LAYOUTS and any(
+        folder.parent != root for side in matching_folders(root, layout) for folder in side
     )
-    return found if nested and data.class_names is None else OWN
+    return layout if nested and data.class_names is None else OWN
 
 
 def _copies(facts: Sequence[FileFacts], options: AuditOptions, stages: Stages) -> dict[str, list[list[int]]]:
-    paths, overlaps = [each.path for each in facts], None
+    paths, overlaps = [file.path for file in facts], None
     if options.overlaps:
         overlaps = stages("overlaps", lambda: find_overlaps(paths, workers=options.num_workers))
     return stages("copies", lambda: find_copies(facts, near=options.near_duplicates, overlaps=overlaps))
 
 
 def _splits(table: str | None, listed: Sequence[Listed], root: Path) -> list[str]:
-    """train, val, test or nothing for each file: as split.csv says, else as the folders do."""
+    """Returns train, val, test or an empty text for each file, by split.csv where it is given, else by the folders."""
     if table is None:
-        return [each.split for each in listed]
-    named = read_splits(Path(table))
-    places = matched([str(each.path) for each in listed], named)
-    names = [each.path.relative_to(root).as_posix() for each in listed]
-    below = matched(names, named)
-    keys = [places.get(str(each.path)) or below.get(name) for each, name in zip(listed, names, strict=True)]
-    found = [named[key] if key else "" for key in keys]
-    if not any(found):
+        return [file.split for file in listed]
+    split_of = read_splits(Path(table))
+    by_path = matched([str(file.path) for file in listed], split_of)
+    names = [file.path.relative_to(root).as_posix() for file in listed]
+    by_name = matched(names, split_of)
+    keys = [by_path.get(str(file.path)) or by_name.get(name) for file, name in zip(listed, names, strict=True)]
+    splits = [split_of[key] if key else "" for key in keys]
+    if not any(splits):
         raise UserError(f"none of the images in {root} is in {table}: give the folder that it was made from")
-    return found
+    return splits
 
 
-def _of_copies(
+def _copy_findings(
     copies: dict[str, list[list[int]]], facts: Sequence[FileFacts], listed: Sequence[Listed], splits: Sequence[str]
 ) -> tuple[list[Finding], dict[str, list[Leakage]]]:
-    paths, classes = [each.path for each in facts], [each.class_name for each in listed]
-    found: list[Finding] = []
-    told: set[tuple[int, ...]] = set()
+    paths, classes = [file.path for file in facts], [file.class_name for file in listed]
+    findings: list[Finding] = []
+    reported: set[tuple[int, ...]] = set()
     for kind, clusters in copies.items():
         # Files that are equal to the last byte are not reported again as near copies.
-        found += cluster_findings(kind, [cluster for cluster in clusters if tuple(cluster) not in told], paths)
-        told |= {tuple(cluster) for cluster in clusters}
+        findings += cluster_findings(kind, [cluster for cluster in clusters if tuple(cluster) not in reported], paths)
+        reported |= {tuple(cluster) for cluster in clusters}
     widest = list(copies.values())[-1]
     # Crops that overlap may well belong to two classes.
-    found += label_conflicts(copies.get("near_duplicate", copies["exact_duplicate"]), paths, classes)
+    findings += label_conflicts(copies.get("near_duplicate", copies["exact_duplicate"]), paths, classes)
     if "test" not in splits:
-        return found, {}
+        return findings, {}
     for place in leaked_places(widest, splits):
-        found.append(Finding("leak", paths[place], "a test image that training has a copy or a part of"))
-    return found, {kind: leakage(clusters, classes, splits) for kind, clusters in copies.items()}
+        findings.append(Finding("leak", paths[place], "a test image that training has a copy or a part of"))
+    return findings, {kind: leakage(clusters, classes, splits) for kind, clusters in copies.items()}
 
 
-def _say(audited: Audited, folder: Path) -> int:
+def _report(audited: Audited, folder: Path) -> int:
     counts = Counter(finding.severity for finding in audited.findings)
     for (severity, kind), count in sorted(Counter((f.severity, f.kind) for f in audited.findings).items()):
         log.log(logging.ERROR if severity == "error" else logging.INFO, "%s: %d", kind.replace("_", " "), count)

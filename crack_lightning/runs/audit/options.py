@@ -13,16 +13,16 @@ from crack_lightning.system.ranges import (
 
 @dataclass
 class AuditOptions:
-    """Of `audit`."""
+    """The options of `audit`."""
 
     data: AuditDataOptions
-    # copies that were re-encoded, resized, made lighter or darker, mirrored or turned by quarters
+    # also find copies that were re-encoded, resized, made lighter or darker, mirrored or rotated by quarter turns
     near_duplicates: bool = True
-    overlaps: bool = False  # crops of one photograph that share a part of it; takes several times as long
-    split_csv: str | None = None  # the split.csv of a training run: says how many of its test images training has seen
+    overlaps: bool = False  # also find crops that share a part of one photograph; takes several times as long
+    split_csv: str | None = None  # the split.csv of a training run: counts its test images that training has seen
     num_workers: int | None = None  # null: one a core, at most 8
     max_megapixels: float = 200.0  # larger files are not decoded
-    shown: int = 12  # cases of each kind that the page has pictures of
+    shown: int = 12  # cases of each kind that the page shows with pictures
 
     def __post_init__(self) -> None:
         check_workers(self.num_workers)
