@@ -1,1 +1,1 @@
-"""What checkpoints say of pictures, and how well."""
+"""Predictions of checkpoints for pictures, their explanation and their evaluation."""

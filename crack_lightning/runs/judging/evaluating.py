@@ -1,4 +1,4 @@
-"""Checkpoints judged on folders of photographs: one checkpoint on one folder, or a matrix."""
+"""Evaluates checkpoints on folders of photographs: one checkpoint on one folder, or a matrix."""
 
 import json
 import logging
@@ -31,13 +31,13 @@ from crack_lightning.system.files import expanded, write_atomically, write_csv
 
 log = logging.getLogger(__name__)
 
-PACKAGE = "package"  # the name of its map in a matrix
+PACKAGE = "package"  # the name of the package's crack map in a matrix
 
 
 def evaluate_checkpoints(options: EvaluateOptions, folder: Path) -> dict[str, float]:
-    """Judge checkpoints on class folders; metrics, predictions and figures are written into `folder`.
+    """Judges checkpoints on class folders or on photographs with masks and writes the results into `folder`.
 
-    Returns the metrics of one checkpoint on one folder; of several it returns none, since they stand in the matrix.
+    Returns the metrics of one checkpoint on one folder; of several it returns none, since they are in the matrix.
     Raises UserError or OSError for what cannot be judged.
     """
     checkpoints = _checkpoints(options.ckpt_path)
@@ -47,13 +47,13 @@ def evaluate_checkpoints(options: EvaluateOptions, folder: Path) -> dict[str, fl
         return evaluate_masks(next(iter(checkpoints.values())), options, folder)
     if len(checkpoints) > 1 or options.data.roots:
         root = Path(str(options.data.root))
-        roots = {name: Path(each) for name, each in options.data.roots.items()} or {root.name: root}
-        _matrix(checkpoints, roots, options, folder)
+        roots = {name: Path(path) for name, path in options.data.roots.items()} or {root.name: root}
+        _evaluate_matrix(checkpoints, roots, options, folder)
         return {}
-    return _one(next(iter(checkpoints.values())), Path(str(options.data.root)), options, folder)
+    return _evaluate_one(next(iter(checkpoints.values())), Path(str(options.data.root)), options, folder)
 
 
-def _one(path: Path | None, root: Path, options: EvaluateOptions, folder: Path) -> dict[str, float]:
+def _evaluate_one(path: Path | None, root: Path, options: EvaluateOptions, folder: Path) -> dict[str, float]:
     network, provenance = load_with_provenance(path)
     samples = images_of(root, options.data, network.decision, folder, split=options.data.split)
     warn_of_training_data(root, options.data, provenance)
@@ -65,26 +65,28 @@ def _one(path: Path | None, root: Path, options: EvaluateOptions, folder: Path) 
     return metrics
 
 
-def _matrix(
+def _evaluate_matrix(
     checkpoints: Mapping[str, Path | None], roots: Mapping[str, Path], options: EvaluateOptions, folder: Path
 ) -> None:
-    """Judge every checkpoint on every folder; of a data set that it was trained on, on its own test images only."""
+    """Judges every checkpoint on every folder; of a data set that it was trained on, only on its own test images."""
     networks, cells = {name: load_network(path) for name, path in checkpoints.items()}, []
-    found = {
-        (name, where): images_of(root, options.data, network.decision, folder / name / where, split=None)
+    images = {
+        (name, data_set): images_of(root, options.data, network.decision, folder / name / data_set, split=None)
         for name, network in networks.items()
-        for where, root in roots.items()
+        for data_set, root in roots.items()
     }
-    for (name, where), samples in found.items():
+    for (name, data_set), samples in images.items():
         kept, own = held_out(samples, checkpoints[name])
         if not kept:
-            log.warning("%s was trained on all of %s: there is nothing left to judge it on", name, where)
-            cells.append(nothing_left(name, where))
+            log.warning("%s was trained on all of %s: there is nothing left to judge it on", name, data_set)
+            cells.append(nothing_left(name, data_set))
             continue
         judged, metrics = judge(networks[name], kept, options.data, device=options.device, engine=options.engine)
-        write_judgement(folder / name / where, judged, metrics)
-        cells.append(_cell(name, where, judged, own=own))
-        log.info("%s on %s: %d images%s, F1 %.3f", name, where, len(kept), " held out" * own, cells[-1].figures["f1"])
+        write_judgement(folder / name / data_set, judged, metrics)
+        cells.append(_cell(name, data_set, judged, own=own))
+        log.info(
+            "%s on %s: %d images%s, F1 %.3f", name, data_set, len(kept), " held out" * own, cells[-1].figures["f1"]
+        )
     _write_matrix(folder, cells)
     log.info("%d checkpoints on %d data sets: %s", len(checkpoints), len(roots), folder / "matrix.md")
 
@@ -92,17 +94,17 @@ def _matrix(
 def judge(
     network: Network, samples: Sequence[Sample], data: JudgedDataOptions, *, device: str, engine: str
 ) -> tuple[JudgedSamples, dict[str, float]]:
-    """Judge the network on `samples`: its probabilities, and its metrics as `test/<name>` with their intervals."""
+    """Judges the network on `samples`; returns probabilities, and metrics as `test/<name>` with their intervals."""
     judging = Judging(data.batch_size, data.num_workers, pick_device(device), engine, data.max_megapixels)
-    found = judge_patches(network, [sample.path for sample in samples], judging)
-    if unread := [error for error in found.errors if error]:
+    result = judge_patches(network, [sample.path for sample in samples], judging)
+    if unread := [error for error in result.errors if error]:
         raise UserError(unread[0])
-    judged = JudgedSamples(network, samples, network.positive_probabilities(found.logits))
-    return judged, metrics_of(judged, found.logits, "test") | confidence_metrics(judged, seed=0)
+    judged = JudgedSamples(network, samples, network.positive_probabilities(result.logits))
+    return judged, metrics_of(judged, result.logits, "test") | confidence_metrics(judged, seed=0)
 
 
 def metrics_of(judged: JudgedSamples, logits: Tensor, split: str) -> dict[str, float]:
-    """The metrics of logits (N, 2), not divided by a temperature, as `<split>/<name>`, and their loss."""
+    """Returns metrics as `<split>/<name>`, and the loss of logits (N, 2) that are not divided by a temperature."""
     collection = binary_metrics(judged.decision, prefix=f"{split}/")
     metrics = {name: value.item() for name, value in collection(judged.probabilities, judged.targets).items()}
     labels = judged.targets.new_tensor([sample.label for sample in judged.samples])
@@ -110,17 +112,17 @@ def metrics_of(judged: JudgedSamples, logits: Tensor, split: str) -> dict[str, f
 
 
 def write_judgement(folder: Path, judged: JudgedSamples, metrics: Mapping[str, float]) -> None:
-    """metrics.json, predictions.csv and figures/ in `folder`."""
+    """Writes metrics.json, predictions.csv and figures/ into `folder`."""
     write_metrics(folder, metrics)
     write_predictions(folder, judged)
     write_figures(folder, drawn(judgement_figures(judged, metrics)))
 
 
-def _cell(name: str, where: str, judged: JudgedSamples, *, own: bool) -> Cell:
+def _cell(name: str, data_set: str, judged: JudgedSamples, *, own: bool) -> Cell:
     groups, facts = [sample.group for sample in judged.samples], (judged.probabilities, judged.targets)
     return Cell(
         checkpoint=name,
-        data=where,
+        data=data_set,
         images=len(groups),
         cracked=int(judged.targets.sum()),
         groups=len(set(groups)),
@@ -132,7 +134,7 @@ def _cell(name: str, where: str, judged: JudgedSamples, *, own: bool) -> Cell:
 
 
 def _write_matrix(folder: Path, cells: Sequence[Cell]) -> None:
-    """matrix.csv, matrix.json, matrix.md, figures/matrix.png and TensorBoard."""
+    """Writes matrix.csv, matrix.json, matrix.md, figures/matrix.png and a TensorBoard log."""
     from torch.utils.tensorboard import SummaryWriter
 
     write_csv(folder / "matrix.csv", *matrix_rows(cells))
@@ -151,31 +153,31 @@ def _write_matrix(folder: Path, cells: Sequence[Cell]) -> None:
 
 
 def _without_nan(value: Any) -> Any:
-    """JSON has no NaN."""
+    """Returns the value with None for each NaN, which JSON does not have."""
     if isinstance(value, dict):
-        return {key: _without_nan(each) for key, each in value.items()}
+        return {key: _without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_nan(each) for each in value]
+        return [_without_nan(item) for item in value]
     return None if isinstance(value, float) and value != value else value
 
 
-def _checkpoints(given: Any) -> dict[str, Path | None]:
-    """Name to path, of a mapping, a list, a path, or several with commas; None is the map of the package."""
-    if given is None:
+def _checkpoints(ckpt_path: Any) -> dict[str, Path | None]:
+    """Returns paths by name, from a mapping, a list, a path, or several with commas; None is the map of the package."""
+    if ckpt_path is None:
         return {PACKAGE: None}
-    if isinstance(given, dict):
-        return {str(name): expanded(str(path)) for name, path in given.items()}
-    texts = [str(each) for each in given] if isinstance(given, list) else [str(given)]
+    if isinstance(ckpt_path, dict):
+        return {str(name): expanded(str(path)) for name, path in ckpt_path.items()}
+    texts = [str(text) for text in ckpt_path] if isinstance(ckpt_path, list) else [str(ckpt_path)]
     if len(texts) == 1 and not expanded(texts[0]).exists():
-        texts = [each.strip() for each in texts[0].split(",")]
-    paths = [expanded(each) for each in texts]
+        texts = [text.strip() for text in texts[0].split(",")]
+    paths = [expanded(text) for text in texts]
     return dict(zip(_names(paths), paths, strict=True))
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """Short names that differ: as much of the path's end as that needs, without checkpoints/ and best.ckpt."""
-    most = max(len(path.parts) for path in paths)
-    for depth in range(1, most + 1):
+    """Returns short names that differ: as much of each path's end as needed, without checkpoints/ and best.ckpt."""
+    deepest = max(len(path.parts) for path in paths)
+    for depth in range(1, deepest + 1):
         names = ["-".join(part for part in _distinctive(path)[-depth:]) for path in paths]
         if len(set(names)) == len(paths):
             return names

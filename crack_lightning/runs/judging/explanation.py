@@ -1,4 +1,4 @@
-"""Where in patches a network sees what it says, as pictures."""
+"""Draws where in a patch a network sees signs of a crack, and where signs against one."""
 
 import io
 import logging
@@ -30,32 +30,32 @@ Array = np.ndarray
 Explainer = Callable[[Image.Image], tuple[Array, float]]
 
 COLOURS = "RdBu_r"  # red speaks for a crack, blue against it
-OPAQUE = 0.55
+MOST_OPAQUE = 0.55  # opacity of the strongest colour
 
 
 def explain_patches(options: ExplainOptions, folder: Path) -> int:
-    """Write explanations/<name>.png of each patch, and explanations.csv, into `folder`; how many failed.
+    """Writes explanations/<name>.png of each patch, and explanations.csv, into `folder`; returns how many failed.
 
-    Raises UserError or OSError where there is nothing to explain, or nothing to explain with.
+    Raises UserError or OSError where there are no patches or no checkpoint to explain.
     """
     network = load_network(options.ckpt_path).to(pick_device(options.device))
     source = find_photographs(options.source)
     tell_left_out(source)
-    explained, rows, positive = _explainer(network), list[list[object]](), network.decision.positive_class
+    explain, rows, positive = _explainer(network), list[list[object]](), network.decision.positive_class
     for photograph in track(source.photographs, "explaining", total=len(source.photographs)):
-        where = folder / "explanations" / f"{photograph.name}.png"
+        picture_path = folder / "explanations" / f"{photograph.name}.png"
         try:
             image = read_image(photograph.path, megapixels=options.max_megapixels)
-            levels, probability = explained(image)
+            levels, probability = explain(image)
             text = f"{positive} {probability:.1%}"
-            write_atomically(where, _png(beside(image, levels, side_px=options.side_px, text=text)))
-        except Exception as error:  # whatever it is, it is of this file; a full disk ends the run
+            write_atomically(picture_path, _png(beside(image, levels, side_px=options.side_px, text=text)))
+        except Exception as error:  # any error is of this file alone, but a full disk ends the run
             if is_full(error):
                 raise
             log.error("%s", error if isinstance(error, ValueError) else f"{photograph.path}: {error}")
             rows.append([photograph.path, "", "", str(error)])
             continue
-        rows.append([photograph.path, f"{probability:.6f}", where.relative_to(folder), ""])
+        rows.append([photograph.path, f"{probability:.6f}", picture_path.relative_to(folder), ""])
     write_csv(folder / "explanations.csv", ["path", "probability", "explanation", "error"], rows)
     failed = sum(bool(row[3]) for row in rows)
     log.info("%d explanations: %s", len(rows) - failed, folder / "explanations")
@@ -69,22 +69,22 @@ def _png(picture: Image.Image) -> bytes:
 
 
 def _explainer(network: Network) -> Explainer:
-    """What is laid over a patch, and the probability of a crack: the class activation map, or the crack map itself."""
+    """Returns a function from a patch to its class activation map, or its crack map, and the probability of a crack."""
     if isinstance(network, CrackMap):
         reader = CrackMapReader(network, engine="eager", patches=True)
         return lambda image: patch_map(reader, image)
     mapper, transform = logit_mapper(network, "eager"), plain_transform(network.image_size)
 
-    def explained(image: Image.Image) -> tuple[Array, float]:
+    def explain(image: Image.Image) -> tuple[Array, float]:
         logits = mapper(transform(image)[None])
         probability = network.positive_probabilities(logits.mean(dim=(2, 3)))[0].item()
         return activation(logits[0], network.decision.positive_index), probability
 
-    return explained
+    return explain
 
 
 def activation(logits: Tensor, positive_index: int) -> Array:
-    """From logits at each place (2, h, w) how much each speaks for the positive class, (h, w): 0 is undecided.
+    """Returns how much each place speaks for the positive class, (h, w), from logits (2, h, w): 0 is undecided.
 
     The mean over all places is the log-odds of the patch before calibration (Zhou et al. 2016).
     """
@@ -92,19 +92,19 @@ def activation(logits: Tensor, positive_index: int) -> Array:
 
 
 def beside(image: Image.Image, levels: Array, *, side_px: int, text: str) -> Image.Image:
-    """The patch, and again with `levels` (h, w) over it, the strongest of them opaque; `text` below."""
+    """Returns the patch, and again with `levels` (h, w) over it, the strongest least transparent; `text` below."""
     patch = image.resize((side_px, side_px), Image.Resampling.BILINEAR)
     scale = max(1e-6, float(np.abs(levels).max()))
     smooth = Image.fromarray((levels / scale).astype(np.float32)).resize((side_px, side_px), Image.Resampling.BICUBIC)
     strength = np.asarray(smooth).clip(-1, 1)
     colours = colormaps[COLOURS]((strength + 1) / 2)[..., :3] * 255
-    alpha = (OPAQUE * np.abs(strength))[..., None]
+    alpha = (MOST_OPAQUE * np.abs(strength))[..., None]
     mixed = np.asarray(patch, np.float32) * (1 - alpha) + colours * alpha
     line = max(20, side_px // 16)
-    both = Image.new("RGB", (2 * side_px + 8, side_px + line), "white")
-    both.paste(patch, (0, 0))
-    both.paste(Image.fromarray(np.rint(mixed).astype(np.uint8)), (side_px + 8, 0))
+    sheet = Image.new("RGB", (2 * side_px + 8, side_px + line), "white")
+    sheet.paste(patch, (0, 0))
+    sheet.paste(Image.fromarray(np.rint(mixed).astype(np.uint8)), (side_px + 8, 0))
     font = ImageFont.load_default(max(10, line * 2 // 3))
     note = f"{text}; red speaks for it, blue against it (strongest {scale:.1f} in log-odds)"
-    ImageDraw.Draw(both).text((4, side_px + 1), note, fill="black", font=font)
-    return both
+    ImageDraw.Draw(sheet).text((4, side_px + 1), note, fill="black", font=font)
+    return sheet

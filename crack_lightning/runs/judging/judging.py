@@ -1,4 +1,4 @@
-"""Which images a checkpoint is judged on."""
+"""Chooses the images that a checkpoint is judged on."""
 
 import logging
 import os
@@ -28,36 +28,38 @@ log = logging.getLogger(__name__)
 def images_of(
     root: Path, data: JudgedDataOptions, decision: Decision, folder: Path, *, split: str | None
 ) -> list[Sample]:
-    """The photographs in `root` to judge on, checked; what could not be read is listed in `folder`.
+    """Returns the photographs in `root` to judge on, checked; those that cannot be read are listed in `folder`.
 
-    `split` is one of those that the data set has, or of `data.split_csv`; None takes all, or test where there are some.
+    `split` names a split of the data set or of `data.split_csv`; None takes the test split, or all where there is none.
     """
-    found = _found(root, data, decision, split or "test")
-    if WHOLE not in found:
+    samples_of = _by_split(root, data, decision, split or "test")
+    if WHOLE not in samples_of:
         if data.split_csv is not None:
             kind = "by a column of its table" if data.layout == TABLE else "into train/ val/ test/"
             raise UserError(f"{root} is split {kind} already: leave data.split_csv out")
-        samples = found[split or "test"]
+        samples = samples_of[split or "test"]
     else:
         if (split is None) != (data.split_csv is None):
             raise UserError("data.split and data.split_csv belong together where data.root is not split already")
-        samples = found[WHOLE]
+        samples = samples_of[WHOLE]
         if split is not None:
             samples = of_split(samples, Path(str(data.split_csv)), split, root)
     skip, megapixels = data.on_error == "skip", data.max_megapixels
-    kept, bad = readable(samples, skip=skip, megapixels=megapixels)
-    write_unreadable(folder, bad)
-    if bad and not skip:
-        raise UserError(unreadable_message(bad))
-    if bad:
-        log.warning("%d images cannot be read and are left out: %s says why", len(bad), folder / "unreadable.csv")
+    kept, unreadable = readable(samples, skip=skip, megapixels=megapixels)
+    write_unreadable(folder, unreadable)
+    if unreadable and not skip:
+        raise UserError(unreadable_message(unreadable))
+    if unreadable:
+        log.warning(
+            "%d images cannot be read and are left out: %s says why", len(unreadable), folder / "unreadable.csv"
+        )
     if not kept:
         raise UserError(f"no image to judge is left in {root}")
     return labelled(kept, data.crack_label, root, megapixels=megapixels)
 
 
 def _class_names(data: JudgedDataOptions, decision: Decision) -> Sequence[str]:
-    """What the folders of the classes are called, in the checkpoint's order."""
+    """Returns the names of the class folders, in the checkpoint's order."""
     names = data.class_names or decision.class_names
     if len(names) != len(decision.class_names):
         raise UserError(
@@ -66,13 +68,13 @@ def _class_names(data: JudgedDataOptions, decision: Decision) -> Sequence[str]:
     return names
 
 
-def _found(root: Path, data: JudgedDataOptions, decision: Decision, split: str) -> dict[str, Sequence[Sample]]:
-    """The photographs by the splits that the data set has, in the groups that intervals are drawn by."""
+def _by_split(root: Path, data: JudgedDataOptions, decision: Decision, split: str) -> dict[str, Sequence[Sample]]:
+    """Returns the photographs by the splits that the data set has, in the groups that intervals are resampled by."""
     names = _class_names(data, decision)
     positive = names[decision.positive_index]
-    found = find_dataset(root, names, layout=data.layout, positive_class=positive, labels=data.labels, only=split)
+    samples_of = find_dataset(root, names, layout=data.layout, positive_class=positive, labels=data.labels, only=split)
     folders = split_folders(root) or {}
-    return {name: _grouped(folders.get(name, root), samples, data, names) for name, samples in found.items()}
+    return {name: _grouped(folders.get(name, root), samples, data, names) for name, samples in samples_of.items()}
 
 
 def _grouped(root: Path, samples: Sequence[Sample], data: JudgedDataOptions, names: Sequence[str]) -> Sequence[Sample]:
@@ -85,61 +87,61 @@ def _grouped(root: Path, samples: Sequence[Sample], data: JudgedDataOptions, nam
 
 
 def of_split(samples: Sequence[Sample], table: Path, split: str, root: Path) -> list[Sample]:
-    """Those of a split of a run's split.csv, in its groups. Raises FileNotFoundError where some are not in `root`."""
+    """Returns the samples of a split of `table`, in its groups. Raises FileNotFoundError where `root` lacks some."""
     groups = read_split(table, split)
     common = os.path.commonpath([sample.path.parent for sample in samples]) if samples else root
     # The table's paths may be relative to the folder that all images share, which may lie below the root.
-    ways = [{sample.path.relative_to(top).as_posix(): sample for sample in samples} for top in (root, common)]
-    below = max(ways, key=lambda names: len(matched(groups, names)))
-    places = matched(groups, below)
-    if gone := groups.keys() - places.keys():
+    by_names = [{sample.path.relative_to(top).as_posix(): sample for sample in samples} for top in (root, common)]
+    by_name = max(by_names, key=lambda names: len(matched(groups, names)))
+    places = matched(groups, by_name)
+    if missing := groups.keys() - places.keys():
         raise FileNotFoundError(
-            f"{len(gone)} of {len(groups)} images of the {split} split are not in {root}, such as {min(gone)}: "
+            f"{len(missing)} of {len(groups)} images of the {split} split are not in {root}, such as {min(missing)}: "
             f"give the folder that {table} was made from"
         )
-    chosen = {places[name]: group for name, group in groups.items()}
-    return [replace(sample, group=chosen[name]) for name, sample in below.items() if name in chosen]
+    group_at = {places[name]: group for name, group in groups.items()}
+    return [replace(sample, group=group_at[name]) for name, sample in by_name.items() if name in group_at]
 
 
 def held_out(samples: Sequence[Sample], ckpt_path: Path | None) -> tuple[list[Sample], bool]:
-    """Of images that the checkpoint's run had those of its test, in the groups of its split; else all as they are.
+    """Returns images that the checkpoint's run neither trained nor validated on, and whether it had any of `samples`.
 
-    Looked up in the split.csv of the run folder, by path; by content where the photographs still lie where they did; by
-    their place below the root where they were moved as a whole.
+    Images of its test are in the groups of its split. They are looked up in the split.csv of the run folder, by
+    path; by content where the run's photographs are where they were; by place below the root where all were moved.
     """
     if ckpt_path is None:
         return list(samples), False
     table = ckpt_path.absolute().parent.parent / "split.csv"
     if not table.is_file():
         return list(samples), False
-    known = _recognised(samples, read_split_rows(table))
+    known = _split_and_group(samples, read_split_rows(table))
     if not known:
         return list(samples), False
     kept = [sample for sample in samples if known.get(sample.path, ("test", ""))[0] == "test"]
-    return [replace(each, group=known[each.path][1]) if each.path in known else each for each in kept], True
+    return [replace(image, group=known[image.path][1]) if image.path in known else image for image in kept], True
 
 
-def _recognised(samples: Sequence[Sample], rows: Sequence[Row]) -> dict[Path, tuple[str, str]]:
-    """Split and group of those samples that were in it."""
+def _split_and_group(samples: Sequence[Sample], rows: Sequence[Row]) -> dict[Path, tuple[str, str]]:
+    """Returns split and group of the samples that are among the rows of a split.csv, by path."""
     facts = {row["path"]: (row["split"], row["group"]) for row in rows}
     by_path = matched([str(sample.path) for sample in samples], facts)
-    if found := {sample.path: facts[by_path[str(sample.path)]] for sample in samples if str(sample.path) in by_path}:
-        return found
-    if there := [path for path in facts if Path(path).is_file()]:
-        contents = {content_hash(Path(path)): facts[path] for path in there}
+    if known := {sample.path: facts[by_path[str(sample.path)]] for sample in samples if str(sample.path) in by_path}:
+        return known
+    if present := [path for path in facts if Path(path).is_file()]:
+        contents = {content_hash(Path(path)): facts[path] for path in present}
         hashes = {sample.path: content_hash(sample.path) for sample in samples}
         return {path: contents[digest] for path, digest in hashes.items() if digest in contents}
-    was, now = (os.path.commonpath(paths) for paths in (list(facts), [str(sample.path) for sample in samples]))
-    below = {os.path.relpath(path, was): each for path, each in facts.items()}
-    places = {sample.path: os.path.relpath(sample.path, now) for sample in samples}
-    # Other data sets number their files alike: only all of them are the same again.
-    if not below.keys() <= set(places.values()):
+    old_top, new_top = (os.path.commonpath(paths) for paths in (list(facts), [str(sample.path) for sample in samples]))
+    by_place = {os.path.relpath(path, old_top): fact for path, fact in facts.items()}
+    places = {sample.path: os.path.relpath(sample.path, new_top) for sample in samples}
+    # Other data sets number their files alike: it is the same one only where all of its files are there.
+    if not by_place.keys() <= set(places.values()):
         return {}
-    return {path: below[place] for path, place in places.items() if place in below}
+    return {path: by_place[place] for path, place in places.items() if place in by_place}
 
 
 def warn_of_training_data(root: Path, data: JudgedDataOptions, provenance: Mapping[str, object]) -> None:
-    """Warn where a checkpoint is judged on all of the folder that it was trained on; of one that is split, test is."""
+    """Warns where a checkpoint is judged on the whole folder that it was trained on, not on its test split alone."""
     whole = data.split is None and not split_folders(root)
     if provenance.get("data_root") == str(root) and whole:
         log.warning(

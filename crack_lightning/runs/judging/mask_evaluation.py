@@ -1,4 +1,4 @@
-"""A crack map judged on a folder of photographs with masks."""
+"""Evaluates a crack map on a folder of photographs with masks."""
 
 import logging
 from pathlib import Path
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 def evaluate_masks(ckpt_path: Path | None, options: EvaluateOptions, folder: Path) -> dict[str, float]:
-    """Judge a crack map on photographs with masks; metrics, a table and a figure are written into `folder`.
+    """Judges a crack map on photographs with masks and writes metrics, a table and a figure into `folder`.
 
     Raises UserError or OSError for what cannot be judged.
     """

@@ -16,13 +16,13 @@ SIDES_PX = range(64, 4097)
 
 @dataclass
 class EvaluateOptions:
-    """Of `evaluate`: a checkpoint, several with commas or as a list, or a mapping of names to them."""
+    """The options of `evaluate`: a checkpoint, several with commas or as a list, or a mapping of names to them."""
 
     data: JudgedDataOptions
     # a best.ckpt; several for a matrix: a.ckpt,b.ckpt or {name:a.ckpt,other:b.ckpt}; null: the package's crack map
     ckpt_path: Any = None
     device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
-    # what computes the features: onnxruntime, openvino, folded, eager; auto is the fastest that is there and agrees
+    # what computes the features: onnxruntime, openvino, folded, eager; auto: the fastest installed one that agrees
     engine: str = "auto"
 
     def __post_init__(self) -> None:
@@ -31,17 +31,17 @@ class EvaluateOptions:
 
 @dataclass
 class PredictOptions:
-    """Of `predict`. Without a checkpoint the crack map of the package predicts."""
+    """The options of `predict`. Without a checkpoint the crack map of the package predicts."""
 
     source: str  # a folder with its subfolders, a file, or a pattern such as /photos/*/*.jpg
     ckpt_path: str | None = None  # a best.ckpt; null: the crack map of the package, which needs no training
     device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
-    # what computes the features: onnxruntime, openvino, folded, eager; auto is the fastest that is there and agrees
+    # what computes the features: onnxruntime, openvino, folded, eager; auto: the fastest installed one that agrees
     engine: str = "auto"
-    batch_size: int = 64  # on a GPU; a core takes four at a time
+    batch_size: int = 64  # images at a time on a GPU; a CPU core takes four
     num_workers: int | None = None  # threads that read and compute; null: one a core
     max_megapixels: float = 200.0  # larger files are not decoded
-    jsonl: bool = False  # predictions.jsonl too, a line an image
+    jsonl: bool = False  # write predictions.jsonl too, a line for each image
 
     def __post_init__(self) -> None:
         check_engine(self.engine)
@@ -51,12 +51,12 @@ class PredictOptions:
 
 @dataclass
 class ExplainOptions:
-    """Of `explain`. Without a checkpoint the crack map of the package is explained."""
+    """The options of `explain`. Without a checkpoint the crack map of the package is explained."""
 
     source: str  # a patch, a folder or a pattern
     ckpt_path: str | None = None  # a best.ckpt of any backbone that train.py knows; null: the crack map of the package
     device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
-    side_px: int = 512  # of the picture that is written
+    side_px: int = 512  # side of each half of the picture that is written
     max_megapixels: float = 200.0  # larger files are not decoded
 
     def __post_init__(self) -> None:

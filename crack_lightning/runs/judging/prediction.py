@@ -1,4 +1,4 @@
-"""What a checkpoint, or the crack map of the package, says of patches, as a table."""
+"""Writes a table of the predictions of a checkpoint, or of the crack map of the package, for patches."""
 
 import json
 import logging
@@ -18,14 +18,14 @@ from crack_lightning.system.processes import ctrl_c_says
 
 log = logging.getLogger(__name__)
 
-PATCH = 2  # times as large or small as those of training a picture is still judged as one
+PATCH_FACTOR = 2  # a picture up to this many times as large or small as the patches of training is still judged as one
 HEADER = ["path", "predicted", "probability", "review", "error"]
 
 
 def predict_patches(options: PredictOptions, folder: Path) -> int:
-    """Write predictions.csv into `folder`, a row a file; how many could not be read.
+    """Writes predictions.csv into `folder`, a row for each file; returns how many could not be read.
 
-    Raises UserError or OSError where there is nothing to predict, or nothing to predict with.
+    Raises UserError or OSError where there are no pictures or no checkpoint to predict with.
     """
     network = load_network(options.ckpt_path)
     source = find_photographs(options.source)
@@ -34,13 +34,13 @@ def predict_patches(options: PredictOptions, folder: Path) -> int:
     device, megapixels = pick_device(options.device), options.max_megapixels
     judging = Judging(options.batch_size, options.num_workers, device, options.engine, megapixels)
     with ctrl_c_says(lambda: "nothing is left: predict again"):
-        found = judge_patches(network, paths, judging)
-    probabilities = network.positive_probabilities(found.logits).tolist()
-    rows = _rows(network, paths, probabilities, found)
+        result = judge_patches(network, paths, judging)
+    probabilities = network.positive_probabilities(result.logits).tolist()
+    rows = _rows(network, paths, probabilities, result)
     write_csv(folder / "predictions.csv", HEADER, rows)
     if options.jsonl:
         _write_lines(folder / "predictions.jsonl", rows)
-    unread, positive = sum(bool(error) for error in found.errors), network.decision.positive_class
+    unread, positive = sum(bool(error) for error in result.errors), network.decision.positive_class
     cracked = sum(row[1] == positive for row in rows)
     log.info("%d images, %d %s: %s", len(rows), cracked, positive, folder / "predictions.csv")
     if unread:
@@ -49,33 +49,33 @@ def predict_patches(options: PredictOptions, folder: Path) -> int:
 
 
 def _rows(
-    network: Network, paths: Sequence[Path], probabilities: Sequence[float], found: FileLogits
+    network: Network, paths: Sequence[Path], probabilities: Sequence[float], result: FileLogits
 ) -> list[list[Any]]:
-    """One row for each file. A file whose size is not that of a patch, or whose levels are in doubt, needs review."""
+    """Returns a row for each file. One that is not the size of a patch, or whose levels are in doubt, needs review."""
     decision = network.decision
-    least, most = (network.patch_px or math.nan) / PATCH, (network.patch_px or math.nan) * PATCH
-    rows, odd = list[list[Any]](), 0
-    facts = zip(paths, probabilities, found.errors, found.doubts, found.sides_px, strict=True)
+    least, most = (network.patch_px or math.nan) / PATCH_FACTOR, (network.patch_px or math.nan) * PATCH_FACTOR
+    rows, wrong_sizes = list[list[Any]](), 0
+    facts = zip(paths, probabilities, result.errors, result.doubts, result.sides_px, strict=True)
     for path, probability, error, doubt, side_px in facts:
         if error:
             rows.append([path, "", "", "", error])
             continue
         if doubt:
             log.warning("%s: %s", path, doubt)
-        no_patch = side_px < least or side_px > most
-        odd += no_patch
-        review = int(no_patch or bool(doubt) or decision.needs_review(probability))
+        wrong_size = side_px < least or side_px > most
+        wrong_sizes += wrong_size
+        review = int(wrong_size or bool(doubt) or decision.needs_review(probability))
         rows.append([path, decision.predicted(probability), f"{probability:.6f}", review, ""])
-    if odd:
+    if wrong_sizes:
         text = "%d images are for review: not half to twice as large as the patches of %d pixels that it was trained on"
-        log.warning(f"{text}; whole photographs are for inspect", odd, network.patch_px)
+        log.warning(f"{text}; whole photographs are for inspect", wrong_sizes, network.patch_px)
     return rows
 
 
 def _write_lines(path: Path, rows: list[list[Any]]) -> None:
-    """A JSON object a line, with numbers as numbers."""
+    """Writes a JSON object for each line, with numbers as numbers."""
     lines = []
-    for where, predicted, probability, review, error in rows:
-        found = {"predicted": predicted, "probability": float(probability or "nan"), "review": bool(review)}
-        lines.append(json.dumps({"path": str(where)} | ({"error": error} if error else found)))
+    for image_path, predicted, probability, review, error in rows:
+        prediction = {"predicted": predicted, "probability": float(probability or "nan"), "review": bool(review)}
+        lines.append(json.dumps({"path": str(image_path)} | ({"error": error} if error else prediction)))
     write_atomically(path, "".join(f"{line}\n" for line in lines).encode())

@@ -29,20 +29,20 @@ SHOWN = 16  # pictures in a grid
 
 
 def judgement_figures(judged: JudgedSamples, metrics: Mapping[str, float]) -> dict[str, Figure]:
-    """The figures of a test, by file name; `metrics` as metrics.json has them."""
+    """Returns the figures of a test, by file name; `metrics` are those of metrics.json."""
     intervals = {
         name.removeprefix("test/").removesuffix("_low"): (low, metrics[name.removesuffix("_low") + "_high"])
         for name, low in metrics.items()
         if name.startswith("test/") and name.endswith("_low")
     }
     facts = judged.probabilities, judged.targets, judged.decision
-    shown = _predictions(judged, _spread(len(judged.samples)))
+    examples = _predictions(judged, _spread(len(judged.samples)))
     return {
         "confusion_matrix": confusion_matrix(*facts, intervals=intervals),
         "roc": roc_figure(*facts, intervals=intervals),
         "precision_recall": precision_recall_figure(*facts, intervals=intervals),
         "reliability": reliability_figure(*facts[:2], temperature=judged.decision.temperature),
-        "predictions": prediction_grid(shown, title="Predictions beside truth"),
+        "predictions": prediction_grid(examples, title="Predictions beside truth"),
         "worst_errors": _worst_errors(judged),
     }
 
@@ -50,7 +50,7 @@ def judgement_figures(judged: JudgedSamples, metrics: Mapping[str, float]) -> di
 def training_figures(
     classifier: CrackClassifier, epochs: Sequence[Mapping[str, float]], *, best_epoch: int
 ) -> dict[str, Figure]:
-    """The figures of a training run, by file name."""
+    """Returns the figures of a training run, by file name."""
     rows = [
         (layer.name, layer.kind, _shape(layer.shape_in), _shape(layer.shape_out), f"{layer.parameters:,}")
         for layer in layers(classifier)
@@ -68,12 +68,12 @@ def _shape(shape: Sequence[int]) -> str:
 
 
 def _spread(count: int) -> list[int]:
-    """At most SHOWN places, evenly over the samples, which stand class by class."""
+    """Returns at most SHOWN places, spread evenly over the samples, which are in the order of their classes."""
     return torch.linspace(0, count - 1, min(SHOWN, count)).long().tolist() if count else []
 
 
 def _worst_errors(judged: JudgedSamples) -> Figure:
-    """The errors the classifier was surest of; where there are none, the right answers it was least sure of."""
+    """Shows the errors the classifier was surest of; where there are none, the right answers it was least sure of."""
     errors = judged.predicted != judged.targets
     doubt = (judged.probabilities - judged.targets).abs()
     ranked = doubt.argsort(descending=True, stable=True).tolist()
@@ -87,11 +87,11 @@ def _worst_errors(judged: JudgedSamples) -> Figure:
 
 
 def _predictions(judged: JudgedSamples, places: Sequence[int]) -> list[Prediction]:
-    shown = []
+    predictions = []
     for k in places:
         sample, predicted = judged.samples[k], int(judged.predicted[k])
         positive = judged.probabilities[k].item()
-        shown.append(
+        predictions.append(
             Prediction(
                 image=_image(sample.path),
                 truth=judged.decision.negative_first[int(judged.targets[k])],
@@ -100,11 +100,11 @@ def _predictions(judged: JudgedSamples, places: Sequence[int]) -> list[Predictio
                 name=f"{sample.path.parent.name}/{sample.path.name}",
             )
         )
-    return shown
+    return predictions
 
 
 def _image(path: Path) -> Image.Image:
-    """The picture, grey where it can no longer be read: that must not cost the run its figures."""
+    """Returns the picture, or a grey one where it can no longer be read, so that the run still gets its figures."""
     try:
         return read_image(path, megapixels=math.inf)
     except ValueError as error:
@@ -113,7 +113,7 @@ def _image(path: Path) -> Image.Image:
 
 
 def drawn(figures: Mapping[str, Figure]) -> dict[str, bytes]:
-    """Each figure as a PNG file, by name."""
+    """Returns each figure as the bytes of a PNG file, by name."""
     pictures = {}
     for name, figure in figures.items():
         picture = io.BytesIO()

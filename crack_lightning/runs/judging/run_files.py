@@ -1,4 +1,4 @@
-"""The files that a judgement writes into its run folder."""
+"""Writes the files of an evaluation into its run folder."""
 
 import json
 from collections.abc import Mapping
@@ -9,18 +9,18 @@ from crack_lightning.system.files import write_atomically, write_csv
 
 
 def write_metrics(folder: Path, metrics: Mapping[str, float]) -> None:
-    """metrics.json: flat, numbers only."""
+    """Writes metrics.json: flat, numbers only."""
     write_atomically(folder / "metrics.json", (json.dumps(metrics, indent=2, sort_keys=True) + "\n").encode())
 
 
 def write_unreadable(folder: Path, unreadable: Mapping[Path, str]) -> None:
-    """unreadable.csv, if there is anything to list."""
+    """Writes unreadable.csv, if there is anything to list."""
     if unreadable:
         write_csv(folder / "unreadable.csv", ["path", "reason"], list(unreadable.items()))
 
 
 def write_predictions(folder: Path, judged: JudgedSamples) -> None:
-    """predictions.csv: one row for each sample, the probability of the positive class, and 1 if it needs review."""
+    """Writes predictions.csv: a row for each sample, with the probability of the positive class, and 1 for review."""
     decision, names = judged.decision, judged.decision.negative_first
     rows = [
         [
@@ -38,6 +38,6 @@ def write_predictions(folder: Path, judged: JudgedSamples) -> None:
 
 
 def write_figures(folder: Path, pictures: Mapping[str, bytes]) -> None:
-    """figures/<name>.png."""
+    """Writes figures/<name>.png."""
     for name, picture in pictures.items():
         write_atomically(folder / "figures" / f"{name}.png", picture)
