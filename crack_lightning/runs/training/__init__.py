@@ -1,1 +1,1 @@
-"""A run that trains: a classifier, a crack map, a crack map of a site."""
+"""Training runs: of a classifier, of a crack map, and of a crack map for one site."""

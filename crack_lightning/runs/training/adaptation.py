@@ -1,4 +1,4 @@
-"""A crack map of a site: the head trained anew on cracks drawn onto its own photographs, judged on others of them."""
+"""Adapts a crack map to a site: trains its head on cracks drawn onto the site's photographs, judges it on others."""
 
 import io
 import itertools
@@ -30,29 +30,29 @@ from crack_lightning.system.progress import track
 
 log = logging.getLogger(__name__)
 
-MOST_TILES = 1200  # of the site, 200 KB each
-PATCH_PX = 2 * SIDE  # a picture of at most this is taken whole
-EVERY = 5  # one photograph of this many is held back
-JUDGED = 100  # lessons on what was held back, at most
-WIDTHS_PX = (1.5, 3.0, 6.0)  # between the rows of expected.csv
+MOST_TILES = 1200  # of a site, 200 KB each
+PATCH_PX = 2 * SIDE  # a picture whose longer side is at most this is used whole
+HOLD_BACK_EVERY = 5  # one photograph in this many is held back
+JUDGED = 100  # most lessons on the held-back tiles
+WIDTHS_PX = (1.5, 3.0, 6.0)  # widths of cracks that separate the rows of expected.csv
 SHOWN = 6  # lessons in adaptation.png
-PLAIN_SPREAD = 2.0  # grey levels of deviation below which a surface teaches nothing
+LEAST_SPREAD = 2.0  # deviation of grey levels; a tile with less counts as being of one colour
 
 
 @dataclass(frozen=True)
 class Site:
-    """Square pictures of a site: those that are drawn onto, and those of photographs that were held back."""
+    """Square tiles of a site's photographs: `tiles` to train on, `held_back` to judge on."""
 
     tiles: Sequence[Image.Image]
     held_back: Sequence[Image.Image]
-    photographs: int
-    apart: bool  # whether the held back ones are of other photographs
+    photographs: int  # number of those that have tiles
+    apart: bool  # whether the held-back tiles are of other photographs than the rest
     unread: int  # photographs that could not be read
 
 
 def adapt_map(options: AdaptOptions, folder: Path) -> int:
-    """Write checkpoints/best.ckpt, adaptation.json, expected.csv and adaptation.png into `folder`; how many photographs
-    could not be read.
+    """Writes checkpoints/best.ckpt, adaptation.json, expected.csv and adaptation.png into `folder`; returns how many
+    photographs could not be read.
 
     Raises UserError or OSError where there is no surface to draw cracks onto.
     """
@@ -87,8 +87,8 @@ def adapt_map(options: AdaptOptions, folder: Path) -> int:
 
 
 def site_of(photographs: Sequence[Photograph], options: AdaptOptions) -> Site:
-    """The tiles of the photographs that can be read; every fifth photograph is held back, or tiles of the only one."""
-    most = max(1, MOST_TILES // len(photographs))
+    """Returns tiles of the photographs that can be read; holds back every fifth photograph, or tile of the only one."""
+    most_tiles = max(1, MOST_TILES // len(photographs))
 
     def tiles_of(photograph: Photograph) -> list[Image.Image] | None:
         try:
@@ -99,27 +99,27 @@ def site_of(photographs: Sequence[Photograph], options: AdaptOptions) -> Site:
         if max(image.size) < LEAST_PX:
             log.warning("%s: less than %d pixels each way, too few for a crack to be drawn", photograph.path, LEAST_PX)
             return []
-        tiles = list(_tiles(image, most, options.seed))
+        tiles = list(_tiles(image, most_tiles, options.seed))
         if not tiles:
             log.warning("%s: of one colour, there is nothing to draw cracks onto", photograph.path)
         return tiles
 
-    read = in_threads(tiles_of, photographs, cores())
-    everything = list(track(read, "reading", total=len(photographs), unit="photographs"))
-    found = [tiles for tiles in everything if tiles]
-    if not found:
+    pending = in_threads(tiles_of, photographs, cores())
+    results = list(track(pending, "reading", total=len(photographs), unit="photographs"))
+    tile_lists = [tiles for tiles in results if tiles]
+    if not tile_lists:
         raise UserError(f"source={options.source}: no photograph of a surface could be read: give photographs of walls")
-    apart = len(found) > 1
+    apart = len(tile_lists) > 1
     if not apart:
         log.warning("one photograph only: what is expected of the map is judged on other parts of the same one")
-    groups = found if apart else [[tile] for tile in found[0]]
-    kept = [tile for k, tiles in enumerate(groups) if k % EVERY for tile in tiles]
-    back = [tile for tiles in groups[::EVERY] for tile in tiles]
-    return Site(kept or back, back, len(found), apart=apart, unread=everything.count(None))
+    groups = tile_lists if apart else [[tile] for tile in tile_lists[0]]
+    training = [tile for k, tiles in enumerate(groups) if k % HOLD_BACK_EVERY for tile in tiles]
+    held_back = [tile for tiles in groups[::HOLD_BACK_EVERY] for tile in tiles]
+    return Site(training or held_back, held_back, len(tile_lists), apart=apart, unread=results.count(None))
 
 
 def _tiles(image: Image.Image, most: int, seed: int) -> Iterator[Image.Image]:
-    """Squares of SIDE pixels, `most` of them at random places of a grid; a patch as a whole; none of one colour."""
+    """Yields squares of SIDE pixels at `most` random places of a grid, or a patch as a whole; none of one colour."""
     if max(image.size) <= PATCH_PX:
         boxes = [(0, 0, *image.size)]
     else:
@@ -131,7 +131,7 @@ def _tiles(image: Image.Image, most: int, seed: int) -> Iterator[Image.Image]:
         boxes = [(*corners[k], corners[k][0] + side, corners[k][1] + side) for k in sorted(chosen.tolist())]
     for box in boxes:
         tile = image.crop(box)
-        if np.asarray(tile.convert("L"), np.float32).std() >= PLAIN_SPREAD:
+        if np.asarray(tile.convert("L"), np.float32).std() >= LEAST_SPREAD:
             yield tile
 
 
@@ -141,32 +141,32 @@ def _marked(reader: CrackMapReader, image: Image.Image) -> np.ndarray:
 
 
 def expectation(reader: CrackMapReader, site: Site, judged: int, seed: int) -> dict[str, float]:
-    """What the map finds of cracks drawn onto what was held back, by their width, and what it marks there undrawn.
+    """Returns how well the map finds cracks drawn onto the held-back tiles, and how much it marks there without them.
 
-    `recall_<from>_<to>_px`: share of the cells of visible cracks of that width; `marked_per_megapixel`: cells marked on
-    the pictures as they are, which may hold real cracks: false alarms are at most that many.
+    `recall_<from>_<to>_px`: share found of the cells of visible cracks of that width; `marked_per_megapixel`: cells
+    marked on the tiles as they are, which may show real cracks: there are at most that many false alarms.
     """
-    edges, met, there = [0.0, *WIDTHS_PX, np.inf], np.zeros(len(WIDTHS_PX) + 1), np.zeros(len(WIDTHS_PX) + 1)
+    edges, hits, cracked = [0.0, *WIDTHS_PX, np.inf], np.zeros(len(WIDTHS_PX) + 1), np.zeros(len(WIDTHS_PX) + 1)
     for block in lessons(site.held_back, HELD_OUT, judged, seed):
-        for each in block:
-            widths, found = _widths(each), near(_marked(reader, each.image), 1)
+        for lesson in block:
+            widths, near_marked = _widths(lesson), near(_marked(reader, lesson.image), 1)
             for k, (low, high) in enumerate(itertools.pairwise(edges)):
                 cells = (widths > low) & (widths <= high)
-                there[k] += cells.sum()
-                met[k] += (cells & found).sum()
+                cracked[k] += cells.sum()
+                hits[k] += (cells & near_marked).sum()
     marked = [_marked(reader, tile).sum() for tile in site.held_back[:judged]]
     pixels = sum(tile.width * tile.height for tile in site.held_back[:judged])
     names = [f"recall_{low:g}_{high:g}_px" for low, high in itertools.pairwise(edges)]
-    recalls = {name: float(a / b) for name, a, b in zip(names, met, there, strict=True) if b}
+    recalls = {name: float(a / b) for name, a, b in zip(names, hits, cracked, strict=True) if b}
     return {**recalls, "marked_per_megapixel": float(sum(marked) / pixels * 1e6)}
 
 
-def _widths(one: Lesson) -> np.ndarray:
-    """Of cells (h, w), the width of the drawn crack in pixels, 0 where none can be seen."""
-    seen = (one.cover > COVERED) & (one.strength > VISIBLE)
-    if not seen.any():
-        return np.zeros(masked_cells(seen).shape)
-    widths = np.where(seen, 2 * ndimage.distance_transform_edt(one.cover > COVERED) - 1, 0.0)
+def _widths(lesson: Lesson) -> np.ndarray:
+    """Returns the width in pixels of the drawn crack in each cell (h, w), 0 where none is visible."""
+    visible = (lesson.cover > COVERED) & (lesson.strength > VISIBLE)
+    if not visible.any():
+        return np.zeros(masked_cells(visible).shape)
+    widths = np.where(visible, 2 * ndimage.distance_transform_edt(lesson.cover > COVERED) - 1, 0.0)
     return widths.reshape(SIDE // CELL_PX, CELL_PX, SIDE // CELL_PX, CELL_PX).max(axis=(1, 3))
 
 
@@ -178,17 +178,17 @@ def _write_expected(folder: Path, expected: dict[str, float]) -> None:
 
 
 def _write_examples(folder: Path, reader: CrackMapReader, site: Site, seed: int) -> None:
-    """adaptation.png: cracks drawn onto what was held back, and below each what the map marks."""
-    shown = next(lessons(site.held_back, HELD_OUT, SHOWN, seed))
+    """Writes adaptation.png: cracks drawn onto held-back tiles, and below each what the map marks."""
+    examples = next(lessons(site.held_back, HELD_OUT, SHOWN, seed))
     sheet = Image.new("RGB", (SHOWN * (SIDE + 8), 2 * (SIDE + 8)), "white")
-    for number, each in enumerate(shown):
-        marked, draw_on = _marked(reader, each.image), each.image.copy()
-        draw = ImageDraw.Draw(draw_on)
+    for number, lesson in enumerate(examples):
+        marked, outlined = _marked(reader, lesson.image), lesson.image.copy()
+        draw = ImageDraw.Draw(outlined)
         for row, column in np.argwhere(marked):
             x, y = column * CELL_PX, row * CELL_PX
             draw.rectangle((x, y, x + CELL_PX - 1, y + CELL_PX - 1), outline=(255, 80, 0))
-        sheet.paste(each.image, (number * (SIDE + 8), 0))
-        sheet.paste(draw_on, (number * (SIDE + 8), SIDE + 8))
-    file = io.BytesIO()
-    sheet.save(file, "PNG")
-    write_atomically(folder / "adaptation.png", file.getvalue())
+        sheet.paste(lesson.image, (number * (SIDE + 8), 0))
+        sheet.paste(outlined, (number * (SIDE + 8), SIDE + 8))
+    buffer = io.BytesIO()
+    sheet.save(buffer, "PNG")
+    write_atomically(folder / "adaptation.png", buffer.getvalue())

@@ -21,7 +21,7 @@ MOST_GROUPS, MOST_FAILURES = 5, 8
 OWNER = "as their owner says"
 TRAINED_ON = "trained on ImageNet, whose pictures are for research"
 LICENCES = {"torch cache": "BSD-3-Clause (torchvision)", "download": "BSD-3-Clause (torchvision)", "package": "MIT"}
-TYPES = {  # on a hub, of metrics of the test
+TYPES = {  # names that model hubs give to metrics of the test
     **{"recall": "recall", "precision": "precision", "accuracy": "accuracy", "f1": "f1", "auroc": "roc_auc"},
     **{"cells_f1": "f1", "cells_precision": "precision", "cells_recall": "recall", "pixels_iou": "mean_iou"},
 }
@@ -29,7 +29,7 @@ TYPES = {  # on a hub, of metrics of the test
 
 @dataclass(frozen=True)
 class DataFacts:
-    """The data set, in words."""
+    """A data set in words."""
 
     name: str
     citation: str
@@ -38,7 +38,7 @@ class DataFacts:
 
 @dataclass(frozen=True)
 class Failure:
-    """A test image that is called wrong: `probability` of the positive class, 0..1."""
+    """A test image that is predicted wrongly, with the probability of the positive class, 0..1."""
 
     path: str
     truth: str
@@ -47,7 +47,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class GroupErrors:
-    """Of `images` test images of a group `wrong` are called wrong."""
+    """A group of test images: their number, and how many of them are predicted wrongly."""
 
     group: str
     images: int
@@ -65,7 +65,7 @@ def write_card(
     network = judged.network
     wrong = (judged.predicted != judged.targets).tolist()
     groups = [sample.group for sample in judged.samples]
-    whole = 1 < len(set(groups)) < len(groups)
+    has_groups = 1 < len(set(groups)) < len(groups)
     _write(
         folder,
         "patch_card.md",
@@ -78,7 +78,7 @@ def write_card(
             for split, samples in data.splits.items()
         },
         frozen=not any(parameter.requires_grad for parameter in network.features.parameters()),
-        groups=worst_groups(groups, wrong, most=MOST_GROUPS) if whole else [],
+        groups=worst_groups(groups, wrong, most=MOST_GROUPS) if has_groups else [],
         failures=_failures(judged, data.root),
         errors=sum(wrong),
     )
@@ -94,8 +94,8 @@ def write_mask_card(
     *,
     tolerance: int,
 ) -> None:
-    """Writes model_card.md of a map that was trained on photographs with masks; `counts` is photographs by split,
-    `tolerance` in cells."""
+    """Writes model_card.md of a map that was trained on photographs with masks; `counts` are numbers
+    of photographs by split, `tolerance` is in cells."""
     _write(
         folder,
         "mask_card.md",
@@ -140,23 +140,23 @@ def _versions() -> dict[str, str]:
 
 
 def _licence(source: str) -> str:
-    """Returns that of weights from `source`."""
-    known = next((licence for begin, licence in LICENCES.items() if source.startswith(begin)), None)
+    """Returns the licence of weights from `source`."""
+    known = next((licence for prefix, licence in LICENCES.items() if source.startswith(prefix)), None)
     return f"{known}, {TRAINED_ON}" if known else OWNER
 
 
 def _described(data: CrackDataModule) -> DataFacts:
-    if (known := LAYOUTS.get(data.options.layout)) is not None:
-        return DataFacts(known.title, f"{known.citation}, {known.url}.", known.licence)
+    if (layout := LAYOUTS.get(data.options.layout)) is not None:
+        return DataFacts(layout.title, f"{layout.citation}, {layout.url}.", layout.licence)
     if data.options.surfaces is not None:
-        drawn = "Surfaces drawn by crack_lightning: no building's."
-        return DataFacts("synthetic surfaces", drawn, "MIT, as the program that drew them")
+        citation = "Surfaces drawn by crack_lightning: no building's."
+        return DataFacts("synthetic surfaces", citation, "MIT, as the program that drew them")
     name = data.root.name if data.root is not None else "photographs"
     return DataFacts(name, "Photographs of the user's own.", OWNER)
 
 
 def worst_groups(groups: Sequence[str], wrong: Sequence[bool], *, most: int) -> list[GroupErrors]:
-    """Returns the groups with the most errors, among equals the larger share first; none without errors."""
+    """Returns up to `most` groups with the most errors, of equal ones the larger share first; none without errors."""
     images = Counter(groups)
     errors = Counter(group for group, error in zip(groups, wrong, strict=True) if error)
     ranked = [GroupErrors(group, images[group], count) for group, count in errors.items()]
@@ -165,13 +165,13 @@ def worst_groups(groups: Sequence[str], wrong: Sequence[bool], *, most: int) -> 
 
 def _failures(judged: JudgedSamples, root: Path | None) -> list[Failure]:
     """Returns the errors that the classifier was surest of."""
-    doubt = (judged.probabilities - judged.targets).abs()
+    distance = (judged.probabilities - judged.targets).abs()
     wrong = judged.predicted != judged.targets
-    ranked = [k for k in doubt.argsort(descending=True, stable=True).tolist() if wrong[k]]
+    ranked = [k for k in distance.argsort(descending=True, stable=True).tolist() if wrong[k]]
     failures = []
     for k in ranked[:MOST_FAILURES]:
         path = judged.samples[k].path
-        below = path.relative_to(root) if root is not None and path.is_relative_to(root) else path
+        shown_path = path.relative_to(root) if root is not None and path.is_relative_to(root) else path
         truth, probability = judged.decision.negative_first[int(judged.targets[k])], judged.probabilities[k].item()
-        failures.append(Failure(below.as_posix(), truth, probability))
+        failures.append(Failure(shown_path.as_posix(), truth, probability))
     return failures

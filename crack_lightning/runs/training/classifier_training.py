@@ -1,4 +1,4 @@
-"""Train a crack classifier, reload its best checkpoint, calibrate and test it."""
+"""Trains a crack classifier, reloads its best checkpoint, calibrates and tests it."""
 
 import logging
 import sys
@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class ClassifierTraining:
-    """Training of a classifier by Lightning, on pictures, or on what a frozen backbone makes of them."""
+    """Training of a classifier by Lightning, on pictures, or on the features that a frozen backbone computes."""
 
     options: TrainOptions
     folder: Path
@@ -93,7 +93,7 @@ class ClassifierTraining:
         if self.checkpoint is not None:
             return self.kept
         (first, second), (state_dict, source) = options.data.class_names, self.weights
-        torch.set_rng_state(self.drawn)  # the first weights of the head, whatever reading the photographs drew since
+        torch.set_rng_state(self.drawn)  # reading photographs must not change the head's first weights
         return CrackClassifier(
             **{name: getattr(options.model, name) for name in ("backbone", "freeze", "dropout")},
             decision=Decision((first, second), options.data.positive_class),
@@ -105,10 +105,10 @@ class ClassifierTraining:
         )
 
     def test(self, data: CrackDataModule) -> dict[str, float] | None:
-        tested = _test(self.trainer, self.task, self.batches, data.splits["test"], self.options)
-        if tested is None:
+        result = _test(self.trainer, self.task, self.batches, data.splits["test"], self.options)
+        if result is None:
             return None
-        self.judged, confidence = tested
+        self.judged, confidence = result
         return training_metrics(self.trainer, self.history) | confidence
 
     def write(self, data: CrackDataModule, metrics: dict[str, float]) -> None:
@@ -145,7 +145,7 @@ def _trainer(options: TrainOptions, folder: Path, callbacks: Sequence[Callback],
             default_root_dir=folder,
             plugins=[WholeCheckpoints()],
         )
-    except Exception as error:  # Lightning raises whatever it likes on arguments that do not suit the machine
+    except Exception as error:  # Lightning raises errors of any type for arguments that do not suit the machine
         raise UserError(f"trainer: {error} (trainer=cpu runs everywhere)") from error
 
 
@@ -160,7 +160,7 @@ def _check_processes(count: int, most: int | None, strategy: str) -> None:
 def _batches(
     trainer: Trainer, classifier: CrackClassifier, data: CrackDataModule, options: TrainOptions
 ) -> LightningDataModule | None:
-    """The pictures, or, if the backbone is frozen, their features, computed now if necessary."""
+    """Returns the pictures or, if the backbone is frozen, their features, which are computed now if necessary."""
     cache, precision = cache_folder(options.cache_dir), str(options.trainer.precision)
     with ctrl_c_says(lambda: "the features computed so far are kept"):
         return prepared(trainer, classifier, data, options.features, cache=cache, precision=precision)
@@ -176,24 +176,24 @@ def _fit(
 ) -> float:
     started_s = time.perf_counter()
     last = folder / "checkpoints" / LAST
-    # Absolute, because a name such as "last" means more to Lightning.
-    place = None if ckpt_path is None else expanded(ckpt_path).absolute()
+    # Absolute, because a name such as "last" has a meaning of its own in Lightning.
+    start_path = None if ckpt_path is None else expanded(ckpt_path).absolute()
     hint = f"go on with python train.py {typed('ckpt_path', str(last))}"
     try:
         with ctrl_c_says(lambda: hint if last.exists() else "no epoch was finished"):
-            trainer.fit(task, batches, ckpt_path=place, weights_only=True)
-    except Exception as error:  # whatever Lightning and torch raise for an invalid state
+            trainer.fit(task, batches, ckpt_path=start_path, weights_only=True)
+    except Exception as error:  # Lightning and torch raise errors of any type for an invalid state
         if ckpt_path is None or history.goes_on or isinstance(error, UserError | OSError):
             raise
-        kind = f"{type(error).__name__}: {error}"
-        raise UserError(f"ckpt_path={ckpt_path} cannot be gone on from ({kind}): use another copy") from error
+        reason = f"{type(error).__name__}: {error}"
+        raise UserError(f"ckpt_path={ckpt_path} cannot be gone on from ({reason}): use another copy") from error
     return time.perf_counter() - started_s
 
 
 def _test(
     trainer: Trainer, task: CrackTask, batches: LightningDataModule, samples: Sequence[Sample], options: TrainOptions
 ) -> tuple[JudgedSamples, dict[str, float]] | None:
-    """Reload the best checkpoint, calibrate it on validation and test it in one process; returns None in the others."""
+    """Reloads the best checkpoint, calibrates and tests it in one process; returns None in the others."""
     tester = leave_group(trainer)
     if tester is None:
         return None
@@ -212,13 +212,13 @@ def _test(
 def _confidence(
     task: CrackTask, batches: LightningDataModule, best: Path | None, options: TrainOptions
 ) -> dict[str, float]:
-    """Calibrate on validation and store the result in the best checkpoint; returns the metrics of it."""
+    """Calibrates on validation and stores the result in the best checkpoint; returns its metrics."""
     if options.trainer.limit_val_batches is not None or options.trainer.fast_dev_run:
         threshold = task.classifier.decision.threshold
         log.info("not calibrated, since validation is limited: threshold %.2f", threshold)
         return {}
     logits, labels = logits_of(task, batches.val_dataloader())
-    found = set_confidence(
+    confidence = set_confidence(
         task.classifier,
         logits,
         labels,
@@ -229,13 +229,13 @@ def _confidence(
     task.decide_anew()
     if best:
         keep_facts(best, task.classifier)
-    return found
+    return confidence
 
 
 def leave_group(trainer: Trainer) -> Trainer | None:
-    """A trainer that tests in this process alone; None in all processes but the first.
+    """Returns a trainer that tests in this process alone; None in all processes but the first.
 
-    Testing in several would count some images twice, since every process gets as many.
+    Testing in several would count some images twice, since every process gets the same number of them.
     """
     if trainer.world_size == 1:
         return trainer

@@ -1,4 +1,4 @@
-"""A training run that goes on from a checkpoint: on the same photographs, at the epoch after it."""
+"""Resumes a training run from a checkpoint: on the same photographs, at the epoch after it."""
 
 import logging
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ Checkpoint = Mapping[str, Any]
 
 
 def check_split(checkpoint: Checkpoint, data: CrackDataModule) -> None:
-    """Raise UserError when the photographs, and so the split, differ from those of the checkpoint's run."""
+    """Raises UserError where the photographs, and so the split, differ from those of the checkpoint's run."""
     provenance = checkpoint[FACTS_KEY]["provenance"]
     if split_digest(data.splits) != provenance.get("split"):
         raise UserError(
@@ -28,7 +28,7 @@ def check_split(checkpoint: Checkpoint, data: CrackDataModule) -> None:
 
 
 def go_on(trainer: Trainer, data: CrackDataModule, checkpoint: Checkpoint, max_epochs: int) -> None:
-    """Go on with the epoch after the checkpoint's; if training had ended, only the test remains."""
+    """Continues with the epoch after the checkpoint's; if training had ended, only the test remains."""
     data.first_epoch = checkpoint["epoch"] + 1
     if has_ended(checkpoint, max_epochs):
         log.info("all epochs are finished: only calibration and the test remain")
@@ -36,9 +36,9 @@ def go_on(trainer: Trainer, data: CrackDataModule, checkpoint: Checkpoint, max_e
 
 
 def has_ended(checkpoint: Checkpoint, max_epochs: int) -> bool:
-    """Whether the run that wrote the checkpoint had finished training, by its epochs or by early stopping."""
+    """Returns whether the run that wrote the checkpoint had finished training, by its epochs or by early stopping."""
     if 0 < max_epochs <= checkpoint["epoch"] + 1:
         return True
     states = checkpoint["callbacks"].values() if isinstance(checkpoint["callbacks"], dict) else []
     waits = [(state.get("wait_count"), state.get("patience")) for state in states if isinstance(state, dict)]
-    return any(isinstance(wait, int) and isinstance(most, int) and wait >= most for wait, most in waits)
+    return any(isinstance(wait, int) and isinstance(patience, int) and wait >= patience for wait, patience in waits)

@@ -1,4 +1,4 @@
-"""Train a crack map on class folders: the head that drawn cracks gave, moved by what labelled patches say."""
+"""Trains a crack map on class folders: labelled patches move the head that was trained on drawn cracks."""
 
 import logging
 import time
@@ -42,10 +42,10 @@ JUDGED = 48  # lessons that the levels of the map are chosen on
 
 @dataclass
 class PatchTraining:
-    """Training of a crack map on class folders: the head that drawn cracks gave, moved by labelled patches.
+    """Training of a crack map on class folders: labelled patches move the head that was trained on drawn cracks.
 
-    The head has few numbers, and its loss one minimum, which is computed: there are no epochs, and what is said of
-    optimizer, scheduler, trainer and callbacks is not used.
+    The head has few numbers, and its loss one minimum, which is computed: there are no epochs, and the options of
+    optimizer, scheduler and callbacks are not used; of those of the trainer only the accelerator is.
     """
 
     options: TrainOptions
@@ -81,26 +81,26 @@ class PatchTraining:
 
 
 def beginning_of(options: TrainOptions) -> Callable[..., CrackMap]:
-    """Returns what makes the map to begin with, given the `patch_px` of its training: that of the package, where it has
-    this backbone and weights, else one whose head is still to be drawn. Weights are found now, before any data is."""
+    """Returns a function from `patch_px` to the map to begin with: the package's if it has this backbone and weights,
+    else one with an untrained head. Weights are found now, before any data is."""
     first, second = options.data.class_names
     facts, device = package_facts(), pick_device("cpu" if options.trainer.accelerator == "cpu" else "auto")
-    known: dict[str, Any] = {
+    arguments: dict[str, Any] = {
         "decision": Decision((first, second), options.data.positive_class),
         "mm_per_px": options.data.mm_per_px,
     }
-    taps_of(options.model.backbone)  # before weights are fetched for nothing
+    taps_of(options.model.backbone)  # raises UserError before weights are downloaded in vain
     weights = resolve_weights(options.model.backbone, options.model.weights)
-    own = (options.model.backbone, options.model.weights) == (facts["backbone"], facts["weights"])
-    if own:
-        return lambda **more: package_map(**known, **more, weights=weights).to(device)
+    is_package = (options.model.backbone, options.model.weights) == (facts["backbone"], facts["weights"])
+    if is_package:
+        return lambda **more: package_map(**arguments, **more, weights=weights).to(device)
     return lambda **more: CrackMap(
-        backbone=options.model.backbone, state_dict=weights[0], weights=weights[1].as_dict(), **known, **more
+        backbone=options.model.backbone, state_dict=weights[0], weights=weights[1].as_dict(), **arguments, **more
     ).to(device)
 
 
 def sound(data: CrackDataModule) -> dict[str, list[Path]]:
-    """The sound pictures of each split, to draw cracks onto."""
+    """Returns the sound pictures of each split, to draw cracks onto."""
     positive = data.class_names.index(data.options.positive_class)
     return {
         split: [sample.path for sample in members if sample.label != positive] for split, members in data.splits.items()
@@ -108,7 +108,7 @@ def sound(data: CrackDataModule) -> dict[str, list[Path]]:
 
 
 def draw_head(network: CrackMap, surfaces: Mapping[str, Sequence[Path]], options: TrainOptions) -> None:
-    """Train the head on cracks drawn onto sound pictures of training, unless it has one already."""
+    """Trains the head on cracks drawn onto sound pictures of training, unless it has one already."""
     if network.weight.any():
         return
     head = trained_head(
@@ -123,10 +123,12 @@ def draw_head(network: CrackMap, surfaces: Mapping[str, Sequence[Path]], options
 
 
 def learn(network: CrackMap, data: CrackDataModule) -> PatchFit:
-    """Move the head of `network` by what the training patches teach, and its levels with it."""
+    """Moves the head of `network` to suit the labels of the training patches, and its levels with it."""
     samples, positive = data.splits["train"], network.decision.positive_index
-    paths, reading = [sample.path for sample in samples], data.options
-    scores, slopes = slopes_of(network, paths, num_workers=reading.num_workers, megapixels=reading.max_megapixels)
+    paths, data_options = [sample.path for sample in samples], data.options
+    scores, slopes = slopes_of(
+        network, paths, num_workers=data_options.num_workers, megapixels=data_options.max_megapixels
+    )
     targets = torch.tensor([float(sample.label == positive) for sample in samples])
     groups = [sample.group for sample in samples]
     fit = fit_patches(scores, slopes, targets, groups, level=network.patch_level, scale=network.patch_scale)
@@ -145,24 +147,24 @@ def learn(network: CrackMap, data: CrackDataModule) -> PatchFit:
 def slopes_of(
     network: CrackMap, paths: Sequence[Path], *, num_workers: int | None = None, megapixels: float = MOST_MEGAPIXELS
 ) -> tuple[Tensor, Tensor]:
-    """Scores (n,) and slopes (n, channels) of patches, by `num_workers` threads; None is one a core."""
+    """Returns scores (n,) and slopes (n, channels) of patches, by `num_workers` threads; None is one a core."""
     reader = CrackMapReader(network, engine="eager")
 
-    def one(path: Path) -> tuple[float, Tensor]:
+    def score_patch(path: Path) -> tuple[float, Tensor]:
         image = read_image(path, megapixels=megapixels)
         return score_and_slope(network, prepared_patch(reader, image))
 
     with one_core_each():
-        found = list(track(in_threads(one, paths, num_workers or cores()), "learning", total=len(paths)))
-    return torch.tensor([score for score, _ in found]), torch.stack([slope for _, slope in found])
+        results = list(track(in_threads(score_patch, paths, num_workers or cores()), "learning", total=len(paths)))
+    return torch.tensor([score for score, _ in results]), torch.stack([slope for _, slope in results])
 
 
 def _calibrated(reader: CrackMapReader, samples: Sequence[Sample], options: TrainOptions) -> dict[str, float]:
-    """Set temperature, threshold and review band on validation; its metrics."""
+    """Sets temperature, threshold and review band on validation; returns its metrics."""
     network = reader.classifier
     logits = _logits(reader, samples, options)
     labels = torch.tensor([sample.label for sample in samples])
-    found = set_confidence(
+    confidence = set_confidence(
         network,
         logits,
         labels,
@@ -170,19 +172,21 @@ def _calibrated(reader: CrackMapReader, samples: Sequence[Sample], options: Trai
         threshold=options.threshold,
         review_error_rate=options.review_band,
     )
-    return found | metrics_of(JudgedSamples(network, samples, network.positive_probabilities(logits)), logits, "val")
+    return confidence | metrics_of(
+        JudgedSamples(network, samples, network.positive_probabilities(logits)), logits, "val"
+    )
 
 
 def _logits(reader: CrackMapReader, samples: Sequence[Sample], options: TrainOptions) -> Tensor:
-    found = map_logits(
+    result = map_logits(
         reader,
         [sample.path for sample in samples],
         num_workers=options.data.num_workers,
         megapixels=options.data.max_megapixels,
     )
-    if unread := [error for error in found.errors if error]:
+    if unread := [error for error in result.errors if error]:
         raise UserError(unread[0])
-    return found.logits
+    return result.logits
 
 
 def _facts_of(fit: PatchFit) -> dict[str, float]:

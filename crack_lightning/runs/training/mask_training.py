@@ -1,4 +1,4 @@
-"""Train a crack map on photographs with masks: the head that drawn cracks gave, moved by the cells of real ones."""
+"""Trains a crack map on photographs with masks: cells of real cracks move the head that was trained on drawn ones."""
 
 import logging
 import time
@@ -32,11 +32,11 @@ from crack_lightning.training.cell_head import fit_head
 
 log = logging.getLogger(__name__)
 
-# Cells of each kind from a tile: of cracks, beside them, those far from one that look most like one, others.
+# Cells of each kind from a tile: of cracks, beside them, far away but most like one (the share HARDEST), others.
 MOST, HARDEST = (400, 150, 400, 200), 0.1
-TILE_PX, MOST_TILES = 512, 12  # of a photograph that is not small, at random places
-DRAWN = 200  # lessons whose cells are learned again with those of the photographs: what is no crack stays known
-PULLS = (0.03, 0.1, 0.5, 2.0)  # towards the head that drawn cracks gave, tried on validation
+TILE_PX, MOST_TILES = 512, 12  # side and number of the tiles at random places of a photograph that is not small
+DRAWN = 200  # lessons learned again with the photographs, so that what is not a crack stays known
+PULLS = (0.03, 0.1, 0.5, 2.0)  # towards the head that was trained on drawn cracks, tried on validation
 
 Array = np.ndarray
 
@@ -56,15 +56,15 @@ class MaskTraining:
         options, started_s = self.options, time.perf_counter()
         self.network = self.beginning()
         draw_head(self.network, {"train": [], "val": []}, options)
-        found = learn_masks(self.network, data.splits["train"], data.splits["val"], options)
-        found["fit_seconds"] = time.perf_counter() - started_s
+        metrics = learn_masks(self.network, data.splits["train"], data.splits["val"], options)
+        metrics["fit_seconds"] = time.perf_counter() - started_s
         write_map(self.folder / "checkpoints/best.ckpt", self.network, provenance)
-        return found
+        return metrics
 
     def test(self, data: CrackDataModule) -> dict[str, float]:
         options, reader = self.options, CrackMapReader(self.network, engine=self.options.features.engine)
-        usual = {"tolerance": SLACK_CELLS, "megapixels": options.data.max_megapixels, "seed": options.seed}
-        self.judged, metrics = judge_masks(reader, data.splits["test"], **usual)  # type: ignore[arg-type]
+        settings = {"tolerance": SLACK_CELLS, "megapixels": options.data.max_megapixels, "seed": options.seed}
+        self.judged, metrics = judge_masks(reader, data.splits["test"], **settings)  # type: ignore[arg-type]
         return metrics
 
     def write(self, data: CrackDataModule, metrics: dict[str, float]) -> None:
@@ -81,7 +81,8 @@ class MaskTraining:
 def learn_masks(
     network: CrackMap, train: Sequence[Sample], val: Sequence[Sample], options: TrainOptions
 ) -> dict[str, float]:
-    """Fit the head with each of PULLS to the cells of `train` and drawn ones, and keep what marks `val` best."""
+    """Fits a head with each of PULLS to the cells of `train` and of drawn cracks; of these and the old head keeps the
+    one that marks `val` best, and returns its metrics."""
     generator, megapixels = torch.Generator().manual_seed(options.seed), options.data.max_megapixels
     real = [
         part
@@ -91,14 +92,14 @@ def learn_masks(
     drawn = [sampled(network, block, generator) for block in lessons([], 0, DRAWN, options.seed)]
     cells, prior = joined([*real, *drawn], generator), (network.weight.cpu().clone(), network.bias.item())
     log.info("%d cells of %d photographs and %d drawn pictures", len(cells.kinds), len(train), DRAWN)
-    tried: list[tuple[float, float, Tensor, float, dict[str, float]]] = []
+    candidates: list[tuple[float, float, Tensor, float, dict[str, float]]] = []
     for pull in (None, *PULLS):
         weight, bias = prior if pull is None else fit_head(cells, l2=pull, prior=prior)
         _set_head(network, weight, bias)
         f1, levels = _levels(network, val, megapixels)
         log.info("F1 of cells %.3f on validation: %s", f1, "head of drawn cracks" if pull is None else f"pull {pull:g}")
-        tried.append((f1, np.inf if pull is None else pull, weight, bias, levels))
-    f1, pull, weight, bias, levels = max(tried, key=lambda each: each[0])
+        candidates.append((f1, np.inf if pull is None else pull, weight, bias, levels))
+    f1, pull, weight, bias, levels = max(candidates, key=lambda each: each[0])
     _set_head(network, weight, bias)
     network.set_levels(levels)
     return {"val/cells_f1": f1, **({"masks/pull": pull} if np.isfinite(pull) else {}), **levels}
@@ -111,7 +112,7 @@ def _set_head(network: CrackMap, weight: Tensor, bias: float) -> None:
 
 @torch.no_grad()
 def cells_of(network: CrackMap, masked: Sample, generator: torch.Generator, *, megapixels: float) -> Iterator[Cells]:
-    """Some cells of each kind of a photograph, tile by tile, as the map computes them."""
+    """Yields some cells of each kind of a photograph, tile by tile, as the map computes them."""
     image = read_image(masked.path, megapixels=megapixels)
     mask = mask_of(masked, image.size, megapixels=megapixels)
     small = max(image.size) <= SMALL_PX
@@ -124,25 +125,25 @@ def cells_of(network: CrackMap, masked: Sample, generator: torch.Generator, *, m
 
 
 def _features(network: CrackMap, tile: Image.Image, *, small: bool) -> Tensor:
-    """Joined features (channels, h/4, w/4); of a small photograph the mean of two scales, as its logits are."""
+    """Returns joined features (channels, h/4, w/4); of a small photograph the mean of two scales, as its logits are."""
     pictures = [padded(picture) for picture in ([tile, tile.reduce(2)] if small and min(tile.size) > 1 else [tile])]
     cells = [network.cells(picture_tensor(picture, network.weight.device))[0].cpu() for picture in pictures]
     return merged_scales(cells, (tile.height, tile.width))
 
 
 def _boxes(size: tuple[int, int], generator: torch.Generator) -> list[tuple[int, int, int, int]]:
-    """A small photograph as a whole; of a larger one tiles at random places of a grid."""
+    """Returns one box around a small photograph, or boxes of tiles at random places of a grid in a larger one."""
     width, height = size
     if max(size) <= SMALL_PX:
         return [(0, 0, width, height)]
     corners = [(x, y) for y in range(0, height, TILE_PX) for x in range(0, width, TILE_PX)]
-    some = torch.randperm(len(corners), generator=generator)[:MOST_TILES].tolist()
-    boxes = [(x, y, min(x + TILE_PX, width), min(y + TILE_PX, height)) for x, y in (corners[k] for k in some)]
+    places = torch.randperm(len(corners), generator=generator)[:MOST_TILES].tolist()
+    boxes = [(x, y, min(x + TILE_PX, width), min(y + TILE_PX, height)) for x, y in (corners[k] for k in places)]
     return [box for box in boxes if min(box[2] - box[0], box[3] - box[1]) >= TILE_PX // 4]
 
 
 def _kinds(network: CrackMap, features: Tensor, truth: Tensor) -> list[Tensor]:
-    """Where cells (h, w) of each kind lie. What is far from a crack and looks like one is as what was drawn as none."""
+    """Returns where cells (h, w) of each kind lie. Those far from a crack that look like one count as drawn clutter."""
     beside = torch.from_numpy(near(truth.numpy(), 1)) & ~truth
     far = ~torch.from_numpy(near(truth.numpy(), 3))
     logits = torch.einsum("chw,c->hw", features, network.weight.cpu())
@@ -151,7 +152,7 @@ def _kinds(network: CrackMap, features: Tensor, truth: Tensor) -> list[Tensor]:
 
 
 def _levels(network: CrackMap, val: Sequence[Sample], megapixels: float) -> tuple[float, dict[str, float]]:
-    """F1 of the cells of all validation photographs, at the levels that suit them best, and these levels."""
+    """Returns F1 of the cells of all validation photographs at the levels that suit them best, and these levels."""
     reader = CrackMapReader(network, engine="folded")
     maps: dict[str, list[tuple[Array, Array]]] = {"level": [], "small_level": []}
     for masked in val:

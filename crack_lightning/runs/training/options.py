@@ -23,7 +23,7 @@ MOST_SEED = 2**32 - 1
 
 @dataclass
 class TrainOptions:
-    """Of `train.py`. `callbacks` and `logger` are a record: whoever runs it makes these objects."""
+    """The options of `train.py`. `callbacks` and `logger` are a record: the caller makes these objects."""
 
     data: DataOptions
     model: ModelOptions = field(default_factory=ModelOptions)
@@ -33,14 +33,14 @@ class TrainOptions:
     trainer: TrainerOptions = field(default_factory=TrainerOptions)
     task: TaskOptions = field(default_factory=TaskOptions)
     callbacks: dict[str, Any] = field(default_factory=dict)
-    # counterparts of test images in training that are counted: exact, near_duplicates or overlap
+    # which counterparts of test images in training are counted: exact, near_duplicates or overlap
     leakage: str = "exact"
-    calibrate: bool = True  # divide logits by a temperature, so that probabilities are right as often as they say
-    threshold: Any = 0.5  # from which probability on it is a crack; or recall:0.99 or precision:0.95, met on validation
-    # 0.01: the narrowest band that needs review, so that at most this share of the rest is wrong on validation
+    calibrate: bool = True  # divide logits by a temperature, so that predictions are right as often as they claim to be
+    threshold: Any = 0.5  # least probability of a crack; or recall:0.99 or precision:0.95, to be met on validation
+    # 0.01: outside the band that needs review, the narrowest possible, at most this share is wrong on validation
     review_band: float | None = None
-    seed: int = 0  # split, augmentation, shuffling, dropout, first weights of the head
-    ckpt_path: str | None = None  # go on from this last.ckpt
+    seed: int = 0  # of the split, augmentation, shuffling, dropout and first weights of the head
+    ckpt_path: str | None = None  # continue from this last.ckpt
     cache_dir: str | None = None  # null: $XDG_CACHE_HOME/crack_lightning, or ~/.cache/crack_lightning
     figures: bool = True  # false saves a few seconds a run, in sweeps
     objective: str = "val/loss"  # the metric that a sweep compares
@@ -72,7 +72,7 @@ class TrainOptions:
 
 @dataclass
 class AdaptOptions:
-    """Of `adapt`."""
+    """The options of `adapt`."""
 
     source: str  # a folder with its subfolders, a file, or a pattern such as /photos/*/*.jpg
     lessons: int = 800  # drawn pictures that it is trained on, half of them on the site's surfaces

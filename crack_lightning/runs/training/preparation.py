@@ -1,4 +1,4 @@
-"""What stands before every training run: photographs found, checked and split, and what the test has seen of them."""
+"""Prepares training runs: finds, checks and splits photographs, and counts test images that are also in training."""
 
 import logging
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from crack_lightning.system.files import write_atomically
 log = logging.getLogger(__name__)
 
 COPIES = "test images with a copy in training: %d of %d (%s)"
-TOLD = {
+REPORTED = {
     "exact": ("a_copy", "exact copies; leakage=near_duplicates or overlap looks for more"),
     "near_duplicates": ("a_near_copy", "near copies"),
     "overlap": ("a_shared_part", "near copies, or crops that share a part"),
@@ -29,7 +29,7 @@ TOLD = {
 
 
 def prepare_split(data: CrackDataModule, folder: Path, checkpoint: Checkpoint | None, leakage: str) -> dict[str, float]:
-    """Find, check and split the photographs before anything slow begins; returns the leakage of the split."""
+    """Finds and checks photographs and splits them, before anything slow begins; returns the leakage of the split."""
     data.prepare_data()
     try:
         data.setup()
@@ -44,12 +44,12 @@ def prepare_split(data: CrackDataModule, folder: Path, checkpoint: Checkpoint | 
 
 
 def write_config(folder: Path, options: TrainOptions) -> None:
-    """config.yaml: the options as they were when the run began."""
+    """Writes config.yaml: the options as they were at the start of the run."""
     write_atomically(folder / "config.yaml", yaml.safe_dump(asdict(options), sort_keys=False).encode())
 
 
 def provenance_of(options: TrainOptions, root: Path | None, splits: Splits, overrides: Sequence[str]) -> dict[str, Any]:
-    """What a checkpoint says of the run that wrote it: plain values."""
+    """Returns what a checkpoint records of the run that wrote it, as plain values."""
     return {
         "crack_lightning": __version__,
         "overrides": list(overrides),
@@ -61,12 +61,12 @@ def provenance_of(options: TrainOptions, root: Path | None, splits: Splits, over
 
 
 def leakage_metrics(splits: Splits, by: str, *, cache_dir: str | None, workers: int) -> dict[str, float]:
-    """Report and count the test images with an exact counterpart in training, and with that which `by` names."""
-    found: dict[str, float] = {}
+    """Reports and counts the test images with an exact counterpart in training, and with one of the kind `by`."""
+    metrics: dict[str, float] = {}
     cache = cache_folder(cache_dir)
-    for each in dict.fromkeys(("exact", by)):
-        name, text = TOLD[each]
-        leaked = seen_in_training(splits, by=each, cache=cache, workers=workers)
+    for kind in dict.fromkeys(("exact", by)):
+        name, text = REPORTED[kind]
+        leaked = seen_in_training(splits, by=kind, cache=cache, workers=workers)
         log.log(logging.WARNING if leaked else logging.INFO, COPIES, leaked, len(splits["test"]), text)
-        found[f"split/test_images_with_{name}_in_training"] = leaked
-    return found
+        metrics[f"split/test_images_with_{name}_in_training"] = leaked
+    return metrics

@@ -1,4 +1,4 @@
-"""What a training run writes into its folder and into TensorBoard when it is over."""
+"""Writes the results of a training run into its folder, into TensorBoard and to other loggers."""
 
 import logging
 import math
@@ -27,13 +27,13 @@ log = logging.getLogger(__name__)
 
 
 def training_metrics(trainer: Trainer, history: EpochHistory) -> dict[str, float]:
-    """Metrics of the test, and of training and validation in the epoch of the best checkpoint."""
+    """Returns metrics of the test, and of training and validation in the epoch of the best checkpoint."""
     best = checkpoint_to_test(trainer)
     epoch = read_checkpoint(best)["epoch"] if best else history.epochs[-1]["epoch"]
     row = next(row for row in history.epochs if row["epoch"] == epoch)
-    figures = {name: value for name, value in row.items() if name.startswith(("train/", "val/"))}
+    epoch_metrics = {name: value for name, value in row.items() if name.startswith(("train/", "val/"))}
     test = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
-    return figures | test | {"epochs": len(history.epochs), "best_epoch": int(epoch) + 1}
+    return epoch_metrics | test | {"epochs": len(history.epochs), "best_epoch": int(epoch) + 1}
 
 
 def write_results(
@@ -46,7 +46,7 @@ def write_results(
     curves: Mapping[str, Figure],
     loggers: Sequence[Logger],
 ) -> None:
-    """Write the results into the run folder and to loggers; `curves` are the figures of training."""
+    """Writes the results into the run folder and to loggers; `curves` are the figures of training."""
     metrics = dict(metrics) | confidence_metrics(judged, seed=options.seed)
     write_metrics(folder, metrics)
     write_predictions(folder, judged)
@@ -55,14 +55,14 @@ def write_results(
     write_figures(folder, figures | drawn(curves))
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):
-            _to_tensorboard(logger, judged, figures, options, metrics)
+            _log_to_tensorboard(logger, judged, figures, options, metrics)
         elif not isinstance(logger, CSVLogger):
-            _to_other(logger, options, metrics)
-    _tell(metrics, options)
+            _log_to_other(logger, options, metrics)
+    _report(metrics, options)
     log.info("the run folder: %s", folder)
 
 
-def _to_tensorboard(
+def _log_to_tensorboard(
     logger: TensorBoardLogger,
     judged: JudgedSamples,
     figures: Mapping[str, bytes],
@@ -80,8 +80,8 @@ def _to_tensorboard(
     )
 
 
-def _to_other(logger: Logger, options: TrainOptions, metrics: Mapping[str, float]) -> None:
-    """What a run was configured with and its final metrics, to a logger that compares runs, such as MLflow."""
+def _log_to_other(logger: Logger, options: TrainOptions, metrics: Mapping[str, float]) -> None:
+    """Logs the configuration of a run and its final metrics to a logger that compares runs, such as MLflow."""
     logger.log_hyperparams(_settings(options))
     logger.log_metrics({name: value for name, value in metrics.items() if math.isfinite(value)})
     logger.finalize("success")
@@ -92,8 +92,8 @@ def _settings(options: TrainOptions) -> dict[str, Any]:
     return {key: value for key, value in asdict(options).items() if key not in left_out}
 
 
-def _tell(metrics: Mapping[str, float], options: TrainOptions) -> None:
-    """The metrics of the test, with their intervals."""
+def _report(metrics: Mapping[str, float], options: TrainOptions) -> None:
+    """Logs the metrics of the test with their intervals, and the share that needs review."""
     for name in (*METRICS, "loss"):
         low, high = (metrics.get(f"test/{name}_{side}") for side in ("low", "high"))
         interval = "" if low is None or high is None else f"  ({low:.4f} to {high:.4f})"

@@ -1,4 +1,4 @@
-"""A training run, whatever is trained: one order of its steps."""
+"""Trains a network: the order of the steps, which is the same for all methods."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,13 +18,13 @@ from crack_lightning.runs.training.preparation import prepare_split, provenance_
 
 
 class Method(Protocol):
-    """What differs: how the head is found, its confidence decided, the best of it tested, and what is written of it."""
+    """A method of training: how the head is found, its confidence decided, the best tested, and the results written."""
 
     def start(self) -> None:
-        """Checks whatever can be wrong before any data is read, and finds the weights of the backbone."""
+        """Checks all that can be wrong before any data is read, and finds the weights of the backbone."""
 
     def fit(self, data: CrackDataModule, provenance: Mapping[str, object]) -> dict[str, float] | None:
-        """Finds the head and writes the checkpoint; returns metrics, None where nothing is to be tested here."""
+        """Finds the head and writes the checkpoint; returns metrics, None where there is nothing to test here."""
 
     def test(self, data: CrackDataModule) -> dict[str, float] | None:
         """Decides the confidence on validation and tests the best; returns metrics, None in all processes but one."""
@@ -46,9 +46,9 @@ def train_network(
     """Trains as `options` say and writes the run folder; returns the metrics, or None in all processes but the first.
 
     `checkpoint` is the content of `options.ckpt_path` when a run goes on. `overrides` are kept as a record of what was
-    asked for. Of these `callbacks`, `checkpoint` and `most_processes` are for a classifier: a crack map's head has one
-    best value, which is computed. Raises UserError or OSError for what cannot be trained, before anything slow begins,
-    and for more processes than `most_processes`.
+    asked for. `callbacks`, `checkpoint` and `most_processes` are for a classifier alone: a crack map's head has
+    one best value, which is computed. Raises UserError or OSError for what cannot be trained, before anything slow
+    begins, and for more processes than `most_processes`.
     """
     method: Method
     if not options.model.is_map:
