@@ -1,1 +1,1 @@
-"""Whole photographs to maps, cracks, tables and a report."""
+"""Maps, cracks, tables and a report from whole photographs."""

@@ -1,4 +1,4 @@
-"""The files of the cracks of a photograph, and of all photographs together."""
+"""Writes and reads the files of the cracks of a photograph, and of all photographs together."""
 
 import json
 import shutil
@@ -21,19 +21,19 @@ Array = np.ndarray
 
 CRACKS_CSV, CRACKS_JSON, CLOSE_UPS = "cracks.csv", "cracks.geojson", "close_ups"
 HEADER = ["photograph", *COLUMNS]
-SHOWN = 6  # cracks of a photograph whose widest place is shown
+MOST_CLOSE_UPS = 6  # cracks of a photograph whose widest place is shown
 
 
 def write_cracks(
     folder: Path, name: str, cracks: Sequence[Crack], records: Sequence[CrackRecord], scale: Scale | None, grey: Array
 ) -> None:
-    """cracks.csv, cracks.geojson and close-ups of the largest in the `folder` of the photograph `name`."""
+    """Writes cracks.csv, cracks.geojson and close-ups of the largest into the `folder` of the photograph `name`."""
     write_csv(folder / CRACKS_CSV, HEADER, [[name, *_texts(record.facts())] for record in records])
     text = json.dumps(collection(records, scale), ensure_ascii=False)
     write_atomically(folder / CRACKS_JSON, text.encode("utf-8", "surrogateescape"))
     shutil.rmtree(folder / CLOSE_UPS, ignore_errors=True)
     measured = [(crack, record) for crack, record in zip(cracks, records, strict=True) if record.widest_px is not None]
-    for crack, record in measured[:SHOWN]:
+    for crack, record in measured[:MOST_CLOSE_UPS]:
         write_atomically(folder / CLOSE_UPS / f"{record.number}.png", png(close_up(grey, _widest(crack, record))))
 
 
@@ -42,11 +42,11 @@ def _texts(facts: CrackFacts) -> list[object]:
 
 
 def _widest(crack: Crack, record: CrackRecord) -> CloseUp:
-    """What is shown of the widest place of a crack whose width is claimed."""
+    """Returns the close-up of the widest place of a crack whose width is known."""
     points = np.concatenate(list(crack.lines))
-    number = int(np.hypot(*(points - np.array(record.widest_px)).T).argmin())
-    part = next(k for k in range(len(crack.lines)) if number < sum(map(len, crack.lines[: k + 1])))
-    row = number - sum(map(len, crack.lines[:part]))
+    nearest = int(np.hypot(*(points - np.array(record.widest_px)).T).argmin())
+    part = next(k for k in range(len(crack.lines)) if nearest < sum(map(len, crack.lines[: k + 1])))
+    row = nearest - sum(map(len, crack.lines[:part]))
     line, profiles = crack.lines[part], crack.profiles[part]
     along = line[min(row + 2, len(line) - 1)] - line[max(row - 2, 0)]
     along = along / max(float(np.hypot(*along)), 1e-9)
@@ -58,7 +58,7 @@ def _widest(crack: Crack, record: CrackRecord) -> CloseUp:
 
 
 def kept_records(folder: Path) -> list[CrackRecord]:
-    """Returns the cracks of a photograph as its cracks.geojson has them. Raises UserError for a damaged file."""
+    """Returns the cracks of a photograph from its cracks.geojson. Raises UserError for a damaged file."""
     path = folder / CRACKS_JSON
     try:
         features = json.loads(path.read_text("utf-8", errors="surrogateescape"))["features"]
@@ -70,6 +70,6 @@ def kept_records(folder: Path) -> list[CrackRecord]:
 
 
 def write_all_cracks(run: Path, cracks: Mapping[str, Sequence[CrackFacts]]) -> None:
-    """cracks.csv of all photographs, by name, the longest first of each."""
-    rows = [[name, *_texts(facts)] for name, found in cracks.items() for facts in found]
+    """Writes cracks.csv of all photographs, by name, the longest crack of each first."""
+    rows = [[name, *_texts(facts)] for name, records in cracks.items() for facts in records]
     write_csv(run / CRACKS_CSV, HEADER, rows)

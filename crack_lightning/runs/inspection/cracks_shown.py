@@ -1,4 +1,4 @@
-"""What the report shows of cracks."""
+"""Selects and formats the cracks that the report shows."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,7 +9,7 @@ from crack_lightning.measurement.record import CrackFacts
 from crack_lightning.report.cracks_section import Bar, CrackRow, CracksSection
 from crack_lightning.runs.inspection.inspected import Inspected
 
-MOST_ROWS = 2000  # of the page's table; cracks.csv has all
+MOST_ROWS = 2000  # in the page's table; cracks.csv has all
 MOST_BARS = 14
 MOST_CLOSE_UPS = 12
 
@@ -17,35 +17,35 @@ MOST_CLOSE_UPS = 12
 def cracks_shown(
     cracks: Mapping[str, Sequence[CrackFacts]], photographs: Mapping[str, Inspected], classes: WidthClasses
 ) -> CracksSection:
-    """The table of the longest cracks, close-ups of the widest of them, and the histogram of widths; `cracks` and
-    `photographs` are by name."""
-    rows = [(name, facts) for name, found in cracks.items() for facts in found]
+    """Returns the table of the longest cracks, close-ups of the widest of them, and the histogram of widths; `cracks`
+    and `photographs` are by the name of the photograph."""
+    rows = [(name, facts) for name, records in cracks.items() for facts in records]
     in_mm = any(facts.length_mm is not None for _, facts in rows)
     ordered = sorted(rows, key=lambda row: -((row[1].length_mm if in_mm else row[1].length_px) or 0))
     shown = [_row(name, facts, photographs[name], classes) for name, facts in ordered[:MOST_ROWS]]
-    claimed = (facts.width_mm if in_mm else facts.width_px for _, facts in rows)
-    widths = [width for width in claimed if width is not None]
-    known = [name for name in classes.names if any(facts.width_class == name for _, facts in rows)]
+    medians = (facts.width_mm if in_mm else facts.width_px for _, facts in rows)
+    widths = [width for width in medians if width is not None]
+    present = [name for name in classes.names if any(facts.width_class == name for _, facts in rows)]
     widest = sorted((row for row in shown if row.close_up), key=lambda row: -row.widest_value)
     close_ups = widest[:MOST_CLOSE_UPS]
     return CracksSection(
         rows=shown,
         total=len(rows),
-        classes={name: classes.colour_of(name) for name in known},
+        classes={name: classes.colour_of(name) for name in present},
         preset=classes.name,
         close_ups=close_ups,
         bars=_bars(widths),
         unit="mm" if in_mm else "px",
         unclaimed=len(rows) - len(widths),
         scales=sorted(
-            {place.scale.source if place.scale else "no scale: in pixels alone" for place in photographs.values()}
+            {each.scale.source if each.scale else "no scale: in pixels alone" for each in photographs.values()}
         ),
     )
 
 
-def _row(name: str, facts: CrackFacts, place: Inspected, classes: WidthClasses) -> CrackRow:
+def _row(name: str, facts: CrackFacts, photograph: Inspected, classes: WidthClasses) -> CrackRow:
     x, y = facts.width_max_x_px, facts.width_max_y_px
-    at = None if x is None or y is None else (x / place.width_px, y / place.height_px)
+    place = None if x is None or y is None else (x / photograph.width_px, y / photograph.height_px)
     widest = (facts.width_max_mm, 2, "mm") if facts.length_mm is not None else (facts.width_max_px, 1, "px")
     return CrackRow(
         photograph=name,
@@ -59,13 +59,13 @@ def _row(name: str, facts: CrackFacts, place: Inspected, classes: WidthClasses) 
         width_class=facts.width_class,
         colour=classes.colour_of(facts.width_class),
         touches_edge=facts.touches_edge,
-        place=at,
-        close_up=f"photographs/{name}/close_ups/{facts.id}.png" if at is not None and facts.id <= 6 else "",
+        place=place,
+        close_up=f"photographs/{name}/close_ups/{facts.id}.png" if place is not None and facts.id <= 6 else "",
     )
 
 
 def _first(*values: float | None) -> float:
-    """The first value that is known, to sort by; -1 where none is."""
+    """Returns the first value that is known, to sort by; -1 where none is."""
     return next((value for value in values if value is not None), -1.0)
 
 
@@ -86,11 +86,11 @@ def _width(facts: CrackFacts) -> str:
 
 
 def _bars(widths: Sequence[float]) -> list[Bar]:
-    """The histogram of widths, in steps of one, two or five."""
+    """Returns the histogram of widths, in steps of one, two or five times a power of ten."""
     if not widths or max(widths) <= 0:
         return []
     step = 10.0 ** np.floor(np.log10(max(widths)))
-    step = next(part * step for part in (0.05, 0.1, 0.2, 0.5, 1.0) if max(widths) / (part * step) <= MOST_BARS)
+    step = next(factor * step for factor in (0.05, 0.1, 0.2, 0.5, 1.0) if max(widths) / (factor * step) <= MOST_BARS)
     counts = np.bincount((np.array(widths) / step).astype(int))
     return [
         Bar(f"{k * step:.3g} to {(k + 1) * step:.3g}", int(count), float(count / counts.max()))

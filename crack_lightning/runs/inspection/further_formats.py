@@ -1,4 +1,4 @@
-"""Further files of an inspection, for other programs: DXF, COCO, Label Studio, Word, and positions of photographs."""
+"""Writes files of an inspection for other programs: DXF, COCO, Label Studio, Word, and positions of photographs."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -24,8 +24,8 @@ NEEDED: dict[str, Callable[[], Any]] = {"dxf": drawings.library, "word": word.li
 
 @dataclass(frozen=True)
 class Handover:
-    """What files are made of: the run's folder, its photographs, the worst first, and what the report says;
-    `image_prefix` stands before their names in the file of Label Studio."""
+    """The contents of the files: the run's folder, its photographs, the worst first, and what the report says;
+    `image_prefix` stands before the names of photographs in the file of Label Studio."""
 
     run: Path
     inspected: Sequence[Inspected]
@@ -37,16 +37,16 @@ class Handover:
 
     @property
     def mapped(self) -> list[Inspected]:
-        """Returns those whose cracks were measured."""
-        return [each for each in self.inspected if each.cracks is not None]
+        """Returns the photographs whose cracks were measured."""
+        return [photo for photo in self.inspected if photo.cracks is not None]
 
     def folder(self, inspected: Inspected) -> Path:
-        """Where the files of a photograph lie."""
+        """Returns the folder of the files of a photograph."""
         return self.run / "photographs" / inspected.name
 
 
 def check_formats(formats: Sequence[str], *, measured: bool) -> None:
-    """Raise UserError for formats that lack a library, or a crack map to be made from."""
+    """Raises UserError for formats that lack their library, or a crack map to be made from."""
     for name in formats:
         if not measured:
             raise UserError(f"formats={name} needs a crack map: leave ckpt_path out, or give one of model=crack_map")
@@ -54,7 +54,7 @@ def check_formats(formats: Sequence[str], *, measured: bool) -> None:
 
 
 def missing_formats() -> dict[str, str]:
-    """The formats whose library is not installed, each with the message that says how to install it."""
+    """Returns the formats whose library is not installed, each with the message on how to install it."""
     missing = {}
     for name, library in NEEDED.items():
         try:
@@ -65,86 +65,91 @@ def missing_formats() -> dict[str, str]:
 
 
 def write_formats(formats: Sequence[str], made: Handover) -> None:
-    """The files that `formats` name."""
-    writers = {"dxf": _dxf, "coco": _coco, "label_studio": _label_studio, "word": _word}
-    for path in [*(made.run / name for name in WHOLE), *(made.folder(each) / DXF for each in made.inspected)]:
-        path.unlink(missing_ok=True)  # of an earlier run in the same folder, with other options
+    """Writes the files of `formats`, and removes those of an earlier run in the same folder."""
+    writers = {"dxf": _write_dxf, "coco": _write_coco, "label_studio": _write_label_studio, "word": _write_word}
+    for path in [*(made.run / name for name in WHOLE), *(made.folder(photo) / DXF for photo in made.inspected)]:
+        path.unlink(missing_ok=True)
     for name in formats:
         writers[name](made)
 
 
 def write_positions(run: Path, inspected: Sequence[Inspected]) -> None:
-    """photographs.geojson, where any photograph says where it was taken: longitude, latitude, altitude in WGS 84."""
+    """Writes photographs.geojson, where any photograph has its position: longitude, latitude, altitude in WGS 84."""
     features = []
-    for each in inspected:
-        position = camera_facts(Path(each.path)).position if each.marks is not None else None
+    for photo in inspected:
+        position = camera_facts(Path(photo.path)).position if photo.marks is not None else None
         if position is not None:
-            place = [value for value in position if value is not None]
+            coordinates = [value for value in position if value is not None]
             facts = {
-                "photograph": each.name,
-                "verdict": each.verdict,
-                "cracks": each.cracks.number if each.cracks else None,
+                "photograph": photo.name,
+                "verdict": photo.verdict,
+                "cracks": photo.cracks.number if photo.cracks else None,
             }
-            point = {"type": "Point", "coordinates": [round(value, 7) for value in place]}
+            point = {"type": "Point", "coordinates": [round(value, 7) for value in coordinates]}
             features.append({"type": "Feature", "properties": facts, "geometry": point})
     (run / "photographs.geojson").unlink(missing_ok=True)  # of an earlier run in the same folder
     if features:
-        _json(run / "photographs.geojson", {"type": "FeatureCollection", "features": features})
+        _write_json(run / "photographs.geojson", {"type": "FeatureCollection", "features": features})
 
 
-def _json(path: Path, content: Any) -> None:
+def _write_json(path: Path, content: Any) -> None:
     text = json.dumps(content, ensure_ascii=False)
     write_atomically(path, text.encode("utf-8", "backslashreplace"))
 
 
-def _drawn(made: Handover) -> list[Drawn]:
+def _drawn(handover: Handover) -> list[Drawn]:
     return [
         Drawn(
-            each.name,
-            (each.width_px, each.height_px),
-            kept_records(made.folder(each)),
-            camera_facts(Path(each.path)).orientation,
+            photo.name,
+            (photo.width_px, photo.height_px),
+            kept_records(handover.folder(photo)),
+            camera_facts(Path(photo.path)).orientation,
         )
-        for each in made.mapped
+        for photo in handover.mapped
     ]
 
 
-def _coco(made: Handover) -> None:
-    _json(made.run / COCO, coco(_drawn(made), made.classes.names, version=__version__))
+def _write_coco(handover: Handover) -> None:
+    _write_json(handover.run / COCO, coco(_drawn(handover), handover.classes.names, version=__version__))
 
 
-def _label_studio(made: Handover) -> None:
-    _json(made.run / LABEL_STUDIO, label_studio(_drawn(made), version=__version__, prefix=made.image_prefix))
-
-
-def _dxf(made: Handover) -> None:
-    colours = {name: made.classes.colour_of(name) for name in made.classes.names}
-    for each in made.mapped:
-        records, height_px = kept_records(made.folder(each)), each.height_px
-        drawn = drawings.drawing(records, colours, height_px=height_px, mm_per_px=each.mm_per_px)
-        write_atomically(made.folder(each) / DXF, drawn)
-
-
-def _word(made: Handover) -> None:
-    document = word.word_report(made.run, made.summary, made.method, made.cracks, list(map(_pictured, made.inspected)))
-    write_atomically(made.run / WORD, document)
-
-
-def _pictured(each: Inspected) -> word.Pictured:
-    cracks, notes = each.cracks, [note for note in (each.error, each.note) if note]
-    figures = list(cracks.figures) if cracks else []
-    return word.Pictured(
-        name=each.name,
-        overlay="" if cracks is None else f"photographs/{each.name}/overlay.png",
-        verdict=each.verdict,
-        cracks="" if cracks is None else str(cracks.number),
-        length=_length(each),
-        text="; ".join([f"{each.verdict}. {', '.join(figures)}".strip(), *notes]),
+def _write_label_studio(handover: Handover) -> None:
+    _write_json(
+        handover.run / LABEL_STUDIO,
+        label_studio(_drawn(handover), version=__version__, prefix=handover.image_prefix),
     )
 
 
-def _length(each: Inspected) -> str:
-    if each.cracks is None:
+def _write_dxf(handover: Handover) -> None:
+    colours = {name: handover.classes.colour_of(name) for name in handover.classes.names}
+    for photo in handover.mapped:
+        records, height_px = kept_records(handover.folder(photo)), photo.height_px
+        drawing = drawings.drawing(records, colours, height_px=height_px, mm_per_px=photo.mm_per_px)
+        write_atomically(handover.folder(photo) / DXF, drawing)
+
+
+def _write_word(handover: Handover) -> None:
+    document = word.word_report(
+        handover.run, handover.summary, handover.method, handover.cracks, list(map(_pictured, handover.inspected))
+    )
+    write_atomically(handover.run / WORD, document)
+
+
+def _pictured(inspected: Inspected) -> word.Pictured:
+    cracks, notes = inspected.cracks, [note for note in (inspected.error, inspected.note) if note]
+    figures = list(cracks.figures) if cracks else []
+    return word.Pictured(
+        name=inspected.name,
+        overlay="" if cracks is None else f"photographs/{inspected.name}/overlay.png",
+        verdict=inspected.verdict,
+        cracks="" if cracks is None else str(cracks.number),
+        length=_length(inspected),
+        text="; ".join([f"{inspected.verdict}. {', '.join(figures)}".strip(), *notes]),
+    )
+
+
+def _length(inspected: Inspected) -> str:
+    if inspected.cracks is None:
         return ""
-    in_mm = each.cracks.length_mm
-    return f"{each.cracks.length_px:.0f} px" if in_mm is None else f"{in_mm:.0f} mm"
+    length_mm = inspected.cracks.length_mm
+    return f"{inspected.cracks.length_px:.0f} px" if length_mm is None else f"{length_mm:.0f} mm"

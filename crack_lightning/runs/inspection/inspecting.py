@@ -1,4 +1,4 @@
-"""Whole photographs to heat maps, regions and a report."""
+"""Inspects whole photographs: marks their cracks and writes their files and a report."""
 
 import logging
 import time
@@ -23,14 +23,14 @@ from crack_lightning.system.progress import track
 
 log = logging.getLogger(__name__)
 
-Listener = Callable[[Inspected, int, int], None]  # a photograph that is done, how many are, of how many
+Listener = Callable[[Inspected, int, int], None]  # a photograph that is done, how many are done, of how many
 
 
 def inspect_photographs(options: InspectOptions, folder: Path, listener: Listener | None = None) -> list[Inspected]:
-    """Mark the cracks in photographs; the report, the table and the files of each are written into `folder`.
+    """Marks the cracks in photographs; writes the report, the table and the files of each photograph into `folder`.
 
-    What went wrong with a photograph is in its `error`. `listener` hears of each as soon as it is done. Raises
-    UserError or OSError where nothing can be inspected, and OSError for a full disk.
+    The `error` of a photograph is why it failed. `listener` is called for each as soon as it is done. Raises UserError
+    or OSError where nothing can be inspected, and OSError for a full disk.
     """
     source = find_photographs(options.source)
     check_not_among(folder, source.photographs)
@@ -40,70 +40,69 @@ def inspect_photographs(options: InspectOptions, folder: Path, listener: Listene
         return _inspect_part(source.photographs, folder, inspection, options.shard, options.shards)
     if options.shards is not None:
         check_parts(folder, options.shards, settings=inspection.settings, source=options.source)
-    found = _inspect(source.photographs, folder, inspection, listener)
-    everything = [*found, *map(unread, source.unread)]
+    inspected = _inspect(source.photographs, folder, inspection, listener)
+    everything = [*inspected, *map(unread, source.unread)]
     method = method_of(options, inspection.classifier, inspection.decision, inspection.scale)
     classes, prefix = inspection.measuring.classes, options.image_prefix
     write_summary(folder, everything, method, classes, options.formats, image_prefix=prefix)
-    log.info("%s: %s", counted(found), folder / "report.html")
-    return found
+    log.info("%s: %s", counted(inspected), folder / "report.html")
+    return inspected
 
 
 def _inspect(
     photographs: Sequence[Photograph], folder: Path, inspection: Inspection, listener: Listener | None
 ) -> list[Inspected]:
-    """Each photograph, its files into `folder`."""
-    count, found = len(photographs), list[Inspected]()
-    part = "tile" if inspection.is_map else "window"
-    log.info("%d photographs; a %s is %.0f pixels of them", count, part, inspection.scale.window_px)
+    count, inspected = len(photographs), list[Inspected]()
+    unit = "tile" if inspection.is_map else "window"
+    log.info("%d photographs; a %s is %.0f pixels of them", count, unit, inspection.scale.window_px)
     with ctrl_c_says(lambda: f"go on with {typed('hydra.run.dir', str(folder))}"):
         for photograph in track(photographs, "inspecting", total=count, unit="photographs"):
-            found.append(inspect_photograph(photograph, folder, inspection))
+            inspected.append(inspect_photograph(photograph, folder, inspection))
             if listener is not None:
-                listener(found[-1], len(found), count)
-    return found
+                listener(inspected[-1], len(inspected), count)
+    return inspected
 
 
 def _inspect_part(
     photographs: Sequence[Photograph], folder: Path, inspection: Inspection, shard: int, shards: int
 ) -> list[Inspected]:
-    """Those of one part; the report is written when all parts are done."""
-    own = of_shard(photographs, shard, shards)
+    """Inspects the photographs of one part; the report is written when all parts are done."""
+    part = of_shard(photographs, shard, shards)
     with part_lock(folder, shard, shards):
-        found = _inspect(own, folder, inspection, None)
-        errors = sum(bool(each.error) for each in found)
-        write_part(folder, shard, shards, settings=inspection.settings, photographs=len(own), errors=errors)
-    log.info("part %d of %d: %s", shard, shards, counted(found))
-    return found
+        inspected = _inspect(part, folder, inspection, None)
+        errors = sum(bool(photograph.error) for photograph in inspected)
+        write_part(folder, shard, shards, settings=inspection.settings, photographs=len(part), errors=errors)
+    log.info("part %d of %d: %s", shard, shards, counted(inspected))
+    return inspected
 
 
 def inspect_photograph(photograph: Photograph, run: Path, inspection: Inspection) -> Inspected:
-    """The findings of one photograph, and its files; whatever goes wrong with it is its row. A full disk raises."""
+    """Returns the findings of one photograph and writes its files; a failure becomes its row. A full disk raises."""
     folder = files.folder_of(run, photograph)
     try:
         key = files.key_of(photograph, inspection.settings)
-        return files.done_before(folder, photograph, key) or _inspected(photograph, folder, key, inspection)
+        return files.done_before(folder, photograph, key) or _inspect_anew(photograph, folder, key, inspection)
     except Exception as error:
         if is_full(error):
             raise
         return _failed(photograph, error)
 
 
-def _inspected(photograph: Photograph, folder: Path, key: str, inspection: Inspection) -> Inspected:
-    began_s, map_key = time.perf_counter(), files.key_of(photograph, inspection.map_settings)
-    kept = files.kept_heat(folder, photograph, map_key)
-    seen, pictures = read_photograph(photograph, inspection, mapped=kept is None)
-    heat = kept or files.as_kept(inspection.reader.heat(pictures))
+def _inspect_anew(photograph: Photograph, folder: Path, key: str, inspection: Inspection) -> Inspected:
+    start_s, map_key = time.perf_counter(), files.key_of(photograph, inspection.map_settings)
+    kept_heat = files.kept_heat(folder, photograph, map_key)
+    read, pictures = read_photograph(photograph, inspection, mapped=kept_heat is None)
+    heat = kept_heat or files.as_kept(inspection.reader.heat(pictures))
     del pictures  # as large as the photograph
-    found = write_findings(seen, heat, folder, inspection)
-    made_of = replace(found.made_of, key=key, map_key=map_key)
-    found = replace(found, made_of=made_of, seconds=time.perf_counter() - began_s)
-    write_done(folder, found)
-    return found
+    inspected = write_findings(read, heat, folder, inspection)
+    made_of = replace(inspected.made_of, key=key, map_key=map_key)
+    inspected = replace(inspected, made_of=made_of, seconds=time.perf_counter() - start_s)
+    write_done(folder, inspected)
+    return inspected
 
 
 def _failed(photograph: Photograph, error: Exception) -> Inspected:
-    """The row of a photograph that was not inspected, with the reason and the remedy."""
+    """Returns the row of a photograph that was not inspected, with the reason and the remedy."""
     if isinstance(error, ValueError):
         text = str(error)
     elif isinstance(error, OSError):

@@ -1,4 +1,4 @@
-"""What inspects photographs: the opened checkpoint, its reader and decision, scales, and how cracks are measured."""
+"""Opens a checkpoint for inspection: its reader and decision, the scale of windows, and how cracks are measured."""
 
 import hashlib
 import logging
@@ -36,7 +36,7 @@ TILE_PX = 227.0  # side of the tiles of tiles.csv where no classifier has window
 
 
 class Reader(Protocol):
-    """What makes the map of a photograph, in two steps: what `scaled` gives takes less memory than the photograph."""
+    """A maker of maps in two steps: what `scaled` returns takes less memory than the photograph."""
 
     classifier: Any
 
@@ -46,8 +46,8 @@ class Reader(Protocol):
 
 @dataclass(frozen=True)
 class Inspection:
-    """What inspects one photograph after the other: the network, what its probabilities mean, the scale of windows, how
-    cracks are measured, the options, and a hash of the checkpoint."""
+    """An inspector of photographs: the reader, what its probabilities mean, the scale of windows, how cracks are
+    measured, the options, and `content`, a hash of the checkpoint."""
 
     reader: Reader
     decision: Decision
@@ -58,42 +58,41 @@ class Inspection:
 
     @property
     def map_settings(self) -> str:
-        """What a heat map depends on beside the photograph."""
+        """Returns what a heat map depends on besides the photograph."""
         options = self.options
-        brought = [] if self.brought_by is None else [options.mm_per_px, self.measuring.settings]
-        return f"{self.content}:{self.scale.window_px}:{[options.windows, options.scales, *brought]}"
+        zooming = [] if self.brought_by is None else [options.mm_per_px, self.measuring.settings]
+        return f"{self.content}:{self.scale.window_px}:{[options.windows, options.scales, *zooming]}"
 
     @property
     def settings(self) -> str:
-        """What results depend on beside the photograph."""
+        """Returns what results depend on besides the photograph."""
         options = self.options
         results = [options.threshold, options.mm_per_px, options.overlay_px, options.min_length_px]
         return f"{self.map_settings}:{[*results, options.min_length_mm, self.measuring.settings]}"
 
     @property
     def is_map(self) -> bool:
-        """Whether cells are marked, rather than windows judged."""
+        """Returns whether cells are marked, rather than windows judged."""
         return is_map(self.classifier)
 
     @property
     def brought_by(self) -> float | None:
-        """Scale a pixel that a map brings photographs of known scale to; None where it takes them as they are."""
+        """Returns the mm a pixel to which a map zooms photographs of known scale; None where it does not zoom."""
         return self.classifier.mm_per_px if self.is_map else None
 
     @property
     def classifier(self) -> Network:
-        """The network that is asked."""
         network: Network = self.reader.classifier
         return network
 
     def brought(self, scale: Scale | None) -> WindowScale:
-        """The scale of windows; a map that knows that of its training takes a photograph of known scale at that."""
+        """Returns the scale of windows; a map that knows its training scale zooms a photograph of known scale to it."""
         if scale is None or self.brought_by is None:
             return self.scale
         return replace(self.scale, zoom=zoom_of(scale.mm_per_px, trained=self.brought_by))
 
     def at(self, *, threshold: float) -> "Inspection":
-        """The same with another threshold: kept maps are as good as before."""
+        """Returns the same inspection with another threshold, for which kept maps are still valid."""
         options = replace(self.options, threshold=threshold)
         measuring = replace(self.measuring, options=options)
         decision = replace(self.decision, threshold=threshold)
@@ -101,8 +100,7 @@ class Inspection:
 
 
 def inspection_of(options: InspectOptions, photographs: Sequence[Photograph] = ()) -> Inspection:
-    """Open the checkpoint and make its map ready for the photographs. Raises UserError or OSError where that cannot
-    be."""
+    """Opens the checkpoint and prepares its reader for the photographs. Raises UserError or OSError where it cannot."""
     network = load_network(options.ckpt_path).to(pick_device(options.device))
     decision = network.marking_decision
     if options.threshold is not None:
@@ -114,19 +112,19 @@ def inspection_of(options: InspectOptions, photographs: Sequence[Photograph] = (
 
 
 def content_of(ckpt_path: str | None) -> str:
-    """A hash of what a checkpoint holds, or of the map of the package."""
+    """Returns a hash of what a checkpoint holds; for None, of the map of the package."""
     if ckpt_path is None:
         return hashlib.sha256(repr(package_facts()).encode()).hexdigest()
     return content_hash(expanded(ckpt_path).absolute())
 
 
 def by_map(network: CrackMap, options: InspectOptions) -> tuple[Reader, WindowScale]:
-    """What reads photographs for a crack map. Raises UserError for options of windows."""
+    """Returns the reader of a crack map and its scale. Raises UserError for options of windows."""
     if options.windows != "auto" or options.scales != [1.0]:
         raise UserError("windows and scales are of a classifier's windows: leave them out for a crack map")
     reader = CrackMapReader(network, engine=options.engine, memory_mb=options.memory_mb)
     if options.mm_per_px is not None and network.mm_per_px is not None:
-        zoom_of(options.mm_per_px, trained=network.mm_per_px)  # refused before the first photograph
+        zoom_of(options.mm_per_px, trained=network.mm_per_px)  # raises before the first photograph
     return reader, WindowScale(options.tile_px or TILE_PX)
 
 

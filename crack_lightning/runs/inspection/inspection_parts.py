@@ -1,7 +1,7 @@
-"""An inspection in parts, each by a process of its own, and what makes one report of them.
+"""Divides an inspection into parts, each for a process of its own, and checks that all are done before the one report.
 
-A photograph belongs to the part that a hash of its name falls into: to divide them by content, every part would have to
-read all of them. The files of each photograph lie in one folder, so that what is done is done for all.
+The hash of a photograph's name decides on its part: to divide them by content, every part would have to read all of
+them. The files of each photograph lie in one folder, so that what one part has done is done for all.
 """
 
 import hashlib
@@ -23,47 +23,47 @@ FOLDER = "parts"
 
 
 def of_shard(photographs: Sequence[Photograph], shard: int, shards: int) -> list[Photograph]:
-    """Those of part `shard` of `shards`."""
-    return [each for each in photographs if _place(each.name) % shards == shard]
+    """Returns the photographs of part `shard` of `shards`."""
+    return [photograph for photograph in photographs if _hash(photograph.name) % shards == shard]
 
 
-def _place(name: str) -> int:
+def _hash(name: str) -> int:
     digest = hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8).digest()
     return int.from_bytes(digest, "little")
 
 
 def part_lock(run: Path, shard: int, shards: int) -> AbstractContextManager[None]:
-    """Held while a part is inspected. Raises UserError where another run inspects the same one."""
+    """Returns the lock to hold while a part is inspected. Raises UserError where another run inspects the same part."""
     return at_once(run / FOLDER / f"{_name(shard, shards)}.lock", f"inspects part {shard} of {shards} in {run}")
 
 
 def write_part(run: Path, shard: int, shards: int, *, settings: str, photographs: int, errors: int) -> None:
-    """What a part says of itself when it is done."""
+    """Writes the record of a part that is done."""
     facts = {"shard": shard, "shards": shards, "settings": settings, "photographs": photographs, "errors": errors}
     write_atomically(_record(run, shard, shards), json.dumps(facts, indent=2).encode())
 
 
 def check_parts(run: Path, shards: int, *, settings: str, source: str) -> None:
-    """Log what each part did. Raises UserError that names parts that are not there or not done, and those of another
-    checkpoint or other options."""
-    gone, other = list[int](), list[int]()
+    """Logs what each part did. Raises UserError that names the parts that are not done, or that were inspected with
+    another checkpoint or other options."""
+    undone, changed = list[int](), list[int]()
     for shard in range(shards):
         try:
             facts = json.loads(_record(run, shard, shards).read_text())
             log.info("part %d of %d: %d photographs, %d failed", shard, shards, facts["photographs"], facts["errors"])
             if facts["settings"] != settings:
-                other.append(shard)
+                changed.append(shard)
         except (OSError, ValueError, KeyError, TypeError):
-            gone.append(shard)
-    if other:
+            undone.append(shard)
+    if changed:
         raise UserError(
-            f"parts {_listed(other)} of {run} were inspected with another checkpoint or other options: give those, or "
-            "inspect these parts again"
+            f"parts {_listed(changed)} of {run} were inspected with another checkpoint or other options: give those, "
+            "or inspect these parts again"
         )
-    if gone:
+    if undone:
         raise UserError(
-            f"parts {_listed(gone)} of {shards} are not done in {run}: inspect {typed('source', source)} with the same "
-            f"options, -m shard={','.join(map(str, gone[:10]))} shards={shards} and "
+            f"parts {_listed(undone)} of {shards} are not done in {run}: inspect {typed('source', source)} with the "
+            f"same options, -m shard={','.join(map(str, undone[:10]))} shards={shards} and "
             f"hydra.sweep.dir={run} for hydra.run.dir first"
         )
 

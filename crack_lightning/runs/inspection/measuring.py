@@ -1,4 +1,4 @@
-"""How the cracks of a photograph are measured: by which scale, in which classes, from which length on."""
+"""Measures the cracks of a photograph: their scale, their classes of width, and the shortest length reported."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from crack_lightning.system.files import content_hash, expanded
 
 @dataclass(frozen=True)
 class Measured:
-    """The cracks of a photograph, what is reported of each, by which scale and in which classes."""
+    """The cracks of a photograph, what is reported of each, their scale and the classes of width."""
 
     cracks: Sequence[Crack]
     records: Sequence[CrackRecord]
@@ -28,7 +28,7 @@ class Measured:
 
 
 def sums_of(measured: Measured, most: int) -> CrackSums:
-    """What tables and reports say of all cracks, and of the longest `most`."""
+    """Returns what tables and reports say of all cracks, and of the `most` longest."""
     lengths_mm = [record.length_mm for record in measured.records if record.length_mm is not None]
     return CrackSums(
         len(measured.records),
@@ -40,7 +40,7 @@ def sums_of(measured: Measured, most: int) -> CrackSums:
 
 @dataclass(frozen=True)
 class Measuring:
-    """Where scales come from, the classes of widths, the options, and what else results depend on."""
+    """The sources of scales, the classes of width, the options, and `settings`, what results depend on besides."""
 
     scales: Scales
     classes: WidthClasses
@@ -48,23 +48,22 @@ class Measuring:
     settings: str
 
     def scale_of(self, photograph: Photograph, grey: np.ndarray) -> tuple[Scale | None, str]:
-        """Of a photograph with grey levels (h, w), or None; and what of that which was asked for is not there."""
+        """Returns the scale of a photograph with grey levels (h, w), or None; and why one is missing or doubtful."""
         return self.scales.of(photograph.path, photograph.name, grey)
 
     def shortest_px(self, scale: Scale | None) -> float:
-        """Length from which on a region or a crack is reported."""
+        """Returns the length from which on a region or a crack is reported."""
         least_mm = self.options.min_length_mm
-        of_mm = 0.0 if least_mm is None or scale is None else least_mm / scale.mm_per_px
-        return max(self.options.min_length_px or 0.0, of_mm)
+        least_px = 0.0 if least_mm is None or scale is None else least_mm / scale.mm_per_px
+        return max(self.options.min_length_px or 0.0, least_px)
 
     def measured(self, cracks: Sequence[Crack], scale: Scale | None) -> Measured:
-        """What is reported of the cracks of a photograph."""
+        """Returns the cracks of a photograph with what is reported of each."""
         return Measured(cracks, records_of(cracks, scale, self.classes), scale, self.classes)
 
 
 def measuring_of(options: InspectOptions, photographs: Sequence[Photograph] = ()) -> Measuring:
-    """Read the table of scales, whose rows are of these photographs, and check the classes. Raises UserError or
-    OSError."""
+    """Reads the table of scales for these photographs, and checks the classes. Raises UserError or OSError."""
     scales, classes = scales_of(options, photographs), width_classes(options.width_classes)
     is_table = options.scale is not None and options.scale not in IN_PICTURE
     table = content_hash(expanded(str(options.scale)).absolute()) if is_table else options.scale

@@ -1,4 +1,4 @@
-"""The options of `inspect`: the only place of their defaults and ranges."""
+"""The options of `inspect`, with their defaults and ranges."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,73 +15,72 @@ from crack_lightning.system.ranges import (
 )
 
 WINDOWS = ("auto", "map", "crops")
-SCALES, MARKERS = ("marker_mm", "distance_m"), ("marker", "checkerboard")
+SCALE_KEYS, MARKER_SCALES = ("marker_mm", "distance_m"), ("marker", "checkerboard")
 FORMATS = ("dxf", "coco", "label_studio", "word")
-OTHERS = {  # what people call formats, or ask for
+INSTEAD = {  # what to do instead, by names that people try
     **dict.fromkeys(("docx", "doc"), "write formats=[word]"),
     "pdf": "print report.html to PDF in a browser, or write formats=[word]",
     **dict.fromkeys(("csv", "geojson", "html"), "it is always written"),
     **dict.fromkeys(("labelstudio", "label-studio"), "write formats=[label_studio]"),
 }
-LENGTHS = ("min_length_px", "min_length_mm")
+LENGTH_KEYS = ("min_length_px", "min_length_mm")
 
 
 def check_named(formats: Sequence[str]) -> None:
-    """Raise UserError for formats that there are none of, with what to write instead."""
+    """Raises UserError for a name that is not a format, with what to write instead."""
     for name in formats:
-        if name.lower().lstrip(".") in OTHERS:
-            raise UserError(f"formats=[{name}]: {OTHERS[name.lower().lstrip('.')]}")
+        if name.lower().lstrip(".") in INSTEAD:
+            raise UserError(f"formats=[{name}]: {INSTEAD[name.lower().lstrip('.')]}")
         check_among("formats", name, FORMATS)
 
 
 @dataclass
 class InspectOptions:
-    """Of `inspect`. Without a checkpoint the crack map of the package inspects."""
+    """The options of `inspect`, which uses the crack map of the package where no checkpoint is given."""
 
     source: str  # a folder with its subfolders, a file, or a pattern such as /photos/*/*.jpg
     ckpt_path: str | None = None  # a best.ckpt; null: the crack map of the package, which needs no training
     device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
-    # what computes the map: onnxruntime, openvino, folded, eager; auto is the fastest that is there and agrees
+    # what computes the map: onnxruntime, openvino, folded, eager; auto: the fastest one installed that agrees
     engine: str = "auto"
-    threshold: float | None = None  # null: that of the checkpoint
-    # with ckpt_path: pixels of a photograph that show as much as a training picture; null: as many as that had, see
-    # mm_per_px
+    threshold: float | None = None  # null: the threshold of the checkpoint
+    # with ckpt_path: pixels that show as much as a training picture; null: by mm_per_px, else as many as in training
     tile_px: float | None = None
-    # of the photographs: brings them to the scale of the training set where that is known, and gives millimetres
+    # scale of the photographs: adapts them to the scale of the training set where it is known, and gives millimetres
     mm_per_px: float | None = None
-    # marker, checkerboard, or a table with photograph and mm_per_px: the scale of each photograph
+    # scale of each photograph: marker, checkerboard, or a table with the columns photograph and mm_per_px
     scale: str | None = None
-    # with scale=marker the side of its black square, with scale=checkerboard that of one of its squares
+    # with scale=marker the side of its black square, with scale=checkerboard the side of one of its squares
     marker_mm: float | None = None
-    # from the camera to the surface, at right angles: with the focal length of EXIF it gives the scale
+    # from the camera to the surface, at right angles; gives the scale, with the focal length in EXIF
     distance_m: float | None = None
     width_classes: Any = "ec2"  # ec2, aci224, aashto, japan, or limits in mm such as [0.2,0.3]
-    min_length_px: float | None = None  # shorter cracks and regions are left out; null: none are
+    min_length_px: float | None = None  # shorter cracks and regions are left out; null: all are kept
     min_length_mm: float | None = None  # the same in millimetres, where a scale is known
     formats: list[str] = field(default_factory=list)  # further files: dxf, coco, label_studio, word
-    # of label_studio: what stands before the name of a photograph, such as /data/local-files/?d=bridge/
+    # for label_studio: what stands before the name of each photograph, such as /data/local-files/?d=bridge/
     image_prefix: str = ""
-    # map: all in one pass; crops: cut out one by one, slowly; auto: map where the backbone can be cut
+    # map: all in one pass; crops: cut out one by one, slowly; auto: map where the backbone can be split
     windows: str = "auto"
-    # windows this many times as large; the highest probability of all counts
+    # factors by which windows are enlarged; the highest probability over all of them counts
     scales: list[float] = field(default_factory=lambda: [1.0])
-    # that the layers may take, about: it sets the size of the tiles; null: 32 for each core
+    # approximate memory for the layers, which sets the size of the tiles; null: 32 for each core
     memory_mb: float | None = None
     max_megapixels: float = 200.0  # larger files are not decoded
-    overlay_px: int | None = 2000  # longer side of overlay.png and photograph.jpg; null: as the photograph
-    shard: int | None = None  # with -m shard=range(0,8): inspect this part of the photographs alone
-    # how many parts there are; without shard: check that all are done, and write one report of them
+    overlay_px: int | None = 2000  # longer side of overlay.png and photograph.jpg; null: as long as in the photograph
+    shard: int | None = None  # with -m shard=range(0,8): inspects only this part of the photographs
+    # number of parts; without shard: checks that all are done, and writes one report of them
     shards: int | None = None
 
     def __post_init__(self) -> None:
         check_engine(self.engine)
         check_shard(self.shard, self.shards)
         check_among("windows", self.windows, WINDOWS)
-        for key in ("mm_per_px", "tile_px", "memory_mb", "max_megapixels", "overlay_px", *LENGTHS, *SCALES):
+        for key in ("mm_per_px", "tile_px", "memory_mb", "max_megapixels", "overlay_px", *LENGTH_KEYS, *SCALE_KEYS):
             check_above(key, getattr(self, key))
         if self.mm_per_px is not None:
             checked(even(self.mm_per_px, f"mm_per_px={self.mm_per_px:g}"))
-        if (self.scale in MARKERS) != (self.marker_mm is not None):
+        if (self.scale in MARKER_SCALES) != (self.marker_mm is not None):
             raise UserError(
                 f"scale={self.scale} marker_mm={self.marker_mm}: marker_mm goes with scale=marker or "
                 "scale=checkerboard, and either needs it"

@@ -1,4 +1,4 @@
-"""The files that an inspection writes for each photograph and for all together."""
+"""The files that an inspection writes for each photograph."""
 
 import hashlib
 import io
@@ -23,45 +23,45 @@ from crack_lightning.runs.inspection.measuring import Measured
 from crack_lightning.system.files import write_atomically, write_csv
 
 FILES = ("overlay.png", "photograph.jpg", "regions.geojson", "tiles.csv", "thumbnail.jpg")
-MAPS = {False: "heat_map", True: "crack_map"}  # by whether the values are those of cells: NAME.png and NAME.npy
+MAPS = {False: "heat_map", True: "crack_map"}  # by whether the values are of cells: NAME.png and NAME.npy
 MEASURED = 12  # regions whose figures the report shows
 THUMBNAIL_PX = 112
 
 
 def folder_of(run: Path, photograph: Photograph) -> Path:
-    """Where the files of a photograph are written: no two photographs share a folder."""
+    """Returns the folder for the files of a photograph: no two photographs share one."""
     return run / "photographs" / photograph.name
 
 
 def key_of(photograph: Photograph, options: str) -> str:
-    """Changes with the file and with whatever changes the result."""
-    found = photograph.path.stat()
-    text = f"{photograph.path}:{found.st_size}:{found.st_mtime_ns}:{options}"
+    """Returns a key that changes with the file and with whatever changes the result."""
+    stat = photograph.path.stat()
+    text = f"{photograph.path}:{stat.st_size}:{stat.st_mtime_ns}:{options}"
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def kept_heat(folder: Path, photograph: Photograph, map_key: str) -> Heat | None:
-    """The crack map that an earlier run computed of the same photograph by the same network."""
-    found = kept_inspected(folder, photograph)
-    if found is None or not found.is_mapped or found.made_of.map_key != map_key:
+    """Returns the crack map that an earlier run computed of the same photograph by the same network, if any."""
+    inspected = kept_inspected(folder, photograph)
+    if inspected is None or not inspected.is_mapped or inspected.made_of.map_key != map_key:
         return None
     try:
-        return read_heat(folder, found)
+        return read_heat(folder, inspected)
     except UserError:
         return None
 
 
 def read_heat(folder: Path, found: Inspected) -> Heat:
-    """The kept crack map of a photograph, whose values lie where `found` says.
+    """Returns the kept crack map of a photograph, whose values have the places in `found`.
 
-    Raises UserError where it is not there any more, or damaged.
+    Raises UserError where it is gone or damaged.
     """
     path = folder / f"{MAPS[True]}.npy"
     try:
-        kept = np.load(path, mmap_mode="r")  # its header is looked at before it is read
-        if not isinstance(kept, np.ndarray) or kept.dtype != np.float16 or kept.ndim != 2 or not kept.size:
+        array = np.load(path, mmap_mode="r")  # its header is checked before its values are read
+        if not isinstance(array, np.ndarray) or array.dtype != np.float16 or array.ndim != 2 or not array.size:
             raise ValueError("it is no map")
-        probability = kept.astype(np.float32)
+        probability = array.astype(np.float32)
         if not np.isfinite(probability).all():
             raise ValueError("it is no map")
     except (OSError, ValueError, EOFError) as error:
@@ -81,22 +81,22 @@ def read_heat(folder: Path, found: Inspected) -> Heat:
 
 
 def as_kept(heat: Heat) -> Heat:
-    """A crack map in the precision in which it is kept, so that what follows is the same from either."""
+    """Returns a crack map in the precision in which it is kept, so that a kept one gives the same results."""
     if heat.tile_px is None:
         return heat
     return replace(heat, probability=heat.probability.astype(np.float16).astype(np.float32))
 
 
 def done_before(folder: Path, photograph: Photograph, key: str) -> Inspected | None:
-    """What an earlier run that was killed found of the same photograph with the same options."""
-    found = kept_inspected(folder, photograph)
-    if found is None:
+    """Returns what an earlier run, even a killed one, found in the same photograph with the same options, if any."""
+    inspected = kept_inspected(folder, photograph)
+    if inspected is None:
         return None
-    name = MAPS[found.is_mapped]
-    measured = (CRACKS_CSV, CRACKS_JSON) if found.is_mapped else ()
-    needed = [folder / each for each in (*FILES, *measured, f"{name}.png", f"{name}.npy")]
+    map_name = MAPS[inspected.is_mapped]
+    crack_files = (CRACKS_CSV, CRACKS_JSON) if inspected.is_mapped else ()
+    needed = [folder / name for name in (*FILES, *crack_files, f"{map_name}.png", f"{map_name}.npy")]
     complete = all(path.is_file() and path.stat().st_size for path in needed)
-    return found if found.made_of.key == key and complete else None
+    return inspected if inspected.made_of.key == key and complete else None
 
 
 def write_photograph(
@@ -108,9 +108,10 @@ def write_photograph(
     inspected: Inspected,
     measured: Measured | None,
 ) -> None:
-    """All of FILES, and those of cracks where they are `measured`; inspection.json, which vouches for them, goes.
+    """Writes all of FILES, and the files of cracks where they are `measured`; removes inspection.json, which vouches
+    for them.
 
-    `small` is the photograph as it is to be shown, `grey` (h, w) its own levels.
+    `small` is the photograph as it is to be shown, `grey` (h, w) its levels at its own size.
     """
     mm_per_px = inspected.mm_per_px
     (folder / DONE).unlink(missing_ok=True)
@@ -131,7 +132,7 @@ def write_photograph(
 
 
 def write_pictures(folder: Path, small: Image.Image, marked: Image.Image) -> None:
-    """photograph.jpg of `small`, overlay.png and thumbnail.jpg of the same with what is `marked` in it."""
+    """Writes photograph.jpg of `small`, and overlay.png and thumbnail.jpg of `marked`, the same with its marks."""
     write_small(folder, small)
     write_atomically(folder / "overlay.png", png(marked))
     thumbnail = marked.copy()
@@ -140,7 +141,7 @@ def write_pictures(folder: Path, small: Image.Image, marked: Image.Image) -> Non
 
 
 def write_small(folder: Path, small: Image.Image) -> None:
-    """photograph.jpg."""
+    """Writes photograph.jpg."""
     write_atomically(folder / "photograph.jpg", jpeg(small, quality=88))
 
 

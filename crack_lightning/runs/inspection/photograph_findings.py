@@ -1,4 +1,4 @@
-"""What is found in one photograph, and its files: from what was read of it and its heat map, fresh or kept."""
+"""Finds the marks in one photograph and writes its files, from the photograph and its heat map, fresh or kept."""
 
 import logging
 from collections.abc import Sequence
@@ -33,13 +33,13 @@ from crack_lightning.runs.inspection.measuring import Measured, sums_of
 from crack_lightning.runs.inspection.photograph_files import MEASURED
 
 log = logging.getLogger(__name__)
-PLAIN = 0.5  # deviation of grey levels below which a photograph shows nothing
+PLAIN = 0.5  # standard deviation of grey levels below which a photograph shows nothing
 
 
 @dataclass(frozen=True)
 class ReadPhotograph:
-    """A photograph as it was read: reduced to be shown, its grey levels (h, w), its scale, what could not be done of
-    what was asked for, and what else is to be said of it."""
+    """A photograph as it was read: reduced to be shown, its grey levels (h, w), its scale, the `fault`, which is what
+    was asked for and could not be done, and the `note`, everything that the reader must know."""
 
     photograph: Photograph
     small: Image.Image
@@ -52,9 +52,9 @@ class ReadPhotograph:
 def read_photograph(
     photograph: Photograph, inspection: Inspection, *, mapped: bool = True
 ) -> tuple[ReadPhotograph, Any]:
-    """The photograph, and what the reader needs to map it: None unless it is to be `mapped`.
+    """Returns the photograph, and what the reader needs to map it: None unless it is to be `mapped`.
 
-    Raises ValueError for one that cannot be read.
+    Raises ValueError for a photograph that cannot be read.
     """
     options = inspection.options
     picture = read_picture(photograph.path, megapixels=options.max_megapixels)
@@ -71,54 +71,54 @@ def read_photograph(
 
 
 def write_findings(seen: ReadPhotograph, heat: Heat, folder: Path, inspection: Inspection) -> Inspected:
-    """What `heat` marks in the photograph, measured; its files are written into `folder`, but for the last one."""
+    """Returns what `heat` marks in the photograph, measured, and writes its files into `folder`, but for the last."""
     threshold, shortest_px = inspection.decision.threshold, inspection.measuring.shortest_px(seen.scale)
     least_px = shortest_px if heat.tile_px is None else max(shortest_px, LEAST_PX)
-    found_at = regions(heat if heat.tile_px is None else followed(heat, threshold), threshold)
-    marked = [region for region in found_at if region.length_px >= least_px]
+    candidates = regions(heat if heat.tile_px is None else followed(heat, threshold), threshold)
+    marked = [region for region in candidates if region.length_px >= least_px]
     measured = None
     if heat.tile_px is not None:
         cracks = cracks_of(heat, seen.grey, threshold, shortest_px=shortest_px)
         measured = inspection.measuring.measured(cracks, seen.scale)
-    found = _inspected(seen, heat, marked, inspection, measured)
-    verdict = "review" if seen.note and found.verdict == "sound" else found.verdict
-    found = replace(found, verdict=verdict, note=seen.note, fault=seen.fault, scale=known_scale(seen.scale))
-    files.write_photograph(folder, seen.small, seen.grey, heat, marked, found, measured)
-    return found
+    inspected = _inspected(seen, heat, marked, inspection, measured)
+    verdict = "review" if seen.note and inspected.verdict == "sound" else inspected.verdict
+    inspected = replace(inspected, verdict=verdict, note=seen.note, fault=seen.fault, scale=known_scale(seen.scale))
+    files.write_photograph(folder, seen.small, seen.grey, heat, marked, inspected, measured)
+    return inspected
 
 
 def _inspected(
-    seen: ReadPhotograph, heat: Heat, marked: Sequence[Region], inspection: Inspection, measured: Measured | None
+    read: ReadPhotograph, heat: Heat, marked: Sequence[Region], inspection: Inspection, measured: Measured | None
 ) -> Inspected:
-    photograph, threshold = seen.photograph, inspection.decision.threshold
-    review = bool(inspection.decision.needs_review(heat.probability).any())
+    photograph, threshold = read.photograph, inspection.decision.threshold
+    needs_review = bool(inspection.decision.needs_review(heat.probability).any())
     longest = max((region.length_px for region in marked), default=0.0)
     height, width = heat.size_hw
-    share, file = min(1.0, sum(region.area_px for region in marked) / (height * width)), photograph.path.stat()
-    largest = [] if measured else [[each.length_px, each.area_px, each.peak] for each in marked[:MEASURED]]
+    share, stat = min(1.0, sum(region.area_px for region in marked) / (height * width)), photograph.path.stat()
+    largest = [] if measured else [[mark.length_px, mark.area_px, mark.peak] for mark in marked[:MEASURED]]
     return Inspected(
         name=photograph.name,
         path=str(photograph.path),
-        verdict="cracked" if marked or (measured and measured.records) else "review" if review else "sound",
+        verdict="cracked" if marked or (measured and measured.records) else "review" if needs_review else "sound",
         width_px=width,
         height_px=height,
         marks=Marks(float(heat.probability.max()), share, len(marked), longest, largest),
         cracks=None if measured is None else sums_of(measured, MEASURED),
         grid=grid_of(heat),
-        made_of=MadeOf("", "", file.st_size, file.st_mtime_ns, threshold, picture_of(photograph.path, seen.grey)),
+        made_of=MadeOf("", "", stat.st_size, stat.st_mtime_ns, threshold, picture_of(photograph.path, read.grey)),
     )
 
 
 def empty(grey: np.ndarray) -> str:
-    """What is to be said of a photograph in which nothing is to be seen."""
-    counts, levels = np.array(Image.fromarray(grey).histogram(), np.float64), np.arange(256.0)  # no copy of the whole
+    """Returns the note on a photograph of one colour; empty for any other."""
+    counts, levels = np.array(Image.fromarray(grey).histogram(), np.float64), np.arange(256.0)  # copies no photograph
     mean = (counts * levels).sum() / counts.sum()
     deviation = float(np.sqrt((counts * (levels - mean) ** 2).sum() / counts.sum()))
     return "of one colour: there is nothing to see in it" if deviation < PLAIN else ""
 
 
 def too_small(size: tuple[int, int], network: Network, scale: WindowScale, *, megapixels: float) -> str:
-    """What is to be said of a photograph of too few pixels. Raises UserError for one that would be too large scaled."""
+    """Returns the note on a photograph of too few pixels. Raises UserError where scaling would make it too large."""
     if isinstance(network, CrackMap):
         check_brought(size, scale, megapixels=megapixels)
         text = f"%d x %d pixels are less than {LEAST_PX} each way, too few for a crack to be followed"
@@ -129,5 +129,5 @@ def too_small(size: tuple[int, int], network: Network, scale: WindowScale, *, me
 
 
 def further(pages: int) -> str:
-    """What is to be said of a file of several pages."""
+    """Returns the note on a file of several pages; empty for one page."""
     return "" if pages < 2 else f"page 1 of {pages}: the others are not looked at, save each as a file"

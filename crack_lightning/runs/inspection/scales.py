@@ -1,4 +1,4 @@
-"""The scale of each photograph: by key, table, marker, checkerboard or distance; of several the first that agrees."""
+"""Finds the scale of each photograph: the first of key, table, marker, checkerboard and distance; all must agree."""
 
 import logging
 from collections import defaultdict
@@ -29,8 +29,8 @@ MOST_NAMED = 5
 
 @dataclass(frozen=True)
 class ScaleRow:
-    """A row of a table of scales: the line and the name that it stands in and under, its scale, and the points that it
-    follows from."""
+    """A row of a table of scales: its line, the name of its photograph, its scale, and the points that the scale
+    follows from, if any."""
 
     line: int
     name: str
@@ -40,25 +40,25 @@ class ScaleRow:
 
 @dataclass(frozen=True)
 class Scales:
-    """Where scales come from; `table` holds the rows of a scales.csv by the name of the photograph that they are of,
-    `doubtful` the rows that may be of several by the names of those."""
+    """The sources of scales: `table` holds the rows of a scales.csv by the name of their photograph, `doubtful` the
+    rows that several photographs match, by the names of those."""
 
     options: InspectOptions
     table: Mapping[str, Sequence[ScaleRow]] = field(default_factory=dict)
     doubtful: Mapping[str, ScaleRow] = field(default_factory=dict)
 
     def of(self, path: Path, name: str, grey: Array) -> tuple[Scale | None, str]:
-        """Of the photograph `path`, called `name`, with grey levels (h, w) uint8, or None; and what is to be said of a
-        scale that was asked for and is not there, or of two that disagree."""
-        found, faults = list[Scale](), list[str]()
+        """Returns the scale of the photograph `path`, called `name`, with grey levels (h, w) uint8, or None; and why a
+        scale that was asked for is missing, or that two disagree."""
+        scales, faults = list[Scale](), list[str]()
         for source in (self._from_key, self._from_table, self._from_picture, self._from_distance):
             try:
                 scale = source(path, name, grey)
-                found += [] if scale is None else [checked(scale)]
+                scales += [] if scale is None else [checked(scale)]
             except UserError as error:
                 faults.append(str(error))
         try:
-            scale = agreed(found)
+            scale = agreed(scales)
         except UserError as error:
             scale, faults = None, [*faults, str(error)]
         if scale is None and faults:
@@ -96,7 +96,7 @@ class Scales:
 
 
 def _check_within(points: Sequence[float], size: tuple[int, ...]) -> None:
-    """Raise UserError for points x1, y1, x2, y2 that lie outside a photograph of `size` (width, height)."""
+    """Raises UserError for points x1, y1, x2, y2 that lie outside a photograph of `size` (width, height)."""
     if any(value > side for value, side in zip(points, (*size, *size), strict=False)):
         raise UserError(
             f"its two points {', '.join(f'{value:g}' for value in points)} lie outside its {size[0]} x {size[1]} "
@@ -105,7 +105,7 @@ def _check_within(points: Sequence[float], size: tuple[int, ...]) -> None:
 
 
 def scales_of(options: InspectOptions, photographs: Sequence[Photograph]) -> Scales:
-    """Read the table, if there is one, and find the photographs that its rows are of. Raises UserError or OSError."""
+    """Reads the table, if there is one, and matches its rows with photographs. Raises UserError or OSError."""
     if options.scale is None or options.scale in IN_PICTURE:
         return Scales(options)
     path = expanded(options.scale)
@@ -116,12 +116,12 @@ def scales_of(options: InspectOptions, photographs: Sequence[Photograph]) -> Sca
     rows = read_table(path, ("photograph",), key="scale")
     if not rows:
         raise UserError(f"scale={path} has no row: photograph and mm_per_px, or photograph and {', '.join(POINTS)}")
-    table, doubtful = _matched([each for row in rows for each in _from_row(path, row)], photographs)
+    table, doubtful = _matched([scale_row for row in rows for scale_row in _from_row(path, row)], photographs)
     return Scales(options, table, doubtful)
 
 
 def _spelled(name: str) -> str:
-    """A name or path as it is compared: composed, with /, the ending in lower case."""
+    """Returns a name or path in the form in which it is compared: composed, with /, the ending in lower case."""
     stem, dot, ending = comparable(name).removeprefix("./").rpartition(".")
     return f"{stem}{dot}{ending.lower()}"
 
@@ -129,63 +129,63 @@ def _spelled(name: str) -> str:
 def _matched(
     rows: Sequence[ScaleRow], photographs: Sequence[Photograph]
 ) -> tuple[dict[str, list[ScaleRow]], dict[str, ScaleRow]]:
-    """Returns the rows of each photograph by its name, and those that may be of several: a row is of the photograph of
-    that very name or path, else in another spelling, else of the end of that path, else without the ending."""
-    known: list[defaultdict[str, list[str]]] = [defaultdict(list) for _ in range(4)]
-    for each in photographs:
-        path = _spelled(str(each.path))
-        for text in {each.name, str(each.path)}:
-            known[0][text].append(each.name)
-        for text in {_spelled(each.name), path}:
-            known[1][text].append(each.name)
+    """Returns the rows of each photograph by its name, and rows that several photographs match: a row matches by the
+    exact name or path, else by another spelling of it, else by the end of the path, else by the name without ending."""
+    levels: list[defaultdict[str, list[str]]] = [defaultdict(list) for _ in range(4)]
+    for photograph in photographs:
+        path = _spelled(str(photograph.path))
+        for text in {photograph.name, str(photograph.path)}:
+            levels[0][text].append(photograph.name)
+        for text in {_spelled(photograph.name), path}:
+            levels[1][text].append(photograph.name)
         parts = path.split("/")
         for first in range(1, len(parts)):
-            known[2]["/".join(parts[first:])].append(each.name)
-        known[3][comparable(each.path.stem)].append(each.name)
+            levels[2]["/".join(parts[first:])].append(photograph.name)
+        levels[3][comparable(photograph.path.stem)].append(photograph.name)
     table, doubtful = defaultdict[str, list[ScaleRow]](list), dict[str, ScaleRow]()
-    left = list(rows)
-    for level, names in enumerate(known):
-        taken, later = set(table), list[ScaleRow]()
-        for row in left:
-            members = names.get((str, _spelled, _spelled, comparable)[level](row.name), [])
-            free = [name for name in members if name not in taken]
+    rest = list(rows)
+    for level, names in enumerate(levels):
+        matched, remaining = set(table), list[ScaleRow]()
+        for row in rest:
+            candidates = names.get((str, _spelled, _spelled, comparable)[level](row.name), [])
+            free = [name for name in candidates if name not in matched]
             if len(free) == 1:
                 table[free[0]].append(row)
             elif free:
                 doubtful |= dict.fromkeys(free, row)
-            elif not members:
-                later.append(row)
-        left = later
-    if left:
-        named = ", ".join(row.name for row in left[:MOST_NAMED]) + (" and more" if len(left) > MOST_NAMED else "")
-        log.warning("%d rows of the table of scales are of no photograph here: %s", len(left), named)
+            elif not candidates:
+                remaining.append(row)
+        rest = remaining
+    if rest:
+        listed = ", ".join(row.name for row in rest[:MOST_NAMED]) + (" and more" if len(rest) > MOST_NAMED else "")
+        log.warning("%d rows of the table of scales are of no photograph here: %s", len(rest), listed)
     return table, doubtful
 
 
 def _from_row(path: Path, row: Row) -> list[ScaleRow]:
-    """Returns the scale of a row, or the two of one that has points too."""
-    where, name, found = f"{path}, line {row.line}", row["photograph"].strip(), list[ScaleRow]()
+    """Returns the scale of a row, or two scales where it has both mm_per_px and points."""
+    where, name, rows = f"{path}, line {row.line}", row["photograph"].strip(), list[ScaleRow]()
     if row["mm_per_px"].strip():
         scale = checked(even(_number(row, "mm_per_px", where), f"{path.name}, line {row.line}"))
-        found.append(ScaleRow(row.line, name, scale, ()))
+        rows.append(ScaleRow(row.line, name, scale, ()))
     if any(row[column].strip() for column in POINTS):
         *points, length_mm = (_number(row, column, where) for column in POINTS)
         source = f"two points in {path.name}, line {row.line}"
-        found.append(
+        rows.append(
             ScaleRow(row.line, name, checked(from_two_points(points[:2], points[2:], length_mm, source)), points)
         )
-    if not found:
+    if not rows:
         raise UserError(f"{where}: it needs mm_per_px, or {', '.join(POINTS)} of two points")
-    return found
+    return rows
 
 
 def _number(row: Row, column: str, where: str) -> float:
     text = row[column].strip()
     try:
-        found = float(text.replace(",", "."))
+        number = float(text.replace(",", "."))
     except ValueError:
-        found = float("nan")
-    if not np.isfinite(found) or found < 0 or (column in ("mm_per_px", "length_mm") and found == 0):
+        number = float("nan")
+    if not np.isfinite(number) or number < 0 or (column in ("mm_per_px", "length_mm") and number == 0):
         least = "above 0" if column in ("mm_per_px", "length_mm") else "of 0 or more"
         raise UserError(f"{where}: {column}={text!r} is no number {least}")
-    return found
+    return number

@@ -29,23 +29,25 @@ def write_summary(
     *,
     image_prefix: str = "",
 ) -> None:
-    """inspection.csv, cracks.csv and report.html of all photographs, the worst first; photographs.geojson where cameras
-    wrote where they stood; and what `formats` name, `image_prefix` before names in that of Label Studio. `method` is
-    what the report says of how."""
+    """Writes inspection.csv, cracks.csv and report.html of all photographs, the worst first; photographs.geojson where
+    cameras recorded their position; and the files of `formats`, with `image_prefix` before the names in the file of
+    Label Studio. `method` is what the report says about how it was made."""
     ranked = sorted(inspected, key=_worst_first)
-    write_csv(run / "inspection.csv", HEADER, [_row(each) for each in ranked])
+    write_csv(run / "inspection.csv", HEADER, [_row(photo) for photo in ranked])
     write_positions(run, ranked)
     summary = f"{len(inspected)} photographs: {counted(inspected)}"
-    mapped = [each for each in ranked if each.cracks is not None]
+    mapped = [photo for photo in ranked if photo.cracks is not None]
     cracks = None
     if mapped:
-        found = {each.name: [one.facts() for one in kept_records(run / "photographs" / each.name)] for each in mapped}
-        write_all_cracks(run, found)
-        cracks = cracks_shown(found, {each.name: each for each in mapped}, classes)
+        facts = {
+            photo.name: [crack.facts() for crack in kept_records(run / "photographs" / photo.name)] for photo in mapped
+        }
+        write_all_cracks(run, facts)
+        cracks = cracks_shown(facts, {photo.name: photo for photo in mapped}, classes)
     thumbnails = {
-        each.name: (run / "photographs" / each.name / "thumbnail.jpg").read_bytes()
-        for each in ranked
-        if each.marks is not None
+        photo.name: (run / "photographs" / photo.name / "thumbnail.jpg").read_bytes()
+        for photo in ranked
+        if photo.marks is not None
     }
     page = rendered(
         "inspection.html",
@@ -63,30 +65,30 @@ def write_summary(
 
 
 def counted(inspected: Sequence[Inspected]) -> str:
-    """How many have which verdict."""
-    counts = {verdict: sum(each.verdict == verdict for each in inspected) for verdict in SEVERITY}
+    """Returns how many photographs have which verdict, as text."""
+    counts = {verdict: sum(photo.verdict == verdict for photo in inspected) for verdict in SEVERITY}
     return ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
 
 
-def _worst_first(each: Inspected) -> tuple[int, float, float]:
-    share, peak = (0.0, 0.0) if each.marks is None else (each.marks.share or 0.0, each.marks.peak)
-    return SEVERITY.index(each.verdict), -share, -peak
+def _worst_first(photo: Inspected) -> tuple[int, float, float]:
+    share, peak = (0.0, 0.0) if photo.marks is None else (photo.marks.share or 0.0, photo.marks.peak)
+    return SEVERITY.index(photo.verdict), -share, -peak
 
 
-def _row(each: Inspected) -> list[object]:
-    marks, mm_per_px = each.marks, each.mm_per_px
+def _row(photo: Inspected) -> list[object]:
+    marks, mm_per_px = photo.marks, photo.mm_per_px
     if marks is None:
-        return [each.path, each.verdict, *[""] * (len(HEADER) - 9), each.error, each.note, *[""] * 5]
+        return [photo.path, photo.verdict, *[""] * (len(HEADER) - 9), photo.error, photo.note, *[""] * 5]
     numbers = ["" if value is None else f"{value:.6f}" for value in (marks.peak, marks.share)]
     longest = [f"{marks.longest_px:.1f}", "" if mm_per_px is None else f"{marks.longest_px * mm_per_px:.1f}"]
-    facts = [marks.regions, *longest, each.width_px, each.height_px, f"{each.seconds:.2f}"]
-    return [each.path, each.verdict, *numbers, *facts, f"photographs/{each.name}", "", each.note, *_measures(each)]
+    facts = [marks.regions, *longest, photo.width_px, photo.height_px, f"{photo.seconds:.2f}"]
+    return [photo.path, photo.verdict, *numbers, *facts, f"photographs/{photo.name}", "", photo.note, *_measures(photo)]
 
 
-def _measures(each: Inspected) -> list[object]:
-    """Cracks, their length, and the scale; empty where not known."""
-    found, scale = ["", "", ""], each.scale
-    if (cracks := each.cracks) is not None:
-        in_mm = "" if cracks.length_mm is None else f"{cracks.length_mm:.1f}"
-        found = [str(cracks.number), f"{cracks.length_px:.1f}", in_mm]
-    return [*found, *(["", ""] if scale is None else [f"{scale.mm_per_px:.6g}", scale.source])]
+def _measures(photo: Inspected) -> list[object]:
+    """Returns the number of cracks, their length, and the scale; empty where not known."""
+    columns, scale = ["", "", ""], photo.scale
+    if (cracks := photo.cracks) is not None:
+        length_mm = "" if cracks.length_mm is None else f"{cracks.length_mm:.1f}"
+        columns = [str(cracks.number), f"{cracks.length_px:.1f}", length_mm]
+    return [*columns, *(["", ""] if scale is None else [f"{scale.mm_per_px:.6g}", scale.source])]
