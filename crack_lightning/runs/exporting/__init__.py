@@ -1,1 +1,1 @@
-"""A checkpoint in the formats of other programs."""
+"""Exports a checkpoint in the formats of other programs."""

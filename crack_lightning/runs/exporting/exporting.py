@@ -1,4 +1,4 @@
-"""A checkpoint in the formats of other runtimes, which are kept only where they answer as it does."""
+"""Exports a checkpoint in the formats of other runtimes, and keeps them only where they give the same answers."""
 
 import hashlib
 import json
@@ -32,14 +32,14 @@ log = logging.getLogger(__name__)
 
 CARD, DESCRIPTION = "model_card.md", "model.json"
 FORMAT = 1  # of model.json
-PLAINLY = "openvino, no setting"  # as programs open it that know of none
-PLAIN = (str, int, float, bool, type(None))
+WITHOUT_SETTINGS = "openvino, no setting"  # as a program opens it that knows of no setting
+PLAIN_TYPES = (str, int, float, bool, type(None))
 
 
 def export_checkpoint(options: ExportOptions, folder: Path) -> list[Path]:
-    """Write a checkpoint in other formats into `folder`, with model.json and a card; the files of the network.
+    """Writes a checkpoint in other formats into `folder`, with model.json and a card; returns the files of the network.
 
-    Nothing is left where one of them differs. Raises UserError for that, and for what cannot be exported.
+    Raises UserError where one of them differs, in which case nothing is written, and for what cannot be exported.
     """
     network, provenance = load_with_provenance(options.ckpt_path)
     earlier = _earlier(folder)
@@ -50,15 +50,15 @@ def export_checkpoint(options: ExportOptions, folder: Path) -> list[Path]:
     with tempfile.TemporaryDirectory(prefix=".exporting-", dir=folder) as name:
         partial = Path(name)
         rows, int8 = _written(subject, facts, options, pictures, partial)
-        _check([row for row in rows if row.format != PLAINLY or subject.marks], bound=int8 is None)
+        _check([row for row in rows if row.format != WITHOUT_SETTINGS or subject.marks], bound=int8 is None)
         files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(partial.iterdir())}
         settings = {"settings": {OPENVINO: PRECISE}} if OPENVINO in options.formats else {}
         described = facts | {"inputs": _inputs(), "outputs": subject.outputs, **_judged(rows, int8), "files": files}
-        described |= settings  # of programs that open a file
+        described |= settings  # for programs that open a file
         card = _card(subject, bool(facts["provenance"]), options, list(files), rows, int8)
         for file in files:
             (partial / file).replace(folder / file)
-    for file in sorted(set(earlier) - set(files)):  # one folder, one export
+    for file in sorted(set(earlier) - set(files)):  # a folder holds one export
         (folder / file).unlink(missing_ok=True)
         log.info("removed %s, of an earlier export into this folder", file)
     write_atomically(folder / DESCRIPTION, json.dumps(described, indent=2, ensure_ascii=False).encode())
@@ -68,11 +68,11 @@ def export_checkpoint(options: ExportOptions, folder: Path) -> list[Path]:
 
 
 def _earlier(folder: Path) -> list[str]:
-    """The files of an earlier export in `folder`. Raises UserError for a card or model.json of something else."""
+    """Returns the files of an earlier export in `folder`. Raises UserError for a card or model.json of other origin."""
     names: list[str] | None
     try:
-        found = json.loads((folder / DESCRIPTION).read_text())
-        names = [str(name) for name in found["files"] if found["kind"] in KINDS and Path(name).name == name]
+        described = json.loads((folder / DESCRIPTION).read_text())
+        names = [str(name) for name in described["files"] if described["kind"] in KINDS and Path(name).name == name]
     except FileNotFoundError:
         names = None if (folder / CARD).exists() else []
     except (ValueError, KeyError, TypeError):
@@ -85,11 +85,11 @@ def _earlier(folder: Path) -> list[str]:
 
 
 def _facts(subject: Subject, provenance: Mapping[str, object], options: ExportOptions) -> dict[str, Any]:
-    """What each file says of itself: of the run nothing that names folders of the machine, for it may be published."""
-    plain = {key: value for key, value in provenance.items() if isinstance(value, PLAIN) and key != "data_root"}
-    made = {"crack_lightning": __version__, "checkpoint_hash": content_of(options.ckpt_path)}
+    """Returns the facts in each file, without folders of this machine, for the file may be published."""
+    plain = {key: value for key, value in provenance.items() if isinstance(value, PLAIN_TYPES) and key != "data_root"}
+    origin = {"crack_lightning": __version__, "checkpoint_hash": content_of(options.ckpt_path)}
     own = subject.facts | {"format": FORMAT, "kind": subject.kind}
-    return own | {"precision": options.precision, "provenance": plain, **made}
+    return own | {"precision": options.precision, "provenance": plain, **origin}
 
 
 def _written(
@@ -99,7 +99,7 @@ def _written(
     pictures: Sequence[Image.Image],
     partial: Path,
 ) -> tuple[list[Compared], Loss | None]:
-    """Writes the files of every format into `partial`; returns how each compares, and what eight bits lose."""
+    """Writes the files of all formats into `partial`; returns how each compares, and what eight bits lose."""
     module, rows, int8 = portable(subject.network), list[Compared](), None
     if {ONNX, OPENVINO} & set(options.formats):
         content = exports.onnx_bytes(module)
@@ -122,7 +122,7 @@ def _written(
             exports.write_openvino(content, path, facts)
         rows += compared(name, exports.run_of(name, path), subject, pictures)
         if name == OPENVINO:
-            rows += compared(PLAINLY, exports.run_without_settings(path), subject, pictures)
+            rows += compared(WITHOUT_SETTINGS, exports.run_without_settings(path), subject, pictures)
     return rows, int8
 
 
@@ -138,9 +138,9 @@ def _written_deepness(
 
 
 def _check(rows: Sequence[Compared], *, bound: bool) -> None:
-    """Raise UserError for what differs; of int8 only the share of decisions is bounded, elsewhere."""
-    if bad := [row for row in rows if not row.agrees] if bound else []:
-        worst = max(bad, key=lambda row: row.difference)
+    """Raises UserError for a row that differs, if `bound`: what int8 may lose is checked where it is quantised."""
+    if differing := [row for row in rows if not row.agrees] if bound else []:
+        worst = max(differing, key=lambda row: row.difference)
         raise UserError(
             f"{worst.format} differs from the checkpoint by {worst.difference:.1e} in pictures of {worst.size} "
             f"({TOLERANCE:g} is allowed), {worst.differ} of {worst.decisions} decisions: nothing is exported"
@@ -152,8 +152,8 @@ def _inputs() -> list[dict[str, object]]:
 
 
 def _judged(rows: Sequence[Compared], int8: Loss | None) -> dict[str, object]:
-    made: dict[str, object] = {"parity": [asdict(row) for row in rows]}
-    return made if int8 is None else made | {"int8": asdict(int8)}
+    facts: dict[str, object] = {"parity": [asdict(row) for row in rows]}
+    return facts if int8 is None else facts | {"int8": asdict(int8)}
 
 
 def _card(
@@ -182,10 +182,10 @@ def _card(
 
 
 def _own_card(ckpt_path: str | None) -> str:
-    """The card of the run that the checkpoint is of, or nothing."""
+    """Returns the card of the checkpoint's run, empty where there is none."""
     if ckpt_path is None:
         return ""
-    for place in (expanded(ckpt_path).parent.parent, expanded(ckpt_path).parent):
-        if (place / CARD).is_file():
-            return (place / CARD).read_text("utf-8", "replace")
+    for folder in (expanded(ckpt_path).parent.parent, expanded(ckpt_path).parent):
+        if (folder / CARD).is_file():
+            return (folder / CARD).read_text("utf-8", "replace")
     return ""

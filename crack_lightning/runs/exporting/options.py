@@ -13,17 +13,17 @@ QUANTISED = (ONNX, OPENVINO)
 
 @dataclass
 class ExportOptions:
-    """Of `export`. Without a checkpoint the crack map of the package is exported.
+    """The options of `export`, which exports the crack map of the package where no checkpoint is given.
 
     Raises UserError for an option out of range.
     """
 
     ckpt_path: str | None = None  # a best.ckpt; null: the crack map of the package
     format: str = "onnx"  # onnx, openvino, torch_export, safetensors, or deepness (maps, for QGIS); several with commas
-    precision: str = "float32"  # or int8: onnx and openvino, per channel
-    # pictures to compare on, and to calibrate int8 on; null: those of training, else drawn ones
+    precision: str = "float32"  # float32, or int8 per channel, for onnx and openvino
+    # pictures to compare on, and to calibrate int8 on; null: the training pictures, else drawn ones
     source: str | None = None
-    max_loss: float = 0.002  # int8: the share of decisions that may be lost
+    max_loss: float = 0.002  # for int8: the share of decisions that may be lost
     max_megapixels: float = 200.0  # larger pictures are not decoded
 
     def __post_init__(self) -> None:
@@ -40,5 +40,5 @@ class ExportOptions:
 
     @property
     def formats(self) -> list[str]:
-        """Those that are asked for, each once."""
+        """Returns the formats that are asked for, each once."""
         return list(dict.fromkeys(name.strip() for name in self.format.split(",") if name.strip()))

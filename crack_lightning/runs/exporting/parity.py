@@ -1,4 +1,4 @@
-"""Whether an export answers as its checkpoint does: both are asked of the same pictures, by ways that share no code."""
+"""Compares an export with its checkpoint: both answer for the same pictures, by ways that share no code."""
 
 import logging
 from collections.abc import Sequence
@@ -23,13 +23,13 @@ from crack_lightning.system.vision import pil_to_tensor
 log = logging.getLogger(__name__)
 
 TOLERANCE = 1e-4  # of probabilities
-BATCHES = (1, 5)  # of the pictures the first, and the others
+BATCHES = (1, 5)  # the first picture, and the others
 
 
 @dataclass(frozen=True)
 class Compared:
-    """Of one format `batch` pictures of one size at once: the largest difference of a probability, how many
-    decisions there were and how many differ. Probabilities within TOLERANCE of the threshold may."""
+    """A comparison of one format on `batch` pictures of one size at once: the largest difference of a probability, how
+    many decisions there were and how many differ. Probabilities within TOLERANCE of the threshold may differ."""
 
     format: str
     size: str
@@ -40,29 +40,29 @@ class Compared:
 
     @property
     def agrees(self) -> bool:
-        """Whether it may be called the same."""
+        """Returns whether the format counts as the same as the checkpoint."""
         return self.difference <= TOLERANCE and self.differ == 0
 
 
 def parity_pictures(subject: Subject, source: str | None, *, megapixels: float) -> list[Image.Image]:
-    """Upright RGB pictures to compare on: of the user's `source`, or drawn as those that the network is for."""
+    """Returns upright RGB pictures to compare on, from the user's `source`, or drawn like those the network is for."""
     count = sum(BATCHES)
     if source is None:
         return [subject.drawn(0, number, positive=bool(number % 2)) for number in range(count)]
-    found = find_photographs(source).photographs
-    step = max(1, len(found) // count)
-    pictures = [read_image(each.path, megapixels=megapixels) for each in found[::step][:count]]
+    photographs = find_photographs(source).photographs
+    step = max(1, len(photographs) // count)
+    pictures = [read_image(photo.path, megapixels=megapixels) for photo in photographs[::step][:count]]
     return [pictures[k % len(pictures)] for k in range(count)]
 
 
 def compared(name: str, run: Run, subject: Subject, pictures: Sequence[Image.Image]) -> list[Compared]:
-    """`run`, which is of an export, against the network, at three sizes and in batches of 1 and 5."""
+    """Compares `run`, of an export, with the network, at three sizes and in batches of 1 and 5."""
     rows = list[Compared]()
     for size in subject.sizes:
-        scaled = [each.resize(size, Image.Resampling.BILINEAR) for each in pictures]
-        for some in (scaled[:1], scaled[1:]):
-            answer = run(torch.stack([pil_to_tensor(each) for each in some]))[0]
-            rows.append(_row(name, size, answer, subject.own(some), subject))
+        scaled = [picture.resize(size, Image.Resampling.BILINEAR) for picture in pictures]
+        for batch in (scaled[:1], scaled[1:]):
+            answer = run(torch.stack([pil_to_tensor(picture) for picture in batch]))[0]
+            rows.append(_row(name, size, answer, subject.own(batch), subject))
     return rows
 
 
@@ -70,23 +70,23 @@ def _row(name: str, size: tuple[int, int], answer: Tensor, own: Tensor, subject:
     if answer.shape != own.shape:
         raise UserError(f"{name} gives {tuple(answer.shape)} where the checkpoint gives {tuple(own.shape)}")
     difference = (answer - own).abs().max().item()
-    ours, theirs, decision = subject.positive(own), subject.positive(answer), subject.decision
-    clear = (ours - decision.threshold).abs() > TOLERANCE
-    differ = int(((decision.is_positive(ours) != decision.is_positive(theirs)) & clear).sum())
-    return Compared(name, f"{size[0]}x{size[1]}", len(own), difference, ours.numel(), differ)
+    own_positive, positive, decision = subject.positive(own), subject.positive(answer), subject.decision
+    clear = (own_positive - decision.threshold).abs() > TOLERANCE
+    differ = int(((decision.is_positive(own_positive) != decision.is_positive(positive)) & clear).sum())
+    return Compared(name, f"{size[0]}x{size[1]}", len(own), difference, own_positive.numel(), differ)
 
 
 def compared_deepness(content: bytes, subject: Subject, pictures: Sequence[Image.Image]) -> list[Compared]:
-    """The file for QGIS against the map, both brought to the size of its tiles."""
+    """Compares the file for QGIS with the map, whose cells are enlarged to the pixels of the file's tiles."""
     session = onnx_runtime().InferenceSession(content, providers=["CPUExecutionProvider"])
     size = (TILE_PX, TILE_PX)
-    scaled = [each.resize(size, Image.Resampling.BILINEAR) for each in pictures]
+    scaled = [picture.resize(size, Image.Resampling.BILINEAR) for picture in pictures]
     rows = []
-    for some in (scaled[:1], scaled[1:]):
-        tiles = np.stack([np.asarray(each, np.float32) / 255 for each in some]).transpose(0, 3, 1, 2)
+    for batch in (scaled[:1], scaled[1:]):
+        tiles = np.stack([np.asarray(picture, np.float32) / 255 for picture in batch]).transpose(0, 3, 1, 2)
         answer = torch.from_numpy(session.run(None, {"tiles": tiles})[0])
         expected: Any = torch.nn.functional.interpolate(
-            subject.own(some)[:, None], scale_factor=CELL_PX, mode="bilinear"
+            subject.own(batch)[:, None], scale_factor=CELL_PX, mode="bilinear"
         )
         rows.append(_row("deepness", size, answer, expected, subject))
     return rows

@@ -1,4 +1,4 @@
-"""An export in eight bits: on which pictures it is calibrated, and what it loses."""
+"""Quantises an export to eight bits: picks the pictures to calibrate on, and measures what is lost."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,13 +24,13 @@ from crack_lightning.system.tables import Row
 log = logging.getLogger(__name__)
 
 LEAST, CALIBRATED, JUDGED = 32, 240, 1000  # pictures
-SEED = 1  # other surfaces than those of the parity
+SEED = 1  # draws other surfaces than those that parity is checked on
 
 
 @dataclass(frozen=True)
 class Loss:
-    """How much is `lost` of the `measure`, and the metrics before and after, where labels are known; how many pictures
-    calibrated and were judged, and where they come from. Stands in model.json."""
+    """The loss by quantising, for model.json: how much is `lost` of the `measure`; metrics before and after, where
+    labels are known; how many pictures calibrated and were judged, and their origin."""
 
     lost: float
     measure: str
@@ -52,7 +52,7 @@ class Quantised:
 
 @dataclass(frozen=True)
 class Pictures:
-    """Pictures (N, 3, h, w) uint8, labels (N,), 1 for positive, or nothing, where they come from, and which of them
+    """Pictures (N, 3, h, w) uint8, their labels (N,), 1 for positive, or None, their origin, and which of them
     calibrate and which are judged."""
 
     images: Tensor
@@ -63,52 +63,52 @@ class Pictures:
 
 
 def quantised_network(content: bytes, subject: Subject, options: ExportOptions) -> Quantised:
-    """The ONNX file of a network in eight bits. Raises UserError where it loses more than `max_loss`, and for pictures
-    that cannot calibrate it."""
+    """Returns the ONNX file of a network in eight bits. Raises UserError where it loses more than `max_loss`, and for
+    pictures that cannot calibrate it."""
     pictures = _pictures(subject, options)
     with torch.no_grad():
         before = subject.answers(pictures.images)
     _check(pictures, before, subject, options)
-    chosen = pictures.images[pictures.calibrating][:CALIBRATED]
-    made = quantised(content, _batches(chosen), keep=fine_layers(portable(subject.network), chosen[:1]))
+    calibrating = pictures.images[pictures.calibrating][:CALIBRATED]
+    eight_bits = quantised(content, _batches(calibrating), keep=fine_layers(portable(subject.network), calibrating[:1]))
     judged = pictures.images[pictures.judged]
-    answer = onnx_step(made, one_size=True)
+    answer = onnx_step(eight_bits, one_size=True)
     after = torch.cat([answer(batch) for batch in judged.split(BATCH)])
     labels = None if pictures.labels is None else pictures.labels[pictures.judged]
     lost = subject.lost(before[pictures.judged], after, labels)
-    loss = Loss(*lost, pictures.origin, len(chosen), len(judged), options.max_loss)
+    loss = Loss(*lost, pictures.origin, len(calibrating), len(judged), options.max_loss)
     if loss.lost > loss.max_loss:
         raise UserError(
             f"precision=int8 loses {loss.lost:.4f} of {loss.measure} on {loss.judged_on} pictures "
             f"({loss.pictures}), more than max_loss={loss.max_loss:g}: keep float32, or give a larger max_loss"
         )
     log.info("int8 loses %.4f of %s on %d pictures", loss.lost, loss.measure, loss.judged_on)
-    return Quantised(made, loss)
+    return Quantised(eight_bits, loss)
 
 
 def _pictures(subject: Subject, options: ExportOptions) -> Pictures:
-    """Of `source`, else of the training split, else drawn ones."""
+    """Returns the pictures of `source`, else of the training split, else drawn ones."""
     megapixels = options.max_megapixels
     if options.source is not None:
-        paths = [each.path for each in find_photographs(options.source).photographs]
+        paths = [photo.path for photo in find_photographs(options.source).photographs]
         labels = subject.labels([path.parent.name for path in paths])
         order = np.random.default_rng(0).permutation(len(paths))[: CALIBRATED + JUDGED]
         images = [subject.sized(read_image(paths[k], megapixels=megapixels)) for k in order]
-        chosen = None if labels is None else torch.tensor([labels[k] for k in order])
-        return Pictures(torch.stack(images) if images else torch.empty(0), chosen, "source")
+        targets = None if labels is None else torch.tensor([labels[k] for k in order])
+        return Pictures(torch.stack(images) if images else torch.empty(0), targets, "source")
     rows = [] if options.ckpt_path is None else _training_rows(options.ckpt_path)
-    there = [row for row in rows if not_a_file(Path(row["path"])) is None]
-    trained, validated = ([row for row in there if row["split"] == split] for split in ("train", "val"))
+    present = [row for row in rows if not_a_file(Path(row["path"])) is None]
+    trained, validated = ([row for row in present if row["split"] == split] for split in ("train", "val"))
     drawn_labels = subject.drawn_labels()
     if min(len(trained), len(validated)) < LEAST or drawn_labels is None:
         return _drawn(subject, drawn_labels)
-    mixed = [some[k] for some in (trained, validated) for k in np.random.default_rng(0).permutation(len(some))]
+    shuffled = [part[k] for part in (trained, validated) for k in np.random.default_rng(0).permutation(len(part))]
     count = min(CALIBRATED, len(trained))
-    kept = [*mixed[:count], *mixed[len(trained) : len(trained) + JUDGED]]
-    own = [int(row["label"] == subject.decision.positive_class) for row in kept]
-    images = [subject.sized(read_image(row["path"], megapixels=megapixels)) for row in kept]
+    chosen = [*shuffled[:count], *shuffled[len(trained) : len(trained) + JUDGED]]
+    own_labels = [int(row["label"] == subject.decision.positive_class) for row in chosen]
+    images = [subject.sized(read_image(row["path"], megapixels=megapixels)) for row in chosen]
     origin = "the training split, judged on validation"
-    return Pictures(torch.stack(images), torch.tensor(own), origin, slice(count), slice(count, None))
+    return Pictures(torch.stack(images), torch.tensor(own_labels), origin, slice(count), slice(count, None))
 
 
 def _training_rows(ckpt_path: str) -> Sequence[Row]:
@@ -117,13 +117,13 @@ def _training_rows(ckpt_path: str) -> Sequence[Row]:
 
 
 def _drawn(subject: Subject, labels: Sequence[int] | None) -> Pictures:
-    shown = labels or [0] * DRAWN_MAPS
-    images = [subject.sized(subject.drawn(SEED, number, positive=bool(label))) for number, label in enumerate(shown)]
+    drawn = labels or [0] * DRAWN_MAPS
+    images = [subject.sized(subject.drawn(SEED, number, positive=bool(label))) for number, label in enumerate(drawn)]
     return Pictures(torch.stack(images), None if labels is None else torch.tensor(labels), "drawn")
 
 
 def _check(pictures: Pictures, before: Tensor, subject: Subject, options: ExportOptions) -> None:
-    """Raise UserError for too few pictures, and for those of one class."""
+    """Raises UserError for too few pictures, and for pictures of one class."""
     if len(pictures.images) < LEAST:
         raise UserError(
             f"source={options.source}: {len(pictures.images)} pictures are too few to calibrate int8 on: "
