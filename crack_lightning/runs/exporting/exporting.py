@@ -42,18 +42,18 @@ def export_checkpoint(options: ExportOptions, folder: Path) -> list[Path]:
     Raises UserError where one of them differs, in which case nothing is written, and for what cannot be exported.
     """
     network, provenance = load_with_provenance(options.ckpt_path)
-    earlier = _earlier(folder)
+    earlier = _earlier_files(folder)
     subject = subject_of(network)
     facts = _facts(subject, provenance, options)
     pictures = parity_pictures(subject, options.source, megapixels=options.max_megapixels)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".exporting-", dir=folder) as name:
         partial = Path(name)
-        rows, int8 = _written(subject, facts, options, pictures, partial)
+        rows, int8 = _write_formats(subject, facts, options, pictures, partial)
         _check([row for row in rows if row.format != WITHOUT_SETTINGS or subject.marks], bound=int8 is None)
         files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(partial.iterdir())}
         settings = {"settings": {OPENVINO: PRECISE}} if OPENVINO in options.formats else {}
-        described = facts | {"inputs": _inputs(), "outputs": subject.outputs, **_judged(rows, int8), "files": files}
+        described = facts | {"inputs": _inputs(), "outputs": subject.outputs, **_parity(rows, int8), "files": files}
         described |= settings  # for programs that open a file
         card = _card(subject, bool(facts["provenance"]), options, list(files), rows, int8)
         for file in files:
@@ -67,7 +67,7 @@ def export_checkpoint(options: ExportOptions, folder: Path) -> list[Path]:
     return [folder / file for file in files]
 
 
-def _earlier(folder: Path) -> list[str]:
+def _earlier_files(folder: Path) -> list[str]:
     """Returns the files of an earlier export in `folder`. Raises UserError for a card or model.json of other origin."""
     names: list[str] | None
     try:
@@ -92,7 +92,7 @@ def _facts(subject: Subject, provenance: Mapping[str, object], options: ExportOp
     return own | {"precision": options.precision, "provenance": plain, **origin}
 
 
-def _written(
+def _write_formats(
     subject: Subject,
     facts: dict[str, Any],
     options: ExportOptions,
@@ -108,7 +108,7 @@ def _written(
             content, int8 = quantised.content, quantised.loss
     for name in options.formats:
         if name == DEEPNESS:
-            rows += _written_deepness(subject, module, pictures, partial)
+            rows += _write_for_qgis(subject, module, pictures, partial)
             continue
         path = partial / exports.FILES[name]
         if name == SAFETENSORS:
@@ -126,7 +126,7 @@ def _written(
     return rows, int8
 
 
-def _written_deepness(
+def _write_for_qgis(
     subject: Subject, module: exports.Portable, pictures: Sequence[Image.Image], partial: Path
 ) -> list[Compared]:
     network = subject.network
@@ -151,7 +151,7 @@ def _inputs() -> list[dict[str, object]]:
     return [{"name": "images", "dtype": "uint8", "shape": ["batch", 3, "height", "width"], "colours": "RGB"}]
 
 
-def _judged(rows: Sequence[Compared], int8: Loss | None) -> dict[str, object]:
+def _parity(rows: Sequence[Compared], int8: Loss | None) -> dict[str, object]:
     facts: dict[str, object] = {"parity": [asdict(row) for row in rows]}
     return facts if int8 is None else facts | {"int8": asdict(int8)}
 

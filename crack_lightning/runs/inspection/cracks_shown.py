@@ -51,11 +51,11 @@ def _row(name: str, facts: CrackFacts, photograph: Inspected, classes: WidthClas
         photograph=name,
         number=facts.id,
         length=_in_unit((facts.length_mm, 0, "mm") if facts.length_mm is not None else (facts.length_px, 0, "px")),
-        length_value=_first(facts.length_mm, facts.length_px),
+        length_value=_first_known(facts.length_mm, facts.length_px),
         width=_width(facts),
-        width_value=_first(facts.width_mm, facts.width_px),
+        width_value=_first_known(facts.width_mm, facts.width_px),
         widest=_in_unit(widest) or _in_unit((facts.width_max_px, widest[1], "px")),
-        widest_value=_first(facts.width_max_mm, facts.width_max_px),
+        widest_value=_first_known(facts.width_max_mm, facts.width_max_px),
         width_class=facts.width_class,
         colour=classes.colour_of(facts.width_class),
         touches_edge=facts.touches_edge,
@@ -64,7 +64,7 @@ def _row(name: str, facts: CrackFacts, photograph: Inspected, classes: WidthClas
     )
 
 
-def _first(*values: float | None) -> float:
+def _first_known(*values: float | None) -> float:
     """Returns the first value that is known, to sort by; -1 where none is."""
     return next((value for value in values if value is not None), -1.0)
 
