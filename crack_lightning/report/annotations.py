@@ -1,4 +1,4 @@
-"""Cracks as other programs take them for annotations: COCO, and predictions of Label Studio."""
+"""Makes annotations of cracks for other programs: COCO, and predictions of Label Studio."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,20 +12,20 @@ import shapely
 from crack_lightning.measurement.classes import UNKNOWN_NAME
 from crack_lightning.measurement.record import CrackFacts, CrackRecord
 
-LEAST_WIDTH_PX = 2.0  # of a polygon around a line whose width is not claimed
-LEAST_PART_PX = 0.5  # square pixels of a polygon: less is what cutting leaves over
+LEAST_WIDTH_PX = 2.0  # of a polygon around a line whose width is not known
+LEAST_PART_PX = 0.5  # square pixels of a polygon: smaller ones are scraps of cutting
 ABOUT = (
     "Cracks marked by crack_lightning. Coordinates are pixels of the upright photograph: a file whose exif_orientation "
     "is not 1 has to be turned as it says when it is read."
 )
-ATTRIBUTES = ("id", "length_px", "width_px", "length_mm", "width_mm")  # that COCO has room for
-MERGED_PX = 0.25  # by which an outline may be simplified
+ATTRIBUTES = ("id", "length_px", "width_px", "length_mm", "width_mm")  # of a crack in the file of COCO
+MERGED_PX = 0.25  # how far a simplified outline may move
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """The cracks of a photograph: its name, its size (width, height) upright, their records, and the EXIF orientation
-    of its file, 1 to 8."""
+    """A photograph with its cracks: its name, its size (width, height) upright, the records of its cracks, and the EXIF
+    orientation of its file, 1 to 8."""
 
     name: str
     size: tuple[int, int]
@@ -34,7 +34,7 @@ class Drawn:
 
 
 def outlines(record: CrackRecord, size: tuple[int, int]) -> Iterator[np.ndarray]:
-    """Polygons (n, 2) without holes around the lines of a crack, as wide as it is, within the photograph."""
+    """Yields polygons (n, 2) without holes around the lines of a crack, as wide as it is, within the photograph."""
     width = record.width_px.median or LEAST_WIDTH_PX
     lines = shapely.MultiLineString([line for line in record.lines if len(line) > 1])
     area = shapely.intersection(lines.buffer(max(width, LEAST_WIDTH_PX) / 2), shapely.box(0, 0, *size))
@@ -43,7 +43,7 @@ def outlines(record: CrackRecord, size: tuple[int, int]) -> Iterator[np.ndarray]
 
 
 def _without_holes(area: shapely.Geometry) -> Iterator[shapely.Polygon]:
-    """The polygons of an area, cut across their holes: neither program knows a polygon with one."""
+    """Yields the polygons of an area, cut across their holes, which neither program supports."""
     for part in shapely.get_parts(area):
         if part.geom_type != "Polygon" or part.area < LEAST_PART_PX:
             continue
@@ -57,21 +57,21 @@ def _without_holes(area: shapely.Geometry) -> Iterator[shapely.Polygon]:
 
 
 def coco(drawn: Sequence[Drawn], class_names: Sequence[str], *, version: str) -> dict[str, Any]:
-    """Category 1 is of cracks whose width is not known, the next ones are the classes of width from the narrowest,
-    whether they occur or not; polygons are as wide as the crack, in pixels of the upright photograph."""
+    """Returns the annotations in the format of COCO, with polygons as wide as the cracks, in pixels of the upright
+    photograph. Category 1 is for cracks of unknown width, the next are all classes of width from the narrowest."""
     categories = {name: number for number, name in enumerate([UNKNOWN_NAME, *class_names], 1)}
     images, annotations = [], list[dict[str, Any]]()
-    for number, each in enumerate(drawn, 1):
+    for number, photo in enumerate(drawn, 1):
         image: dict[str, object] = {
             "id": number,
-            "file_name": each.name,
-            "width": each.size[0],
-            "height": each.size[1],
+            "file_name": photo.name,
+            "width": photo.size[0],
+            "height": photo.size[1],
             "license": 1,
         }
-        images.append(image | {"exif_orientation": each.orientation})
-        for record in each.records:
-            polygons = list(outlines(record, each.size))
+        images.append(image | {"exif_orientation": photo.orientation})
+        for record in photo.records:
+            polygons = list(outlines(record, photo.size))
             if polygons:
                 annotations.append(_annotation(len(annotations) + 1, number, categories, record.facts(), polygons))
     listed = [{"id": number, "name": name, "supercategory": "crack"} for name, number in categories.items()]
@@ -111,36 +111,36 @@ def _annotation(
 
 
 def label_studio(drawn: Sequence[Drawn], *, version: str, prefix: str = "") -> list[dict[str, Any]]:
-    """A task for each photograph, with a prediction of polygons; the labels of the project are named `crack`.
+    """Returns a task for each photograph, with a prediction of polygons labelled `crack`.
 
-    With a `prefix`, which stands before the name as an address has it, Label Studio finds the photograph itself.
+    A `prefix` goes before the name in the photograph's address, by which Label Studio finds it by itself.
     """
     return [
         {
-            "data": {"image": prefix + quote(each.name, errors="surrogateescape") if prefix else each.name},
+            "data": {"image": prefix + quote(photo.name, errors="surrogateescape") if prefix else photo.name},
             "predictions": [
-                {"model_version": f"crack_lightning {version}", "result": list(_results(each)), "score": _score(each)}
+                {"model_version": f"crack_lightning {version}", "result": list(_results(photo)), "score": _score(photo)}
             ],
         }
-        for each in drawn
+        for photo in drawn
     ]
 
 
-def _score(drawn: Drawn) -> float:
-    return max((record.facts().mean_probability for record in drawn.records), default=0.0)
+def _score(photo: Drawn) -> float:
+    return max((record.facts().mean_probability for record in photo.records), default=0.0)
 
 
-def _results(drawn: Drawn) -> Iterator[dict[str, Any]]:
-    size = np.array(drawn.size, float)
-    for record in drawn.records:
-        for part, polygon in enumerate(outlines(record, drawn.size)):
+def _results(photo: Drawn) -> Iterator[dict[str, Any]]:
+    size = np.array(photo.size, float)
+    for record in photo.records:
+        for part, polygon in enumerate(outlines(record, photo.size)):
             yield {
                 "id": f"crack-{record.number}-{part}",
                 "from_name": "label",
                 "to_name": "image",
                 "type": "polygonlabels",
-                "original_width": drawn.size[0],
-                "original_height": drawn.size[1],
+                "original_width": photo.size[0],
+                "original_height": photo.size[1],
                 "image_rotation": 0,
                 "value": {
                     "points": np.round(polygon / size * 100, 4).tolist(),

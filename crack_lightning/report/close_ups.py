@@ -1,4 +1,4 @@
-"""The widest place of a crack, enlarged, with the profile that its width was read from."""
+"""Draws the widest place of a crack, enlarged, with the profile from which its width was read."""
 
 from dataclasses import dataclass
 
@@ -14,8 +14,9 @@ LINE, FLANK, INK = (0, 184, 217), (224, 49, 49), (31, 35, 40)
 
 @dataclass(frozen=True)
 class CloseUp:
-    """`place` (2,) and direction `across` (2,), x and y, in pixels of the photograph; the grey `levels` (k,) at
-    `offsets` (k,) pixels across, the flanks there, the crack's `line` (n, 2), and what is written below."""
+    """The contents of a close-up: `place` (2,) and direction `across` (2,), x and y, in pixels of the photograph; the
+    grey `levels` (k,) at `offsets` (k,) pixels across, the offsets of its two `flanks`, the crack's `line` (n, 2), and
+    the `text` below."""
 
     place: Array
     across: Array
@@ -27,37 +28,37 @@ class CloseUp:
 
 
 def close_up(grey: Array, shown: CloseUp) -> Image.Image:
-    """A picture of the place in a photograph (h, w) of grey levels, and the profile below it."""
+    """Draws the place in a photograph (h, w) of grey levels, and the profile below it."""
     corner = np.round(shown.place - SIDE_PX / 2).astype(int)
     part = Image.fromarray(grey).crop((*corner.tolist(), *(corner + SIDE_PX).tolist()))
     side = SIDE_PX * ENLARGED
     sheet = Image.new("RGB", (side, side + GRAPH_PX + 2 * MARGIN_PX), "white")
     sheet.paste(part.resize((side, side), Image.Resampling.BICUBIC).convert("RGB"), (0, 0))
     draw = ImageDraw.Draw(sheet)
-    _lines(draw, shown, corner, side)
-    _graph(draw, shown, side)
+    _draw_lines(draw, shown, corner, side)
+    _draw_graph(draw, shown, side)
     return sheet
 
 
-def _lines(draw: ImageDraw.ImageDraw, shown: CloseUp, corner: Array, side: int) -> None:
+def _draw_lines(draw: ImageDraw.ImageDraw, shown: CloseUp, corner: Array, side: int) -> None:
     line = (shown.line - corner) * ENLARGED
     near = line[((line > -side) & (line < 2 * side)).all(axis=1)]
-    inside = near[near[:, 1] < side]
-    if len(inside) > 1:
-        draw.line([tuple(point) for point in inside.tolist()], fill=LINE, width=1)
+    above_graph = near[near[:, 1] < side]
+    if len(above_graph) > 1:
+        draw.line([tuple(point) for point in above_graph.tolist()], fill=LINE, width=1)
     ends = [(shown.place + shown.across * flank - corner) * ENLARGED for flank in shown.flanks]
     draw.line([tuple(end.tolist()) for end in ends], fill=FLANK, width=2)
     for end in ends:
         draw.ellipse((*(end - 3).tolist(), *(end + 3).tolist()), outline=FLANK, width=2)
 
 
-def _graph(draw: ImageDraw.ImageDraw, shown: CloseUp, side: int) -> None:
+def _draw_graph(draw: ImageDraw.ImageDraw, shown: CloseUp, side: int) -> None:
     top, bottom = side + MARGIN_PX + 16, side + GRAPH_PX + MARGIN_PX
     low, high = float(shown.levels.min()), float(shown.levels.max())
     x = MARGIN_PX + (shown.offsets - shown.offsets[0]) / np.ptp(shown.offsets) * (side - 2 * MARGIN_PX)
     y = bottom - (shown.levels - low) / max(high - low, 1.0) * (bottom - top)
     for flank in shown.flanks:
-        place = float(np.interp(flank, shown.offsets, x))
-        draw.line((place, top, place, bottom), fill=FLANK, width=2)
+        flank_x = float(np.interp(flank, shown.offsets, x))
+        draw.line((flank_x, top, flank_x, bottom), fill=FLANK, width=2)
     draw.line(list(zip(x.tolist(), y.tolist(), strict=True)), fill=INK, width=2)
     draw.text((MARGIN_PX, side + 4), shown.text, INK, ImageFont.load_default(14))

@@ -1,4 +1,4 @@
-"""The part of a report that lists cracks: what its template is given, and what a reader must know."""
+"""The part of a report that lists cracks: the values of its template, and its limits in words."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ LIMITS = (
 
 @dataclass(frozen=True)
 class CrackRow:
-    """A row of the table; `place` is where its widest place lies, as shares of the photograph's width and height;
-    `close_up` a path relative to the page, or empty. A `_value` is what a column sorts by."""
+    """A row of the table of cracks; `place` is its widest place, as shares of the photograph's width and height;
+    `close_up` a path relative to the page, or empty. Columns are sorted by the fields that end in `_value`."""
 
     photograph: str
     number: int
@@ -33,7 +33,7 @@ class CrackRow:
 
 @dataclass(frozen=True)
 class Bar:
-    """Of a histogram: what it counts, how many, and its height as a share of the highest."""
+    """A bar of a histogram: its label, its count, and its height as a share of the highest bar's."""
 
     label: str
     count: int
@@ -42,8 +42,8 @@ class Bar:
 
 @dataclass(frozen=True)
 class CracksSection:
-    """`rows` of `total` cracks, the longest first; the `classes` that occur, with their colours; widths in `unit`, of
-    which `unclaimed` are not claimed; where the `scales` are from."""
+    """The section on cracks: `rows` of `total` cracks, the longest first; the `classes` of width that occur, with their
+    colours; `bars` of widths in `unit`, which are not known of `unclaimed` cracks; the sources of the `scales`."""
 
     rows: Sequence[CrackRow]
     total: int

@@ -1,4 +1,4 @@
-"""The cracks of a photograph as a DXF drawing, a layer for each class of width."""
+"""Draws the cracks of a photograph as DXF, with a layer for each class of width."""
 
 import io
 import logging
@@ -11,21 +11,21 @@ from crack_lightning.system import libraries
 
 NEEDS = 'formats=dxf needs ezdxf: pip install -e ".[reports]"'
 MILLIMETRES, UNITLESS = 4, 0  # of $INSUNITS
-NUMBERS, NUMBER_PX = "crack numbers", 30.0  # a layer, and the height of what is written in it
-FORBIDDEN = "<>/\\\":;?*|='"  # in the name of a layer
-HEX = 16
+NUMBERS, NUMBER_PX = "crack numbers", 30.0  # a layer, and the height of its text
+FORBIDDEN = "<>/\\\":;?*|='"  # in names of layers
+HEX = 16  # base
 
 
 def drawing(
     records: Sequence[CrackRecord], colours: Mapping[str, str], *, height_px: int, mm_per_px: float | None
 ) -> bytes:
-    """In millimetres where the scale is known, else in pixels; y upwards from the photograph's lower left corner; the
-    numbers of the cracks in a layer of their own.
+    """Draws in millimetres where the scale is known, else in pixels; y points upwards from the photograph's lower left
+    corner; the numbers of the cracks have a layer of their own.
 
     `colours` is `#rrggbb` by class. Raises UserError without ezdxf.
     """
     ezdxf = library()
-    logging.getLogger("ezdxf").setLevel(logging.WARNING)  # it tells of every header that it leaves empty
+    logging.getLogger("ezdxf").setLevel(logging.WARNING)  # it reports every header that it leaves empty
     document = ezdxf.new("R2010", units=UNITLESS if mm_per_px is None else MILLIMETRES)
     document.layers.add(NUMBERS)
     space, height = document.modelspace(), height_px * (mm_per_px or 1.0)
@@ -43,14 +43,14 @@ def drawing(
 
 
 def library() -> Any:
-    """ezdxf, or a UserError that says how to install it."""
+    """Returns ezdxf. Raises UserError, with how to install it, where it is missing."""
     return libraries.library("ezdxf", NEEDS)
 
 
 def _layer(document: Any, name: str, colours: Mapping[str, str]) -> str:
-    spoken = name.replace("<=", "up to").replace(">", "above")
-    layer = "crack " + "".join("_" if letter in FORBIDDEN else letter for letter in spoken)
+    readable = name.replace("<=", "up to").replace(">", "above")
+    layer = "crack " + "".join("_" if letter in FORBIDDEN else letter for letter in readable)
     if layer not in document.layers:
-        made, colour = document.layers.add(layer), colours.get(name, "#00e5ff").lstrip("#")
-        made.rgb = tuple(int(colour[k : k + 2], HEX) for k in (0, 2, 4))
+        added, colour = document.layers.add(layer), colours.get(name, "#00e5ff").lstrip("#")
+        added.rgb = tuple(int(colour[k : k + 2], HEX) for k in (0, 2, 4))
     return layer

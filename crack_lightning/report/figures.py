@@ -1,4 +1,4 @@
-"""Curves and matrices as matplotlib figures."""
+"""Draws curves and matrices as matplotlib figures."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ BLUE, ORANGE, GREY = "#1f5fa8", "#d9822b", "#8a8f98"
 
 
 def learning_curves(epochs: Sequence[Mapping[str, float]], *, best_epoch: int) -> Figure:
-    """Loss and accuracy of training and validation over the epochs; `best_epoch`, counted from 1, is marked."""
+    """Draws loss and accuracy of training and validation over the epochs; marks `best_epoch`, counted from 1."""
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     x = [row["epoch"] + 1 for row in epochs]
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
@@ -53,7 +53,7 @@ def learning_curves(epochs: Sequence[Mapping[str, float]], *, best_epoch: int) -
 def confusion_matrix(
     probabilities: Tensor, targets: Tensor, decision: Decision, *, intervals: Intervals | None = None
 ) -> Figure:
-    """Counts and shares of truth (rows) against prediction (columns).
+    """Draws counts and shares of truth (rows) against prediction (columns).
 
     `probabilities` (N,) of the positive class; `targets` (N,), 1 for positive; `intervals` of accuracy and recall are
     written below.
@@ -72,14 +72,14 @@ def confusion_matrix(
     axes.set_xticks([0, 1], names)
     axes.set_yticks([0, 1], names, rotation=90, va="center")
     axes.set(xlabel="predicted", ylabel="truth", title=f"{len(targets)} images, threshold {decision.threshold:g}")
-    told = [f"{name}{_between(intervals, name)}" for name in ("accuracy", "recall") if _between(intervals, name)]
-    if told:
-        figure.supxlabel("95 %: " + ", ".join(told), color=GREY, fontsize=8)
+    ranges = [f"{name}{_bounds(intervals, name)}" for name in ("accuracy", "recall") if _bounds(intervals, name)]
+    if ranges:
+        figure.supxlabel("95 %: " + ", ".join(ranges), color=GREY, fontsize=8)
     return figure
 
 
-def _between(intervals: Intervals | None, name: str) -> str:
-    """The interval of a metric in brackets; nothing where there is none."""
+def _bounds(intervals: Intervals | None, name: str) -> str:
+    """Returns the interval of a metric in brackets; empty where there is none."""
     low, high = (intervals or {}).get(name, (math.nan, math.nan))
     return "" if math.isnan(low) else f" ({low:.3f} to {high:.3f})"
 
@@ -87,19 +87,19 @@ def _between(intervals: Intervals | None, name: str) -> str:
 def roc_figure(
     probabilities: Tensor, targets: Tensor, decision: Decision, *, intervals: Intervals | None = None
 ) -> Figure:
-    """Share of cracks found against share of false alarms, the operating point marked."""
-    figure, axes = _square()
-    if _one_class(axes, targets):
+    """Draws the share of cracks found against the share of false alarms, and marks the operating point."""
+    figure, axes = _square_figure()
+    if _note_one_class(axes, targets):
         return figure
     false_positive_rate, true_positive_rate, _ = binary_roc(probabilities, targets)
     area = binary_auroc(probabilities, targets).item()
     axes.plot(
-        false_positive_rate, true_positive_rate, color=BLUE, label=f"AUROC {area:.4f}" + _between(intervals, "auroc")
+        false_positive_rate, true_positive_rate, color=BLUE, label=f"AUROC {area:.4f}" + _bounds(intervals, "auroc")
     )
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="chance")
-    called, positive = decision.is_positive(probabilities), targets == 1
-    x = (called & ~positive).sum() / (~positive).sum()
-    y = (called & positive).sum() / positive.sum()
+    predicted, positive = decision.is_positive(probabilities), targets == 1
+    x = (predicted & ~positive).sum() / (~positive).sum()
+    y = (predicted & positive).sum() / positive.sum()
     axes.plot(x, y, "o", color=ORANGE, label=f"threshold {decision.threshold:g}")
     axes.set(xlabel="false alarms: share of sound images", ylabel="recall: share of cracked images", title="ROC")
     axes.legend(loc="lower right")
@@ -109,19 +109,19 @@ def roc_figure(
 def precision_recall_figure(
     probabilities: Tensor, targets: Tensor, decision: Decision, *, intervals: Intervals | None = None
 ) -> Figure:
-    """Precision against recall, the operating point marked."""
-    figure, axes = _square()
-    if _one_class(axes, targets):
+    """Draws precision against recall, and marks the operating point."""
+    figure, axes = _square_figure()
+    if _note_one_class(axes, targets):
         return figure
     precision, recall, _ = binary_precision_recall_curve(probabilities, targets)
     area = binary_average_precision(probabilities, targets).item()
     axes.plot(
-        recall, precision, color=BLUE, label=f"average precision {area:.4f}" + _between(intervals, "average_precision")
+        recall, precision, color=BLUE, label=f"average precision {area:.4f}" + _bounds(intervals, "average_precision")
     )
-    called, positive = decision.is_positive(probabilities), targets == 1
-    found = (called & positive).sum()
-    if called.any():
-        x, y = found / positive.sum(), found / called.sum()
+    predicted, positive = decision.is_positive(probabilities), targets == 1
+    true_positives = (predicted & positive).sum()
+    if predicted.any():
+        x, y = true_positives / positive.sum(), true_positives / predicted.sum()
         axes.plot(x, y, "o", color=ORANGE, label=f"threshold {decision.threshold:g}")
     axes.axhline(positive.float().mean().item(), color=GREY, linestyle=":", label="chance")
     axes.set(
@@ -134,14 +134,14 @@ def precision_recall_figure(
 
 
 def reliability_figure(probabilities: Tensor, targets: Tensor, *, temperature: float) -> Figure:
-    """Share of cracks against the probability given, before and after the logits were divided by `temperature`."""
-    figure, axes = _square()
+    """Draws the share of cracks against the probability, before and after the logits were divided by `temperature`."""
+    figure, axes = _square_figure()
     before = uncalibrated(probabilities, temperature)
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="as it should be")
     for values, colour, name in ((before, ORANGE, "before"), (probabilities, BLUE, "after")):
-        found = reliability(values, targets)
-        label = f"{name} calibration: ECE {found.error:.4f}"
-        axes.plot(found.probability, found.share, "o-", color=colour, markersize=4, label=label)
+        curve = reliability(values, targets)
+        label = f"{name} calibration: ECE {curve.error:.4f}"
+        axes.plot(curve.probability, curve.share, "o-", color=colour, markersize=4, label=label)
     axes.set(
         xlabel="probability of a crack", ylabel="share of cracks", title=f"reliability, temperature {temperature:.2f}"
     )
@@ -149,7 +149,7 @@ def reliability_figure(probabilities: Tensor, targets: Tensor, *, temperature: f
     return figure
 
 
-def _square() -> tuple[Figure, Axes]:
+def _square_figure() -> tuple[Figure, Axes]:
     figure = Figure(figsize=(4.8, 4.6), layout="constrained")
     axes = figure.subplots()
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
@@ -157,16 +157,16 @@ def _square() -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _one_class(axes: Axes, targets: Tensor) -> bool:
-    """Say so where a curve is not defined: all images are of one class."""
-    one = len(torch.unique(targets)) < 2
-    if one:
+def _note_one_class(axes: Axes, targets: Tensor) -> bool:
+    """Writes into `axes` that a curve is not defined, where all images are of one class; returns whether they are."""
+    one_class = len(torch.unique(targets)) < 2
+    if one_class:
         axes.text(0.5, 0.5, "not defined: all images are of one class", ha="center", color=GREY)
-    return one
+    return one_class
 
 
 def pull_figure(losses: Mapping[float, float], *, chosen: float | None) -> Figure:
-    """The loss of patches that were left out, by the pull towards the head that drawn cracks gave."""
+    """Draws the loss of patches that were left out, by the pull towards the head trained on drawn cracks."""
     figure = Figure(figsize=(5, 3.6), layout="constrained")
     axes = figure.subplots()
     axes.semilogx(list(losses), list(losses.values()), "o-", color=BLUE, markersize=4)

@@ -1,4 +1,4 @@
-"""Checkpoints against data sets: the metrics of every checkpoint on every data set, side by side."""
+"""Shows the metrics of every checkpoint on every data set, side by side."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ HELD_OUT = "*"  # marks where a checkpoint was judged on its own test images
 
 @dataclass(frozen=True)
 class Cell:
-    """A checkpoint on a data set: `figures` by name, 0..1, NaN where not defined, and the `intervals` they lie in.
+    """The metrics of a checkpoint on a data set: `figures` by name, 0..1, NaN where not defined, and their `intervals`.
 
     `held_out`: the checkpoint was trained on images of this data set, and was judged on its test images alone.
     """
@@ -35,20 +35,20 @@ class Cell:
 
 
 def nothing_left(checkpoint: str, data: str) -> Cell:
-    """A checkpoint that was trained on every image of the data set."""
+    """Returns the cell of a checkpoint that was trained on every image of the data set."""
     nan = float("nan")
-    none, unknown = dict.fromkeys(FIGURES, nan), dict.fromkeys(FIGURES, (nan, nan))
-    return Cell(checkpoint, data, 0, 0, 0, nan, True, none, unknown)
+    figures, intervals = dict.fromkeys(FIGURES, nan), dict.fromkeys(FIGURES, (nan, nan))
+    return Cell(checkpoint, data, 0, 0, 0, nan, True, figures, intervals)
 
 
 def matrix_rows(cells: Sequence[Cell]) -> tuple[list[str], list[list[object]]]:
-    """Header and rows of a table with one row for each cell."""
+    """Returns the header and the rows of a table with one row for each cell."""
     header = ["checkpoint", "data", "images", "cracked", "groups", "threshold", "held_out"]
     header += [f"{name}{side}" for name in FIGURES for side in ("", "_low", "_high")]
     rows: list[list[object]] = []
     for cell in cells:
         values = [(cell.figures[name], *cell.intervals[name]) for name in FIGURES]
-        flat = ["" if np.isnan(value) else f"{value:.6f}" for three in values for value in three]
+        flat = ["" if np.isnan(value) else f"{value:.6f}" for triple in values for value in triple]
         threshold = "" if np.isnan(cell.threshold) else f"{cell.threshold:.6f}"
         facts = [cell.checkpoint, cell.data, cell.images, cell.cracked, cell.groups, threshold]
         rows.append([*facts, int(cell.held_out), *flat])
@@ -65,36 +65,36 @@ def matrix_markdown(cells: Sequence[Cell]) -> str:
 
 
 def matrix_figure(cells: Sequence[Cell]) -> Figure:
-    """A heat map for each metric: checkpoints down, data sets across."""
+    """Draws a heat map for each metric: checkpoints down, data sets across."""
     checkpoints, sets = _axes(cells)
     rows = -(-len(FIGURES) // COLUMNS)
     width, height = 1.6 + 1.1 * len(sets), 1.3 + 0.62 * len(checkpoints)
     figure = Figure(figsize=(max(9.0, COLUMNS * width), rows * max(2.2, height) + 0.5), layout="constrained")
     grid = figure.subplots(rows, COLUMNS, squeeze=False)
     for number, (name, axes) in enumerate(zip(FIGURES, grid.flat, strict=False)):
-        _heat(axes, cells, name, checkpoints if number % COLUMNS == 0 else [""] * len(checkpoints), sets)
+        _draw_heat_map(axes, cells, name, checkpoints if number % COLUMNS == 0 else [""] * len(checkpoints), sets)
     if any(cell.held_out for cell in cells):
         figure.supxlabel(f"{HELD_OUT} held-out test images of the same data set", fontsize=8)
     return figure
 
 
-def _heat(axes: Axes, cells: Sequence[Cell], name: str, down: Sequence[str], across: Sequence[str]) -> None:
+def _draw_heat_map(axes: Axes, cells: Sequence[Cell], name: str, down: Sequence[str], across: Sequence[str]) -> None:
     values = np.array([cell.figures[name] for cell in cells]).reshape(-1, len(across))
     good = 1 - values if name in LOW_IS_GOOD else values
     axes.imshow(good, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for place, cell in enumerate(cells):
         row, column = divmod(place, len(across))
-        dark = good[row, column] > 0.6
+        is_dark = good[row, column] > 0.6
         low, high = cell.intervals[name]
         text = "none" if np.isnan(cell.figures[name]) else f"{cell.figures[name]:.3f}{HELD_OUT * cell.held_out}"
-        colour = "white" if dark else "black"
+        colour = "white" if is_dark else "black"
         axes.text(column, row - 0.1, text, ha="center", va="center", fontsize=9, color=colour)
         if not np.isnan(low):
             axes.text(column, row + 0.25, f"{low:.2f}-{high:.2f}", ha="center", va="center", fontsize=6, color=colour)
     axes.set_xticks(
-        range(len(across)), [shown_in_figures(each, most=24) for each in across], rotation=25, ha="right", fontsize=8
+        range(len(across)), [shown_in_figures(label, most=24) for label in across], rotation=25, ha="right", fontsize=8
     )
-    axes.set_yticks(range(len(down)), [shown_in_figures(each, most=24) for each in down], fontsize=8)
+    axes.set_yticks(range(len(down)), [shown_in_figures(label, most=24) for label in down], fontsize=8)
     axes.set_title(name.replace("_", " "), fontsize=10)
 
 

@@ -1,4 +1,4 @@
-"""Pictures with what the classifier says of them, and the classifier itself as a picture."""
+"""Draws pictures with their predictions, and the layers of a classifier."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ GREEN, RED, GREY = "#1b7f4b", "#c22f2f", "#8a8f98"
 
 @dataclass(frozen=True)
 class Prediction:
-    """A picture, its true class, the class it is taken for, and the probability of that class in 0..1."""
+    """A picture, its true class, the predicted class, and the probability of the predicted class in 0..1."""
 
     image: Image
     truth: str
@@ -24,26 +24,26 @@ class Prediction:
 
 
 def prediction_grid(predictions: Sequence[Prediction], *, title: str, columns: int = 4) -> Figure:
-    """Pictures with prediction beside truth: green where they agree, red where not."""
+    """Draws pictures with prediction beside truth: green where they agree, red where not."""
     columns = max(1, min(columns, len(predictions)))
     rows = max(1, -(-len(predictions) // columns))
     width, height = max(5.0, 2.3 * columns), 2.75 * rows + 0.5
     figure = Figure(figsize=(width, height))
     figure.suptitle(title, fontsize=11, y=1 - 0.1 / height, va="top")
-    # Margins in inches by hand: a layout that measures every text takes longer than all else of a run's end.
+    # Margins in inches by hand: a layout that measures every text takes longer than all else at the end of a run.
     figure.subplots_adjust(
         left=0.1 / width, right=1 - 0.1 / width, bottom=0.25 / height, top=1 - 0.85 / height, wspace=0.06, hspace=0.3
     )
     for axes in figure.subplots(rows, columns, squeeze=False).flat:
         axes.axis("off")
     for axes, shown in zip(figure.axes, predictions, strict=False):
-        right = shown.predicted == shown.truth
+        is_right = shown.predicted == shown.truth
         axes.imshow(shown.image)
         axes.set_title(
             f"{shown_in_figures(shown.predicted, most=30)} ({shown.confidence:.1%})\n"
             f"truth: {shown_in_figures(shown.truth, most=30)}",
             fontsize=9,
-            color=GREEN if right else RED,
+            color=GREEN if is_right else RED,
         )
         axes.text(
             0.5,
@@ -59,7 +59,7 @@ def prediction_grid(predictions: Sequence[Prediction], *, title: str, columns: i
 
 
 def architecture_figure(rows: Sequence[Sequence[str]], *, title: str, trainable: Sequence[bool]) -> Figure:
-    """Boxes from input to output; each row is (name, kind, shape in, shape out, parameters)."""
+    """Draws a box for each layer, from input to output; each row is (name, kind, shape in, shape out, parameters)."""
     figure = Figure(figsize=(7.6, 0.42 * len(rows) + 0.9))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, 1), ylim=(len(rows) + 0.6, -1.4))
@@ -68,8 +68,8 @@ def architecture_figure(rows: Sequence[Sequence[str]], *, title: str, trainable:
     columns = (0.05, 0.27, 0.50, 0.68, 0.95)
     for x, heading, side in zip(columns, ("layer", "kind", "in", "out", "parameters"), _SIDES, strict=True):
         axes.text(x, -0.25, heading, fontsize=8, color=GREY, ha=side, va="center")
-    for y, (row, learns) in enumerate(zip(rows, trainable, strict=True)):
-        face = "#e3efe6" if learns else "#eef0f3"
+    for y, (row, is_trainable) in enumerate(zip(rows, trainable, strict=True)):
+        face = "#e3efe6" if is_trainable else "#eef0f3"
         axes.add_patch(
             FancyBboxPatch(
                 (0.03, y + 0.12),
@@ -90,7 +90,7 @@ _SIDES = ("left", "left", "left", "left", "right")
 
 
 def masks_figure(shown: Sequence[tuple[Image, str]], *, columns: int = 3) -> Figure:
-    """Photographs over which it is laid what was found, missed and marked wrongly, each with its title."""
+    """Draws photographs overlaid with what was found, missed and marked wrongly, each with its title."""
     columns = max(1, min(columns, len(shown)))
     rows = max(1, -(-len(shown) // columns))
     figure = Figure(figsize=(4 * columns, 3.4 * rows + 0.4), layout="constrained")

@@ -1,4 +1,4 @@
-"""Pages and cards from the templates beside this file: every text of HTML is escaped, every cell of a Markdown row."""
+"""Renders pages and cards from the templates in this folder; escapes text in HTML and cells of Markdown rows."""
 
 import base64
 from collections.abc import Iterable
@@ -14,35 +14,35 @@ from crack_lightning.system.names import showable
 
 @cache
 def _environment() -> Environment:
-    made = Environment(
+    environment = Environment(
         loader=PackageLoader("crack_lightning.report", ""),
         autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals["version"] = __version__
-    made.filters |= {"picture": _picture, "address": _address, "shown": showable, "row": _row, "yaml": _yaml}
-    return made
+    environment.globals["version"] = __version__
+    environment.filters |= {"picture": _picture, "address": _address, "shown": showable, "row": _row, "yaml": _yaml}
+    return environment
 
 
 def rendered(template: str, **values: object) -> str:
-    """Returns the text that `template` makes of `values`; a page holds its style and script, files of their own."""
+    """Returns the text of `template` with `values`; a page includes its style and script, which are separate files."""
     return _environment().get_template(template).render(**values)
 
 
 def _picture(jpeg: bytes) -> str:
-    """Returns a picture as an address that holds it."""
+    """Returns a data URL that holds a picture."""
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
 
 
 def _address(path: str) -> str:
-    """Returns a path relative to the page as an address, whatever bytes its names hold."""
+    """Returns a path relative to the page as a URL, whatever bytes its names hold."""
     return quote(path.encode("utf-8", "surrogateescape"))
 
 
 def _row(cells: Iterable[object]) -> str:
-    """Returns a row of a Markdown table: one line of that many cells, whatever names they hold."""
+    """Returns a row of a Markdown table: one line with a cell for each value, whatever text it holds."""
     return f"| {' | '.join(map(_cell, cells))} |"
 
 
@@ -52,6 +52,6 @@ def _cell(value: object) -> str:
 
 
 def _yaml(value: object) -> str:
-    """Returns the lines of the metadata in front of a card, by which a hub lists it."""
+    """Returns the lines of metadata at the top of a card, by which a model hub lists it."""
     text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
     return text.removesuffix("\n")

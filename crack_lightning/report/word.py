@@ -1,4 +1,5 @@
-"""An inspection as a Word document: cover, tables of cracks and photographs, a page for each, method and limits."""
+"""Writes an inspection as a Word document: cover, tables of cracks and photographs, a page for each photograph, method
+and limits."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -18,15 +19,15 @@ MOST_ROWS, MOST_CLOSE_UPS = 60, 6
 MOST_PICTURES = 100  # pages of photographs: some 30 MB
 PAGE_CM, MARGIN_CM = (21.0, 29.7), 2.0  # A4
 NAME_CM = 5.0  # the first column of a table
-PICTURE_CM, CLOSE_UP_CM = (17.0, 19.0), 7.0  # most width and height: the text and the heading stand on the same page
+PICTURE_CM, CLOSE_UP_CM = (17.0, 19.0), 7.0  # maximum width and height: heading and text fit on the same page
 COLUMNS = ("photograph", "crack", "length", "width, median", "widest", "class", "edge")
 PHOTOGRAPH_COLUMNS = ("photograph", "verdict", "cracks", "length")
 
 
 @dataclass(frozen=True)
 class Pictured:
-    """A photograph: the path of its overlay below the run's folder, empty where there is none, and what is said of it:
-    in the table its verdict, how many cracks it has and their length, on its page the `text`."""
+    """A photograph in the document: the path of its overlay below the run's folder, empty where there is none; for the
+    table its verdict, the number of its cracks and their length; and the `text` of its page."""
 
     name: str
     overlay: str
@@ -37,36 +38,36 @@ class Pictured:
 
 
 def library() -> Any:
-    """python-docx, or a UserError that says how to install it."""
+    """Returns python-docx. Raises UserError, with how to install it, where it is missing."""
     return libraries.library("docx", NEEDS)
 
 
 def word_report(
     run: Path, summary: str, method: Mapping[str, str], cracks: CracksSection, photographs: Sequence[Pictured]
 ) -> bytes:
-    """The document of the `photographs`, the worst first; their pictures lie below the folder `run`."""
+    """Returns the document of the `photographs`, the worst first; their pictures lie below the folder `run`."""
     document = library().Document()
-    _paper(document)
+    _set_paper(document)
     document.add_heading("Inspection for cracks", 0)
     document.add_paragraph(summary)
     for name, value in method.items():
         document.add_paragraph(f"{name}: {showable(value)}", style="List Bullet")
     document.add_page_break()
     document.add_heading("Cracks", 1)
-    more = "" if cracks.total <= MOST_ROWS else f"; the longest {MOST_ROWS} are listed, cracks.csv has all"
-    document.add_paragraph(f"{cracks.total} cracks{more}. Scale: {showable('; '.join(cracks.scales))}.")
-    _table(document, COLUMNS, [_row(row) for row in cracks.rows[:MOST_ROWS]])
+    limit = "" if cracks.total <= MOST_ROWS else f"; the longest {MOST_ROWS} are listed, cracks.csv has all"
+    document.add_paragraph(f"{cracks.total} cracks{limit}. Scale: {showable('; '.join(cracks.scales))}.")
+    _add_table(document, COLUMNS, [_row(row) for row in cracks.rows[:MOST_ROWS]])
     document.add_heading("Photographs", 1)
-    listed = [[each.name, each.verdict, each.cracks, each.length] for each in photographs]
-    _table(document, PHOTOGRAPH_COLUMNS, listed)
-    pages = [each for each in photographs if each.overlay]
+    rows = [[photo.name, photo.verdict, photo.cracks, photo.length] for photo in photographs]
+    _add_table(document, PHOTOGRAPH_COLUMNS, rows)
+    pages = [photo for photo in photographs if photo.overlay]
     if len(pages) > MOST_PICTURES:
         document.add_paragraph(f"The worst {MOST_PICTURES} have a page of their own; report.html has all.")
-    for each in pages[:MOST_PICTURES]:
-        document.add_heading(showable(each.name), 2).paragraph_format.page_break_before = True
-        _picture(document, run / each.overlay)
-        document.add_paragraph(showable(each.text))
-    _close_ups(document, run, cracks)
+    for photo in pages[:MOST_PICTURES]:
+        document.add_heading(showable(photo.name), 2).paragraph_format.page_break_before = True
+        _add_picture(document, run / photo.overlay)
+        document.add_paragraph(showable(photo.text))
+    _add_close_ups(document, run, cracks)
     document.add_heading("Method and limits", 1)
     document.add_paragraph(
         "A crack map marks cells of 4 x 4 pixels; lines through them are brought onto the darkest path at the "
@@ -84,8 +85,8 @@ def _cm(length: float) -> Any:
     return import_module("docx.shared").Cm(length)
 
 
-def _paper(document: Any) -> None:
-    """A4 with narrow margins, the number of the page at its foot, and nobody named as the author."""
+def _set_paper(document: Any) -> None:
+    """Sets A4 paper with narrow margins, the page number at the foot of each page, and no author."""
     page = document.sections[0]
     page.page_width, page.page_height = map(_cm, PAGE_CM)
     page.left_margin = page.right_margin = page.top_margin = page.bottom_margin = _cm(MARGIN_CM)
@@ -96,8 +97,8 @@ def _paper(document: Any) -> None:
     properties.author, properties.title, properties.comments = "", "Inspection for cracks", ""
 
 
-def _picture(document: Any, path: Path) -> None:
-    """A picture as large as the page has room for, and small enough for a document of many."""
+def _add_picture(document: Any, path: Path) -> None:
+    """Adds a picture as large as fits on the page, with few enough pixels for a document of many pictures."""
     image = read_image(path)
     image.thumbnail((1600, 1600))
     width_cm = min(PICTURE_CM[0], PICTURE_CM[1] * image.width / image.height)
@@ -109,7 +110,7 @@ def _row(row: CrackRow) -> list[str]:
     return [*values, "touches" if row.touches_edge else ""]
 
 
-def _table(document: Any, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def _add_table(document: Any, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     if not rows:
         return
     table = document.add_table(rows=len(rows) + 1, cols=len(columns), style="Light Grid Accent 1")
@@ -124,7 +125,7 @@ def _table(document: Any, columns: Sequence[str], rows: Sequence[Sequence[str]])
             cell.text, cell.width = no_formula(showable(value)), width
 
 
-def _close_ups(document: Any, run: Path, cracks: CracksSection) -> None:
+def _add_close_ups(document: Any, run: Path, cracks: CracksSection) -> None:
     if not cracks.close_ups:
         return
     document.add_heading("Widest places", 1)
