@@ -1,8 +1,8 @@
-"""What a user can mend: shown without a traceback, with exit status 1."""
+"""Errors that a user can mend: shown without a traceback, with exit status 1."""
 
 
 class UserError(ValueError):
-    """A mistake that the message names, with the value received and the remedy."""
+    """A user's mistake; the message names it, the value received and the remedy."""
 
 
 class MissingPackage(UserError, ModuleNotFoundError):
