@@ -1,1 +1,1 @@
-"""The inspector's page: a local server over a project, and what a browser shows of it."""
+"""The inspector's page: a local server for a project, and the files that a browser shows."""

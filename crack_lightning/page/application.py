@@ -1,4 +1,4 @@
-"""The addresses of the page: each one a function of `runs`, asked for by a browser."""
+"""Routes of the page: each address that a browser asks for, with the function that answers it."""
 
 from collections.abc import Callable, Iterator
 from importlib.resources import files
@@ -27,38 +27,38 @@ from crack_lightning.runs.inspection.photograph_files import folder_of
 from crack_lightning.system.files import is_own_file
 from crack_lightning.system.names import showable
 
-KINDS = {
+MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
 }
-KEPT = {"cache-control": "private, max-age=86400"}  # of pictures whose address changes with them
+CACHED = {"cache-control": "private, max-age=86400"}  # for pictures whose address changes when they do
 MOST_PATH, MOST_SHORTEST_PX = 4096, 1e6
-MOST_UPLOADS = 100  # at once
+MOST_UPLOADS = 100  # at the same time
 PICTURES = ("photograph.jpg", "thumbnail.jpg", "overlay.png")
 
 
 def application(project: Project, worker: Worker, news: News) -> FastAPI:
-    """The page over a project, and what it asks for."""
+    """Returns the app that serves the page of a project."""
     app = FastAPI(title="crack_lightning", docs_url=None, redoc_url=None, openapi_url=None)
     proposals = Proposals(project, news)
     answer_errors(app)
-    _pages(app)
-    _looking(app, project, worker, news)
-    _pictures(app, project)
-    _correcting(app, project, worker, news)
-    _adding(app, project, worker, news)
-    _learning(app, project, worker, news, proposals)
-    _handing_over(app, project)
+    _page_routes(app)
+    _view_routes(app, project, worker, news)
+    _picture_routes(app, project)
+    _correction_routes(app, project, worker, news)
+    _photograph_routes(app, project, worker, news)
+    _learning_routes(app, project, worker, news, proposals)
+    _hand_over_routes(app, project)
     return app
 
 
-def _pages(app: FastAPI) -> None:
-    known = {path.name: path.read_bytes() for path in map(Path, _assets())}
+def _page_routes(app: FastAPI) -> None:
+    contents = {path.name: path.read_bytes() for path in map(Path, _assets())}
 
     @app.get("/")
     def page() -> Response:
-        return Response(known["page.html"], media_type=KINDS[".html"])
+        return Response(contents["page.html"], media_type=MEDIA_TYPES[".html"])
 
     @app.get("/favicon.ico")
     def icon() -> Response:
@@ -66,20 +66,20 @@ def _pages(app: FastAPI) -> None:
 
     @app.get("/assets/{name}")
     def asset(name: str) -> Response:
-        if name not in known:
+        if name not in contents:
             raise HTTPException(404, "there is no such file")
-        return Response(known[name], media_type=KINDS[Path(name).suffix])
+        return Response(contents[name], media_type=MEDIA_TYPES[Path(name).suffix])
 
 
 def _assets() -> Iterator[str]:
     for entry in files("crack_lightning.page").iterdir():
-        if Path(entry.name).suffix in KINDS:
+        if Path(entry.name).suffix in MEDIA_TYPES:
             yield str(entry)
 
 
-def _looking(app: FastAPI, project: Project, worker: Worker, news: News) -> None:
+def _view_routes(app: FastAPI, project: Project, worker: Worker, news: News) -> None:
     @app.get("/api/project")
-    def whole() -> Any:
+    def overview() -> Any:
         return {**project_facts(project), "progress": worker.facts()}
 
     @app.get("/api/news")
@@ -100,39 +100,41 @@ def _looking(app: FastAPI, project: Project, worker: Worker, news: News) -> None
         return place_facts(places_to_look_at(project))
 
 
-def _pictures(app: FastAPI, project: Project) -> None:
+def _picture_routes(app: FastAPI, project: Project) -> None:
     @app.get("/api/photographs/{key}/{name}")
     def picture(key: str, name: str) -> Response:
         if name == "map.png":
             project.photograph(key)
-            return Response(map_picture(project, key), media_type="image/png", headers=KEPT)
+            return Response(map_picture(project, key), media_type="image/png", headers=CACHED)
         path = folder_of(project.folder, project.photograph(key)) / name
         if name not in PICTURES or not is_own_file(path, project.folder):
             raise HTTPException(404, "there is no such picture yet")
-        return FileResponse(path, headers=KEPT)
+        return FileResponse(path, headers=CACHED)
 
     @app.get("/api/photographs/{key}/tiles/{level}/{column}/{row}")
-    def cut(key: str, level: int, column: int, row: int) -> Response:
+    def picture_tile(key: str, level: int, column: int, row: int) -> Response:
         path = project.photograph(key).path
         content = tile(path, level, column, row, megapixels=project.options.max_megapixels)
-        return Response(content, media_type="image/jpeg", headers=KEPT)
+        return Response(content, media_type="image/jpeg", headers=CACHED)
 
 
-def _correcting(app: FastAPI, project: Project, worker: Worker, news: News) -> None:
-    def said(write: Callable[[Project, Any], Any], facts: Any) -> Any:
-        made = write(project, facts)
-        of = made if made.of is None else project.journal.numbered(made.of)
-        news.tell("correction", number=made.number, photograph=showable(of.photograph), scale=of.kind == "scale")
+def _correction_routes(app: FastAPI, project: Project, worker: Worker, news: News) -> None:
+    def record(write: Callable[[Project, Any], Any], facts: Any) -> Any:
+        entry = write(project, facts)
+        subject = entry if entry.of is None else project.journal.numbered(entry.of)
+        news.tell(
+            "correction", number=entry.number, photograph=showable(subject.photograph), scale=subject.kind == "scale"
+        )
         worker.learn()
-        return {"number": made.number}
+        return {"number": entry.number}
 
     @app.post("/api/corrections")
     async def correction(request: Request) -> Any:
-        return await anyio.to_thread.run_sync(said, correct, named(project, await json_of(request)))
+        return await anyio.to_thread.run_sync(record, correct, named(project, await json_of(request)))
 
     @app.post("/api/scale")
     async def scale(request: Request) -> Any:
-        return await anyio.to_thread.run_sync(said, set_scale, named(project, await json_of(request)))
+        return await anyio.to_thread.run_sync(record, set_scale, named(project, await json_of(request)))
 
     @app.post("/api/settings")
     async def settings(request: Request) -> Any:
@@ -149,10 +151,10 @@ def _correcting(app: FastAPI, project: Project, worker: Worker, news: News) -> N
         return changes
 
 
-def _adding(app: FastAPI, project: Project, worker: Worker, news: News) -> None:
-    arriving = anyio.CapacityLimiter(MOST_UPLOADS)
+def _photograph_routes(app: FastAPI, project: Project, worker: Worker, news: News) -> None:
+    upload_slots = anyio.CapacityLimiter(MOST_UPLOADS)
 
-    def added(keys: list[str]) -> Any:
+    def announce(keys: list[str]) -> Any:
         news.tell("photographs", count=len(keys))
         worker.add(keys)
         return {"keys": keys}
@@ -163,18 +165,18 @@ def _adding(app: FastAPI, project: Project, worker: Worker, news: News) -> None:
         path = facts.get("path") or ""
         if not isinstance(path, str) or len(path) > MOST_PATH or "\0" in path:
             raise UserError(f"path is no name of a folder of at most {MOST_PATH} characters")
-        return added(await anyio.to_thread.run_sync(add_source, project, path))
+        return announce(await anyio.to_thread.run_sync(add_source, project, path))
 
     @app.put("/api/uploads")
     async def upload(request: Request, name: str) -> Any:
-        check_size(project, name, int(request.headers.get("content-length") or 0))  # before a byte of it is read
-        if arriving.available_tokens < 1:
+        check_size(project, name, int(request.headers.get("content-length") or 0))  # before any byte of it is read
+        if upload_slots.available_tokens < 1:
             raise HTTPException(503, f"{MOST_UPLOADS} photographs are on their way already: send this one again later")
-        async with arriving:
+        async with upload_slots:
             with receiving(project, name[:MOST_PATH]) as photograph:
-                async for chunk in request.stream():  # on the loop: one that stalls holds no thread
+                async for chunk in request.stream():  # on the event loop: an upload that stalls holds no thread
                     photograph.write(chunk)
-                return added([await anyio.to_thread.run_sync(photograph.keep)])
+                return announce([await anyio.to_thread.run_sync(photograph.keep)])
 
     @app.post("/api/queue")
     async def queue(request: Request) -> Any:
@@ -182,7 +184,7 @@ def _adding(app: FastAPI, project: Project, worker: Worker, news: News) -> None:
         return worker.facts()
 
 
-def _learning(app: FastAPI, project: Project, worker: Worker, news: News, proposals: Proposals) -> None:
+def _learning_routes(app: FastAPI, project: Project, worker: Worker, news: News, proposals: Proposals) -> None:
     @app.post("/api/relearn")
     def propose() -> Any:
         return proposals.make()
@@ -202,19 +204,19 @@ def _learning(app: FastAPI, project: Project, worker: Worker, news: News, propos
         return {"checkpoint": path.name, "path": showable(str(path))}
 
 
-def _handing_over(app: FastAPI, project: Project) -> None:
+def _hand_over_routes(app: FastAPI, project: Project) -> None:
     @app.post("/api/hand_over")
     async def make(request: Request) -> Any:
         facts = await json_of(request)
         included, formats = str(facts.get("included"))[:40], facts.get("formats") or []
         if not isinstance(formats, list) or not all(isinstance(name, str) for name in formats):
             raise UserError("formats is no list of names")
-        made = await anyio.to_thread.run_sync(lambda: hand_over(project, included=included, formats=formats))
-        return {"name": made.archive.stem, "folder": showable(str(made.folder)), "counts": made.counts}
+        result = await anyio.to_thread.run_sync(lambda: hand_over(project, included=included, formats=formats))
+        return {"name": result.archive.stem, "folder": showable(str(result.folder)), "counts": result.counts}
 
     @app.get("/api/handed_over/{name}.zip")
     def archive(name: str) -> Response:
-        there = {path.stem: path for path in (project.folder / HANDED_OVER).glob("*.zip")}
-        if name not in there or not is_own_file(there[name], project.folder):
+        archives = {path.stem: path for path in (project.folder / HANDED_OVER).glob("*.zip")}
+        if name not in archives or not is_own_file(archives[name], project.folder):
             raise HTTPException(404, "nothing of that name was handed over")
-        return FileResponse(there[name], filename=f"{project.folder.name}-{name}.zip")
+        return FileResponse(archives[name], filename=f"{project.folder.name}-{name}.zip")

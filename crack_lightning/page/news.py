@@ -1,4 +1,4 @@
-"""What happens in a project, told to every window that is open: server-sent events."""
+"""Sends what happens in a project to every open window, as server-sent events."""
 
 import asyncio
 import contextlib
@@ -7,14 +7,14 @@ import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
-ALIVE_S = 15.0  # after which an empty line says that the server is there
-MOST_WAITING = 1000  # events of a window that does not read them; it loads everything anew then
+ALIVE_S = 15.0  # seconds of silence after which an empty line shows that the server is there
+MOST_WAITING = 1000  # unread events of a window; past that it has to load everything again
 
 
 class News:
     """Events for all listeners; `tell` may be called by any thread.
 
-    A window that was away loads the state of the project again: nothing needs to be told twice.
+    A window that was away loads the state of the project again: nothing needs to be sent twice.
     """
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class News:
         self._closed = False
 
     def tell(self, kind: str, **facts: Any) -> None:
-        """Send an event to every window."""
+        """Sends an event to every window."""
         text = f"event: {kind}\ndata: {json.dumps(facts)}\n\n"
         with self._guard:
             for loop, queue in self._listeners:
@@ -30,25 +30,25 @@ class News:
                     loop.call_soon_threadsafe(_put, queue, text)
 
     def close(self) -> None:
-        """End what is listened to, so that the server can end."""
+        """Ends all listening, so that the server can end."""
         self._closed = True
         self.tell("end")
 
     async def listen(self) -> AsyncIterator[str]:
-        """Events of one window, as they happen."""
-        member = asyncio.get_running_loop(), asyncio.Queue[str](MOST_WAITING)
+        """Yields the events of one window, as they happen."""
+        listener = asyncio.get_running_loop(), asyncio.Queue[str](MOST_WAITING)
         with self._guard:
-            self._listeners.add(member)
+            self._listeners.add(listener)
         try:
             yield "event: hello\ndata: {}\n\n"
             while not self._closed:
                 try:
-                    yield await asyncio.wait_for(member[1].get(), ALIVE_S)
+                    yield await asyncio.wait_for(listener[1].get(), ALIVE_S)
                 except TimeoutError:
                     yield ": \n\n"
         finally:
             with self._guard:
-                self._listeners.discard(member)
+                self._listeners.discard(listener)
 
 
 def _put(queue: "asyncio.Queue[str]", text: str) -> None:

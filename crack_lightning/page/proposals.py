@@ -1,4 +1,4 @@
-"""The last head that was taught, until it is taken: judged, and shown on photographs that nobody corrected."""
+"""The head trained last, until it is accepted: judged, and previewed on photographs that nobody corrected."""
 
 import threading
 from pathlib import Path
@@ -14,7 +14,7 @@ from crack_lightning.system.names import showable
 
 
 class Proposals:
-    """One at a time."""
+    """The proposal of a project, at most one at a time."""
 
     def __init__(self, project: Project, news: News) -> None:
         self.project, self.news = project, news
@@ -22,7 +22,7 @@ class Proposals:
         self._proposal: Proposal | None = None
 
     def make(self) -> dict[str, Any]:
-        """Teach and judge; the previews follow as news."""
+        """Trains a head and judges it; the previews follow as news."""
         with self._guard:
             proposal = relearn(self.project)
             self._proposal = proposal
@@ -30,7 +30,7 @@ class Proposals:
         return proposal_facts(proposal)
 
     def take(self) -> Path:
-        """Write the last one as the checkpoint of the project. Raises UserError where there is none."""
+        """Writes the last proposal as the checkpoint of the project. Raises UserError where there is none."""
         with self._guard:
             if self._proposal is None:
                 raise UserError("there is nothing to accept: relearn first")

@@ -1,4 +1,4 @@
-"""What a request holds, and what is answered where something is wrong with it."""
+"""Reads what a request holds, and answers where something is wrong with it."""
 
 import json
 import logging
@@ -24,11 +24,11 @@ OURS = "something went wrong that is our fault: the log of the server says what"
 
 
 def answer_errors(app: FastAPI) -> None:
-    """Whatever goes wrong, the page gets our words for it."""
+    """Makes the app answer every error as JSON, in words of our own."""
 
     async def answer(request: Request, error: Exception) -> Response:
         if isinstance(error, RequestValidationError):
-            places = {str(each["loc"][-1]) for each in error.errors()}
+            places = {str(fault["loc"][-1]) for fault in error.errors()}
             return JSONResponse({"error": f"{', '.join(sorted(places))}: of another kind, or missing"}, 422)
         if isinstance(error, ClientDisconnect):
             return JSONResponse({"error": "the request was given up"}, 400)
@@ -48,7 +48,7 @@ def answer_errors(app: FastAPI) -> None:
 
 
 async def json_of(request: Request) -> dict[str, Any]:
-    """The object that a request holds. Raises UserError for what is none."""
+    """Returns the object that a request holds. Raises UserError where it does not hold one."""
     try:
         facts = json.loads(await request.body())
     except (ValueError, RecursionError) as error:
@@ -59,14 +59,14 @@ async def json_of(request: Request) -> dict[str, Any]:
 
 
 def named(project: Project, facts: Mapping[str, object]) -> dict[str, Any]:
-    """With the name of the photograph, which a page that shows names does not know to the last byte."""
+    """Returns `facts` with the photograph's name for its key: a page does not know names to the last byte."""
     kept = {name: value for name, value in facts.items() if name != "key"}
     key = str(facts.get("key") or "")
     return kept | {"photograph": project.photograph(key).name} if key else kept
 
 
 def number_in(facts: Mapping[str, object], name: str) -> float:
-    """Raises UserError for what is no number."""
+    """Returns a number of `facts` by its name. Raises UserError where it is not a number."""
     number = number_of(facts[name])
     if math.isnan(number):
         raise UserError(f"{name}={str(facts[name])[:20]!r} is no number")

@@ -1,4 +1,4 @@
-"""The page's server: started, opened in the browser, and ended."""
+"""Starts the page's server, opens it in the browser, and ends it."""
 
 import logging
 import secrets
@@ -20,17 +20,17 @@ log = logging.getLogger(__name__)
 
 NEEDS = 'serve needs FastAPI and uvicorn: pip install -e ".[page]"'
 ANY, HTTP_PORT = ("0.0.0.0", "::"), 80
-GRACE_S = 2  # for answers that are on their way when the server ends
+GRACE_S = 2  # seconds for answers that are on their way when the server ends
 
 
 class Served:
-    """A project, its page and what works behind it; `address` is where a browser finds it."""
+    """A project with its page and its worker; `address` is where a browser finds the page."""
 
     def __init__(self, options: ServeOptions, folder: Path) -> None:
         """Raises UserError where a library is missing, the port is taken, or the project cannot be opened."""
         uvicorn = library("uvicorn", NEEDS)
         library("fastapi", NEEDS)
-        self._socket = _bound(options.host, options.port)
+        self._socket = _listening_socket(options.host, options.port)
         port = self._socket.getsockname()[1]
         try:
             self.project: Project = open_project(options, folder)
@@ -38,36 +38,36 @@ class Served:
         except BaseException:
             self._socket.close()
             raise
-        from crack_lightning.page.application import application  # they need what was just looked for
+        from crack_lightning.page.application import application  # they need the libraries that were just checked
         from crack_lightning.page.guard import Guard
         from crack_lightning.page.worker import Worker
 
         self.news = News()
         self.worker = Worker(self.project, self.news)
         token = secrets.token_urlsafe(24) if options.token else None
-        shown = _outward() if options.host in ANY else options.host
-        shown = f"[{shown}]" if ":" in shown else shown
-        names = {shown, "127.0.0.1", "localhost", "[::1]"}
+        host = _outward_address() if options.host in ANY else options.host
+        host = f"[{host}]" if ":" in host else host
+        names = {host, "127.0.0.1", "localhost", "[::1]"}
         hosts = {f"{name}:{port}" for name in names} | (names if port == HTTP_PORT else set())
         guarded = Guard(
             application(self.project, self.worker, self.news), hosts=hosts, token=token, named=options.hosts
         )
-        self.address = f"http://{shown}:{port}/" + ("" if token is None else f"#token={token}")
+        self.address = f"http://{host}:{port}/" + ("" if token is None else f"#token={token}")
         self._server = uvicorn.Server(
             uvicorn.Config(
                 guarded, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_S, server_header=False
             )
         )
-        self._ending = self._server.handle_exit
-        self._server.handle_exit = self._end
+        self._uvicorn_exit = self._server.handle_exit
+        self._server.handle_exit = self._end_news_first
 
-    def _end(self, number: int, frame: Any) -> None:
-        """At Ctrl-C: streams of news end first, else the server waits for them."""
+    def _end_news_first(self, number: int, frame: Any) -> None:
+        """Ends streams of news at Ctrl-C before the server, which would wait for them."""
         self.news.close()
-        self._ending(number, frame)
+        self._uvicorn_exit(number, frame)
 
     def run(self) -> None:
-        """Answer until `stop`, or until Ctrl-C."""
+        """Answers requests until `stop`, or until Ctrl-C."""
         self.worker.start()
         self.worker.add(self.project.photographs)
         try:
@@ -78,36 +78,36 @@ class Served:
             self.close()
 
     def close(self) -> None:
-        """Let go of the port and the project."""
+        """Releases the port and the project."""
         self._socket.close()
         self.project.close()
 
     def stop(self) -> None:
-        """End `run`, from another thread."""
+        """Ends `run`, from another thread."""
         self.news.close()
         self._server.should_exit = True
 
 
 def serve_project(options: ServeOptions, folder: Path) -> None:
-    """Serve the project in `folder` until Ctrl-C; its address is logged, and opened if `options` say so.
+    """Serves the project in `folder` until Ctrl-C; its address is logged, and opened if `options` say so.
 
     Raises UserError or OSError where it cannot be served.
     """
-    served = Served(options, folder)
-    log.info("%d photographs; the page is at %s (Ctrl-C ends it)", len(served.project.photographs), served.address)
+    server = Served(options, folder)
+    log.info("%d photographs; the page is at %s (Ctrl-C ends it)", len(server.project.photographs), server.address)
     if options.host not in LOOPBACK:
         log.warning("other computers can reach it: whoever has that address sees and changes everything here")
     if options.hosts and not options.token:
         log.warning("whoever %s lets through sees and changes everything here", " and ".join(options.hosts))
     if options.open:
-        threading.Timer(0.5, webbrowser.open, [served.address]).start()
-    with suppress(KeyboardInterrupt):  # the way to end it
-        served.run()
+        threading.Timer(0.5, webbrowser.open, [server.address]).start()
+    with suppress(KeyboardInterrupt):  # which ends the server
+        server.run()
     log.info("the project: %s", folder)
 
 
-def _outward() -> str:
-    """The address by which other computers reach this one; nothing is sent to find it."""
+def _outward_address() -> str:
+    """Returns the address by which other computers reach this one; nothing is sent to find it."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))
@@ -116,18 +116,18 @@ def _outward() -> str:
         return str(probe.getsockname()[0])
 
 
-def _bound(host: str, port: int) -> socket.socket:
-    """A socket of that address. Raises UserError where the port is taken, or the address is none of this computer."""
+def _listening_socket(host: str, port: int) -> socket.socket:
+    """Returns a listening socket. Raises UserError where the port is taken, or the address is not of this computer."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    made = socket.socket(family, socket.SOCK_STREAM)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        made.bind((host, port))
-        made.listen(128)
+        listener.bind((host, port))
+        listener.listen(128)
     except OSError as error:
-        made.close()
+        listener.close()
         raise UserError(
             f"host={host} port={port} cannot be used ({error.strerror or error}): give another port=, port=0 is any "
             "that is free"
         ) from error
-    return made
+    return listener

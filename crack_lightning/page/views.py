@@ -1,4 +1,4 @@
-"""What the page is told of a project: plain values, of which it makes texts, never markup."""
+"""Plain values of a project for the page, which makes texts of them, never markup."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ from crack_lightning.system.names import showable
 
 
 def project_facts(project: Project) -> dict[str, Any]:
-    """All photographs, the worst first, with the settings and what was said."""
+    """Returns all photographs, the worst first, with the settings and the state of the corrections."""
     corrections, classes = project.journal.corrections, project.inspection.measuring.classes
     rows = [row_of(project, key) for key in list(project.photographs)]
     rows.sort(key=lambda row: (ORDER.index(row["verdict"]), -row["length_px"], row["name"]))
@@ -43,97 +43,100 @@ def project_facts(project: Project) -> dict[str, Any]:
         "checkpoint": Path(project.settings.ckpt_path).name if project.settings.ckpt_path else "of the package",
         "classes": {name: classes.colour_of(name) for name in classes.names},
         "corrections": len(project.active),
-        "faults": [*map(showable, project.journal.faults), *(_away(*pair) for pair in project.away.items())],
-        "undo": _turned(project, to_undo(corrections)),
-        "redo": _turned(project, to_redo(corrections)),
+        "faults": [*map(showable, project.journal.faults), *(_away_message(*pair) for pair in project.away.items())],
+        "undo": _turning_facts(project, to_undo(corrections)),
+        "redo": _turning_facts(project, to_redo(corrections)),
         "checkpoints": checkpoints_of(project),
         "missing": missing_formats(),
         "handed_over": sorted(path.stem for path in (project.folder / HANDED_OVER).glob("*.zip")),
     }
 
 
-def _away(name: str, count: int) -> str:
+def _away_message(name: str, count: int) -> str:
     return f"{count} corrections wait for {showable(name)}, which is not there: put it back, or name its folder"
 
 
-def _turned(project: Project, number: int | None) -> dict[str, Any] | None:
-    """What would be taken back or given again."""
+def _turning_facts(project: Project, number: int | None) -> dict[str, Any] | None:
+    """Returns the correction that would be undone or redone, None where there is none."""
     if number is None:
         return None
-    one = project.journal.numbered(number)
-    return {"of": number, "kind": one.kind, "photograph": showable(one.photograph)}
+    correction = project.journal.numbered(number)
+    return {"of": number, "kind": correction.kind, "photograph": showable(correction.photograph)}
 
 
-_remembered = Remembered[dict[str, Any]](2**14)  # rows
+_rows = Remembered[dict[str, Any]](2**14)
 
 ORDER = (*SEVERITY[:2], "waiting", *SEVERITY[2:])
 
 
 def row_of(project: Project, key: str) -> dict[str, Any]:
-    """A photograph in the list. Cracks are judged anew only of one that somebody corrected since it was asked last."""
-    photograph, found = project.photograph(key), project.inspected.get(key)
+    """Returns a photograph's row in the list; corrected cracks are judged again only where something changed since."""
+    photograph, inspected = project.photograph(key), project.inspected.get(key)
     row: dict[str, Any] = {"key": key, "name": showable(photograph.name), "verdict": "waiting", "length_px": 0.0}
-    if found is None:
+    if inspected is None:
         return row
     if project.is_stale(key):
         return row | {"note": "its file changed after it was inspected: open it, and it is inspected again"}
     others = project.of_another_picture(photograph.name)
     unused = f"{others} corrections were made on another picture of this name, and are not used" if others else ""
-    row |= {"verdict": found.verdict, "note": showable("; ".join(filter(None, (found.error, found.note, unused))))}
-    row |= {"version": found.made_of.key, "width": found.width_px, "height": found.height_px}
-    if not found.is_mapped:
+    row |= {
+        "verdict": inspected.verdict,
+        "note": showable("; ".join(filter(None, (inspected.error, inspected.note, unused)))),
+    }
+    row |= {"version": inspected.made_of.key, "width": inspected.width_px, "height": inspected.height_px}
+    if not inspected.is_mapped:
         return row
     own = project.corrections_of(photograph.name)
     if not own:
-        sums = found.cracks or CrackSums(0, 0.0, None, ())
+        sums = inspected.cracks or CrackSums(0, 0.0, None, ())
         return row | {"counts": {UNSEEN: sums.number}, "length_px": sums.length_px, "corrections": 0}
     settings = project.settings.threshold, project.settings.shortest_px
-    said = project.folder, key, found.made_of, settings, tuple(one.number for one in own)
+    question = project.folder, key, inspected.made_of, settings, tuple(correction.number for correction in own)
     try:
-        judged = _remembered.of(said, lambda: _judged(project, key, own))
+        judged = _rows.of(question, lambda: _corrected_row(project, key, own))
     except (OSError, ValueError) as error:
         judged = {"verdict": "error", "note": showable(str(error))}
     return row | judged | {"corrections": len(own)}
 
 
-def _judged(project: Project, key: str, own: Sequence[Correction]) -> dict[str, Any]:
-    """Returns what corrections made of a photograph's row."""
-    cracks = [one for one in shown_cracks(project, key) if is_shown(project, one)]
-    counts = dict(Counter(one.status for one in cracks)) | {REJECTED: rejections(own)}
-    kept = [one.record.length_px for one in cracks if one.status != REJECTED]
-    verdict = "cracked" if kept else "review" if project.inspected[key].note else "sound"
-    return {"counts": counts, "length_px": sum(kept), "verdict": verdict}
+def _corrected_row(project: Project, key: str, own: Sequence[Correction]) -> dict[str, Any]:
+    """Returns the values of a photograph's row that corrections change."""
+    cracks = [crack for crack in shown_cracks(project, key) if is_shown(project, crack)]
+    counts = dict(Counter(crack.status for crack in cracks)) | {REJECTED: rejections(own)}
+    lengths_px = [crack.record.length_px for crack in cracks if crack.status != REJECTED]
+    verdict = "cracked" if lengths_px else "review" if project.inspected[key].note else "sound"
+    return {"counts": counts, "length_px": sum(lengths_px), "verdict": verdict}
 
 
 def photograph_facts(project: Project, key: str, threshold: float | None) -> dict[str, Any]:
-    """A photograph with its cracks at `threshold`, its areas that are no surface, and its scale."""
+    """Returns a photograph with its cracks at `threshold`, its areas that are not surface, and its scale."""
     row, photograph, scale = row_of(project, key), project.photograph(key), scale_of(project, key)
-    found = project.inspected.get(key)
-    if found is None or found.grid is None or not found.is_mapped or project.is_stale(key):
+    inspected = project.inspected.get(key)
+    if inspected is None or inspected.grid is None or not inspected.is_mapped or project.is_stale(key):
         return row | {"cracks": [], "areas": [], "scale": None, "tile_px": TILE_PX}
     corrections = project.corrections_of(photograph.name)
     areas = [np.round(line, 1).tolist() for one in corrections if one.kind == "exclude" for line in one.lines]
     return row | {
         "cracks": [_crack(project, one) for one in shown_cracks(project, key, threshold)],
         "areas": areas,
-        "surface": surface_share(outlined(corrections), (found.width_px, found.height_px)),
+        "surface": surface_share(outlined(corrections), (inspected.width_px, inspected.height_px)),
         "scale": None if scale is None else {"mm_per_px": scale.mm_per_px, "source": showable(scale.source)},
         "tile_px": TILE_PX,
-        "cell": asdict(found.grid),
+        "cell": asdict(inspected.grid),
     }
 
 
-def _crack(project: Project, one: JudgedCrack) -> dict[str, Any]:
-    record, classes = one.record, project.inspection.measuring.classes
+def _crack(project: Project, crack: JudgedCrack) -> dict[str, Any]:
+    record, classes = crack.record, project.inspection.measuring.classes
     return {
-        "id": one.name,
+        "id": crack.name,
         "number": record.number,
-        "status": one.status,
-        "correction": one.correction,
+        "status": crack.status,
+        "correction": crack.correction,
         "figures": figure_of(record),
         "length_px": round(record.length_px, 1),
         "length_mm": record.length_mm,
-        "width": _width(one),
+        "width": _width(crack),
         "width_px": record.width_px.median,
         "width_class": record.width_class,
         "colour": classes.colour_of(record.width_class),
@@ -142,9 +145,9 @@ def _crack(project: Project, one: JudgedCrack) -> dict[str, Any]:
     }
 
 
-def _width(one: JudgedCrack) -> str:
-    """Median and twice its deviation, or what it is less than."""
-    record = one.record
+def _width(crack: JudgedCrack) -> str:
+    """Returns a crack's median width and twice its deviation, or the width that it is below."""
+    record = crack.record
     widths, unit, digits = record.width_px, "px", 1
     if record.length_mm is not None:
         widths, unit, digits = record.width_mm, "mm", 2
@@ -154,11 +157,11 @@ def _width(one: JudgedCrack) -> str:
 
 
 def map_picture(project: Project, key: str) -> bytes:
-    """A grey PNG of the steadied map, a pixel for each cell: 255 for a probability of 1."""
-    found = project.inspected.get(key)
-    if found is None or found.grid is None or not found.is_mapped:
+    """Returns a grey PNG of the steadied map, a pixel for each cell: 255 for a probability of 1."""
+    inspected = project.inspected.get(key)
+    if inspected is None or inspected.grid is None or not inspected.is_mapped:
         raise UserError("it is not inspected yet")
-    heat = read_heat(folder_of(project.folder, project.photograph(key)), found)
+    heat = read_heat(folder_of(project.folder, project.photograph(key)), inspected)
     probability = heat.probability.astype(np.float64).clip(1e-6, 1 - 1e-6)
     level = project.settings.threshold
     odds = steadied(np.log(probability / (1 - probability)), float(np.log(level / (1 - level))))
@@ -166,7 +169,7 @@ def map_picture(project: Project, key: str) -> bytes:
 
 
 def place_facts(places: Sequence[PlaceToLookAt]) -> list[dict[str, Any]]:
-    """Places to look at next."""
+    """Returns places to look at next, as plain values."""
     return [
         {
             "key": key_of_name(place.photograph),
@@ -183,7 +186,7 @@ def place_facts(places: Sequence[PlaceToLookAt]) -> list[dict[str, Any]]:
 
 
 def proposal_facts(proposal: Proposal) -> dict[str, Any]:
-    """How a taught head was judged."""
+    """Returns how a trained head was judged, as plain values."""
     return {
         "before": proposal.before.facts(),
         "after": proposal.after.facts(),

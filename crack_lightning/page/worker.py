@@ -1,4 +1,4 @@
-"""What goes on behind the page: photographs are inspected one after the other, in a thread of its own."""
+"""Inspects photographs behind the page, one after the other, in a thread of its own."""
 
 import logging
 import threading
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class Worker(threading.Thread):
-    """Inspects what it is given, reports what it has done, and computes cells of corrections while nothing waits."""
+    """A thread that inspects photographs, reports what is done, and computes cells of corrections when idle."""
 
     def __init__(self, project: Project, news: News) -> None:
         super().__init__(name="inspecting", daemon=True)
@@ -33,7 +33,7 @@ class Worker(threading.Thread):
         self._done = self._total = 0
 
     def add(self, keys: Iterable[str]) -> None:
-        """Inspect these photographs too, unless they wait already."""
+        """Queues these photographs too, unless they wait already."""
         with self._change:
             new = [key for key in keys if key not in self._waiting]
             if not self._waiting and self._now is None:
@@ -44,35 +44,36 @@ class Worker(threading.Thread):
         self.tell()
 
     def again(self) -> None:
-        """Inspect all photographs that were, those with the most cracks first."""
+        """Queues all inspected photographs once more, those with the most cracks first."""
         with self.project.guard:
             lengths = {
-                key: found.cracks.length_px if found.cracks else 0.0 for key, found in self.project.inspected.items()
+                key: inspected.cracks.length_px if inspected.cracks else 0.0
+                for key, inspected in self.project.inspected.items()
             }
         self.add(sorted(lengths, key=lambda key: -lengths[key]))
 
     def first(self, key: str) -> None:
-        """Let a photograph that somebody looks at be the next one."""
+        """Moves a photograph that somebody looks at to the front of the queue."""
         with self._change:
             if key in self._waiting:
                 self._waiting.remove(key)
                 self._waiting.appendleft(key)
 
     def pause(self, paused: bool) -> None:
-        """Stop after the photograph that is being inspected, or go on."""
+        """Stops after the photograph that is being inspected, or goes on."""
         with self._change:
             self._paused = paused
             self._change.notify()
         self.tell()
 
     def learn(self) -> None:
-        """Compute the cells of corrections that are not computed yet, when nothing else waits."""
+        """Requests the cells of corrections that are not computed yet, for when nothing else waits."""
         with self._change:
             self._learning = True
             self._change.notify()
 
     def end(self) -> None:
-        """Stop, and wait until it has."""
+        """Stops the thread, and waits until it has stopped."""
         with self._change:
             self._ended = True
             self._change.notify()
@@ -80,7 +81,7 @@ class Worker(threading.Thread):
             self.join()
 
     def facts(self) -> dict[str, Any]:
-        """For the page: how many are done of how many, which one is in work, and whether it is stopped."""
+        """Returns for the page how many are done of how many, which one is in work, and whether work is paused."""
         with self._change:
             waiting = len(self._waiting) + (self._now is not None)
             return {
@@ -92,15 +93,15 @@ class Worker(threading.Thread):
             }
 
     def tell(self) -> None:
-        """Tell every window how far it is."""
+        """Sends the progress to every window."""
         self.news.tell("progress", **self.facts())
 
     def run(self) -> None:
-        """Until `end`."""
+        """Works until `end`."""
         while (job := self._next()) is not None:
             try:
                 job()
-            except Exception as error:  # of one photograph or of a full disk: the others and the page go on
+            except Exception as error:  # one photograph, or a full disk: the others and the page go on
                 log.error("%s", error, exc_info=not isinstance(error, OSError | ValueError))
                 self.news.tell("trouble", message=str(error) if isinstance(error, OSError | ValueError) else OURS)
 
@@ -122,13 +123,13 @@ class Worker(threading.Thread):
             self.tell()
             photograph = project.photograph(key)
             inspection = project.inspection
-            waited_for = self._done == 0 and not self._is_done(key)
-            look = first_look(photograph, project.folder, inspection) if waited_for else None
+            shows_first_look = self._done == 0 and not self._is_done(key)
+            look = first_look(photograph, project.folder, inspection) if shows_first_look else None
             if look is not None:
                 self.news.tell("first_look", key=key, **look)
-            found: Inspected = inspect_photograph(photograph, project.folder, inspection)
+            inspected: Inspected = inspect_photograph(photograph, project.folder, inspection)
             with project.guard:
-                project.inspected[key] = found
+                project.inspected[key] = inspected
         finally:
             with self._change:
                 self._now, self._done = None, self._done + 1
@@ -141,7 +142,7 @@ class Worker(threading.Thread):
         try:
             return done_before(folder, photograph, key_of(photograph, settings)) is not None
         except OSError:
-            return True  # it is gone: the inspection says so
+            return True  # the file is gone: the inspection reports it
 
     def _compute_cells(self) -> None:
         project = self.project
