@@ -1,4 +1,4 @@
-"""A correction: what a person said of a photograph's cracks, as a line of the journal has it, checked when made."""
+"""A person's correction of a photograph's cracks, as a line of the journal holds it, checked when it is made."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,27 +14,28 @@ from crack_lightning.system.ranges import number_of
 
 Array = np.ndarray
 
-# What a person does: accept or reject a marked crack, draw one, rub parts of one out, outline what is no surface, set a
-# scale; take a correction back, and give it again.
+# Accept or reject a marked crack, draw one, rub out parts of one, outline what is not surface, set a scale; undo a
+# correction, and redo it.
 KINDS = ("accept", "reject", "draw", "erase", "exclude", "scale", "undo", "redo")
-CONFIRMING, TURNING = ("accept", "draw"), ("undo", "redo")  # a crack is there; an earlier correction
+# Those by which a crack is there; those that undo or redo an earlier correction.
+CONFIRMING, TURNING = ("accept", "draw"), ("undo", "redo")
 OF_LINES = (*CONFIRMING, "reject", "erase", "exclude")
 LEAST_POINTS = {"exclude": 3, "draw": 2}
 MOST_POINTS, MOST_LINES, MOST_NAME = 20_000, 2_000, 80
-MOST_SCALE = 1000.0  # millimetres a pixel
-MOST_OUTLINE = 2_000  # points of an outline: where it crosses itself is looked for between all of them
+MOST_SCALE = 1000.0  # millimetres per pixel
+MOST_OUTLINE = 2_000  # points of an outline: all pairs of its sides are checked for crossings
 KEYS = ("number", "time", "kind", "photograph", "by", "lines", "feature", "of", "scale", "picture")
 
 
 @dataclass(frozen=True)
 class Correction:
-    """`number` counts from 1; `photograph` is its name, empty for a scale of all.
+    """A correction. `number` counts from 1; `photograph` is its name, empty for a scale of all photographs.
 
-    `lines` (n, 2) each, x and y in pixels of the upright photograph: of accept and reject those of the crack, of draw
-    the crack as it was drawn, of erase the parts that are gone, of exclude the outline of an area. `feature` is what
-    was measured of an accepted or drawn crack, as cracks.geojson has it; `of` the number of the correction that is
-    taken back or given again; `scale` is a matrix from pixels to millimetres, or empty. `picture` is what the
-    picture that it was said of is recognised by, empty where that is not known: another may take its name.
+    `lines` (n, 2) each, x and y in pixels of the upright photograph: for accept and reject the lines of the crack, for
+    draw the crack as it was drawn, for erase the parts that are gone, for exclude the outline of an area. `feature` is
+    the measurement of an accepted or drawn crack, as cracks.geojson has it; `of` the number of the correction that is
+    undone or redone; `scale` is a matrix from pixels to millimetres, or empty. `picture` identifies the picture that
+    was corrected, empty where it is not known: another picture may take its name.
     """
 
     number: int
@@ -49,7 +50,7 @@ class Correction:
     picture: str = ""
 
     def facts(self) -> dict[str, Any]:
-        """Plain values, of which `correction_of` makes the same again."""
+        """Returns plain values, from which `correction_of` makes an equal correction."""
         facts: dict[str, Any] = {"number": self.number, "time": self.time, "kind": self.kind}
         facts |= {"photograph": self.photograph, "by": self.by}
         facts |= {"picture": self.picture} if self.picture else {}
@@ -62,7 +63,7 @@ class Correction:
 
 
 def correction_of(facts: Mapping[str, object], *, number: int) -> Correction:
-    """What plain values say, checked. Raises UserError that names what is wrong with them."""
+    """Returns the checked correction that plain values describe. Raises UserError that names what is wrong."""
     kind = facts.get("kind")
     if kind not in KINDS:
         near = get_close_matches(str(kind), KINDS, 1)
@@ -102,7 +103,7 @@ def _text(facts: Mapping[str, object], name: str, most: int) -> str:
 
 
 def lines_of(kind: str, given: object) -> list[Array]:
-    """Lines (n, 2) from lists of x and y. Raises UserError for what are none, or too many."""
+    """Returns lines (n, 2) from lists of x and y. Raises UserError where they are not lines, or too many."""
     least = LEAST_POINTS.get(kind, 1)
     if not isinstance(given, list) or not given or len(given) > MOST_LINES:
         raise UserError(f"{kind} needs lines: from 1 to {MOST_LINES}, each a list of x and y in pixels")
@@ -133,28 +134,30 @@ def checked_scale(scale: object) -> dict[str, Any]:
 
 
 def active(corrections: Sequence[Correction]) -> list[Correction]:
-    """Those that are in force: neither turnings nor what was taken back."""
-    back = set[int]()
-    for one in corrections:
-        if one.kind in TURNING and one.of is not None:
-            (back.add if one.kind == "undo" else back.discard)(one.of)
-    return [one for one in corrections if one.kind not in TURNING and one.number not in back]
+    """Returns the corrections in force: without undo and redo, and without those that were undone."""
+    undone = set[int]()
+    for correction in corrections:
+        if correction.kind in TURNING and correction.of is not None:
+            (undone.add if correction.kind == "undo" else undone.discard)(correction.of)
+    return [
+        correction for correction in corrections if correction.kind not in TURNING and correction.number not in undone
+    ]
 
 
 def to_undo(corrections: Sequence[Correction]) -> int | None:
-    """The number of the last correction in force."""
-    left = active(corrections)
-    return left[-1].number if left else None
+    """Returns the number of the last correction in force, None where there is none."""
+    in_force = active(corrections)
+    return in_force[-1].number if in_force else None
 
 
 def to_redo(corrections: Sequence[Correction]) -> int | None:
-    """The number of what was taken back last, if nothing new was said since."""
-    back = list[int]()
-    for one in corrections:
-        if one.kind == "undo" and one.of is not None:
-            back.append(one.of)
-        elif one.kind == "redo" and one.of in back:
-            back.remove(one.of)
-        elif one.kind not in TURNING:
-            back.clear()
-    return back[-1] if back else None
+    """Returns the number of the correction that was undone last, None if a new one was made since."""
+    undone = list[int]()
+    for correction in corrections:
+        if correction.kind == "undo" and correction.of is not None:
+            undone.append(correction.of)
+        elif correction.kind == "redo" and correction.of in undone:
+            undone.remove(correction.of)
+        elif correction.kind not in TURNING:
+            undone.clear()
+    return undone[-1] if undone else None

@@ -1,4 +1,4 @@
-"""What corrections say of single places: a crack runs here, or none does."""
+"""Labels of single places from corrections: a crack runs here, or none does."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,16 +11,15 @@ from crack_lightning.measurement.paths import resampled
 
 Array = np.ndarray
 
-STEP_PX = 4.0  # a cell
-# An accepted crack is one that the map marks already: it says little that is new, and its flanks would be learned with
-# it.
+STEP_PX = 4.0  # one cell
+# The map marks an accepted crack already: it adds little that is new, and its flanks would be learned with it.
 WEIGHTS = {"accept": 0.2, "draw": 1.0, "reject": 1.0, "erase": 1.0}
 
 
 @dataclass(frozen=True)
 class Label:
-    """Of the correction `number`: whether a crack runs through the `points` (n, 2) of `photograph`, and how much that
-    counts."""
+    """A label from the correction `number`: whether a crack runs through the `points` (n, 2) of `photograph`, and how
+    much that counts."""
 
     number: int
     photograph: str
@@ -30,25 +29,27 @@ class Label:
 
     @property
     def new(self) -> bool:
-        """Whether the map did not say so already."""
+        """Returns whether it is news: the map did not mark the points so already."""
         return self.weight == 1
 
 
 def labels_of(corrections: Sequence[Correction]) -> list[Label]:
-    """The places that corrections in force name; where two contradict, those of the later one."""
-    found = list[Label]()
-    for one in corrections:
-        if one.kind not in WEIGHTS:
+    """Returns labels of the places that corrections in force name; where two contradict, the later one counts."""
+    labels = list[Label]()
+    for correction in corrections:
+        if correction.kind not in WEIGHTS:
             continue
-        own = [other for other in corrections if other.photograph == one.photograph]
-        crack = one.kind in CONFIRMING
-        against = [other for other in own if other.number > one.number and _contradicts(other, crack=crack)]
-        points = np.concatenate([resampled(line, STEP_PX) for line in one.lines])
-        gone = near(points, lines_near([line for other in against for line in other.lines]))
-        left = points[~(gone | within(points, outlined(own)))]
-        if len(left):
-            found.append(Label(one.number, one.photograph, crack, left, WEIGHTS[one.kind]))
-    return found
+        own = [other for other in corrections if other.photograph == correction.photograph]
+        crack = correction.kind in CONFIRMING
+        contradicting = [
+            other for other in own if other.number > correction.number and _contradicts(other, crack=crack)
+        ]
+        points = np.concatenate([resampled(line, STEP_PX) for line in correction.lines])
+        contradicted = near(points, lines_near([line for other in contradicting for line in other.lines]))
+        remaining = points[~(contradicted | within(points, outlined(own)))]
+        if len(remaining):
+            labels.append(Label(correction.number, correction.photograph, crack, remaining, WEIGHTS[correction.kind]))
+    return labels
 
 
 def _contradicts(other: Correction, *, crack: bool) -> bool:

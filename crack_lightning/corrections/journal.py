@@ -1,4 +1,4 @@
-"""corrections.jsonl: a line for each correction, on disk before anyone is told that it is there."""
+"""Reads and writes corrections.jsonl: a line for each correction, on disk before it is confirmed."""
 
 import errno
 import json
@@ -21,9 +21,9 @@ MOST_NUMBER = 10**9
 class Journal:
     """The corrections of a project, in the order in which they were made; for one process and all of its threads.
 
-    A line that is no correction stays where it is and is left out; `faults` names each. A last line without an end,
+    A line that is not a correction stays where it is and is left out; `faults` names each. A last line without an end,
     whose process was killed while writing it, was never confirmed: it is cut off, unless it is whole. `guard` is held
-    by whoever looks before saying something, so that nobody says it twice.
+    by a caller that looks before it appends, so that nothing is recorded twice.
     """
 
     def __init__(self, path: Path) -> None:
@@ -36,41 +36,41 @@ class Journal:
         self._bytes = content.rfind(b"\n") + 1
         lines, rest = content[: self._bytes].splitlines(), content[self._bytes :]
         for line in lines:
-            self._take(line)
+            self._keep_line(line)
         if rest:
-            self._mend(rest)
+            self._finish_last_line(rest)
         for fault in self.faults:
             log.warning("%s", fault)
 
     @property
     def corrections(self) -> Sequence[Correction]:
-        """All that were ever made, taken back or not."""
+        """Returns all corrections that were ever made, undone or not."""
         return tuple(self._kept)
 
     @property
     def active(self) -> Sequence[Correction]:
-        """Returns those in force."""
+        """Returns the corrections in force."""
         return self._index()[1]
 
     def of(self, photograph: str) -> Sequence[Correction]:
-        """Returns those in force of a photograph, by its name; of an empty name the scales of all."""
+        """Returns the corrections in force of a photograph, by its name; for an empty name the scales of all."""
         return self._index()[2].get(photograph, [])
 
     def numbered(self, number: int) -> Correction:
-        """Returns the correction of a number that there is."""
-        return next(one for one in reversed(self._kept) if one.number == number)
+        """Returns the correction of a number, which must exist."""
+        return next(correction for correction in reversed(self._kept) if correction.number == number)
 
     def _index(self) -> tuple[int, list[Correction], dict[str, list[Correction]]]:
         """Returns how many corrections there are, those in force, and those of each photograph."""
         if self._indexed[0] != len(self._kept):
-            count, found, by_name = len(self._kept), active(self._kept), dict[str, list[Correction]]()
-            for one in found:
-                by_name.setdefault(one.photograph, []).append(one)
-            self._indexed = count, found, by_name
+            count, in_force, by_name = len(self._kept), active(self._kept), dict[str, list[Correction]]()
+            for correction in in_force:
+                by_name.setdefault(correction.photograph, []).append(correction)
+            self._indexed = count, in_force, by_name
         return self._indexed
 
-    def _take(self, line: bytes) -> None:
-        """Keep a line of the file; one that is no correction is a fault."""
+    def _keep_line(self, line: bytes) -> None:
+        """Keeps a line of the file; a line that is not a correction is a fault."""
         self._lines += 1
         try:
             self._kept.append(_read(line, above=self._last))
@@ -82,44 +82,44 @@ class Journal:
         return self._kept[-1].number if self._kept else 0
 
     def append(self, facts: Mapping[str, object]) -> Correction:
-        """Write a correction, and return it once it is on the disk.
+        """Writes a correction, and returns it once it is on the disk.
 
-        Raises UserError for what is none, and OSError where it cannot be written: the file is then as it was before.
+        Raises UserError where it is not one, and OSError where it cannot be written: the file is then as it was before.
         """
         with self._lock:
-            made = correction_of(facts, number=max(self._last, self._lines) + 1)
-            if made.kind in TURNING:
-                self._check_turning(made)
-            line = _line(made)
+            correction = correction_of(facts, number=max(self._last, self._lines) + 1)
+            if correction.kind in TURNING:
+                self._check_turning(correction)
+            line = _line(correction)
             self._write(line)
             self._bytes, self._lines = self._bytes + len(line), self._lines + 1
-            self._kept.append(made)
-            return made
+            self._kept.append(correction)
+            return correction
 
-    def _mend(self, rest: bytes) -> None:
-        """Keep a last line without an end if it is a correction, else cut it off."""
+    def _finish_last_line(self, rest: bytes) -> None:
+        """Keeps a last line without an end if it is a correction, else cuts it off."""
         os.truncate(self.path, self._bytes)
         try:
-            made = _read(rest, above=self._last)
+            correction = _read(rest, above=self._last)
         except (ValueError, RecursionError):
             log.warning("%s ends within a line that was never confirmed: it is cut off", self.path)
             return
         self._write(rest + b"\n")
         self._bytes, self._lines = self._bytes + len(rest) + 1, self._lines + 1
-        self._kept.append(made)
+        self._kept.append(correction)
 
-    def _check_turning(self, made: Correction) -> None:
-        """Raise UserError for an undo of what is not in force, and for a redo of what is."""
-        numbers = [one.number for one in self._kept if one.kind not in TURNING]
-        if made.of not in numbers:
-            raise UserError(f"{made.kind}: there is no correction {made.of} that could be taken back")
-        if (made.of in {one.number for one in self.active}) != (made.kind == "undo"):
+    def _check_turning(self, turning: Correction) -> None:
+        """Raises UserError for an undo of what is not in force, and for a redo of what is."""
+        numbers = [correction.number for correction in self._kept if correction.kind not in TURNING]
+        if turning.of not in numbers:
+            raise UserError(f"{turning.kind}: there is no correction {turning.of} that could be taken back")
+        if (turning.of in {correction.number for correction in self.active}) != (turning.kind == "undo"):
             raise UserError(
-                f"correction {made.of} {'is in force' if made.kind == 'redo' else 'was taken back'} already"
+                f"correction {turning.of} {'is in force' if turning.kind == 'redo' else 'was taken back'} already"
             )
 
     def _write(self, line: bytes) -> None:
-        if self._bytes and not self.path.exists():  # somebody removed it: what is known is written again
+        if self._bytes and not self.path.exists():  # somebody removed it: all known corrections are written again
             write_atomically(self.path, b"".join(map(_line, self._kept)))
         new = not self.path.exists()
         try:
@@ -141,12 +141,12 @@ class Journal:
             raise
 
 
-def _line(made: Correction) -> bytes:
-    return (json.dumps(made.facts(), ensure_ascii=True, allow_nan=False) + "\n").encode()
+def _line(correction: Correction) -> bytes:
+    return (json.dumps(correction.facts(), ensure_ascii=True, allow_nan=False) + "\n").encode()
 
 
 def _read(line: bytes, *, above: int) -> Correction:
-    """Raises ValueError or RecursionError for what is no correction with a number above that of the last one."""
+    """Returns a line's correction. Raises ValueError or RecursionError where it has none numbered above `above`."""
     facts = json.loads(line)
     number = facts.get("number") if isinstance(facts, dict) else None
     if type(number) is not int or not above < number < MOST_NUMBER:
@@ -155,7 +155,7 @@ def _read(line: bytes, *, above: int) -> Correction:
 
 
 def _sync_folder(folder: Path) -> None:
-    """So that a new file's name is on the disk too."""
+    """Syncs a folder, so that a new file's name is on the disk too."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
