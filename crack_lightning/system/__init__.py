@@ -1,1 +1,1 @@
-"""What the machine gives: files, cache, processes, names."""
+"""The machine's side: files, cache, processes, names."""

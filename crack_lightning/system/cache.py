@@ -1,4 +1,4 @@
-"""What is kept between runs: where, how much, and how it is cleared."""
+"""Keeps results between runs: where they lie, how much room they take, and how they are cleared."""
 
 import contextlib
 import logging
@@ -17,7 +17,7 @@ from crack_lightning.system.ranges import whole_path
 log = logging.getLogger(__name__)
 
 KINDS = ("features", "groups", "synthetic", "lessons")
-MARK = ".crack_lightning"  # a file that a folder must have to be removed
+MARK = ".crack_lightning"  # a file without which a folder is not removed
 MARK_TEXT = "Kept by crack_lightning: crack cache lists and clears it.\n"
 
 
@@ -32,9 +32,9 @@ class CacheEntry:
 
 
 def cache_folder(override: str | Path | None) -> Path:
-    """`override` if given, else `$XDG_CACHE_HOME/crack_lightning`, else `~/.cache/crack_lightning`.
+    """Returns `override` if given, else `$XDG_CACHE_HOME/crack_lightning`, else `~/.cache/crack_lightning`.
 
-    A user without a home has it in the folder for temporary files, under the user's number.
+    For a user without a home it lies in the folder for temporary files, under the user's number.
     """
     if override is not None:
         return expanded(override).absolute()
@@ -48,7 +48,7 @@ def cache_folder(override: str | Path | None) -> Path:
 
 
 def mark(folder: Path) -> None:
-    """Make `folder` and say in it, if it is empty, that it is of this cache and may be removed.
+    """Makes `folder` and marks it, if it is empty, as a part of this cache that may be removed.
 
     Raises OSError that names the remedy when it cannot be made.
     """
@@ -65,33 +65,33 @@ def mark(folder: Path) -> None:
 
 
 def is_marked(folder: Path) -> bool:
-    """Whether a folder bears the mark of this cache; a link to one does not."""
+    """Returns whether a folder bears the mark of this cache; a link to one does not."""
     return not folder.is_symlink() and (folder / MARK).is_file()
 
 
 def entries(cache: Path) -> list[CacheEntry]:
-    """Everything of ours that is kept in the cache, the longest unused first."""
-    found = [
-        CacheEntry(path, kind, _bytes(path), path.stat().st_mtime)
+    """Returns all marked folders of the cache, the longest unused first."""
+    marked = [
+        CacheEntry(path, kind, _folder_bytes(path), path.stat().st_mtime)
         for kind in KINDS
         for path in (cache / kind).glob("*")
         if is_marked(path)
     ]
-    return sorted(found, key=lambda entry: entry.used_s)
+    return sorted(marked, key=lambda entry: entry.used_s)
 
 
 def touch(folder: Path) -> None:
-    """Note that a folder of the cache is in use, where it can be written to."""
+    """Notes that a folder of the cache is in use, where it can be written to."""
     with contextlib.suppress(OSError):
         os.utime(folder)
 
 
 def evict(cache: Path, kind: str, *, max_bytes: float, keep: Path) -> list[Path]:
-    """Remove the longest unused folders of a kind until the rest fits; `keep` stays in any case."""
-    known = [entry for entry in entries(cache) if entry.kind == kind]
-    total = sum(entry.bytes for entry in known)
+    """Removes the longest unused folders of a kind until the rest fits, and returns them; `keep` always stays."""
+    candidates = [entry for entry in entries(cache) if entry.kind == kind]
+    total = sum(entry.bytes for entry in candidates)
     removed = []
-    for entry in known:
+    for entry in candidates:
         if total <= max_bytes:
             break
         if entry.path == keep:
@@ -109,7 +109,7 @@ def evict(cache: Path, kind: str, *, max_bytes: float, keep: Path) -> list[Path]
 
 
 def remove(chosen: Sequence[CacheEntry]) -> None:
-    """Delete folders of the cache."""
+    """Deletes folders of the cache. Raises UserError for one without the mark."""
     for entry in chosen:
         if not is_marked(entry.path):
             raise UserError(f"{entry.path} is not of this cache: it is not removed")
@@ -117,13 +117,13 @@ def remove(chosen: Sequence[CacheEntry]) -> None:
         shutil.rmtree(entry.path)
 
 
-def _bytes(folder: Path) -> int:
+def _folder_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 @dataclass
 class CacheOptions:
-    """Of `cache`: where it lies, and what is cleared: all, a kind, or a folder."""
+    """The options of `cache`: where it lies, and what is cleared: all, a kind, or a folder."""
 
     cache_dir: str | None = None  # null: $XDG_CACHE_HOME/crack_lightning, or ~/.cache/crack_lightning
     clear: str | None = None  # all, features, synthetic, or the name of one folder
@@ -133,16 +133,16 @@ class CacheOptions:
 
 
 def list_or_clear(options: CacheOptions, folder: Path) -> None:
-    """Logs what is kept, or removes of it what `clear` names; nothing is written into `folder`."""
-    kept, clear = cache_folder(options.cache_dir), options.clear
-    found = entries(kept)
-    names = [entry.path.name for entry in found]
+    """Logs what is kept, or removes the part of it that `clear` names; nothing is written into `folder`."""
+    root, clear = cache_folder(options.cache_dir), options.clear
+    kept_entries = entries(root)
+    names = [entry.path.name for entry in kept_entries]
     if clear is not None and clear not in ("all", *KINDS, *names):
         raise UserError(f"clear={clear}: all, {', '.join(KINDS)}, or one of {', '.join(names) or '(nothing kept)'}")
-    chosen = [entry for entry in found if clear in ("all", entry.kind, entry.path.name)]
+    chosen = [entry for entry in kept_entries if clear in ("all", entry.kind, entry.path.name)]
     remove(chosen)
-    for entry in found:
+    for entry in kept_entries:
         if entry not in chosen:
             days = (time.time() - entry.used_s) / 86400
             log.info("%8.1f MB, used %.1f days ago: %s", entry.bytes / 1e6, days, entry.path)
-    log.info("%d kept, %d removed: %s", len(found) - len(chosen), len(chosen), kept)
+    log.info("%d kept, %d removed: %s", len(kept_entries) - len(chosen), len(chosen), root)

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written beside their place, then renamed."""
+"""Writes files that are whole or not there: beside their place, then renamed."""
 
 import csv
 import errno
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from crack_lightning.system.names import no_formula
 
-REMEMBERED = 2**17  # files that the points of a sweep need not read again
+REMEMBERED = 2**17  # files that the runs of a sweep need not read again
 FULL = (errno.ENOSPC, errno.EDQUOT)
 KINDS = (
     (stat.S_ISDIR, "a folder, not a file"),
@@ -29,19 +29,19 @@ _numbers = itertools.count()
 
 
 def not_a_file(path: Path) -> str | None:
-    """Why `path` is no regular file with something in it, or None. It is not opened: a pipe would be waited for."""
+    """Returns why `path` is not a regular file with something in it, or None. It is not opened: a pipe would block."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError as error:
         if path.is_symlink():
             return f"broken link to {path.readlink()}"
         return "vanished while it was looked at" if error.errno == errno.ENOENT else error.strerror or str(error)
-    kind = next((name for is_kind, name in KINDS if is_kind(found.st_mode)), None)
-    return kind or ("empty (0 bytes)" if found.st_size == 0 else None)
+    kind = next((name for is_kind, name in KINDS if is_kind(status.st_mode)), None)
+    return kind or ("empty (0 bytes)" if status.st_size == 0 else None)
 
 
 def expanded(path: str | Path) -> Path:
-    """`path` with ~ for the user's home.
+    """Returns `path` with ~ replaced by the user's home.
 
     Raises FileNotFoundError where the user has no home.
     """
@@ -52,18 +52,18 @@ def expanded(path: str | Path) -> Path:
 
 
 def is_own_file(path: Path, folder: Path) -> bool:
-    """Whether `path` is a file that lies in `folder` itself: a link to another place is none."""
+    """Returns whether `path` is a file that lies in `folder` itself, not a link to another place."""
     return path.is_file() and path.resolve().is_relative_to(folder.resolve())
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether an error says that the disk, or what the user may have of it, is used up."""
+    """Returns whether an error means that the disk, or the user's share of it, is used up."""
     return isinstance(error, OSError) and error.errno in FULL
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to: it takes its place when all went well, and is gone when not.
+    """Yields a path beside `path` to write to: it takes its place on success, and is removed on failure.
 
     A reader sees the old file or the new one, never a part. A full disk is an OSError that names the folder.
     """
@@ -74,7 +74,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def writing_beside(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to, which is gone at the end if it still is there; a full disk as `replacing`."""
+    """Yields a path beside `path` to write to, removed at the end if it still is there; a full disk as `replacing`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.parent / f".{os.getpid()}-{next(_numbers)}.partial"  # short, however long the name is
     try:
@@ -88,8 +88,8 @@ def writing_beside(path: Path) -> Iterator[Path]:
 
 
 def full_message(folder: Path) -> str:
-    """What to do about a full disk."""
-    free = shutil.disk_usage(next(each for each in (folder, *folder.parents) if each.exists())).free
+    """Returns what to do about a full disk."""
+    free = shutil.disk_usage(next(parent for parent in (folder, *folder.parents) if parent.exists())).free
     return (
         f"no room is left in {folder} ({free / 2**20:.0f} MiB free): make room there, or give another folder "
         "(hydra.run.dir=FOLDER for results, cache_dir=FOLDER for what is kept)"
@@ -97,17 +97,17 @@ def full_message(folder: Path) -> str:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Put `data` at `path`; a reader sees the old file or the new one, never a part."""
+    """Writes `data` to `path`; a reader sees the old file or the new one, never a part."""
     with replacing(path) as partial:
         partial.write_bytes(data)
 
 
 def short_name(name: str) -> str:
-    """`name`, a path below a folder, with each part that is too long for a disk cut and made unique by a hash."""
-    return "/".join(map(_short, name.split("/")))
+    """Returns `name`, a path below a folder, with each part too long for a disk cut and made unique by a hash."""
+    return "/".join(map(_short_part, name.split("/")))
 
 
-def _short(part: str) -> str:
+def _short_part(part: str) -> str:
     content = os.fsencode(part)
     if len(content) <= LONGEST_NAME:
         return part
@@ -116,9 +116,9 @@ def _short(part: str) -> str:
 
 
 def content_hash(path: Path) -> str:
-    """A hash of the file's bytes, read anew when its size or time of change is another."""
-    found = path.stat()
-    return _content_hash(path, found.st_size, found.st_mtime_ns)
+    """Returns a hash of the file's bytes, which are read again only if its size or time of change differs."""
+    status = path.stat()
+    return _content_hash(path, status.st_size, status.st_mtime_ns)
 
 
 @lru_cache(REMEMBERED)
@@ -127,13 +127,13 @@ def _content_hash(path: Path, size: int, mtime_ns: int) -> str:
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a comma-separated table in UTF-8, in which nothing is a formula; names that are none keep their bytes."""
+    """Writes a comma-separated table in UTF-8 without formulas; names that are not UTF-8 keep their bytes."""
     text = io.StringIO(newline="")
     plain = csv.writer(text, lineterminator="\n")
     quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
     for values in itertools.chain([header], rows):
         row = [no_formula(value) if isinstance(value, str) else value for value in values]
-        # csv does not quote a carriage return, which ends a line for whoever reads it.
+        # csv does not quote a carriage return, which ends a line for a reader.
         writer = quoted if any("\r" in str(value) for value in row) else plain
         writer.writerow(row)
     write_atomically(path, text.getvalue().encode("utf-8", "surrogateescape"))

@@ -1,4 +1,4 @@
-"""Libraries that are imported where they are used."""
+"""Imports optional libraries where they are used."""
 
 from importlib import import_module
 from typing import Any
@@ -11,8 +11,8 @@ OPENCV = "this needs OpenCV: pip install opencv-python-headless"
 def library(name: str, missing: str) -> Any:
     """Returns the module `name`.
 
-    Raises MissingPackage with the text `missing`, which has a pip line, where it is not installed; where it is and
-    cannot be imported, UserError with its own reason: to install it once more would not help.
+    Raises MissingPackage with the text `missing`, which has a pip line, where it is not installed; where it is
+    installed and cannot be imported, UserError with its own reason: to install it once more would not help.
     """
     try:
         return import_module(name)

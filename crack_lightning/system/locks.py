@@ -1,4 +1,4 @@
-"""Locks that nobody waits for."""
+"""Locks that are taken at once or not at all."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from crack_lightning.errors import UserError
 
 @contextmanager
 def at_once(path: Path, what: str) -> Iterator[None]:
-    """The lock at `path`, held. Raises UserError where another run holds it; `what` says what it does, and where."""
+    """Holds the lock at `path`. Raises UserError where another run holds it; `what` says what that does, and where."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
     try:

@@ -1,4 +1,4 @@
-"""Work on many files by several processes."""
+"""Runs work on many files in several processes."""
 
 import os
 import signal
@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 
 from crack_lightning.system.progress import track
 
-INTERRUPTED = 130  # the exit status of what Ctrl-C ended
+INTERRUPTED = 130  # the exit status after Ctrl-C
 MOST_WORKERS = 8
-FEW = 100  # items that are worked on sooner than processes start
+FEW = 100  # fewer items are done before processes have started
 CHUNK = 32
 
 Item = TypeVar("Item")
@@ -26,7 +26,7 @@ Pool = TypeVar("Pool", bound=Executor)
 def in_processes(
     work: Callable[[Item], Found], items: Sequence[Item], description: str, *, workers: int | None
 ) -> list[Found]:
-    """What `work` returns for each of `items`, in their order, by `workers` processes; None: one for each core."""
+    """Returns the results of `work` for `items`, in their order, by `workers` processes; None: one for each core."""
     count = default_workers() if workers is None else workers
     if count < 2 or len(items) < FEW:
         return list(track(map(work, items), description, total=len(items)))
@@ -41,13 +41,13 @@ def process_pool(count: int, context: str) -> ProcessPoolExecutor:
 
 
 def begun(pool: Executor, work: Callable[[Item], Found], items: Sequence[Item]) -> Iterator[Found]:
-    """Returns what `work` finds for each item, by a pool whose processes start here and hear neither Ctrl-C nor
-    SIGTERM, which terminals send to all: the first one ends the others, for a pool of which some are dead may hang."""
-    heard = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    """Returns what `work` returns for each item, by a pool whose processes start here and ignore Ctrl-C and SIGTERM,
+    which terminals send to all processes: this process ends the others, for a pool of which some are dead may hang."""
+    former_mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         return pool.map(work, items, chunksize=CHUNK)
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, heard)
+        signal.pthread_sigmask(signal.SIG_SETMASK, former_mask)
 
 
 def _end_with(parent: int) -> None:
@@ -63,7 +63,7 @@ def _end_with(parent: int) -> None:
 
 @contextmanager
 def ending(pool: Pool) -> Iterator[Pool]:
-    """A pool of processes or threads of which, after Ctrl-C or SIGTERM, nobody waits for what has not begun."""
+    """Yields a pool of processes or threads; after Ctrl-C or SIGTERM nobody waits for work that has not started."""
     try:
         yield pool
     finally:
@@ -71,43 +71,43 @@ def ending(pool: Pool) -> Iterator[Pool]:
 
 
 def default_workers() -> int:
-    """One loading process for each core, at most eight."""
+    """Returns the number of loading processes: one for each core, at most eight."""
     return min(MOST_WORKERS, os.cpu_count() or 1)
 
 
 def worker_options(num_workers: int) -> dict[str, Any]:
-    """The options of a DataLoader for its loading processes."""
-    # By name: the points of a sweep may run within joblib's processes, where the default fails.
+    """Returns the options of a DataLoader for its loading processes."""
+    # By name: the runs of a sweep may be within joblib's processes, where the default fails.
     context = ("fork" if sys.platform == "linux" else "spawn") if num_workers else None
     return {"num_workers": num_workers, "multiprocessing_context": context}
 
 
 def cores() -> int:
-    """Cores that this process may use."""
+    """Counts the cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def end_at_sigterm() -> None:
-    """Have SIGTERM end this process as Ctrl-C does: as the first process of a container it would not be ended at all.
+    """Makes SIGTERM end this process as Ctrl-C does: the first process of a container would not end at all.
 
     Processes that are forked from it end as they would without this.
     """
     if threading.current_thread() is not threading.main_thread():
         return
-    own = os.getpid()
+    own_pid = os.getpid()
 
-    def ended(number: int, frame: object) -> None:
-        if os.getpid() == own:
+    def end(number: int, frame: object) -> None:
+        if os.getpid() == own_pid:
             raise KeyboardInterrupt
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 
-    signal.signal(signal.SIGTERM, ended)
+    signal.signal(signal.SIGTERM, end)
 
 
 @contextmanager
 def ctrl_c_says(what_now: Callable[[], str]) -> Iterator[None]:
-    """Lightning answers Ctrl-C by leaving the process: make it an interrupt again that says what to do now."""
+    """Turns Lightning's exit at Ctrl-C into an interrupt again, whose message says what to do now."""
     try:
         yield
     except (SystemExit, KeyboardInterrupt):

@@ -1,4 +1,4 @@
-"""Progress bars on standard error, for people only: quiet when the output is no terminal."""
+"""Progress bars on standard error, for people only: quiet when the output is not a terminal."""
 
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
@@ -20,7 +20,7 @@ class _Speed(ProgressColumn):
 
 
 def bar(unit: str) -> Progress:
-    """A bar that shows how many are done, how fast, and the time left; disabled when no person looks."""
+    """Returns a bar that shows how many are done, how fast, and the time left; disabled when no person looks."""
     columns = (
         "[progress.description]{task.description}",
         BarColumn(),
@@ -33,6 +33,6 @@ def bar(unit: str) -> Progress:
 
 
 def track(items: Iterable[T], description: str, *, total: int, unit: str = "images") -> Iterator[T]:
-    """Yield `items` while a bar shows how many of `total` are done, how fast, and the time left."""
+    """Yields `items` while a bar shows how many of `total` are done, how fast, and the time left."""
     with bar(unit) as progress:
         yield from progress.track(items, total=total, description=description)

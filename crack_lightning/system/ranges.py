@@ -1,4 +1,4 @@
-"""What an option may be: checked where its dataclass is made."""
+"""Checks values of options where their dataclass is made."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ SHARDS = range(1, 100_001)
 
 
 def check_among(key: str, value: object, allowed: Sequence[object]) -> None:
-    """Raise UserError unless `value` is one of `allowed`, with the one that it is nearest to."""
+    """Raises UserError unless `value` is one of `allowed`; its message suggests the nearest one."""
     if value not in allowed:
         names = list(map(str, allowed))
         near = get_close_matches(str(value).lower(), names, 1, 0.5)
@@ -20,13 +20,13 @@ def check_among(key: str, value: object, allowed: Sequence[object]) -> None:
 
 
 def check_above(key: str, value: float | None) -> None:
-    """Raise UserError unless `value` is a finite number above 0, or None."""
+    """Raises UserError unless `value` is a finite number above 0, or None."""
     if value is not None and not (value > 0 and math.isfinite(value)):
         raise UserError(f"{key}={value}: a number above 0")
 
 
 def number_of(value: object) -> float:
-    """A finite number as a float; NaN for whatever is none, or too large."""
+    """Returns a finite number as a float; NaN for anything that is not a number, or too large."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return math.nan
     try:
@@ -37,20 +37,20 @@ def number_of(value: object) -> float:
 
 
 def check_batches(batch_size: int, num_workers: int | None, *, group: str = "") -> None:
-    """Raise UserError for an empty batch or less than no worker; `group` is what stands before the keys."""
+    """Raises UserError for an empty batch or fewer than 0 workers; `group` is what stands before the keys."""
     if batch_size < 1:
         raise UserError(f"{group}batch_size={batch_size}: at least 1")
     check_workers(num_workers, group=group)
 
 
 def check_workers(num_workers: int | None, *, group: str = "") -> None:
-    """Raise UserError for less than no worker."""
+    """Raises UserError for fewer than 0 workers."""
     if num_workers is not None and num_workers < 0:
         raise UserError(f"{group}num_workers={num_workers}: 0 or more, or null for one a core")
 
 
 def check_shard(shard: int | None, shards: int | None, *, group: str = "") -> None:
-    """Raise UserError for a part that there is none of; `group` is what stands before the keys."""
+    """Raises UserError for a part that does not exist; `group` is what stands before the keys."""
     if shards is not None and shards not in SHARDS:
         raise UserError(f"{group}shards={shards}: {SHARDS[0]} to {SHARDS[-1]} parts")
     if shard is not None and shards is None:
@@ -60,5 +60,5 @@ def check_shard(shard: int | None, shards: int | None, *, group: str = "") -> No
 
 
 def whole_path(path: str | None) -> str | None:
-    """`path` from the root of the disk, with ~ for the user's home."""
+    """Returns `path` from the root of the disk, with ~ replaced by the user's home."""
     return None if path is None else str(expanded(path).absolute())

@@ -1,4 +1,4 @@
-"""Tables as people have them: of this project, of Excel, of a colleague with Windows."""
+"""Reads tables as people have them: from this project, from Excel, from a colleague with Windows."""
 
 import codecs
 import csv
@@ -16,7 +16,7 @@ DELIMITERS = (",", ";", "\t", "|")
 
 @dataclass(frozen=True)
 class Row:
-    """A row by the lower-case names of its columns, and the line that it ends on."""
+    """A row: its values by the lower-case names of their columns, and the line that it ends on."""
 
     line: int
     values: dict[str, str]
@@ -26,12 +26,12 @@ class Row:
 
 
 def read_table(path: Path, columns: Sequence[str], *, key: str) -> list[Row]:
-    """The rows of a table that has `columns`; `key` is what the user names it by.
+    """Returns the rows of a table that has `columns`; `key` is what the user names it by.
 
     A byte order mark, UTF-16, semicolons or tabs between columns and Excel's line `sep=;` are read as they are meant;
-    bytes that are no UTF-8 stay as Python has them in names of files.
+    bytes that are not UTF-8 are kept as Python keeps them in file names.
 
-    Raises FileNotFoundError when it is missing and ValueError, with what it needs, when it is no such table.
+    Raises FileNotFoundError when it is missing and ValueError, with what it needs, when it is not such a table.
     """
     wanted = " and ".join(filter(None, [", ".join(columns[:-1]), columns[-1]]))
     needed = f"a table with columns {wanted} is needed"
@@ -51,15 +51,15 @@ def read_table(path: Path, columns: Sequence[str], *, key: str) -> list[Row]:
     for delimiter in delimiters:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
         try:
-            found = [name.strip().lower() for name in next(reader, [])]
-            if set(columns) <= set(found):
+            names = [name.strip().lower() for name in next(reader, [])]
+            if set(columns) <= set(names):
                 rows = ((reader.line_num + bool(declared), map(from_cell, row)) for row in reader if any(row))
-                return [Row(line, dict(zip(found, row))) for line, row in rows]  # noqa: B905
+                return [Row(line, dict(zip(names, row))) for line, row in rows]  # noqa: B905
         except csv.Error as error:
             raise UserError(f"{path} is no table that can be read (line {reader.line_num}: {error})") from error
-        header = found if len(found) > len(header) else header
-    there = ", ".join(name for name in header if name) or "none"
-    raise UserError(f"{path} needs columns {wanted}; it has {there}")
+        header = names if len(names) > len(header) else header
+    present = ", ".join(name for name in header if name) or "none"
+    raise UserError(f"{path} needs columns {wanted}; it has {present}")
 
 
 def _text(content: bytes) -> str:
