@@ -126,7 +126,7 @@ class CacheOptions:
     """The options of `cache`: where it lies, and what is cleared: all, a kind, or a folder."""
 
     cache_dir: str | None = None  # null: $XDG_CACHE_HOME/crack_lightning, or ~/.cache/crack_lightning
-    clear: str | None = None  # all, features, synthetic, or the name of one folder
+    clear: str | None = None  # all, features, groups, synthetic, lessons, or the name of one folder
 
     def __post_init__(self) -> None:
         self.cache_dir = whole_path(self.cache_dir)
