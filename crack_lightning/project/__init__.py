@@ -1,1 +1,1 @@
-"""A project: a folder with photographs, what was found in them, and what people say of that."""
+"""A project: a folder with photographs, the cracks that were found in them, and people's corrections."""

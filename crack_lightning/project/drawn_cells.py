@@ -1,4 +1,4 @@
-"""Cells of drawn cracks, which hold what a head has learned when corrections teach it; kept between runs."""
+"""Computes cells of drawn cracks, once for all runs: they keep what a head has learned while corrections train it."""
 
 import hashlib
 import io
@@ -20,7 +20,7 @@ LESSONS, SEED = 192, 5
 
 
 def drawn_cells(network: CrackMap, cache_dir: str | None = None) -> Cells:
-    """Cells of LESSONS drawn pictures by this backbone, their features less the mean of each picture.
+    """Returns cells of LESSONS drawn pictures by this backbone, their features less the mean of each picture.
 
     They take ten seconds the first time, and are read from the cache after that.
     """
@@ -30,18 +30,18 @@ def drawn_cells(network: CrackMap, cache_dir: str | None = None) -> Cells:
         touch(folder)
         return kept
     generator = torch.Generator().manual_seed(SEED)
-    drawn = (lesson(None, SEED, number) for number in range(LESSONS))
-    found = sampled(network, drawn, generator, centred=True)
+    lessons = (lesson(None, SEED, number) for number in range(LESSONS))
+    cells = sampled(network, lessons, generator, centred=True)
     mark(folder)
-    file = io.BytesIO()
-    np.savez(file, features=found.features.numpy(), kinds=found.kinds.numpy(), thin=found.thin.numpy())
-    write_atomically(folder / FILE, file.getvalue())
-    return found
+    buffer = io.BytesIO()
+    np.savez(buffer, features=cells.features.numpy(), kinds=cells.kinds.numpy(), thin=cells.thin.numpy())
+    write_atomically(folder / FILE, buffer.getvalue())
+    return cells
 
 
 def _read(path: Path) -> Cells | None:
     try:
         with path.open("rb") as file, np.load(file) as kept:
             return Cells(*(torch.from_numpy(kept[name]) for name in ("features", "kinds", "thin")))
-    except (OSError, ValueError, EOFError, KeyError, BadZipFile):  # torn
+    except (OSError, ValueError, EOFError, KeyError, BadZipFile):  # a torn file
         return None

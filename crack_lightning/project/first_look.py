@@ -1,4 +1,4 @@
-"""The cracks of a photograph at half its size, in a quarter of the time: what is shown until it is inspected."""
+"""Finds the cracks of a photograph at half its size, in a quarter of the time, to show until it is inspected."""
 
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,13 @@ from crack_lightning.project.project import OVERLAY_PX
 from crack_lightning.runs.inspection.inspection import Inspection
 from crack_lightning.runs.inspection.photograph_files import folder_of, write_small
 
-WORTH_PIXELS = 4_000_000  # fewer are inspected as fast
-MOST_PIXELS = 3_000_000  # of what is looked at
+WORTH_PIXELS = 4_000_000  # smaller photographs are inspected as fast
+MOST_PIXELS = 3_000_000  # of the reduced photograph
 
 
 def first_look(photograph: Photograph, run: Path, inspection: Inspection) -> dict[str, Any] | None:
-    """Size and lines of a photograph, in its own pixels, and its reduced picture in its folder; None where it is small,
-    or cannot be read, which its inspection will say."""
+    """Returns size and lines of a photograph, in its own pixels, and writes its reduced picture into its folder; None
+    where it is small, or cannot be read, which its inspection will report."""
     try:
         image = read_image(photograph.path, megapixels=inspection.options.max_megapixels)
     except (OSError, ValueError):
@@ -35,7 +35,7 @@ def first_look(photograph: Photograph, run: Path, inspection: Inspection) -> dic
 
 
 def _lines(small: Image.Image, factor: int, inspection: Inspection) -> list[list[float]]:
-    """Flat lists of x and y."""
+    """Returns lines as flat lists of x and y."""
     heat = inspection.reader.heat(inspection.reader.scaled(small, inspection.scale))
     cracks = cracks_of(heat, np.asarray(small.convert("L")), inspection.decision.threshold)
     return [np.round(line * factor).ravel().tolist() for crack in cracks for line in crack.lines]

@@ -1,4 +1,4 @@
-"""What a project hands over: the files of an inspection, of the cracks that people accepted, with who said what."""
+"""Hands over a project: the files of an inspection for the cracks that people accepted, with who corrected what."""
 
 import itertools
 import json
@@ -46,7 +46,7 @@ from crack_lightning.system.ranges import check_among
 log = logging.getLogger(__name__)
 
 INCLUDED = {"accepted": (ACCEPTED, DRAWN), "not_rejected": (ACCEPTED, DRAWN, UNSEEN)}
-BAND_PX = 6.0  # half the band within which a handed over crack is measured once more
+BAND_PX = 6.0  # half the band within which a handed-over crack is measured again
 BY_NOBODY = "nobody gave a name"
 _numbers = itertools.count()
 
@@ -61,9 +61,9 @@ class HandedOver:
 
 
 def hand_over(project: Project, *, included: str, formats: Sequence[str]) -> HandedOver:
-    """Write the report and the files that `formats` name, of what was accepted, or of all but what was rejected.
+    """Writes the report and the files that `formats` name, for accepted cracks or for all that were not rejected.
 
-    Raises UserError for unknown formats, for a missing library, and where there is nothing inspected.
+    Raises UserError for unknown formats, for a missing library, and where nothing is inspected.
     """
     check_among("included", included, list(INCLUDED))
     check_named(formats)
@@ -71,19 +71,19 @@ def hand_over(project: Project, *, included: str, formats: Sequence[str]) -> Han
     inspected = list(project.inspected)
     if not any(project.inspected[key].is_mapped for key in inspected):
         raise UserError("no photograph is inspected yet: there is nothing to hand over")
-    beside = project.folder / HANDED_OVER / f"{WRITING}{next(_numbers)}"  # it has no name until it is whole
-    beside.mkdir(parents=True)
+    partial = project.folder / HANDED_OVER / f"{WRITING}{next(_numbers)}"  # it has no name until it is whole
+    partial.mkdir(parents=True)
     try:
-        counts = _write(project, beside, inspected, included, formats)
-        run = _named(project, beside)
+        counts = _write(project, partial, inspected, included, formats)
+        run = _renamed(project, partial)
     except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
         raise
     return HandedOver(run, _archive(run), counts)
 
 
 def _write(project: Project, run: Path, keys: Sequence[str], included: str, formats: Sequence[str]) -> dict[str, int]:
-    """All of the files; how many cracks have which status."""
+    """Writes all files; returns how many cracks have which status."""
     counts, written = Counter[str](), list[Inspected]()
     for key in keys:
         try:
@@ -111,19 +111,19 @@ def _write(project: Project, run: Path, keys: Sequence[str], included: str, form
     return dict(counts)
 
 
-def _named(project: Project, beside: Path) -> Path:
-    """Gives what was written beside a name that nothing has; the project's guard is held, or two would take one."""
+def _renamed(project: Project, partial: Path) -> Path:
+    """Renames a complete folder to a free name; holds the project's guard, or two would take the same one."""
     name = f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
     folder = project.folder / HANDED_OVER / name
     number = 2
     with project.guard:
         while folder.exists():
             folder, number = folder.with_name(f"{name}-{number}"), number + 1
-        return beside.rename(folder)
+        return partial.rename(folder)
 
 
 def _method(project: Project, included: str, counts: Mapping[str, int], written: Sequence[Inspected]) -> dict[str, str]:
-    """What the report says of how it came about, and of what people said."""
+    """Returns the report's rows on how it came about and what people corrected."""
     inspection = project.inspection
     facts = method_of(inspection.options, inspection.classifier, inspection.decision, inspection.scale)
     facts["source"] = (
@@ -146,41 +146,41 @@ def _method(project: Project, included: str, counts: Mapping[str, int], written:
 def _write_photograph(
     project: Project, run: Path, key: str, cracks: Sequence[JudgedCrack], statuses: Sequence[str]
 ) -> Inspected:
-    """The files of one photograph, with its cracks of these statuses, measured along their lines once more."""
-    photograph, found = project.photograph(key), project.inspected[key]
+    """Writes the files of one photograph, with its cracks of these statuses, measured along their lines again."""
+    photograph, inspected = project.photograph(key), project.inspected[key]
     folder, scale, classes = folder_of(run, photograph), scale_of(project, key), project.inspection.measuring.classes
-    kept = [replace(one.record, status=one.status) for one in cracks if one.status in statuses]
-    most, grey = project.options.max_megapixels, project.grey_of(key)
-    records = [replace(one, number=number) for number, one in enumerate(kept, 1)]
-    again = [measured(_parts(record), grey) for record in records]  # for the pictures of their widest places
-    write_cracks(folder, photograph.name, again, records, scale, grey)
-    small = small_picture(photograph.path, OVERLAY_PX, megapixels=most)
+    kept_records = [replace(crack.record, status=crack.status) for crack in cracks if crack.status in statuses]
+    megapixels, grey = project.options.max_megapixels, project.grey_of(key)
+    records = [replace(crack, number=number) for number, crack in enumerate(kept_records, 1)]
+    remeasured = [measured(_parts(record), grey) for record in records]  # for the pictures of their widest places
+    write_cracks(folder, photograph.name, remeasured, records, scale, grey)
+    small = small_picture(photograph.path, OVERLAY_PX, megapixels=megapixels)
     mm_per_px = None if scale is None else scale.mm_per_px
-    marked = crack_overlay(small, records, classes, (found.height_px, found.width_px), mm_per_px=mm_per_px)
+    marked = crack_overlay(small, records, classes, (inspected.height_px, inspected.width_px), mm_per_px=mm_per_px)
     write_pictures(folder, small, marked)
-    sums = sums_of(Measured(again, records, scale, classes), MEASURED)
-    made = replace(_row(project, found, records, cracks), scale=known_scale(scale), cracks=sums)
-    write_done(folder, made)
-    return made
+    sums = sums_of(Measured(remeasured, records, scale, classes), MEASURED)
+    row = replace(_row(project, inspected, records, cracks), scale=known_scale(scale), cracks=sums)
+    write_done(folder, row)
+    return row
 
 
 def _row(
-    project: Project, found: Inspected, records: Sequence[CrackRecord], cracks: Sequence[JudgedCrack]
+    project: Project, inspected: Inspected, records: Sequence[CrackRecord], cracks: Sequence[JudgedCrack]
 ) -> Inspected:
-    own, statuses = project.corrections_of(found.name), Counter(one.status for one in cracks)
-    statuses[REJECTED], areas = rejections(own), outlined(own)
+    corrections, statuses = project.corrections_of(inspected.name), Counter(one.status for one in cracks)
+    statuses[REJECTED], areas = rejections(corrections), outlined(corrections)
     parts = [f"{statuses[name]} {name}" for name in (ACCEPTED, DRAWN, REJECTED, UNSEEN) if statuses[name]]
     if areas:
-        parts.append(f"{1 - surface_share(areas, (found.width_px, found.height_px)):.0%} is no surface")
-    note = "; ".join(filter(None, [found.note, ", ".join(parts)]))
-    verdict = "cracked" if records else "review" if statuses[UNSEEN] or found.note else "sound"
+        parts.append(f"{1 - surface_share(areas, (inspected.width_px, inspected.height_px)):.0%} is no surface")
+    note = "; ".join(filter(None, [inspected.note, ", ".join(parts)]))
+    verdict = "cracked" if records else "review" if statuses[UNSEEN] or inspected.note else "sound"
     longest = max((record.length_px for record in records), default=0.0)
-    marks = Marks(found.marks.peak if found.marks else 0.0, None, len(records), longest)
-    return replace(found, verdict=verdict, note=note, marks=marks)
+    marks = Marks(inspected.marks.peak if inspected.marks else 0.0, None, len(records), longest)
+    return replace(inspected, verdict=verdict, note=note, marks=marks)
 
 
 def _parts(record: CrackRecord) -> list[tuple[np.ndarray, Branch]]:
-    """The lines of a crack as they are measured."""
+    """Returns the lines of a crack, each with a branch to measure along."""
     parts = []
     for line in record.lines:
         half_px = max(BAND_PX, (record.width_px.maximum or 0.0) / 2)
@@ -189,7 +189,7 @@ def _parts(record: CrackRecord) -> list[tuple[np.ndarray, Branch]]:
 
 
 def _archive(run: Path) -> Path:
-    """The folder as one zip file beside it."""
+    """Writes the folder as one zip file beside it, and returns its path."""
     archive = run.with_suffix(".zip")
     with replacing(archive) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as file:
         for path in sorted(run.rglob("*")):

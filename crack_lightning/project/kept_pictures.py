@@ -1,4 +1,4 @@
-"""Pixels of photographs as the page needs them: tiles of any resolution, grey levels; the last one is kept decoded.
+"""Reads pixels of photographs for the page: tiles of any resolution, grey levels; the last photograph stays decoded.
 
 A photograph of 100 megapixels takes half a second to decode and 300 MB: more than one is never held.
 """
@@ -24,7 +24,7 @@ MOST_LEVEL = 8
 
 @dataclass
 class _Last:
-    """The photograph that was decoded last: its file's version, its picture, and that at half the size, and so on."""
+    """The photograph decoded last: the version of its file, and its picture at full size, half the size, and so on."""
 
     version: tuple[str, int, int]
     levels: dict[int, Image.Image]
@@ -34,9 +34,9 @@ _guard, _last = threading.Lock(), list[_Last]()
 
 
 def _level(path: Path, level: int, megapixels: float) -> Image.Image:
-    """The upright photograph at 1 / 2**level of its size; `_guard` is held."""
-    found = path.stat()
-    version = (str(path), found.st_size, found.st_mtime_ns)
+    """Returns the upright photograph at 1 / 2**level of its size; the caller holds `_guard`."""
+    status = path.stat()
+    version = (str(path), status.st_size, status.st_mtime_ns)
     if not _last or _last[0].version != version:
         _last.clear()  # before the next one is read: two would not fit
         _last.append(_Last(version, {0: read_image(path, megapixels=megapixels)}))
@@ -48,9 +48,9 @@ def _level(path: Path, level: int, megapixels: float) -> Image.Image:
 
 
 def tile(path: Path, level: int, column: int, row: int, *, megapixels: float = MOST_MEGAPIXELS) -> bytes:
-    """A JPEG of TILE_PX pixels each way, or less at the edges, of the photograph at 1 / 2**level of its size.
+    """Returns a JPEG of TILE_PX pixels each way, or less at the edges, of the photograph at 1 / 2**level of its size.
 
-    Raises UserError for a tile that there is none of.
+    Raises UserError for a tile that does not exist.
     """
     if not 0 <= level <= MOST_LEVEL:
         raise UserError(f"level={level}: 0 to {MOST_LEVEL}")
@@ -64,18 +64,18 @@ def tile(path: Path, level: int, column: int, row: int, *, megapixels: float = M
 
 
 def whole_picture(path: Path, *, megapixels: float = MOST_MEGAPIXELS) -> Image.Image:
-    """Returns the upright photograph, which nobody may change."""
+    """Returns the upright photograph, which must not be changed."""
     with _guard:
         return _level(path, 0, megapixels)
 
 
 def grey_levels(path: Path, *, megapixels: float = MOST_MEGAPIXELS) -> Array:
-    """Of a photograph (h, w) uint8."""
+    """Returns the grey levels (h, w) uint8 of a photograph."""
     with _guard:
         return np.asarray(_level(path, 0, megapixels).convert("L"))
 
 
 def small_picture(path: Path, most_px: int, *, megapixels: float = MOST_MEGAPIXELS) -> Image.Image:
-    """The photograph with at most that many pixels on its longer side."""
+    """Returns the photograph with at most `most_px` pixels on its longer side."""
     with _guard:
         return reduced(_level(path, 0, megapixels), most_px)

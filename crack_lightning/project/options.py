@@ -16,30 +16,29 @@ PORTS, LOOPBACK = range(65_536), ("127.0.0.1", "localhost", "::1")
 
 @dataclass
 class ServeOptions:
-    """Of `serve`. Without a checkpoint the crack map of the package marks."""
+    """The options of `serve`; without a checkpoint the crack map of the package marks."""
 
     # a checkpoint of a crack map; null: the project's, at first the crack map of the package
     ckpt_path: str | None = None
     # a folder with its subfolders, a file, or a pattern; null: photographs are dropped into the page
     source: str | None = None
     host: str = "127.0.0.1"  # this computer alone; another address lets others in, and needs token=true
-    port: int = 8765  # 0: any that is free
+    port: int = 8765  # 0: any free port
     open: bool = True  # open the page in the browser of this computer
-    token: bool = False  # true: nobody comes in without the address that is printed once
-    # other names by which browsers reach it, through a forwarded port or a server with https: bridge.example.org, or
-    # localhost:9000
+    token: bool = False  # true: only the address that is printed once lets a browser in
+    # other names by which browsers reach it, by a forwarded port or an https server: bridge.example.org, localhost:9000
     hosts: list[str] = field(default_factory=list)
     device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
-    # what computes the map: onnxruntime, openvino, folded, eager; auto is the fastest that is there and agrees
+    # what computes the map: onnxruntime, openvino, folded, eager; auto: the fastest that is installed and agrees
     engine: str = "auto"
     threshold: float | None = None  # null: the project's, at first 0.5
-    mm_per_px: float | None = None  # of all photographs, where the page sets no other
+    mm_per_px: float | None = None  # scale of all photographs, unless the page sets another
     width_classes: Any = "ec2"  # ec2, aci224, aashto, japan, or limits in mm such as [0.2,0.3]
     min_length_px: float | None = None  # shorter cracks are not shown; null: the project's, at first all are
-    image_prefix: str = ""  # of label_studio that is handed over: what stands before the name of a photograph
+    image_prefix: str = ""  # in a handed-over label_studio file: stands before the name of a photograph
     max_megapixels: float = 200.0  # larger files are not decoded
-    max_upload_mb: float = 200.0  # of a photograph that is dropped into the page
-    max_photographs: int = 10000  # of a project
+    max_upload_mb: float = 200.0  # limit of a photograph that is dropped into the page
+    max_photographs: int = 10000  # in a project
     # what is kept between runs; null: $XDG_CACHE_HOME/crack_lightning or ~/.cache/crack_lightning
     cache_dir: str | None = None
 

@@ -1,4 +1,4 @@
-"""What a proposed map would change in photographs that nobody corrected yet."""
+"""Previews what a proposed map would change in photographs that nobody corrected yet."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from crack_lightning.project.shown_cracks import records_at
 from crack_lightning.runs.inspection.inspection import by_map
 
 SAME_PX = 8.0
-MOST = 5  # photographs that are looked at: a few seconds each
+MOST = 5  # photographs, a few seconds each
 
 
 @dataclass(frozen=True)
 class Preview:
-    """Of a photograph by its key: the length of cracks in pixels that is marked by both maps, that only the proposed
-    one marks, and that it does not mark any more."""
+    """A photograph by its key, and the lengths in pixels of the cracks that both maps mark, that only the proposed one
+    marks, and that it does not mark any more."""
 
     key: str
     kept_px: float
@@ -30,11 +30,11 @@ class Preview:
 
 
 def previews(project: Project, proposal: Proposal) -> Iterator[Preview]:
-    """Of up to MOST inspected photographs without corrections, evenly from the worst to the soundest, one by one."""
+    """Yields previews of up to MOST inspected photographs without corrections, from the worst to the soundest."""
     lengths_px = {
-        key: found.cracks.length_px
-        for key, found in list(project.inspected.items())
-        if found.is_mapped and found.cracks and not project.corrections_of(found.name)
+        key: inspected.cracks.length_px
+        for key, inspected in list(project.inspected.items())
+        if inspected.is_mapped and inspected.cracks and not project.corrections_of(inspected.name)
     }
     unseen = sorted(lengths_px, key=lambda key: -lengths_px[key])
     count = min(MOST, len(unseen))
@@ -49,13 +49,13 @@ def previews(project: Project, proposal: Proposal) -> Iterator[Preview]:
         cracks = cracks_of(heat, np.asarray(image.convert("L")), project.settings.threshold)
         after = pixel_records(cracks)
         before = records_at(project, key, project.settings.threshold)
-        new_px, gone_px = _beside(after, before), _beside(before, after)
-        yield Preview(key, sum(one.length_px for one in after) - new_px, new_px, gone_px)
+        new_px, gone_px = _length_apart(after, before), _length_apart(before, after)
+        yield Preview(key, sum(record.length_px for record in after) - new_px, new_px, gone_px)
 
 
-def _beside(records: list[CrackRecord], others: list[CrackRecord]) -> float:
-    """The length of the lines of `records` that lies along none of `others`."""
-    tree, length_px = lines_near([line for one in others for line in one.lines]), 0.0
+def _length_apart(records: list[CrackRecord], others: list[CrackRecord]) -> float:
+    """Returns the length of the lines of `records` that lies along none of `others`."""
+    tree, length_px = lines_near([line for other in others for line in other.lines]), 0.0
     for record in records:
         points = np.concatenate(list(record.lines))
         length_px += record.length_px * float((~near(points, tree, SAME_PX)).mean())

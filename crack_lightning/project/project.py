@@ -28,16 +28,16 @@ from crack_lightning.system.ranges import number_of
 
 SETTINGS, LOCK = "project.json", ".project.lock"
 UPLOADS, CHECKPOINTS, HANDED_OVER = "uploads", "checkpoints", "handed_over"
-WRITING = ".writing-"  # before the name of a folder in HANDED_OVER that is not whole
+WRITING = ".writing-"  # prefix of a folder in HANDED_OVER that is not complete
 AGAIN = "open it in the page, which inspects it again"
-OVERLAY_PX = 1600  # longer side of what is shown before anybody zooms
+OVERLAY_PX = 1600  # longer side of the picture that is shown before anybody zooms
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a project keeps beside its corrections: the folders that were chosen, each with what stands before the names
-    of its photographs; the checkpoint that marks and the one that learning begins from, None for the map of the
-    package; threshold and shortest length in pixels."""
+    """The settings that a project keeps beside its corrections: the folders that were chosen, each with the prefix of
+    the names of its photographs; the checkpoint that marks and the one that learning begins from, None for the map of
+    the package; threshold and shortest length in pixels."""
 
     sources: tuple[tuple[str, str], ...] = ()
     ckpt_path: str | None = None
@@ -48,8 +48,8 @@ class Settings:
 
 @dataclass(eq=False)
 class Project:
-    """Photographs by their keys, what was found in each, and the journal. For one process; `guard` is held by whoever
-    changes `photographs`, `inspected`, `settings` or `inspection`."""
+    """Photographs by their keys, what was found in each, and the journal. For one process; `guard` is held by a caller
+    that changes `photographs`, `inspected`, `settings` or `inspection`."""
 
     folder: Path
     options: ServeOptions
@@ -63,45 +63,45 @@ class Project:
 
     @property
     def network(self) -> CrackMap:
-        """The crack map that marks."""
+        """Returns the crack map that marks."""
         return map_of(self.inspection.classifier, self.settings.ckpt_path)
 
     def photograph(self, key: str) -> Photograph:
-        """Raises UserError for a key that there is none of."""
-        found = self.photographs.get(key)
-        if found is None:
+        """Returns the photograph of a key. Raises UserError for an unknown key."""
+        photograph = self.photographs.get(key)
+        if photograph is None:
             raise UserError("there is no such photograph in this project: load the page again")
-        return found
+        return photograph
 
     def key_of(self, name: str) -> str:
-        """The key of a photograph by its name. Raises UserError where there is none."""
+        """Returns the key of a photograph by its name. Raises UserError where there is none."""
         if (key := key_of_name(name)) not in self.photographs:
             raise UserError(f"there is no photograph {name[:80]!r} in this project")
         return key
 
     def is_stale(self, key: str) -> bool:
         """Returns whether the file of a photograph changed after it was inspected."""
-        found = self.inspected.get(key)
+        inspected = self.inspected.get(key)
         path = self.photograph(key).path
-        return found is not None and found.is_mapped and path.exists() and not found.is_of_file(path)
+        return inspected is not None and inspected.is_mapped and path.exists() and not inspected.is_of_file(path)
 
     def grey_of(self, key: str) -> np.ndarray:
         """Returns the levels (h, w) uint8 of a photograph. Raises UserError where its file holds another picture than
         the one that was inspected: what was found does not lie in it."""
-        photograph, found = self.photograph(key), self.inspected.get(key)
+        photograph, inspected = self.photograph(key), self.inspected.get(key)
         grey = grey_levels(photograph.path, megapixels=self.options.max_megapixels)
-        if found is not None and found.is_mapped and not found.is_of(photograph.path, grey):
+        if inspected is not None and inspected.is_mapped and not inspected.is_of(photograph.path, grey):
             raise UserError(f"{photograph.name} was replaced by another picture after it was inspected: {AGAIN}")
         return grey
 
     @property
     def active(self) -> list[Correction]:
         """Returns the corrections in force of the pictures that are there."""
-        return [one for one in self.journal.active if self._is_of_picture(one)]
+        return [correction for correction in self.journal.active if self._is_of_picture(correction)]
 
     def corrections_of(self, name: str) -> list[Correction]:
-        """Returns those in force of a photograph."""
-        return [one for one in self.journal.of(name) if self._is_of_picture(one)]
+        """Returns the corrections in force of a photograph."""
+        return [correction for correction in self.journal.of(name) if self._is_of_picture(correction)]
 
     def of_another_picture(self, name: str) -> int:
         """Returns how many corrections in force were made on another picture of that name."""
@@ -109,20 +109,20 @@ class Project:
 
     @property
     def away(self) -> dict[str, int]:
-        """Returns the photographs that are not in this project any more, with how many corrections wait for each."""
-        names = Counter(one.photograph for one in self.journal.active if one.photograph)
+        """Returns the photographs that are no longer in this project, with how many corrections wait for each."""
+        names = Counter(correction.photograph for correction in self.journal.active if correction.photograph)
         return {name: count for name, count in names.items() if key_of_name(name) not in self.photographs}
 
     def picture_of(self, name: str) -> str:
-        """Returns what a photograph's picture is recognised by, empty where it is not known."""
-        found = self.inspected.get(key_of_name(name))
-        return found.made_of.picture if found is not None else ""
+        """Returns what identifies a photograph's picture, empty where it is not known."""
+        inspected = self.inspected.get(key_of_name(name))
+        return inspected.made_of.picture if inspected is not None else ""
 
-    def _is_of_picture(self, one: Correction) -> bool:
-        return are_alike(one.picture, self.picture_of(one.photograph))
+    def _is_of_picture(self, correction: Correction) -> bool:
+        return are_alike(correction.picture, self.picture_of(correction.photograph))
 
     def set(self, **changes: Any) -> None:
-        """Change settings, on disk first."""
+        """Changes settings, on disk first."""
         with self.guard:
             settings = replace(self.settings, **changes)
             write_atomically(self.folder / SETTINGS, (json.dumps(asdict(settings), indent=1) + "\n").encode())
@@ -133,12 +133,12 @@ class Project:
             self.settings = settings
 
     def close(self) -> None:
-        """Let another process have the folder."""
+        """Releases the folder for another process."""
         self.lock.release()
 
 
 def open_project(options: ServeOptions, folder: Path) -> Project:
-    """The project in `folder`, which is made if it is not there.
+    """Returns the project in `folder`, which is made if it is not there.
 
     Raises UserError where another process has it open, or where its files are damaged.
     """
@@ -151,9 +151,9 @@ def open_project(options: ServeOptions, folder: Path) -> Project:
             f"{folder} is open already, in another `serve`: close that, or give another hydra.run.dir=FOLDER"
         ) from error
     try:
-        for left in (folder / HANDED_OVER).glob(f"{WRITING}*"):  # of a process that was killed
-            shutil.rmtree(left, ignore_errors=True)
-        settings = _settings(folder, options)
+        for partial in (folder / HANDED_OVER).glob(f"{WRITING}*"):  # of a process that was killed
+            shutil.rmtree(partial, ignore_errors=True)
+        settings = _read_settings(folder, options)
         project = Project(folder, options, settings, opened(options, settings), Journal(folder / JOURNAL), lock)
         project.set()
     except BaseException:
@@ -163,19 +163,19 @@ def open_project(options: ServeOptions, folder: Path) -> Project:
 
 
 def opened(options: ServeOptions, settings: Settings) -> Inspection:
-    """The network of a project, ready to map. Raises UserError for a classifier, whose windows are no lines."""
+    """Returns the network of a project, ready to map. Raises UserError for a classifier: windows are not lines."""
     inspection = inspection_of(inspect_options(options, settings))
     map_of(inspection.classifier, settings.ckpt_path)
     return inspection
 
 
 def key_of_name(name: str) -> str:
-    """What stands for a photograph in addresses: its name never does."""
+    """Returns what stands for a photograph in addresses, where its name never appears."""
     return hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
 
 
 def map_of(network: Network, ckpt_path: str | None) -> CrackMap:
-    """The network, which is a crack map. Raises UserError for another one."""
+    """Returns the network, which is a crack map. Raises UserError for any other."""
     if not is_map(network):
         raise UserError(
             f"ckpt_path={ckpt_path} is a classifier, which marks windows and no lines that could be corrected: give a "
@@ -185,7 +185,7 @@ def map_of(network: Network, ckpt_path: str | None) -> CrackMap:
 
 
 def inspect_options(options: ServeOptions, settings: Settings) -> InspectOptions:
-    """What `inspect` would be given to find the same."""
+    """Returns the options with which `inspect` finds the same."""
     return InspectOptions(
         ckpt_path=settings.ckpt_path,
         source=options.source or UPLOADS,
@@ -199,32 +199,35 @@ def inspect_options(options: ServeOptions, settings: Settings) -> InspectOptions
     )  # shorter cracks than the project's shortest are kept, and not shown
 
 
-def _settings(folder: Path, options: ServeOptions) -> Settings:
-    """Those that are kept; what the command line names counts for more."""
+def _read_settings(folder: Path, options: ServeOptions) -> Settings:
+    """Returns the kept settings; what the command line gives comes first."""
     path, kept = folder / SETTINGS, Settings()
     if path.exists():
         try:
             kept = _checked(json.loads(path.read_text("utf-8")))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise UserError(f"{path} is damaged ({error}): remove it, the corrections are in {JOURNAL}") from error
-    given = {
+    chosen = {
         "ckpt_path": options.ckpt_path,
         "base_path": None if _is_own(folder, options.ckpt_path) else options.ckpt_path,
         "threshold": options.threshold,
         "shortest_px": options.min_length_px,
     }
-    return replace(kept, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    return replace(kept, **{name: value for name, value in chosen.items() if value is not None})  # type: ignore[arg-type]
 
 
 def _is_own(folder: Path, ckpt_path: str | None) -> bool:
-    """Whether a checkpoint is one that this project taught: it marks, and learning does not begin from it again."""
+    """Returns whether a checkpoint was trained by this project: it marks, and learning does not begin from it again."""
     return ckpt_path is not None and Path(ckpt_path).resolve().is_relative_to((folder / CHECKPOINTS).resolve())
 
 
 def _checked(facts: Mapping[str, Any]) -> Settings:
-    made = Settings(**{**facts, "sources": tuple((source, below) for source, below in facts["sources"])})
-    texts = [*sum(made.sources, ()), *(path for path in (made.ckpt_path, made.base_path) if path is not None)]
-    numbers = number_of(made.threshold), number_of(made.shortest_px)
+    loaded = Settings(**{**facts, "sources": tuple((source, prefix) for source, prefix in facts["sources"])})
+    texts = [
+        *sum(loaded.sources, ()),
+        *(path for path in (loaded.ckpt_path, loaded.base_path) if path is not None),
+    ]
+    numbers = number_of(loaded.threshold), number_of(loaded.shortest_px)
     if not all(isinstance(text, str) for text in texts) or not 0 < numbers[0] < 1 or not numbers[1] >= 0:
         raise ValueError("its sources, checkpoints, threshold or length are none")
-    return made
+    return loaded

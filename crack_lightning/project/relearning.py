@@ -1,4 +1,4 @@
-"""The head taught anew by the corrections of a project, judged on corrections that it was not taught by, and taken."""
+"""Trains the head anew on a project's corrections, judges it on corrections held out of training, and accepts it."""
 
 import copy
 import logging
@@ -30,8 +30,8 @@ BASE = "the first map"
 
 @dataclass(frozen=True)
 class Proposal:
-    """A head that corrections taught: its network; cells that corrections name, counted by the first map (`before`) and
-    by heads that were not taught by them (`after`); how many corrections of how many photographs; whether whole
+    """A head trained on corrections: its network; cells that corrections name, counted by the first map (`before`) and
+    by heads that were not trained on them (`after`); how many corrections of how many photographs; whether whole
     photographs were left out; and the seconds that it took."""
 
     network: CrackMap
@@ -44,7 +44,7 @@ class Proposal:
 
 
 def relearn(project: Project) -> Proposal:
-    """Teach the head that the project began with by all of its corrections, and judge it by leaving some out.
+    """Trains the head that the project began with on all of its corrections, and judges it by leaving some out.
 
     Raises UserError where there are too few corrections to learn from.
     """
@@ -54,25 +54,25 @@ def relearn(project: Project) -> Proposal:
         raise UserError(
             f"{len(labels)} corrections teach nothing: accept, reject or draw at least {LEAST} cracks first"
         )
-    kept = drawn_cells(base, project.options.cache_dir)
-    began_s = time.perf_counter()
+    drawn = drawn_cells(base, project.options.cache_dir)
+    started_s = time.perf_counter()
     lesson = _lesson(project, base, labels)
-    start = start_of(base.weight.cpu(), base.level, lesson.deviation, kept)
-    everything = range(len(labels))
-    step = taught(start, lesson.said(everything))
+    start = start_of(base.weight.cpu(), base.level, lesson.deviation, drawn)
+    all_numbers = range(len(labels))
+    step = taught(start, lesson.said(all_numbers))
     network, shift = copy.deepcopy(base), lesson.shift(lesson.head(moved_weight(start, step)))
     network.weight.copy_(moved_weight(start, step))
     network.set_levels({"level": base.level + shift, "small_level": base.small_level + shift})
     groups, apart = _folds(labels)
     before, after = list[CellCounts](), list[CellCounts]()
     for group in sorted(set(groups)):
-        inside = [k for k in everything if groups[k] != group]
-        outside = [k for k in everything if groups[k] == group]
-        other = taught(start, lesson.said(inside), first=step)
-        before += [lesson.counted(k, lesson.first, 0.0) for k in outside]
-        head = lesson.head(moved_weight(start, other))
-        shift_there = lesson.shift(head)
-        after += [lesson.counted(k, head, shift_there) for k in outside]
+        training = [k for k in all_numbers if groups[k] != group]
+        left_out = [k for k in all_numbers if groups[k] == group]
+        fold_step = taught(start, lesson.said(training), first=step)
+        before += [lesson.counted(k, lesson.first, 0.0) for k in left_out]
+        fold_head = lesson.head(moved_weight(start, fold_step))
+        fold_shift = lesson.shift(fold_head)
+        after += [lesson.counted(k, fold_head, fold_shift) for k in left_out]
     return Proposal(
         network,
         total(before),
@@ -80,17 +80,17 @@ def relearn(project: Project) -> Proposal:
         len(labels),
         len({label.photograph for label in labels}),
         apart,
-        time.perf_counter() - began_s,
+        time.perf_counter() - started_s,
     )
 
 
 def base_network(project: Project) -> CrackMap:
-    """The map that the project began with."""
+    """Returns the map that the project began with."""
     return map_of(load_network(project.settings.base_path), project.settings.base_path)
 
 
 def accept(project: Project, proposal: Proposal) -> Path:
-    """Write the proposed map as a checkpoint of the project, which marks from now on; the former ones stay."""
+    """Writes the proposed map as a checkpoint of the project, which marks from now on; the former ones stay."""
     folder = project.folder / CHECKPOINTS
     numbers = [int(path.stem.partition("-")[2]) for path in folder.glob("site-*.ckpt") if path.stem[5:].isdigit()]
     path = folder / f"site-{max(numbers, default=0) + 1}.ckpt"
@@ -110,18 +110,18 @@ def accept(project: Project, proposal: Proposal) -> Path:
 
 
 def checkpoints_of(project: Project) -> dict[str, bool]:
-    """The maps that the project may mark with, by name, and which one does: the one it began with, then those of the
-    site."""
-    found = {BASE: project.settings.ckpt_path == project.settings.base_path}
+    """Returns the maps that the project may mark with, by name, and whether each does: its first map, then the
+    site's."""
+    maps = {BASE: project.settings.ckpt_path == project.settings.base_path}
     for path in sorted(
         (project.folder / CHECKPOINTS).glob("site-*.ckpt"), key=lambda path: (len(path.name), path.name)
     ):
-        found[path.name] = str(path) == project.settings.ckpt_path
-    return found
+        maps[path.name] = str(path) == project.settings.ckpt_path
+    return maps
 
 
 def use_checkpoint(project: Project, name: str) -> None:
-    """Mark with another of `checkpoints_of`. Raises UserError for a name that is none."""
+    """Makes another map of `checkpoints_of` the one that marks. Raises UserError for an unknown name."""
     if name not in checkpoints_of(project):
         raise UserError(f"there is no map {name[:80]!r} in this project")
     path = project.settings.base_path if name == BASE else str(project.folder / CHECKPOINTS / name)
@@ -138,8 +138,8 @@ class _Head:
 
 @dataclass(frozen=True)
 class _Lesson:
-    """What teaches a head: labels with their cells, less the mean of their photograph, the samples of photographs, the
-    base map, and its head."""
+    """The training data of a head: labels with their cells, less the mean of their photograph, the samples of
+    photographs, the base map, and its head."""
 
     base: CrackMap
     labels: Sequence[Label]
@@ -149,14 +149,14 @@ class _Lesson:
 
     @property
     def deviation(self) -> Tensor:
-        """Of features (channels,), the mean of the photographs."""
-        return torch.stack([each.sample.std(dim=0) for each in self.samples.values()]).mean(dim=0) + 1e-3
+        """Returns the deviation of features (channels,), averaged over the photographs."""
+        return torch.stack([sample.sample.std(dim=0) for sample in self.samples.values()]).mean(dim=0) + 1e-3
 
     def said(self, numbers: Sequence[int]) -> Said:
-        """The cells of some labels."""
+        """Returns the cells of some labels to train on."""
         labels = [self.labels[k] for k in numbers]
         features = [self.cells[k] for k in numbers]
-        sizes = [len(each) for each in features]
+        sizes = [len(cells) for cells in features]
         targets = torch.repeat_interleave(torch.tensor([float(label.crack) for label in labels]), torch.tensor(sizes))
         names = [label.photograph for label in labels]
         offsets = torch.tensor([-self.first.medians[name] - self.level(name) for name in names])
@@ -164,27 +164,28 @@ class _Lesson:
         return Said(torch.cat(features), targets, counts, torch.repeat_interleave(offsets, torch.tensor(sizes)))
 
     def level(self, name: str) -> float:
-        """That of the base map for a photograph."""
+        """Returns the level of the base map for a photograph."""
         return self.base.small_level if self.samples[name].small else self.base.level
 
     def head(self, weight: Tensor) -> _Head:
-        """Of these weights."""
-        return _Head(weight, {name: each.median_of(weight) for name, each in self.samples.items()})
+        """Returns the head of these weights."""
+        return _Head(weight, {name: sample.median_of(weight) for name, sample in self.samples.items()})
 
     def odds(self, features: Tensor, name: str, head: _Head) -> Tensor:
-        """Logits (n,) of cells of a photograph above its median and the level of the base map."""
+        """Returns logits (n,) of cells of a photograph above its median and the level of the base map."""
         return features @ head.weight - head.medians[name] - self.level(name)
 
     def shift(self, head: _Head) -> float:
-        """By how much the level rises, that of what nobody corrected as much stays marked."""
+        """Returns by how much the level rises so that as much of what nobody corrected stays marked."""
         pairs = [
-            [self.odds(each.candidates, name, one) for one in (self.first, head)] for name, each in self.samples.items()
+            [self.odds(sample.candidates, name, either) for either in (self.first, head)]
+            for name, sample in self.samples.items()
         ]
         before, after = (torch.cat(parts) for parts in zip(*pairs, strict=True))
         return level_shift(before, after)
 
     def counted(self, number: int, head: _Head, shift: float) -> CellCounts:
-        """Of a label's cells those that a head marks."""
+        """Counts the cells of a label that a head marks."""
         label = self.labels[number]
         odds = self.odds(self.cells[number], label.photograph, head) - shift
         marked = int((odds >= 0).sum())
@@ -196,12 +197,13 @@ def _lesson(project: Project, base: CrackMap, labels: Sequence[Label]) -> _Lesso
     samples = {name: kept_sample(project, base, name, labels) for name in names}
     weight = base.weight.cpu()
     cells = [kept_cells(project, base, label) - samples[label.photograph].mean for label in labels]
-    first = _Head(weight, {name: each.median_of(weight) for name, each in samples.items()})
+    first = _Head(weight, {name: sample.median_of(weight) for name, sample in samples.items()})
     return _Lesson(base, labels, cells, samples, first)
 
 
 def _folds(labels: Sequence[Label]) -> tuple[list[int], bool]:
-    """The group of each label: those of a photograph are of one, unless there is only one photograph."""
+    """Returns the group of each label, and whether groups are whole photographs, as they are unless there is only
+    one."""
     names = list(dict.fromkeys(label.photograph for label in labels))
     if len(names) > 1:
         return [names.index(label.photograph) % FOLDS for label in labels], True

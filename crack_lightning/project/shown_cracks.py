@@ -27,16 +27,16 @@ Array = np.ndarray
 
 _remembered = Remembered[list[CrackRecord]](16)  # photographs and thresholds
 
-LEAST_STROKE_PX = 12.0  # of what is drawn
-STROKE_BAND_PX = 6.0  # beside a stroke, within which the crack that was meant lies
+LEAST_STROKE_PX = 12.0  # shorter strokes are refused
+STROKE_BAND_PX = 6.0  # beside a stroke, within which its crack lies
 STROKE_STEP_PX, STROKE_SIGMA = 4.0, 2.0
 RUBBER_PX = (2.0, 400.0)
 LEAST_THRESHOLD = 0.01
-MOST_LENGTHS = 4.0  # of a stroke or an outline, in sums of the photograph's sides: along more of it nobody draws
+MOST_LENGTHS = 4.0  # of a stroke or an outline, in sums of the photograph's sides: nobody draws a longer one
 
 
 def records_at(project: Project, key: str, threshold: float) -> list[CrackRecord]:
-    """What the kept map of a photograph marks at `threshold`, in pixels. Raises UserError for one not inspected yet."""
+    """Returns what the kept map marks at `threshold`, in pixels. Raises UserError where nothing is inspected yet."""
     inspected, folder = _inspected(project, key), folder_of(project.folder, project.photograph(key))
     if inspected.made_of.threshold == threshold:
         return _remembered.of((folder, inspected.made_of.key), lambda: _kept_records(folder))
@@ -63,57 +63,57 @@ def _marked_records(project: Project, key: str, threshold: float) -> list[CrackR
 
 
 def shown_cracks(project: Project, key: str, threshold: float | None = None) -> list[JudgedCrack]:
-    """The corrected cracks of a photograph, in millimetres too where its scale is known."""
-    at = project.settings.threshold if threshold is None else threshold
-    found = judged(records_at(project, key, at), project.corrections_of(project.photograph(key).name))
+    """Returns the corrected cracks of a photograph, in millimetres too where its scale is known."""
+    used_threshold = project.settings.threshold if threshold is None else threshold
+    cracks = judged(records_at(project, key, used_threshold), project.corrections_of(project.photograph(key).name))
     scale = scale_of(project, key)
     if scale is None:
-        return found
+        return cracks
     classes = project.inspection.measuring.classes
-    return [replace(one, record=in_mm(one.record, scale, classes)) for one in found]
+    return [replace(crack, record=in_mm(crack.record, scale, classes)) for crack in cracks]
 
 
 def is_shown(project: Project, one: JudgedCrack) -> bool:
-    """Whether a crack is long enough, or somebody said something of it."""
+    """Returns whether a crack is long enough, or was corrected."""
     return one.correction is not None or one.record.length_px >= project.settings.shortest_px
 
 
 def correct(project: Project, facts: Mapping[str, object]) -> Correction:
-    """Write what a person says into the journal; the correction, which is on disk.
+    """Writes a person's correction into the journal, and returns it once it is on disk.
 
     accept and reject give the name of the `crack` at `threshold`, reject may give `lines` where no crack is; draw and
     erase give the `stroke`, erase also the rubber's `radius_px`; exclude the outline as `lines`. Raises UserError, and
-    writes nothing, for what cannot be.
+    writes nothing, for what is not possible.
     """
     kind, name = facts.get("kind"), str(facts.get("photograph") or "")
-    made: dict[str, Any] = {"kind": kind, "photograph": name, "by": facts.get("by", "")}
+    entry: dict[str, Any] = {"kind": kind, "photograph": name, "by": facts.get("by", "")}
     if kind not in TURNING and project.is_stale(key := project.key_of(name)):
         raise UserError(f"the file of {name} changed after it was inspected: {AGAIN}")
     if kind in ("accept", "reject") and "crack" in facts:
-        records_at(project, key, _at(project, facts))  # what takes long is done before anybody has to wait
-    with project.journal.guard:  # or the same would be said in two windows
-        return _said(project, facts, made | {"picture": project.picture_of(name)})
+        records_at(project, key, _threshold_in_use(project, facts))  # the slow part is done before anybody has to wait
+    with project.journal.guard:  # or two windows would write the same correction
+        return _write_correction(project, facts, entry | {"picture": project.picture_of(name)})
 
 
-def _said(project: Project, facts: Mapping[str, object], made: dict[str, Any]) -> Correction:
-    kind = made["kind"]
+def _write_correction(project: Project, facts: Mapping[str, object], entry: dict[str, Any]) -> Correction:
+    kind = entry["kind"]
     if kind in ("accept", "reject"):
-        made |= _of_crack(project, facts)
+        entry |= _of_crack(project, facts)
     elif kind == "draw":
-        made |= _drawn(project, facts)
+        entry |= _drawn(project, facts)
     elif kind == "erase":
-        made |= {"lines": [line.tolist() for line in _rubbed(project, facts)]}
+        entry |= {"lines": [line.tolist() for line in _rubbed(project, facts)]}
     elif kind == "exclude":
-        made |= {"lines": _inside(project, facts, "lines")}
+        entry |= {"lines": _inside(project, facts, "lines")}
     elif kind in ("undo", "redo"):
-        made = {"kind": kind, "of": facts.get("of"), "by": made["by"]}
+        entry = {"kind": kind, "of": facts.get("of"), "by": entry["by"]}
     else:
         raise UserError(f"kind={str(kind)[:40]!r}: one of accept, reject, draw, erase, exclude, undo, redo")
-    return project.journal.append(made)
+    return project.journal.append(entry)
 
 
 def _of_crack(project: Project, facts: Mapping[str, object]) -> dict[str, Any]:
-    """Lines and what was measured of a crack that is named as `JudgedCrack.name` has it, or lines where none is."""
+    """Returns lines and measurement of a crack by its `JudgedCrack.name`, or lines where there is no crack."""
     if facts.get("kind") == "reject" and "lines" in facts:
         return {"lines": _inside(project, facts, "lines")}
     key, wanted = project.key_of(str(facts.get("photograph"))), facts.get("crack")
@@ -127,7 +127,7 @@ def _of_crack(project: Project, facts: Mapping[str, object]) -> dict[str, Any]:
     raise UserError("that crack is not there any more: it was changed in another window, or by another threshold")
 
 
-def _at(project: Project, facts: Mapping[str, object]) -> float:
+def _threshold_in_use(project: Project, facts: Mapping[str, object]) -> float:
     threshold = _threshold(facts)
     return project.settings.threshold if threshold is None else threshold
 
@@ -143,15 +143,15 @@ def _threshold(facts: Mapping[str, object]) -> float | None:
 
 
 def in_pixels(record: CrackRecord) -> CrackRecord:
-    """Without what depends on a scale, which may change."""
+    """Returns a record without what depends on a scale, which may change."""
     return replace(record, length_mm=None, width_mm=Widths(), lines_mm=None, width_class="")
 
 
 def _inside(project: Project, facts: Mapping[str, object], name: str) -> list[Any]:
-    """Lines from a request, clipped to the photograph."""
+    """Returns the lines of a request, clipped to the photograph."""
     inspected = _inspected(project, project.key_of(str(facts.get("photograph"))))
-    given = facts.get(name)
-    lines = lines_of(str(facts.get("kind")), [given] if name == "stroke" else given)
+    value = facts.get(name)
+    lines = lines_of(str(facts.get("kind")), [value] if name == "stroke" else value)
     high = np.array([inspected.width_px, inspected.height_px], float)
     if any((line < -high).any() or (line > 2 * high).any() for line in lines):
         raise UserError(f"{name} lies outside the photograph's {inspected.width_px} x {inspected.height_px} pixels")
@@ -163,7 +163,7 @@ def _inside(project: Project, facts: Mapping[str, object], name: str) -> list[An
 
 
 def _drawn(project: Project, facts: Mapping[str, object]) -> dict[str, Any]:
-    """A stroke brought onto the crack beneath it, and measured there."""
+    """Returns lines and measurement of the crack beneath a stroke."""
     (stroke,) = (np.array(line, float) for line in _inside(project, facts, "stroke"))
     if length_of(stroke) < LEAST_STROKE_PX:
         raise UserError(f"a stroke of {length_of(stroke):.0f} pixels is too short: draw along the crack")
@@ -173,7 +173,7 @@ def _drawn(project: Project, facts: Mapping[str, object]) -> dict[str, Any]:
 
 
 def measured_along(stroke: Array, grey: Array) -> CrackRecord:
-    """The crack beneath a stroke (n, 2) on a photograph (h, w) of grey levels, measured."""
+    """Returns the measured crack beneath a stroke (n, 2) on a photograph (h, w) of grey levels."""
     points = smoothed(resampled(stroke, STROKE_STEP_PX), STROKE_SIGMA)
     branch = Branch(points, 1, STROKE_BAND_PX, np.ones(len(points)))
     (parts,) = refined([branch], grey)

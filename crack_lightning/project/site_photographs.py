@@ -1,4 +1,4 @@
-"""The photographs of a project: those of folders that were chosen, and those that were dropped into the page."""
+"""The photographs of a project: those of chosen folders, and those that were dropped into the page."""
 
 import filecmp
 import logging
@@ -26,26 +26,26 @@ FORBIDDEN = re.compile(r"[^\w.() +,=@~-]")
 
 
 def load_photographs(project: Project) -> None:
-    """All of the kept sources, that of the options and all that were dropped, with what was found in them before.
+    """Loads the photographs of kept sources, of the options' source and all that were dropped, with earlier findings.
 
     A kept source that is not there any more is a warning: corrections of its photographs wait for it. Raises
     FileNotFoundError for the source of the options.
     """
-    for source, below in project.settings.sources:
+    for source, prefix in project.settings.sources:
         try:
-            _register(project, _of_source(project, source, below))
+            _register(project, _of_source(project, source, prefix))
         except FileNotFoundError as error:
             log.warning("%s; its photographs are left out", error)
-    given = project.options.source
-    if given is not None and str(_resolved(given)) not in dict(project.settings.sources):
-        add_source(project, given)
+    option_source = project.options.source
+    if option_source is not None and str(_resolved(option_source)) not in dict(project.settings.sources):
+        add_source(project, option_source)
     if any(is_image_name(path.name) for path in (project.folder / UPLOADS).glob("*")):
-        kept = find_photographs(str(project.folder / UPLOADS)).photographs
-        _register(project, [_dropped(each) for each in kept if not each.path.is_symlink()])
+        uploads = find_photographs(str(project.folder / UPLOADS)).photographs
+        _register(project, [_dropped(upload) for upload in uploads if not upload.path.is_symlink()])
 
 
 def add_source(project: Project, given: str) -> list[str]:
-    """Take the photographs of a folder, a file or a pattern on this computer into the project; their keys.
+    """Adds the photographs of a folder, a file or a pattern on this computer to the project; returns their keys.
 
     Raises UserError or FileNotFoundError where there are none, or too many, and for the project's own folder.
     """
@@ -59,23 +59,23 @@ def add_source(project: Project, given: str) -> list[str]:
             raise UserError(
                 f"{source} lies in the project's own folder, which holds results: name the photographs' own"
             )
-        below = _free_below(project, source) if project.settings.sources else ""
+        prefix = _free_prefix(project, source) if project.settings.sources else ""
         if source.is_file() and not is_image_name(source.name):
             raise UserError(f"{source} is no photograph by its name: name a photograph, or a folder of some")
-        photographs = _of_source(project, str(source), below)
+        photographs = _of_source(project, str(source), prefix)
         _check_count(project, len(photographs))
-        project.set(sources=(*project.settings.sources, (str(source), below)))
+        project.set(sources=(*project.settings.sources, (str(source), prefix)))
         return _register(project, photographs)
 
 
 def _resolved(given: str) -> Path:
-    """The one path of a folder, however it is written; a pattern stays as it is."""
+    """Returns the one path of a folder, however it is written; a pattern stays as it is."""
     return expanded(given).resolve() if expanded(given).exists() else expanded(given).absolute()
 
 
-def _free_below(project: Project, source: Path) -> str:
+def _free_prefix(project: Project, source: Path) -> str:
     taken = {PurePosixPath(each.name).parts[0] for each in project.photographs.values()} | {UPLOADS}
-    taken |= {PurePosixPath(below).parts[0] for _, below in project.settings.sources if below}
+    taken |= {PurePosixPath(prefix).parts[0] for _, prefix in project.settings.sources if prefix}
     name = short_name(FORBIDDEN.sub("_", source.name) or "folder")
     return next(f"{each}/" for each in _numbered(name) if each not in taken)
 
@@ -91,15 +91,15 @@ class Upload:
     written: int = 0
 
     def write(self, chunk: bytes) -> None:
-        """Take the next bytes of it. Raises UserError for more than may be dropped."""
+        """Writes the next bytes of it. Raises UserError for more than may be dropped."""
         self.written += len(chunk)
         check_size(self.project, self.name, self.written)
         self.file.write(chunk)
 
     def keep(self) -> str:
-        """Keep what was written, under a name made of its own; returns its key.
+        """Keeps what was written, under a free name made from its own; returns its key.
 
-        Raises UserError for what is no picture by its header, or is one too many.
+        Raises UserError where it is not a picture by its header, or it is one too many.
         """
         self.file.flush()
         if not self.written:
@@ -112,30 +112,32 @@ class Upload:
         project = self.project
         with project.guard:
             _check_count(project, 1)  # others may have come meanwhile
-            if (same := _same_upload(project, self.path)) is not None:
-                return key_of_name(_dropped(Photograph(same, same.name)).name)
-            kept = _free_name(project, f"{self.name}{ending}")
-            path = project.folder / UPLOADS / kept
+            if (twin := _same_upload(project, self.path)) is not None:
+                return key_of_name(_dropped(Photograph(twin, twin.name)).name)
+            free_name = _free_name(project, f"{self.name}{ending}")
+            path = project.folder / UPLOADS / free_name
             self.path.replace(path)
-            return _register(project, [_dropped(Photograph(path, kept))])[0]
+            return _register(project, [_dropped(Photograph(path, free_name))])[0]
 
 
 @contextmanager
 def receiving(project: Project, name: str) -> Iterator[Upload]:
-    """A photograph that is dropped, to be written and kept; of one that is not kept nothing is left.
+    """Yields a photograph that is dropped, to be written and kept; of one that is not kept nothing remains.
 
-    Raises UserError for a name of no photograph, unless it has no ending, and for one photograph too many.
+    Raises UserError where the name is not a photograph's, unless it has no ending, and for one photograph too many.
     """
-    kept = _safe_name(name)
-    if "." in kept and not is_image_name(kept):
-        raise UserError(f"{kept}: {why_unread(kept) if is_unread_photograph(kept) else 'no photograph by its name'}")
+    safe_name = _safe_name(name)
+    if "." in safe_name and not is_image_name(safe_name):
+        raise UserError(
+            f"{safe_name}: {why_unread(safe_name) if is_unread_photograph(safe_name) else 'no photograph by its name'}"
+        )
     _check_count(project, 1)
-    with writing_beside(project.folder / UPLOADS / kept) as partial, partial.open("wb") as file:
-        yield Upload(project, kept, partial, file)
+    with writing_beside(project.folder / UPLOADS / safe_name) as partial, partial.open("wb") as file:
+        yield Upload(project, safe_name, partial, file)
 
 
 def check_size(project: Project, name: str, size: int) -> None:
-    """Raise UserError for a photograph of more bytes than may be dropped."""
+    """Raises UserError for a photograph of more bytes than may be dropped."""
     if size > project.options.max_upload_mb * 2**20:
         raise UserError(
             f"{_safe_name(name)} has more than max_upload_mb={project.options.max_upload_mb:g}: name its folder instead"
@@ -150,27 +152,27 @@ def _check_count(project: Project, more: int) -> None:
         )
 
 
-def _of_source(project: Project, source: str, below: str) -> list[Photograph]:
-    """The photographs of a source, with `below` before their names."""
-    photographs = _inside(source, find_photographs(source).photographs)
+def _of_source(project: Project, source: str, prefix: str) -> list[Photograph]:
+    """Returns the photographs of a source, with `prefix` before their names."""
+    photographs = _without_outer_links(source, find_photographs(source).photographs)
     check_not_among(project.folder, photographs)
-    return [Photograph(each.path, short_name(f"{below}{each.name}")) for each in photographs]
+    return [Photograph(photograph.path, short_name(f"{prefix}{photograph.name}")) for photograph in photographs]
 
 
 def _dropped(photograph: Photograph) -> Photograph:
-    """One of the uploads; their folder stands before its name, so that no other photograph has it."""
+    """Returns an upload as a photograph, with its folder before its name, so that no other photograph has it."""
     return Photograph(photograph.path, f"{UPLOADS}/{photograph.path.name}")
 
 
-def _inside(source: str, photographs: Sequence[Photograph]) -> list[Photograph]:
-    """Without links that lead out of the source: nobody chose what they point to."""
+def _without_outer_links(source: str, photographs: Sequence[Photograph]) -> list[Photograph]:
+    """Returns photographs except links that lead out of the source: nobody chose what they point to."""
     given = expanded(source).absolute()
     if given.is_file():
         return list(photographs)
-    fixed = next(path for path in (given, *given.parents) if not set("*?[") & set(str(path)) or path.is_dir())
-    kept = [each for each in photographs if each.path.resolve().is_relative_to(fixed.resolve())]
+    root = next(path for path in (given, *given.parents) if not set("*?[") & set(str(path)) or path.is_dir())
+    kept = [photograph for photograph in photographs if photograph.path.resolve().is_relative_to(root.resolve())]
     if len(kept) < len(photographs):
-        log.warning("%d links that lead out of %s are left out", len(photographs) - len(kept), fixed)
+        log.warning("%d links that lead out of %s are left out", len(photographs) - len(kept), root)
     if not kept:
         raise FileNotFoundError(
             f"{source}: all of its photographs are links that lead out of it; give their own folder"
@@ -194,7 +196,7 @@ def _register(project: Project, photographs: Iterable[Photograph]) -> list[str]:
 
 
 def _safe_name(name: str) -> str:
-    """A file's name made of what a browser says that it is called: no folders, no control characters, not hidden."""
+    """Returns a file's name made of what a browser calls it: no folders, no control characters, not hidden."""
     last = unicodedata.normalize("NFC", name).replace("\\", "/").rpartition("/")[2]
     safe = PurePosixPath(FORBIDDEN.sub("_", last).strip(" ."))
     stem = safe.stem.encode()[:MOST_NAME].decode("utf-8", "ignore")
@@ -202,11 +204,11 @@ def _safe_name(name: str) -> str:
 
 
 def _same_upload(project: Project, path: Path) -> Path | None:
-    """The upload that holds the same bytes: what is dropped twice is one photograph."""
+    """Returns the upload that holds the same bytes: what is dropped twice is one photograph."""
     size = path.stat().st_size
     for other in sorted((project.folder / UPLOADS).iterdir()):
-        known = key_of_name(_dropped(Photograph(other, other.name)).name) in project.photographs
-        if known and other.stat().st_size == size and filecmp.cmp(path, other, shallow=False):
+        is_known = key_of_name(_dropped(Photograph(other, other.name)).name) in project.photographs
+        if is_known and other.stat().st_size == size and filecmp.cmp(path, other, shallow=False):
             return other
     return None
 
