@@ -1,1 +1,1 @@
-"""Which pictures a data set has, their classes, groups and splits."""
+"""The pictures of a data set, their classes, groups and splits."""

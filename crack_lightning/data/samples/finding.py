@@ -1,4 +1,4 @@
-"""The samples of a data set: one question, whatever its layout."""
+"""Finds the samples of a data set, whatever its layout."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from crack_lightning.data.samples.masks import masked_samples, odd_masks
 from crack_lightning.data.samples.presplit import SPLITS, split_folders
 from crack_lightning.data.samples.splits import Splits
 
-WHOLE = ""  # stands for the split of a data set that is not split already
+WHOLE = ""  # the key of all samples where a data set is not split yet
 
 
 def find_dataset(
@@ -23,39 +23,39 @@ def find_dataset(
     labels: str | None = None,
     only: str | None = None,
 ) -> Splits:
-    """Returns the samples in `root` by the splits that it has already: train/ val/ test/, or the column of a table.
+    """Returns the samples in `root` by the splits that it has already: train/ val/ test/, or those of a table's column.
 
-    All samples are under WHOLE where it has none. `layout` None is what `recognised` says; with masks each sample has
-    one, and label 0. `only` is the one split to look for where there are several. Raises FileNotFoundError or UserError
-    for what does not lie there as the layout has it.
+    All samples are under WHOLE where there are none. `layout` None is the one that `recognised` returns; with masks
+    each sample has one, and label 0. `only` is the one split to look for where there are several. Raises
+    FileNotFoundError or UserError where files and folders do not fit the layout.
     """
     wanted = SPLITS if only is None else (only,)
     if layout == TABLE:
         samples = find_samples(root, class_names, layout=TABLE, positive_class=positive_class, labels=labels)
         splits = table_splits(root, labels)
         return (
-            {split: [each for each in samples if splits[each.path] == split] for split in wanted}
+            {split: [sample for sample in samples if splits[sample.path] == split] for split in wanted}
             if splits
             else {WHOLE: samples}
         )
     if layout == MASKED:
         return masked_samples(root)
 
-    def found(folder: Path, prefix: str = "") -> list[Sample]:
-        own = layout or recognised(folder, class_names)
-        return find_samples(folder, class_names, layout=own, positive_class=positive_class, prefix=prefix)
+    def samples_in(folder: Path, prefix: str = "") -> list[Sample]:
+        folder_layout = layout or recognised(folder, class_names)
+        return find_samples(folder, class_names, layout=folder_layout, positive_class=positive_class, prefix=prefix)
 
     if folders := split_folders(root):
-        return {split: found(folders[split], f"{split}/" if only is None else "") for split in wanted}
-    return {WHOLE: found(root)}
+        return {split: samples_in(folders[split], f"{split}/" if only is None else "") for split in wanted}
+    return {WHOLE: samples_in(root)}
 
 
 def readable(samples: Sequence[Sample], *, skip: bool, megapixels: float) -> tuple[list[Sample], dict[Path, str]]:
-    """Returns the samples that can be read, masks included, and of the others the path with the reason.
+    """Returns the samples that can be read, masks included, and the reason by path of each file that cannot.
 
-    Unless unreadable ones may be left out (`skip`), headers alone are looked at.
+    Files are decoded only if unreadable ones may be left out (`skip`); otherwise their headers alone are looked at.
     """
     paths = [path for sample in samples for path in (sample.path, sample.mask) if path is not None]
-    bad = find_unreadable(paths, decode=skip, megapixels=megapixels)
-    bad |= odd_masks([sample for sample in samples if not {sample.path, sample.mask} & bad.keys()])
-    return [sample for sample in samples if not {sample.path, sample.mask} & bad.keys()], bad
+    reasons = find_unreadable(paths, decode=skip, megapixels=megapixels)
+    reasons |= odd_masks([sample for sample in samples if not {sample.path, sample.mask} & reasons.keys()])
+    return [sample for sample in samples if not {sample.path, sample.mask} & reasons.keys()], reasons

@@ -1,4 +1,4 @@
-"""Which images must not be torn apart by a split: by file, folder, a pattern in the path, or a table."""
+"""Groups of images that a split keeps together: by file, folder, a pattern in the path, copies, or a table."""
 
 import hashlib
 import logging
@@ -25,7 +25,7 @@ from crack_lightning.system.tables import read_table
 log = logging.getLogger(__name__)
 
 PLAIN = ("file", "folder", "photograph")
-VERSION = 2  # of what counts as a copy or an overlap
+VERSION = 2  # of the rules by which images are copies or overlap
 MOST_NAMED = 5
 
 
@@ -37,23 +37,23 @@ def grouped(
     cache: Path | None = None,
     workers: int | None = None,
 ) -> list[Sample]:
-    """`samples` with the groups that `group_by` gives them.
+    """Returns `samples` with the groups that `group_by` gives them.
 
-    One of `file`, `folder`, `photograph`, `near_duplicates`, `overlap`, NAME.csv or a regular expression.
+    It is `file`, `folder`, `photograph`, `near_duplicates`, `overlap`, NAME.csv or a regular expression.
 
-    `folder` is the place below the class folder, the same in both classes; `photograph` is read from the path as the
-    `layout` says. Clusters of copies and overlaps are kept in `cache`, for the same images again. A regular expression
-    is searched in the path below the root (with /), and what its groups capture is the group. A table has columns path
-    (below the root, or absolute) and group, and a row for each image.
+    `folder` is the path below the class folder, the same in both classes; `photograph` is read from the path by the
+    pattern of `layout`. Clusters of copies and overlaps are kept in `cache` for later runs with the same images. A
+    regular expression is searched for in the path below the root (with /), and what its groups capture is the group. A
+    table has the columns path (below the root, or absolute) and group, and a row for each image.
 
-    Raises ValueError or FileNotFoundError that names what does not fit, and when all images are one group.
+    Raises ValueError or FileNotFoundError that names what does not fit, and where all images are one group.
     """
     if group_by == "file":
         return list(samples)
     if group_by in CLUSTERED:
         return with_groups(samples, cluster_names(samples, group_by, cache, workers), group_by)
     if group_by == "photograph":
-        names = _from_pattern(samples, _photograph(layout))
+        names = _from_pattern(samples, _photograph_pattern(layout))
     elif group_by == "folder":
         names = [Path(*Path(sample.name).parts[1:-1]).as_posix() for sample in samples]
     elif group_by.endswith(".csv"):
@@ -64,7 +64,7 @@ def grouped(
 
 
 def with_groups(samples: Sequence[Sample], names: Sequence[str], group_by: str) -> list[Sample]:
-    """`samples` with these groups. Raises ValueError when there is one only."""
+    """Returns `samples` with these groups. Raises ValueError where there is only one."""
     if len(set(names)) == 1:
         raise UserError(
             f"data.group_by={group_by} puts all {len(samples)} images into one group ({names[0] or 'no subfolder'}): "
@@ -74,19 +74,19 @@ def with_groups(samples: Sequence[Sample], names: Sequence[str], group_by: str) 
 
 
 def seen_in_training(splits: Splits, *, by: str, cache: Path | None, workers: int | None) -> int:
-    """How many test images have a counterpart in training; `by` is exact, near_duplicates or overlap."""
+    """Returns how many test images have a counterpart in training; `by` is exact, near_duplicates or overlap."""
     samples = [sample for members in splits.values() for sample in members]
     if by == "exact":
         names = [content_hash(sample.path) for sample in samples]
     else:
         names = cluster_names(samples, by, cache, workers)
     cluster = {sample.path: name for sample, name in zip(samples, names, strict=True)}
-    trained = {cluster[sample.path] for sample in splits["train"]}
-    return sum(cluster[sample.path] in trained for sample in splits["test"])
+    training_clusters = {cluster[sample.path] for sample in splits["train"]}
+    return sum(cluster[sample.path] in training_clusters for sample in splits["test"])
 
 
 def cluster_names(samples: Sequence[Sample], group_by: str, cache: Path | None, workers: int | None) -> list[str]:
-    """The cluster that each image is in, `near_duplicates` or `overlap`; looked up in `cache` for the same images."""
+    """Returns the cluster of each image by `near_duplicates` or `overlap`, from `cache` if it has these same images."""
     if cache is None:
         return _clustered(samples, group_by, workers)
     contents = "\n".join(sorted(f"{sample.name}:{content_hash(sample.path)}" for sample in samples))
@@ -94,7 +94,7 @@ def cluster_names(samples: Sequence[Sample], group_by: str, cache: Path | None, 
     table = cache / "groups" / f"{group_by}-{len(samples)}-{key}" / "groups.csv"
     if not table.exists():  # a complete table needs no lock, and no writable cache
         mark(table.parent)
-        with FileLock(table.with_suffix(".lock")):  # of runs that start together, one computes
+        with FileLock(table.with_suffix(".lock")):  # of runs that start together, only one computes
             if not table.exists():
                 clusters = _clustered(samples, group_by, workers)
                 names = [sample.name for sample in samples]
@@ -106,13 +106,13 @@ def cluster_names(samples: Sequence[Sample], group_by: str, cache: Path | None, 
 def _clustered(samples: Sequence[Sample], group_by: str, workers: int | None) -> list[str]:
     paths = [sample.path for sample in samples]
     overlaps = find_overlaps(paths, workers=workers) if group_by == "overlap" else None
-    found = list(find_copies(read_facts(paths, workers=workers), near=True, overlaps=overlaps).values())[-1]
-    log.info("%d images have a copy or share a part, in %d groups", sum(map(len, found)), len(found))
-    return groups_of(found, [sample.name for sample in samples])
+    clusters = list(find_copies(read_facts(paths, workers=workers), near=True, overlaps=overlaps).values())[-1]
+    log.info("%d images have a copy or share a part, in %d groups", sum(map(len, clusters)), len(clusters))
+    return groups_of(clusters, [sample.name for sample in samples])
 
 
 def by_photograph(samples: Sequence[Sample], layout: str) -> list[Sample]:
-    """`samples` grouped by the photograph that their names give; by file where the layout or a name gives none."""
+    """Returns `samples` grouped by the photograph in their names; by file where the layout or a name gives none."""
     pattern = LAYOUTS[layout].photograph if layout in LAYOUTS else None
     names = [captured(re.compile(pattern), sample.name) for sample in samples] if pattern else [None]
     if None in names:
@@ -121,12 +121,12 @@ def by_photograph(samples: Sequence[Sample], layout: str) -> list[Sample]:
 
 
 def captured(pattern: re.Pattern[str], name: str) -> str | None:
-    """What the groups of `pattern` find in `name`, with / between them."""
-    found = pattern.search(name)
-    return None if found is None else "/".join(part or "" for part in found.groups())
+    """Returns what the groups of `pattern` capture in `name`, with / between them; None where it does not match."""
+    match = pattern.search(name)
+    return None if match is None else "/".join(part or "" for part in match.groups())
 
 
-def _photograph(layout: str) -> str:
+def _photograph_pattern(layout: str) -> str:
     pattern = LAYOUTS[layout].photograph if layout in LAYOUTS else None
     if pattern is None:
         raise UserError(
@@ -159,26 +159,30 @@ def _from_pattern(samples: Sequence[Sample], pattern: str) -> list[str]:
         names.append(name or "")
     if unmatched:
         raise UserError(
-            f"data.group_by={pattern} is not found in {len(unmatched)} of {len(samples)} paths: {_named(unmatched)}"
+            f"data.group_by={pattern} is not found in {len(unmatched)} of {len(samples)} paths: {_first_few(unmatched)}"
         )
     return names
 
 
 def _from_table(samples: Sequence[Sample], table: Path) -> list[str]:
     groups = read_groups(table)
-    below = {sample.name: str(sample.path) for sample in samples}
-    named, whole = matched(below, groups), matched(below.values(), groups)
-    known = {key: groups[named.get(key) or whole[path]] for key, path in below.items() if key in named or path in whole}
-    if missing := [Path(key) for key in below if key not in known]:
-        raise UserError(f"{table} has no group for {len(missing)} of {len(samples)} images: {_named(missing)}")
-    used = {*named.values(), *whole.values()}
+    paths = {sample.name: str(sample.path) for sample in samples}
+    by_name, by_path = matched(paths, groups), matched(paths.values(), groups)
+    group_of = {
+        key: groups[by_name.get(key) or by_path[path]]
+        for key, path in paths.items()
+        if key in by_name or path in by_path
+    }
+    if missing := [Path(key) for key in paths if key not in group_of]:
+        raise UserError(f"{table} has no group for {len(missing)} of {len(samples)} images: {_first_few(missing)}")
+    used = {*by_name.values(), *by_path.values()}
     if unknown := [Path(path) for path in groups if path not in used]:
-        raise UserError(f"{table} names {len(unknown)} files that are none of the images: {_named(unknown)}")
-    return [known[key] for key in below]
+        raise UserError(f"{table} names {len(unknown)} files that are none of the images: {_first_few(unknown)}")
+    return [group_of[key] for key in paths]
 
 
 def read_groups(table: Path) -> Mapping[str, str]:
-    """Path to group, from a table with these two columns. Raises ValueError when a path occurs twice."""
+    """Returns the group of each path in a table with these two columns. Raises ValueError where a path occurs twice."""
     groups: dict[str, str] = {}
     for row in read_table(table, ("path", "group"), key="data.group_by"):
         if row["path"] in groups:
@@ -189,6 +193,6 @@ def read_groups(table: Path) -> Mapping[str, str]:
     return groups
 
 
-def _named(paths: Sequence[Path]) -> str:
+def _first_few(paths: Sequence[Path]) -> str:
     names = ", ".join(str(path) for path in paths[:MOST_NAMED])
     return names if len(paths) <= MOST_NAMED else f"{names} and {len(paths) - MOST_NAMED} more"

@@ -1,4 +1,4 @@
-"""Public data sets as they unpack: in which folders sound and cracked concrete lies, by whom, under which licence."""
+"""Layouts of public data sets as they unpack: their folders of sound and of cracked concrete, authors and licences."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,18 +10,18 @@ from crack_lightning.system.arguments import typed
 from crack_lightning.system.names import matched
 from crack_lightning.system.ranges import check_among
 
-OWN = "folders"  # a folder for each class, called as it is
+OWN = "folders"  # a folder for each class, named after it
 TABLE = "table"  # one folder of pictures, and a table of their labels
 MASKED = "masks"  # photographs and masks of their cracks
-CLUSTERED = ("near_duplicates", "overlap")  # kinds of groups that pictures are compared for
-LOOKED_FOR = ("exact", *CLUSTERED)  # counterparts of test images in training
+CLUSTERED = ("near_duplicates", "overlap")  # groups that are found by comparing pictures
+LOOKED_FOR = ("exact", *CLUSTERED)  # kinds of counterparts of test images in training
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Patterns of the folders below the root, and what to say of the data set.
+    """Patterns of the folders below the root, and the data set's title, citation, licence and address.
 
-    `photograph` is a regular expression that captures in a path below the root which photograph it was cut from.
+    `photograph` is a regular expression that captures, in a path below the root, the photograph that it was cut from.
     """
 
     sound: tuple[str, ...]
@@ -58,51 +58,51 @@ LAYOUTS = {
 
 
 def check_layout(name: str) -> None:
-    """Raise UserError for a name that is unknown."""
+    """Raises UserError for an unknown name."""
     check_among("data.layout", name, (OWN, TABLE, MASKED, *LAYOUTS))
 
 
 def matching_folders(root: Path, name: str) -> tuple[list[Path], list[Path]]:
-    """As `layout_folders`, of a folder in whatever state."""
+    """Returns the folders of sound and of cracked concrete, as `layout_folders` does but without checks."""
     layout = LAYOUTS[name]
     return _matching(root, layout.sound), _matching(root, layout.cracked)
 
 
 def layout_folders(root: Path, name: str) -> tuple[list[Path], list[Path]]:
-    """The folders below `root` with sound and those with cracked concrete, sorted.
+    """Returns the folders below `root` with sound and those with cracked concrete, sorted.
 
-    Raises FileNotFoundError when the data set does not lie there, or one class of a surface is missing, and ValueError
-    for a folder beside them.
+    Raises FileNotFoundError where the data set does not lie there or one class of a surface is missing, and ValueError
+    for any other folder beside them.
     """
     layout = LAYOUTS[name]
     sound, cracked = matching_folders(root, name)
     if not sound and not cracked:
-        deeper = next((each for each in folders_below(root) if all(matching_folders(each, name))), None)
+        deeper = next((path for path in folders_below(root) if all(matching_folders(path, name))), None)
         where = f"it lies in {deeper}: give {typed('data.root', str(deeper))}" if deeper else _expected(layout)
         raise FileNotFoundError(f"{root} is not laid out as {name}: {where} (data=folder takes other folders)")
-    for one, other, patterns in ((sound, cracked, layout.cracked), (cracked, sound, layout.sound)):
-        if lonely := [folder for folder in one if folder.parent not in {each.parent for each in other}]:
-            missing = lonely[0].with_name(_counterpart(lonely[0].name, patterns))
-            raise FileNotFoundError(f"{missing} is missing: {lonely[0]} has no counterpart beside it")
+    for folders, counterparts, patterns in ((sound, cracked, layout.cracked), (cracked, sound, layout.sound)):
+        if unpaired := [folder for folder in folders if folder.parent not in {path.parent for path in counterparts}]:
+            missing = unpaired[0].with_name(_counterpart(unpaired[0].name, patterns))
+            raise FileNotFoundError(f"{missing} is missing: {unpaired[0]} has no counterpart beside it")
     used = {*sound, *cracked}
-    for folder in sorted({root, *(each.parent for each in used)}):
+    for folder in sorted({root, *(path.parent for path in used)}):
         for entry in visible_folders(folder):
-            if entry not in used and not any(entry in each.parents for each in used):
+            if entry not in used and not any(entry in path.parents for path in used):
                 raise UserError(f"{entry} does not belong to {name}: move it out of data.root, or use data=folder")
     return sound, cracked
 
 
 def _counterpart(name: str, patterns: Sequence[str]) -> str:
-    """What the other class's folder beside `name` is called."""
+    """Returns the name of the other class's folder beside `name`."""
     ends = [pattern.rpartition("/")[2] for pattern in patterns]
-    plain = next(end for end in ends if "[" not in end) if "-" in name or (name.isalpha() and len(name) > 2) else None
-    return plain or ends[0][0] + name[1:]
+    word = next(end for end in ends if "[" not in end) if "-" in name or (name.isalpha() and len(name) > 2) else None
+    return word or ends[0][0] + name[1:]
 
 
 def recognised(root: Path, class_names: Sequence[str]) -> str:
-    """The layout that `root` has: its own class folders where they are there, else the first known one that fits."""
-    there = [entry.name for entry in visible_folders(root)] if root.is_dir() else []
-    if there and len(matched(there, class_names)) == len(there):
+    """Returns the layout of `root`: OWN for its own class folders, else the first known one that fits, else OWN."""
+    folders = [entry.name for entry in visible_folders(root)] if root.is_dir() else []
+    if folders and len(matched(folders, class_names)) == len(folders):
         return OWN
     for name in LAYOUTS:
         if all(matching_folders(root, name)):

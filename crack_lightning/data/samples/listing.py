@@ -1,4 +1,4 @@
-"""The samples of a data set: which photographs there are, their class and their group."""
+"""Lists the samples of a data set: its photographs with their classes and groups."""
 
 import logging
 import re
@@ -40,9 +40,8 @@ SOUND_WORDS = (
 
 @dataclass(frozen=True)
 class Sample:
-    """A photograph, the index of its class, its `name` (the place below the root, with /), the group that must not be
-    torn apart by a split, which is the name until a rule says otherwise, and its mask where it has one, with what is
-    crack in it."""
+    """A photograph, the index of its class, its `name` (path below the root, with /), the group that a split keeps
+    together (the name until a rule sets another), and its mask, if it has one, with the value that is crack in it."""
 
     path: Path
     label: int
@@ -53,11 +52,11 @@ class Sample:
 
 
 def side_px(samples: Sequence["Sample"]) -> int:
-    """The median of the shorter sides of some of the pictures, read from their headers."""
+    """Returns the median of the shorter sides of some of the pictures, read from their headers."""
     paths = [sample.path for sample in samples]
-    some = paths[:: max(1, len(paths) // MOST_MEASURED)]
+    measured = paths[:: max(1, len(paths) // MOST_MEASURED)]
     sides = []
-    for path in some:
+    for path in measured:
         with path.open("rb") as file, opened(file) as image:
             sides.append(min(image.size))
     return sorted(sides)[len(sides) // 2]
@@ -72,13 +71,13 @@ def find_samples(
     prefix: str = "",
     labels: str | None = None,
 ) -> list[Sample]:
-    """All photographs in the class folders of `root`, sorted by class and path; label k belongs to `class_names[k]`.
+    """Returns all photographs in the class folders of `root`, by class and path; label k belongs to `class_names[k]`.
 
-    In a `layout` of its own the cracked ones are of `positive_class`, whatever their folders are called; in that of a
-    table the rows of `labels` say it. A name with an image's extension that is no regular file is returned as well, for
-    the checks to report. `prefix` is put before the names.
+    In a known `layout` the cracked ones are of `positive_class`, whatever their folders are called; in a table the rows
+    of `labels` give the class. A name with an image's extension that is not a regular file is returned as well, for the
+    checks to report. `prefix` is put before the names.
 
-    Raises FileNotFoundError or ValueError when folders and `class_names` do not agree.
+    Raises FileNotFoundError or ValueError where folders and `class_names` do not agree.
     """
     if layout == TABLE:
         return _from_table(root, class_names, labels)
@@ -102,11 +101,11 @@ def _from_table(root: Path, class_names: Sequence[str], labels: str | None) -> l
     rows = read_labels(root, labels)
     numbers = label_numbers(rows, class_names)
     if numbers is None:
-        there = sorted({row.label for row in rows})
-        odd = next(row for row in rows if label_numbers([row], class_names) is None)
+        labels_used = sorted({row.label for row in rows})
+        unknown = next(row for row in rows if label_numbers([row], class_names) is None)
         raise UserError(
-            f"{table_of(root, labels)} has the labels {', '.join(there)} ({odd.label!r} in line {odd.line}), declared "
-            f"are {', '.join(class_names)}: {_declared_hint(there)}"
+            f"{table_of(root, labels)} has the labels {', '.join(labels_used)} ({unknown.label!r} in line "
+            f"{unknown.line}), declared are {', '.join(class_names)}: {_declared_hint(labels_used)}"
         )
     samples = [Sample(row.path, k, row.name, row.group or row.name) for row, k in zip(rows, numbers, strict=True)]
     for label, name in enumerate(class_names):
@@ -119,37 +118,37 @@ def _class_folders(root: Path, class_names: Sequence[str]) -> list[Path]:
     for entry in left_out_folders(root):
         log.info("ignored hidden folder %s", entry)
     visible = [entry.name for entry in visible_folders(root)]
-    there = matched(class_names, visible)
-    if len(there) < len(class_names):
-        raise FileNotFoundError(_missing_message(root, class_names, there, visible))
-    undeclared = [name for name in visible if name not in there.values()]
+    folders = matched(class_names, visible)
+    if len(folders) < len(class_names):
+        raise FileNotFoundError(_missing_message(root, class_names, folders, visible))
+    undeclared = [name for name in visible if name not in folders.values()]
     if undeclared:
         raise UserError(
             f"{root / undeclared[0]} is not a declared class: move it out of data.root, or declare the two "
             f"classes ({typed('data.class_names', list(class_names))}; folders: {', '.join(visible)})"
         )
-    return [root / there[name] for name in class_names]
+    return [root / folders[name] for name in class_names]
 
 
-def _missing_message(root: Path, class_names: Sequence[str], there: Mapping[str, str], visible: Sequence[str]) -> str:
+def _missing_message(root: Path, class_names: Sequence[str], folders: Mapping[str, str], visible: Sequence[str]) -> str:
     expected = " and ".join(class_names)
     for folder in (root.parent, *folders_below(root)):
         if _holds_classes(folder, class_names):
             return f"{root} has no class folders {expected}: they lie in {folder}: {root_hint(folder)}"
     if not visible:
         return f"{root} has no class folders: expected {expected}"
-    missing = next(name for name in class_names if name not in there)
-    undeclared = [name for name in visible if name not in there.values()]
+    missing = next(name for name in class_names if name not in folders)
+    undeclared = [name for name in visible if name not in folders.values()]
     near = get_close_matches(missing.lower(), [other.lower() for other in undeclared], 1, 0.5)
     similar = [other for other in undeclared if other.lower() in near]
-    names = _declared_hint(undeclared) if len(undeclared) == 2 else "set data.class_names"
+    remedy = _declared_hint(undeclared) if len(undeclared) == 2 else "set data.class_names"
     others = f"there are: {', '.join(undeclared)}; " if undeclared else ""
     hint = f"did you mean {similar[0]}? " if similar else ""
-    return f"class {missing} has no folder in {root} ({others}declared: {', '.join(class_names)}): {hint}{names}"
+    return f"class {missing} has no folder in {root} ({others}declared: {', '.join(class_names)}): {hint}{remedy}"
 
 
 def _declared_hint(names: Sequence[str]) -> str:
-    """How two classes of these names are declared, the one that seems to be sound first."""
+    """Returns how to declare two classes of these names, the one that seems to be sound first."""
     if len(names) != 2:
         return "two classes are needed, sound and cracked"
     sound, cracked = sorted(names, key=_seems_cracked)
@@ -167,24 +166,24 @@ def _seems_cracked(name: str) -> int:
 def _holds_classes(folder: Path, class_names: Sequence[str]) -> bool:
     try:
         folders = visible_folders(folder)
-        if len(matched(class_names, [each.name for each in folders])) == len(class_names):
+        if len(matched(class_names, [entry.name for entry in folders])) == len(class_names):
             return True
-        splits = [each for each in folders if named_split(each.name)]
+        splits = [entry for entry in folders if named_split(entry.name)]
         return len(splits) >= len(SPLITS) and _holds_classes(splits[0], class_names)
     except OSError:
         return False
 
 
 def image_paths(folder: Path) -> list[Path]:
-    """Paths with an image's extension below `folder`, folders of such a name too, which are then found unreadable."""
-    found: list[Path] = []
+    """Returns paths with an image's extension below `folder`, also of folders, which are then found unreadable."""
+    paths: list[Path] = []
     others: list[str] = []
-    for each in walk(folder):
-        if each.leads_to is not None:
-            log.warning("%s leads back to %s, which is listed already: ignored", each.path, each.leads_to)
-        found += [each.path / name for name in [*each.folders, *each.files] if is_image_name(name)]
-        others += [name for name in each.files if not is_image_name(name)]
+    for entry in walk(folder):
+        if entry.leads_to is not None:
+            log.warning("%s leads back to %s, which is listed already: ignored", entry.path, entry.leads_to)
+        paths += [entry.path / name for name in [*entry.folders, *entry.files] if is_image_name(name)]
+        others += [name for name in entry.files if not is_image_name(name)]
     if others:
         level = logging.WARNING if any(map(is_unread_photograph, others)) else logging.INFO
         log.log(level, "ignored %d files that are no images in %s: %s", len(others), folder, kinds_of(others))
-    return sorted(found)
+    return sorted(paths)

@@ -1,6 +1,6 @@
-"""Which pixels of a mask are crack: of two values the lighter, of grey levels the upper half, of more what is named.
+"""Decides which pixels of a mask are crack: of two values the lighter, of grey levels the upper half, else the named.
 
-Values are numbers: levels of grey as they are, other colours COLOUR and 0xRRGGBB, what is transparent TRANSPARENT.
+Values are numbers: grey levels as they are, other colours COLOUR + 0xRRGGBB, transparent pixels TRANSPARENT.
 """
 
 import itertools
@@ -24,8 +24,8 @@ Array = np.ndarray
 COLOUR, TRANSPARENT = 1 << 24, -1
 MOST_LABELS = 16  # values of a mask: more are grey levels, or colours that JPEG smeared
 TOPS = (255, 4095, 65_535)  # the highest level of 8, 12 and 16 bits
-BRIGHT, PARTS = 0.8, (4, 16)  # of the top; what 2 x 2 and 4 x 4 black and white pixels come to
-GREYS = 0.01  # of the pixels, neither black nor white, from which on a mask is worth a word
+BRIGHT, PARTS = 0.8, (4, 16)  # share of the top; black and white pixels to an average, 2 x 2 and 4 x 4
+GREYS = 0.01  # share of pixels neither black nor white, above which a mask is warned of
 OPAQUE = 128
 WITHOUT_LOSS = ("PNG", "BMP", "DIB", "TIFF", "PPM")
 NAMES = "labelmap.txt"  # of CVAT: name:red,green,blue
@@ -33,7 +33,7 @@ NAMES = "labelmap.txt"  # of CVAT: name:red,green,blue
 
 @dataclass(frozen=True)
 class CrackLabel:
-    """A value that is crack; `is_index` where it was given as a number, which of a palette is the place of a colour."""
+    """The value that is crack; `is_index` if it was given as a number, which in a palette is the index of a colour."""
 
     number: int
     is_index: bool = False
@@ -43,8 +43,8 @@ ONE = CrackLabel(1, is_index=True)
 
 
 def label_of(given: Any, root: Path) -> CrackLabel | None:
-    """Returns what `data.crack_label` means: a value, a colour, or the name of either, which labelmap.txt in `root` or
-    its masks/ may have. None of None. Raises UserError for what is none of these."""
+    """Returns the meaning of `data.crack_label`: a value, a colour, or a name, which labelmap.txt in `root` or its
+    masks/ may define; None for None. Raises UserError for anything else."""
     if given is None:
         return None
     text = ",".join(map(str, given)) if isinstance(given, list | tuple) else str(given).strip()
@@ -62,39 +62,41 @@ def label_of(given: Any, root: Path) -> CrackLabel | None:
 
 
 def _names(root: Path) -> dict[str, tuple[int, ...]]:
-    found: dict[str, tuple[int, ...]] = {}
+    colours: dict[str, tuple[int, ...]] = {}
     for path in (root / "masks" / NAMES, root / NAMES):
         if path.is_file():
             lines = path.read_text("utf-8", errors="replace").splitlines()
             rows = (line.split(":") for line in lines if line.count(":") and not line.startswith("#"))
-            found |= {name: tuple(map(int, colour.split(","))) for name, colour, *_ in rows if colour.count(",") == 2}
-    return found
+            colours |= {name: tuple(map(int, triple.split(","))) for name, triple, *_ in rows if triple.count(",") == 2}
+    return colours
 
 
 def values_of(path: Path, *, megapixels: float) -> set[int] | None:
-    """Returns the values of a mask; None where it has levels of grey between black and white."""
+    """Returns the values of a mask; None where it has grey levels between black and white."""
     image = _opened(path, megapixels)
-    found = _few(image)
-    if found is None and image.mode == "RGBA":
+    values = _few_values(image)
+    if values is None and image.mode == "RGBA":
         raise UserError(
             f"{path} has more than {MOST_LABELS} colours, as JPEG smears them: save masks as PNG, or say which colour "
             "is crack, such as data.crack_label='#ff0000'"
         )
-    return None if found is None or _is_smooth(found, image) else found
+    return None if values is None or _is_smooth(values, image) else values
 
 
 def cracked(path: Path, label: CrackLabel | None, *, megapixels: float) -> Array:
     """Returns which pixels (h, w) of a mask are crack. Raises UserError for one that cannot be read."""
     image = _opened(path, megapixels, label)
-    found, levels = _few(image), np.asarray(image)
+    values, levels = _few_values(image), np.asarray(image)
     if image.mode == "RGBA":
         numbers = _numbers(levels)
         if label is None:
-            return np.asarray(_lighter(numbers, found))
-        smeared = found is None or image.format not in WITHOUT_LOSS
-        return np.asarray(_nearest(levels, label) if smeared and label.number >= COLOUR else numbers == label.number)
-    if found is not None and not _is_smooth(found, image):
-        return np.asarray(_lighter(levels, found) if label is None else levels == label.number)
+            return np.asarray(_lighter_pixels(numbers, values))
+        smeared = values is None or image.format not in WITHOUT_LOSS
+        return np.asarray(
+            _nearest_pixels(levels, label) if smeared and label.number >= COLOUR else numbers == label.number
+        )
+    if values is not None and not _is_smooth(values, image):
+        return np.asarray(_lighter_pixels(levels, values) if label is None else levels == label.number)
     top = next(top for top in TOPS if levels.max() <= top)
     grey = float(((levels > top / 8) & (levels < top * 7 / 8)).mean())
     if label is not None and label.number <= top / 2:
@@ -120,7 +122,7 @@ def typeable(value: int) -> int | str:
 
 
 def _opened(path: Path, megapixels: float, label: CrackLabel | None = None) -> Image.Image:
-    """An upright mask of levels (L, or I with more than 8 bits) or of colours (RGBA)."""
+    """Returns an upright mask of levels (L, or I with more than 8 bits) or of colours (RGBA)."""
     try:
         with path.open("rb") as file, opened(file, megapixels=megapixels) as image:
             image.load()
@@ -143,7 +145,9 @@ def _opened(path: Path, megapixels: float, label: CrackLabel | None = None) -> I
 
 def _is_grey(image: Image.Image) -> bool:
     pixels = np.asarray(image)
-    return all(np.array_equal(pixels[..., one], pixels[..., other]) for one, other in itertools.pairwise(range(3)))
+    return all(
+        np.array_equal(pixels[..., first], pixels[..., second]) for first, second in itertools.pairwise(range(3))
+    )
 
 
 def _number(red: int, green: int, blue: int) -> int:
@@ -151,30 +155,30 @@ def _number(red: int, green: int, blue: int) -> int:
 
 
 def _numbers(pixels: Array) -> Array:
-    """The values (h, w) of colours (h, w, 4)."""
+    """Returns the values (h, w) of colours (h, w, 4)."""
     red, green, blue, alpha = np.moveaxis(pixels.astype(np.int32), 2, 0)
     colours = COLOUR + (red << 16) + (green << 8) + blue
     numbers = np.where((red == green) & (green == blue), red, colours)
     return np.where(alpha < OPAQUE, TRANSPARENT, numbers)
 
 
-def _few(image: Image.Image) -> set[int] | None:
-    """The values of a picture; None of more than MOST_LABELS."""
+def _few_values(image: Image.Image) -> set[int] | None:
+    """Returns the values of a picture; None where there are more than MOST_LABELS."""
     if image.mode == "I":
-        found = np.unique(np.asarray(image))
-        return set(found.tolist()) if len(found) <= MOST_LABELS else None
-    colours: Any = image.getcolors(4 * MOST_LABELS)  # of what is transparent any
+        numbers = np.unique(np.asarray(image))
+        return set(numbers.tolist()) if len(numbers) <= MOST_LABELS else None
+    colours: Any = image.getcolors(4 * MOST_LABELS)  # transparent pixels may have many
     if colours is None:
         return None
-    values = {each if image.mode == "L" else int(_numbers(np.array([[each]]))[0, 0]) for _, each in colours}
+    values = {colour if image.mode == "L" else int(_numbers(np.array([[colour]]))[0, 0]) for _, colour in colours}
     return values if len(values) <= MOST_LABELS else None
 
 
 def _is_smooth(values: set[int], image: Image.Image) -> bool:
-    """Whether values between black and white come from making a mask smaller: they are what some black and white
-    pixels come to, and none of them covers anything whole."""
+    """Returns whether values between black and white come from shrinking a mask: they are averages of some black and
+    white pixels, and none of them fills an area."""
     top, between = max(values), sorted(values)[1:-1]
-    if image.mode == "RGBA" or not between or top < BRIGHT * next(each for each in TOPS if top <= each):
+    if image.mode == "RGBA" or not between or top < BRIGHT * next(highest for highest in TOPS if top <= highest):
         return False
     averages = any(all(abs(value * n / top - round(value * n / top)) * top / n <= 1 for value in values) for n in PARTS)
     levels = np.asarray(image)
@@ -189,14 +193,14 @@ def _brightness(value: int) -> float:
     return 0.299 * red + 0.587 * green + 0.114 * blue
 
 
-def _lighter(numbers: Array, found: set[int] | None) -> Array:
-    """Of two values the lighter, of one whatever is not black."""
-    values = found or set()
+def _lighter_pixels(numbers: Array, known: set[int] | None) -> Array:
+    """Returns the pixels (h, w) of the lighter of two values, or of any value but black."""
+    values = known or set()
     return numbers == lighter(values) if len(values) == 2 else numbers > 0
 
 
-def _nearest(pixels: Array, label: CrackLabel) -> Array:
-    """The pixels (h, w) that are nearer to a colour than to black and to white."""
+def _nearest_pixels(pixels: Array, label: CrackLabel) -> Array:
+    """Returns the pixels (h, w) that are nearer to a colour than to black and to white."""
     colours: Sequence[tuple[int, ...]] = [tuple((label.number - COLOUR).to_bytes(3, "big")), (0, 0, 0), (255, 255, 255)]
-    apart = [((pixels[..., :3].astype(np.int32) - np.array(colour)) ** 2).sum(axis=2) for colour in colours]
-    return (apart[0] < apart[1]) & (apart[0] < apart[2])
+    distances = [((pixels[..., :3].astype(np.int32) - np.array(colour)) ** 2).sum(axis=2) for colour in colours]
+    return (distances[0] < distances[1]) & (distances[0] < distances[2])

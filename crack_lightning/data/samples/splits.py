@@ -1,4 +1,4 @@
-"""Who trains, who validates, who tests: seeded, stratified, whole groups."""
+"""Splits samples into train, val and test: seeded, stratified, in whole groups."""
 
 import hashlib
 import logging
@@ -17,8 +17,8 @@ from crack_lightning.system.tables import Row, read_table
 
 log = logging.getLogger(__name__)
 
-MOST_ORDERS, MOST_STEPS = 100, 200_000  # orders of sharing groups out, and groups placed in all of them
-UNEVEN = 0.05  # difference in a class's share that is worth a word
+MOST_ORDERS, MOST_STEPS = 100, 200_000  # orders of sharing groups out, and groups placed in all orders together
+UNEVEN = 0.05  # difference in a class's share above which it is logged
 
 Splits = Mapping[str, Sequence[Sample]]
 
@@ -26,23 +26,23 @@ Splits = Mapping[str, Sequence[Sample]]
 def split_samples(
     samples: Sequence[Sample], fractions: Sequence[float], *, seed: int, class_names: Sequence[str]
 ) -> Splits:
-    """Share `samples` out to train, val and test by `fractions`, each class alike, no group torn apart.
+    """Shares `samples` out to train, val and test by `fractions`, each class alike, and keeps groups whole.
 
-    A pure function of the samples' groups and labels and of `seed`; the order of `samples` does not matter.
-    Where each group is one image its place is decided by a hash of its name, so that a file more or less moves few
-    others. Larger groups are shared out in many orders, and the one that comes closest to the fractions is taken.
+    The split depends on the samples' groups and labels and on `seed` alone, not on the order of `samples`. Where each
+    group is one image, a hash of its name decides its place, so that a file more or less moves few others. Larger
+    groups are shared out in many orders, and the result that comes closest to the fractions is taken.
 
-    Raises ValueError when a class has too few groups to be in every split.
+    Raises ValueError where a class has too few groups to be in every split.
     """
     groups = _groups(samples)
     _check_enough_groups(groups, class_names, SPLITS)
-    missing = _wanted(Counter(sample.label for sample in samples), fractions)
+    missing = _wanted_counts(Counter(sample.label for sample in samples), fractions)
     if len(groups) < len(samples):
-        return _whole(_closest(groups, missing, seed), groups, class_names)
+        return _as_splits(_closest(groups, missing, seed), groups, class_names)
     splits: dict[str, list[Sample]] = {name: [] for name in SPLITS}
     for name in sorted(groups, key=lambda name: _hash(seed, name)):
         counts = Counter(sample.label for sample in groups[name])
-        split = _place(counts, missing)
+        split = _split_for(counts, missing)
         missing[split].subtract(counts)
         splits[split] += groups[name]
     check_every_class(splits, class_names)
@@ -50,11 +50,11 @@ def split_samples(
 
 
 def fold_samples(samples: Sequence[Sample], *, folds: int, fold: int, seed: int, class_names: Sequence[str]) -> Splits:
-    """Fold number `fold` (0 to folds-1) tests, the next one validates, the others train.
+    """Returns the split in which fold number `fold` (0 to folds-1) tests, the next one validates and the others train.
 
-    Each class is shared out alike, no group torn apart; every sample is tested in exactly one of the folds.
+    Each class is shared out alike, and groups are kept whole; every sample is tested in exactly one of the folds.
 
-    Raises ValueError when a class has fewer groups than there are folds.
+    Raises ValueError where a class has fewer groups than there are folds.
     """
     groups = _groups(samples)
     names = [str(number) for number in range(folds)]
@@ -63,11 +63,11 @@ def fold_samples(samples: Sequence[Sample], *, folds: int, fold: int, seed: int,
     wanted = {name: Counter({label: total / folds for label, total in totals.items()}) for name in names}
     placed = _closest(groups, wanted, seed)
     roles = {str(fold): "test", str((fold + 1) % folds): "val"}
-    return _whole({group: roles.get(name, "train") for group, name in placed.items()}, groups, class_names)
+    return _as_splits({group: roles.get(name, "train") for group, name in placed.items()}, groups, class_names)
 
 
 def class_weights(samples: Sequence[Sample], classes: int, rule: str | None) -> list[float] | None:
-    """What to weigh each class by: None for no rule, and with `balanced` all classes alike, one on the mean."""
+    """Returns the weights of the classes: None for no rule; for `balanced` those by which all count alike, mean 1."""
     if rule is None:
         return None
     counts = Counter(sample.label for sample in samples)
@@ -84,11 +84,11 @@ def _groups(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
 def _closest(
     groups: Mapping[str, Sequence[Sample]], wanted: Mapping[str, Mapping[int, float]], seed: int
 ) -> dict[str, str]:
-    """The part of every group, so that the counts of each class come as close to `wanted` as any of many orders."""
+    """Returns the part of every group: the best of many orders, with counts of each class closest to `wanted`."""
     counts = {name: Counter(sample.label for sample in members) for name, members in groups.items()}
     best: tuple[float, dict[str, str]] = (math.inf, {})
     for number in range(max(1, min(MOST_ORDERS, MOST_STEPS // len(groups)))):
-        # Large ones first comes closest as a rule; without it the seed would choose among equal sizes only.
+        # Large ones first comes closest as a rule; alone it would let the seed choose only among equal sizes.
         large_first = number % 2 == 0
         order = sorted(groups, key=lambda name: (-len(groups[name]) * large_first, _hash(seed, f"{number}:{name}")))
         placed, missing = _greedy(order, counts, wanted)
@@ -101,7 +101,7 @@ def _closest(
 def _greedy(
     order: Sequence[str], counts: Mapping[str, Mapping[int, int]], wanted: Mapping[str, Mapping[int, float]]
 ) -> tuple[dict[str, str], dict[str, dict[int, float]]]:
-    """Each group in turn to the part that lacks most of it; what is missing in the end, below 0 what is too much."""
+    """Gives each group in turn to the part that lacks most of it; returns parts and their lacks (excess below 0)."""
     missing = {part: dict(lacks) for part, lacks in wanted.items()}
     placed = {}
     for name in order:
@@ -113,26 +113,26 @@ def _greedy(
     return placed, missing
 
 
-def _whole(placed: Mapping[str, str], groups: Mapping[str, Sequence[Sample]], class_names: Sequence[str]) -> Splits:
+def _as_splits(placed: Mapping[str, str], groups: Mapping[str, Sequence[Sample]], class_names: Sequence[str]) -> Splits:
     splits: dict[str, list[Sample]] = {name: [] for name in SPLITS}
     for group, name in placed.items():
         splits[name] += groups[group]
     check_every_class(splits, class_names)
-    _tell_shares(splits, class_names)
+    _warn_of_shares(splits, class_names)
     return {name: sorted(members, key=lambda sample: str(sample.path)) for name, members in splits.items()}
 
 
-def _tell_shares(splits: Splits, class_names: Sequence[str]) -> None:
-    """Say so where whole groups do not allow every split the same share of a class."""
-    everything = [sample for members in splits.values() for sample in members]
+def _warn_of_shares(splits: Splits, class_names: Sequence[str]) -> None:
+    """Warns where whole groups do not allow every split the same share of a class."""
+    all_samples = [sample for members in splits.values() for sample in members]
     for label, name in enumerate(class_names):
         shares = {
             split: sum(sample.label == label for sample in members) / len(members)
-            for split, members in {"all": everything, **splits}.items()
+            for split, members in {"all": all_samples, **splits}.items()
         }
         if max(abs(share - shares["all"]) for share in shares.values()) > UNEVEN:
-            told = ", ".join(f"{share:.0%} of {split}" for split, share in shares.items())
-            log.warning("whole groups do not share out %s evenly: %s", name, told)
+            uneven = ", ".join(f"{share:.0%} of {split}" for split, share in shares.items())
+            log.warning("whole groups do not share out %s evenly: %s", name, uneven)
             return
 
 
@@ -141,13 +141,13 @@ def _hash(seed: int, name: str) -> bytes:
 
 
 def split_digest(splits: Splits) -> str:
-    """A hash that is the same for two splits when each puts the same groups into the same part."""
+    """Returns a hash that is the same for two splits where each puts the same groups into the same part."""
     lines = sorted({f"{name}:{comparable(sample.group)}" for name, members in splits.items() for sample in members})
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _wanted(totals: Mapping[int, int], fractions: Sequence[float]) -> dict[str, Counter[int]]:
-    """How many samples of each class each split should get: rounded, never 0, summing to the total."""
+def _wanted_counts(totals: Mapping[int, int], fractions: Sequence[float]) -> dict[str, Counter[int]]:
+    """Returns how many samples of each class each split should get: rounded, never 0, summing to the total."""
     wanted: dict[str, Counter[int]] = {name: Counter() for name in SPLITS}
     for label, total in totals.items():
         val, test = (max(1, round(total * fraction)) for fraction in fractions[1:])
@@ -158,10 +158,10 @@ def _wanted(totals: Mapping[int, int], fractions: Sequence[float]) -> dict[str, 
     return wanted
 
 
-def _place(counts: Mapping[int, int], missing: Mapping[str, Counter[int]]) -> str:
-    """The last split that has room for a whole group; where none has, the one that lacks most of its classes.
+def _split_for(counts: Mapping[int, int], missing: Mapping[str, Counter[int]]) -> str:
+    """Returns the last split that has room for a whole group, else the one that lacks most of its classes.
 
-    Filling one split after the other keeps the others as they are when a file comes or goes.
+    Filling one split after the other keeps the others as they are when a file is added or removed.
     """
     for name in reversed(SPLITS):
         if all(missing[name][label] >= count for label, count in counts.items()):
@@ -184,7 +184,7 @@ def _check_enough_groups(
 
 
 def check_every_class(splits: Splits, class_names: Sequence[str]) -> None:
-    """Raise ValueError for a class that a split has no image of."""
+    """Raises ValueError for a class that has no image in one of the splits."""
     for split, members in splits.items():
         for label, name in enumerate(class_names):
             if not any(member.label == label for member in members):
@@ -195,7 +195,7 @@ def check_every_class(splits: Splits, class_names: Sequence[str]) -> None:
 
 
 def write_split(path: Path, splits: Splits, class_names: Sequence[str]) -> None:
-    """Write `path,label,group,split` rows, one a sample, so that the split can be read and repeated."""
+    """Writes `path,label,group,split` rows, one for each sample, so that the split can be read and repeated."""
     rows = [
         [sample.path, class_names[sample.label], sample.group, name]
         for name, members in splits.items()
@@ -205,12 +205,12 @@ def write_split(path: Path, splits: Splits, class_names: Sequence[str]) -> None:
 
 
 def read_split(path: Path, split: str) -> dict[str, str]:
-    """The group of every image of one split in a file that `write_split` left, by its place below the data's root.
+    """Returns the group of every image of one split in a file of `write_split`, by its place below the data's root.
 
-    Raises ValueError when it is no such file or has no such split.
+    Raises ValueError where it is not such a file or has no such split.
     """
     rows = read_split_rows(path)
-    root = os.path.commonpath([row["path"] for row in rows])  # what both class folders lie in
+    root = os.path.commonpath([row["path"] for row in rows])  # the folder that both class folders lie in
     groups = {os.path.relpath(row["path"], root): row["group"] for row in rows if row["split"] == split}
     if not groups:
         names = ", ".join(sorted({row["split"] for row in rows}))
@@ -219,12 +219,12 @@ def read_split(path: Path, split: str) -> dict[str, str]:
 
 
 def read_splits(path: Path) -> dict[str, str]:
-    """The split of every path in a file that `write_split` left. Raises ValueError when it is no such file."""
+    """Returns the split of every path in a file of `write_split`. Raises ValueError where it is not such a file."""
     return {row["path"]: row["split"] for row in read_split_rows(path)}
 
 
 def read_split_rows(path: Path) -> list[Row]:
-    """The rows of a file that `write_split` left. Raises ValueError when it is no such file."""
+    """Returns the rows of a file of `write_split`. Raises ValueError where it is not such a file."""
     rows = read_table(path, ("path", "group", "split"), key="data.split_csv")
     if not rows:
         raise UserError(f"{path} has no rows: the split.csv of a training run is needed")
