@@ -1,1 +1,1 @@
-"""Any image file as an upright RGB picture."""
+"""Reads any image file as an upright RGB picture."""

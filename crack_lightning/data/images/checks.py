@@ -1,4 +1,4 @@
-"""Whether photographs can be read: a fast look at each file's header and end, or a full decode."""
+"""Checks whether photographs can be read: by a fast look at each file's header and end, or by a full decode."""
 
 import os
 from collections.abc import Sequence
@@ -17,26 +17,26 @@ MOST_NAMED = 50  # unreadable files that one message names
 
 
 def find_unreadable(paths: Sequence[Path], *, decode: bool, megapixels: float = MOST_MEGAPIXELS) -> dict[Path, str]:
-    """The files among `paths` that cannot be read, each with the reason.
+    """Returns the files among `paths` that cannot be read, each with the reason.
 
-    Without `decode`, a file is opened (its header parsed) and its last bytes compared with the end that its
-    format has; only a file whose end looks wrong is decoded. With `decode`, every file is
-    decoded. A file of more than `megapixels` counts as unreadable.
+    Without `decode`, a file is opened (its header parsed) and its last bytes are compared with the end that its format
+    has; only a file whose end looks wrong is decoded. With `decode`, every file is. A file of more than `megapixels`
+    counts as unreadable.
     """
     with ending(ThreadPoolExecutor(min(8, os.cpu_count() or 1))) as pool:
         # Headers are read one after another: the interpreter does the work, so threads would only contend for it.
         look = partial(_decode_problem if decode else file_problem, megapixels=megapixels)
-        found = pool.map(look, paths) if decode else map(look, paths)
-        reasons = list(track(found, "checking images", total=len(paths)))
+        problems = pool.map(look, paths) if decode else map(look, paths)
+        reasons = list(track(problems, "checking images", total=len(paths)))
     return {path: problem for path, problem in zip(paths, reasons, strict=True) if problem}
 
 
 def file_problem(path: Path, *, megapixels: float = MOST_MEGAPIXELS) -> str | None:
-    """Why `path` is no readable image, or None, from its header and end."""
+    """Returns why `path` is not a readable image, or None, judged by its header and end."""
     if problem := not_a_file(path):
         return problem
-    found = path.stat()
-    return _problem_of(path, found.st_size, found.st_mtime_ns, megapixels)
+    status = path.stat()
+    return _problem_of(path, status.st_size, status.st_mtime_ns, megapixels)
 
 
 @lru_cache(REMEMBERED)
@@ -50,7 +50,7 @@ def _problem_of(path: Path, size: int, mtime_ns: int, megapixels: float) -> str 
 
 
 def _ends_as_it_should(file: IO[bytes], image_format: str) -> bool:
-    """False means only that the end looks unusual: some cameras append data of their own."""
+    """Returns False where the end looks unusual, which may be harmless: some cameras append data of their own."""
     file.seek(0)
     head = file.read(12)
     size = file.seek(0, os.SEEK_END)
@@ -78,7 +78,7 @@ def _decode_problem(path: Path, *, megapixels: float) -> str | None:
 
 
 def unreadable_message(unreadable: dict[Path, str]) -> str:
-    """One message that names the files and both remedies."""
+    """Returns one message that names the files and both remedies."""
     lines = [f"  {path}: {problem}" for path, problem in list(unreadable.items())[:MOST_NAMED]]
     if len(unreadable) > MOST_NAMED:
         lines.append(f"  ... and {len(unreadable) - MOST_NAMED} more")

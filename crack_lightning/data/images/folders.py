@@ -1,11 +1,11 @@
-"""Walking through folders of photographs: what is no data by convention is left out, links that loop too."""
+"""Walks through folders of photographs, leaving out what by convention is not data, and links that loop."""
 
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-# What systems, servers and archives put beside the data, in lower case.
+# Names that systems, servers and archives put beside the data, in lower case.
 CONVENTIONS = {
     *("__macosx", "@eadir", "#recycle", "$recycle.bin", "recycler", "recycled", "system volume information"),
     *("lost+found", "thumbs.db", "thumbs.db:encryptable", "ehthumbs.db", "desktop.ini", "icon\r", "@recycle"),
@@ -17,7 +17,7 @@ DEEPEST, MOST_FOLDERS = 3, 1000  # levels, and folders in all
 
 @dataclass(frozen=True)
 class Folder:
-    """What lies in a folder, by name and sorted. `folders` are walked next, unless the caller clears them.
+    """The contents of a folder by name, sorted. `folders` are walked next, unless the caller clears them.
 
     `leads_to` is a folder that was walked already, where a link leads back to it: then all else is empty.
     """
@@ -30,39 +30,39 @@ class Folder:
 
 
 def is_no_data(name: str) -> bool:
-    """Whether a file or folder of that name is hidden, or by convention no part of the data."""
+    """Returns whether a file or folder of that name is hidden, or by convention not part of the data."""
     return name.startswith(".") or name.lower() in CONVENTIONS
 
 
 def visible_folders(root: Path) -> list[Path]:
-    """The folders in `root` that may hold data, sorted."""
+    """Returns the folders in `root` that may hold data, sorted."""
     return sorted(entry for entry in root.iterdir() if not is_no_data(entry.name) and entry.is_dir())
 
 
 def left_out_folders(root: Path) -> list[Path]:
-    """The other folders in `root`, sorted."""
+    """Returns the other folders in `root`, hidden or conventional, sorted."""
     return sorted(entry for entry in root.iterdir() if is_no_data(entry.name) and entry.is_dir())
 
 
 def folders_below(root: Path) -> list[Path]:
-    """The folders of a few levels below `root`, the nearest first: where what is not in it may lie."""
-    level, found = [root], list[Path]()
+    """Returns the folders of a few levels below `root`, the nearest first, to look for what `root` itself lacks."""
+    level, below = [root], list[Path]()
     for _ in range(DEEPEST):
         try:
-            level = [folder for each in level for folder in visible_folders(each)][:MOST_FOLDERS]
+            level = [folder for parent in level for folder in visible_folders(parent)][:MOST_FOLDERS]
         except OSError:
             break
-        found += level
-    return found[:MOST_FOLDERS]
+        below += level
+    return below[:MOST_FOLDERS]
 
 
 def raise_it(error: OSError) -> None:
-    """What to do about a folder that cannot be listed, where nothing else is to be done."""
+    """Raises the error of a folder that cannot be listed, where the caller of `walk` does nothing else about it."""
     raise error
 
 
 def walk(root: Path, *, refused: Callable[[OSError], None] = raise_it) -> Iterator[Folder]:
-    """`root` and the folders below it; `refused` is called with one that cannot be listed."""
+    """Yields `root` and the folders below it; `refused` is called with the error of one that cannot be listed."""
     seen: set[Path] = set()
     for parent, folders, files in os.walk(root, followlinks=True, onerror=refused):
         real = Path(parent).resolve()

@@ -1,4 +1,4 @@
-"""Which files are pictures by name and content, and which are photographs that cannot be read here."""
+"""Recognises pictures by name and content, and photographs that cannot be read here; encodes PNG and JPEG."""
 
 import io
 from collections import Counter
@@ -11,10 +11,10 @@ from PIL import Image
 from crack_lightning.errors import MissingPackage
 from crack_lightning.system.libraries import library
 
-# Those that are read, by Pillow's names. Of nothing else is a decoder started, whatever a file claims to be.
+# Formats that are read, by Pillow's names. No other decoder is started, whatever a file claims to be.
 FORMATS = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
-    "MPO": (".mpo", ".jpg", ".jpeg"),  # what some cameras write: a JPEG with a preview behind it
+    "MPO": (".mpo", ".jpg", ".jpeg"),  # written by some cameras: a JPEG with a preview behind it
     "PNG": (".png",),
     "BMP": (".bmp", ".dib"),
     "DIB": (".bmp", ".dib"),
@@ -24,10 +24,10 @@ FORMATS = {
     "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
     "JPEG2000": (".jp2", ".j2k", ".jpf", ".jpx"),
 }
-HEIF = (".heic", ".heif", ".hif")  # photographs of phones, with the extra `heif`
+HEIF = (".heic", ".heif", ".hif")  # photographs of phones, read with the extra `heif`
 HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
 HEIF_REMEDY = "is HEIC, which needs another library: pip install pillow-heif"
-# What cameras write beside or instead of those, and what is seldom a photograph.
+# Raw files, which cameras write beside or instead of those; and formats that are seldom photographs.
 RAW = (
     *(".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".orf", ".rw2", ".raf", ".pef", ".srw"),
     *(".x3f", ".3fr", ".iiq", ".rwl", ".erf", ".kdc", ".mrw", ".raw", ".gpr"),
@@ -37,7 +37,7 @@ OTHERS = (".gif", ".psd", ".jxl", ".jxr", ".tga", ".svg", ".eps", ".exr", ".hdr"
 
 @cache
 def heif_is_read() -> bool:
-    """Whether pillow-heif is installed, which is then used."""
+    """Returns whether pillow-heif is installed, and registers it with Pillow."""
     try:
         library("pillow_heif", HEIF_REMEDY).register_heif_opener(thumbnails=False)
     except MissingPackage:
@@ -47,14 +47,14 @@ def heif_is_read() -> bool:
 
 @cache
 def image_extensions() -> tuple[str, ...]:
-    """Endings, in lower case, of the files that are taken for images."""
+    """Returns the endings, in lower case, of the files that are taken for images."""
     known = dict.fromkeys(ending for endings in FORMATS.values() for ending in endings)
     return (*known, *(HEIF if heif_is_read() else ()))
 
 
 @cache
 def pillow_formats() -> tuple[str, ...]:
-    """The formats that Pillow may open."""
+    """Returns the formats that Pillow may open."""
     from PIL import (  # noqa: F401
         AvifImagePlugin,
         BmpImagePlugin,
@@ -72,22 +72,22 @@ def pillow_formats() -> tuple[str, ...]:
 
 
 def is_image_name(name: str) -> bool:
-    """Whether a file of that name is taken for an image."""
+    """Returns whether a file of that name is taken for an image."""
     return name.lower().endswith(image_extensions())
 
 
 def ending_of(name: str) -> str:
-    """The usual ending of a file of a format, by Pillow's name."""
+    """Returns the usual ending of a file of a format, which has Pillow's name."""
     return (*FORMATS.get(name, ()), *HEIF)[0]
 
 
 def is_unread_photograph(name: str) -> bool:
-    """Whether a file of that name is a photograph, but of a kind that is not read here."""
+    """Returns whether a file of that name is a photograph of a kind that is not read here."""
     return not is_image_name(name) and name.lower().endswith((*HEIF, *RAW, *OTHERS))
 
 
 def why_unread(name: str) -> str:
-    """What to do about a photograph that is not read here."""
+    """Returns why a photograph is not read here, and what to do about it."""
     if name.lower().endswith(HEIF):
         return HEIF_REMEDY
     kind = "a raw file of a camera" if name.lower().endswith(RAW) else f"a {Path(name).suffix.lower()} file"
@@ -95,26 +95,26 @@ def why_unread(name: str) -> str:
 
 
 def is_heif(head: bytes) -> bool:
-    """Whether a file that begins with `head` (at least 12 bytes) is HEIC, whatever its name."""
+    """Returns whether a file that begins with `head` (at least 12 bytes) is HEIC, whatever its name."""
     return head[4:8] == b"ftyp" and head[8:12] in HEIF_BRANDS
 
 
 def kinds_of(names: Iterable[str], *, most: int = 5) -> str:
-    """Names counted by ending: `3 .heic, 1 .dng`."""
+    """Returns names counted by ending: `3 .heic, 1 .dng`."""
     counts = Counter(Path(name).suffix.lower() or name for name in names)
-    told = [f"{count} {kind}" for kind, count in counts.most_common(most)]
-    return ", ".join([*told, *([f"{len(counts) - most} kinds more"] if len(counts) > most else [])])
+    counted = [f"{count} {kind}" for kind, count in counts.most_common(most)]
+    return ", ".join([*counted, *([f"{len(counts) - most} kinds more"] if len(counts) > most else [])])
 
 
 def png(image: Image.Image) -> bytes:
-    """Without loss; the level that is fastest, since pictures of photographs hardly become smaller by more."""
+    """Encodes a picture without loss, at the fastest level: photographs hardly become smaller at a higher one."""
     file = io.BytesIO()
     image.save(file, "PNG", compress_level=1)
     return file.getvalue()
 
 
 def jpeg(image: Image.Image, *, quality: int) -> bytes:
-    """Of an RGB picture; `quality` as Pillow has it, 0 to 95."""
+    """Encodes an RGB picture; `quality` as in Pillow, 0 to 95."""
     file = io.BytesIO()
     image.save(file, "JPEG", quality=quality)
     return file.getvalue()

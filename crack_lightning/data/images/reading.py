@@ -1,4 +1,4 @@
-"""Any image file as an upright 8-bit RGB picture."""
+"""Reads any image file as an upright 8-bit RGB picture."""
 
 import io
 import logging
@@ -17,7 +17,7 @@ from crack_lightning.system.files import not_a_file
 
 log = logging.getLogger(__name__)
 
-MOST_MEGAPIXELS = 200.0  # where nobody says otherwise
+MOST_MEGAPIXELS = 200.0  # unless the caller sets another limit
 ORIENTATIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -29,15 +29,15 @@ ORIENTATIONS = {
 }
 SIXTEEN_BIT_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 DIM = "16 bits of which nothing is above a sixteenth: it may be of 12 bits or fewer, and is read as nearly black"
-NEEDED_CHUNKS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"eXIf"}  # of PNG; none of the others changes a pixel
+NEEDED_CHUNKS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"eXIf"}  # of PNG; no other chunk changes a pixel
 
-# Sizes are compared with a limit of ours, before anything is decoded.
+# Pillow's own limit is off: `opened` compares sizes with `megapixels` before anything is decoded.
 Image.MAX_IMAGE_PIXELS = None
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An upright RGB picture, what about its levels had to be guessed, and how many pages the file has."""
+    """An upright RGB picture, a doubt about its levels if they had to be guessed, and how many pages the file has."""
 
     image: Image.Image
     doubt: str = ""
@@ -45,7 +45,7 @@ class Picture:
 
 
 def read_image(path: str | Path, *, megapixels: float = MOST_MEGAPIXELS) -> Image.Image:
-    """The picture in `path`, as `read_picture` gives it; a doubt about its levels is logged once."""
+    """Returns the picture in `path` as `read_picture` does; a doubt about its levels is logged once."""
     picture = read_picture(path, megapixels=megapixels)
     if picture.doubt:
         warn_once(f"{path}: {picture.doubt}")
@@ -54,16 +54,16 @@ def read_image(path: str | Path, *, megapixels: float = MOST_MEGAPIXELS) -> Imag
 
 @lru_cache(10_000)
 def warn_once(text: str) -> None:
-    """Log a warning the first time that it is given."""
+    """Logs a warning the first time that it is called with this text."""
     log.warning("%s", text)
 
 
 def read_picture(path: str | Path, *, megapixels: float = MOST_MEGAPIXELS) -> Picture:
-    """The first whole page of `path`: RGB, 8 bits a channel, turned as its orientation says.
+    """Returns the first page of `path` that is not reduced: RGB, 8 bits a channel, turned as its orientation says.
 
     More bits are scaled (not cut off) to 8, transparency is laid over white, CMYK and palettes are converted.
 
-    Raises ValueError that names the file when it is no regular file, cannot be decoded, or has more than `megapixels`.
+    Raises ValueError that names a file that is not regular, cannot be decoded, or has more than `megapixels`.
     """
     try:
         if problem := not_a_file(Path(path)):
@@ -76,7 +76,7 @@ def read_picture(path: str | Path, *, megapixels: float = MOST_MEGAPIXELS) -> Pi
 
 
 def opened(file: IO[bytes], *, megapixels: float = MOST_MEGAPIXELS) -> Image.Image:
-    """What Pillow makes of the header of `file`, of the formats that are read here alone; nothing is decoded yet.
+    """Opens `file` by its header, in the formats that are read here alone; nothing is decoded yet.
 
     Raises ValueError for HEIC that cannot be read, for a picture of more than `megapixels`, and as Pillow does.
     """
@@ -104,7 +104,7 @@ def opened(file: IO[bytes], *, megapixels: float = MOST_MEGAPIXELS) -> Image.Ima
 
 
 def _without_texts(file: IO[bytes], error: Exception) -> IO[bytes]:
-    """A PNG without texts, profiles and times, of which Pillow refuses large ones; the `error` if it is damaged."""
+    """Removes texts, profiles and times from a PNG, of which Pillow refuses large ones; raises `error` if damaged."""
     file.seek(0)
     kept = [file.read(8)]
     while len(start := file.read(8)) == 8:
@@ -119,7 +119,7 @@ def _without_texts(file: IO[bytes], error: Exception) -> IO[bytes]:
 
 
 def decoded(file: IO[bytes], image: Image.Image) -> Picture:
-    """The picture of which `opened` made `image` from `file`."""
+    """Returns the picture in `image`, which `opened` made from `file`."""
     pages = tiff.seek_whole(image) if image.format == "TIFF" else 1
     if image.format == "TIFF" and not tiff.is_plain(image):
         return _deep_tiff(file, image, pages)
@@ -130,16 +130,16 @@ def decoded(file: IO[bytes], image: Image.Image) -> Picture:
 
 
 def _deep_tiff(file: IO[bytes], image: Image.Image, pages: int) -> Picture:
-    found = tiff.read_levels(file, image)
-    levels, channels = found.samples, 1 if found.samples.ndim == 2 else found.samples.shape[2]
+    page = tiff.read_levels(file, image)
+    levels, channels = page.samples, 1 if page.samples.ndim == 2 else page.samples.shape[2]
     colours = levels if levels.ndim == 2 else levels[..., :3] if channels >= 3 else levels[..., 0]
-    picture = _from_levels(colours, white=found.white)
+    picture = _from_levels(colours, white=page.white)
     if channels in (2, 4):
-        alpha = _from_levels(levels[..., -1], white=found.white).convert("L")
+        alpha = _from_levels(levels[..., -1], white=page.white).convert("L")
         picture = Image.composite(picture, Image.new("RGB", picture.size, "white"), alpha)
-    if found.orientation in ORIENTATIONS:
-        picture = picture.transpose(ORIENTATIONS[found.orientation])
-    return Picture(picture, DIM if found.dim else "", pages)
+    if page.orientation in ORIENTATIONS:
+        picture = picture.transpose(ORIENTATIONS[page.orientation])
+    return Picture(picture, DIM if page.dim else "", pages)
 
 
 def _is_sixteen_bit_png(file: IO[bytes], image: Image.Image) -> bool:
@@ -155,22 +155,22 @@ def _brightest(image: Image.Image) -> int:
 
 
 def orientation_of(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; 1 when there is none. The other tags, which may be damaged, are not looked at."""
+    """Returns the EXIF orientation, 1 to 8, or 1 if there is none. Other tags, which may be damaged, are not read."""
     try:
         orientation = image.getexif().get(0x0112)
-    except Exception:  # a damaged EXIF block is no damage to the picture
+    except Exception:  # a damaged EXIF block does not damage the picture
         return 1
     return orientation if isinstance(orientation, int) and orientation in ORIENTATIONS else 1
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """The picture turned as its EXIF orientation says."""
+    """Returns the picture turned as its EXIF orientation says."""
     orientation = orientation_of(image)
     return image if orientation == 1 else image.transpose(ORIENTATIONS[orientation])
 
 
 def reason(error: BaseException) -> str:
-    """What went wrong in a few words, without the file's name, which the caller states."""
+    """Returns what went wrong in a few words, without the file's name, which the caller states."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     if isinstance(error, UnidentifiedImageError):
@@ -179,7 +179,7 @@ def reason(error: BaseException) -> str:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Convert a picture of any mode to RGB."""
+    """Converts a picture of any mode to RGB."""
     if image.mode == "RGB" and not image.has_transparency_data:
         return image
     if image.mode in SIXTEEN_BIT_MODES:

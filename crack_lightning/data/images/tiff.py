@@ -1,7 +1,7 @@
-"""TIFF files as their tags say: levels, planes, pages.
+"""Reads TIFF files as their tags say: levels, planes, pages.
 
-What has 8 bits Pillow reads rightly. Beyond, it neither turns levels in which white is zero, nor scales those that end
-below 65535, nor reads planes: tifffile gives the samples, and what they mean is decided here.
+Pillow reads 8 bits correctly. Beyond, it does not invert levels in which white is zero, scale those that end below
+65535, or read planes: tifffile gives the samples, and this file decides what they mean.
 """
 
 import math
@@ -17,21 +17,21 @@ Array = np.ndarray
 
 ORIENTATION, SUBFILE, BITS, SAMPLE_FORMAT, MOST, SIGNED_MOST = 274, 254, 258, 339, 281, 341
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB = 0, 1, 2
-REDUCED = 1  # bit of SUBFILE
+REDUCED = 1  # a bit of SUBFILE
 UNSIGNED = 1
 
 
 def is_plain(image: Image.Image) -> bool:
-    """Whether Pillow reads the levels of this page: at most 8 bits, unsigned."""
+    """Returns whether Pillow reads the levels of this page correctly: at most 8 bits, unsigned."""
     tags: Any = getattr(image, "tag_v2", {})
     kinds = np.ravel(tags.get(SAMPLE_FORMAT, UNSIGNED))
     return max(np.ravel(tags.get(BITS, 1))) <= 8 and bool((kinds == UNSIGNED).all())
 
 
 def seek_whole(image: Image.Image) -> int:
-    """Go to the first page that is no reduced picture of another; how many such pages there are.
+    """Goes to the first page that is not a reduced picture of another; returns how many such pages there are.
 
-    Raises ValueError when all are reduced.
+    Raises ValueError where all are reduced.
     """
     whole = []
     for number in range(getattr(image, "n_frames", 1)):
@@ -47,9 +47,9 @@ def seek_whole(image: Image.Image) -> int:
 
 @dataclass(frozen=True)
 class Levels:
-    """Samples (h, w) or (h, w, n), float64 with black at 0, the level of white, the orientation still to be applied.
+    """Samples (h, w) or (h, w, n), float64 with black at 0; the level of white; the orientation still to be applied.
 
-    `dim`: they could hold 15 bits or more, and none is above a sixteenth of that.
+    `dim`: the samples could hold 15 bits or more, and none is above a sixteenth of that.
     """
 
     samples: Array
@@ -59,7 +59,7 @@ class Levels:
 
 
 def read_levels(file: IO[bytes], image: Image.Image) -> Levels:
-    """The levels of the page that `image`, opened from `file` and not yet loaded, is at.
+    """Returns the levels of the page at which `image`, opened from `file` and not yet loaded, is.
 
     Raises ValueError for what cannot be read or would have to be guessed.
     """
@@ -75,7 +75,7 @@ def read_levels(file: IO[bytes], image: Image.Image) -> Levels:
             raise UserError(f"its colours are of kind {photometric}, with more than 8 bits: save it as RGB")
         try:
             samples = np.asarray(page.asarray())
-        except Exception as error:  # a codec that is missing, or whatever damage does
+        except Exception as error:  # a missing codec, or anything that damage causes
             samples, orientation = _by_pillow(file, image, error), 1
     if samples.ndim == 3 and planar == 2:
         samples = samples.transpose(1, 2, 0)
@@ -85,16 +85,16 @@ def read_levels(file: IO[bytes], image: Image.Image) -> Levels:
 
 
 def _by_pillow(file: IO[bytes], image: Image.Image, error: Exception) -> Array:
-    """Samples, upright, of what tifffile cannot read for want of a codec and Pillow hands over as they are."""
+    """Returns the samples, upright, that tifffile cannot read for want of a codec and Pillow gives as they are."""
     if "imagecodecs" not in str(error):
         raise error
     if image.mode not in ("I;16", "I;16B", "I;16L", "F"):
         raise UserError("its compression needs another library: pip install imagecodecs") from error
     file.seek(0)
-    with Image.open(file, formats=["TIFF"]) as again:
-        again.seek(image.tell())
-        again.load()
-        return np.asarray(again)
+    with Image.open(file, formats=["TIFF"]) as reopened:
+        reopened.seek(image.tell())
+        reopened.load()
+        return np.asarray(reopened)
 
 
 def _scaled(samples: Array, tags: dict[int, Any]) -> tuple[Array, float]:
@@ -112,6 +112,6 @@ def _scaled(samples: Array, tags: dict[int, Any]) -> tuple[Array, float]:
 
 
 def _declared(samples: Array, tags: dict[int, Any]) -> float | None:
-    """The highest level that the file says it may hold, where that can be."""
+    """Returns the highest level that the file says it may hold, where that is possible."""
     most = max((float(np.max(value)) for value in tags.values()), default=0.0)
     return most if 1 < most < np.iinfo(samples.dtype).max and most >= samples.max() else None
