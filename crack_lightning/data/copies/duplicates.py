@@ -1,4 +1,4 @@
-"""Copies among pictures: which are the same file, show the same or share a part, and the clusters they form."""
+"""Finds copies among pictures (the same file, the same picture, or a shared part) and the clusters that they form."""
 
 import itertools
 from collections import defaultdict
@@ -20,7 +20,7 @@ Clusters = Sequence[Sequence[int]]
 
 
 def exact_copies(hashes: Sequence[str]) -> list[list[int]]:
-    """Places of files with the same content hash, each list sorted and longer than one."""
+    """Returns places of files with the same content hash, each list sorted and longer than one."""
     places: dict[str, list[int]] = defaultdict(list)
     for place, digest in enumerate(hashes):
         places[digest].append(place)
@@ -28,44 +28,44 @@ def exact_copies(hashes: Sequence[str]) -> list[list[int]]:
 
 
 def find_copies(facts: Sequence[FileFacts], *, near: bool, overlaps: Array | None = None) -> dict[str, list[list[int]]]:
-    """Clusters of places by kind, each with those of the kinds before: `exact_duplicate`, `near_duplicate`, `overlap`.
+    """Returns clusters of places by kind, each with the kinds before: `exact_duplicate`, `near_duplicate`, `overlap`.
 
-    The second if asked for, the third if pairs (M, 2) of places that overlap are given.
+    The second kind is there if `near`, the third if pairs (M, 2) of places that overlap are given.
     """
-    readable = [place for place, each in enumerate(facts) if not each.problem]
+    readable = [place for place, file in enumerate(facts) if not file.problem]
     exact = [[readable[k] for k in group] for group in exact_copies([facts[place].digest for place in readable])]
-    found = {"exact_duplicate": exact}
+    clusters_of = {"exact_duplicate": exact}
     if not facts:
-        return found
+        return clusters_of
     pairs = [pair for group in exact for pair in itertools.pairwise(group)]
     if near:
-        pairs += near_copies(np.stack([each.print for each in facts]))[0].tolist()
-        found["near_duplicate"] = clusters(len(facts), pairs)
+        pairs += near_copies(np.stack([file.print for file in facts]))[0].tolist()
+        clusters_of["near_duplicate"] = clusters(len(facts), pairs)
     if overlaps is not None:
-        found["overlap"] = clusters(len(facts), [*pairs, *overlaps.tolist()])
-    return found
+        clusters_of["overlap"] = clusters(len(facts), [*pairs, *overlaps.tolist()])
+    return clusters_of
 
 
 def near_copies(prints: Array, *, similar: float = SIMILAR) -> tuple[Array, Array]:
-    """Pairs (M, 2) of fingerprints (N, SIDE, SIDE) that show the same picture, and their correlation (M,).
+    """Returns pairs (M, 2) of fingerprints (N, SIDE, SIDE) that show the same picture, and their correlation (M,).
 
-    However they are mirrored or turned by quarters. Fingerprints of zeros, one colour, are copies of nothing.
+    The pictures may be mirrored or turned by quarters. Fingerprints of zeros, one colour, are copies of nothing.
     """
     places = np.flatnonzero(prints.any(axis=(1, 2)))
     distance = float(np.sqrt(2 - 2 * similar))  # of unit vectors with that correlation
     pairs = places[close_pairs(invariant_keys(prints[places]), distance)]
-    found = [np.empty(0, np.float32)]
+    correlations = [np.empty(0, np.float32)]
     for start in range(0, len(pairs), BLOCK):
-        some = pairs[start : start + BLOCK]
-        found.append(similarity(prints[some[:, 0]], prints[some[:, 1]]))
-    correlation = np.concatenate(found)
+        block = pairs[start : start + BLOCK]
+        correlations.append(similarity(prints[block[:, 0]], prints[block[:, 1]]))
+    correlation = np.concatenate(correlations)
     return pairs[correlation >= similar], correlation[correlation >= similar]
 
 
 def clusters(count: int, pairs: Iterable[Sequence[int]]) -> list[list[int]]:
-    """What hangs together by `pairs` of the places 0..count-1: sorted lists longer than one, the first place first."""
-    one, other = np.array([*pairs], np.int64).reshape(-1, 2).T
-    graph = coo_array((np.ones(len(one), bool), (one, other)), shape=(count, count))
+    """Returns the clusters of places 0..count-1 that `pairs` connect: sorted lists longer than one, by first place."""
+    first, second = np.array([*pairs], np.int64).reshape(-1, 2).T
+    graph = coo_array((np.ones(len(first), bool), (first, second)), shape=(count, count))
     members: dict[int, list[int]] = defaultdict(list)
     for place, cluster in enumerate(connected_components(graph, directed=False)[1].tolist()):
         members[cluster].append(place)
@@ -73,6 +73,6 @@ def clusters(count: int, pairs: Iterable[Sequence[int]]) -> list[list[int]]:
 
 
 def groups_of(clusters: Clusters, names: Sequence[str]) -> list[str]:
-    """A group for each image: the name of its cluster's first member, its own if it stands alone."""
+    """Returns a group for each image: the name of its cluster's first member, or its own if it stands alone."""
     first = {member: cluster[0] for cluster in clusters for member in cluster}
     return [names[first.get(place, place)] for place in range(len(names))]

@@ -1,4 +1,4 @@
-"""What there is to know of an image file, from one reading of it."""
+"""Facts about an image file, from one reading of it."""
 
 import hashlib
 import io
@@ -20,17 +20,17 @@ from crack_lightning.system.processes import in_processes
 DRAFT_PX = 256  # a large JPEG is decoded at an eighth, quarter or half of its size, not below this
 
 
-def _nothing() -> np.ndarray:
+def _empty_print() -> np.ndarray:
     return np.zeros((SIDE, SIDE), np.float32)
 
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """An image file. `problem` says why it cannot be read, and then only path, bytes and digest mean anything.
+    """Facts about an image file. `problem` says why it cannot be read, and then only path, bytes and digest are valid.
 
-    Sizes are those of the upright picture; `mean` and `deviation` are grey levels, 0 to 255; `orientation` is the EXIF
-    tag, 1 when there is none; `doubt` as a `Picture` has it; `zero_run` as the function of that name counts it; `print`
-    as `fingerprint` gives it.
+    Sizes are of the upright picture; `mean` and `deviation` are grey levels, 0 to 255; `orientation` is the EXIF tag,
+    1 where there is none; `doubt` is as in `Picture`; `zero_run` and `print` are what the functions `zero_run` and
+    `fingerprint` return.
     """
 
     path: Path
@@ -47,33 +47,33 @@ class FileFacts:
     zero_run: int = 0
     mean: float = 0.0
     deviation: float = 0.0
-    print: np.ndarray = field(default_factory=_nothing)
+    print: np.ndarray = field(default_factory=_empty_print)
 
     @property
     def extension_fits(self) -> bool:
-        """Whether the file's name says what it is."""
+        """Returns whether the file's extension fits its format."""
         return self.path.suffix.lower() in (HEIF if self.format == "HEIF" else FORMATS.get(self.format, ()))
 
 
 def file_facts(path: Path, *, megapixels: float = MOST_MEGAPIXELS) -> FileFacts:
-    """Read, decode and describe a file. Raises nothing: what goes wrong is the `problem`."""
+    """Reads and decodes a file and describes it. Raises nothing: what goes wrong is the `problem`."""
     if problem := not_a_file(path):
         return FileFacts(path, problem=problem)
     try:
         content = path.read_bytes()
     except OSError as error:
         return FileFacts(path, problem=reason(error))
-    digest = hashlib.blake2b(content, digest_size=16).hexdigest()  # as content_hash has it
+    digest = hashlib.blake2b(content, digest_size=16).hexdigest()  # as in content_hash
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of large pictures and damaged tags; too large ones raise
+            warnings.simplefilter("ignore")  # warnings of large pictures and damaged tags; too large ones raise
             return _described(path, content, digest, megapixels)
     except Exception as error:  # decoders raise whatever they like on damaged files
         return FileFacts(path, len(content), digest, problem=reason(error))
 
 
 def read_facts(paths: Sequence[Path], *, workers: int | None, megapixels: float = MOST_MEGAPIXELS) -> list[FileFacts]:
-    """The facts of every file, in the order of `paths`, read by `workers` processes; None: one for each core."""
+    """Returns the facts of every file, in the order of `paths`, read by `workers` processes (None: one a core)."""
     return in_processes(partial(file_facts, megapixels=megapixels), paths, "reading", workers=workers)
 
 

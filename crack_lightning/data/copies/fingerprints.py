@@ -1,6 +1,6 @@
-"""What a picture looks like, in a few numbers that re-encoding, resizing and other light hardly change.
+"""Fingerprints of pictures: a few numbers that re-encoding, resizing and other light hardly change.
 
-The lowest cosine frequencies of the picture in grey (as perceptual hashes use them, but kept as numbers: concrete is
+They are the lowest cosine frequencies of the picture in grey (as in perceptual hashes, but kept as numbers: concrete is
 too even for their signs to be stable), without brightness and the linear shading of a wall lit from one side.
 """
 
@@ -9,24 +9,24 @@ from PIL import Image
 from scipy.fft import dctn
 
 SIDE = 12  # frequencies each way
-GREY_PX = 48  # the picture is brought to this size first
+GREY_PX = 48  # the picture is resized to this first
 
 Array = np.ndarray
 
 
 def fingerprint(image: Image.Image) -> Array:
-    """(SIDE, SIDE) float32 of unit length; zeros for a picture of one colour."""
+    """Returns (SIDE, SIDE) float32 of unit length; zeros for a picture of one colour."""
     grey = np.asarray(image.convert("L").resize((GREY_PX, GREY_PX), Image.Resampling.BOX), np.float32)
-    found = dctn(grey, norm="ortho")[:SIDE, :SIDE]
-    found[0, 0] = found[0, 1] = found[1, 0] = 0
-    length = float(np.linalg.norm(found))
-    return found / length if length > 1e-3 else np.zeros_like(found)
+    frequencies = dctn(grey, norm="ortho")[:SIDE, :SIDE]
+    frequencies[0, 0] = frequencies[0, 1] = frequencies[1, 0] = 0
+    length = float(np.linalg.norm(frequencies))
+    return frequencies / length if length > 1e-3 else np.zeros_like(frequencies)
 
 
 def orientations(prints: Array) -> Array:
-    """Frequencies (N, D, D) of the eight mirrored and turned copies of each picture, (N, 8, D, D).
+    """Returns frequencies (N, 8, D, D) of the eight mirrored and turned copies of each picture, from its own (N, D, D).
 
-    Number 4 t + 2 v + h: transposed if t, then turned upside down if v and mirrored if h.
+    Number 4 t + 2 v + h is transposed if t, then turned upside down if v and mirrored if h.
     """
     side = prints.shape[-1]
     sign = (-1.0) ** np.arange(side, dtype=np.float32)
@@ -36,20 +36,20 @@ def orientations(prints: Array) -> Array:
 
 
 def invariant_keys(prints: Array) -> Array:
-    """(N, SIDE * SIDE) float32 of unit length, the same for all eight mirrored and turned copies.
+    """Returns (N, SIDE * SIDE) float32 of unit length, the same for all eight mirrored and turned copies.
 
-    Mirroring changes signs of frequencies, turning exchanges the two directions: what is left is sum and difference of
-    the amounts. No farther apart than the fingerprints of the best fitting copies.
+    Mirroring changes signs of frequencies, turning exchanges the two directions: sum and difference of their absolute
+    values remain. Keys are no farther apart than the fingerprints of the best fitting copies.
     """
     amount = np.abs(prints)
     upper = np.triu_indices(SIDE, 1)
-    one, other = amount[:, upper[0], upper[1]], amount[:, upper[1], upper[0]]
+    above, below = amount[:, upper[0], upper[1]], amount[:, upper[1], upper[0]]
     diagonal = amount[:, np.arange(SIDE), np.arange(SIDE)]
     root = np.float32(np.sqrt(0.5))
-    return np.concatenate([diagonal, (one + other) * root, np.abs(one - other) * root], axis=1)
+    return np.concatenate([diagonal, (above + below) * root, np.abs(above - below) * root], axis=1)
 
 
 def similarity(one: Array, other: Array) -> Array:
-    """Correlation (N,) of fingerprints (N, SIDE, SIDE) in the orientation in which they fit best, -1..1."""
+    """Returns the correlation (N,) of fingerprints (N, SIDE, SIDE) in the best fitting orientation, -1..1."""
     turned = orientations(one).reshape(len(one), 8, -1)
     return np.einsum("noc,nc->no", turned, other.reshape(len(other), -1)).max(axis=1)

@@ -1,4 +1,4 @@
-"""Crops of one photograph that share a part of it, mirrored and turned by any angle too.
+"""Finds crops of one photograph that share a part of it, also mirrored or turned by any angle.
 
 Each point that stands out (SIFT, Lowe 2004) is matched with the most similar one of another picture; two pictures share
 a part if enough of their matches agree on how the two lie.
@@ -16,10 +16,10 @@ from crack_lightning.data.images.reading import read_image
 from crack_lightning.system.libraries import opencv
 from crack_lightning.system.processes import in_processes
 
-SMALL_PX = 112  # pictures are brought to this size first
+SMALL_PX = 112  # pictures are resized to this first
 MOST = 80  # points a picture
-CONTRAST = 0.005  # of the faintest point, an eighth of what OpenCV takes: concrete is even
-SIMILAR = 0.95  # product of two descriptors, from which on they are looked at more closely
+CONTRAST = 0.005  # of the faintest point, an eighth of OpenCV's default: concrete is even
+SIMILAR = 0.95  # product of two descriptors from which on they are examined
 AGREEING = 3  # matches: two say how the pictures lie
 TOLERANCE_PX = 1.5  # by which a match may miss
 SCALES = (0.95, 1.05)  # of one picture to the other
@@ -36,12 +36,12 @@ class LocalFeatures:
 
 
 def find_overlaps(paths: Sequence[Path], *, workers: int | None) -> Array:
-    """Pairs (M, 2) of places in `paths`, first below second, whose pictures share a part."""
+    """Returns pairs (M, 2) of places in `paths`, first below second, whose pictures share a part."""
     return overlapping(in_processes(read_local_features, paths, "reading crops", workers=workers))
 
 
 def read_local_features(path: Path) -> LocalFeatures:
-    """Those of a file; none of one that cannot be read."""
+    """Returns the features of a file; none for one that cannot be read."""
     try:
         return local_features(read_image(path))
     except ValueError:
@@ -49,52 +49,52 @@ def read_local_features(path: Path) -> LocalFeatures:
 
 
 def local_features(image: Image.Image) -> LocalFeatures:
-    """The points that stand out most from their surroundings; none in a picture of one colour."""
+    """Returns the points that stand out most from their surroundings; none in a picture of one colour."""
     grey = np.asarray(image.convert("L").resize((SMALL_PX, SMALL_PX), Image.Resampling.BILINEAR))
     keys, descriptors = opencv().SIFT.create(MOST, contrastThreshold=CONTRAST).detectAndCompute(grey, None)
     if not keys:
         return LocalFeatures(np.empty((0, 2), np.float32), np.empty((0, 128), np.uint8))
-    points = np.array([key.pt for key in keys[:MOST]], np.float32)  # of equal strength more than MOST
+    points = np.array([key.pt for key in keys[:MOST]], np.float32)  # more than MOST where points are of equal strength
     return LocalFeatures(points, descriptors[:MOST].astype(np.uint8))
 
 
 def mirrored(descriptors: Array) -> Array:
-    """The descriptors (K, 128) that the same points have in the mirrored picture."""
+    """Returns the descriptors (K, 128) that the same points have in the mirrored picture."""
     cells = descriptors.reshape(-1, 4, 4, 8)  # across and along the direction of the point, directions of edges
     return cells[:, ::-1, :, -np.arange(8)].reshape(-1, 128)
 
 
 def overlapping(features: Sequence[LocalFeatures]) -> Array:
-    """As `find_overlaps`, of pictures that were read."""
-    owners = np.repeat(np.arange(len(features)), [len(each.points) for each in features])
+    """Returns what `find_overlaps` does, from pictures that were read."""
+    owners = np.repeat(np.arange(len(features)), [len(picture.points) for picture in features])
     if len(owners) < 2:
         return np.empty((0, 2), np.int64)
-    points = np.concatenate([each.points for each in features])
-    # Roots of shares (Arandjelović and Zisserman 2012), so that no strong edge is all that counts.
-    descriptors = np.concatenate([each.descriptors for each in features]).astype(np.float32)
+    points = np.concatenate([picture.points for picture in features])
+    # Roots of shares (Arandjelović and Zisserman 2012), so that a strong edge does not outweigh all else.
+    descriptors = np.concatenate([picture.descriptors for picture in features]).astype(np.float32)
     descriptors = np.sqrt(descriptors / descriptors.sum(axis=1, keepdims=True).clip(1))
-    found = [np.empty((0, 2), np.int64)]
-    for one, queries in ((points, descriptors), (points * (-1, 1), mirrored(descriptors))):
+    pairs = [np.empty((0, 2), np.int64)]
+    for query_points, queries in ((points, descriptors), (points * (-1, 1), mirrored(descriptors))):
         for matches in _matches(owners, descriptors, queries):
-            if _agree(one[matches[:, 0]], points[matches[:, 1]]):
-                found.append(owners[matches[:1]])
-    return np.unique(np.concatenate(found), axis=0)
+            if _agree(query_points[matches[:, 0]], points[matches[:, 1]]):
+                pairs.append(owners[matches[:1]])
+    return np.unique(np.concatenate(pairs), axis=0)
 
 
 def _matches(owners: Array, descriptors: Array, queries: Array) -> Iterator[Array]:
-    """For each two pictures with enough of them, points (M, 2) of the first and the second that look alike."""
-    place, near = nearest_others(descriptors, owners, queries, probes=2)
-    asked = np.flatnonzero(near >= SIMILAR)
-    ends = np.unique(np.sort(np.stack([asked, place[asked]], axis=1), axis=1), axis=0)
-    _, pair, counts = np.unique(owners[ends] @ (len(owners), 1), return_inverse=True, return_counts=True)
+    """Yields the places (M, 2) of points that look alike, for each two pictures with enough of them."""
+    nearest, nearness = nearest_others(descriptors, owners, queries, probes=2)
+    similar = np.flatnonzero(nearness >= SIMILAR)
+    matches = np.unique(np.sort(np.stack([similar, nearest[similar]], axis=1), axis=1), axis=0)
+    _, pair, counts = np.unique(owners[matches] @ (len(owners), 1), return_inverse=True, return_counts=True)
     order = np.argsort(pair, kind="stable")
     order = order[counts[pair[order]] >= AGREEING]
-    yield from np.split(ends[order], np.flatnonzero(np.diff(pair[order])) + 1) if len(order) else ()
+    yield from np.split(matches[order], np.flatnonzero(np.diff(pair[order])) + 1) if len(order) else ()
 
 
-def _agree(one: Array, other: Array) -> bool:
-    """Whether one turn, shift and scale brings enough points (M, 2) of `one` onto those of `other`."""
-    matrix, inliers = opencv().estimateAffinePartial2D(one, other, ransacReprojThreshold=TOLERANCE_PX)
+def _agree(points: Array, targets: Array) -> bool:
+    """Returns whether one turn, shift and scale brings enough of `points` (M, 2) onto `targets`."""
+    matrix, inliers = opencv().estimateAffinePartial2D(points, targets, ransacReprojThreshold=TOLERANCE_PX)
     if matrix is None or not SCALES[0] < np.hypot(*matrix[0, :2]) < SCALES[1]:
         return False
-    return len(np.unique(np.rint(one[inliers.ravel() > 0]), axis=0)) >= AGREEING  # a point may have two directions
+    return len(np.unique(np.rint(points[inliers.ravel() > 0]), axis=0)) >= AGREEING  # a point may have two directions
