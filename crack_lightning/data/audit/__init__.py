@@ -1,1 +1,1 @@
-"""What is wrong with a folder of pictures."""
+"""Findings about a folder of pictures."""

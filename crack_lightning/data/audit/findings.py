@@ -1,4 +1,4 @@
-"""What is wrong or remarkable about the files of a data set, one by one."""
+"""Findings about the files of a data set, one by one: what is wrong or remarkable."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -11,10 +11,10 @@ from crack_lightning.data.copies.facts import FileFacts
 T = TypeVar("T")
 
 DARK, BRIGHT, FLAT = 10.0, 245.0, 2.0  # grey levels: mean below, mean above, deviation below
-LONGEST = 2.0  # times as long as wide, or more, is odd
+LONGEST = 2.0  # times as long as wide: this or more is odd
 
-COMMON = 0.5
-IMBALANCED = 0.25  # of all images in the smaller class, or fewer
+COMMON = 0.5  # share of the files: a value that more have is common
+IMBALANCED = 0.25  # share of all images: this or less in the smaller class is imbalance
 
 ERRORS = ("unreadable", "unreadable_folder", "missing_class", "undeclared_class", "label_conflict", "leak")
 WARNINGS = (
@@ -27,7 +27,7 @@ KINDS = (*ERRORS, *WARNINGS, *NOTES)
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about a file or folder. `cluster` numbers what belongs together, from 1; 0 stands alone."""
+    """A remark about a file or folder. `cluster` numbers findings that belong together, from 1; 0 stands alone."""
 
     kind: str
     path: Path
@@ -36,44 +36,44 @@ class Finding:
 
     @property
     def severity(self) -> str:
-        """error, warning or note."""
+        """Returns error, warning or note."""
         return "error" if self.kind in ERRORS else "warning" if self.kind in WARNINGS else "note"
 
 
 def file_findings(facts: Sequence[FileFacts]) -> list[Finding]:
-    """What is to be said of each file by itself or beside the others."""
-    readable = [each for each in facts if not each.problem]
-    found = [Finding("unreadable", each.path, each.problem) for each in facts if each.problem]
-    size = _common((each.width_px, each.height_px) for each in readable)
-    mode = _common(each.mode for each in readable)
-    for each in readable:
-        found += _of_format(each) + _of_light(each)
-        found += _beside_others(each, size, mode)
-    return found
+    """Returns the findings about each file, by itself or beside the others."""
+    readable = [file for file in facts if not file.problem]
+    findings = [Finding("unreadable", file.path, file.problem) for file in facts if file.problem]
+    size = _common((file.width_px, file.height_px) for file in readable)
+    mode = _common(file.mode for file in readable)
+    for file in readable:
+        findings += _format_findings(file) + _light_findings(file)
+        findings += _odd_findings(file, size, mode)
+    return findings
 
 
-def _of_format(facts: FileFacts) -> list[Finding]:
-    found = []
+def _format_findings(facts: FileFacts) -> list[Finding]:
+    findings = []
     if not facts.extension_fits:
-        found.append(Finding("wrong_extension", facts.path, f"is {facts.format}"))
+        findings.append(Finding("wrong_extension", facts.path, f"is {facts.format}"))
     if facts.doubt:
-        found.append(Finding("dim_levels", facts.path, facts.doubt))
+        findings.append(Finding("dim_levels", facts.path, facts.doubt))
     if facts.zero_run:
         detail = f"{facts.zero_run} zero bytes in a row within its compressed data: a part of the picture is lost"
-        found.append(Finding("zero_run", facts.path, detail))
+        findings.append(Finding("zero_run", facts.path, detail))
     if facts.mode.startswith("I"):
-        found.append(Finding("sixteen_bit", facts.path, f"mode {facts.mode}, scaled to 8 bits when read"))
+        findings.append(Finding("sixteen_bit", facts.path, f"mode {facts.mode}, scaled to 8 bits when read"))
     if facts.orientation != 1:
-        found.append(Finding("turned_by_exif", facts.path, f"orientation {facts.orientation}, turned when read"))
+        findings.append(Finding("turned_by_exif", facts.path, f"orientation {facts.orientation}, turned when read"))
     if facts.frames > 1 and facts.format != "MPO":
-        found.append(Finding("animated", facts.path, f"{facts.frames} frames, the first is read"))
+        findings.append(Finding("animated", facts.path, f"{facts.frames} frames, the first is read"))
     width, height = facts.width_px, facts.height_px
     if max(width, height) >= LONGEST * min(width, height):
-        found.append(Finding("odd_aspect", facts.path, f"{width}x{height} px, stretched to a square when read"))
-    return found
+        findings.append(Finding("odd_aspect", facts.path, f"{width}x{height} px, stretched to a square when read"))
+    return findings
 
 
-def _of_light(facts: FileFacts) -> list[Finding]:
+def _light_findings(facts: FileFacts) -> list[Finding]:
     detail = f"grey level {facts.mean:.0f} of 255, deviation {facts.deviation:.1f}"
     if facts.mean < DARK:
         return [Finding("nearly_black", facts.path, detail)]
@@ -82,18 +82,18 @@ def _of_light(facts: FileFacts) -> list[Finding]:
     return [Finding("one_colour", facts.path, detail)] if facts.deviation < FLAT else []
 
 
-def _beside_others(facts: FileFacts, size: tuple[int, int] | None, mode: str | None) -> list[Finding]:
-    found = []
+def _odd_findings(facts: FileFacts, size: tuple[int, int] | None, mode: str | None) -> list[Finding]:
+    findings = []
     own = (facts.width_px, facts.height_px)
     if size is not None and own != size:
-        found.append(Finding("odd_size", facts.path, f"{own[0]}x{own[1]} px, most are {size[0]}x{size[1]}"))
+        findings.append(Finding("odd_size", facts.path, f"{own[0]}x{own[1]} px, most are {size[0]}x{size[1]}"))
     if mode is not None and facts.mode != mode:
-        found.append(Finding("odd_mode", facts.path, f"mode {facts.mode}, most are {mode}"))
-    return found
+        findings.append(Finding("odd_mode", facts.path, f"mode {facts.mode}, most are {mode}"))
+    return findings
 
 
 def _common(values: Iterable[T]) -> T | None:
-    """The value that most have, if more than COMMON do."""
+    """Returns the value that most have, if more than COMMON do."""
     counts = Counter(values)
     if not counts:
         return None
@@ -102,7 +102,7 @@ def _common(values: Iterable[T]) -> T | None:
 
 
 def imbalance(counts: dict[str, int], root: Path) -> list[Finding]:
-    """One finding when a class has few of all images."""
+    """Returns one finding where a class has few of all images."""
     total = sum(counts.values())
     if len(counts) < 2 or not total:
         return []

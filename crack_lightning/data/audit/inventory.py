@@ -1,4 +1,4 @@
-"""What lies in a folder that is to become a data set, whatever state it is in."""
+"""Lists what lies in a folder that is to become a data set, whatever state it is in."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from crack_lightning.system.names import matched
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A file, the class folder it lies in (empty: none), and train, val, test or empty."""
+    """A file, its class folder (empty: none) and its split (train, val, test or empty)."""
 
     path: Path
     class_name: str
@@ -28,35 +28,35 @@ class Listed:
 def inventory(
     root: Path, class_names: Sequence[str] | None, *, layout: str = OWN, labels: str | None = None
 ) -> tuple[list[Listed], list[Finding]]:
-    """All files below `root` that are images by name, sorted, and what is to be said of its folders and other files.
+    """Returns all files below `root` that are images by name, sorted, and findings about its folders and other files.
 
-    `class_names` are compared with the folders; None takes these as they are. A root without folders is one class. In a
-    `layout` of its own the classes are sound and cracked; in that of a table they are what `labels` calls them.
+    `class_names` are compared with the folders; None takes these as they are. A root without folders is one class.
+    In a known `layout` the classes are sound and cracked; in a table they are what `labels` calls them.
     """
     listed: list[Listed] = []
     findings: list[Finding] = []
     if layout == TABLE:
         return [Listed(row.path, row.label, row.split) for row in read_labels(root, labels)], findings
     if layout != OWN:
-        findings += _misfit(root, layout)
+        findings += _layout_findings(root, layout)
         for name, folders in zip(("sound", "cracked"), matching_folders(root, layout), strict=True):
             listed += [Listed(path, name, "") for folder in folders for path in _files(folder, findings)]
-        return sorted(listed, key=lambda each: each.path), findings
+        return sorted(listed, key=lambda item: item.path), findings
     for split, top in _tops(root).items():
         folders = [entry for entry in _entries(top, findings) if entry.is_dir()]
-        findings += [Finding("hidden_folder", each, "ignored") for each in folders if is_no_data(each.name)]
-        classes = [each for each in folders if not is_no_data(each.name)]
-        findings += _compared(top, [each.name for each in classes], class_names)
+        findings += [Finding("hidden_folder", item, "ignored") for item in folders if is_no_data(item.name)]
+        classes = [item for item in folders if not is_no_data(item.name)]
+        findings += _class_findings(top, [item.name for item in classes], class_names)
         loose = [] if classes else [Listed(path, "", split) for path in _files(top, findings)]
         listed += loose
-        declared = set(matched(class_names or [], [each.name for each in classes]).values())
+        declared = set(matched(class_names or [], [item.name for item in classes]).values())
         for folder in classes:
             if class_names is None or folder.name in declared:
                 listed += [Listed(path, folder.name, split) for path in _files(folder, findings)]
-    return sorted(listed, key=lambda each: each.path), findings
+    return sorted(listed, key=lambda item: item.path), findings
 
 
-def _misfit(root: Path, layout: str) -> list[Finding]:
+def _layout_findings(root: Path, layout: str) -> list[Finding]:
     try:
         layout_folders(root, layout)
     except FileNotFoundError as error:
@@ -68,10 +68,10 @@ def _misfit(root: Path, layout: str) -> list[Finding]:
 
 def _tops(root: Path) -> dict[str, Path]:
     try:
-        there = {named_split(folder.name): folder for folder in visible_folders(root)}
+        splits = {named_split(folder.name): folder for folder in visible_folders(root)}
     except OSError:
-        there = {}
-    return {name: there[name] for name in SPLITS} if there.keys() >= set(SPLITS) else {"": root}
+        splits = {}
+    return {name: splits[name] for name in SPLITS} if splits.keys() >= set(SPLITS) else {"": root}
 
 
 def _entries(folder: Path, findings: list[Finding]) -> list[Path]:
@@ -82,40 +82,42 @@ def _entries(folder: Path, findings: list[Finding]) -> list[Path]:
         return []
 
 
-def _compared(top: Path, there: Sequence[str], class_names: Sequence[str] | None) -> Iterator[Finding]:
+def _class_findings(top: Path, folder_names: Sequence[str], class_names: Sequence[str] | None) -> Iterator[Finding]:
     if class_names is None:
         return
-    found = matched(class_names, there)
+    declared = matched(class_names, folder_names)
     for name in class_names:
-        if name not in found:
-            near = get_close_matches(name, there, 1)
+        if name not in declared:
+            near = get_close_matches(name, folder_names, 1)
             yield Finding(
                 "missing_class", top / name, f"no such folder; did you mean {near[0]}?" if near else "no such folder"
             )
-    for name in there:
-        if name not in found.values():
+    for name in folder_names:
+        if name not in declared.values():
             yield Finding("undeclared_class", top / name, f"declared are {', '.join(class_names)}")
 
 
 def _files(folder: Path, findings: list[Finding]) -> Iterator[Path]:
-    """Files with an image's extension; the others are found remarkable."""
+    """Yields files with an image's extension; adds findings about the others to `findings`."""
 
     def refused(error: OSError) -> None:
         findings.append(Finding("unreadable_folder", Path(error.filename or folder), error.strerror or str(error)))
 
-    for each in walk(folder, refused=refused):
-        if each.leads_to is not None:
-            findings.append(Finding("link_loop", each.path, f"leads back to {each.leads_to}, which is listed already"))
-        findings += [Finding("hidden_folder", each.path / name, "ignored") for name in each.hidden_folders]
-        for name in sorted([*each.folders, *each.files]):
+    for entry in walk(folder, refused=refused):
+        if entry.leads_to is not None:
+            findings.append(
+                Finding("link_loop", entry.path, f"leads back to {entry.leads_to}, which is listed already")
+            )
+        findings += [Finding("hidden_folder", entry.path / name, "ignored") for name in entry.hidden_folders]
+        for name in sorted([*entry.folders, *entry.files]):
             if is_image_name(name):
-                yield each.path / name  # a folder of that name too, which is then found unreadable
-            elif name in each.files:
-                findings.append(_other(each.path / name))
+                yield entry.path / name  # a folder of that name too, which is then found unreadable
+            elif name in entry.files:
+                findings.append(_other_finding(entry.path / name))
 
 
-def _other(path: Path) -> Finding:
-    """A file whose name is not that of an image."""
+def _other_finding(path: Path) -> Finding:
+    """Returns the finding about a file that by its name is not an image."""
     if problem := not_a_file(path):
         return Finding("no_image", path, f"ignored: {problem}")
     if is_unread_photograph(path.name):
@@ -123,5 +125,5 @@ def _other(path: Path) -> Finding:
     try:
         with path.open("rb") as file, opened(file) as image:
             return Finding("wrong_extension", path, f"is {image.format}, and not read under this name")
-    except Exception:  # what is no image raises whatever its first bytes remind a decoder of
+    except Exception:  # what is not an image raises any error of the decoder that its first bytes suggest
         return Finding("no_image", path, "ignored")

@@ -1,4 +1,4 @@
-"""What copies mean for a data set: conflicts of labels, and test images that training has seen."""
+"""Consequences of copies for a data set: conflicts of labels, and test images with a copy in training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from crack_lightning.data.copies.duplicates import Clusters
 
 
 def cluster_findings(kind: str, clusters: Clusters, paths: Sequence[Path]) -> list[Finding]:
-    """A finding for each member of each cluster, the clusters numbered from 1."""
+    """Returns a finding for each member of each cluster, the clusters numbered from 1."""
     return [
         Finding(
             kind,
@@ -23,7 +23,7 @@ def cluster_findings(kind: str, clusters: Clusters, paths: Sequence[Path]) -> li
 
 
 def label_conflicts(clusters: Clusters, paths: Sequence[Path], classes: Sequence[str]) -> list[Finding]:
-    """The members of clusters that lie in more than one class."""
+    """Returns a finding for each member of the clusters that lie in more than one class."""
     mixed = [cluster for cluster in clusters if len({classes[member] for member in cluster}) > 1]
     return [
         Finding("label_conflict", paths[member], f"the same picture lies in {' and '.join(names)}", number)
@@ -35,7 +35,7 @@ def label_conflicts(clusters: Clusters, paths: Sequence[Path], classes: Sequence
 
 @dataclass(frozen=True)
 class Leakage:
-    """Of `tested` test images of a class, `leaked` have a counterpart in training."""
+    """The leakage of a class: of `tested` test images, `leaked` have a counterpart in training."""
 
     class_name: str
     leaked: int
@@ -43,7 +43,7 @@ class Leakage:
 
 
 def leakage(clusters: Clusters, classes: Sequence[str], splits: Sequence[str]) -> list[Leakage]:
-    """One row for each class, from clusters of copies and the split (train, val, test or other) of every image."""
+    """Returns a row for each class, by clusters of copies and the split (train, val, test or other) of every image."""
     leaked = leaked_places(clusters, splits)
     return [
         Leakage(
@@ -56,7 +56,7 @@ def leakage(clusters: Clusters, classes: Sequence[str], splits: Sequence[str]) -
 
 
 def leaked_places(clusters: Clusters, splits: Sequence[str]) -> list[int]:
-    """Places of test images that are in a cluster with a training image."""
+    """Returns places of test images that are in a cluster with a training image."""
     return [
         member
         for cluster in clusters
