@@ -1,4 +1,4 @@
-"""The LightningDataModule over a data set of any layout, given or drawn."""
+"""The LightningDataModule of a data set of any layout, from files or drawn."""
 
 import itertools
 import logging
@@ -32,7 +32,7 @@ from crack_lightning.system.processes import default_workers, worker_options
 
 log = logging.getLogger(__name__)
 
-PHOTOGRAPH = "photograph"  # stands for the class of those that have masks
+PHOTOGRAPH = "photograph"  # stands for the class of photographs with masks
 
 
 class CrackDataModule(LightningDataModule):
@@ -52,51 +52,51 @@ class CrackDataModule(LightningDataModule):
             "flip_probability": options.flip_probability,
             "rotation_degrees": options.rotation_degrees,
         }
-        self.first_epoch = 0  # of a run that goes on, the one that it goes on with
+        self.first_epoch = 0  # in a resumed run, the one that it resumes with
         self.splits: Splits = {}
         self.unreadable: dict[Path, str] = {}
 
     def prepare_data(self) -> None:
-        """Draw the surfaces if they are wanted and not there yet."""
+        """Draws the surfaces if they are wanted and not there yet."""
         if self.options.surfaces is not None and self.root is None:
-            # The cracked class is drawn last, whichever place it has among the names.
+            # The cracked class is drawn last, whatever its place among the names.
             names = sorted(self.class_names, key=lambda name: name == self.options.positive_class)
             self.root = cached_surfaces(cache_folder(self.cache_dir), class_names=names, **vars(self.options.surfaces))
 
     def setup(self, stage: str | None = None) -> None:
-        """Find, check and split the photographs; the second call does nothing.
+        """Finds and checks the photographs and splits them; the second call does nothing.
 
-        Raises ValueError or FileNotFoundError that names the folder, class or files at fault. What could not
-        be read is in `unreadable` then, and also when it was skipped.
+        Raises ValueError or FileNotFoundError that names the folder, class or files at fault. Files that could not be
+        read are in `unreadable` then, and also if they were skipped.
         """
         if self.splits:
             return
         if self.root is None:
             self.prepare_data()
-        self.splits = self._found()
+        self.splits = self._find_splits()
         for split, samples in self.splits.items():
             counts = [sum(sample.label == label for sample in samples) for label in range(len(self.class_names))]
-            named = ", ".join(f"{count} {name}" for name, count in zip(self.class_names, counts, strict=True))
-            log.info("%s: %d images (%s)", split, len(samples), named)
+            counts_text = ", ".join(f"{count} {name}" for name, count in zip(self.class_names, counts, strict=True))
+            log.info("%s: %d images (%s)", split, len(samples), counts_text)
 
-    def _found(self) -> Splits:
+    def _find_splits(self) -> Splits:
         root, options = self.root, self.options
         if root is None:
             raise UserError("data.root is not set")
         self._check_unsplit(root)
         layout, positive = options.layout, options.positive_class
-        found = self._checked(
+        splits = self._readable(
             find_dataset(root, self.class_names, layout=layout, positive_class=positive, labels=options.labels)
         )
-        if WHOLE not in found:
-            if layout == MASKED and self._divides():
+        if WHOLE not in splits:
+            if layout == MASKED and self._asks_for_split():
                 raise UserError(f"{root} is split into train/ val/ test/ already: leave data.group_by, data.folds out")
             if layout == TABLE:
-                check_every_class(found, self.class_names)
-            return found
+                check_every_class(splits, self.class_names)
+            return splits
         cache, workers = cache_folder(self.cache_dir), self.num_workers
         own = OWN if layout == MASKED else layout
-        samples = grouped(found[WHOLE], options.group_by, layout=own, cache=cache, workers=workers)
+        samples = grouped(splits[WHOLE], options.group_by, layout=own, cache=cache, workers=workers)
         names = self.class_names
         if options.folds is not None:
             return fold_samples(samples, folds=options.folds, fold=options.fold, seed=self.seed, class_names=names)
@@ -106,72 +106,72 @@ class CrackDataModule(LightningDataModule):
         """Raises UserError for options that would split a data set which is split already."""
         options = self.options
         if options.layout == MASKED:
-            return  # which looks for images/ and masks/ first
+            return  # images/ and masks/ are looked for first
         if options.layout == TABLE:
-            if self._divides() and table_splits(root, options.labels):
+            if self._asks_for_split() and table_splits(root, options.labels):
                 raise UserError(
                     f"{table_of(root, options.labels)} says which split each picture belongs to: leave data.group_by "
                     "and data.folds out, or the column split"
                 )
-        elif (self._divides() or options.layout != OWN) and split_folders(root):
+        elif (self._asks_for_split() or options.layout != OWN) and split_folders(root):
             raise UserError(
                 f"{root} is split into train/ val/ test/ already: leave data.group_by and data.folds out, and use "
                 "data=folder"
             )
 
-    def _divides(self) -> bool:
+    def _asks_for_split(self) -> bool:
         return self.options.group_by != "file" or self.options.folds is not None
 
-    def _checked(self, found: Splits) -> dict[str, list[Sample]]:
-        """Those samples that can be read, of every class some. What could not be read is in `unreadable`."""
+    def _readable(self, splits: Splits) -> dict[str, list[Sample]]:
+        """Returns the samples that can be read, some of every class. The other files are in `unreadable`."""
         skip, megapixels, checked = self.options.on_error == "skip", self.options.max_megapixels, {}
-        for split, samples in found.items():
-            checked[split], bad = readable(samples, skip=skip, megapixels=megapixels)
-            self.unreadable.update(bad)
-            if bad and not skip:
-                raise UserError(unreadable_message(bad))
+        for split, samples in splits.items():
+            checked[split], reasons = readable(samples, skip=skip, megapixels=megapixels)
+            self.unreadable.update(reasons)
+            if reasons and not skip:
+                raise UserError(unreadable_message(reasons))
             for label, name in enumerate(self.class_names):
                 if not any(sample.label == label for sample in checked[split]):
                     if self.options.layout == MASKED:
                         raise UserError(f"no photograph in {self.root} can be read with its mask: see unreadable.csv")
                     raise UserError(f"class {name} has no readable image in {samples[0].path.parent.parent}")
-        return self._labelled(checked)
+        return self._with_labels(checked)
 
-    def _labelled(self, checked: dict[str, list[Sample]]) -> dict[str, list[Sample]]:
-        """The same, where masks know which of their values is crack: one of all splits."""
-        options, everything = self.options, [sample for samples in checked.values() for sample in samples]
+    def _with_labels(self, checked: dict[str, list[Sample]]) -> dict[str, list[Sample]]:
+        """Returns the samples with the value that is crack in their masks: one for all splits."""
+        options, all_samples = self.options, [sample for samples in checked.values() for sample in samples]
         root = Path(str(options.root))
-        ready = iter(labelled(everything, options.crack_label, root, megapixels=options.max_megapixels))
-        return {split: list(itertools.islice(ready, len(samples))) for split, samples in checked.items()}
+        with_labels = iter(labelled(all_samples, options.crack_label, root, megapixels=options.max_megapixels))
+        return {split: list(itertools.islice(with_labels, len(samples))) for split, samples in checked.items()}
 
     def augmented_dataset(self) -> AugmentedDataset:
-        """The training pictures, view by view."""
+        """Returns the training pictures with their views."""
         return AugmentedDataset(self.plain_dataset("train"), self.augmentation, seed=self.seed)
 
     def plain_dataset(self, split: str) -> PlainDataset:
-        """The pictures of a split as they are."""
+        """Returns the pictures of a split as they are."""
         transform = plain_transform(self.options.image_size)
         return PlainDataset(self.splits[split], transform, megapixels=self.options.max_megapixels)
 
     def view_sampler(self, dataset: AugmentedDataset, trainer: Trainer | None) -> ViewSampler:
-        """The order of training, shared out over the trainer's processes."""
+        """Returns the order of training, shared out over the trainer's processes."""
         replicas, rank = (trainer.world_size, trainer.global_rank) if trainer else (1, 0)
         sampler = ViewSampler(dataset, num_replicas=replicas, rank=rank, seed=self.seed)
-        # Lightning says which epoch it is after loading processes have begun: a resumed run would repeat the first.
+        # Lightning sets the epoch after loading processes have started: a resumed run would repeat the first order.
         sampler.set_epoch(self.first_epoch)
         return sampler
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Augmented views, shuffled anew in every epoch."""
+        """Returns a loader of augmented views, shuffled anew in every epoch."""
         dataset = self.augmented_dataset()
         return self._loader(dataset, sampler=self.view_sampler(dataset, self.trainer))
 
     def val_dataloader(self) -> DataLoader[Any]:
-        """Plain views in the order of `splits["val"]`."""
+        """Returns a loader of plain views in the order of `splits["val"]`."""
         return self._loader(self.plain_dataset("val"))
 
     def test_dataloader(self) -> DataLoader[Any]:
-        """Plain views in the order of `splits["test"]`."""
+        """Returns a loader of plain views in the order of `splits["test"]`."""
         return self._loader(self.plain_dataset("test"))
 
     def _loader(self, dataset: Dataset[Any], **options: Any) -> DataLoader[Any]:
@@ -185,27 +185,27 @@ class CrackDataModule(LightningDataModule):
         )
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Training pictures become what their views say on the GPU that they are on by then, if they are not yet."""
+        """Applies the views of training pictures on the GPU that they are on by then, if not applied yet."""
         return with_views(batch)
 
 
 def pins(trainer: Trainer | None) -> bool:
-    """Whether batches are copied to a GPU, which they are faster from pinned memory."""
+    """Returns whether batches are copied to a GPU, which is faster from pinned memory."""
     return trainer is not None and trainer.strategy.root_device.type == "cuda"
 
 
 def for_device(trainer: Trainer | None) -> dict[str, Any]:
-    """The options of a DataLoader of views: a GPU turns pictures itself, for a CPU its loading processes do so."""
+    """Returns the options of a DataLoader of views: a GPU turns pictures itself, for a CPU its loading processes do."""
     return {"pin_memory": True} if pins(trainer) else {"collate_fn": collate_views}
 
 
 def collate_views(items: list[Any]) -> Any:
-    """Samples as a batch, their views applied if they have any."""
+    """Makes a batch of samples, with their views applied if they have any."""
     return with_views(default_collate(items))
 
 
 def with_views(batch: Any) -> Any:
-    """A batch of (pictures, views, labels) as (augmented pictures, labels); any other unchanged."""
+    """Returns a batch of (pictures, views, labels) as (augmented pictures, labels), and any other unchanged."""
     if len(batch) != 3:
         return batch
     images, views, labels = batch

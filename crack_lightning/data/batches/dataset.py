@@ -12,7 +12,7 @@ from crack_lightning.system.names import comparable
 
 
 class PlainDataset(Dataset[tuple[Tensor, int]]):
-    """`dataset[index]` is (uint8 picture (3, h, w), label), always the same."""
+    """Samples without augmentation: `dataset[index]` is (uint8 picture (3, h, w), label), always the same."""
 
     def __init__(
         self, samples: Sequence[Sample], transform: PlainTransform, *, megapixels: float = MOST_MEGAPIXELS
@@ -30,9 +30,9 @@ class PlainDataset(Dataset[tuple[Tensor, int]]):
 
 
 class AugmentedDataset(Dataset[tuple[Tensor, Tensor, int]]):
-    """`dataset[index, number]` is a sample with one of its endlessly many views: (plain picture, view (2,), label).
+    """Samples with endlessly many views: `dataset[index, number]` is (plain picture, view (2,), label).
 
-    `augmented` makes a batch of such pictures what their views say, on the device that they are on by then.
+    `augmented` applies the views to a batch of such pictures, on the device that they are on by then.
     """
 
     def __init__(self, plain: PlainDataset, augmentation: Mapping[str, float], *, seed: int) -> None:
@@ -49,20 +49,20 @@ class AugmentedDataset(Dataset[tuple[Tensor, Tensor, int]]):
         return picture, self.view(index, number), label
 
     def view(self, index: int, number: int) -> Tensor:
-        """(2,), as `random_view` has it."""
+        """Returns the view (2,), as `random_view` does."""
         key = self.key(self.plain.samples[index])
         return random_view(self.augmentation, seed=self.seed, key=key, view=number)
 
     @staticmethod
     def key(sample: Sample) -> str:
-        """What a view depends on besides seed and number: class folder and file name, on any computer."""
+        """Returns what a view depends on besides seed and number: class folder and file name, on any computer."""
         return comparable(f"{sample.path.parent.name}/{sample.path.name}")
 
 
 class ViewSampler(DistributedSampler):
-    """Shuffles anew in every epoch, and asks for the view of that epoch.
+    """A sampler that shuffles anew in every epoch, and asks for the view of that epoch.
 
-    The order follows from (seed, epoch) alone; Lightning calls `set_epoch`, also after resuming.
+    The order depends on (seed, epoch) alone; Lightning calls `set_epoch`, also after resuming.
     """
 
     def __iter__(self) -> Iterator[tuple[int, int]]:

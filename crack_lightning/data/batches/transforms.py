@@ -1,4 +1,4 @@
-"""From a picture of any size to the tensor that the classifier takes, and that tensor's random views."""
+"""Turns a picture of any size into the tensor that the classifier takes, and makes random views of that tensor."""
 
 import math
 import random
@@ -37,10 +37,10 @@ def _resized(image: Image.Image, *, image_size: int) -> Tensor:
 
 
 def random_view(augmentation: Mapping[str, float], *, seed: int, key: str, view: int) -> Tensor:
-    """What view number `view` of the sample `key` shows, as (2,): 1 if mirrored else 0, and the degrees it is turned.
+    """Returns view number `view` of the sample `key` as (2,): 1 if mirrored else 0, and the degrees it is turned.
 
-    What torchvision's RandomHorizontalFlip(`flip_probability`) and RandomRotation(`rotation_degrees`) draw, as a
-    pure function of (seed, key, view): neither the order nor the process nor the global random state affects it.
+    They are what torchvision's RandomHorizontalFlip(`flip_probability`) and RandomRotation(`rotation_degrees`) draw, as
+    a pure function of (seed, key, view): neither the order nor the process nor the global random state affects it.
     """
     draw = random.Random(f"{seed}:{view}:{key}".encode("utf-8", "surrogateescape"))
     mirrored = draw.random() < augmentation["flip_probability"]
@@ -49,7 +49,7 @@ def random_view(augmentation: Mapping[str, float], *, seed: int, key: str, view:
 
 
 def augmented(images: Tensor, views: Tensor) -> Tensor:
-    """Square pictures (N, 3, size, size) uint8, mirrored left to right, then turned, as `views` (N, 2) say.
+    """Returns square pictures (N, 3, size, size) uint8, mirrored left to right, then turned, as `views` (N, 2) say.
 
     Works on the device of `images`. The picture is reflected beyond its edges: the black corners of
     RandomRotation look like crack edges, and it has no reflecting fill (pytorch/vision#9147).
@@ -66,7 +66,7 @@ def _turned(images: Tensor, views: Tensor) -> Tensor:
     sign = (1 - 2 * views[:, 0])[:, None, None]
     angle = views[:, 1] * (math.pi / 180)
     cos, sin = angle.cos()[:, None, None], angle.sin()[:, None, None]
-    centres = (torch.arange(size, device=images.device) * 2 + 1) / size - 1  # of the pixels, -1 to 1
+    centres = (torch.arange(size, device=images.device) * 2 + 1) / size - 1  # centres of pixels, -1 to 1
     x, y = centres[None, None, :], centres[None, :, None]
     grid = torch.stack((sign * (cos * x - sin * y), sin * x + cos * y), dim=-1)  # (N, size, size, 2)
     turned = functional.grid_sample(images.float(), grid, "bilinear", "reflection", align_corners=False)
