@@ -1,4 +1,4 @@
-"""What is known of a data set before it is looked at: the options, their ranges."""
+"""The options of a data set: where it lies, how it is read, split and augmented, and the ranges of their values."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,13 +23,13 @@ class SurfacesOptions:
 
 @dataclass
 class LoadingOptions:
-    """How pictures are read; None workers are one a core."""
+    """Options of reading pictures."""
 
-    batch_size: int = 64  # in `evaluate` on a GPU; a core takes four at a time
-    # processes that read, in `evaluate` threads; null: one a core, in training at most 8
+    batch_size: int = 64  # pictures a batch; in `evaluate` on a GPU alone: a CPU core takes at most four
+    # processes that read pictures, in `evaluate` threads; null: one for each core, in training at most 8
     num_workers: int | None = None
-    on_error: str = "raise"  # raise, or skip and list in unreadable.csv
-    # of layout=masks with more than two values: which is crack, a value (1), a colour ('#ff0000') or its name
+    on_error: str = "raise"  # for files that cannot be read: raise, or skip and list in unreadable.csv
+    # for layout=masks with more than two values, the one that is crack: a value (1), a colour ('#ff0000') or its name
     crack_label: Any = None
     max_megapixels: float = 200.0  # larger files are not decoded
 
@@ -41,28 +41,28 @@ class LoadingOptions:
 
 @dataclass(kw_only=True)
 class DataOptions(LoadingOptions):
-    """Class folders, or a table, or surfaces that are drawn; how they are split and augmented.
+    """Options of class folders, a table, or surfaces to draw, and of how they are split and augmented.
 
     Raises UserError for an option out of range; nothing is read.
     """
 
-    root: str | None  # class folders, or train/ val/ test/ with class folders in each; null where surfaces are drawn
-    # called as the classes are; table: see data=table; metu, sdnet2018: as these data sets unpack
+    root: str | None  # holds class folders, or train/ val/ test/ with class folders in each; null: surfaces are drawn
+    # folders: named after the classes; table, masks: see data=table, data=masks; metu, sdnet2018: as these unpack
     layout: str = "folders"
-    labels: str | None = None  # columns path, label[, group][, split]; null: labels.csv in the folder
+    labels: str | None = None  # table of columns path, label[, group][, split]; null: labels.csv in the root
     class_names: list[str] = field(default_factory=lambda: ["Negative", "Positive"])
     positive_class: str = "Positive"
-    image_size: int = 180  # as the ported Keras script
-    fractions: list[float] = field(default_factory=lambda: [0.7, 0.15, 0.15])  # train, val, test
-    # folder, near_duplicates, overlap, GROUPS.csv, a regular expression: what a split never tears apart
+    image_size: int = 180  # side in pixels, as in the ported Keras script
+    fractions: list[float] = field(default_factory=lambda: [0.7, 0.15, 0.15])  # shares of train, val, test
+    # what a split keeps together: file, folder, photograph, near_duplicates, overlap, GROUPS.csv, a regular expression
     group_by: str = "file"
-    # 5: of that many parts number `fold` tests, the next validates, the others train; fractions are not used then
+    # 5: of that many parts number `fold` tests, the next validates, the others train, and fractions are not used
     folds: int | None = None
     fold: int = 0
-    # of the photographs, if known: whole photographs of another scale are then brought to theirs
+    # scale of the photographs, if known: whole photographs of another scale are then resized to it
     mm_per_px: float | None = None
     flip_probability: float = 0.5
-    rotation_degrees: float = 72.0  # 0.2 of a turn either way, as the ported Keras script
+    rotation_degrees: float = 72.0  # 0.2 of a turn either way, as in the ported Keras script
     surfaces: SurfacesOptions | None = None
 
     def __post_init__(self) -> None:
@@ -88,19 +88,18 @@ class DataOptions(LoadingOptions):
 class JudgedDataOptions(LoadingOptions):
     """The photographs that a checkpoint is judged on."""
 
-    root: str | None = None  # class folders, or train/ val/ test/ with class folders: then test/ is taken
-    roots: Any = None  # several, for a matrix: {metu:/photos/metu,decks:/photos/sdnet/Decks}
-    # folders, table, masks, metu or sdnet2018, also typed as data=masks; null: the checkpoint's class folders, or the
-    # known data set that fits
+    root: str | None = None  # holds class folders, or train/ val/ test/ with class folders, of which test/ is used
+    roots: Any = None  # several roots by name, for a matrix: {metu:/photos/metu,decks:/photos/sdnet/Decks}
+    # folders, table, masks, metu, sdnet2018 (or data=masks); null: the checkpoint's classes, or the known set that fits
     layout: str | None = None
-    labels: str | None = None  # of layout=table: columns path, label[, group][, split]; null: labels.csv in the folder
-    # of the class folders, in the order of the checkpoint's classes; null: called as these
+    labels: str | None = None  # for layout=table: columns path, label[, group][, split]; null: labels.csv in the root
+    # names of the class folders, in the order of the checkpoint's classes; null: the same names
     class_names: list[str] | None = None
-    # what intervals are drawn by, as in training; null: the photograph where names give it, else file
+    # groups that intervals are drawn by, as in training; null: photograph where names give it, else file
     group_by: str | None = None
-    split: str | None = None  # train, val or test: only these, of the three folders or of split_csv
+    split: str | None = None  # train, val or test: use only this one, of the three folders or of split_csv
     split_csv: str | None = None  # the split.csv of a training run
-    # of layout=masks: how far a marked cell of 4 pixels may lie beside a crack, rounded to whole cells
+    # for layout=masks: how far from a crack a marked cell of 4 pixels may lie, rounded to whole cells
     tolerance_px: float = 4.0
 
     def __post_init__(self) -> None:
@@ -130,11 +129,11 @@ class JudgedDataOptions(LoadingOptions):
 class AuditDataOptions:
     """The photographs to be audited."""
 
-    root: str  # class folders, or train/ val/ test/ with class folders
-    # folders, table, metu or sdnet2018; null: that of a known data set where the folders are called so
+    root: str  # holds class folders, or train/ val/ test/ with class folders
+    # folders, table, metu or sdnet2018; null: a known data set where the folders are named so, else folders
     layout: str | None = None
-    labels: str | None = None  # of layout=table: columns path, label[, group][, split]; null: labels.csv in the folder
-    class_names: list[str] | None = None  # compared with the folders; null: these as they are
+    labels: str | None = None  # for layout=table: columns path, label[, group][, split]; null: labels.csv in the root
+    class_names: list[str] | None = None  # compared with the folders; null: the folders' own names
 
     def __post_init__(self) -> None:
         if self.layout is not None:
@@ -143,7 +142,7 @@ class AuditDataOptions:
 
 
 def check_class_names(class_names: Sequence[str], positive_class: str) -> None:
-    """Raise UserError unless there are two different classes, one of which is the positive one."""
+    """Raises UserError unless there are two different classes, one of which is the positive one."""
     if len(class_names) != 2 or len(set(class_names)) != 2:
         raise UserError(f"data.class_names={list(class_names)}: two different classes are needed, sound and cracked")
     if positive_class not in class_names:
@@ -151,8 +150,8 @@ def check_class_names(class_names: Sequence[str], positive_class: str) -> None:
 
 
 def _check_fractions(fractions: Sequence[float]) -> None:
-    right = len(fractions) == len(SPLITS) and all(0 < fraction < 1 for fraction in fractions)
-    if not right or abs(sum(fractions) - 1) > 1e-6:
+    valid = len(fractions) == len(SPLITS) and all(0 < fraction < 1 for fraction in fractions)
+    if not valid or abs(sum(fractions) - 1) > 1e-6:
         raise UserError(
             f"data.fractions={list(fractions)}: three numbers above 0 that sum to 1 are needed, "
             f"for {', '.join(SPLITS)}, such as [0.7,0.15,0.15]"
@@ -163,5 +162,5 @@ def _check_folds(folds: int | None, fold: int) -> None:
     if folds is not None and folds < len(SPLITS):
         raise UserError(f"data.folds={folds}: at least {len(SPLITS)}, one to test, one to validate, the rest to train")
     if fold < 0 or fold >= (folds or 1):
-        most = f"0 to {folds - 1}" if folds else "0 without data.folds"
-        raise UserError(f"data.fold={fold}: {most}")
+        allowed = f"0 to {folds - 1}" if folds else "0 without data.folds"
+        raise UserError(f"data.fold={fold}: {allowed}")
