@@ -1,5 +1,5 @@
 # The commands as an image: docker build -t crack_lightning . and
-# docker run --rm -v /photos:/photos:ro -v "$PWD/results:/results" crack_lightning inspect source=/photos hydra.run.dir=/results/bridge
+# docker run --rm -v /photos:/photos:ro -v "$PWD/results:/results" crack_lightning inspect source=/photos out=/results/bridge
 # PyPI's torch brings CUDA on x86-64. For a small image name the index of PyTorch's builds for the CPU, as its page
 # "Get started" gives it: --build-arg TORCH_INDEX=...
 ARG BASE=python:3.12-slim

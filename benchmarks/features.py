@@ -127,7 +127,7 @@ def keras(root: Path, cache: Path, epochs: int, part: float, python: str) -> Res
 
 def ours(root: Path, cache: Path, *overrides: str) -> Result:
     with tempfile.TemporaryDirectory() as folder:
-        words = ["train.py", "data=folder", f"data.root={root}", f"hydra.run.dir={folder}", *overrides]
+        words = ["train.py", "data=folder", f"data.root={root}", f"out={folder}", *overrides]
         seconds, peak, _ = run(words, cache)
         metrics = json.loads((Path(folder) / "metrics.json").read_text())
     return Result(seconds, metrics["test/accuracy"], peak)
@@ -135,7 +135,7 @@ def ours(root: Path, cache: Path, *overrides: str) -> Result:
 
 def sweep(root: Path, cache: Path) -> Result:
     with tempfile.TemporaryDirectory() as folder:
-        words = ["train.py", "-m", "data=folder", f"data.root={root}", f"hydra.sweep.dir={folder}", *JOINT, *SWEEP]
+        words = ["train.py", "-m", "data=folder", f"data.root={root}", f"out={folder}", *JOINT, *SWEEP]
         seconds, peak, _ = run(words, cache)
         found = [json.loads(path.read_text()) for path in Path(folder).glob("*/metrics.json")]
     if len(found) != POINTS:

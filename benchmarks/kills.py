@@ -70,18 +70,18 @@ def train(folder: Path, times: int, draw: random.Random) -> int:
     same = [f"trainer.max_epochs={EPOCHS}", f"callbacks.early_stopping.patience={EPOCHS}", "features.engine=folded"]
     words = ["train.py", "data=folder", f"data.root={folder}/patches", "figures=false", *same]
     began_s = time.monotonic()
-    finished([*words, f"hydra.run.dir={folder}/whole"], cache, log)
+    finished([*words, f"out={folder}/whole"], cache, log)
     length_s = time.monotonic() - began_s
     expected = metrics(folder / "whole")
     for number in range(times):
         run, on = folder / f"killed-{number}", folder / f"on-{number}"
         at_s = draw.uniform(0, length_s)
-        killed = killed_after(started([*words, f"hydra.run.dir={run}"], cache, log), at_s)
+        killed = killed_after(started([*words, f"out={run}"], cache, log), at_s)
         last = run / "checkpoints/last.ckpt"
         for path in run.glob("checkpoints/*.ckpt"):
             read_checkpoint(path)  # raises when it is half-written
         way = [f"ckpt_path={last}"] if last.exists() else words[1:]
-        finished(["train.py", *way, "figures=false", "features.engine=folded", f"hydra.run.dir={on}"], cache, log)
+        finished(["train.py", *way, "figures=false", "features.engine=folded", f"out={on}"], cache, log)
         right = metrics(on) == expected
         lost += not right
         how = ("went on from last.ckpt" if last.exists() else "began again") if killed else "had ended before"
@@ -99,14 +99,14 @@ def inspect(folder: Path, times: int, draw: random.Random) -> int:
     words = ["-m", "crack_lightning", "inspect", f"ckpt_path={folder}/whole/checkpoints/best.ckpt", "tile_px=100"]
     words += [f"source={folder}/patches", "engine=folded"]
     began_s = time.monotonic()
-    finished([*words, f"hydra.run.dir={folder}/inspected"], cache, log)
+    finished([*words, f"out={folder}/inspected"], cache, log)
     length_s = time.monotonic() - began_s
     expected = table(folder / "inspected")
     for number in range(times):
         run, at_s = folder / f"inspected-{number}", draw.uniform(0, length_s)
-        killed_after(started([*words, f"hydra.run.dir={run}"], cache, log), at_s)
+        killed_after(started([*words, f"out={run}"], cache, log), at_s)
         kept = len(list(run.glob("photographs/*/*/inspection.json")))
-        finished([*words, f"hydra.run.dir={run}"], cache, log)
+        finished([*words, f"out={run}"], cache, log)
         right = table(run) == expected
         lost += not right
         print(

@@ -52,7 +52,7 @@ LOOKS = """async () => {
 @contextlib.contextmanager
 def served(folder: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
     """A server that answers."""
-    line = [sys.executable, "-m", "crack_lightning", "serve", "open=false", f"port={PORT}", f"hydra.run.dir={folder}"]
+    line = [sys.executable, "-m", "crack_lightning", "serve", "open=false", f"port={PORT}", f"out={folder}"]
     with subprocess.Popen([*line, *options], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as server:
         while True:
             with contextlib.suppress(OSError):

@@ -23,7 +23,7 @@ TINY = ["trainer.max_epochs=1", "figures=false", "logger=none", "leakage=exact"]
 def trained(root: Path, cache: Path, *words: str) -> float:
     with tempfile.TemporaryDirectory() as folder:
         data = [] if any(word.startswith("data=") for word in words) else ["data=folder"]
-        arguments = ["train.py", *data, f"data.root={root}", f"hydra.run.dir={folder}", *TINY, *words]
+        arguments = ["train.py", *data, f"data.root={root}", f"out={folder}", *TINY, *words]
         return run(arguments, cache)[0]
 
 

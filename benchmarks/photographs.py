@@ -114,7 +114,7 @@ def measure(way: str, checkpoint: Path, photograph: Path, patches: Path, work: P
         sliding_window(checkpoint, photograph)
     elif way in PREDICTS:
         engine = "openvino" if way == "predict, OpenVINO" else "auto"
-        options = (f"ckpt_path={checkpoint}", f"source={patches}", f"hydra.run.dir={work}/run", f"engine={engine}")
+        options = (f"ckpt_path={checkpoint}", f"source={patches}", f"out={work}/run", f"engine={engine}")
         command("-m", "crack_lightning", "predict", *options)
     else:
         command(PLAIN_PREDICT, checkpoint, patches, work / "plain.csv")

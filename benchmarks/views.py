@@ -35,7 +35,7 @@ def measure(overrides: list[str], *, views: int, seeds: int) -> tuple[float, lis
     with tempfile.TemporaryDirectory() as cache, tempfile.TemporaryDirectory() as sweep:
         words = [
             *(sys.executable, "train.py", "-m", "figures=false", "logger=none", f"features.views={views}"),
-            *(f"seed={','.join(map(str, range(seeds)))}", f"hydra.sweep.dir={sweep}", *overrides),
+            *(f"seed={','.join(map(str, range(seeds)))}", f"out={sweep}", *overrides),
         ]
         started_s = time.perf_counter()
         environment = {**os.environ, "XDG_CACHE_HOME": cache}

@@ -10,8 +10,10 @@ from typing import Any, cast, get_args, get_origin, get_type_hints
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from crack_lightning.cli.command import CONF
-from crack_lightning.cli.options import COMMANDS, keys, register, section_of
+from crack_lightning.cli.options import register
+from crack_lightning.cli.verbs import VERBS, options_class
+from crack_lightning.system.option_groups import CONF
+from crack_lightning.system.option_keys import keys, section_of
 
 PAGE = Path(__file__).with_name("configuration.md")
 GROUPS = ("data", "model", "features", "optimizer", "scheduler", "trainer", "logger", "experiment", "sweep")
@@ -38,7 +40,7 @@ python train.py trainer=debug                                                 # 
 crack predict ckpt_path=best.ckpt source=/photos/patches jsonl=true
 crack explain ckpt_path=best.ckpt source=patch.jpg
 crack evaluate ckpt_path=best.ckpt data.root=/photos/site 'data.class_names=[no_crack,crack]'
-crack generate count=400 output_dir=surfaces
+crack generate count=400 out=surfaces
 crack cache clear=features
 ```
 """
@@ -48,7 +50,7 @@ def page() -> str:
     """The whole page; Hydra must not be initialised yet."""
     register()
     with initialize_config_dir(str(CONF), version_base=None):
-        parts = [HEAD, _groups(), *(_command(name, kind) for name, kind in COMMANDS.items())]
+        parts = [HEAD, _groups(), *(_command(name, options_class(name)) for name in VERBS)]
     return "\n".join(parts)
 
 

@@ -39,9 +39,9 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
         scale = ("mm_per_px=0.234", "min_length_mm=40", "overlay_px=1600")
-        command("inspect", f"source={arguments.photographs}/Walls_7125.jpg", *scale, f"hydra.run.dir={work}/w")
-        command("inspect", f"source={arguments.photographs}", "overlay_px=4608", f"hydra.run.dir={work}/i")
-        command("predict", f"source={arguments.sound}", f"hydra.run.dir={work}/p")
+        command("inspect", f"source={arguments.photographs}/Walls_7125.jpg", *scale, f"out={work}/w")
+        command("inspect", f"source={arguments.photographs}", "overlay_px=4608", f"out={work}/i")
+        command("predict", f"source={arguments.sound}", f"out={work}/p")
         pages, shown = Path(work) / "i/photographs", Path(work) / "w/photographs/Walls_7125.jpg"
         wall = [crop(shown / name, WALL, WIDTH // 2) for name in ("photograph.jpg", "overlay.png")]
         save(sheet(wall, 2), "marked-wall.jpg")
@@ -61,7 +61,7 @@ def page_of(photographs: Path, folder: Path) -> Image.Image:
 
     port = "8768"
     options = ("open=false", f"port={port}", f"source={photographs}", "mm_per_px=0.234", "min_length_px=170")
-    line = [sys.executable, "-m", "crack_lightning", "serve", *options, f"hydra.run.dir={folder}"]
+    line = [sys.executable, "-m", "crack_lightning", "serve", *options, f"out={folder}"]
     with subprocess.Popen(line) as server, sync_playwright() as playwright:
         chromium = shutil.which("chromium") or shutil.which("google-chrome")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])

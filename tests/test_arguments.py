@@ -10,7 +10,7 @@ import pytest
 from omegaconf import DictConfig
 
 from crack_lightning.cli.command_line import as_given
-from crack_lightning.cli.options import COMMANDS
+from crack_lightning.cli.verbs import options_class
 from crack_lightning.data.samples.listing import find_samples
 from crack_lightning.errors import UserError
 from crack_lightning.inference.sources import find_photographs
@@ -26,7 +26,7 @@ NAMES = [
 
 
 def arrived(configured: Compose, command: str, *arguments: str) -> DictConfig:
-    return configured(command, as_given(arguments, COMMANDS[command]))
+    return configured(command, as_given(arguments, options_class(command)))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -71,21 +71,21 @@ def test_lists_need_no_brackets(configured: Compose) -> None:
 @pytest.mark.parametrize("argument", ["mm_per_px=0,3", "width_classes=0,3", "distance_m=2,5"])
 def test_a_decimal_comma_is_told_how_to_be_written(argument: str) -> None:
     with pytest.raises(UserError, match=rf"a decimal has a point: write {argument.replace(',', '.')}"):
-        as_given([argument], COMMANDS["inspect"])
-    assert as_given([argument, "-m"], COMMANDS["inspect"]) == [argument, "-m"]  # a sweep
+        as_given([argument], options_class("inspect"))
+    assert as_given([argument, "-m"], options_class("inspect")) == [argument, "-m"]  # a sweep
 
 
 def test_quoted_values_numbers_null_and_sweeps_stay_as_they_are() -> None:
     for argument in ("data.root=null", "optimizer.lr=1e-3", "data.root='/x y'", 'data.root="/ü"', "data=folder", "-m"):
-        assert as_given([argument], COMMANDS["train"]) == [argument]
+        assert as_given([argument], options_class("train")) == [argument]
     sweep = ["-m", "model.backbone=a,b", "data.root=/x,/y", "optimizer.lr=1,2", "seed=range(0,3)"]
-    assert as_given(sweep, COMMANDS["train"]) == sweep
-    assert as_given(["-m", "data.positive_class=ü,ä"], COMMANDS["train"])[1] == 'data.positive_class="ü","ä"'
+    assert as_given(sweep, options_class("train")) == sweep
+    assert as_given(["-m", "data.positive_class=ü,ä"], options_class("train"))[1] == 'data.positive_class="ü","ä"'
 
 
 def test_an_argument_that_is_no_text_is_reported() -> None:
     with pytest.raises(ValueError, match=r"data.root=/Br\\xfccke: its bytes are no UTF-8; rename it"):
-        as_given(["data.root=/Br\udcfccke"], COMMANDS["train"])
+        as_given(["data.root=/Br\udcfccke"], options_class("train"))
 
 
 def hints(text: str) -> list[str]:

@@ -2,8 +2,8 @@ import pytest
 import torch
 from conftest import classifier, some
 
-from crack_lightning.cli.command import CONF
 from crack_lightning.models.backbones import BACKBONES, build_features, check_backbone
+from crack_lightning.system.option_groups import CONF
 
 FAMILIES = (
     "mobilenet_v2",

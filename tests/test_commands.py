@@ -6,19 +6,21 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
-from crack_lightning.__main__ import AGAIN, VERBS, main, perform
+from crack_lightning.__main__ import AGAIN, main
 from crack_lightning.cli import command as commands
-from crack_lightning.cli.command import check_folder, command, load, run_job
-from crack_lightning.cli.options import COMMANDS
+from crack_lightning.cli.command import command, load, run_job
+from crack_lightning.cli.run_folders import check_folder
+from crack_lightning.cli.verbs import VERBS, function_of, options_class
 from crack_lightning.models.decision import Decision
+from crack_lightning.system.option_groups import CONF
+from crack_lightning.system.option_keys import keys
 
-REPOSITORY = commands.CONF.parent
+REPOSITORY = CONF.parent
 Run = Callable[..., tuple[int, str]]
 
 
@@ -39,7 +41,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_
             if name == "train":
                 run_job(train, config_name=name)
             else:
-                command(name, perform)
+                command(name)
         except SystemExit as stop:
             # A text instead of a number is printed by Python at the end of the process, with exit status 1.
             if isinstance(stop.code, str):
@@ -50,7 +52,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_
     return run_command
 
 
-@pytest.mark.parametrize("words", [["inspekt", "source=x"], ["inspect; exit 0"], [""], [], ["help"], ["*"]], ids=str)
+@pytest.mark.parametrize("words", [["inspekt", "source=x"], ["inspect; exit 0"], [""], ["help"], ["*"]], ids=str)
 def test_an_unknown_verb_ends_with_the_list(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str]
 ) -> None:
@@ -61,6 +63,18 @@ def test_an_unknown_verb_ends_with_the_list(
     assert (end.value.code, written.out) == (2, "")
     assert ("did you mean inspect?" in written.err) == bool(words and words[0].startswith("ins"))
     assert all(f"\n  {name} " in written.err for name in VERBS)
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], ["-h"]], ids=str)
+def test_crack_alone_lists_the_verbs_and_examples(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["crack", *words])
+    main()
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[: len(VERBS)]] == list(VERBS)
+    assert sum(line.startswith("  crack ") for line in lines) == 3
+    assert max(map(len, lines)) <= 100
 
 
 @pytest.mark.slow
@@ -74,16 +88,16 @@ def test_processes_that_lightning_starts_know_that_they_train() -> None:
 
 
 def test_every_verb_has_its_options_configuration_and_function() -> None:
-    assert VERBS.keys() == COMMANDS.keys()
     for name, verb in VERBS.items():
-        module, _, function = verb.function.partition(":")
-        assert callable(getattr(import_module(module), function))
-        assert (commands.CONF / f"{name}.yaml").is_file()
+        assert callable(function_of(name))
+        known = [key for key, _ in keys(options_class(name))]
+        assert set(verb.places) <= set(known)
+        assert (CONF / f"{name}.yaml").is_file()
 
 
 def test_arguments_of_a_verb_arrive_unchanged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     target = tmp_path / "a b/$HOME/`ls`/ü"
-    words = ["count=2", "size_px=32", f"output_dir={target}", f"hydra.run.dir={tmp_path}/run"]
+    words = ["count=2", "size_px=32", f"out={target}", f"hydra.run.dir={tmp_path}/run"]
     monkeypatch.setattr(sys, "argv", ["crack", "generate", *words])
     GlobalHydra.instance().clear()
     main()
@@ -172,7 +186,7 @@ def test_imported_objects_are_frozen_and_objects_of_runs_not() -> None:
 def test_an_impossible_run_folder_is_reported_before_hydra_makes_it(tmp_path: Path, many: list[str]) -> None:
     (tmp_path / "file").write_text("")
     key = "hydra.sweep.dir" if many else "hydra.run.dir"
-    with pytest.raises(NotADirectoryError, match=rf"{key}=.*file/run cannot be made: .*a file; give another {key}="):
+    with pytest.raises(NotADirectoryError, match=r"out=.*file/run cannot be made: .*a file; give another out="):
         check_folder([*many, f"{key}={tmp_path}/file/run"])
     check_folder([*many, f"{key}={tmp_path}/new/run"])
     check_folder([*many, f"{key}={tmp_path}/file/run", "--help"])
@@ -205,7 +219,7 @@ def test_a_point_that_fails_does_not_end_the_sweep(run: Run, surfaces: Path, tmp
 
 def test_generate_writes_class_folders_and_never_over_others(run: Run, tmp_path: Path) -> None:
     target = tmp_path / "a folder/with 'quotes'"
-    words = ["count=4", "size_px=32", "class_names=[sound,cracked]", f'output_dir="{target}"']
+    words = ["count=4", "size_px=32", "class_names=[sound,cracked]", f'out="{target}"']
     assert run("generate", *words)[0] == 0
     assert sorted(path.relative_to(target).as_posix() for path in target.rglob("*.jpg")) == [
         "cracked/000001.jpg",
@@ -214,9 +228,9 @@ def test_generate_writes_class_folders_and_never_over_others(run: Run, tmp_path:
         "sound/000002.jpg",
     ]
     assert "is there already" in refused(run("generate", *words))
-    assert "output_dir not set" in refused(run("generate"))
+    assert "out not set" in refused(run("generate"))
     for names in ("[a,a]", "[../b,c]", "[a]"):
-        assert "class_names=" in refused(run("generate", f"class_names={names}", f"output_dir={tmp_path}/other"))
+        assert "class_names=" in refused(run("generate", f"class_names={names}", f"out={tmp_path}/other"))
     assert not (tmp_path / "other").exists()
 
 
@@ -242,7 +256,7 @@ def test_a_run_that_is_killed_at_any_moment_loses_nothing(tmp_path: Path) -> Non
         "generate",
         "count=48",
         "size_px=64",
-        f"output_dir={tmp_path}/set",
+        f"out={tmp_path}/set",
     ]
     subprocess.run([*generate, f"hydra.run.dir={tmp_path}/drawn"], cwd=REPOSITORY, check=True, capture_output=True)
     # More of them: python benchmarks/kills.py METU

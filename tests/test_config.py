@@ -12,12 +12,15 @@ from hydra.utils import instantiate
 from lightning.pytorch import Callback, Trainer
 from omegaconf import DictConfig, OmegaConf
 
-from crack_lightning.cli.command import CONF, check_choices
-from crack_lightning.cli.command_line import as_given, rewritten
-from crack_lightning.cli.options import COMMANDS, options_of, plain
+from crack_lightning.cli.command import check_choices
+from crack_lightning.cli.command_line import as_given
+from crack_lightning.cli.options import options_of, plain
+from crack_lightning.cli.shorthand import rewritten
+from crack_lightning.cli.verbs import options_class
 from crack_lightning.data.batches.datamodule import CrackDataModule
 from crack_lightning.data.options import DataOptions, SurfacesOptions
 from crack_lightning.runs.training.options import TrainOptions
+from crack_lightning.system.option_groups import CONF
 from crack_lightning.training.optimizers import check_optimizer, check_scheduler
 
 GROUPS = ["data", "model", "optimizer", "scheduler", "trainer", "callbacks", "logger", "experiment"]
@@ -73,7 +76,7 @@ def test_no_file_repeats_a_default(path: Path) -> None:
     if path.parent != CONF and path.parent.name not in ("experiment", "sweep"):
         made = getattr(made, path.parent.name, None)
     elif path.parent == CONF and path.stem in ("adapt", "compare", "explain", "export", "inspect", "predict", "serve"):
-        kind = COMMANDS[path.stem]
+        kind = options_class(path.stem)
         made = kind(**{key: "x" for key in ("source", "before", "after") if key in kind.__annotations__})
     values = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
     assert [key for key in repeated(values, made) if key not in ONLY_YAML_SAYS] == []
@@ -167,11 +170,10 @@ def test_links_of_a_page_lead_somewhere(name: str) -> None:
 @pytest.mark.parametrize("words", written_commands(), ids=" ".join)
 def test_every_command_of_the_pages_parses(configured: Compose, words: list[str], tmp_path: Path) -> None:
     name = words[1].removesuffix(".py")
-    overrides = [word for word in words if "=" in word and not word.startswith("-")]
+    overrides = rewritten(name, [word for word in words[2:] if not word.startswith("-")])
     check_choices(overrides)
-    overrides = rewritten(name, overrides)
     if name == "export":
-        overrides = as_given(overrides, COMMANDS[name])  # several formats with commas
+        overrides = as_given(overrides, options_class(name))  # several formats with commas
     many = words[2:3] == ["-m"]
     points = [re.sub(r"=range\((\d+),.*", r"=\1", word) for word in overrides]
     configured(name, [re.sub(r",.*", "", word) if many else word for word in points])

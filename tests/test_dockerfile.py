@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from crack_lightning.cli.command import CONF
+from crack_lightning.system.option_groups import CONF
 
 ROOT = CONF.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))

@@ -16,7 +16,8 @@ from torchvision.transforms.v2.functional import pil_to_tensor
 from verbs import export
 
 from crack_lightning.cli.command_line import as_given
-from crack_lightning.cli.options import COMMANDS, options_of
+from crack_lightning.cli.options import options_of
+from crack_lightning.cli.verbs import options_class
 from crack_lightning.data.synthetic.lessons import lesson
 from crack_lightning.engines.exports import FILES, run_of
 from crack_lightning.engines.resizing import resized
@@ -79,7 +80,7 @@ def write_random_map(path: Path) -> Path:
 
 def run_export(checkpoint: Path, folder: Path, *words: str) -> Path:
     """What a user types into `export`, the run folder being `folder`."""
-    given = as_given([f"ckpt_path={checkpoint}", *words], COMMANDS["export"])
+    given = as_given([f"ckpt_path={checkpoint}", *words], options_class("export"))
     export(options_of(compose_into(folder, "export", given)), folder)
     return folder
 

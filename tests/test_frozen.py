@@ -10,7 +10,7 @@ from lightning.pytorch import seed_everything
 from omegaconf import DictConfig
 from PIL import Image
 
-from crack_lightning.cli.command import is_for_user
+from crack_lightning.cli.messages import is_for_user
 from crack_lightning.cli.options import options_of
 from crack_lightning.data.batches.datamodule import CrackDataModule
 from crack_lightning.data.samples.presplit import SPLITS

@@ -101,7 +101,7 @@ def test_a_module_imports_only_what_the_house_allows(path: Path) -> None:
 @pytest.mark.parametrize(
     ("place", "source"),
     [
-        ("cli/x.py", "from crack_lightning.__main__ import perform"),
+        ("cli/x.py", "from crack_lightning.__main__ import main"),
         ("cli/x.py", "import train"),
         ("runs/judging/x.py", "from hydra.utils import instantiate"),
         ("runs/judging/x.py", "from crack_lightning.cli.options import TrainOptions"),

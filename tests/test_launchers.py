@@ -17,9 +17,10 @@ from hydra.plugins.launcher import Launcher
 from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
-from crack_lightning.cli.command import CONF, quieten
+from crack_lightning.cli.command import quieten
 from crack_lightning.cli.command_line import LAUNCHERS, check_launcher
 from crack_lightning.errors import UserError
+from crack_lightning.system.option_groups import CONF
 
 FILES = {path.stem: path for path in sorted((CONF / "hydra/launcher").glob("*.yaml"))}
 # Hydra's, of a file of the same name as what a plugin registers: of that there is a test of its own.

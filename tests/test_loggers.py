@@ -16,10 +16,11 @@ from conftest import TINY, metrics
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 
-from crack_lightning.cli.command import CONF, message
+from crack_lightning.cli.messages import message
 from crack_lightning.cli.training import train
 from crack_lightning.errors import MissingPackage, UserError
 from crack_lightning.system import libraries
+from crack_lightning.system.option_groups import CONF
 from crack_lightning.training import loggers
 from crack_lightning.training.loggers import mlflow_logger, wandb_logger
 

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from PIL import Image
 from verbs import evaluate
 
-from crack_lightning.cli.command_line import rewritten
+from crack_lightning.cli.shorthand import rewritten
 from crack_lightning.cli.training import train
 from crack_lightning.data.samples.listing import Sample
 from crack_lightning.data.samples.masks import find_masked, mask_of, odd_masks

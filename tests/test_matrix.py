@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from PIL import Image
 from verbs import evaluate
 
-from crack_lightning.cli.command_line import rewritten
+from crack_lightning.cli.shorthand import rewritten
 from crack_lightning.report.matrix import FIGURES, Cell, matrix_figure, matrix_markdown, matrix_rows
 
 Compose = Callable[..., DictConfig]

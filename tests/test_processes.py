@@ -12,7 +12,7 @@ import pytest
 from conftest import TINY, rows
 from PIL import Image
 
-from crack_lightning.cli.command import CONF
+from crack_lightning.system.option_groups import CONF
 
 pytestmark = pytest.mark.slow
 
@@ -74,7 +74,7 @@ def test_the_first_process_waits_for_the_features_of_the_second(surfaces: Path, 
 ENDED = {  # by verb: what it works on, what its log says when it has begun, and its exit status
     "inspect": (["source={site}", "engine=folded"], "photographs; a tile is", 130),
     "predict": (["source={site}", "engine=folded"], "the crack map of the package", 130),
-    "generate": (["count=100000", "output_dir={site}/drawn"], "", 130),
+    "generate": (["count=100000", "out={site}/drawn"], "", 130),
     "serve": (["source={site}", "engine=folded", "port=0", "open=false"], "the page is at", 0),
 }
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from crack_lightning.cli.command import CONF, message
+from crack_lightning.cli.messages import message
 from crack_lightning.system.logs import LogFile, ShowableFormatter
+from crack_lightning.system.option_groups import CONF
 
 REPOSITORY = CONF.parent
 # Raised instead of asking for a host, from whatever part of Python.

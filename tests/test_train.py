@@ -11,7 +11,7 @@ from conftest import copied, equal, metrics, rows, tensors
 from lightning.pytorch import Trainer
 from PIL import Image
 
-from crack_lightning.cli.command import message
+from crack_lightning.cli.messages import message
 from crack_lightning.data.batches.transforms import plain_transform
 from crack_lightning.data.images.reading import read_image
 from crack_lightning.models.checkpoint import read_checkpoint

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from crack_lightning.cli.command import CONF
+from crack_lightning.system.option_groups import CONF
 
 PAGE = CONF.parent / "docs/python.md"
 # No download, and the network of a test is small.

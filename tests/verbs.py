@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from crack_lightning.__main__ import perform
+from crack_lightning.cli.command import perform
 
 adapt = partial(perform, "adapt")
 audit = partial(perform, "audit")

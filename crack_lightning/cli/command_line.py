@@ -12,21 +12,20 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
-from crack_lightning.cli.options import keys
 from crack_lightning.errors import UserError
-from crack_lightning.system.arguments import literal, text
+from crack_lightning.system.arguments import text
 from crack_lightning.system.libraries import library
 from crack_lightning.system.names import showable
+from crack_lightning.system.option_keys import keys
 
 # Keys of Hydra's own that hold a folder.
 FOLDERS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
 # These, and several formats, may hold a comma; in other texts it is a sweep for which -m was forgotten.
-PATHS = ("root", "labels", "source", "ckpt_path", "output_dir", "cache_dir", "split_csv", "weights", "group_by", "dir")
+PATHS = ("root", "labels", "source", "ckpt_path", "out", "cache_dir", "split_csv", "weights", "group_by", "dir")
 WITH_COMMAS = (*PATHS, "format")
 LISTED = ("width_classes", "crack_label")  # which may be lists
 DECIMAL = re.compile(r"(-?\d+),(\d+)")
 MANY = {"-m", "--multirun"}
-LAYOUTS = {"folder": "folders"} | {name: name for name in ("table", "masks", "metu", "sdnet2018")}
 RESOLVER = re.compile(r"\$\{[^}]*:")  # a value of the environment, say; a folder may well be called ${x}
 # Of a launcher, what has to be installed and the extra that brings it.
 LAUNCHERS = {
@@ -47,27 +46,6 @@ def as_given(arguments: Sequence[str], schema: type) -> list[str]:
     kinds, many = {key: _kind(hint) for key, hint in keys(schema)}, bool(MANY & set(arguments))
     parser = OverridesParser.create()
     return [_one(argument, kinds, parser, many=many) for argument in arguments]
-
-
-def rewritten(command: str, arguments: Sequence[str]) -> list[str]:
-    """Returns the arguments of a command as its keys have them: `evaluate` takes data=masks, as train.py does, for
-    data.layout=masks, and ckpt_path=a,b, which would be a sweep, for the list ckpt_path=[a,b] unless it is one."""
-    if command != "evaluate":
-        return list(arguments)
-    many = bool(MANY & set(arguments))
-    return [_as_layout(each) if many else _as_list(_as_layout(each)) for each in arguments]
-
-
-def _as_layout(argument: str) -> str:
-    key, _, value = argument.partition("=")
-    return f"data.layout={LAYOUTS[value]}" if key == "data" and value in LAYOUTS else argument
-
-
-def _as_list(argument: str) -> str:
-    key, _, value = argument.partition("=")
-    if key != "ckpt_path" or "," not in value or value[0] in "[{'\"":
-        return argument
-    return f"ckpt_path={literal([each.strip() for each in value.split(',')])}"
 
 
 def _kind(hint: Any) -> str:

@@ -1,5 +1,6 @@
 """python train.py: what Hydra has to do with training."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,10 +8,14 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from crack_lightning.cli.command import is_multirun, run_folder, run_job
+from crack_lightning.cli.command import run_job
 from crack_lightning.cli.options import options_of
+from crack_lightning.cli.run_folders import is_multirun, run_folder
+from crack_lightning.cli.verbs import VERBS
 from crack_lightning.data.samples.layouts import MASKED
 from crack_lightning.errors import UserError
+
+log = logging.getLogger(__name__)
 
 # Of the arguments of training, what a crack map has no use for: its head is computed, from pictures of their own size.
 OF_CLASSIFIERS = (
@@ -22,7 +27,7 @@ TAKEN = ("features.engine", "trainer.accelerator")
 
 
 def train(cfg: DictConfig) -> float | None:
-    """Train as `cfg` says; the value of its objective, for sweeps."""
+    """Trains as `cfg` says; returns the value of its objective, for sweeps."""
     from crack_lightning.cli.resume import given_overrides, resumed
     from crack_lightning.runs.training.training_run import train_network
 
@@ -42,11 +47,13 @@ def train(cfg: DictConfig) -> float | None:
         overrides=given,
         most_processes=1 if is_multirun() else None,
     )
+    if metrics is not None and not is_multirun():
+        log.info("%s", VERBS["train"].what_next(options, run_folder()))
     return None if metrics is None else metrics["val/cells_f1" if is_map and masked else options.objective]
 
 
 def _logger(cfg: DictConfig) -> Any:
-    """What metrics are logged to, if anything. Raises what its maker raises for the user, in its own words."""
+    """Returns what metrics are logged to, or None. Raises what its maker raises for the user, in its own words."""
     if not cfg.logger:
         return None
     try:
@@ -58,7 +65,7 @@ def _logger(cfg: DictConfig) -> Any:
 
 
 def check_map_overrides(overrides: Sequence[str], *, masked: bool) -> None:
-    """Raise UserError for arguments that training a crack map, on masks perhaps, would pass over in silence."""
+    """Raises UserError for arguments that training a crack map, on masks perhaps, would pass over in silence."""
     refused = (*OF_CLASSIFIERS, *(OF_PATCHES if masked else ()))
     given = [override.lstrip("+~").partition("=")[0] for override in overrides]
     unused = [key for key in given if key not in TAKEN and any(_is_of(key, section) for section in refused)]
@@ -75,5 +82,5 @@ def _is_of(key: str, section: str) -> bool:
 
 
 def main() -> None:
-    """The command `crack train`, as `python train.py`."""
-    run_job(train, config_name="train", needs="lightning.pytorch")
+    """Runs `crack train`, as `python train.py` does."""
+    run_job(train, config_name="train")

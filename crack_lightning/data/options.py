@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from crack_lightning.data.samples.layouts import MASKED, check_layout
+from crack_lightning.data.samples.layouts import LAYOUT_NAMES, MASKED, OWN
 from crack_lightning.data.samples.presplit import SPLITS
 from crack_lightning.errors import UserError
-from crack_lightning.system.ranges import check_above, check_among, check_batches, whole_path
+from crack_lightning.system.ranges import check_above, check_batches, check_choices, one_of, whole_path
 
 ON_ERROR = ("raise", "skip")
 
@@ -28,14 +28,15 @@ class LoadingOptions:
     batch_size: int = 64  # pictures a batch; in `evaluate` on a GPU alone: a CPU core takes at most four
     # processes that read pictures, in `evaluate` threads; null: one for each core, in training at most 8
     num_workers: int | None = None
-    on_error: str = "raise"  # for files that cannot be read: raise, or skip and list in unreadable.csv
+    # for files that cannot be read: raise, or skip and list in unreadable.csv
+    on_error: str = one_of("raise", ON_ERROR)
     # for layout=masks with more than two values, the one that is crack: a value (1), a colour ('#ff0000') or its name
     crack_label: Any = None
     max_megapixels: float = 200.0  # larger files are not decoded
 
     def __post_init__(self) -> None:
         check_batches(self.batch_size, self.num_workers, group="data.")
-        check_among("data.on_error", self.on_error, ON_ERROR)
+        check_choices(self, group="data.")
         check_above("data.max_megapixels", self.max_megapixels)
 
 
@@ -48,7 +49,7 @@ class DataOptions(LoadingOptions):
 
     root: str | None  # holds class folders, or train/ val/ test/ with class folders in each; null: surfaces are drawn
     # folders: named after the classes; table, masks: see data=table, data=masks; metu, sdnet2018: as these unpack
-    layout: str = "folders"
+    layout: str = one_of(OWN, LAYOUT_NAMES)
     labels: str | None = None  # table of columns path, label[, group][, split]; null: labels.csv in the root
     class_names: list[str] = field(default_factory=lambda: ["Negative", "Positive"])
     positive_class: str = "Positive"
@@ -70,7 +71,6 @@ class DataOptions(LoadingOptions):
         check_class_names(self.class_names, self.positive_class)
         _check_fractions(self.fractions)
         _check_folds(self.folds, self.fold)
-        check_layout(self.layout)
         check_above("data.mm_per_px", self.mm_per_px)
         if not 0 <= self.flip_probability <= 1:
             raise UserError(f"data.flip_probability={self.flip_probability}: 0 to 1")
@@ -91,13 +91,14 @@ class JudgedDataOptions(LoadingOptions):
     root: str | None = None  # holds class folders, or train/ val/ test/ with class folders, of which test/ is used
     roots: Any = None  # several roots by name, for a matrix: {metu:/photos/metu,decks:/photos/sdnet/Decks}
     # folders, table, masks, metu, sdnet2018 (or data=masks); null: the checkpoint's classes, or the known set that fits
-    layout: str | None = None
+    layout: str | None = one_of(None, (None, *LAYOUT_NAMES))
     labels: str | None = None  # for layout=table: columns path, label[, group][, split]; null: labels.csv in the root
     # names of the class folders, in the order of the checkpoint's classes; null: the same names
     class_names: list[str] | None = None
     # groups that intervals are drawn by, as in training; null: photograph where names give it, else file
     group_by: str | None = None
-    split: str | None = None  # train, val or test: use only this one, of the three folders or of split_csv
+    # train, val or test: use only this one, of the three folders or of split_csv
+    split: str | None = one_of(None, (None, *SPLITS))
     split_csv: str | None = None  # the split.csv of a training run
     # for layout=masks: how far from a crack a marked cell of 4 pixels may lie, rounded to whole cells
     tolerance_px: float = 4.0
@@ -111,14 +112,10 @@ class JudgedDataOptions(LoadingOptions):
         for name in self.roots or {}:
             if "/" in str(name) or name in (".", ".."):
                 raise UserError(f"data.roots: {name!r} is to be a folder's name: leave out what a path is made of")
-        if self.layout is not None:
-            check_layout(self.layout)
         if self.tolerance_px < 0:
             raise UserError(f"data.tolerance_px={self.tolerance_px:g}: 0 or more")
         if self.layout == MASKED and (self.roots or self.labels or self.class_names):
             raise UserError("data.roots, data.labels and data.class_names are not for data=masks: give data.root alone")
-        if self.split is not None:
-            check_among("data.split", self.split, SPLITS)
         if self.roots and (self.split is not None or self.split_csv is not None):
             raise UserError("data.split and data.split_csv are for one checkpoint and data.root, not for data.roots")
         self.root, self.labels, self.split_csv = map(whole_path, (self.root, self.labels, self.split_csv))
@@ -131,13 +128,11 @@ class AuditDataOptions:
 
     root: str  # holds class folders, or train/ val/ test/ with class folders
     # folders, table, metu or sdnet2018; null: a known data set where the folders are named so, else folders
-    layout: str | None = None
+    layout: str | None = one_of(None, (None, *LAYOUT_NAMES))
     labels: str | None = None  # for layout=table: columns path, label[, group][, split]; null: labels.csv in the root
     class_names: list[str] | None = None  # compared with the folders; null: the folders' own names
 
     def __post_init__(self) -> None:
-        if self.layout is not None:
-            check_layout(self.layout)
         self.root, self.labels = str(whole_path(self.root)), whole_path(self.labels)
 
 

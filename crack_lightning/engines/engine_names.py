@@ -2,6 +2,7 @@
 
 from crack_lightning.system.ranges import check_among
 
+DEVICES = ("auto", "cpu", "cuda", "mps")
 ENGINES = ("auto", "onnxruntime", "openvino", "folded", "eager")
 ONNX, OPENVINO, TORCH_EXPORT, DEEPNESS, SAFETENSORS = "onnx", "openvino", "torch_export", "deepness", "safetensors"
 FORMATS = (ONNX, OPENVINO, TORCH_EXPORT, DEEPNESS, SAFETENSORS)  # of exports

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from crack_lightning.engines.engine_names import check_engine
+from crack_lightning.engines.engine_names import ENGINES
 from crack_lightning.errors import UserError
-from crack_lightning.system.ranges import check_among, check_shard
+from crack_lightning.system.ranges import check_choices, check_shard, one_of
 
 MODES = ("auto", "cached", "live")
 MOST_VIEWS = 1000
@@ -19,11 +19,13 @@ class FeatureOptions:
     Raises UserError for an option out of range.
     """
 
-    mode: str = "auto"  # auto, cached or live
+    mode: str = one_of("auto", MODES)  # auto, cached or live
     views: int = 1  # stored views of each training image, which the epochs go through in turn
-    dtype: str = "float32"  # float16 halves the disk space; its rounding changes a loss in the fourth digit
-    identity: str = "content"  # content: a hash of each file's bytes; stat: path, size and time, for millions of files
-    engine: str = "auto"  # auto: onnxruntime on the CPU if installed, else folded; or openvino, eager
+    # float16 halves the disk space; its rounding changes a loss in the fourth digit
+    dtype: str = one_of("float32", DTYPES)
+    # content: a hash of each file's bytes; stat: path, size and time, for millions of files
+    identity: str = one_of("content", IDENTITIES)
+    engine: str = one_of("auto", ENGINES)  # auto: onnxruntime on the CPU if installed, else folded; or openvino, eager
     lock_timeout_s: float = 3600.0  # how long to wait for another run that computes the same features
     max_cache_gb: float = 20.0  # limit of all stores together; those unused for longest are removed first
     shard: int | None = None  # with -m features.shard=range(0,8): computes this part alone, without training
@@ -31,8 +33,7 @@ class FeatureOptions:
     shards: int | None = None
 
     def __post_init__(self) -> None:
-        check_among("features.mode", self.mode, MODES)
-        check_engine(self.engine, key="features.engine")
+        check_choices(self, group="features.")
         if not 1 <= self.views <= MOST_VIEWS:
             raise UserError(
                 f"features.views={self.views}: at least 1 stored view of each training image, at most {MOST_VIEWS}"
@@ -40,8 +41,6 @@ class FeatureOptions:
         check_shard(self.shard, self.shards, group="features.")
         if self.shards is not None and self.mode == "live":
             raise UserError("features.shards keeps features in parts: not with features=live")
-        check_among("features.identity", self.identity, IDENTITIES)
-        check_among("features.dtype", self.dtype, DTYPES)
         for key, value in (("lock_timeout_s", self.lock_timeout_s), ("max_cache_gb", self.max_cache_gb)):
             if not value >= 0:
                 raise UserError(f"features.{key}={value}: 0 or more")

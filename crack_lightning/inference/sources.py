@@ -117,6 +117,6 @@ def check_not_among(folder: Path, photographs: Sequence[Photograph]) -> None:
     for photograph in photographs:
         if photograph.path.parent == folder.absolute():
             raise UserError(
-                f"{folder} holds photographs to be looked at: give another hydra.run.dir=FOLDER (its {RUN_MARK}/ and "
+                f"{folder} holds photographs to be looked at: give another out=FOLDER (its {RUN_MARK}/ and "
                 "log are of this command, and can be deleted)"
             )

@@ -14,6 +14,7 @@ PRESETS = {
     "aashto": (0.3, 1.27),
     "japan": (0.2,),
 }
+PRESET_NAMES = tuple(PRESETS)
 COLOURS = ("#00b8d9", "#2ca02c", "#f2c200", "#ff7f0e", "#e03131", "#8e24aa", "#5d4037", "#111111")
 UNKNOWN_NAME = "width not known"  # in millimetres
 UNKNOWN_COLOUR = "#00e5ff"  # of a crack whose width in millimetres is not known

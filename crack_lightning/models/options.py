@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from crack_lightning.errors import UserError
-from crack_lightning.system.ranges import check_among
+from crack_lightning.system.ranges import check_choices, one_of
 
 KINDS = ("classifier", "crack_map")
 LESSONS = range(20, 100_001)
@@ -23,11 +23,11 @@ class ModelOptions:
     weights: str | None = "IMAGENET1K_V1"  # a torchvision entry, a file, or null for random
     freeze: bool = True
     dropout: float = 0.3
-    kind: str = "classifier"
+    kind: str = one_of("classifier", KINDS)
     lessons: int | None = None  # pictures with drawn cracks to train on, for model=crack_map
 
     def __post_init__(self) -> None:
-        check_among("model.kind", self.kind, KINDS)
+        check_choices(self, group="model.")
         if self.is_map and not self.freeze:
             raise UserError("model.freeze=false: the backbone of a crack map stays frozen, only its head learns")
         if self.is_map and (self.lessons is None or self.lessons not in LESSONS):

@@ -4,11 +4,11 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from crack_lightning.engines.engine_names import check_engine
+from crack_lightning.engines.engine_names import DEVICES, ENGINES
 from crack_lightning.errors import UserError
-from crack_lightning.measurement.classes import width_classes
+from crack_lightning.measurement.classes import PRESET_NAMES, width_classes
 from crack_lightning.measurement.scale import checked, even
-from crack_lightning.system.ranges import check_above, whole_path
+from crack_lightning.system.ranges import check_above, check_choices, one_of, suggested, whole_path
 
 HOST = re.compile(r"([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
 PORTS, LOOPBACK = range(65_536), ("127.0.0.1", "localhost", "::1")
@@ -28,12 +28,13 @@ class ServeOptions:
     token: bool = False  # true: only the address that is printed once lets a browser in
     # other names by which browsers reach it, by a forwarded port or an https server: bridge.example.org, localhost:9000
     hosts: list[str] = field(default_factory=list)
-    device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
+    device: str = suggested("auto", DEVICES)  # auto, cpu, cuda, cuda:1, mps
     # what computes the map: onnxruntime, openvino, folded, eager; auto: the fastest that is installed and agrees
-    engine: str = "auto"
+    engine: str = one_of("auto", ENGINES)
     threshold: float | None = None  # null: the project's, at first 0.5
     mm_per_px: float | None = None  # scale of all photographs, unless the page sets another
-    width_classes: Any = "ec2"  # ec2, aci224, aashto, japan, or limits in mm such as [0.2,0.3]
+    # ec2, aci224, aashto, japan, or limits in mm such as [0.2,0.3]
+    width_classes: Any = field(default="ec2", metadata={"suggested": PRESET_NAMES})
     min_length_px: float | None = None  # shorter cracks are not shown; null: the project's, at first all are
     image_prefix: str = ""  # in a handed-over label_studio file: stands before the name of a photograph
     max_megapixels: float = 200.0  # larger files are not decoded
@@ -43,7 +44,7 @@ class ServeOptions:
     cache_dir: str | None = None
 
     def __post_init__(self) -> None:
-        check_engine(self.engine)
+        check_choices(self)
         for key in ("mm_per_px", "min_length_px", "max_megapixels", "max_upload_mb"):
             check_above(key, getattr(self, key))
         width_classes(self.width_classes)

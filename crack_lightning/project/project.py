@@ -148,7 +148,7 @@ def open_project(options: ServeOptions, folder: Path) -> Project:
         lock.acquire()
     except Timeout as error:
         raise UserError(
-            f"{folder} is open already, in another `serve`: close that, or give another hydra.run.dir=FOLDER"
+            f"{folder} is open already, in another `serve`: close that, or give another out=FOLDER"
         ) from error
     try:
         for partial in (folder / HANDED_OVER).glob(f"{WRITING}*"):  # of a process that was killed

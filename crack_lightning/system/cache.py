@@ -12,7 +12,7 @@ from pathlib import Path
 
 from crack_lightning.errors import UserError
 from crack_lightning.system.files import expanded, is_full, write_atomically
-from crack_lightning.system.ranges import whole_path
+from crack_lightning.system.ranges import suggested, whole_path
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +126,8 @@ class CacheOptions:
     """The options of `cache`: where it lies, and what is cleared: all, a kind, or a folder."""
 
     cache_dir: str | None = None  # null: $XDG_CACHE_HOME/crack_lightning, or ~/.cache/crack_lightning
-    clear: str | None = None  # all, features, groups, synthetic, lessons, or the name of one folder
+    # all, features, groups, synthetic, lessons, or the name of one folder
+    clear: str | None = suggested(None, ("all", *KINDS))
 
     def __post_init__(self) -> None:
         self.cache_dir = whole_path(self.cache_dir)

@@ -92,8 +92,17 @@ def full_message(folder: Path) -> str:
     free = shutil.disk_usage(next(parent for parent in (folder, *folder.parents) if parent.exists())).free
     return (
         f"no room is left in {folder} ({free / 2**20:.0f} MiB free): make room there, or give another folder "
-        "(hydra.run.dir=FOLDER for results, cache_dir=FOLDER for what is kept)"
+        "(out=FOLDER for results, cache_dir=FOLDER for what is kept)"
     )
+
+
+def check_can_be_made(folder: Path) -> None:
+    """Raises OSError where the folder of results cannot be made or written to."""
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not there.is_dir():
+        raise NotADirectoryError(f"out={folder} cannot be made: {there} is a file; give another out=FOLDER")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PermissionError(f"out={folder} cannot be made: {there} cannot be written to; give another out=FOLDER")
 
 
 def write_atomically(path: Path, data: bytes) -> None:

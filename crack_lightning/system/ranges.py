@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import field, fields
 from difflib import get_close_matches
+from typing import Any
 
 from crack_lightning.errors import UserError
 from crack_lightning.system.files import expanded
@@ -17,6 +19,24 @@ def check_among(key: str, value: object, allowed: Sequence[object]) -> None:
         near = get_close_matches(str(value).lower(), names, 1, 0.5)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise UserError(f"{key}={value}: one of {', '.join(names)}{hint}")
+
+
+def one_of(default: Any, allowed: Sequence[object]) -> Any:
+    """Returns a field of options for one of `allowed`: `check_choices` refuses others, a shell completes them."""
+    return field(default=default, metadata={"choices": tuple(allowed)})
+
+
+def suggested(default: Any, names: Sequence[str]) -> Any:
+    """Returns a field of options for which a shell completes `names`, although others are possible."""
+    return field(default=default, metadata={"suggested": tuple(names)})
+
+
+def check_choices(options: Any, *, group: str = "") -> None:
+    """Raises UserError for a field made by `one_of` that holds none of them; `group` is what stands before its key."""
+    for each in fields(options):
+        value, choices = getattr(options, each.name), each.metadata.get("choices")
+        if choices is not None and not (value is None and None in choices):
+            check_among(f"{group}{each.name}", value, [choice for choice in choices if choice is not None])
 
 
 def check_above(key: str, value: float | None) -> None:

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from crack_lightning.errors import UserError
-from crack_lightning.system.ranges import check_above, check_among
+from crack_lightning.system.ranges import check_above, check_choices, one_of
 
 # The strategies in which every process runs this program from its start and the first one goes on alone.
 STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true")
 CLASS_WEIGHTS = (None, "balanced")
+INTERVALS = ("epoch", "step")
 
 
 @dataclass
@@ -42,13 +43,12 @@ class SchedulerOptions:
     """
 
     name: str | None = None  # any class of torch.optim.lr_scheduler
-    interval: str = "epoch"  # epoch or step
+    interval: str = one_of("epoch", INTERVALS)  # epoch or step
     monitor: str | None = None  # the metric that ReduceLROnPlateau watches
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.interval not in ("epoch", "step"):
-            raise UserError(f"scheduler.interval={self.interval}: epoch or step")
+        check_choices(self, group="scheduler.")
         if self.name is not None and (self.name == "ReduceLROnPlateau") != (self.monitor is not None):
             raise UserError(
                 f"scheduler.monitor={self.monitor} with scheduler.name={self.name}: "
@@ -63,7 +63,7 @@ class TrainerOptions:
     accelerator: str = "auto"
     devices: Any = 1  # more with trainer=ddp; the batch size is per device
     num_nodes: int = 1
-    strategy: str = "auto"
+    strategy: str = one_of("auto", STRATEGIES)
     precision: Any = "32-true"
     max_epochs: int = 5
     min_epochs: int | None = None
@@ -92,15 +92,15 @@ class TrainerOptions:
             value = getattr(self, key)
             if isinstance(value, int | float):
                 check_above(f"trainer.{key}", value)
-        check_among("trainer.strategy", self.strategy, STRATEGIES)
+        check_choices(self, group="trainer.")
 
 
 @dataclass
 class TaskOptions:
     """The weighing of classes in the loss."""
 
-    class_weights: str | None = None  # balanced: an error in the rarer class costs more, in proportion to its rarity
+    # balanced: an error in the rarer class costs more, in proportion to its rarity
+    class_weights: str | None = one_of(None, CLASS_WEIGHTS)
 
     def __post_init__(self) -> None:
-        if self.class_weights not in CLASS_WEIGHTS:
-            raise UserError(f"task.class_weights={self.class_weights}: balanced or null")
+        check_choices(self, group="task.")

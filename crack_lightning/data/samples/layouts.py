@@ -8,7 +8,6 @@ from crack_lightning.data.images.folders import folders_below, visible_folders
 from crack_lightning.errors import UserError
 from crack_lightning.system.arguments import typed
 from crack_lightning.system.names import matched
-from crack_lightning.system.ranges import check_among
 
 OWN = "folders"  # a folder for each class, named after it
 TABLE = "table"  # one folder of pictures, and a table of their labels
@@ -57,9 +56,7 @@ LAYOUTS = {
 }
 
 
-def check_layout(name: str) -> None:
-    """Raises UserError for an unknown name."""
-    check_among("data.layout", name, (OWN, TABLE, MASKED, *LAYOUTS))
+LAYOUT_NAMES = (OWN, TABLE, MASKED, *LAYOUTS)
 
 
 def matching_folders(root: Path, name: str) -> tuple[list[Path], list[Path]]:

@@ -38,7 +38,7 @@ VERSION = 1  # part of the cache's key: raise it with every change that draws ot
 class GenerateOptions:
     """Options of `generate`: how many surfaces to draw into which folder, and their side; the last class is cracked."""
 
-    output_dir: str
+    out: str
     count: int = 1200
     seed: int = 0
     size_px: int = 227  # the side of a METU patch
@@ -48,12 +48,12 @@ class GenerateOptions:
 
     def __post_init__(self) -> None:
         check_workers(self.num_workers)
-        self.output_dir = str(whole_path(self.output_dir))
+        self.out = str(whole_path(self.out))
 
 
 def generate_surfaces(options: GenerateOptions, folder: Path) -> None:
-    """Draws `count` surfaces into `output_dir`, which must be new or empty; nothing is written into `folder`."""
-    target = Path(options.output_dir)
+    """Draws `count` surfaces into `out`, which must be new or empty; nothing is written into `folder`."""
+    target = Path(options.out)
     write_surfaces(
         target,
         count=options.count,

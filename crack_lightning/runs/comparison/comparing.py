@@ -85,7 +85,7 @@ def compare_runs(options: CompareOptions, folder: Path) -> int:
     Raises UserError or OSError for a folder that is not a run of `inspect` or has no photograph with cracks measured.
     """
     if (folder / "inspection.csv").exists():
-        raise UserError(f"{folder} holds an inspection, whose report would be overwritten: give another hydra.run.dir")
+        raise UserError(f"{folder} holds an inspection, whose report would be overwritten: give another out=FOLDER")
     before, after = (_photographs(key, run) for key, run in (("before", options.before), ("after", options.after)))
     log.info("%d photographs before, %d after", len(before), len(after))
     points = {id(place): _described(place) for place in (*before, *after)}

@@ -78,9 +78,7 @@ def _earlier_files(folder: Path) -> list[str]:
     except (ValueError, KeyError, TypeError):
         names = None
     if names is None:
-        raise UserError(
-            f"{folder} holds a {DESCRIPTION} or {CARD} that is not of an export: give another hydra.run.dir=FOLDER"
-        )
+        raise UserError(f"{folder} holds a {DESCRIPTION} or {CARD} that is not of an export: give another out=FOLDER")
     return names
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from crack_lightning.engines.engine_names import FORMATS, ONNX, OPENVINO
 from crack_lightning.errors import UserError
-from crack_lightning.system.ranges import check_above, check_among
+from crack_lightning.system.ranges import check_above, check_among, check_choices, one_of, suggested
 
 FLOAT, INT8 = "float32", "int8"
 PRECISIONS = (FLOAT, INT8)
@@ -19,8 +19,9 @@ class ExportOptions:
     """
 
     ckpt_path: str | None = None  # a best.ckpt; null: the crack map of the package
-    format: str = "onnx"  # onnx, openvino, torch_export, safetensors, or deepness (maps, for QGIS); several with commas
-    precision: str = "float32"  # float32, or int8 per channel, for onnx and openvino
+    # onnx, openvino, torch_export, safetensors, or deepness (maps, for QGIS); several with commas
+    format: str = suggested(ONNX, FORMATS)
+    precision: str = one_of(FLOAT, PRECISIONS)  # float32, or int8 per channel, for onnx and openvino
     # pictures to compare on, and to calibrate int8 on; null: the training pictures, else drawn ones
     source: str | None = None
     max_loss: float = 0.002  # for int8: the share of decisions that may be lost
@@ -31,7 +32,7 @@ class ExportOptions:
             raise UserError(f"format={self.format}: one of {', '.join(FORMATS)}, or several with commas")
         for name in self.formats:
             check_among("format", name, FORMATS)
-        check_among("precision", self.precision, PRECISIONS)
+        check_choices(self)
         check_above("max_megapixels", self.max_megapixels)
         if not 0 <= self.max_loss < 1:
             raise UserError(f"max_loss={self.max_loss}: a share of decisions, 0 or more and below 1")

@@ -55,7 +55,7 @@ def _inspect(
     count, inspected = len(photographs), list[Inspected]()
     unit = "tile" if inspection.is_map else "window"
     log.info("%d photographs; a %s is %.0f pixels of them", count, unit, inspection.scale.window_px)
-    with ctrl_c_says(lambda: f"go on with {typed('hydra.run.dir', str(folder))}"):
+    with ctrl_c_says(lambda: f"go on with {typed('out', str(folder))}"):
         for photograph in track(photographs, "inspecting", total=count, unit="photographs"):
             inspected.append(inspect_photograph(photograph, folder, inspection))
             if listener is not None:

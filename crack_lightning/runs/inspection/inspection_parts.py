@@ -63,8 +63,8 @@ def check_parts(run: Path, shards: int, *, settings: str, source: str) -> None:
     if undone:
         raise UserError(
             f"parts {_listed(undone)} of {shards} are not done in {run}: inspect {typed('source', source)} with the "
-            f"same options, -m shard={','.join(map(str, undone[:10]))} shards={shards} and "
-            f"hydra.sweep.dir={run} for hydra.run.dir first"
+            f"same options, -m shard={','.join(map(str, undone[:10]))} shards={shards} "
+            f"out={run} first"
         )
 
 

@@ -4,14 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from crack_lightning.engines.engine_names import check_engine
+from crack_lightning.engines.engine_names import DEVICES, ENGINES
 from crack_lightning.errors import UserError
-from crack_lightning.measurement.classes import width_classes
+from crack_lightning.measurement.classes import PRESET_NAMES, width_classes
 from crack_lightning.measurement.scale import checked, even
 from crack_lightning.system.ranges import (
     check_above,
     check_among,
+    check_choices,
     check_shard,
+    one_of,
+    suggested,
 )
 
 WINDOWS = ("auto", "map", "crops")
@@ -40,28 +43,30 @@ class InspectOptions:
 
     source: str  # a folder with its subfolders, a file, or a pattern such as /photos/*/*.jpg
     ckpt_path: str | None = None  # a best.ckpt; null: the crack map of the package, which needs no training
-    device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
+    device: str = suggested("auto", DEVICES)  # auto, cpu, cuda, cuda:1, mps
     # what computes the map: onnxruntime, openvino, folded, eager; auto: the fastest one installed that agrees
-    engine: str = "auto"
+    engine: str = one_of("auto", ENGINES)
     threshold: float | None = None  # null: the threshold of the checkpoint
     # with ckpt_path: pixels that show as much as a training picture; null: by mm_per_px, else as many as in training
     tile_px: float | None = None
     # scale of the photographs: adapts them to the scale of the training set where it is known, and gives millimetres
     mm_per_px: float | None = None
     # scale of each photograph: marker, checkerboard, or a table with the columns photograph and mm_per_px
-    scale: str | None = None
+    scale: str | None = suggested(None, ("marker", "checkerboard"))
     # with scale=marker the side of its black square, with scale=checkerboard the side of one of its squares
     marker_mm: float | None = None
     # from the camera to the surface, at right angles; gives the scale, with the focal length in EXIF
     distance_m: float | None = None
-    width_classes: Any = "ec2"  # ec2, aci224, aashto, japan, or limits in mm such as [0.2,0.3]
+    # ec2, aci224, aashto, japan, or limits in mm such as [0.2,0.3]
+    width_classes: Any = field(default="ec2", metadata={"suggested": PRESET_NAMES})
     min_length_px: float | None = None  # shorter cracks and regions are left out; null: all are kept
     min_length_mm: float | None = None  # the same in millimetres, where a scale is known
-    formats: list[str] = field(default_factory=list)  # further files: dxf, coco, label_studio, word
+    # further files: dxf, coco, label_studio, word
+    formats: list[str] = field(default_factory=list, metadata={"suggested": FORMATS})
     # for label_studio: what stands before the name of each photograph, such as /data/local-files/?d=bridge/
     image_prefix: str = ""
     # map: all in one pass; crops: cut out one by one, slowly; auto: map where the backbone can be split
-    windows: str = "auto"
+    windows: str = one_of("auto", WINDOWS)
     # factors by which windows are enlarged; the highest probability over all of them counts
     scales: list[float] = field(default_factory=lambda: [1.0])
     # approximate memory for the layers, which sets the size of the tiles; null: 32 for each core
@@ -73,9 +78,8 @@ class InspectOptions:
     shards: int | None = None
 
     def __post_init__(self) -> None:
-        check_engine(self.engine)
+        check_choices(self)
         check_shard(self.shard, self.shards)
-        check_among("windows", self.windows, WINDOWS)
         for key in ("mm_per_px", "tile_px", "memory_mb", "max_megapixels", "overlay_px", *LENGTH_KEYS, *SCALE_KEYS):
             check_above(key, getattr(self, key))
         if self.mm_per_px is not None:

@@ -4,11 +4,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from crack_lightning.data.options import JudgedDataOptions
-from crack_lightning.engines.engine_names import check_engine
+from crack_lightning.engines.engine_names import DEVICES, ENGINES
 from crack_lightning.errors import UserError
 from crack_lightning.system.ranges import (
     check_above,
     check_batches,
+    check_choices,
+    one_of,
+    suggested,
 )
 
 SIDES_PX = range(64, 4097)
@@ -21,12 +24,12 @@ class EvaluateOptions:
     data: JudgedDataOptions
     # a best.ckpt; several for a matrix: a.ckpt,b.ckpt or {name:a.ckpt,other:b.ckpt}; null: the package's crack map
     ckpt_path: Any = None
-    device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
+    device: str = suggested("auto", DEVICES)  # auto, cpu, cuda, cuda:1, mps
     # what computes the features: onnxruntime, openvino, folded, eager; auto: the fastest installed one that agrees
-    engine: str = "auto"
+    engine: str = one_of("auto", ENGINES)
 
     def __post_init__(self) -> None:
-        check_engine(self.engine)
+        check_choices(self)
 
 
 @dataclass
@@ -35,16 +38,16 @@ class PredictOptions:
 
     source: str  # a folder with its subfolders, a file, or a pattern such as /photos/*/*.jpg
     ckpt_path: str | None = None  # a best.ckpt; null: the crack map of the package, which needs no training
-    device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
+    device: str = suggested("auto", DEVICES)  # auto, cpu, cuda, cuda:1, mps
     # what computes the features: onnxruntime, openvino, folded, eager; auto: the fastest installed one that agrees
-    engine: str = "auto"
+    engine: str = one_of("auto", ENGINES)
     batch_size: int = 64  # images at a time on a GPU; a CPU core takes four
     num_workers: int | None = None  # threads that read and compute; null: one a core
     max_megapixels: float = 200.0  # larger files are not decoded
     jsonl: bool = False  # write predictions.jsonl too, a line for each image
 
     def __post_init__(self) -> None:
-        check_engine(self.engine)
+        check_choices(self)
         check_above("max_megapixels", self.max_megapixels)
         check_batches(self.batch_size, self.num_workers)
 
@@ -55,7 +58,7 @@ class ExplainOptions:
 
     source: str  # a patch, a folder or a pattern
     ckpt_path: str | None = None  # a best.ckpt of any backbone that train.py knows; null: the crack map of the package
-    device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
+    device: str = suggested("auto", DEVICES)  # auto, cpu, cuda, cuda:1, mps
     side_px: int = 512  # side of each half of the picture that is written
     max_megapixels: float = 200.0  # larger files are not decoded
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from crack_lightning.data.options import DataOptions
 from crack_lightning.data.samples.layouts import LOOKED_FOR, MASKED
+from crack_lightning.engines.engine_names import DEVICES
 from crack_lightning.errors import UserError
 from crack_lightning.evaluation.metric_names import METRICS, parse_threshold
 from crack_lightning.features.options import FeatureOptions
@@ -12,6 +13,9 @@ from crack_lightning.models.options import IMAGE_SIZES, LESSONS, ModelOptions
 from crack_lightning.system.ranges import (
     check_above,
     check_among,
+    check_choices,
+    one_of,
+    suggested,
     whole_path,
 )
 from crack_lightning.training.options import OptimizerOptions, SchedulerOptions, TaskOptions, TrainerOptions
@@ -34,7 +38,7 @@ class TrainOptions:
     task: TaskOptions = field(default_factory=TaskOptions)
     callbacks: dict[str, Any] = field(default_factory=dict)
     # which counterparts of test images in training are counted: exact, near_duplicates or overlap
-    leakage: str = "exact"
+    leakage: str = one_of("exact", LOOKED_FOR)
     calibrate: bool = True  # divide logits by a temperature, so that predictions are right as often as they claim to be
     threshold: Any = 0.5  # least probability of a crack; or recall:0.99 or precision:0.95, to be met on validation
     # 0.01: outside the band that needs review, the narrowest possible, at most this share is wrong on validation
@@ -43,7 +47,7 @@ class TrainOptions:
     ckpt_path: str | None = None  # continue from this last.ckpt
     cache_dir: str | None = None  # null: $XDG_CACHE_HOME/crack_lightning, or ~/.cache/crack_lightning
     figures: bool = True  # false saves a few seconds a run, in sweeps
-    objective: str = "val/loss"  # the metric that a sweep compares
+    objective: str = one_of("val/loss", OBJECTIVES)  # the metric that a sweep compares
     logger: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -60,10 +64,9 @@ class TrainOptions:
         parse_threshold(self.threshold)
         if self.review_band is not None and not 0 <= self.review_band < 1:
             raise UserError(f"review_band={self.review_band}: a share of errors, 0 or more and below 1, or null")
-        check_among("leakage", self.leakage, LOOKED_FOR)
         if not 0 <= self.seed <= MOST_SEED:
             raise UserError(f"seed={self.seed}: 0 to {MOST_SEED}")
-        check_among("objective", self.objective, OBJECTIVES)
+        check_choices(self)
         for name, callback in self.callbacks.items():
             if (monitor := (callback or {}).get("monitor")) is not None:
                 check_among(f"callbacks.{name}.monitor", monitor, MONITORED)
@@ -77,7 +80,7 @@ class AdaptOptions:
     source: str  # a folder with its subfolders, a file, or a pattern such as /photos/*/*.jpg
     lessons: int = 800  # drawn pictures that it is trained on, half of them on the site's surfaces
     seed: int = 0
-    device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
+    device: str = suggested("auto", DEVICES)  # auto, cpu, cuda, cuda:1, mps
     max_megapixels: float = 200.0  # larger files are not decoded
 
     def __post_init__(self) -> None:

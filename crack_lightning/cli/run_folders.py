@@ -1,0 +1,38 @@
+"""Where a command writes, as Hydra knows it, and whether it can."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+
+from crack_lightning.cli.command_line import MANY
+from crack_lightning.system.files import check_can_be_made
+
+
+def run_folder() -> Path:
+    """Returns the folder that this run writes everything into."""
+    return Path(HydraConfig.get().runtime.output_dir)
+
+
+def common_folder() -> Path:
+    """Returns the folder that all points of a sweep write common files into; of a single run its own."""
+    return run_folder() if not is_multirun() else Path(HydraConfig.get().sweep.dir).absolute()
+
+
+def is_multirun() -> bool:
+    """Returns whether this job is one of a Hydra multirun."""
+    return HydraConfig.get().mode is RunMode.MULTIRUN
+
+
+def wanted_folder(arguments: Sequence[str]) -> Path:
+    """Returns the run folder that the arguments name, or the one that all are made in."""
+    key = "hydra.sweep.dir" if MANY & set(arguments) else "hydra.run.dir"
+    values = [argument.partition("=")[2] for argument in arguments if argument.partition("=")[0] == key]
+    return Path(values[-1].strip("'\"") if values else "outputs").absolute()
+
+
+def check_folder(arguments: Sequence[str]) -> None:
+    """Raises OSError where the run folder cannot be made: Hydra, which makes it, would end with a traceback."""
+    if not {argument for argument in arguments if argument.startswith("-")} - MANY:  # --help, --cfg: nothing is written
+        check_can_be_made(wanted_folder(arguments))
