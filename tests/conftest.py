@@ -25,11 +25,11 @@ from PIL import Image
 from projects import project as project
 from projects import walls_inspected as walls_inspected
 
-from crack_lightning.cli.command import QUIET
 from crack_lightning.cli.options import options_of, register
 from crack_lightning.data.synthetic.surface_folder import write_surfaces
 from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.models.decision import Decision
+from crack_lightning.system.logs import QUIET
 from crack_lightning.system.option_groups import CONF
 
 # Half a second an epoch: random weights, tiny pictures, no loading processes.

@@ -8,7 +8,7 @@ from PIL import Image
 
 from crack_lightning.models.decision import Decision
 from crack_lightning.report.figures import confusion_matrix, learning_curves, precision_recall_figure, roc_figure
-from crack_lightning.report.pictures import Prediction, architecture_figure, prediction_grid
+from crack_lightning.report.pictures import PredictedPicture, architecture_figure, prediction_grid
 
 HALF = Decision(("sound", "cracked"), "cracked")
 PROBABILITIES = torch.tensor([0.9, 0.8, 0.3, 0.6, 0.2, 0.1])
@@ -54,8 +54,8 @@ def test_the_learning_curves_mark_the_best_epoch() -> None:
 def test_a_grid_colours_predictions_by_agreement_with_the_truth() -> None:
     image = Image.new("RGB", (8, 8))
     shown = [
-        Prediction(image, "Positive", "Positive", 0.987, "a $x_1$.jpg"),
-        Prediction(image, "Negative", "Positive", 0.6),
+        PredictedPicture(image, "Positive", "Positive", 0.987, "a $x_1$.jpg"),
+        PredictedPicture(image, "Negative", "Positive", 0.6),
     ]
     right, wrong = prediction_grid(shown, title="t").axes
     assert right.get_title() == "Positive (98.7%)\ntruth: Positive"

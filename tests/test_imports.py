@@ -14,7 +14,7 @@ Floors = tuple[tuple[str, ...], ...]
 # From the street to the cellar: a room imports from the floors below its own, and never from a room beside it.
 FLOORS: Floors = (
     ("__main__",),
-    ("cli",),
+    ("cli", "api"),
     ("page",),
     ("project",),
     ("runs",),

@@ -17,9 +17,9 @@ from hydra.plugins.launcher import Launcher
 from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
-from crack_lightning.cli.command import quieten
 from crack_lightning.cli.command_line import LAUNCHERS, check_launcher
 from crack_lightning.errors import UserError
+from crack_lightning.system.logs import quieten
 from crack_lightning.system.option_groups import CONF
 
 FILES = {path.stem: path for path in sorted((CONF / "hydra/launcher").glob("*.yaml"))}

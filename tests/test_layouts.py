@@ -7,8 +7,9 @@ import pytest
 from omegaconf import DictConfig
 
 from crack_lightning.data.audit.inventory import inventory
+from crack_lightning.data.options import DataOptions
 from crack_lightning.data.samples.groups import grouped
-from crack_lightning.data.samples.layouts import LAYOUTS, check_layout, layout_folders, recognised
+from crack_lightning.data.samples.layouts import LAYOUTS, layout_folders, recognised
 from crack_lightning.data.samples.listing import find_samples
 
 PUBLISHED = ("D/UD", "D/CD", "P/UP", "P/CP", "W/UW", "W/CW")
@@ -80,7 +81,7 @@ def test_folders_that_do_not_fit_are_named(tmp_path: Path, folders: tuple[str, .
 def test_an_unknown_layout_is_refused() -> None:
     known = "folders, table, masks, metu, sdnet2018"
     with pytest.raises(ValueError, match=rf"data.layout=cifar: one of {known}"):
-        check_layout("cifar")
+        DataOptions(root="x", layout="cifar")
 
 
 def test_names_without_a_photograph_give_no_photograph(tmp_path: Path, surfaces: Path) -> None:

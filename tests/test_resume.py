@@ -11,9 +11,9 @@ from conftest import copied, equal, metrics, tensors
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
-from crack_lightning.cli.options import keys, section_of
 from crack_lightning.cli.resume import TAKEN, recomposed
 from crack_lightning.runs.training.options import TrainOptions
+from crack_lightning.system.option_keys import keys, section_of
 from crack_lightning.training.task import CrackTask
 
 

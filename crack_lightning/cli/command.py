@@ -7,7 +7,6 @@ import logging
 import os
 import sys
 import threading
-import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -23,6 +22,7 @@ from crack_lightning.cli.run_folders import check_folder, common_folder, is_mult
 from crack_lightning.cli.shorthand import rewritten
 from crack_lightning.cli.verbs import VERBS, function_of, options_class
 from crack_lightning.system.files import is_full, write_atomically
+from crack_lightning.system.logs import quieten
 from crack_lightning.system.names import showable
 from crack_lightning.system.option_groups import CONF, check_choice, group_names
 from crack_lightning.system.processes import INTERRUPTED, end_at_sigterm
@@ -30,17 +30,6 @@ from crack_lightning.system.processes import INTERRUPTED, end_at_sigterm
 log = logging.getLogger(__name__)
 
 FAILED = "error.txt"  # why a point of a sweep failed, in its run folder
-
-# Logged by libraries on runs where nothing is wrong.
-QUIET = (
-    "\\s*'hydra/launcher/\\w+' is validated against ConfigStore schema",  # files of conf/ are named as the plugins' are
-    ".*does not have many workers",
-    ".*number of training batches .* is smaller than the logging interval",
-    ".*module\\(s\\) in eval mode at the start of training",  # the frozen backbone
-    "This property will be removed in 2.0.0. Use `Metric.updated_called`",  # torchmetrics, under the graph's tracer
-    ".*torch.jit.trace",  # TensorBoard's model graph
-    ".*isinstance\\(treespec, LeafSpec\\)",
-)
 
 
 def command(name: str) -> None:
@@ -153,14 +142,3 @@ def check_choices(arguments: Sequence[str]) -> None:
             for choice in value.split(","):
                 if choice.strip(" []'\"") not in ("", "null") and choice.isidentifier():
                     check_choice(group, choice)
-
-
-def quieten() -> None:
-    """Hides what libraries log on every run, whatever the user does."""
-    warnings.filterwarnings("ignore", module=r"PIL\.")
-    for text in QUIET:
-        warnings.filterwarnings("ignore", message=text)
-    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed", "matplotlib"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    if int(os.environ.get("LOCAL_RANK", "0")) > 0:
-        logging.getLogger().setLevel(logging.WARNING)

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 
 from crack_lightning.cli.command_line import MANY
 from crack_lightning.cli.verbs import VERBS, options_class
+from crack_lightning.data.samples.layouts import LAYOUT_OF_GROUP
 from crack_lightning.errors import UserError
 from crack_lightning.system.arguments import literal
 from crack_lightning.system.option_keys import SHORT_KEYS, keys
 
-LAYOUTS = {"folder": "folders"} | {name: name for name in ("table", "masks", "metu", "sdnet2018")}
 # Of Hydra's own, those that the next word belongs to.
 WITH_WORD = (
     "--cfg",
@@ -84,7 +84,7 @@ def _lengthened(argument: str, short: dict[str, str]) -> str:
 
 def _as_layout(argument: str) -> str:
     key, _, value = argument.partition("=")
-    return f"data.layout={LAYOUTS[value]}" if key == "data" and value in LAYOUTS else argument
+    return f"data.layout={LAYOUT_OF_GROUP[value]}" if key == "data" and value in LAYOUT_OF_GROUP else argument
 
 
 def _as_list(argument: str) -> str:

@@ -1,7 +1,6 @@
 """python train.py: what Hydra has to do with training."""
 
 import logging
-from collections.abc import Sequence
 from typing import Any
 
 from hydra.errors import InstantiationException
@@ -17,24 +16,18 @@ from crack_lightning.errors import UserError
 
 log = logging.getLogger(__name__)
 
-# Of the arguments of training, what a crack map has no use for: its head is computed, from pictures of their own size.
-OF_CLASSIFIERS = (
-    *("optimizer", "scheduler", "callbacks", "task", "experiment", "features", "ckpt_path", "trainer."),
-    *("data.image_size", "data.batch_size", "data.flip_probability", "data.rotation_degrees", "model.dropout"),
-)
-OF_PATCHES = ("objective", "calibrate", "threshold", "review_band", "data.class_names", "data.positive_class")
-TAKEN = ("features.engine", "trainer.accelerator")
-
 
 def train(cfg: DictConfig) -> float | None:
     """Trains as `cfg` says; returns the value of its objective, for sweeps."""
     from crack_lightning.cli.resume import given_overrides, resumed
     from crack_lightning.runs.training.training_run import train_network
+    from crack_lightning.runs.training.unused_keys import check_map_keys
 
     is_map, given = cfg.model.kind == "crack_map", given_overrides()
     masked = cfg.data.layout == MASKED
     if is_map:
-        check_map_overrides([*given, *(["ckpt_path"] if cfg.ckpt_path is not None else [])], masked=masked)
+        keys = [override.lstrip("+~").partition("=")[0] for override in given]
+        check_map_keys([*keys, *(["ckpt_path"] if cfg.ckpt_path is not None else [])], masked=masked)
     cfg, checkpoint = resumed(cfg)
     options = options_of(cfg)
     callbacks = [] if is_map else [callback for callback in cfg.callbacks.values() if callback]
@@ -62,23 +55,6 @@ def _logger(cfg: DictConfig) -> Any:
         if isinstance(error.__cause__, UserError):
             raise error.__cause__ from error
         raise
-
-
-def check_map_overrides(overrides: Sequence[str], *, masked: bool) -> None:
-    """Raises UserError for arguments that training a crack map, on masks perhaps, would pass over in silence."""
-    refused = (*OF_CLASSIFIERS, *(OF_PATCHES if masked else ()))
-    given = [override.lstrip("+~").partition("=")[0] for override in overrides]
-    unused = [key for key in given if key not in TAKEN and any(_is_of(key, section) for section in refused)]
-    if unused:
-        kind = "model=crack_map data=masks" if masked else "model=crack_map"
-        raise UserError(
-            f"{', '.join(unused)}: not used with {kind}, whose head is computed from pictures of their own size; leave "
-            "it out, or train model=mobilenet_v2 on class folders"
-        )
-
-
-def _is_of(key: str, section: str) -> bool:
-    return key == section or key.startswith(section if section.endswith(".") else f"{section}.")
 
 
 def main() -> None:

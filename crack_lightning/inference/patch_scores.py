@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from crack_lightning.data.images.reading import MOST_MEGAPIXELS
+from crack_lightning.data.images.reading import MOST_MEGAPIXELS, Picture
 from crack_lightning.inference.crack_maps import CrackMapReader, Prepared, merged_scales
 from crack_lightning.inference.patches import FileLogits, Judging, file_by_file, judge_files
 from crack_lightning.inference.photographs import WindowScale
@@ -27,7 +27,7 @@ def patch_score(logits: Tensor) -> float:
     return float(best.topk(min(BEST, len(best))).values.mean())
 
 
-def judge_patches(network: Network, paths: Sequence[Path], judging: Judging) -> FileLogits:
+def judge_patches(network: Network, paths: Sequence[Path | Picture], judging: Judging) -> FileLogits:
     """Returns the logits of the files, in their order, by a classifier or a crack map, which takes one at a time."""
     if isinstance(network, CrackClassifier):
         return judge_files(network, paths, judging)
@@ -37,7 +37,7 @@ def judge_patches(network: Network, paths: Sequence[Path], judging: Judging) -> 
 
 def map_logits(
     reader: CrackMapReader,
-    paths: Sequence[Path],
+    paths: Sequence[Path | Picture],
     *,
     num_workers: int | None = None,
     megapixels: float = MOST_MEGAPIXELS,

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from crack_lightning.data.batches.transforms import plain_transform
-from crack_lightning.data.images.reading import MOST_MEGAPIXELS, read_picture
+from crack_lightning.data.images.reading import MOST_MEGAPIXELS, Picture, read_picture
 from crack_lightning.engines.pick import pick_engine
 from crack_lightning.errors import UserError
 from crack_lightning.models.classifier import CHUNK, CrackClassifier
@@ -61,8 +61,8 @@ def pick_device(name: str) -> torch.device:
         raise UserError(f"device={name} is not there: {str(error).splitlines()[0]}; use auto or cpu") from error
 
 
-def judge_files(classifier: CrackClassifier, paths: Sequence[Path], judging: Judging) -> FileLogits:
-    """Returns the logits of the files, in their order; each thread reads some pictures and computes them."""
+def judge_files(classifier: CrackClassifier, paths: Sequence[Path | Picture], judging: Judging) -> FileLogits:
+    """Returns the logits of files or pictures, in their order; each thread reads some of them and computes them."""
     if not paths:
         return FileLogits(torch.empty(0, len(classifier.decision.class_names)), [], [], [])
     classifier = classifier.eval().to(judging.device)
@@ -76,7 +76,7 @@ def judge_files(classifier: CrackClassifier, paths: Sequence[Path], judging: Jud
     threads = usual if judging.num_workers is None else judging.num_workers
 
     @torch.no_grad()  # in each thread
-    def judge(batch: Sequence[Path]) -> FileLogits:
+    def judge(batch: Sequence[Path | Picture]) -> FileLogits:
         pictures, errors, doubts, sides_px = read(batch)
         with of_network(batch[0]):
             logits = classifier.classify(features(pictures.to(judging.device))).float().cpu()
@@ -93,33 +93,37 @@ def judge_files(classifier: CrackClassifier, paths: Sequence[Path], judging: Jud
 Read = tuple[Tensor, list[str], list[str], list[int]]
 
 
-def _reader(image_size: int, megapixels: float) -> Callable[[Sequence[Path]], Read]:
+def _reader(image_size: int, megapixels: float) -> Callable[[Sequence[Path | Picture]], Read]:
     """Returns a function that reads files to uint8 pictures (N, 3, h, w), black where there is an error, errors,
     doubts, and longer sides."""
     transform, black = plain_transform(image_size), torch.zeros(3, image_size, image_size, dtype=torch.uint8)
 
-    def read_one(path: Path) -> tuple[Tensor, str, str, int]:
+    def read_one(item: Path | Picture) -> tuple[Tensor, str, str, int]:
         try:
-            picture = read_picture(path, megapixels=megapixels)
+            picture = _picture(item, megapixels)
             return transform(picture.image), "", picture.doubt, max(picture.image.size)
         except Exception as error:  # any error concerns this file alone
             return black, str(error) or type(error).__name__, "", 0
 
-    def read(paths: Sequence[Path]) -> Read:
-        pictures, errors, doubts, sides_px = zip(*map(read_one, paths), strict=True)
+    def read(items: Sequence[Path | Picture]) -> Read:
+        pictures, errors, doubts, sides_px = zip(*map(read_one, items), strict=True)
         return torch.stack(pictures), list(errors), list(doubts), list(sides_px)
 
     return read
 
 
 def file_by_file(
-    logits: Callable[[Image.Image], Tensor], paths: Sequence[Path], *, num_workers: int | None, megapixels: float
+    logits: Callable[[Image.Image], Tensor],
+    paths: Sequence[Path | Picture],
+    *,
+    num_workers: int | None,
+    megapixels: float,
 ) -> FileLogits:
     """Returns what `logits` (2,) gives for each upright RGB picture, on `num_workers` threads; None is one a core."""
 
-    def compute(path: Path) -> tuple[Tensor, str, str, int]:
+    def compute(path: Path | Picture) -> tuple[Tensor, str, str, int]:
         try:
-            picture = read_picture(path, megapixels=megapixels)
+            picture = _picture(path, megapixels)
         except Exception as error:  # any error concerns this file alone
             return torch.zeros(2), str(error) or type(error).__name__, "", 0
         with of_network(path):
@@ -131,13 +135,18 @@ def file_by_file(
     return FileLogits(torch.stack(rows) if rows else torch.empty(0, 2), errors, doubts, sides_px)
 
 
+def _picture(item: Path | Picture, megapixels: float) -> Picture:
+    return item if isinstance(item, Picture) else read_picture(item, megapixels=megapixels)
+
+
 @contextmanager
-def of_network(path: Path) -> Iterator[None]:
-    """Raises UserError for what fails while `path`, or what follows it, is computed: no picture is at fault."""
+def of_network(item: Path | Picture) -> Iterator[None]:
+    """Raises UserError for what fails while `item`, or what follows it, is computed: no picture is at fault."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
         lines = str(error).strip().splitlines() or [""]
+        path = item if isinstance(item, Path) else "a picture"
         raise UserError(
             f"the network cannot compute {path} ({type(error).__name__}: {lines[0]}): give engine=eager, device=cpu or "
             "another checkpoint; the picture itself was read"

@@ -21,7 +21,7 @@ from crack_lightning.system.files import expanded, short_name
 log = logging.getLogger(__name__)
 
 MOST_NAMED = 5
-RUN_MARK = ".hydra"  # a folder that contains this belongs to a run, and its pictures are results
+RUN_MARK, CALL_MARK = ".hydra", ".crack_lightning"  # a folder with one of these is a run of a command, or of Python
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def _matching(pattern: Path) -> list[Path]:
 def _below(root: Path) -> list[Path]:
     paths: list[Path] = []
     for folder in walk(root):
-        if RUN_MARK in folder.hidden_folders and folder.path != root:
+        if {RUN_MARK, CALL_MARK} & set(folder.hidden_folders) and folder.path != root:
             log.info("left out %s: results of a run", folder.path)
             folder.folders.clear()
             continue

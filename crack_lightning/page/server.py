@@ -15,6 +15,7 @@ from crack_lightning.project.options import LOOPBACK, ServeOptions
 from crack_lightning.project.project import Project, open_project
 from crack_lightning.project.site_photographs import load_photographs
 from crack_lightning.system.libraries import library
+from crack_lightning.system.names import plural
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +95,8 @@ def serve_project(options: ServeOptions, folder: Path) -> None:
     Raises UserError or OSError where it cannot be served.
     """
     server = Served(options, folder)
-    log.info("%d photographs; the page is at %s (Ctrl-C ends it)", len(server.project.photographs), server.address)
+    count = plural(len(server.project.photographs), "photograph")
+    log.info("%s; the page is at %s (Ctrl-C ends it)", count, server.address)
     if options.host not in LOOPBACK:
         log.warning("other computers can reach it: whoever has that address sees and changes everything here")
     if options.hosts and not options.token:

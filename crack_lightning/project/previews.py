@@ -12,7 +12,7 @@ from crack_lightning.measurement.record import CrackRecord, pixel_records
 from crack_lightning.project.project import Project
 from crack_lightning.project.relearning import Proposal
 from crack_lightning.project.shown_cracks import records_at
-from crack_lightning.runs.inspection.inspection import by_map
+from crack_lightning.runs.inspection.inspection import reader_of, window_scale_of
 
 SAME_PX = 8.0
 MOST = 5  # photographs, a few seconds each
@@ -40,7 +40,8 @@ def previews(project: Project, proposal: Proposal) -> Iterator[Preview]:
     count = min(MOST, len(unseen))
     chosen = np.unique(np.linspace(0, max(0, len(unseen) - 1), count).round().astype(int))
     inspection = project.inspection
-    reader, scale = by_map(proposal.network, inspection.options)
+    reader = reader_of(proposal.network, inspection.options)
+    scale = window_scale_of(proposal.network, inspection.options)
     for number in chosen:
         key = unseen[int(number)]
         path = project.photograph(key).path

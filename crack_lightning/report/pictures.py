@@ -13,7 +13,7 @@ GREEN, RED, GREY = "#1b7f4b", "#c22f2f", "#8a8f98"
 
 
 @dataclass(frozen=True)
-class Prediction:
+class PredictedPicture:
     """A picture, its true class, the predicted class, and the probability of the predicted class in 0..1."""
 
     image: Image
@@ -23,7 +23,7 @@ class Prediction:
     name: str = ""
 
 
-def prediction_grid(predictions: Sequence[Prediction], *, title: str, columns: int = 4) -> Figure:
+def prediction_grid(predictions: Sequence[PredictedPicture], *, title: str, columns: int = 4) -> Figure:
     """Draws pictures with prediction beside truth: green where they agree, red where not."""
     columns = max(1, min(columns, len(predictions)))
     rows = max(1, -(-len(predictions) // columns))

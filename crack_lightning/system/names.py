@@ -89,3 +89,8 @@ def all_showable(value: object) -> object:
     if isinstance(value, Mapping):
         return {all_showable(key): all_showable(item) for key, item in value.items()}
     return [all_showable(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def plural(count: int, thing: str) -> str:
+    """Returns a number of things in words, such as `1 crack` and `2 cracks`."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"

@@ -1,6 +1,8 @@
 """Progress bars on standard error, for people only: quiet when the output is not a terminal."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar
 
 from rich.console import Console
@@ -8,6 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 T = TypeVar("T")
+
+_wanted: ContextVar[bool | None] = ContextVar("wanted", default=None)
 
 
 class _Speed(ProgressColumn):
@@ -28,8 +32,20 @@ def bar(unit: str) -> Progress:
         _Speed(unit),
         TimeRemainingColumn(),
     )
-    console = Console(stderr=True)
-    return Progress(*columns, console=console, disable=not console.is_terminal)
+    wanted = _wanted.get()
+    console = Console(stderr=True, force_terminal=True if wanted and not Console().is_jupyter else None)
+    looked_at = console.is_terminal or console.is_jupyter
+    return Progress(*columns, console=console, disable=not (looked_at if wanted is None else wanted))
+
+
+@contextmanager
+def showing(wanted: bool | None) -> Iterator[None]:
+    """Shows bars, or none, whatever the output is; None is as ever: to a terminal or a notebook."""
+    token = _wanted.set(wanted)
+    try:
+        yield
+    finally:
+        _wanted.reset(token)
 
 
 def track(items: Iterable[T], description: str, *, total: int, unit: str = "images") -> Iterator[T]:

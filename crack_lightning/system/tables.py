@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from crack_lightning.errors import UserError
 from crack_lightning.system.files import not_a_file
@@ -33,7 +34,7 @@ def read_table(path: Path, columns: Sequence[str], *, key: str) -> list[Row]:
 
     Raises FileNotFoundError when it is missing and ValueError, with what it needs, when it is not such a table.
     """
-    wanted = " and ".join(filter(None, [", ".join(columns[:-1]), columns[-1]]))
+    wanted = " and ".join(filter(None, [", ".join(columns[:-1]), *columns[-1:]]))
     needed = f"a table with columns {wanted} is needed"
     if not path.exists():
         raise FileNotFoundError(f"{key}={path} does not exist: {needed}")
@@ -60,6 +61,20 @@ def read_table(path: Path, columns: Sequence[str], *, key: str) -> list[Row]:
         header = names if len(names) > len(header) else header
     present = ", ".join(name for name in header if name) or "none"
     raise UserError(f"{path} needs columns {wanted}; it has {present}")
+
+
+def records_of_table(path: Path) -> list[dict[str, Any]]:
+    """Returns the rows of a table that this project wrote, by column, with numbers as numbers and None for empty."""
+    return [{name: _value(text) for name, text in row.values.items()} for row in read_table(path, (), key="table")]
+
+
+def _value(text: str) -> str | int | float | None:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text or None
 
 
 def _text(content: bytes) -> str:

@@ -75,6 +75,35 @@ def read_picture(path: str | Path, *, megapixels: float = MOST_MEGAPIXELS) -> Pi
         raise UserError(f"{path} cannot be {verb}: {reason(error)}") from error
 
 
+def picture_from(image: Image.Image | np.ndarray, *, megapixels: float = MOST_MEGAPIXELS) -> Picture:
+    """Returns the picture of a PIL image of any mode, turned as its EXIF says, or of an array (h, w, 3) RGB or (h, w)
+    grey, uint8, which is taken as it is.
+
+    Raises UserError for an array of another kind, and for more than `megapixels`.
+    """
+    if isinstance(image, np.ndarray):
+        colours = image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)
+        if image.dtype != np.uint8 or not colours or not image.size:
+            raise UserError(f"an array {image.dtype} {image.shape}: uint8 (h, w, 3), RGB, or (h, w) is needed")
+        image = Image.fromarray(np.ascontiguousarray(image))
+    if not isinstance(image, Image.Image):
+        raise UserError(f"a {type(image).__name__}: a path, a PIL image or an array uint8 (h, w, 3) is needed")
+    if image.width * image.height > megapixels * 1e6:
+        raise UserError(_too_many(image.size, megapixels))
+    try:
+        image.load()
+        return Picture(to_rgb(upright(image)))
+    except Exception as error:  # decoders raise whatever they like on damaged files
+        raise UserError(f"the picture cannot be decoded: {reason(error)}") from error
+
+
+def _too_many(size: tuple[int, int], megapixels: float) -> str:
+    return (
+        f"{size[0] * size[1]} pixels are more than max_megapixels={megapixels:g} allows: give a larger one "
+        "(data.max_megapixels in train and evaluate) if you trust it"
+    )
+
+
 def opened(file: IO[bytes], *, megapixels: float = MOST_MEGAPIXELS) -> Image.Image:
     """Opens `file` by its header, in the formats that are read here alone; nothing is decoded yet.
 
@@ -94,12 +123,8 @@ def opened(file: IO[bytes], *, megapixels: float = MOST_MEGAPIXELS) -> Image.Ima
         if not head.startswith(b"\x89PNG"):
             raise
         image = Image.open(_without_texts(file, error), formats=pillow_formats())
-    width, height = image.size
-    if width * height > megapixels * 1e6:
-        raise UserError(
-            f"{width * height} pixels are more than max_megapixels={megapixels:g} allows: give a larger one "
-            "(data.max_megapixels in train and evaluate) if you trust it"
-        )
+    if image.width * image.height > megapixels * 1e6:
+        raise UserError(_too_many(image.size, megapixels))
     return image
 
 

@@ -57,6 +57,7 @@ LAYOUTS = {
 
 
 LAYOUT_NAMES = (OWN, TABLE, MASKED, *LAYOUTS)
+LAYOUT_OF_GROUP = {"folder": OWN} | {name: name for name in (TABLE, MASKED, *LAYOUTS)}  # as conf/data has them
 
 
 def matching_folders(root: Path, name: str) -> tuple[list[Path], list[Path]]:

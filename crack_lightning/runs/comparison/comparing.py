@@ -21,6 +21,7 @@ from crack_lightning.runs.comparison.options import CompareOptions
 from crack_lightning.runs.inspection.crack_files import CRACKS_JSON, kept_records
 from crack_lightning.runs.inspection.inspected import DAMAGED, DONE, Inspected, inspected_from
 from crack_lightning.system.files import expanded
+from crack_lightning.system.names import plural
 from crack_lightning.system.progress import track
 from crack_lightning.system.tables import read_table
 
@@ -111,7 +112,8 @@ def compare_runs(options: CompareOptions, folder: Path) -> int:
     ]
     write_comparison(folder, compared, refused)
     changed = sum(change.kind != "unchanged" for place in compared for change in place.changes)
-    log.info("%d photographs compared, %d cracks changed: %s", len(compared), changed, folder / "report.html")
+    done = plural(len(compared), "photograph"), plural(changed, "crack")
+    log.info("%s compared, %s changed: %s", *done, folder / "report.html")
     return len(refused)
 
 

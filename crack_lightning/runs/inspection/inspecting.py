@@ -14,10 +14,11 @@ from crack_lightning.runs.inspection.inspection import Inspection, inspection_of
 from crack_lightning.runs.inspection.inspection_parts import check_parts, of_shard, part_lock, write_part
 from crack_lightning.runs.inspection.method import method_of
 from crack_lightning.runs.inspection.options import InspectOptions
-from crack_lightning.runs.inspection.photograph_findings import read_photograph, write_findings
+from crack_lightning.runs.inspection.photograph_findings import findings_of, read_photograph, write_findings
 from crack_lightning.runs.inspection.summary import counted, write_summary
 from crack_lightning.system.arguments import typed
 from crack_lightning.system.files import is_full
+from crack_lightning.system.names import plural
 from crack_lightning.system.processes import ctrl_c_says
 from crack_lightning.system.progress import track
 
@@ -54,7 +55,7 @@ def _inspect(
 ) -> list[Inspected]:
     count, inspected = len(photographs), list[Inspected]()
     unit = "tile" if inspection.is_map else "window"
-    log.info("%d photographs; a %s is %.0f pixels of them", count, unit, inspection.scale.window_px)
+    log.info("%s; a %s is %.0f pixels", plural(count, "photograph"), unit, inspection.scale.window_px)
     with ctrl_c_says(lambda: f"go on with {typed('out', str(folder))}"):
         for photograph in track(photographs, "inspecting", total=count, unit="photographs"):
             inspected.append(inspect_photograph(photograph, folder, inspection))
@@ -94,7 +95,7 @@ def _inspect_anew(photograph: Photograph, folder: Path, key: str, inspection: In
     read, pictures = read_photograph(photograph, inspection, mapped=kept_heat is None)
     heat = kept_heat or files.as_kept(inspection.reader.heat(pictures))
     del pictures  # as large as the photograph
-    inspected = write_findings(read, heat, folder, inspection)
+    inspected = write_findings(read, heat, findings_of(read, heat, inspection), folder)
     made_of = replace(inspected.made_of, key=key, map_key=map_key)
     inspected = replace(inspected, made_of=made_of, seconds=time.perf_counter() - start_s)
     write_done(folder, inspected)

@@ -20,7 +20,6 @@ from crack_lightning.inference.photographs import (
 )
 from crack_lightning.inference.sources import Photograph
 from crack_lightning.measurement.scale import Scale
-from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.models.crack_map import CrackMap, Network, is_map, package_facts
 from crack_lightning.models.decision import Decision
 from crack_lightning.models.map_checkpoint import load_network
@@ -102,13 +101,23 @@ class Inspection:
 def inspection_of(options: InspectOptions, photographs: Sequence[Photograph] = ()) -> Inspection:
     """Opens the checkpoint and prepares its reader for the photographs. Raises UserError or OSError where it cannot."""
     network = load_network(options.ckpt_path).to(pick_device(options.device))
+    return inspection_by(reader_of(network, options), content_of(options.ckpt_path), options, photographs)
+
+
+def inspection_by(
+    reader: Reader, content: str, options: InspectOptions, photographs: Sequence[Photograph] = ()
+) -> Inspection:
+    """Returns what inspects photographs with a reader that is there already; `content` is the hash of its checkpoint.
+
+    Raises UserError or OSError for options that do not suit the checkpoint.
+    """
+    network: Network = reader.classifier
     decision = network.marking_decision
     if options.threshold is not None:
         decision = replace(decision, threshold=options.threshold)
     measuring = measuring_of(options, photographs)
     check_formats(options.formats, measured=is_map(network))
-    reader, scale = by_map(network, options) if isinstance(network, CrackMap) else _by_windows(network, options)
-    return Inspection(reader, decision, scale, measuring, options, content_of(options.ckpt_path))
+    return Inspection(reader, decision, window_scale_of(network, options), measuring, options, content)
 
 
 def content_of(ckpt_path: str | None) -> str:
@@ -118,20 +127,22 @@ def content_of(ckpt_path: str | None) -> str:
     return content_hash(expanded(ckpt_path).absolute())
 
 
-def by_map(network: CrackMap, options: InspectOptions) -> tuple[Reader, WindowScale]:
-    """Returns the reader of a crack map and its scale. Raises UserError for options of windows."""
+def reader_of(network: Network, options: InspectOptions) -> Reader:
+    """Returns what maps photographs by the network. Raises UserError for a crack map with options of windows."""
+    if not isinstance(network, CrackMap):
+        windows, memory_mb = options.windows, options.memory_mb
+        return PhotographReader(network, engine=options.engine, windows=windows, memory_mb=memory_mb)
     if options.windows != "auto" or options.scales != [1.0]:
-        raise UserError("windows and scales are of a classifier's windows: leave them out for a crack map")
-    reader = CrackMapReader(network, engine=options.engine, memory_mb=options.memory_mb)
-    if options.mm_per_px is not None and network.mm_per_px is not None:
-        zoom_of(options.mm_per_px, trained=network.mm_per_px)  # raises before the first photograph
-    return reader, WindowScale(options.tile_px or TILE_PX)
+        raise UserError("windows and scales apply to a classifier's windows: leave them out for a crack map")
+    return CrackMapReader(network, engine=options.engine, memory_mb=options.memory_mb)
 
 
-def _by_windows(classifier: CrackClassifier, options: InspectOptions) -> tuple[Reader, WindowScale]:
-    side_px = window_px(classifier, tile_px=options.tile_px, mm_per_px=options.mm_per_px)
-    windows, memory_mb = options.windows, options.memory_mb
-    reader = PhotographReader(classifier, engine=options.engine, windows=windows, memory_mb=memory_mb)
-    if unscaled(classifier, options):
-        log.warning("the checkpoint does not know the scale that it was trained at: photographs are not brought to it")
-    return reader, WindowScale(side_px, options.scales)
+def window_scale_of(network: Network, options: InspectOptions) -> WindowScale:
+    """Returns the size of windows, or of the tiles of tables. Raises UserError for a scale that is out of reach."""
+    if isinstance(network, CrackMap):
+        if options.mm_per_px is not None and network.mm_per_px is not None:
+            zoom_of(options.mm_per_px, trained=network.mm_per_px)  # raises before the first photograph
+        return WindowScale(options.tile_px or TILE_PX)
+    if unscaled(network, options):
+        log.warning("the checkpoint does not know its training scale: photographs are not adapted to it")
+    return WindowScale(window_px(network, tile_px=options.tile_px, mm_per_px=options.mm_per_px), options.scales)

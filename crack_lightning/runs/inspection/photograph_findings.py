@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from crack_lightning.data.images.reading import read_picture
+from crack_lightning.data.images.reading import Picture, read_picture
 from crack_lightning.inference.crack_lines import cracks_of
 from crack_lightning.inference.crack_maps import LEAST_PX, followed
 from crack_lightning.inference.heat import Heat
@@ -49,6 +49,15 @@ class ReadPhotograph:
     note: str
 
 
+@dataclass(frozen=True)
+class Findings:
+    """What is known of a photograph: the record of it, the marked regions, and its cracks where they were measured."""
+
+    inspected: Inspected
+    regions: Sequence[Region]
+    measured: Measured | None
+
+
 def read_photograph(
     photograph: Photograph, inspection: Inspection, *, mapped: bool = True
 ) -> tuple[ReadPhotograph, Any]:
@@ -56,8 +65,16 @@ def read_photograph(
 
     Raises ValueError for a photograph that cannot be read.
     """
+    picture = read_picture(photograph.path, megapixels=inspection.options.max_megapixels)
+    return seen(picture, photograph, inspection, mapped=mapped)
+
+
+def seen(
+    picture: Picture, photograph: Photograph, inspection: Inspection, *, mapped: bool = True
+) -> tuple[ReadPhotograph, Any]:
+    """Returns what `read_photograph` does, of a picture that is in memory; the file of `photograph` is only asked for
+    its EXIF, where the scale depends on it."""
     options = inspection.options
-    picture = read_picture(photograph.path, megapixels=options.max_megapixels)
     image, notes = picture.image, [picture.doubt, further(picture.pages)]
     grey = np.asarray(image.convert("L"))
     scale, fault = inspection.measuring.scale_of(photograph, grey)
@@ -70,20 +87,27 @@ def read_photograph(
     return ReadPhotograph(photograph, reduced(image, options.overlay_px), grey, scale, fault, note), pictures
 
 
-def write_findings(seen: ReadPhotograph, heat: Heat, folder: Path, inspection: Inspection) -> Inspected:
-    """Returns what `heat` marks in the photograph, measured, and writes its files into `folder`, but for the last."""
-    threshold, shortest_px = inspection.decision.threshold, inspection.measuring.shortest_px(seen.scale)
+def findings_of(read: ReadPhotograph, heat: Heat, inspection: Inspection) -> Findings:
+    """Returns what `heat` marks in the photograph, measured; nothing is read or written."""
+    threshold, shortest_px = inspection.decision.threshold, inspection.measuring.shortest_px(read.scale)
     least_px = shortest_px if heat.tile_px is None else max(shortest_px, LEAST_PX)
     candidates = regions(heat if heat.tile_px is None else followed(heat, threshold), threshold)
     marked = [region for region in candidates if region.length_px >= least_px]
     measured = None
     if heat.tile_px is not None:
-        cracks = cracks_of(heat, seen.grey, threshold, shortest_px=shortest_px)
-        measured = inspection.measuring.measured(cracks, seen.scale)
-    inspected = _inspected(seen, heat, marked, inspection, measured)
-    verdict = "review" if seen.note and inspected.verdict == "sound" else inspected.verdict
-    inspected = replace(inspected, verdict=verdict, note=seen.note, fault=seen.fault, scale=known_scale(seen.scale))
-    files.write_photograph(folder, seen.small, seen.grey, heat, marked, inspected, measured)
+        cracks = cracks_of(heat, read.grey, threshold, shortest_px=shortest_px)
+        measured = inspection.measuring.measured(cracks, read.scale)
+    return Findings(_inspected(read, heat, marked, inspection, measured), marked, measured)
+
+
+def write_findings(read: ReadPhotograph, heat: Heat, findings: Findings, folder: Path) -> Inspected:
+    """Writes the files of a photograph into `folder`, but for the last one; returns the record of it, which now says
+    which file it was."""
+    path, inspected = read.photograph.path, findings.inspected
+    stat, picture = path.stat(), picture_of(path, read.grey)
+    made_of = replace(inspected.made_of, file_bytes=stat.st_size, file_mtime_ns=stat.st_mtime_ns, picture=picture)
+    inspected = replace(inspected, made_of=made_of)
+    files.write_photograph(folder, read.small, read.grey, heat, findings.regions, inspected, findings.measured)
     return inspected
 
 
@@ -91,10 +115,10 @@ def _inspected(
     read: ReadPhotograph, heat: Heat, marked: Sequence[Region], inspection: Inspection, measured: Measured | None
 ) -> Inspected:
     photograph, threshold = read.photograph, inspection.decision.threshold
-    needs_review = bool(inspection.decision.needs_review(heat.probability).any())
+    needs_review = bool(read.note) or bool(inspection.decision.needs_review(heat.probability).any())
     longest = max((region.length_px for region in marked), default=0.0)
     height, width = heat.size_hw
-    share, stat = min(1.0, sum(region.area_px for region in marked) / (height * width)), photograph.path.stat()
+    share = min(1.0, sum(region.area_px for region in marked) / (height * width))
     largest = [] if measured else [[mark.length_px, mark.area_px, mark.peak] for mark in marked[:MEASURED]]
     return Inspected(
         name=photograph.name,
@@ -102,10 +126,13 @@ def _inspected(
         verdict="cracked" if marked or (measured and measured.records) else "review" if needs_review else "sound",
         width_px=width,
         height_px=height,
+        note=read.note,
+        fault=read.fault,
         marks=Marks(float(heat.probability.max()), share, len(marked), longest, largest),
         cracks=None if measured is None else sums_of(measured, MEASURED),
+        scale=known_scale(read.scale),
         grid=grid_of(heat),
-        made_of=MadeOf("", "", stat.st_size, stat.st_mtime_ns, threshold, picture_of(photograph.path, read.grey)),
+        made_of=MadeOf(threshold=threshold),
     )
 
 

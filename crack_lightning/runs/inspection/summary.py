@@ -12,6 +12,7 @@ from crack_lightning.runs.inspection.cracks_shown import cracks_shown
 from crack_lightning.runs.inspection.further_formats import Handover, write_formats, write_positions
 from crack_lightning.runs.inspection.inspected import SEVERITY, Inspected
 from crack_lightning.system.files import write_atomically, write_csv
+from crack_lightning.system.names import plural
 
 HEADER = [
     *("path", "verdict", "peak_probability", "share_above_threshold", "regions", "longest_region_px"),
@@ -35,7 +36,7 @@ def write_summary(
     ranked = sorted(inspected, key=_worst_first)
     write_csv(run / "inspection.csv", HEADER, [_row(photo) for photo in ranked])
     write_positions(run, ranked)
-    summary = f"{len(inspected)} photographs: {counted(inspected)}"
+    summary = f"{plural(len(inspected), 'photograph')}: {counted(inspected)}"
     mapped = [photo for photo in ranked if photo.cracks is not None]
     cracks = None
     if mapped:

@@ -166,16 +166,19 @@ def _checkpoints(ckpt_path: Any) -> dict[str, Path | None]:
     if ckpt_path is None:
         return {PACKAGE: None}
     if isinstance(ckpt_path, dict):
-        return {str(name): expanded(str(path)) for name, path in ckpt_path.items()}
-    texts = [str(text) for text in ckpt_path] if isinstance(ckpt_path, list) else [str(ckpt_path)]
-    if len(texts) == 1 and not expanded(texts[0]).exists():
-        texts = [text.strip() for text in texts[0].split(",")]
-    paths = [expanded(text) for text in texts]
-    return dict(zip(_names(paths), paths, strict=True))
+        return {str(name): None if path is None else expanded(str(path)) for name, path in ckpt_path.items()}
+    given = ckpt_path if isinstance(ckpt_path, list) else [str(ckpt_path)]
+    if len(given) == 1 and not expanded(str(given[0])).exists():
+        given = [text.strip() for text in str(given[0]).split(",")]
+    paths = [expanded(str(path)) for path in given if path is not None]
+    package: dict[str, Path | None] = {PACKAGE: None} if None in given else {}
+    return {**dict(zip(_names(paths), paths, strict=True)), **package}
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
     """Returns short names that differ: as much of each path's end as needed, without checkpoints/ and best.ckpt."""
+    if not paths:
+        return []
     deepest = max(len(path.parts) for path in paths)
     for depth in range(1, deepest + 1):
         names = ["-".join(part for part in _distinctive(path)[-depth:]) for path in paths]

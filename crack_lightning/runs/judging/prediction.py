@@ -4,22 +4,43 @@ import json
 import logging
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from crack_lightning.data.images.reading import Picture
 from crack_lightning.inference.patch_scores import judge_patches
-from crack_lightning.inference.patches import FileLogits, Judging, pick_device
+from crack_lightning.inference.patches import Judging, pick_device
 from crack_lightning.inference.sources import find_photographs, tell_left_out
 from crack_lightning.models.crack_map import Network
 from crack_lightning.models.map_checkpoint import load_network
 from crack_lightning.runs.judging.options import PredictOptions
 from crack_lightning.system.files import write_atomically, write_csv
+from crack_lightning.system.names import plural
 from crack_lightning.system.processes import ctrl_c_says
 
 log = logging.getLogger(__name__)
 
 PATCH_FACTOR = 2  # a picture up to this many times as large or small as the patches of training is still judged as one
 HEADER = ["path", "predicted", "probability", "review", "error"]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a network says of one picture: the class, the probability of the positive class, and whether a person has to
+    look at it; `error` is why it could not be read, and the others are empty then. `path` is empty for a picture that
+    was in memory."""
+
+    path: str
+    label: str
+    probability: float
+    needs_review: bool
+    error: str = ""
+
+    def __str__(self) -> str:
+        name = self.path or "picture"
+        review = ", needs review" if self.needs_review else ""
+        return f"{name}: {self.error or f'{self.label} ({self.probability:.4f}){review}'}"
 
 
 def predict_patches(options: PredictOptions, folder: Path) -> int:
@@ -31,51 +52,60 @@ def predict_patches(options: PredictOptions, folder: Path) -> int:
     source = find_photographs(options.source)
     tell_left_out(source)
     paths = [photograph.path for photograph in source.photographs]
-    device, megapixels = pick_device(options.device), options.max_megapixels
-    judging = Judging(options.batch_size, options.num_workers, device, options.engine, megapixels)
-    with ctrl_c_says(lambda: "nothing is left: predict again"):
-        result = judge_patches(network, paths, judging)
-    probabilities = network.positive_probabilities(result.logits).tolist()
-    rows = _rows(network, paths, probabilities, result)
-    write_csv(folder / "predictions.csv", HEADER, rows)
+    with ctrl_c_says(lambda: "nothing was written: predict again"):
+        results = predictions_of(network, paths, options)
+    write_csv(folder / "predictions.csv", HEADER, [_row(result) for result in results])
     if options.jsonl:
-        _write_lines(folder / "predictions.jsonl", rows)
-    unread, positive = sum(bool(error) for error in result.errors), network.decision.positive_class
-    cracked = sum(row[1] == positive for row in rows)
-    log.info("%d images, %d %s: %s", len(rows), cracked, positive, folder / "predictions.csv")
+        _write_lines(folder / "predictions.jsonl", results)
+    unread, positive = sum(bool(result.error) for result in results), network.decision.positive_class
+    cracked = sum(result.label == positive for result in results)
+    log.info("%s, %d %s: %s", plural(len(results), "image"), cracked, positive, folder / "predictions.csv")
     if unread:
         log.error("%d images could not be read: see the column error", unread)
     return unread
 
 
-def _rows(
-    network: Network, paths: Sequence[Path], probabilities: Sequence[float], result: FileLogits
-) -> list[list[Any]]:
-    """Returns a row for each file. One that is not the size of a patch, or whose levels are in doubt, needs review."""
+def predictions_of(network: Network, images: Sequence[Path | Picture], options: PredictOptions) -> list[Prediction]:
+    """Returns what the network says of files or pictures, in their order; nothing is written.
+
+    One that is not the size of a patch, or whose levels are in doubt, needs review.
+    """
+    device, megapixels = pick_device(options.device), options.max_megapixels
+    judging = Judging(options.batch_size, options.num_workers, device, options.engine, megapixels)
+    result = judge_patches(network, images, judging)
+    probabilities = network.positive_probabilities(result.logits).tolist()
     decision = network.decision
     least, most = (network.patch_px or math.nan) / PATCH_FACTOR, (network.patch_px or math.nan) * PATCH_FACTOR
-    rows, wrong_sizes = list[list[Any]](), 0
-    facts = zip(paths, probabilities, result.errors, result.doubts, result.sides_px, strict=True)
-    for path, probability, error, doubt, side_px in facts:
+    predictions, wrong_sizes = list[Prediction](), 0
+    facts = zip(images, probabilities, result.errors, result.doubts, result.sides_px, strict=True)
+    for image, probability, error, doubt, side_px in facts:
+        path = str(image) if isinstance(image, Path) else ""
         if error:
-            rows.append([path, "", "", "", error])
+            predictions.append(Prediction(path, "", math.nan, False, error))
             continue
         if doubt:
             log.warning("%s: %s", path, doubt)
         wrong_size = side_px < least or side_px > most
         wrong_sizes += wrong_size
-        review = int(wrong_size or bool(doubt) or decision.needs_review(probability))
-        rows.append([path, decision.predicted(probability), f"{probability:.6f}", review, ""])
+        review = wrong_size or bool(doubt) or decision.needs_review(probability)
+        predictions.append(Prediction(path, decision.predicted(probability), probability, review))
     if wrong_sizes:
-        text = "%d images are for review: not half to twice as large as the patches of %d pixels that it was trained on"
+        text = "%d images need review: they are not half to twice as large as the patches of %d pixels of training"
         log.warning(f"{text}; whole photographs are for inspect", wrong_sizes, network.patch_px)
-    return rows
+    return predictions
 
 
-def _write_lines(path: Path, rows: list[list[Any]]) -> None:
+def _row(result: Prediction) -> list[Any]:
+    if result.error:
+        return [result.path, "", "", "", result.error]
+    return [result.path, result.label, f"{result.probability:.6f}", int(result.needs_review), ""]
+
+
+def _write_lines(path: Path, results: Sequence[Prediction]) -> None:
     """Writes a JSON object for each line, with numbers as numbers."""
     lines = []
-    for image_path, predicted, probability, review, error in rows:
-        prediction = {"predicted": predicted, "probability": float(probability or "nan"), "review": bool(review)}
-        lines.append(json.dumps({"path": str(image_path)} | ({"error": error} if error else prediction)))
+    for result in results:
+        review, probability = result.needs_review, float(f"{result.probability:.6f}")
+        prediction = {"predicted": result.label, "probability": probability, "review": review}
+        lines.append(json.dumps({"path": result.path} | ({"error": result.error} if result.error else prediction)))
     write_atomically(path, "".join(f"{line}\n" for line in lines).encode())

@@ -21,7 +21,7 @@ from crack_lightning.report.figures import (
     reliability_figure,
     roc_figure,
 )
-from crack_lightning.report.pictures import Prediction, architecture_figure, prediction_grid
+from crack_lightning.report.pictures import PredictedPicture, architecture_figure, prediction_grid
 
 log = logging.getLogger(__name__)
 
@@ -86,13 +86,13 @@ def _worst_errors(judged: JudgedSamples) -> Figure:
     return prediction_grid(_predictions(judged, wrong[:SHOWN]), title=title)
 
 
-def _predictions(judged: JudgedSamples, places: Sequence[int]) -> list[Prediction]:
+def _predictions(judged: JudgedSamples, places: Sequence[int]) -> list[PredictedPicture]:
     predictions = []
     for k in places:
         sample, predicted = judged.samples[k], int(judged.predicted[k])
         positive = judged.probabilities[k].item()
         predictions.append(
-            Prediction(
+            PredictedPicture(
                 image=_image(sample.path),
                 truth=judged.decision.negative_first[int(judged.targets[k])],
                 predicted=judged.decision.predicted(positive),

@@ -1,0 +1,164 @@
+"""The commands as functions: the same keys, checks and files as on the command line, and a small record as result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from crack_lightning.api.model import Model, Source, checkpoint_path, load
+from crack_lightning.api.returned import AuditRun, ComparisonRun, EvaluationRun, ExportRun, InspectionRun
+from crack_lightning.api.run_context import takes, writing
+from crack_lightning.data.samples.layouts import LAYOUT_OF_GROUP
+from crack_lightning.data.synthetic.surface_folder import GenerateOptions, generate_surfaces
+from crack_lightning.runs.audit.auditing import audit_folder
+from crack_lightning.runs.audit.options import AuditOptions
+from crack_lightning.runs.comparison.comparing import compare_runs
+from crack_lightning.runs.comparison.options import CompareOptions
+from crack_lightning.runs.exporting.exporting import export_checkpoint
+from crack_lightning.runs.exporting.options import ExportOptions
+from crack_lightning.runs.inspection.inspecting import inspect_photographs
+from crack_lightning.runs.inspection.options import InspectOptions
+from crack_lightning.runs.judging.evaluating import evaluate_checkpoints
+from crack_lightning.runs.judging.options import EvaluateOptions, PredictOptions
+from crack_lightning.runs.judging.prediction import Prediction
+from crack_lightning.system.option_keys import options_from
+from crack_lightning.system.progress import showing
+
+Checkpoint = Model | str | Path | None  # None: the map of the package
+PARTS = ("shard", "shards")  # for many machines, on the command line alone
+
+
+@takes(InspectOptions, without=PARTS)
+def inspect(
+    source: str | Path,
+    *,
+    out: str | Path | None = None,
+    ckpt_path: Checkpoint = None,
+    progress: bool | None = None,
+    **options: Any,
+) -> InspectionRun:
+    """Marks and measures the cracks in all photographs of a folder, a file or a pattern, and writes the report.
+
+    A photograph that cannot be read is a row with its error. Raises UserError or OSError where none can be inspected.
+    """
+    given = options_from(InspectOptions, {**options, "source": source, "ckpt_path": _path(ckpt_path)})
+    with writing("inspect", out, {"source": source, **options}, progress) as folder:
+        return InspectionRun(folder, tuple(inspect_photographs(given, folder)))
+
+
+@takes(PredictOptions, without=("jsonl",))
+def predict(
+    images: Source | Sequence[Source], *, ckpt_path: Checkpoint = None, device: str = "auto", **options: Any
+) -> list[Prediction]:
+    """Classifies patches by a checkpoint, or the map of the package; see Model.predict. Nothing is written."""
+    model = ckpt_path if isinstance(ckpt_path, Model) else load(ckpt_path, device=device)
+    return model.predict(images, **options)
+
+
+@takes(EvaluateOptions)
+def evaluate(
+    ckpt_path: Checkpoint | Sequence[Any] | Mapping[str, Any],
+    root: str | Path | Mapping[str, Any],
+    *,
+    out: str | Path | None = None,
+    data: str | Mapping[str, Any] = "folder",
+    progress: bool | None = None,
+    **options: Any,
+) -> EvaluationRun:
+    """Judges a model, or several, on a folder, or several by name; with data="masks" a crack map on masks.
+
+    `data` is also a mapping of further keys, such as {"split": "test", "split_csv": "run/split.csv"}. Raises UserError
+    or OSError for what cannot be judged.
+    """
+    section: dict[str, Any] = {} if isinstance(data, str) else dict(data)
+    if isinstance(data, str) and data != "folder":
+        section["layout"] = LAYOUT_OF_GROUP.get(data, data)
+    section["roots" if isinstance(root, Mapping) else "root"] = root
+    given = options_from(EvaluateOptions, {**options, "data": section, "ckpt_path": _paths(ckpt_path)})
+    with writing("evaluate", out, {"ckpt_path": given.ckpt_path, "root": root, **options}, progress) as folder:
+        return EvaluationRun(folder, evaluate_checkpoints(given, folder))
+
+
+def compare(
+    before: str | Path | InspectionRun,
+    after: str | Path | InspectionRun,
+    *,
+    out: str | Path | None = None,
+    progress: bool | None = None,
+) -> ComparisonRun:
+    """Finds what became of the cracks between two inspections of one place, given by their folders.
+
+    Raises UserError or OSError for a folder that is not of `inspect`.
+    """
+    runs = {"before": before, "after": after}
+    folders: dict[str, str] = {
+        key: str(run.folder if isinstance(run, InspectionRun) else run) for key, run in runs.items()
+    }
+    given = options_from(CompareOptions, folders)
+    with writing("compare", out, folders, progress) as folder:
+        return ComparisonRun(folder, compare_runs(given, folder))
+
+
+@takes(ExportOptions)
+def export(
+    ckpt_path: Checkpoint,
+    format: str | Sequence[str] = "onnx",
+    *,
+    out: str | Path | None = None,
+    progress: bool | None = None,
+    **options: Any,
+) -> ExportRun:
+    """Writes a model for other programs: onnx, openvino, torch_export, safetensors, deepness; several in a list.
+
+    Raises UserError where a file would not answer as the model does; nothing is left then.
+    """
+    names = format if isinstance(format, str) else ",".join(format)
+    given = options_from(ExportOptions, {**options, "ckpt_path": _path(ckpt_path), "format": names})
+    with writing("export", out, {"ckpt_path": given.ckpt_path, "format": names, **options}, progress) as folder:
+        return ExportRun(folder, tuple(export_checkpoint(given, folder)))
+
+
+@takes(AuditOptions)
+def audit(
+    root: str | Path,
+    *,
+    out: str | Path | None = None,
+    data: Mapping[str, Any] | None = None,
+    progress: bool | None = None,
+    **options: Any,
+) -> AuditRun:
+    """Looks for copies, leaks and faults in a folder of photographs to train on.
+
+    `data` are further keys such as {"layout": "sdnet2018"}. Raises UserError or OSError where nothing can be audited.
+    """
+    given = options_from(AuditOptions, {**options, "data": {**(data or {}), "root": root}})
+    with writing("audit", out, {"root": root, **options}, progress) as folder:
+        return AuditRun(folder, audit_folder(given, folder))
+
+
+@takes(GenerateOptions)
+def generate(out: str | Path, *, progress: bool | None = None, **options: Any) -> Path:
+    """Draws surfaces of concrete as class folders into the new folder `out`, of which the last class is cracked.
+
+    Returns the folder. Raises FileExistsError where it is not empty.
+    """
+    given = options_from(GenerateOptions, {**options, "out": out})
+    with showing(progress):
+        generate_surfaces(given, Path(given.out))
+    return Path(given.out)
+
+
+def _path(given: Checkpoint) -> str | None:
+    """Returns the file of a model or of a path, None for the map of the package."""
+    path = given.ckpt_path if isinstance(given, Model) else given
+    return None if path is None else str(checkpoint_path(path))
+
+
+def _paths(given: Any) -> Any:
+    """Returns the files of one model, of several in a list, or of several by name."""
+    if isinstance(given, Mapping):
+        return {str(name): _path(model) for name, model in given.items()}
+    if isinstance(given, Sequence) and not isinstance(given, str):
+        return [_path(model) for model in given]
+    return _path(given)
