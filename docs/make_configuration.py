@@ -1,4 +1,4 @@
-"""python docs/make_configuration.py: writes docs/configuration.md from the dataclasses of the options and conf/."""
+"""python docs/make_configuration.py: writes docs/keys.md from the dataclasses of the options and conf/."""
 
 import inspect
 import re
@@ -15,7 +15,7 @@ from crack_lightning.cli.verbs import VERBS, options_class
 from crack_lightning.system.option_groups import CONF
 from crack_lightning.system.option_keys import keys, section_of
 
-PAGE = Path(__file__).with_name("configuration.md")
+PAGE = Path(__file__).with_name("keys.md")
 GROUPS = ("data", "model", "features", "optimizer", "scheduler", "trainer", "logger", "experiment", "sweep")
 CALLBACKS = "callbacks/default"  # whose keys stand in YAML alone
 NESTED = 2  # spaces of a level in conf/

@@ -153,7 +153,7 @@ def test_the_pages_have_commands() -> None:
 def test_the_page_of_the_configuration_is_what_the_script_writes() -> None:
     GlobalHydra.instance().clear()
     script = runpy.run_path(str(CONF.parent / "docs/make_configuration.py"))
-    assert TEXTS["configuration.md"] == script["page"](), "run python docs/make_configuration.py"
+    assert TEXTS["keys.md"] == script["page"](), "run python docs/make_configuration.py"
 
 
 @pytest.mark.parametrize("name", TEXTS)

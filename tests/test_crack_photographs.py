@@ -86,7 +86,7 @@ def test_windows_are_refused_where_there_is_no_classifier(
     inspect_map: Callable[..., list[Any]], tmp_path: Path
 ) -> None:
     wall().save(tmp_path / "wall.png")
-    with pytest.raises(UserError, match="windows and scales are of a classifier"):
+    with pytest.raises(UserError, match="windows and scales apply to a classifier"):
         inspect_map(tmp_path / "wall.png", "scales=[1.0,2.0]")
 
 

@@ -41,17 +41,26 @@ def inspect(
     """Marks and measures the cracks in all photographs of a folder, a file or a pattern, and writes the report.
 
     A photograph that cannot be read is a row with its error. Raises UserError or OSError where none can be inspected.
+
+    >>> report = cl.inspect("bridge", out="report", mm_per_px=0.3)
+    >>> print(report)
+    2 photographs (1 cracked, 1 sound): .../report/report.html
+    >>> longest = report.cracks()[0]
     """
     given = options_from(InspectOptions, {**options, "source": source, "ckpt_path": _path(ckpt_path)})
     with writing("inspect", out, {"source": source, **options}, progress) as folder:
         return InspectionRun(folder, tuple(inspect_photographs(given, folder)))
 
 
-@takes(PredictOptions, without=("jsonl",))
+@takes(PredictOptions, without=("source", "jsonl"))
 def predict(
     images: Source | Sequence[Source], *, ckpt_path: Checkpoint = None, device: str = "auto", **options: Any
 ) -> list[Prediction]:
-    """Classifies patches by a checkpoint, or the map of the package; see Model.predict. Nothing is written."""
+    """Classifies patches by a checkpoint, or the map of the package; see Model.predict. Nothing is written.
+
+    >>> answers = cl.predict("patches/Positive", ckpt_path=model)
+    >>> doubtful = [answer.path for answer in answers if answer.needs_review]
+    """
     model = ckpt_path if isinstance(ckpt_path, Model) else load(ckpt_path, device=device)
     return model.predict(images, **options)
 
@@ -70,6 +79,10 @@ def evaluate(
 
     `data` is also a mapping of further keys, such as {"split": "test", "split_csv": "run/split.csv"}. Raises UserError
     or OSError for what cannot be judged.
+
+    >>> judged = cl.evaluate(model, "patches", out="judged", data={"split": "test", "split_csv": "run/split.csv"})
+    >>> judged.metrics["test/accuracy"] == run.metrics["test/accuracy"]
+    True
     """
     section: dict[str, Any] = {} if isinstance(data, str) else dict(data)
     if isinstance(data, str) and data != "folder":
@@ -90,6 +103,10 @@ def compare(
     """Finds what became of the cracks between two inspections of one place, given by their folders.
 
     Raises UserError or OSError for a folder that is not of `inspect`.
+
+    >>> changes = cl.compare("report", "report", out="compared")
+    >>> {row["change"] for row in changes.table()}
+    {'unchanged'}
     """
     runs = {"before": before, "after": after}
     folders: dict[str, str] = {
@@ -112,6 +129,9 @@ def export(
     """Writes a model for other programs: onnx, openvino, torch_export, safetensors, deepness; several in a list.
 
     Raises UserError where a file would not answer as the model does; nothing is left then.
+
+    >>> print(cl.export(model, "onnx", out="exported"))
+    model.onnx: .../exported
     """
     names = format if isinstance(format, str) else ",".join(format)
     given = options_from(ExportOptions, {**options, "ckpt_path": _path(ckpt_path), "format": names})
@@ -131,6 +151,8 @@ def audit(
     """Looks for copies, leaks and faults in a folder of photographs to train on.
 
     `data` are further keys such as {"layout": "sdnet2018"}. Raises UserError or OSError where nothing can be audited.
+
+    >>> faults = cl.audit("patches", out="audit").table()
     """
     given = options_from(AuditOptions, {**options, "data": {**(data or {}), "root": root}})
     with writing("audit", out, {"root": root, **options}, progress) as folder:
@@ -142,6 +164,8 @@ def generate(out: str | Path, *, progress: bool | None = None, **options: Any) -
     """Draws surfaces of concrete as class folders into the new folder `out`, of which the last class is cracked.
 
     Returns the folder. Raises FileExistsError where it is not empty.
+
+    >>> folder = cl.generate("surfaces", count=4, size_px=64)
     """
     given = options_from(GenerateOptions, {**options, "out": out})
     with showing(progress):

@@ -119,8 +119,14 @@ class Model:
 def load(ckpt_path: str | Path | None = None, *, device: str = "auto") -> Model:
     """Opens a checkpoint: best.ckpt, or the folder of the run that wrote it; without one the map of the package.
 
-    The last MOST_KEPT are kept ready, so that to load one again costs nothing. Raises UserError or OSError for a file
+    The last four are kept ready, so that to load one again costs nothing. Raises UserError or OSError for a file
     that is not a checkpoint, and for a device that is not there.
+
+    >>> model = cl.load("run/checkpoints/best.ckpt")
+    >>> model.class_names, model.threshold
+    (('Negative', 'Positive'), 0.5)
+    >>> answer = model.predict(["patch.jpg"])[0]
+    >>> label, probability, needs_review = answer.label, answer.probability, answer.needs_review
     """
     path = None if ckpt_path is None else str(checkpoint_path(ckpt_path))
     stat = None if path is None else Path(path).stat()
@@ -151,6 +157,14 @@ def mark(image: Source, *, ckpt_path: str | Path | None = None, device: str = "a
 
     `image` is a path, a PIL image or an array (h, w, 3) uint8, RGB. `mm_per_px` gives millimetres. The options are the
     keys of `crack inspect`. In a loop the network is built once. Raises UserError or OSError.
+
+    >>> marked = cl.mark("wall.jpg", mm_per_px=0.3)
+    >>> print(marked)
+    wall.jpg: cracked, 1 crack of ... mm in all, the widest ... mm
+    >>> crack = marked.cracks[0]
+    >>> length_mm, width_mm, line_xy = crack.length_mm, crack.width_mm, crack.polyline_xy
+    >>> picture, rows = marked.overlay(), marked.table()
+    >>> saved = marked.save("marked", formats=["coco"])
     """
     return load(ckpt_path, device=device).mark(image, **options)
 

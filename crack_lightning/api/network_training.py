@@ -83,6 +83,10 @@ def train(
     to early stopping and the checkpoints; `logger` is tensorboard, csv, mlflow, wandb, None, or Lightning's.
 
     Raises UserError or OSError for what cannot be trained, before anything slow begins.
+
+    >>> run = cl.train("patches", model="mobilenet_v2", epochs=1, out="run")
+    >>> accuracy = run.metrics["test/accuracy"]
+    >>> model, wrong = run.model, [row for row in run.predictions if row["label"] != row["predicted"]]
     """
     if options.get("ckpt_path") is not None:
         raise UserError("ckpt_path: a run is continued by the command line, python train.py ckpt_path=last.ckpt")

@@ -27,9 +27,10 @@ HEADER = ["path", "predicted", "probability", "review", "error"]
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a network says of one picture: the class, the probability of the positive class, and whether a person has to
-    look at it; `error` is why it could not be read, and the others are empty then. `path` is empty for a picture that
-    was in memory."""
+    """The prediction for one picture: the class, the probability of the positive class, and whether it needs review.
+
+    `error` is why it could not be read, and the others are empty then. `path` is empty for a picture from memory.
+    """
 
     path: str
     label: str
