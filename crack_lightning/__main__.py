@@ -12,7 +12,7 @@ AGAIN = "CRACK_LIGHTNING_TRAINS"  # in the environment of the processes that Lig
 USAGE = "crack VERB SOURCE key=value ...; crack VERB --help lists the keys"
 EXAMPLES = """\
   crack inspect /photos/bridge out=report mm_per_px=0.3  in millimetres: report/report.html
-  crack serve /photos/bridge out=bridge                  the same as a page, to correct and hand over
+  crack serve /photos/bridge out=bridge                  as a page, to correct and hand over
   crack train /photos/patches out=run                    a checkpoint: run/checkpoints/best.ckpt"""
 
 
