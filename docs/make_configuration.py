@@ -19,28 +19,32 @@ PAGE = Path(__file__).with_name("keys.md")
 GROUPS = ("data", "model", "features", "optimizer", "scheduler", "trainer", "logger", "experiment", "sweep")
 CALLBACKS = "callbacks/default"  # whose keys stand in YAML alone
 NESTED = 2  # spaces of a level in conf/
-HEAD = """# Configuration
+HEAD = """# Commands and keys
 
-*Written by `python docs/make_configuration.py` from the dataclasses of the options and `conf/`; a test holds it equal.*
+*Written by `python docs/make_configuration.py` from the table of commands, the dataclasses of the options and `conf/`;
+a test holds it equal.*
+
+Every command takes `--help` (its keys), `--cfg job` (what it would run with) and `-m` (a sweep: values with commas),
+and writes into `out=FOLDER`, or `outputs/<command>/<date>/<time>/`. `crack` is `python -m crack_lightning`, `crack
+train` is `python train.py`. A shell completes commands, keys and values after `crack --completion bash > FILE` (or
+`zsh`), where FILE is read by the shell when it starts. Paths and names are taken as the shell hands them over:
+`'source=/photos/Brücke (3)'`, `'data.class_names=[完好,裂缝]'`.
 
 The dataclasses hold the defaults, `conf/` the groups. A *group* is swapped whole (`data=folder`, `model=resnet18`), a
 key is set (`optimizer.lr=1e-4`). A typo or a value of another type is refused with the key named, before any data is
-read.
-`???` is what only you know. `null` is nothing. `python train.py --cfg job` prints what a run would be configured with.
+read. `???` is what only you know, `null` is nothing.
 
 ```
-python train.py model=resnet18 optimizer.lr=1e-4 trainer.max_epochs=10
+python train.py model=resnet18 optimizer.lr=1e-4 epochs=10
 python train.py experiment=finetune data=folder data.root=/photos/site        # the backbone is trained too, slowly
 python train.py model.freeze=false optimizer.backbone_lr=1e-4                 # the same by keys
-python train.py data=sdnet2018 data.root=/photos/SDNET2018 task.class_weights=balanced
-python train.py data=folder data.root=/photos/site threshold=recall:0.99 review_band=0.005
-python train.py data=folder data.root=/photos/site data.group_by=near_duplicates leakage=overlap
+crack train /photos/SDNET2018 data=sdnet2018 task.class_weights=balanced
+crack train /photos/site threshold=recall:0.99 review_band=0.005
+crack train /photos/site data.group_by=near_duplicates leakage=overlap
 python train.py -m sweep=learning_rate                                        # six runs, then sweep.csv
 python train.py trainer=debug                                                 # every stage on three batches
-crack predict ckpt_path=best.ckpt source=/photos/patches jsonl=true
-crack explain ckpt_path=best.ckpt source=patch.jpg
-crack evaluate ckpt_path=best.ckpt data.root=/photos/site 'data.class_names=[no_crack,crack]'
-crack generate count=400 out=surfaces
+crack predict /photos/patches ckpt_path=best.ckpt jsonl=true
+crack evaluate best.ckpt /photos/site 'data.class_names=[no_crack,crack]'
 crack cache clear=features
 ```
 """
@@ -50,8 +54,35 @@ def page() -> str:
     """The whole page; Hydra must not be initialised yet."""
     register()
     with initialize_config_dir(str(CONF), version_base=None):
-        parts = [HEAD, _groups(), *(_command(name, options_class(name)) for name in VERBS)]
+        parts = [HEAD, _table(), _extras(), _groups(), *(_command(name, options_class(name)) for name in VERBS)]
     return "\n".join(parts)
+
+
+def _table() -> str:
+    """Returns the table of commands."""
+    rows = [
+        f"| `crack {name} {verb.usage.partition('key=')[0]}".rstrip() + f"` | {verb.does} |"
+        for name, verb in VERBS.items()
+    ]
+    return "\n".join(["## Commands\n", "| command | what it does |", "|---|---|", *rows, ""])
+
+
+def _extras() -> str:
+    """Returns the table of extras, from the comments in pyproject.toml."""
+    text = (CONF.parent / "pyproject.toml").read_text("utf-8")
+    section = text.partition("[project.optional-dependencies]")[2].partition("\n[")[0]
+    rows = [f"| `{name}` | {what} |" for name, what in re.findall(r"^(\w+) = \[.*\] # (.*)$", section, re.MULTILINE)]
+    rows.append("| `dev` | the tests |")
+    return "\n".join(
+        [
+            "## Extras\n",
+            'Installed by `pip install -e ".[offline,page]"`:\n',
+            "| extra | what for |",
+            "|---|---|",
+            *rows,
+            "",
+        ]
+    )
 
 
 def _groups() -> str:

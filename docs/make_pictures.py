@@ -1,4 +1,4 @@
-"""Make the pictures of README.md, docs/page.md and docs/package-map.md anew, by the commands that a user types.
+"""Make the pictures of README.md, docs/correct.md and docs/inspect.md anew, by the commands that a user types.
 
     python docs/make_pictures.py PHOTOS METU/Negative
 

@@ -23,6 +23,7 @@ from crack_lightning.errors import UserError
         ("compare", "two before=one", "before=one after=two"),
         ("evaluate", "best.ckpt /photos", "ckpt_path=best.ckpt data.root=/photos"),
         ("evaluate", "/photos", "data.root=/photos"),
+        ("evaluate", "best.ckpt data.roots={a:x,b:y}", "data.roots={a:x,b:y} ckpt_path=best.ckpt"),
         (
             "evaluate",
             "a.ckpt,b.ckpt ~/photos data=masks",

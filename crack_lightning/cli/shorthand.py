@@ -71,6 +71,8 @@ def _filled(command: str, words: Sequence[str], others: Sequence[str]) -> Iterat
             f"{' '.join(words)}: crack {command} takes {taken}; quote a pattern ('/photos/*.jpg') and write everything "
             "else as key=value"
         )
+    if len(words) == 1 and words[0].endswith(".ckpt") and "ckpt_path" in places:
+        places = ["ckpt_path"]
     for place, word in zip(places[len(places) - len(words) :], words, strict=True):
         yield f"{place}={word}"
     if command == "train" and words and not {"data", "experiment"} & named:

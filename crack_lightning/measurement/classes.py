@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from crack_lightning.errors import UserError
 
-# Limits in millimetres. Their sources and purposes are in docs/inspection.md.
+# Limits in millimetres. Their sources and purposes are in docs/measure.md.
 PRESETS = {
     "ec2": (0.2, 0.3, 0.4),
     "aci224": (0.1, 0.15, 0.18, 0.3, 0.41),
