@@ -25,7 +25,7 @@ from scipy.spatial import cKDTree
 
 from crack_lightning.data.images.reading import read_image
 from crack_lightning.errors import UserError
-from crack_lightning.measurement.alignment import aligned, described
+from crack_lightning.measurement.alignment import align, detect_keypoints
 from crack_lightning.measurement.changes import changes_of
 from crack_lightning.measurement.cracks import Crack
 from crack_lightning.measurement.markers import marker_scale
@@ -149,8 +149,8 @@ def _all_kinds(inspector: Inspector, before: Array, after: Array) -> list[str]:
             for number, crack in enumerate(inspector.cracks(picture), 1)
         ]
         places.append(View(np.asarray(image.convert("L")), found))
-        points.append(described(image))
-    return [change.kind for change in changes_of(places[0], places[1], aligned(*points))]
+        points.append(detect_keypoints(image))
+    return [change.kind for change in changes_of(places[0], places[1], align(*points))]
 
 
 def main() -> None:

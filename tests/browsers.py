@@ -69,7 +69,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def open_page(browser: Any, composed: Callable[..., Any], tmp_path: Path) -> Iterator[Callable[..., Shown]]:
-    from crack_lightning.page.server import Served
+    from crack_lightning.page.server import PageServer
 
     started = list[tuple[Any, threading.Thread]]()
     problems = list[str]()
@@ -78,7 +78,7 @@ def open_page(browser: Any, composed: Callable[..., Any], tmp_path: Path) -> Ite
         options, folder = composed(
             "serve", ["port=0", "open=false", f"cache_dir={tmp_path}/cache", *overrides], run="bridge"
         )
-        served = Served(options, folder)
+        served = PageServer(options, folder)
         thread = threading.Thread(target=served.run)
         thread.start()
         started.append((served, thread))

@@ -84,7 +84,7 @@ def test_quoted_values_numbers_null_and_sweeps_stay_as_they_are() -> None:
 
 
 def test_an_argument_that_is_no_text_is_reported() -> None:
-    with pytest.raises(ValueError, match=r"data.root=/Br\\xfccke: its bytes are no UTF-8; rename it"):
+    with pytest.raises(ValueError, match=r"data.root=/Br\\xfccke: its bytes are not UTF-8; rename it"):
         as_given(["data.root=/Br\udcfccke"], options_class("train"))
 
 

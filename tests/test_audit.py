@@ -269,7 +269,7 @@ def test_the_groups_of_an_audit_keep_copies_together(
 
 
 def test_a_root_that_is_none_is_named(audited: Callable[..., tuple[Rows, int]], tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"data.root=.*nowhere is no folder"):
+    with pytest.raises(FileNotFoundError, match=r"data.root=.*nowhere is not a folder"):
         audited(tmp_path / "nowhere")
     (tmp_path / "bare").mkdir()
     with pytest.raises(FileNotFoundError, match="has no images"):

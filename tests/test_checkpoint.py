@@ -145,7 +145,7 @@ def test_weights_that_are_no_numbers_are_refused(saved: Path, name: str, value: 
     content = torch.load(saved, weights_only=True)
     content["state_dict"][PREFIX + name][0].fill_(value)
     torch.save(content, saved)
-    with pytest.raises(ValueError, match=rf"best.ckpt cannot be used: classifier.{name} holds numbers that are none"):
+    with pytest.raises(ValueError, match=rf"best.ckpt cannot be used: classifier.{name} holds NaN or infinity"):
         load_network(saved)
 
 

@@ -55,7 +55,7 @@ def test_a_kept_record_is_read_as_it_was() -> None:
     below = json.loads(json.dumps(one.feature()))
     below["properties"]["widths_px"][0][0] = -0.05  # as earlier versions wrote where a line is no darker than beside it
     assert record_from(below).along_px[0] == 0  # type: ignore[index]
-    with pytest.raises(UserError, match=r"no crack as cracks\.geojson"):
+    with pytest.raises(UserError, match=r"not a crack record as in cracks\.geojson"):
         record_from({"properties": {}, "geometry": {}})
 
 
@@ -161,12 +161,12 @@ def test_labels_leave_out_what_was_contradicted_and_what_is_no_surface() -> None
         ({"kind": ["accept"]}, "kind="),
         ({"kind": "accept", "photograph": NAME}, "needs lines"),
         ({"kind": "accept", "photograph": NAME, "lines": [[[1, 2, 3]]]}, "lists of x and y"),
-        ({"kind": "accept", "photograph": NAME, "lines": [[[1, float("nan")]]]}, "no number"),
+        ({"kind": "accept", "photograph": NAME, "lines": [[[1, float("nan")]]]}, "not a number"),
         ({"kind": "accept", "photograph": NAME, "lines": [["ab"]]}, "lists of x and y"),
         ({"kind": "draw", "photograph": NAME, "lines": [[[1, 2]]]}, "2 points"),
         ({"kind": "draw", "photograph": NAME, "lines": [[[1, 2]] * 20_001]}, "20000"),
         ({"kind": "draw", "lines": [[[1, 2], [3, 4]]]}, "name of a photograph"),
-        ({"kind": "draw", "photograph": 3, "lines": [[[1, 2], [3, 4]]]}, "photograph is no text"),
+        ({"kind": "draw", "photograph": 3, "lines": [[[1, 2], [3, 4]]]}, "photograph is not a text"),
         ({"kind": "exclude", "photograph": NAME, "lines": [[[1, 2]] * 2001]}, "2000 points"),
         ({"kind": "undo"}, "of="),
         ({"kind": "undo", "of": True}, "of="),
@@ -177,7 +177,7 @@ def test_labels_leave_out_what_was_contradicted_and_what_is_no_surface() -> None
             "surface",
         ),
         ({"kind": "accept", "photograph": NAME, "lines": [[[1, 2]]], "colour": 1}, "no 'colour'"),
-        ({"kind": "accept", "photograph": NAME, "by": "x" * 81, "lines": [[[1, 2]]]}, "by is no text"),
+        ({"kind": "accept", "photograph": NAME, "by": "x" * 81, "lines": [[[1, 2]]]}, "by is not a text"),
     ],
 )
 def test_what_is_no_correction_is_refused(facts: dict[str, Any], words: str, tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ def test_truncated_parts_are_reported_once_and_foreign_ones_are_named(
     (tmp_path / "s/foreign.rows").write_bytes(b"junk")
     opened(tmp_path / "s")
     assert f"{part} is truncated" in caplog.text
-    assert "foreign.rows is no part of this store: ignored" in caplog.text
+    assert "foreign.rows is not part of this store: ignored" in caplog.text
     caplog.clear()
     opened(tmp_path / "s")
     assert "is truncated" not in caplog.text

@@ -160,7 +160,7 @@ def test_a_word_report_names_all_and_fits_its_pages(tmp_path: Path) -> None:
     pictured.append(Pictured("@gone.jpg", "", "error", "", "", "it cannot be read"))
     content = word_report(tmp_path, "13 photographs", {"source": "x"}, section(tmp_path), pictured)
     document = docx.Document(io.BytesIO(content))
-    assert "a width is no depth" in "\n".join(paragraph.text for paragraph in document.paragraphs)
+    assert "a width is not a depth" in "\n".join(paragraph.text for paragraph in document.paragraphs)
     cracks, photographs = document.tables
     assert [cell.text for cell in cracks.rows[1].cells] == [
         *("a.jpg", "1", "20 mm", "0.60 ± 0.10 mm", "0.90 mm", "'=1+1", "touches")

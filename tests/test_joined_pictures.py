@@ -74,7 +74,7 @@ def test_a_photograph_that_is_away_is_said_and_stops_nothing(project: Callable[.
     one.close()
     (tmp_path / "site/b.png").unlink()
     again = project(source(tmp_path), inspected=False)
-    assert again.away == {"b.png": 1}
+    assert again.missing_photographs == {"b.png": 1}
     assert "1 corrections wait for b.png, which is not there" in " ".join(project_facts(again)["faults"])
     (row,) = [row for row in rows(handed(again) / "inspection.csv") if row["path"] == "b.png"]
     assert row["error"] == "it is not there, and 1 corrections wait for it"

@@ -82,7 +82,7 @@ def test_a_damaged_line_is_named_and_left_out(tmp_path: Path, kind: str) -> None
     path.write_bytes(whole)
     journal = Journal(path)
     (fault,) = journal.faults
-    assert "corrections.jsonl, line 2 is no correction and is left out: " in fault
+    assert "corrections.jsonl, line 2 is not a correction and is left out: " in fault
     assert journal.append(REJECT).number == 3
     assert path.read_bytes().startswith(whole)  # nothing is lost
     assert [one.number for one in Journal(path).active] == [1, 3]

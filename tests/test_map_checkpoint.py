@@ -40,7 +40,7 @@ def test_a_map_is_refused_where_a_classifier_is_needed(network: CrackMap, tmp_pa
 @pytest.mark.parametrize(
     ("part", "value", "text"),
     [
-        ("level", float("nan"), "level=nan is no number"),
+        ("level", float("nan"), "level=nan is not a number"),
         ("patch_scale", -1.0, "patch_scale=-1.0: above 0"),
         ("backbone", "swin_t", "cannot carry"),
         ("mm_per_px", -1, "mm_per_px=-1: above 0"),
@@ -62,5 +62,5 @@ def test_weights_that_are_none_are_refused(network: CrackMap, tmp_path: Path) ->
     kept = torch.load(tmp_path / "map.ckpt", weights_only=True)
     kept["state_dict"]["weight"][3] = torch.inf
     torch.save(kept, tmp_path / "map.ckpt")
-    with pytest.raises(ValueError, match="weight holds numbers that are none"):
+    with pytest.raises(ValueError, match="weight holds NaN or infinity"):
         load_network(tmp_path / "map.ckpt")

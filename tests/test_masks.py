@@ -16,7 +16,7 @@ from verbs import evaluate
 from crack_lightning.cli.shorthand import rewritten
 from crack_lightning.cli.training import train
 from crack_lightning.data.samples.listing import Sample
-from crack_lightning.data.samples.masks import find_masked, mask_of, odd_masks
+from crack_lightning.data.samples.masks import find_masked, mask_of, mismatched_masks
 from crack_lightning.data.synthetic.lessons import lesson
 from crack_lightning.evaluation.cell_counts import CellCounts
 from crack_lightning.evaluation.mask_counts import MaskCounts, counted, iou, mask_metrics
@@ -83,7 +83,7 @@ def test_two_photographs_of_one_name_are_refused(tmp_path: Path) -> None:
     put(tmp_path / "images/a.png", HALF)
     put(tmp_path / "images/a.jpg", HALF)
     put(tmp_path / "masks/a.png", HALF)
-    with pytest.raises(ValueError, match="have one name"):
+    with pytest.raises(ValueError, match="have the same name"):
         find_masked(tmp_path)
 
 
@@ -97,7 +97,7 @@ def test_headers_tell_odd_masks(tmp_path: Path) -> None:
     exif[0x0112] = 6
     Image.fromarray(HALF).save(tmp_path / "images/camera.jpg", exif=exif)
     put(tmp_path / "masks/camera.png", HALF.T)
-    assert {path.stem for path in odd_masks(find_masked(tmp_path))} == {"small", "broken", "turned"}
+    assert {path.stem for path in mismatched_masks(find_masked(tmp_path))} == {"small", "broken", "turned"}
 
 
 def test_counts_of_cells_and_pixels() -> None:

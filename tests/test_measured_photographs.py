@@ -67,7 +67,7 @@ def test_cracks_are_listed_with_length_width_and_class(inspected: Callable[..., 
     assert (run / "photographs/wall.png/close_ups/1.png").stat().st_size > 1000
     page = (run / "report.html").read_text()
     assert 'id="crack_table"' in page
-    assert "a width is no depth" in page
+    assert "a width is not a depth" in page
     facts = rows(run / "inspection.csv")[0]
     assert (facts["cracks"], facts["mm_per_px"], facts["scale"]) == ("1", "0.1", "mm_per_px")
 
@@ -194,5 +194,5 @@ def test_what_cannot_be_compared_is_said(inspected: Callable[..., Path], compose
 @pytest.mark.parametrize("given", ["nowhere", "."])
 def test_what_is_no_inspection_is_refused(composed: Any, tmp_path: Path, given: str) -> None:
     (tmp_path / "run").mkdir(exist_ok=True)
-    with pytest.raises(ValueError, match=r"before=.*(is no folder|holds no photographs whose cracks)"):
+    with pytest.raises(ValueError, match=r"before=.*(is not a folder|holds no photographs whose cracks)"):
         compare(*composed("compare", [f"before={tmp_path}/{given}", f"after={tmp_path}"], run="compared"))

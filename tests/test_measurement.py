@@ -16,7 +16,7 @@ from crack_lightning.measurement.network import Branch, refined
 from crack_lightning.measurement.paths import length_of, resampled, smoothed
 from crack_lightning.measurement.profiles import _sharpness
 from crack_lightning.measurement.record import COLUMNS, collection, records_of
-from crack_lightning.measurement.scale import Scale, even
+from crack_lightning.measurement.scale import Scale, uniform_scale
 from crack_lightning.measurement.skeletons import skeleton_of
 
 SIZE = (200, 260)
@@ -170,7 +170,10 @@ def test_resampling_keeps_ends_and_length() -> None:
 def test_records_are_empty_where_nothing_may_be_claimed() -> None:
     wide, hair = crack(5.0), crack(0.5)
     classes = width_classes("ec2")
-    in_pixels, in_mm = records_of([wide, hair], None, classes), records_of([wide, hair], even(0.05, "key"), classes)
+    in_pixels, in_mm = (
+        records_of([wide, hair], None, classes),
+        records_of([wide, hair], uniform_scale(0.05, "key"), classes),
+    )
     facts = [record.facts() for record in (*in_pixels, *in_mm)]
     assert all(list(asdict(each)) == COLUMNS for each in facts)
     assert facts[0].width_mm is facts[0].length_mm is facts[1].width_px is facts[3].width_mm is None

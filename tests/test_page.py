@@ -145,7 +145,7 @@ def test_every_window_hears_what_happens(ask: Asked) -> None:
     async def heard() -> list[str]:
         first, second = ask.news.listen(), ask.news.listen()
         texts = [await anext(first), await anext(second)]
-        ask.news.tell("correction", number=1)
+        ask.news.send("correction", number=1)
         texts += [await anext(first), await anext(second)]
         ask.news.close()
         with suppress(StopAsyncIteration):
@@ -167,15 +167,15 @@ def test_what_is_our_fault_is_no_traceback_in_the_page(ask: Asked, monkeypatch: 
 
 
 def test_a_port_that_is_taken_is_named(composed: Callable[..., Any], tmp_path: Path) -> None:
-    from crack_lightning.page.server import Served
+    from crack_lightning.page.server import PageServer
 
     options, folder = composed("serve", ["engine=folded", "port=0"], run="project")
-    first = Served(options, folder)
+    first = PageServer(options, folder)
     port = first.project.options.port or int(first.address.rstrip("/").rpartition(":")[2])
     with pytest.raises(UserError, match=f"port={port} cannot be used"):
-        Served(replace(options, port=port), tmp_path / "other")
+        PageServer(replace(options, port=port), tmp_path / "other")
     with pytest.raises(UserError, match="is open already"):
-        Served(options, folder)
+        PageServer(options, folder)
     first.close()
 
 
@@ -187,7 +187,7 @@ def test_a_missing_library_is_named(composed: Callable[..., Any], monkeypatch: p
 
     monkeypatch.setattr(libraries, "import_module", missing)
     with pytest.raises(MissingPackage, match=r"pip install -e .\.\[page\]"):
-        server.Served(*composed("serve", [], run="project"))
+        server.PageServer(*composed("serve", [], run="project"))
 
 
 def test_photographs_are_marked_anew_the_worst_first(ask: Asked) -> None:

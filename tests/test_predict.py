@@ -114,7 +114,7 @@ def test_a_file_and_a_pattern_are_sources_too(
 
 def test_another_kind_of_checkpoint_is_refused(composed: Compose, surfaces: Path, tmp_path: Path) -> None:
     (tmp_path / "other.ckpt").write_text("weights of another program")
-    with pytest.raises(ValueError, match=r"is no checkpoint of crack_lightning|is damaged or no checkpoint"):
+    with pytest.raises(ValueError, match=r"is not a checkpoint of crack_lightning|is damaged or no checkpoint"):
         predicted(composed, tmp_path / "other.ckpt", surfaces)
 
 

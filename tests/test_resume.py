@@ -182,7 +182,7 @@ def test_a_value_of_another_type_is_refused(
 ) -> None:
     checkpoint = torch.load(one_epoch / "checkpoints/last.ckpt", weights_only=True)
     checkpoint["crack_classifier"]["provenance"]["config"][section][key] = value
-    with pytest.raises(ValueError, match=rf"odd.ckpt cannot be gone on from: it says {section}.{key}="):
+    with pytest.raises(ValueError, match=rf"odd.ckpt cannot be continued from: it says {section}.{key}="):
         recomposed(configured("train", ["ckpt_path=odd.ckpt"]), checkpoint)
 
 
@@ -260,7 +260,7 @@ def test_a_state_that_cannot_be_restored_is_one_message(trained: Callable[..., P
     wrong = {"optimizer_states": [[None], [{"x": 1}]], "callbacks": [_with_history(content, [{"loss": "x"}])]}
     for value in wrong[state]:
         torch.save(content | {state: value}, checkpoint)
-        with pytest.raises(ValueError, match=r"last.ckpt cannot be gone on from"):
+        with pytest.raises(ValueError, match=r"last.ckpt cannot be continued from"):
             trained(f"ckpt_path={checkpoint}", "trainer.max_epochs=2", run="second", base=[])
 
 

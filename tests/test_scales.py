@@ -18,7 +18,7 @@ from crack_lightning.data.images.exif import (
 )
 from crack_lightning.errors import UserError
 from crack_lightning.inference.sources import Photograph
-from crack_lightning.measurement.scale import agreed, even, from_distance, from_two_points
+from crack_lightning.measurement.scale import agreed_scale, from_distance, from_two_points, uniform_scale
 from crack_lightning.runs.inspection.options import InspectOptions
 from crack_lightning.runs.inspection.scales import Scales, scales_of
 
@@ -98,7 +98,7 @@ def test_a_row_that_may_be_of_two_photographs_is_of_none(tmp_path: Path) -> None
 
 def test_rows_of_no_photograph_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     table(tmp_path, "photograph,mm_per_px\na.jpg,0.5\nd.jpg,0.5\n")
-    assert "1 rows of the table of scales are of no photograph here: d.jpg" in caplog.text
+    assert "1 rows of the table of scales match no photograph here: d.jpg" in caplog.text
 
 
 def test_a_table_may_give_two_points_of_known_length(tmp_path: Path) -> None:
@@ -111,8 +111,8 @@ def test_a_table_may_give_two_points_of_known_length(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("photograph,mm_per_px\na.jpg,zero\n", "mm_per_px='zero' is no number above 0"),
-        ("photograph,mm_per_px\na.jpg,-1\n", "is no number above 0"),
+        ("photograph,mm_per_px\na.jpg,zero\n", "mm_per_px='zero' is not a number above 0"),
+        ("photograph,mm_per_px\na.jpg,-1\n", "is not a number above 0"),
         ("photograph,mm_per_px\n", "has no row"),
         ("name,mm\na,1\n", "needs columns photograph"),
         ("photograph,x1,y1,x2,y2,length_mm\na.jpg,0,0,3,4,100\n", "two points 5.0 px apart"),
@@ -124,9 +124,9 @@ def test_odd_tables_are_refused(tmp_path: Path, text: str, message: str) -> None
 
 
 def test_two_scales_that_disagree_are_refused() -> None:
-    assert agreed([even(0.3, "a"), even(0.31, "b")]) is not None
+    assert agreed_scale([uniform_scale(0.3, "a"), uniform_scale(0.31, "b")]) is not None
     with pytest.raises(ValueError, match=r"two scales disagree: 0.3 mm a pixel by a, 0.32 by b"):
-        agreed([even(0.3, "a"), even(0.32, "b")])
+        agreed_scale([uniform_scale(0.3, "a"), uniform_scale(0.32, "b")])
 
 
 def test_a_distance_gives_the_scale_with_the_focal_length(tmp_path: Path) -> None:

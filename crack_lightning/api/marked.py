@@ -124,7 +124,7 @@ class Marked:
                 photograph = replace(photograph, path=folder / ORIGINAL)
             findings = replace(self._findings, inspected=replace(self._findings.inspected, path=str(photograph.path)))
             inspected = write_findings(replace(self._read, photograph=photograph), self._heat, findings, folder)
-            key, map_key = (key_of(photograph, each) for each in (inspection.settings, inspection.map_settings))
+            key, map_key = (key_of(photograph, settings) for settings in (inspection.settings, inspection.map_settings))
             made_of = replace(inspected.made_of, key=key, map_key=map_key)
             inspected = replace(inspected, made_of=made_of)
             write_done(folder, inspected)
@@ -156,7 +156,7 @@ class Marked:
 
 def facts_of_crack(crack: MarkedCrack) -> dict[str, Any]:
     """Returns the numbers of a crack, by the names of the columns of cracks.csv."""
-    return {each.name: getattr(crack, each.name) for each in fields(CrackFacts)}
+    return {column.name: getattr(crack, column.name) for column in fields(CrackFacts)}
 
 
 def marked_crack(record: CrackRecord) -> MarkedCrack:

@@ -132,7 +132,9 @@ def _resolve(settings: TrainOptions) -> None:
 def _default_callbacks(settings: TrainOptions, *, logged: bool) -> list[Callback]:
     """Returns early stopping, the two checkpoints and what draws for the logger, as conf/callbacks has them."""
     values = group_values("callbacks", "default")
-    settings.callbacks = values if logged else {name: each for name, each in values.items() if name != "learning_rate"}
+    settings.callbacks = (
+        values if logged else {name: facts for name, facts in values.items() if name != "learning_rate"}
+    )
     return [_instance(facts) for facts in settings.callbacks.values()]
 
 

@@ -41,8 +41,14 @@ def takes(kind: type, *, without: Sequence[str] = ()) -> Callable[[Callable[P, R
 
     def decorated(function: Callable[P, R]) -> Callable[P, R]:
         own = inspect.signature(function)
-        named = {name: each for name, each in own.parameters.items() if each.kind is not inspect.Parameter.VAR_KEYWORD}
-        added = [_parameter(each) for each in fields(cast(Any, kind)) if each.name not in {*named, *without}]
+        named = {
+            name: parameter
+            for name, parameter in own.parameters.items()
+            if parameter.kind is not inspect.Parameter.VAR_KEYWORD
+        }
+        added = [
+            _parameter(parameter) for parameter in fields(cast(Any, kind)) if parameter.name not in {*named, *without}
+        ]
 
         @functools.wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:

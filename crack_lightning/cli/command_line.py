@@ -37,7 +37,7 @@ LAUNCHERS = {
 
 
 def as_given(arguments: Sequence[str], schema: type) -> list[str]:
-    """`arguments` in Hydra's grammar: texts mean what their letters say, whatever letters these are.
+    """Returns the arguments in Hydra's grammar: texts mean what their letters say, whatever letters these are.
 
     `schema` is the dataclass of the command's configuration. What is quoted for Hydra already, or a sweep, stays.
 
@@ -45,23 +45,23 @@ def as_given(arguments: Sequence[str], schema: type) -> list[str]:
     """
     kinds, many = {key: _kind(hint) for key, hint in keys(schema)}, bool(MANY & set(arguments))
     parser = OverridesParser.create()
-    return [_one(argument, kinds, parser, many=many) for argument in arguments]
+    return [_in_grammar(argument, kinds, parser, many=many) for argument in arguments]
 
 
 def _kind(hint: Any) -> str:
-    """Whether a key of this type holds a text, a list of texts, another list, a number, or anything."""
+    """Returns whether a key of this type holds a text, a list of texts, another list, a number, or anything."""
     kinds: dict[Any, str] = {str: "text", list[str]: "texts", list[float]: "list", float: "number", Any: "any"}
     return next((kinds[part] for part in (hint, *typing.get_args(hint)) if part in kinds), "")
 
 
-def _one(argument: str, kinds: dict[str, str], parser: OverridesParser, *, many: bool) -> str:
+def _in_grammar(argument: str, kinds: dict[str, str], parser: OverridesParser, *, many: bool) -> str:
     key, equals, value = argument.partition("=")
     if argument.startswith("-") or not equals:
         return argument
     if showable(argument) != argument and "\\x" in showable(argument):
         if sys.getfilesystemencoding() != "utf-8":
             raise UserError(f"{showable(argument)}: this locale knows ASCII alone; set PYTHONUTF8=1")
-        raise UserError(f"{showable(argument)}: its bytes are no UTF-8; rename it, or give a link to it")
+        raise UserError(f"{showable(argument)}: its bytes are not UTF-8; rename it, or give a link to it")
     kind = "text" if key in FOLDERS else kinds.get(key.lstrip("+"), "")
     if not many and kind in ("number", "list", "any") and (number := DECIMAL.fullmatch(value)):
         raise UserError(
@@ -78,7 +78,7 @@ def _one(argument: str, kinds: dict[str, str], parser: OverridesParser, *, many:
     if kind == "text":
         return f"{key}={_text(key, value, parsed, many=many)}"
     if kind == "texts" and value.startswith("["):
-        return f"{key}={_each(value) if parsed is None or not parsed.is_sweep_override() else value}"
+        return f"{key}={_quoted(value) if parsed is None or not parsed.is_sweep_override() else value}"
     return argument if parsed else _repaired(parser, argument)
 
 
@@ -107,15 +107,15 @@ def _parsed(parser: OverridesParser, argument: str) -> Override | None:
 
 
 def _repaired(parser: OverridesParser, argument: str) -> str:
-    """An argument that is not in Hydra's grammar, with its texts quoted; as it is where that does not help."""
+    """Returns an argument that is not in Hydra's grammar with its texts quoted, unchanged where that does not help."""
     key, _, value = argument.partition("=")
     brackets = value[:1] + value[-1:]
-    quoted = _each(value) if brackets in ("[]", "{}") else text(value)
+    quoted = _quoted(value) if brackets in ("[]", "{}") else text(value)
     return f"{key}={quoted}" if _parsed(parser, f"{key}={quoted}") else argument
 
 
-def _each(value: str) -> str:
-    """A list or mapping with each text in it quoted where it needs to be."""
+def _quoted(value: str) -> str:
+    """Returns a list or mapping with each text in it quoted where it needs to be."""
     parts = re.findall(r"""(?:"(?:\\.|[^"])*"|'(?:\\.|[^'])*'|[^,"'])+""", value[1:-1])
     elements = []
     for part in parts:
@@ -127,7 +127,7 @@ def _each(value: str) -> str:
 
 
 def check_launcher(arguments: Sequence[str]) -> None:
-    """Raise UserError for a launcher that is unknown, with the near name, or not installed, with its pip line."""
+    """Raises UserError for a launcher that is unknown, with the near name, or not installed, with its pip line."""
     given = [argument.partition("=")[2] for argument in arguments if argument.startswith("hydra/launcher=")]
     if not given or given[-1] == "basic":
         return

@@ -67,15 +67,15 @@ def _values(name: str) -> list[tuple[str, list[str]]]:
 
 
 def _few(kind: type, above: str) -> list[tuple[str, list[str]]]:
-    found = []
+    values = []
     hints = {key: hint for key, hint in keys(kind) if "." not in key}
     for field in fields(cast(Any, kind)):
         hint, key = hints[field.name], f"{above}{field.name}"
         if (section := section_of(hint)) is not None:
-            found += _few(section, f"{key}.")
+            values += _few(section, f"{key}.")
         few = field.metadata.get("choices", field.metadata.get("suggested", ()))
         if bool in (hint, *get_args(hint)):
             few = ("true", "false")
         if few:
-            found.append((key, ["null" if value is None else str(value) for value in few]))
-    return found
+            values.append((key, ["null" if value is None else str(value) for value in few]))
+    return values

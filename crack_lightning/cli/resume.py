@@ -54,7 +54,7 @@ OF_THE_RUN = ("dirpath", "save_dir", "default_root_dir", "ckpt_path")  # differ 
 
 
 def resumed(cfg: DictConfig) -> tuple[DictConfig, dict[str, Any] | None]:
-    """The configuration, and where it names a checkpoint to go on from, the run's own again with that checkpoint."""
+    """Returns the configuration; where it names a checkpoint, that of the checkpoint's run, and the checkpoint."""
     if cfg.ckpt_path is None:
         return cfg, None
     checkpoint = read_checkpoint(cfg.ckpt_path)
@@ -62,12 +62,12 @@ def resumed(cfg: DictConfig) -> tuple[DictConfig, dict[str, Any] | None]:
 
 
 def given_overrides() -> list[str]:
-    """The arguments of this job, as a record: nothing is composed from them again."""
+    """Returns the arguments of this job, as a record: nothing is composed from them again."""
     return [override for override in HydraConfig.get().overrides.task if _key(override) != "ckpt_path"]
 
 
 def recomposed(cfg: DictConfig, checkpoint: Mapping[str, Any]) -> DictConfig:
-    """The configuration of the run that wrote the checkpoint, changed by what is given now.
+    """Returns the configuration of the run that wrote the checkpoint, changed by what is given now.
 
     Raises ValueError for a change that a resumed run cannot make, a value that is none, or a smaller number of epochs
     than are finished.
@@ -78,7 +78,7 @@ def recomposed(cfg: DictConfig, checkpoint: Mapping[str, Any]) -> DictConfig:
     if not isinstance(then, dict) or type(epoch) is not int or epoch < 0 or not _has_state(checkpoint):
         raise UserError(f"ckpt_path={path} predicts, but holds no state of training to go on from")
     if odd := [name for name in SECTIONS if not isinstance(then.get(name), Mapping)]:
-        raise UserError(f"ckpt_path={path} cannot be gone on from: its options of {', '.join(odd)} are none")
+        raise UserError(f"ckpt_path={path} cannot be continued from: its options of {', '.join(odd)} are not valid")
     _take(cfg, then, path)
     now = asdict(options_of(cfg))
     _check_unchanged(now, then)
@@ -95,7 +95,7 @@ def recomposed(cfg: DictConfig, checkpoint: Mapping[str, Any]) -> DictConfig:
 
 
 def _has_state(checkpoint: Mapping[str, Any]) -> bool:
-    """Whether loops, optimisers and callbacks have left anything to go on from."""
+    """Returns whether the checkpoint holds the states of loops, optimisers and callbacks."""
     loops, optimizers, callbacks = (checkpoint.get(name) for name in ("loops", "optimizer_states", "callbacks"))
     return (
         isinstance(loops, Mapping)
@@ -110,7 +110,7 @@ def _has_state(checkpoint: Mapping[str, Any]) -> bool:
 
 
 def _take(cfg: DictConfig, then: Mapping[str, Any], path: str) -> None:
-    """Set what the checkpoint says, of the closed list, unless it is given now."""
+    """Sets the checkpoint's values of the closed list, unless they are given now."""
     overrides = [_key(override) for override in HydraConfig.get().overrides.task]
     base = compose(config_name=HydraConfig.get().job.config_name)
     for name in MAY_BE_LEFT_OUT:
@@ -128,20 +128,22 @@ def _take(cfg: DictConfig, then: Mapping[str, Any], path: str) -> None:
             OmegaConf.update(cfg, key, value, merge=False)
         except (OmegaConfBaseException, ValueError, TypeError) as error:
             reason = str(error).splitlines()[0]
-            raise UserError(f"ckpt_path={path} cannot be gone on from: it says {key}={value!r} ({reason})") from error
+            raise UserError(f"ckpt_path={path} cannot be continued from: it says {key}={value!r} ({reason})") from error
 
 
 def _at_node(cfg: DictConfig, keys: Sequence[str]) -> Any:
-    """The section of a key; None where the run does without it."""
+    """Returns the section of a key; None where the run does without it."""
     return OmegaConf.select(cfg, ".".join(keys)) if keys else cfg
 
 
 def _is_given(key: str, cfg: DictConfig, base: DictConfig, overrides: Sequence[str]) -> bool:
-    """Whether a key is set by the command line: by itself, by its group, or by an experiment."""
+    """Returns whether a key is set by the command line: by itself, by its group, or by an experiment."""
     section, _, name = key.rpartition(".")
     if OmegaConf.is_missing(OmegaConf.select(cfg, section) if section else cfg, name):
         return False
-    if any(key == each or key.startswith(f"{each}.") or each.startswith(f"{key}.") for each in overrides):
+    if any(
+        key == override or key.startswith(f"{override}.") or override.startswith(f"{key}.") for override in overrides
+    ):
         return True
     return _select(cfg, key) != _select(base, key)
 
@@ -152,15 +154,15 @@ def _select(cfg: DictConfig, key: str) -> Any:
 
 
 def _check_value(value: Any) -> None:
-    """Raise ValueError or TypeError for anything but plain values that mean themselves."""
+    """Raises ValueError or TypeError for anything but plain values that mean themselves."""
     if isinstance(value, Mapping):
-        for key, each in value.items():
+        for key, item in value.items():
             if not isinstance(key, str):
                 raise TypeError("a name is a text")
-            _check_value(each)
+            _check_value(item)
     elif isinstance(value, list | tuple):
-        for each in value:
-            _check_value(each)
+        for item in value:
+            _check_value(item)
     elif isinstance(value, str):
         if "${" in value or value == "???":
             raise UserError("a text that stands for something else")
@@ -169,9 +171,9 @@ def _check_value(value: Any) -> None:
 
 
 def _not_taken(now: Mapping[str, Any], then: Mapping[str, Any]) -> list[str]:
-    """What the run had otherwise that is not on the list, as it is typed."""
+    """Returns the other values of the run that are not on the list, as they are typed."""
     before, after = (
-        {key: value for name, each in config.items() for key, value in _flat(str(name), each).items()}
+        {key: value for name, section in config.items() for key, value in _flat(str(name), section).items()}
         for config in (then, now)
     )
     taken = tuple(f"{key}." for key in TAKEN)
@@ -206,7 +208,7 @@ def _check_unchanged(now: Mapping[str, Any], then: Mapping[str, Any]) -> None:
 def _flat(key: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping) or not value:
         return {key: value}
-    return {name: found for k, v in value.items() for name, found in _flat(f"{key}.{k}", v).items()}
+    return {name: leaf for k, v in value.items() for name, leaf in _flat(f"{key}.{k}", v).items()}
 
 
 def _has(config: Any, keys: Sequence[str]) -> bool:

@@ -16,7 +16,7 @@ from crack_lightning.system.files import write_csv
 
 log = logging.getLogger(__name__)
 
-TOLD = ("test/accuracy", "test/recall", "test/precision", "test/f1")
+LOGGED_METRICS = ("test/accuracy", "test/recall", "test/precision", "test/f1")
 
 
 class SweepTable(Callback):
@@ -26,16 +26,16 @@ class SweepTable(Callback):
         folder = Path(config.hydra.sweep.dir).absolute()
         jobs = [_job(path.parent) for path in sorted(folder.glob("*/metrics.json"), key=_number)]
         if jobs:
-            _leave_table(folder, jobs, config.get("objective"))
+            _write_table(folder, jobs, config.get("objective"))
         if failed := [path.parent.name for path in sorted(folder.glob(f"*/{FAILED}"), key=_number)]:
             # Not an exception, which Hydra would make a warning.
             sys.exit(f"{len(failed)} points of the sweep failed: {', '.join(failed)}")
 
 
-def _leave_table(folder: Path, jobs: Sequence[dict[str, Any]], objective: str | None) -> None:
+def _write_table(folder: Path, jobs: Sequence[dict[str, Any]], objective: str | None) -> None:
     names = list(dict.fromkeys(name for job in jobs for name in job))
     write_csv(folder / "sweep.csv", names, [[job.get(name, "") for name in names] for job in jobs])
-    _leave_folds(folder, jobs)
+    _write_folds(folder, jobs)
     if objective is not None and objective in names:
         sign = 1 if objective.endswith("loss") else -1
         best = min(jobs, key=lambda job: sign * job[objective])
@@ -43,16 +43,16 @@ def _leave_table(folder: Path, jobs: Sequence[dict[str, Any]], objective: str | 
     log.info("%d runs side by side: %s", len(jobs), folder / "sweep.csv")
 
 
-def _leave_folds(folder: Path, jobs: Sequence[dict[str, Any]]) -> None:
+def _write_folds(folder: Path, jobs: Sequence[dict[str, Any]]) -> None:
     header, rows = fold_summary(jobs)
     if not rows:
         return
     write_csv(folder / "folds.csv", header, rows)
     for row in rows:
         *_, figure, count, mean, deviation, worst, number = row
-        if figure in TOLD:
-            told = (figure, count, mean, deviation, worst, number)
-            log.info("%s over %d folds: mean %.4f, deviation %.4f, worst %.4f in fold %s", *told)
+        if figure in LOGGED_METRICS:
+            shown = (figure, count, mean, deviation, worst, number)
+            log.info("%s over %d folds: mean %.4f, deviation %.4f, worst %.4f in fold %s", *shown)
 
 
 def _number(path: Path) -> tuple[int, str]:
@@ -61,7 +61,7 @@ def _number(path: Path) -> tuple[int, str]:
 
 
 def _job(folder: Path) -> dict[str, Any]:
-    """The job's name, its overrides by key, and its metrics."""
+    """Returns the job's name, its overrides by key, and its metrics."""
     overrides = OmegaConf.to_container(OmegaConf.load(folder / ".hydra" / "overrides.yaml"))
     pairs = [str(override).partition("=")[::2] for override in overrides or []]
     return {"job": folder.name} | dict(pairs) | json.loads((folder / "metrics.json").read_text())

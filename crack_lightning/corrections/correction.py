@@ -78,7 +78,7 @@ def correction_of(facts: Mapping[str, object], *, number: int) -> Correction:
     if not isinstance(of, int | None) or (kind in TURNING) != (type(of) is int):
         raise UserError(f"{kind}: of={str(of)[:40]!r}; undo and redo name the number of a correction, no other does")
     if not isinstance(feature, dict | None):
-        raise UserError("feature is no GeoJSON feature")
+        raise UserError("feature is not a GeoJSON feature")
     if feature is not None:
         record_from(feature)
     return Correction(
@@ -98,7 +98,7 @@ def correction_of(facts: Mapping[str, object], *, number: int) -> Correction:
 def _text(facts: Mapping[str, object], name: str, most: int) -> str:
     value = facts.get(name) or ""
     if not isinstance(value, str) or len(value) > most:
-        raise UserError(f"{name} is no text of at most {most} characters")
+        raise UserError(f"{name} is not a text of at most {most} characters")
     return value
 
 
@@ -127,7 +127,7 @@ def checked_scale(scale: object) -> dict[str, Any]:
         raise UserError(f"scale needs {', '.join(numbers)} and source, or nothing to forget it")
     for name in numbers:
         if not abs(number_of(scale[name])) <= MOST_SCALE:
-            raise UserError(f"scale: {name}={str(scale[name])[:40]} is no number of at most {MOST_SCALE:g}")
+            raise UserError(f"scale: {name}={str(scale[name])[:40]} is not a number of at most {MOST_SCALE:g}")
     if abs(scale["xx"] * scale["yy"] - scale["xy"] * scale["yx"]) < 1e-12:
         raise UserError("scale: its matrix shows no surface")
     return scale

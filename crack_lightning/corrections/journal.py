@@ -75,7 +75,7 @@ class Journal:
         try:
             self._kept.append(_read(line, above=self._last))
         except (ValueError, RecursionError) as error:
-            self.faults.append(f"{self.path}, line {self._lines} is no correction and is left out: {error}")
+            self.faults.append(f"{self.path}, line {self._lines} is not a correction and is left out: {error}")
 
     @property
     def _last(self) -> int:

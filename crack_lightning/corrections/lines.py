@@ -47,19 +47,24 @@ def judged(records: Sequence[CrackRecord], corrections: Sequence[Correction]) ->
     where it runs along such a crack, was rubbed out, or lies on what is not surface. Of two corrections the later
     counts.
     """
-    areas, trees = outlined(corrections), {one.number: lines_near(one.lines) for one in corrections}
-    candidates = (_confirmed(one, corrections, areas, trees) for one in corrections)
-    confirmed = [one for one in candidates if one is not None]
-    confirmed_tree = lines_near([line for one in confirmed for line in one.record.lines])
-    erased_tree = lines_near([line for one in corrections if one.kind == "erase" for line in one.lines])
+    areas, trees = (
+        outlined(corrections),
+        {correction.number: lines_near(correction.lines) for correction in corrections},
+    )
+    candidates = (_confirmed(correction, corrections, areas, trees) for correction in corrections)
+    confirmed = [crack for crack in candidates if crack is not None]
+    confirmed_tree = lines_near([line for crack in confirmed for line in crack.record.lines])
+    erased_tree = lines_near(
+        [line for correction in corrections if correction.kind == "erase" for line in correction.lines]
+    )
     cracks = list(confirmed)
     for record in records:
         points = np.concatenate(list(record.lines))
         rest = parts_of(record, ~(within(points, areas) | along(record, confirmed_tree) | near(points, erased_tree)))
         if rest is not None and (rest is record or rest.length_px >= LEAST_REST_PX):
             cracks.append(_rejected_or_unseen(rest, corrections, trees))
-    ordered = sorted(cracks, key=lambda one: -one.record.length_px)
-    return [replace(one, record=replace(one.record, number=number)) for number, one in enumerate(ordered, 1)]
+    ordered = sorted(cracks, key=lambda crack: -crack.record.length_px)
+    return [replace(crack, record=replace(crack.record, number=number)) for number, crack in enumerate(ordered, 1)]
 
 
 def rejections(corrections: Sequence[Correction]) -> int:

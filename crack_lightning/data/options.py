@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from crack_lightning.data.samples.layouts import LAYOUT_NAMES, MASKED, OWN
+from crack_lightning.data.samples.layouts import CLASS_FOLDERS, LAYOUT_NAMES, MASKED
 from crack_lightning.data.samples.presplit import SPLITS
 from crack_lightning.errors import UserError
-from crack_lightning.system.ranges import check_above, check_batches, check_choices, one_of, whole_path
+from crack_lightning.system.ranges import absolute_path, check_above, check_batches, check_choices, one_of
 
 ON_ERROR = ("raise", "skip")
 
@@ -49,7 +49,7 @@ class DataOptions(LoadingOptions):
 
     root: str | None  # holds class folders, or train/ val/ test/ with class folders in each; null: surfaces are drawn
     # folders: named after the classes; table, masks: see data=table, data=masks; metu, sdnet2018: as these unpack
-    layout: str = one_of(OWN, LAYOUT_NAMES)
+    layout: str = one_of(CLASS_FOLDERS, LAYOUT_NAMES)
     labels: str | None = None  # table of columns path, label[, group][, split]; null: labels.csv in the root
     class_names: list[str] = field(default_factory=lambda: ["Negative", "Positive"])
     positive_class: str = "Positive"
@@ -80,8 +80,8 @@ class DataOptions(LoadingOptions):
             raise UserError(f"data.root={self.root} is given, but data=synthetic draws its own: add data=folder")
         if self.root is None and self.surfaces is None:
             raise UserError("data.root is not set: name the folder that holds the class folders")
-        self.root, self.labels = whole_path(self.root), whole_path(self.labels)
-        self.group_by = str(whole_path(self.group_by)) if self.group_by.endswith(".csv") else self.group_by
+        self.root, self.labels = absolute_path(self.root), absolute_path(self.labels)
+        self.group_by = str(absolute_path(self.group_by)) if self.group_by.endswith(".csv") else self.group_by
 
 
 @dataclass
@@ -118,8 +118,8 @@ class JudgedDataOptions(LoadingOptions):
             raise UserError("data.roots, data.labels and data.class_names are not for data=masks: give data.root alone")
         if self.roots and (self.split is not None or self.split_csv is not None):
             raise UserError("data.split and data.split_csv are for one checkpoint and data.root, not for data.roots")
-        self.root, self.labels, self.split_csv = map(whole_path, (self.root, self.labels, self.split_csv))
-        self.roots = {str(name): whole_path(str(root)) for name, root in (self.roots or {}).items()}
+        self.root, self.labels, self.split_csv = map(absolute_path, (self.root, self.labels, self.split_csv))
+        self.roots = {str(name): absolute_path(str(root)) for name, root in (self.roots or {}).items()}
 
 
 @dataclass
@@ -133,7 +133,7 @@ class AuditDataOptions:
     class_names: list[str] | None = None  # compared with the folders; null: the folders' own names
 
     def __post_init__(self) -> None:
-        self.root, self.labels = str(whole_path(self.root)), whole_path(self.labels)
+        self.root, self.labels = str(absolute_path(self.root)), absolute_path(self.labels)
 
 
 def check_class_names(class_names: Sequence[str], positive_class: str) -> None:

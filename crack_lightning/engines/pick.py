@@ -95,7 +95,7 @@ def pick_engine(classifier: CrackClassifier, name: str, first: Tensor) -> Engine
     except UserError:  # it is not installed, or cannot be imported
         raise
     except Exception as error:  # an engine may raise anything for a network that it does not know
-        log.warning("%s cannot run %s (%s): its own layers do", chosen, classifier.backbone, type(error).__name__)
+        log.warning("%s cannot run %s (%s): its own layers are used", chosen, classifier.backbone, type(error).__name__)
         return eager
     exact = features.dtype == expected.dtype == torch.float32
     if difference > (TOLERANCE if exact else LOW_PRECISION_TOLERANCE):
@@ -114,7 +114,7 @@ def auto_engine(classifier: CrackClassifier | CrackMap) -> str:
     except MissingPackage:
         return "folded"
     except UserError as error:
-        log.warning("%s: its own layers do", error)
+        log.warning("%s: its own layers are used", error)
         return "folded"
     return "onnxruntime"
 

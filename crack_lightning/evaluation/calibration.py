@@ -26,7 +26,7 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     """
     counts = torch.bincount(labels, minlength=logits.shape[1])
     if (counts == 0).any():
-        raise UserError(f"{len(labels)} images of one class cannot say how sure to be: both are needed to calibrate")
+        raise UserError(f"{len(labels)} images of one class: both classes are needed to calibrate")
     smooth = (counts + 1) / (counts + 2)  # of the true class
     targets = torch.stack([1 - smooth[labels], smooth[labels]], dim=1).double()
     true_class, other_class = logits.gather(1, labels[:, None]), logits.gather(1, 1 - labels[:, None])

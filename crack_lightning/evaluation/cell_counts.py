@@ -49,10 +49,10 @@ class CellCounts:
         return {name: round(getattr(self, name), 4) for name in ("precision", "recall", "f1")}
 
 
-def counted_cells(found: Array, truth: Array, *, tolerance: int) -> CellCounts:
+def counted_cells(marked: Array, truth: Array, *, tolerance: int) -> CellCounts:
     """Counts cells (h, w) bool; a marked one and a crack's match if at most `tolerance` cells apart."""
-    right, met = (found & near(truth, tolerance)).sum(), (truth & near(found, tolerance)).sum()
-    return CellCounts(int(found.sum()), int(right), int(truth.sum()), int(met))
+    right, met = (marked & near(truth, tolerance)).sum(), (truth & near(marked, tolerance)).sum()
+    return CellCounts(int(marked.sum()), int(right), int(truth.sum()), int(met))
 
 
 def total(counts: Iterable[CellCounts]) -> CellCounts:

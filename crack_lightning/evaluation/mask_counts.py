@@ -22,12 +22,12 @@ class MaskCounts:
     pixels: CellCounts
 
 
-def counted(found: Array, truth: Array, found_pixels: Array, mask: Array, *, tolerance: int) -> MaskCounts:
+def counted(marked: Array, truth: Array, found_pixels: Array, mask: Array, *, tolerance: int) -> MaskCounts:
     """Counts marked cells (h/4, w/4) against those of a crack, and marked pixels (h, w) against its mask."""
-    own = counted_cells(found, truth, tolerance=0)
+    own = counted_cells(marked, truth, tolerance=0)
     both = int((found_pixels & mask).sum())
     pixels = CellCounts(int(found_pixels.sum()), both, int(mask.sum()), both)
-    return MaskCounts(counted_cells(found, truth, tolerance=tolerance), own, pixels)
+    return MaskCounts(counted_cells(marked, truth, tolerance=tolerance), own, pixels)
 
 
 def iou(counts: CellCounts) -> float:
@@ -44,12 +44,12 @@ def mask_metrics(
     The figures of cells have the tolerance, except iou. 95 % of draws of whole `groups` of photographs lie between
     test/cells_f1_low and test/cells_f1_high, which are left out for one group.
     """
-    found = {f"test/cells_{name}": getattr(_sum([row.cells for row in rows]), name) for name in NAMES}
-    found |= {f"test/pixels_{name}": getattr(_sum([row.pixels for row in rows]), name) for name in NAMES}
-    found["test/cells_iou"] = iou(_sum([row.own for row in rows]))
-    found["test/pixels_iou"] = iou(_sum([row.pixels for row in rows]))
-    found["test/cells_average_precision"] = average_precision
-    return found | _interval(rows, groups, seed)
+    metrics = {f"test/cells_{name}": getattr(_sum([row.cells for row in rows]), name) for name in NAMES}
+    metrics |= {f"test/pixels_{name}": getattr(_sum([row.pixels for row in rows]), name) for name in NAMES}
+    metrics["test/cells_iou"] = iou(_sum([row.own for row in rows]))
+    metrics["test/pixels_iou"] = iou(_sum([row.pixels for row in rows]))
+    metrics["test/cells_average_precision"] = average_precision
+    return metrics | _interval(rows, groups, seed)
 
 
 def _sum(counts: Sequence[CellCounts]) -> CellCounts:

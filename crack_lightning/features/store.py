@@ -84,7 +84,7 @@ class FeatureStore:
         self.parts, self._maps, records = [], [], []
         for foreign in sorted(self.folder.glob("[!.]*.rows")):
             if not foreign.with_suffix(".keys").exists():
-                log.warning("%s is no part of this store: ignored", foreign)
+                log.warning("%s is not part of this store: ignored", foreign)
         for path in self.files():
             rows = path.with_suffix(".rows")
             written = _size(path) // RECORD.itemsize  # first: another job may append, rows before keys

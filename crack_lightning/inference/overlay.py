@@ -46,7 +46,7 @@ def _bands(heat: Heat, size: tuple[int, int]) -> Iterator[tuple[int, Array]]:
         yield top, heat.at(y[top : top + ROWS], x).clip(0, 1)
 
 
-def overlay(small: Image.Image, heat: Heat, found: Sequence[Region], *, mm_per_px: float | None) -> Image.Image:
+def overlay(small: Image.Image, heat: Heat, regions: Sequence[Region], *, mm_per_px: float | None) -> Image.Image:
     """Draws a heat map, its regions and a scale bar over `small`, a reduced photograph of `mm_per_px` at full size."""
     picture = small.copy()
     for top, levels in _bands(heat, small.size):
@@ -55,7 +55,7 @@ def overlay(small: Image.Image, heat: Heat, found: Sequence[Region], *, mm_per_p
     factor = small.width / heat.size_hw[1], small.height / heat.size_hw[0]
     draw = ImageDraw.Draw(picture)
     width, outlines = max(2, round(max(small.size) / 500)), list[Array]()
-    for region in found:
+    for region in regions:
         rings = [np.array(ring.coords) * factor for ring in (region.polygon.exterior, *region.polygon.interiors)]
         for ring in rings:
             draw.line([(x, y) for x, y in ring], fill=OUTLINE, width=width, joint="curve")

@@ -78,7 +78,7 @@ def judge_files(classifier: CrackClassifier, paths: Sequence[Path | Picture], ju
     @torch.no_grad()  # in each thread
     def judge(batch: Sequence[Path | Picture]) -> FileLogits:
         pictures, errors, doubts, sides_px = read(batch)
-        with of_network(batch[0]):
+        with network_errors(batch[0]):
             logits = classifier.classify(features(pictures.to(judging.device))).float().cpu()
         return FileLogits(logits, errors, doubts, sides_px)
 
@@ -126,7 +126,7 @@ def file_by_file(
             picture = _picture(path, megapixels)
         except Exception as error:  # any error concerns this file alone
             return torch.zeros(2), str(error) or type(error).__name__, "", 0
-        with of_network(path):
+        with network_errors(path):
             return logits(picture.image), "", picture.doubt, max(picture.image.size)
 
     with one_core_each():
@@ -140,7 +140,7 @@ def _picture(item: Path | Picture, megapixels: float) -> Picture:
 
 
 @contextmanager
-def of_network(item: Path | Picture) -> Iterator[None]:
+def network_errors(item: Path | Picture) -> Iterator[None]:
     """Raises UserError for what fails while `item`, or what follows it, is computed: no picture is at fault."""
     try:
         yield

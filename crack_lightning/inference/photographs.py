@@ -76,7 +76,7 @@ def zoom_of(mm_per_px: float, *, trained: float) -> float:
     return zoom
 
 
-def check_brought(size: tuple[int, int], scale: WindowScale, *, megapixels: float) -> None:
+def check_zoomed_size(size: tuple[int, int], scale: WindowScale, *, megapixels: float) -> None:
     """Raises UserError for a photograph of `size` (width, height) that its zoom enlarges beyond `megapixels`."""
     enlarged = size[0] * size[1] * scale.zoom**2 / 1e6
     if scale.zoom > 1 and enlarged > megapixels:

@@ -72,13 +72,13 @@ def _levels(heat: Heat, polygon: shapely.Polygon, threshold: float) -> tuple[flo
     return float(chosen.max()), float(chosen.mean())
 
 
-def geojson(found: Sequence[Region], *, mm_per_px: float | None) -> dict[str, Any]:
+def geojson(listed: Sequence[Region], *, mm_per_px: float | None) -> dict[str, Any]:
     """Returns a FeatureCollection of polygons. RFC 7946 wants longitude and latitude: a foreign member names these."""
     facts = {"coordinates": IN_PIXELS, **({} if mm_per_px is None else {"mm_per_px": mm_per_px})}
     return {
         "type": "FeatureCollection",
         "crack_lightning": facts,
-        "features": [_feature(k, region, mm_per_px) for k, region in enumerate(found, 1)],
+        "features": [_feature(k, region, mm_per_px) for k, region in enumerate(listed, 1)],
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from crack_lightning.data.images.folders import is_no_data, walk
+from crack_lightning.data.images.folders import is_ignored, walk
 from crack_lightning.data.images.formats import (
     image_extensions,
     is_image_name,
@@ -77,7 +77,7 @@ def find_photographs(source: str) -> Source:
     return Source(photographs, unread, others)
 
 
-def tell_left_out(source: Source) -> None:
+def log_left_out(source: Source) -> None:
     """Logs which files are not looked at, and why."""
     if source.unread:
         notes = "; ".join(dict.fromkeys(f"{path.name}: {why_unread(path.name)}" for path in source.unread[:MOST_NAMED]))
@@ -98,7 +98,7 @@ def _matching(pattern: Path) -> list[Path]:
     if not fixed.is_dir():
         return []
     matches = fixed.glob(str(pattern.absolute().relative_to(fixed)))
-    return sorted(path for path in matches if not any(map(is_no_data, path.relative_to(fixed).parts)))
+    return sorted(path for path in matches if not any(map(is_ignored, path.relative_to(fixed).parts)))
 
 
 def _below(root: Path) -> list[Path]:
@@ -112,7 +112,7 @@ def _below(root: Path) -> list[Path]:
     return sorted(paths)
 
 
-def check_not_among(folder: Path, photographs: Sequence[Photograph]) -> None:
+def check_output_folder(folder: Path, photographs: Sequence[Photograph]) -> None:
     """Raises UserError if results would be written beside a photograph."""
     for photograph in photographs:
         if photograph.path.parent == folder.absolute():

@@ -21,7 +21,7 @@ LEAST_OVERLAP = 0.1  # share of the earlier photograph that the later one must s
 
 
 @dataclass(frozen=True)
-class Described:
+class Keypoints:
     """Points (n, 2) detected in a photograph of `size` (width, height), in its pixels, and their descriptors (n, k)."""
 
     points: Array
@@ -62,7 +62,7 @@ def _moved(matrix: Array, line: Array) -> Array:
     return np.asarray(whole[:, :2] / whole[:, 2:])
 
 
-def described(image: Image.Image) -> Described:
+def detect_keypoints(image: Image.Image) -> Keypoints:
     """Detects points to find again in another photograph of the place, with the light evened out (SIFT, Lowe 2004)."""
     cv2 = opencv()
     small = image.convert("L")
@@ -71,10 +71,10 @@ def described(image: Image.Image) -> Described:
     keys, descriptors = cv2.SIFT.create(POINTS, contrastThreshold=0.02).detectAndCompute(equalised, None)
     factor = np.array(image.size) / np.array(small.size)
     points = np.array([key.pt for key in keys], float).reshape(-1, 2) + 0.5
-    return Described(points * factor, descriptors if len(keys) else np.empty((0, 128), np.float32), image.size)
+    return Keypoints(points * factor, descriptors if len(keys) else np.empty((0, 128), np.float32), image.size)
 
 
-def aligned(before: Described, after: Described) -> Alignment:
+def align(before: Keypoints, after: Keypoints) -> Alignment:
     """Aligns two photographs. Raises UserError, with the reason, where too few points agree, or not on one surface."""
     cv2 = opencv()
     if min(len(before.points), len(after.points)) < LEAST_POINTS:
@@ -108,23 +108,27 @@ def _check(alignment: Alignment, before: tuple[int, int], after: tuple[int, int]
     inside = (moved.clip(0, np.array(after, float)) == moved).all(axis=1).any()
     low, high = stretched.min(), stretched.max()
     if not (turns[:, 2] > 0).all() or low < SCALES[0] or high > SCALES[1] or high / low > MOST_SHEAR:
-        raise UserError("what agrees is no view of one surface: the photographs show different places, or not a plane")
+        raise UserError(
+            "the matching points do not show one flat surface: different places, or a surface that is not flat"
+        )
     if not inside and overlap_of(alignment, before, after).mean() < LEAST_OVERLAP:
         raise UserError("the photographs share less than a tenth")
 
 
-def overlap_of(found: Alignment, before: tuple[int, int], after: tuple[int, int]) -> Array:
+def overlap_of(alignment: Alignment, before: tuple[int, int], after: tuple[int, int]) -> Array:
     """Returns which places of a grid over the earlier photograph lie in the later one."""
     x, y = np.meshgrid(np.linspace(0, before[0], 40), np.linspace(0, before[1], 40))
-    moved = found.moved(np.column_stack([x.ravel(), y.ravel()]))
+    moved = alignment.moved(np.column_stack([x.ravel(), y.ravel()]))
     return np.asarray(((moved >= 0) & (moved <= np.array(after, float))).all(axis=1))
 
 
-def warped(image: Image.Image, found: Alignment, factors: tuple[float, float], size: tuple[int, int]) -> Image.Image:
+def warped(
+    image: Image.Image, alignment: Alignment, factors: tuple[float, float], size: tuple[int, int]
+) -> Image.Image:
     """Returns the earlier picture, reduced by the first of `factors`, as seen in the later one, reduced by the
     second."""
     cv2 = opencv()
     before, after = (np.diag([factor, factor, 1.0]) for factor in factors)
-    matrix = after @ found.matrix @ np.linalg.inv(before)
+    matrix = after @ alignment.matrix @ np.linalg.inv(before)
     pixels = cv2.warpPerspective(np.asarray(image.convert("RGB")), matrix, size, flags=cv2.INTER_AREA)
     return Image.fromarray(pixels)

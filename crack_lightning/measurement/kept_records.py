@@ -42,7 +42,7 @@ def record_from(feature: Mapping[str, Any]) -> CrackRecord:
             along_px=along,
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise UserError(f"this is no crack as cracks.geojson has it: {why(error)}") from error
+        raise UserError(f"this is not a crack record as in cracks.geojson: {why(error)}") from error
 
 
 def whole_record(feature: Mapping[str, Any]) -> CrackRecord:
@@ -61,7 +61,7 @@ def whole_record(feature: Mapping[str, Any]) -> CrackRecord:
             status=str(facts.get("status", "")),
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise UserError(f"this is no crack as cracks.geojson has it: {why(error)}") from error
+        raise UserError(f"this is not a crack record as in cracks.geojson: {why(error)}") from error
 
 
 def why(error: Exception) -> str:
@@ -76,16 +76,16 @@ def checked_lines(parts: Any) -> list[Array]:
     """Returns lists of x and y as lines (n, 2). Raises TypeError or ValueError for others, or beyond any picture."""
     lines = [np.array(part) for part in parts]
     if not lines or not all(line.ndim == 2 and line.shape[1] == 2 and line.dtype.kind in "iuf" for line in lines):
-        raise ValueError("a line is no list of x and y")
+        raise ValueError("a line is not a list of x and y")
     if not all((abs(line) <= MOST).all() for line in lines):
-        raise ValueError("a line holds what is no number, or leads out of any picture")
+        raise ValueError("a line contains a value that is not a number, or lies outside any picture")
     return [line.astype(np.float64) for line in lines]
 
 
 def _number_in_range(value: Any, *, least: float = 0.0, most: float = MOST) -> float:
     number = number_of(value)
     if not least <= number <= most:
-        raise ValueError(f"{str(value)[:20]!r} is no number from {least:g} to {most:g}")
+        raise ValueError(f"{str(value)[:20]!r} is not a number from {least:g} to {most:g}")
     return number
 
 

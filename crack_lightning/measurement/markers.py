@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from crack_lightning.errors import UserError
-from crack_lightning.measurement.scale import Scale, agreed, from_jacobian
+from crack_lightning.measurement.scale import Scale, agreed_scale, from_jacobian
 from crack_lightning.system.libraries import opencv
 
 Array = np.ndarray
@@ -40,7 +40,7 @@ def marker_scale(grey: Array, marker_mm: float) -> Scale:
             f"{FAMILIES} are looked for, and {hint}: print one of these, photograph it whole, or give mm_per_px= or a "
             "table"
         )
-    return agreed([_square_scale(cv2, corners, marker_mm) for corners in squares])  # type: ignore[return-value]
+    return agreed_scale([_square_scale(cv2, corners, marker_mm) for corners in squares])  # type: ignore[return-value]
 
 
 def _squares(cv2: Any, grey: Array) -> list[Array]:

@@ -43,7 +43,7 @@ class Scale:
         return np.asarray(width_px * abs(np.linalg.det(self.matrix)) / np.maximum(stretched, 1e-12))
 
 
-def checked(scale: Scale) -> Scale:
+def check_scale(scale: Scale) -> Scale:
     """Returns the scale. Raises UserError for one that no photograph of a structure has."""
     if not MM_PER_PX[0] <= scale.mm_per_px <= MM_PER_PX[1]:
         raise UserError(
@@ -53,7 +53,7 @@ def checked(scale: Scale) -> Scale:
     return scale
 
 
-def even(mm_per_px: float, source: str, *, deviation: float = 0.0) -> Scale:
+def uniform_scale(mm_per_px: float, source: str, *, deviation: float = 0.0) -> Scale:
     """Returns a scale that is the same in all directions."""
     return Scale(np.eye(2) * mm_per_px, deviation, source)
 
@@ -64,7 +64,7 @@ def from_two_points(first: Sequence[float], second: Sequence[float], length_mm: 
     apart = math.dist(first, second)
     if apart < 10 or length_mm <= 0:
         raise UserError(f"{source}: two points {apart:.1f} px apart for {length_mm:g} mm: give two that lie far apart")
-    return even(length_mm / apart, source, deviation=1.0 / apart)
+    return uniform_scale(length_mm / apart, source, deviation=1.0 / apart)
 
 
 def from_distance(distance_m: float, *, focal_35mm: float, size: tuple[int, int]) -> Scale:
@@ -72,7 +72,7 @@ def from_distance(distance_m: float, *, focal_35mm: float, size: tuple[int, int]
     mm_per_px = distance_m * 1000 * FILM_DIAGONAL_MM / (focal_35mm * math.hypot(*size))
     rounded = 0.3 / focal_35mm  # EXIF gives whole millimetres
     source = f"distance of {distance_m:g} m and a focal length of {focal_35mm:.4g} mm on 35-mm film"
-    return even(mm_per_px, source, deviation=math.hypot(DISTANCE_SHARE, DISTANCE_SHARE, rounded))
+    return uniform_scale(mm_per_px, source, deviation=math.hypot(DISTANCE_SHARE, DISTANCE_SHARE, rounded))
 
 
 def from_jacobian(px_per_mm: Array, source: str, *, deviation: float) -> Scale:
@@ -89,10 +89,10 @@ def from_jacobian(px_per_mm: Array, source: str, *, deviation: float) -> Scale:
         _, stretches, turns = np.linalg.svd(np.linalg.inv(px_per_mm))
         upright = turns.T @ np.diag(stretches) @ turns  # without the marker's own rotation
         return Scale(upright, deviation, f"{source}, tilt of {tilt:.0f} degrees corrected")
-    return even(1 / math.sqrt(long * short), source, deviation=deviation)
+    return uniform_scale(1 / math.sqrt(long * short), source, deviation=deviation)
 
 
-def agreed(scales: Sequence[Scale]) -> Scale | None:
+def agreed_scale(scales: Sequence[Scale]) -> Scale | None:
     """Returns the first of the scales that are known of a photograph; None if there is none.
 
     Raises UserError where another differs from it by more than DISAGREE.

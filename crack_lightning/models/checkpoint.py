@@ -38,7 +38,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     checkpoint = opened_checkpoint(path)
     if isinstance(checkpoint, dict) and MAP_KEY in checkpoint:
         raise UserError(
-            f"ckpt_path={path} is a crack map, whose training has no epochs to go on with: a classifier is needed "
+            f"ckpt_path={path} is a crack map, whose training has no epochs to continue: a classifier is needed "
             "here. Train a map again with model=crack_map, without ckpt_path"
         )
     return checked_checkpoint(checkpoint, path)
@@ -57,7 +57,7 @@ def opened_checkpoint(path: str | Path) -> Any:
     if (problem := not_a_file(path)) is not None:
         raise UserError(f"ckpt_path={path} is damaged or no checkpoint at all ({problem}): use another copy")
     if path.suffix.lower() in EXPORTED:
-        raise UserError(f"ckpt_path={path} is of an export, for other programs: give the checkpoint it was made of")
+        raise UserError(f"ckpt_path={path} is an export for other programs: give the checkpoint that it was made from")
     return _opened(path)
 
 
@@ -92,7 +92,7 @@ def _opened(path: Path) -> Any:
 def _reason(error: Exception) -> str:
     if "weights_only" in str(error) or "Weights only" in str(error):
         return (
-            "is no checkpoint of crack_lightning: it is another kind of file, or holds Python objects, "
+            "is not a checkpoint of crack_lightning: it is another kind of file, or holds Python objects, "
             "which can run code and were not opened"
         )
     kind = str(error) if isinstance(error, UserError) else type(error).__name__
@@ -107,12 +107,12 @@ def _check(checkpoint: Mapping[str, Any]) -> None:
     if facts.pop("engine", FLOAT) != FLOAT:
         raise UserError("its head was trained on features in eight bits, which this version does not compute")
     if missing := [name for name in NEEDED if name not in facts]:
-        raise UserError(f"it does not say {', '.join(missing)}")
+        raise UserError(f"it lacks {', '.join(missing)}")
     if unknown := [str(name) for name in facts if name not in (*NEEDED, *OPTIONAL)]:
-        raise UserError(f"it says {', '.join(unknown)}, which another version of crack_lightning may know")
+        raise UserError(f"it has unknown facts {', '.join(unknown)}: another version of crack_lightning may read them")
     facts |= {name: facts.get(name, value) for name, value in OPTIONAL.items()}
     if not isinstance(facts["backbone"], str):
-        raise TypeError(f"backbone={facts['backbone']!r} is no name")
+        raise TypeError(f"backbone={facts['backbone']!r} is not a name")
     try:
         check_backbone(facts["backbone"])
     except ValueError as error:
@@ -141,7 +141,7 @@ def check_patch(facts: Mapping[str, Any]) -> None:
     if scale is not None and (type(scale) not in (int, float) or not 0 < scale < math.inf):
         raise UserError(f"mm_per_px={scale!r}: above 0, or nothing")
     if not isinstance(weights, dict) or not all(isinstance(text, str) for pair in weights.items() for text in pair):
-        raise TypeError("the origin of its weights is no list of texts")
+        raise TypeError("the origin of its weights is not a list of texts")
 
 
 def check_tensors(state: Any) -> None:
@@ -151,11 +151,11 @@ def check_tensors(state: Any) -> None:
     for name, tensor in state.items():
         plain = isinstance(tensor, Tensor) and tensor.layout is torch.strided and tensor.device.type == "cpu"
         if not plain or tensor.is_quantized or tensor.is_complex():
-            raise TypeError(f"{name} is no plain tensor")
+            raise TypeError(f"{name} is not a plain tensor")
         if tensor.untyped_storage().nbytes() < tensor.nbytes:  # one stored number, repeated by its strides
             raise UserError(f"{name} claims more numbers than it has")
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            raise UserError(f"{name} holds numbers that are none (NaN or infinity)")
+            raise UserError(f"{name} holds NaN or infinity")
 
 
 def classifier_from(checkpoint: Mapping[str, Any], path: str | Path) -> CrackClassifier:

@@ -72,7 +72,7 @@ def _map_from(checkpoint: Mapping[str, Any]) -> CrackMap:
         raise UserError(f"it does not say {', '.join(FACTS)}, or says more")
     for name in LEVELS:
         if type(facts[name]) not in (int, float) or not math.isfinite(facts[name]):
-            raise UserError(f"{name}={facts[name]!r} is no number")
+            raise UserError(f"{name}={facts[name]!r} is not a number")
     if facts["patch_scale"] <= 0:
         raise UserError(f"patch_scale={facts['patch_scale']}: above 0")
     if not isinstance(facts["decision"], dict) or not isinstance(facts["backbone"], str):

@@ -122,7 +122,7 @@ def _correction_routes(app: FastAPI, project: Project, worker: Worker, news: New
     def record(write: Callable[[Project, Any], Any], facts: Any) -> Any:
         entry = write(project, facts)
         subject = entry if entry.of is None else project.journal.numbered(entry.of)
-        news.tell(
+        news.send(
             "correction", number=entry.number, photograph=showable(subject.photograph), scale=subject.kind == "scale"
         )
         worker.learn()
@@ -146,7 +146,7 @@ def _correction_routes(app: FastAPI, project: Project, worker: Worker, news: New
         if not 0 <= changes.get("shortest_px", 0) < MOST_SHORTEST_PX:
             raise UserError(f"shortest_px={changes['shortest_px']:g}: 0 to {MOST_SHORTEST_PX:g}")
         await anyio.to_thread.run_sync(lambda: project.set(**changes))
-        news.tell("settings", **changes)
+        news.send("settings", **changes)
         worker.again()
         return changes
 
@@ -155,7 +155,7 @@ def _photograph_routes(app: FastAPI, project: Project, worker: Worker, news: New
     upload_slots = anyio.CapacityLimiter(MOST_UPLOADS)
 
     def announce(keys: list[str]) -> Any:
-        news.tell("photographs", count=len(keys))
+        news.send("photographs", count=len(keys))
         worker.add(keys)
         return {"keys": keys}
 
@@ -164,7 +164,7 @@ def _photograph_routes(app: FastAPI, project: Project, worker: Worker, news: New
         facts = await json_of(request)
         path = facts.get("path") or ""
         if not isinstance(path, str) or len(path) > MOST_PATH or "\0" in path:
-            raise UserError(f"path is no name of a folder of at most {MOST_PATH} characters")
+            raise UserError(f"path is not a name of a folder of at most {MOST_PATH} characters")
         return announce(await anyio.to_thread.run_sync(add_source, project, path))
 
     @app.put("/api/uploads")
@@ -193,7 +193,7 @@ def _learning_routes(app: FastAPI, project: Project, worker: Worker, news: News,
     async def use(request: Request) -> Any:
         name = str((await json_of(request)).get("name"))
         await anyio.to_thread.run_sync(use_checkpoint, project, name)
-        news.tell("settings", checkpoint=name)
+        news.send("settings", checkpoint=name)
         worker.again()
         return {"name": name}
 
@@ -210,7 +210,7 @@ def _hand_over_routes(app: FastAPI, project: Project) -> None:
         facts = await json_of(request)
         included, formats = str(facts.get("included"))[:40], facts.get("formats") or []
         if not isinstance(formats, list) or not all(isinstance(name, str) for name in formats):
-            raise UserError("formats is no list of names")
+            raise UserError("formats is not a list of names")
         result = await anyio.to_thread.run_sync(lambda: hand_over(project, included=included, formats=formats))
         return {"name": result.archive.stem, "folder": showable(str(result.folder)), "counts": result.counts}
 

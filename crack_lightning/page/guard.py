@@ -122,7 +122,7 @@ def _limited(scope: Scope, receive: Callable[..., Any]) -> Callable[..., Any]:
             raise HTTPException(408, "the request came too slowly, or stopped: send it again") from error
         size, more = size + len(message.get("body", b"")), bool(message.get("more_body"))
         if size > limit:
-            raise HTTPException(413, f"a request of more than {MOST_BODY} bytes that is no photograph")
+            raise HTTPException(413, f"a request of more than {MOST_BODY} bytes that is not a photograph")
         return message
 
     return limited

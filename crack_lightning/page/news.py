@@ -21,7 +21,7 @@ class News:
         self._guard, self._listeners = threading.Lock(), set[tuple[asyncio.AbstractEventLoop, asyncio.Queue[str]]]()
         self._closed = False
 
-    def tell(self, kind: str, **facts: Any) -> None:
+    def send(self, kind: str, **facts: Any) -> None:
         """Sends an event to every window."""
         text = f"event: {kind}\ndata: {json.dumps(facts)}\n\n"
         with self._guard:
@@ -32,7 +32,7 @@ class News:
     def close(self) -> None:
         """Ends all listening, so that the server can end."""
         self._closed = True
-        self.tell("end")
+        self.send("end")
 
     async def listen(self) -> AsyncIterator[str]:
         """Yields the events of one window, as they happen."""

@@ -36,7 +36,7 @@ class Proposals:
                 raise UserError("there is nothing to accept: relearn first")
             path = accept(self.project, self._proposal)
             self._proposal = None
-        self.news.tell("settings", checkpoint=path.name)
+        self.news.send("settings", checkpoint=path.name)
         return path
 
     def _preview(self, proposal: Proposal) -> None:
@@ -46,7 +46,7 @@ class Proposals:
                     return
                 name = showable(self.project.photograph(preview.key).name)
                 lengths = {"kept_px": preview.kept_px, "new_px": preview.new_px, "gone_px": preview.gone_px}
-                self.news.tell("preview", key=preview.key, name=name, **{k: round(v) for k, v in lengths.items()})
+                self.news.send("preview", key=preview.key, name=name, **{k: round(v) for k, v in lengths.items()})
         except (OSError, ValueError) as error:
-            self.news.tell("trouble", message=showable(str(error)))
-        self.news.tell("previewed")
+            self.news.send("trouble", message=showable(str(error)))
+        self.news.send("previewed")

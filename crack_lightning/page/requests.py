@@ -20,7 +20,7 @@ from crack_lightning.system.ranges import number_of
 
 log = logging.getLogger(__name__)
 
-OURS = "something went wrong that is our fault: the log of the server says what"
+INTERNAL_ERROR = "something went wrong that is our fault: see the log of the server"
 
 
 def answer_errors(app: FastAPI) -> None:
@@ -41,7 +41,7 @@ def answer_errors(app: FastAPI) -> None:
         if isinstance(error, OSError):
             return JSONResponse({"error": showable(f"{error.filename or ''}: {error.strerror or error}")}, 400)
         log.error("%s %s", request.method, request.url.path, exc_info=error)
-        return JSONResponse({"error": OURS}, 500)
+        return JSONResponse({"error": INTERNAL_ERROR}, 500)
 
     for kind in (ClientDisconnect, RequestValidationError, StarletteError, UserError, OSError, Exception):
         app.add_exception_handler(kind, answer)
@@ -52,9 +52,9 @@ async def json_of(request: Request) -> dict[str, Any]:
     try:
         facts = json.loads(await request.body())
     except (ValueError, RecursionError) as error:
-        raise UserError("the request is no JSON") from error
+        raise UserError("the request is not JSON") from error
     if not isinstance(facts, dict):
-        raise UserError("the request is no object")
+        raise UserError("the request is not an object")
     return facts
 
 
@@ -69,5 +69,5 @@ def number_in(facts: Mapping[str, object], name: str) -> float:
     """Returns a number of `facts` by its name. Raises UserError where it is not a number."""
     number = number_of(facts[name])
     if math.isnan(number):
-        raise UserError(f"{name}={str(facts[name])[:20]!r} is no number")
+        raise UserError(f"{name}={str(facts[name])[:20]!r} is not a number")
     return number

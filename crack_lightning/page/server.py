@@ -24,7 +24,7 @@ ANY, HTTP_PORT = ("0.0.0.0", "::"), 80
 GRACE_S = 2  # seconds for answers that are on their way when the server ends
 
 
-class Served:
+class PageServer:
     """A project with its page and its worker; `address` is where a browser finds the page."""
 
     def __init__(self, options: ServeOptions, folder: Path) -> None:
@@ -94,7 +94,7 @@ def serve_project(options: ServeOptions, folder: Path) -> None:
 
     Raises UserError or OSError where it cannot be served.
     """
-    server = Served(options, folder)
+    server = PageServer(options, folder)
     count = plural(len(server.project.photographs), "photograph")
     log.info("%s; the page is at %s (Ctrl-C ends it)", count, server.address)
     if options.host not in LOOPBACK:

@@ -43,7 +43,7 @@ def project_facts(project: Project) -> dict[str, Any]:
         "checkpoint": Path(project.settings.ckpt_path).name if project.settings.ckpt_path else "of the package",
         "classes": {name: classes.colour_of(name) for name in classes.names},
         "corrections": len(project.active),
-        "faults": [*map(showable, project.journal.faults), *(_away_message(*pair) for pair in project.away.items())],
+        "faults": _faults(project),
         "undo": _turning_facts(project, to_undo(corrections)),
         "redo": _turning_facts(project, to_redo(corrections)),
         "checkpoints": checkpoints_of(project),
@@ -52,7 +52,13 @@ def project_facts(project: Project) -> dict[str, Any]:
     }
 
 
-def _away_message(name: str, count: int) -> str:
+def _faults(project: Project) -> list[str]:
+    """Returns what is wrong with the project's files, in words."""
+    missing = project.missing_photographs.items()
+    return [*map(showable, project.journal.faults), *(_missing_message(*pair) for pair in missing)]
+
+
+def _missing_message(name: str, count: int) -> str:
     return f"{count} corrections wait for {showable(name)}, which is not there: put it back, or name its folder"
 
 
@@ -115,9 +121,10 @@ def photograph_facts(project: Project, key: str, threshold: float | None) -> dic
     if inspected is None or inspected.grid is None or not inspected.is_mapped or project.is_stale(key):
         return row | {"cracks": [], "areas": [], "scale": None, "tile_px": TILE_PX}
     corrections = project.corrections_of(photograph.name)
-    areas = [np.round(line, 1).tolist() for one in corrections if one.kind == "exclude" for line in one.lines]
+    excluded = [correction for correction in corrections if correction.kind == "exclude"]
+    areas = [np.round(line, 1).tolist() for correction in excluded for line in correction.lines]
     return row | {
-        "cracks": [_crack(project, one) for one in shown_cracks(project, key, threshold)],
+        "cracks": [_crack(project, crack) for crack in shown_cracks(project, key, threshold)],
         "areas": areas,
         "surface": surface_share(outlined(corrections), (inspected.width_px, inspected.height_px)),
         "scale": None if scale is None else {"mm_per_px": scale.mm_per_px, "source": showable(scale.source)},

@@ -8,7 +8,7 @@ from typing import Any
 
 from crack_lightning.corrections.correction_labels import labels_of
 from crack_lightning.page.news import News
-from crack_lightning.page.requests import OURS
+from crack_lightning.page.requests import INTERNAL_ERROR
 from crack_lightning.project.drawn_cells import drawn_cells
 from crack_lightning.project.first_look import first_look
 from crack_lightning.project.learning_cells import compute_cells
@@ -41,7 +41,7 @@ class Worker(threading.Thread):
             self._waiting.extend(new)
             self._total += len(new)
             self._change.notify()
-        self.tell()
+        self.send()
 
     def again(self) -> None:
         """Queues all inspected photographs once more, those with the most cracks first."""
@@ -64,7 +64,7 @@ class Worker(threading.Thread):
         with self._change:
             self._paused = paused
             self._change.notify()
-        self.tell()
+        self.send()
 
     def learn(self) -> None:
         """Requests the cells of corrections that are not computed yet, for when nothing else waits."""
@@ -92,9 +92,9 @@ class Worker(threading.Thread):
                 "now": self._now,
             }
 
-    def tell(self) -> None:
+    def send(self) -> None:
         """Sends the progress to every window."""
-        self.news.tell("progress", **self.facts())
+        self.news.send("progress", **self.facts())
 
     def run(self) -> None:
         """Works until `end`."""
@@ -103,7 +103,9 @@ class Worker(threading.Thread):
                 job()
             except Exception as error:  # one photograph, or a full disk: the others and the page go on
                 log.error("%s", error, exc_info=not isinstance(error, OSError | ValueError))
-                self.news.tell("trouble", message=str(error) if isinstance(error, OSError | ValueError) else OURS)
+                self.news.send(
+                    "trouble", message=str(error) if isinstance(error, OSError | ValueError) else INTERNAL_ERROR
+                )
 
     def _next(self) -> Callable[[], None] | None:
         with self._change:
@@ -120,21 +122,21 @@ class Worker(threading.Thread):
     def _inspect(self) -> None:
         key, project = str(self._now), self.project
         try:
-            self.tell()
+            self.send()
             photograph = project.photograph(key)
             inspection = project.inspection
             shows_first_look = self._done == 0 and not self._is_done(key)
             look = first_look(photograph, project.folder, inspection) if shows_first_look else None
             if look is not None:
-                self.news.tell("first_look", key=key, **look)
+                self.news.send("first_look", key=key, **look)
             inspected: Inspected = inspect_photograph(photograph, project.folder, inspection)
             with project.guard:
                 project.inspected[key] = inspected
         finally:
             with self._change:
                 self._now, self._done = None, self._done + 1
-            self.news.tell("photograph", key=key)
-            self.tell()
+            self.news.send("photograph", key=key)
+            self.send()
 
     def _is_done(self, key: str) -> bool:
         photograph = self.project.photograph(key)

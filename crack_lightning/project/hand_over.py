@@ -87,9 +87,9 @@ def _write(project: Project, run: Path, keys: Sequence[str], included: str, form
     counts, written = Counter[str](), list[Inspected]()
     for key in keys:
         try:
-            cracks = [one for one in shown_cracks(project, key) if is_shown(project, one)]
+            cracks = [crack for crack in shown_cracks(project, key) if is_shown(project, crack)]
             written.append(_write_photograph(project, run, key, cracks, INCLUDED[included]))
-            counts.update(one.status for one in cracks if one.status != REJECTED)
+            counts.update(crack.status for crack in cracks if crack.status != REJECTED)
             counts[REJECTED] += rejections(project.corrections_of(project.photograph(key).name))
         except (OSError, ValueError) as error:
             if is_full(error):
@@ -97,7 +97,7 @@ def _write(project: Project, run: Path, keys: Sequence[str], included: str, form
             photograph = project.photograph(key)
             log.error("%s is left out: %s", photograph.path, error)
             written.append(Inspected(photograph.name, str(photograph.path), "error", error=str(error)))
-    for name, count in project.away.items():
+    for name, count in project.missing_photographs.items():
         written.append(Inspected(name, name, "error", error=f"it is not there, and {count} corrections wait for it"))
     method = _method(project, included, counts, written)
     classes, prefix = project.inspection.measuring.classes, project.options.image_prefix
@@ -105,7 +105,7 @@ def _write(project: Project, run: Path, keys: Sequence[str], included: str, form
     facts = {
         "included": included,
         "method": method,
-        "corrections": [one.facts() for one in project.active],
+        "corrections": [correction.facts() for correction in project.active],
     }
     write_atomically(run / "corrections.json", json.dumps(facts, indent=1).encode())
     return dict(counts)
@@ -129,8 +129,10 @@ def _method(project: Project, included: str, counts: Mapping[str, int], written:
     facts["source"] = (
         ", ".join(source for source, _ in project.settings.sources) or "photographs that were dropped into the page"
     )
-    facts["scale"] = ", ".join(sorted({one.scale.source for one in written if one.scale})) or "not known"
-    people = Counter(one.by or BY_NOBODY for one in project.active if one.kind != "scale")
+    facts["scale"] = (
+        ", ".join(sorted({inspected.scale.source for inspected in written if inspected.scale})) or "not known"
+    )
+    people = Counter(correction.by or BY_NOBODY for correction in project.active if correction.kind != "scale")
     return {
         **facts,
         "checkpoint hash": inspection.content[:16],
@@ -167,11 +169,11 @@ def _write_photograph(
 def _row(
     project: Project, inspected: Inspected, records: Sequence[CrackRecord], cracks: Sequence[JudgedCrack]
 ) -> Inspected:
-    corrections, statuses = project.corrections_of(inspected.name), Counter(one.status for one in cracks)
+    corrections, statuses = project.corrections_of(inspected.name), Counter(crack.status for crack in cracks)
     statuses[REJECTED], areas = rejections(corrections), outlined(corrections)
     parts = [f"{statuses[name]} {name}" for name in (ACCEPTED, DRAWN, REJECTED, UNSEEN) if statuses[name]]
     if areas:
-        parts.append(f"{1 - surface_share(areas, (inspected.width_px, inspected.height_px)):.0%} is no surface")
+        parts.append(f"{1 - surface_share(areas, (inspected.width_px, inspected.height_px)):.0%} is not surface")
     note = "; ".join(filter(None, [inspected.note, ", ".join(parts)]))
     verdict = "cracked" if records else "review" if statuses[UNSEEN] or inspected.note else "sound"
     longest = max((record.length_px for record in records), default=0.0)

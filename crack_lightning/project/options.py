@@ -7,8 +7,8 @@ from typing import Any
 from crack_lightning.engines.engine_names import DEVICES, ENGINES
 from crack_lightning.errors import UserError
 from crack_lightning.measurement.classes import PRESET_NAMES, width_classes
-from crack_lightning.measurement.scale import checked, even
-from crack_lightning.system.ranges import check_above, check_choices, one_of, suggested, whole_path
+from crack_lightning.measurement.scale import check_scale, uniform_scale
+from crack_lightning.system.ranges import absolute_path, check_above, check_choices, one_of, suggested
 
 HOST = re.compile(r"([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
 PORTS, LOOPBACK = range(65_536), ("127.0.0.1", "localhost", "::1")
@@ -49,7 +49,7 @@ class ServeOptions:
             check_above(key, getattr(self, key))
         width_classes(self.width_classes)
         if self.mm_per_px is not None:
-            checked(even(self.mm_per_px, f"mm_per_px={self.mm_per_px:g}"))
+            check_scale(uniform_scale(self.mm_per_px, f"mm_per_px={self.mm_per_px:g}"))
         if self.port not in PORTS:
             raise UserError(f"port={self.port}: 0 to {PORTS[-1]}; 0 is any that is free")
         if self.max_photographs < 1:
@@ -64,5 +64,5 @@ class ServeOptions:
         for name in self.hosts:
             if not HOST.fullmatch(name):
                 raise UserError(f"hosts={name}: a name, or name:port, without http:// and without a path")
-        self.cache_dir, self.source = whole_path(self.cache_dir), whole_path(self.source)
-        self.ckpt_path = whole_path(self.ckpt_path)
+        self.cache_dir, self.source = absolute_path(self.cache_dir), absolute_path(self.source)
+        self.ckpt_path = absolute_path(self.ckpt_path)

@@ -108,7 +108,7 @@ class Project:
         return len(self.journal.of(name)) - len(self.corrections_of(name))
 
     @property
-    def away(self) -> dict[str, int]:
+    def missing_photographs(self) -> dict[str, int]:
         """Returns the photographs that are no longer in this project, with how many corrections wait for each."""
         names = Counter(correction.photograph for correction in self.journal.active if correction.photograph)
         return {name: count for name, count in names.items() if key_of_name(name) not in self.photographs}
@@ -229,5 +229,5 @@ def _checked(facts: Mapping[str, Any]) -> Settings:
     ]
     numbers = number_of(loaded.threshold), number_of(loaded.shortest_px)
     if not all(isinstance(text, str) for text in texts) or not 0 < numbers[0] < 1 or not numbers[1] >= 0:
-        raise ValueError("its sources, checkpoints, threshold or length are none")
+        raise ValueError("its sources, checkpoints, threshold or length are not valid")
     return loaded

@@ -19,7 +19,14 @@ from crack_lightning.project.drawn_cells import drawn_cells
 from crack_lightning.project.learning_cells import PhotographSample, compute_cells, kept_cells, kept_sample
 from crack_lightning.project.project import CHECKPOINTS, Project, map_of
 from crack_lightning.runs.inspection.inspection import content_of
-from crack_lightning.training.site_head import Said, counts_of, level_shift, moved_weight, start_of, taught
+from crack_lightning.training.site_head import (
+    CorrectedCells,
+    corrected_step,
+    counts_of,
+    level_shift,
+    moved_weight,
+    start_of,
+)
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +66,7 @@ def relearn(project: Project) -> Proposal:
     lesson = _lesson(project, base, labels)
     start = start_of(base.weight.cpu(), base.level, lesson.deviation, drawn)
     all_numbers = range(len(labels))
-    step = taught(start, lesson.said(all_numbers))
+    step = corrected_step(start, lesson.corrected(all_numbers))
     network, shift = copy.deepcopy(base), lesson.shift(lesson.head(moved_weight(start, step)))
     network.weight.copy_(moved_weight(start, step))
     network.set_levels({"level": base.level + shift, "small_level": base.small_level + shift})
@@ -68,7 +75,7 @@ def relearn(project: Project) -> Proposal:
     for group in sorted(set(groups)):
         training = [k for k in all_numbers if groups[k] != group]
         left_out = [k for k in all_numbers if groups[k] == group]
-        fold_step = taught(start, lesson.said(training), first=step)
+        fold_step = corrected_step(start, lesson.corrected(training), first=step)
         before += [lesson.counted(k, lesson.first, 0.0) for k in left_out]
         fold_head = lesson.head(moved_weight(start, fold_step))
         fold_shift = lesson.shift(fold_head)
@@ -152,7 +159,7 @@ class _Lesson:
         """Returns the deviation of features (channels,), averaged over the photographs."""
         return torch.stack([sample.sample.std(dim=0) for sample in self.samples.values()]).mean(dim=0) + 1e-3
 
-    def said(self, numbers: Sequence[int]) -> Said:
+    def corrected(self, numbers: Sequence[int]) -> CorrectedCells:
         """Returns the cells of some labels to train on."""
         labels = [self.labels[k] for k in numbers]
         features = [self.cells[k] for k in numbers]
@@ -161,7 +168,9 @@ class _Lesson:
         names = [label.photograph for label in labels]
         offsets = torch.tensor([-self.first.medians[name] - self.level(name) for name in names])
         counts = counts_of(sizes, [label.weight for label in labels])
-        return Said(torch.cat(features), targets, counts, torch.repeat_interleave(offsets, torch.tensor(sizes)))
+        return CorrectedCells(
+            torch.cat(features), targets, counts, torch.repeat_interleave(offsets, torch.tensor(sizes))
+        )
 
     def level(self, name: str) -> float:
         """Returns the level of the base map for a photograph."""

@@ -8,7 +8,7 @@ import numpy as np
 from crack_lightning.corrections.correction import Correction
 from crack_lightning.errors import UserError
 from crack_lightning.measurement.markers import marker_scale
-from crack_lightning.measurement.scale import Scale, checked, even, from_two_points
+from crack_lightning.measurement.scale import Scale, check_scale, from_two_points, uniform_scale
 from crack_lightning.project.project import Project, key_of_name
 from crack_lightning.system.ranges import number_of
 
@@ -24,7 +24,7 @@ def scale_of(project: Project, key: str) -> Scale | None:
     if corrections:
         return scale_from(max(corrections, key=lambda correction: correction.number).scale or {})
     mm_per_px = project.options.mm_per_px
-    return None if mm_per_px is None else even(mm_per_px, "mm_per_px")
+    return None if mm_per_px is None else uniform_scale(mm_per_px, "mm_per_px")
 
 
 def scale_from(facts: Mapping[str, object]) -> Scale | None:
@@ -51,7 +51,7 @@ def set_scale(project: Project, facts: Mapping[str, object]) -> Correction:
     """
     name = str(facts.get("photograph") or "")
     scale = _measured(project, name, facts)
-    kept = {} if scale is None else scale_facts(checked(scale))
+    kept = {} if scale is None else scale_facts(check_scale(scale))
     owner = "" if facts.get("all") else name
     if not owner and not facts.get("all"):
         raise UserError("no photograph is open: open one, or set the scale for all photographs")
@@ -63,7 +63,7 @@ def set_scale(project: Project, facts: Mapping[str, object]) -> Correction:
 
 def _measured(project: Project, name: str, facts: Mapping[str, object]) -> Scale | None:
     if facts.get("mm_per_px") is not None:
-        return even(_number(facts, "mm_per_px"), "mm_per_px, set in the page")
+        return uniform_scale(_number(facts, "mm_per_px"), "mm_per_px, set in the page")
     if facts.get("length_mm") is not None:
         x1, y1, x2, y2, length_mm = (_number(facts, field) for field in BY_POINTS)
         inspected = project.inspected.get(key_of_name(name))
@@ -85,5 +85,5 @@ def _number(facts: Mapping[str, object], name: str) -> float:
     may_be_zero = name[0] in "xy"
     number = number_of(value)
     if np.isnan(number) or number < 0 or (number == 0 and not may_be_zero):
-        raise UserError(f"{name}={str(value)[:20]!r} is no number above 0")
+        raise UserError(f"{name}={str(value)[:20]!r} is not a number above 0")
     return number

@@ -73,9 +73,9 @@ def shown_cracks(project: Project, key: str, threshold: float | None = None) -> 
     return [replace(crack, record=in_mm(crack.record, scale, classes)) for crack in cracks]
 
 
-def is_shown(project: Project, one: JudgedCrack) -> bool:
+def is_shown(project: Project, crack: JudgedCrack) -> bool:
     """Returns whether a crack is long enough, or was corrected."""
-    return one.correction is not None or one.record.length_px >= project.settings.shortest_px
+    return crack.correction is not None or crack.record.length_px >= project.settings.shortest_px
 
 
 def correct(project: Project, facts: Mapping[str, object]) -> Correction:
@@ -117,12 +117,12 @@ def _of_crack(project: Project, facts: Mapping[str, object]) -> dict[str, Any]:
     if facts.get("kind") == "reject" and "lines" in facts:
         return {"lines": _inside(project, facts, "lines")}
     key, wanted = project.key_of(str(facts.get("photograph"))), facts.get("crack")
-    for one in shown_cracks(project, key, _threshold(facts)):
-        if one.name == wanted:
-            if one.status == {"accept": ACCEPTED, "reject": REJECTED}[str(facts.get("kind"))]:
-                raise UserError(f"that crack is {one.status} already")
-            lines = [line.tolist() for line in one.record.lines]
-            feature = in_pixels(one.record).feature() if facts.get("kind") == "accept" else None
+    for crack in shown_cracks(project, key, _threshold(facts)):
+        if crack.name == wanted:
+            if crack.status == {"accept": ACCEPTED, "reject": REJECTED}[str(facts.get("kind"))]:
+                raise UserError(f"that crack is {crack.status} already")
+            lines = [line.tolist() for line in crack.record.lines]
+            feature = in_pixels(crack.record).feature() if facts.get("kind") == "accept" else None
             return {"lines": lines, **({} if feature is None else {"feature": feature})}
     raise UserError("that crack is not there any more: it was changed in another window, or by another threshold")
 
@@ -187,7 +187,7 @@ def _rubbed(project: Project, facts: Mapping[str, object]) -> Sequence[Array]:
     if not RUBBER_PX[0] <= radius_px <= RUBBER_PX[1]:
         raise UserError(f"radius_px={str(facts.get('radius_px'))[:20]}: {RUBBER_PX[0]:g} to {RUBBER_PX[1]:g} pixels")
     key = project.key_of(str(facts.get("photograph")))
-    shown = [one.record for one in shown_cracks(project, key, _threshold(facts)) if one.status != "rejected"]
+    shown = [crack.record for crack in shown_cracks(project, key, _threshold(facts)) if crack.status != "rejected"]
     parts = cut_by(shown, stroke, radius_px)
     if not parts:
         raise UserError("there is nothing marked to rub out")

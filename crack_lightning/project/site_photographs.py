@@ -13,7 +13,7 @@ from typing import IO
 from crack_lightning.data.images.formats import ending_of, is_image_name, is_unread_photograph, why_unread
 from crack_lightning.data.images.reading import opened, reason
 from crack_lightning.errors import UserError
-from crack_lightning.inference.sources import Photograph, check_not_among, find_photographs
+from crack_lightning.inference.sources import Photograph, check_output_folder, find_photographs
 from crack_lightning.project.project import UPLOADS, Project, key_of_name
 from crack_lightning.runs.inspection.inspected import kept_inspected
 from crack_lightning.runs.inspection.photograph_files import folder_of
@@ -61,7 +61,7 @@ def add_source(project: Project, given: str) -> list[str]:
             )
         prefix = _free_prefix(project, source) if project.settings.sources else ""
         if source.is_file() and not is_image_name(source.name):
-            raise UserError(f"{source} is no photograph by its name: name a photograph, or a folder of some")
+            raise UserError(f"{source} is not a photograph by its name: name a photograph, or a folder of some")
         photographs = _of_source(project, str(source), prefix)
         _check_count(project, len(photographs))
         project.set(sources=(*project.settings.sources, (str(source), prefix)))
@@ -74,10 +74,10 @@ def _resolved(given: str) -> Path:
 
 
 def _free_prefix(project: Project, source: Path) -> str:
-    taken = {PurePosixPath(each.name).parts[0] for each in project.photographs.values()} | {UPLOADS}
+    taken = {PurePosixPath(photograph.name).parts[0] for photograph in project.photographs.values()} | {UPLOADS}
     taken |= {PurePosixPath(prefix).parts[0] for _, prefix in project.settings.sources if prefix}
     name = short_name(FORBIDDEN.sub("_", source.name) or "folder")
-    return next(f"{each}/" for each in _numbered(name) if each not in taken)
+    return next(f"{numbered}/" for numbered in _numbered(name) if numbered not in taken)
 
 
 @dataclass
@@ -155,7 +155,7 @@ def _check_count(project: Project, more: int) -> None:
 def _of_source(project: Project, source: str, prefix: str) -> list[Photograph]:
     """Returns the photographs of a source, with `prefix` before their names."""
     photographs = _without_outer_links(source, find_photographs(source).photographs)
-    check_not_among(project.folder, photographs)
+    check_output_folder(project.folder, photographs)
     return [Photograph(photograph.path, short_name(f"{prefix}{photograph.name}")) for photograph in photographs]
 
 
@@ -214,9 +214,9 @@ def _same_upload(project: Project, path: Path) -> Path | None:
 
 
 def _free_name(project: Project, name: str) -> str:
-    taken = {each.name for each in (project.folder / UPLOADS).iterdir()}
+    taken = {path.name for path in (project.folder / UPLOADS).iterdir()}
     stem, ending = PurePosixPath(name).stem, PurePosixPath(name).suffix
-    return next(f"{each}{ending}" for each in _numbered(stem) if f"{each}{ending}" not in taken)
+    return next(f"{numbered}{ending}" for numbered in _numbered(stem) if f"{numbered}{ending}" not in taken)
 
 
 def _numbered(name: str) -> Iterable[str]:

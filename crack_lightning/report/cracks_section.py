@@ -6,8 +6,8 @@ from dataclasses import dataclass
 LIMITS = (
     "Lines show where to look first, and do not replace looking: hairlines are missed, and joints, edges and shadows "
     "are taken for cracks. Lengths and widths are those of what the photograph shows, widths at right angles to the "
-    "line: what is hidden is not measured, and a width is no depth. A width that the picture cannot hold is given as "
-    "less than what it can; ± is twice the standard deviation."
+    "line: what is hidden is not measured, and a width is not a depth. A width that the picture cannot hold is given "
+    "as less than what it can; ± is twice the standard deviation."
 )
 
 

@@ -34,7 +34,7 @@ class Cell:
     intervals: Mapping[str, tuple[float, float]]
 
 
-def nothing_left(checkpoint: str, data: str) -> Cell:
+def empty_cell(checkpoint: str, data: str) -> Cell:
     """Returns the cell of a checkpoint that was trained on every image of the data set."""
     nan = float("nan")
     figures, intervals = dict.fromkeys(FIGURES, nan), dict.fromkeys(FIGURES, (nan, nan))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from crack_lightning.errors import UserError
 from crack_lightning.system.files import expanded, is_full, write_atomically
-from crack_lightning.system.ranges import suggested, whole_path
+from crack_lightning.system.ranges import absolute_path, suggested
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ class CacheOptions:
     clear: str | None = suggested(None, ("all", *KINDS))
 
     def __post_init__(self) -> None:
-        self.cache_dir = whole_path(self.cache_dir)
+        self.cache_dir = absolute_path(self.cache_dir)
 
 
 def list_or_clear(options: CacheOptions, folder: Path) -> None:

@@ -96,12 +96,12 @@ def _fitting(key: str, value: Any, hint: Any) -> Any:
         return None
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
-    (kind,) = [each for each in kinds if each is not NoneType] or [Any]
+    (kind,) = [part for part in kinds if part is not NoneType] or [Any]
     items = kind is not Any and getattr(kind, "__origin__", None) is list
     if items:
-        (item,) = get_args(kind)
+        (item_kind,) = get_args(kind)
         several = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
-        return [_fitting(key, each, item) for each in several]
+        return [_fitting(key, item, item_kind) for item in several]
     if kind is float and isinstance(value, Real) and not isinstance(value, bool):
         return float(value)
     if kind is int and isinstance(value, Integral) and not isinstance(value, bool):

@@ -32,7 +32,7 @@ def in_processes(
         return list(track(map(work, items), description, total=len(items)))
     context = worker_options(count)["multiprocessing_context"]
     with ending(process_pool(count, context)) as pool:
-        return list(track(begun(pool, work, items), description, total=len(items)))
+        return list(track(started(pool, work, items), description, total=len(items)))
 
 
 def process_pool(count: int, context: str) -> ProcessPoolExecutor:
@@ -40,7 +40,7 @@ def process_pool(count: int, context: str) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(count, mp_context=get_context(context), initializer=_end_with, initargs=(os.getpid(),))
 
 
-def begun(pool: Executor, work: Callable[[Item], Found], items: Sequence[Item]) -> Iterator[Found]:
+def started(pool: Executor, work: Callable[[Item], Found], items: Sequence[Item]) -> Iterator[Found]:
     """Returns what `work` returns for each item, by a pool whose processes start here and ignore Ctrl-C and SIGTERM,
     which terminals send to all processes: this process ends the others, for a pool of which some are dead may hang."""
     former_mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
@@ -106,7 +106,7 @@ def end_at_sigterm() -> None:
 
 
 @contextmanager
-def ctrl_c_says(what_now: Callable[[], str]) -> Iterator[None]:
+def interrupt_message(what_now: Callable[[], str]) -> Iterator[None]:
     """Turns Lightning's exit at Ctrl-C into an interrupt again, whose message says what to do now."""
     try:
         yield

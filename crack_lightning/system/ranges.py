@@ -33,10 +33,10 @@ def suggested(default: Any, names: Sequence[str]) -> Any:
 
 def check_choices(options: Any, *, group: str = "") -> None:
     """Raises UserError for a field made by `one_of` that holds none of them; `group` is what stands before its key."""
-    for each in fields(options):
-        value, choices = getattr(options, each.name), each.metadata.get("choices")
+    for option in fields(options):
+        value, choices = getattr(options, option.name), option.metadata.get("choices")
         if choices is not None and not (value is None and None in choices):
-            check_among(f"{group}{each.name}", value, [choice for choice in choices if choice is not None])
+            check_among(f"{group}{option.name}", value, [choice for choice in choices if choice is not None])
 
 
 def check_above(key: str, value: float | None) -> None:
@@ -79,6 +79,6 @@ def check_shard(shard: int | None, shards: int | None, *, group: str = "") -> No
         raise UserError(f"{group}shard={shard}: of {group}shards={shards} the parts are 0 to {shards - 1}")
 
 
-def whole_path(path: str | None) -> str | None:
+def absolute_path(path: str | None) -> str | None:
     """Returns `path` from the root of the disk, with ~ replaced by the user's home."""
     return None if path is None else str(expanded(path).absolute())

@@ -57,7 +57,7 @@ def read_table(path: Path, columns: Sequence[str], *, key: str) -> list[Row]:
                 rows = ((reader.line_num + bool(declared), map(from_cell, row)) for row in reader if any(row))
                 return [Row(line, dict(zip(names, row))) for line, row in rows]  # noqa: B905
         except csv.Error as error:
-            raise UserError(f"{path} is no table that can be read (line {reader.line_num}: {error})") from error
+            raise UserError(f"{path} is not a table that can be read (line {reader.line_num}: {error})") from error
         header = names if len(names) > len(header) else header
     present = ", ".join(name for name in header if name) or "none"
     raise UserError(f"{path} needs columns {wanted}; it has {present}")

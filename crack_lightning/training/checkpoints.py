@@ -118,7 +118,7 @@ class BestCheckpoint(Checkpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         score = state_dict["best_score"]
         if type(score) is not float:
-            raise TypeError("the best score is no number")
+            raise TypeError("the best score is not a number")
         if not _is_checkpoint(self._earlier_path):
             log.warning("the best checkpoint so far, %s, is gone: the best is counted from here on", self._earlier_path)
             return

@@ -22,7 +22,7 @@ LEAST_CANDIDATES = 10
 
 
 @dataclass(frozen=True)
-class Said:
+class CorrectedCells:
     """Cells of corrections: `features` (n, channels) less their photograph's mean; `targets` (n,) 1 or 0; `counts` (n,)
     how much each counts; `offsets` (n,) of the logits, which set the photograph's median to 0 and its level to the
     threshold."""
@@ -62,24 +62,24 @@ def counts_of(sizes: Sequence[int], weights: Sequence[float]) -> Tensor:
     return torch.cat(parts) if parts else torch.zeros(0)
 
 
-def taught(start: Start, said: Said, *, first: Tensor | None = None) -> Tensor:
+def corrected_step(start: Start, cells: CorrectedCells, *, first: Tensor | None = None) -> Tensor:
     """Returns how far the corrections `said` move weights and bias (channels + 1,), of standardised features.
 
     The search begins at `first`: a nearby solution saves steps.
     """
-    x = _with_one(said.features / start.deviation)
-    start_logits = x[:, :-1] @ (start.weight * start.deviation) + said.offsets
+    x = _with_one(cells.features / start.deviation)
+    start_logits = x[:, :-1] @ (start.weight * start.deviation) + cells.offsets
     step = torch.zeros(x.shape[1]) if first is None else first.clone()
-    loss = _loss(x, said, start_logits, start.held, step)
+    loss = _loss(x, cells, start_logits, start.held, step)
     for _ in range(STEPS):
         probability = (x @ step + start_logits).sigmoid()
-        slope = x.T @ (said.counts * (probability - said.targets)) + start.held @ step
-        curvature = (x * (said.counts * probability * (1 - probability))[:, None]).T @ x + start.held
+        slope = x.T @ (cells.counts * (probability - cells.targets)) + start.held @ step
+        curvature = (x * (cells.counts * probability * (1 - probability))[:, None]).T @ x + start.held
         direction, length = torch.linalg.solve(curvature, slope), 1.0
-        new_loss = _loss(x, said, start_logits, start.held, step - direction)
+        new_loss = _loss(x, cells, start_logits, start.held, step - direction)
         while new_loss > loss and length > 1e-3:
             length /= 2
-            new_loss = _loss(x, said, start_logits, start.held, step - length * direction)
+            new_loss = _loss(x, cells, start_logits, start.held, step - length * direction)
         if new_loss >= loss:
             break
         step, gain, loss = step - length * direction, loss - new_loss, new_loss
@@ -88,9 +88,9 @@ def taught(start: Start, said: Said, *, first: Tensor | None = None) -> Tensor:
     return step
 
 
-def _loss(x: Tensor, said: Said, start_logits: Tensor, held: Tensor, step: Tensor) -> float:
-    entropy = functional.binary_cross_entropy_with_logits(x @ step + start_logits, said.targets, reduction="none")
-    return float((said.counts * entropy).sum() + step @ held @ step / 2)
+def _loss(x: Tensor, cells: CorrectedCells, start_logits: Tensor, held: Tensor, step: Tensor) -> float:
+    entropy = functional.binary_cross_entropy_with_logits(x @ step + start_logits, cells.targets, reduction="none")
+    return float((cells.counts * entropy).sum() + step @ held @ step / 2)
 
 
 def moved_weight(start: Start, step: Tensor) -> Tensor:

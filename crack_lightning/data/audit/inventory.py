@@ -6,11 +6,11 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from crack_lightning.data.audit.findings import Finding
-from crack_lightning.data.images.folders import is_no_data, visible_folders, walk
+from crack_lightning.data.images.folders import is_ignored, visible_folders, walk
 from crack_lightning.data.images.formats import is_image_name, is_unread_photograph, why_unread
 from crack_lightning.data.images.reading import opened
 from crack_lightning.data.samples.labels import read_labels
-from crack_lightning.data.samples.layouts import OWN, TABLE, layout_folders, matching_folders
+from crack_lightning.data.samples.layouts import CLASS_FOLDERS, TABLE, layout_folders, matching_folders
 from crack_lightning.data.samples.presplit import SPLITS, named_split
 from crack_lightning.system.files import not_a_file
 from crack_lightning.system.names import matched
@@ -26,7 +26,7 @@ class Listed:
 
 
 def inventory(
-    root: Path, class_names: Sequence[str] | None, *, layout: str = OWN, labels: str | None = None
+    root: Path, class_names: Sequence[str] | None, *, layout: str = CLASS_FOLDERS, labels: str | None = None
 ) -> tuple[list[Listed], list[Finding]]:
     """Returns all files below `root` that are images by name, sorted, and findings about its folders and other files.
 
@@ -37,15 +37,15 @@ def inventory(
     findings: list[Finding] = []
     if layout == TABLE:
         return [Listed(row.path, row.label, row.split) for row in read_labels(root, labels)], findings
-    if layout != OWN:
+    if layout != CLASS_FOLDERS:
         findings += _layout_findings(root, layout)
         for name, folders in zip(("sound", "cracked"), matching_folders(root, layout), strict=True):
             listed += [Listed(path, name, "") for folder in folders for path in _files(folder, findings)]
         return sorted(listed, key=lambda item: item.path), findings
     for split, top in _tops(root).items():
         folders = [entry for entry in _entries(top, findings) if entry.is_dir()]
-        findings += [Finding("hidden_folder", item, "ignored") for item in folders if is_no_data(item.name)]
-        classes = [item for item in folders if not is_no_data(item.name)]
+        findings += [Finding("hidden_folder", item, "ignored") for item in folders if is_ignored(item.name)]
+        classes = [item for item in folders if not is_ignored(item.name)]
         findings += _class_findings(top, [item.name for item in classes], class_names)
         loose = [] if classes else [Listed(path, "", split) for path in _files(top, findings)]
         listed += loose

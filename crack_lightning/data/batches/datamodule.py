@@ -12,10 +12,10 @@ from crack_lightning.data.batches.dataset import AugmentedDataset, PlainDataset,
 from crack_lightning.data.batches.transforms import augmented, plain_transform
 from crack_lightning.data.images.checks import unreadable_message
 from crack_lightning.data.options import DataOptions
-from crack_lightning.data.samples.finding import WHOLE, find_dataset, readable
+from crack_lightning.data.samples.finding import UNSPLIT, find_dataset, readable
 from crack_lightning.data.samples.groups import grouped
 from crack_lightning.data.samples.labels import table_of, table_splits
-from crack_lightning.data.samples.layouts import MASKED, OWN, TABLE
+from crack_lightning.data.samples.layouts import CLASS_FOLDERS, MASKED, TABLE
 from crack_lightning.data.samples.listing import Sample
 from crack_lightning.data.samples.masks import labelled
 from crack_lightning.data.samples.presplit import split_folders
@@ -88,15 +88,15 @@ class CrackDataModule(LightningDataModule):
         splits = self._readable(
             find_dataset(root, self.class_names, layout=layout, positive_class=positive, labels=options.labels)
         )
-        if WHOLE not in splits:
+        if UNSPLIT not in splits:
             if layout == MASKED and self._asks_for_split():
                 raise UserError(f"{root} is split into train/ val/ test/ already: leave data.group_by, data.folds out")
             if layout == TABLE:
                 check_every_class(splits, self.class_names)
             return splits
         cache, workers = cache_folder(self.cache_dir), self.num_workers
-        own = OWN if layout == MASKED else layout
-        samples = grouped(splits[WHOLE], options.group_by, layout=own, cache=cache, workers=workers)
+        own = CLASS_FOLDERS if layout == MASKED else layout
+        samples = grouped(splits[UNSPLIT], options.group_by, layout=own, cache=cache, workers=workers)
         names = self.class_names
         if options.folds is not None:
             return fold_samples(samples, folds=options.folds, fold=options.fold, seed=self.seed, class_names=names)
@@ -113,7 +113,7 @@ class CrackDataModule(LightningDataModule):
                     f"{table_of(root, options.labels)} says which split each picture belongs to: leave data.group_by "
                     "and data.folds out, or the column split"
                 )
-        elif (self._asks_for_split() or options.layout != OWN) and split_folders(root):
+        elif (self._asks_for_split() or options.layout != CLASS_FOLDERS) and split_folders(root):
             raise UserError(
                 f"{root} is split into train/ val/ test/ already: leave data.group_by and data.folds out, and use "
                 "data=folder"

@@ -49,7 +49,7 @@ def invariant_keys(prints: Array) -> Array:
     return np.concatenate([diagonal, (above + below) * root, np.abs(above - below) * root], axis=1)
 
 
-def similarity(one: Array, other: Array) -> Array:
+def similarity(first: Array, other: Array) -> Array:
     """Returns the correlation (N,) of fingerprints (N, SIDE, SIDE) in the best fitting orientation, -1..1."""
-    turned = orientations(one).reshape(len(one), 8, -1)
+    turned = orientations(first).reshape(len(first), 8, -1)
     return np.einsum("noc,nc->no", turned, other.reshape(len(other), -1)).max(axis=1)

@@ -84,5 +84,5 @@ def unreadable_message(unreadable: dict[Path, str]) -> str:
         lines.append(f"  ... and {len(unreadable) - MOST_NAMED} more")
     files = "1 image cannot" if len(unreadable) == 1 else f"{len(unreadable)} images cannot"
     return "\n".join(
-        [f"{files} be read: mend or remove what is listed, or leave it out with data.on_error=skip", *lines]
+        [f"{files} be read: repair or remove the files listed, or leave them out with data.on_error=skip", *lines]
     )

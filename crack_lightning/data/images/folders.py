@@ -29,19 +29,19 @@ class Folder:
     leads_to: Path | None = None
 
 
-def is_no_data(name: str) -> bool:
+def is_ignored(name: str) -> bool:
     """Returns whether a file or folder of that name is hidden, or by convention not part of the data."""
     return name.startswith(".") or name.lower() in CONVENTIONS
 
 
 def visible_folders(root: Path) -> list[Path]:
     """Returns the folders in `root` that may hold data, sorted."""
-    return sorted(entry for entry in root.iterdir() if not is_no_data(entry.name) and entry.is_dir())
+    return sorted(entry for entry in root.iterdir() if not is_ignored(entry.name) and entry.is_dir())
 
 
 def left_out_folders(root: Path) -> list[Path]:
     """Returns the other folders in `root`, hidden or conventional, sorted."""
-    return sorted(entry for entry in root.iterdir() if is_no_data(entry.name) and entry.is_dir())
+    return sorted(entry for entry in root.iterdir() if is_ignored(entry.name) and entry.is_dir())
 
 
 def folders_below(root: Path) -> list[Path]:
@@ -56,12 +56,12 @@ def folders_below(root: Path) -> list[Path]:
     return below[:MOST_FOLDERS]
 
 
-def raise_it(error: OSError) -> None:
+def raise_error(error: OSError) -> None:
     """Raises the error of a folder that cannot be listed, where the caller of `walk` does nothing else about it."""
     raise error
 
 
-def walk(root: Path, *, refused: Callable[[OSError], None] = raise_it) -> Iterator[Folder]:
+def walk(root: Path, *, refused: Callable[[OSError], None] = raise_error) -> Iterator[Folder]:
     """Yields `root` and the folders below it; `refused` is called with the error of one that cannot be listed."""
     seen: set[Path] = set()
     for parent, folders, files in os.walk(root, followlinks=True, onerror=refused):
@@ -71,7 +71,7 @@ def walk(root: Path, *, refused: Callable[[OSError], None] = raise_it) -> Iterat
             yield Folder(Path(parent), [], [], [], real)
             continue
         seen.add(real)
-        hidden = sorted(name for name in folders if is_no_data(name))
-        folders[:] = sorted(name for name in folders if not is_no_data(name))
-        visible = sorted(name for name in files if not is_no_data(name))
+        hidden = sorted(name for name in folders if is_ignored(name))
+        folders[:] = sorted(name for name in folders if not is_ignored(name))
+        visible = sorted(name for name in files if not is_ignored(name))
         yield Folder(Path(parent), folders, visible, hidden)

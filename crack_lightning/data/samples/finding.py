@@ -7,11 +7,11 @@ from crack_lightning.data.images.checks import find_unreadable
 from crack_lightning.data.samples.labels import table_splits
 from crack_lightning.data.samples.layouts import MASKED, TABLE, recognised
 from crack_lightning.data.samples.listing import Sample, find_samples
-from crack_lightning.data.samples.masks import masked_samples, odd_masks
+from crack_lightning.data.samples.masks import masked_samples, mismatched_masks
 from crack_lightning.data.samples.presplit import SPLITS, split_folders
 from crack_lightning.data.samples.splits import Splits
 
-WHOLE = ""  # the key of all samples where a data set is not split yet
+UNSPLIT = ""  # the key of all samples where a data set is not split yet
 
 
 def find_dataset(
@@ -36,7 +36,7 @@ def find_dataset(
         return (
             {split: [sample for sample in samples if splits[sample.path] == split] for split in wanted}
             if splits
-            else {WHOLE: samples}
+            else {UNSPLIT: samples}
         )
     if layout == MASKED:
         return masked_samples(root)
@@ -47,7 +47,7 @@ def find_dataset(
 
     if folders := split_folders(root):
         return {split: samples_in(folders[split], f"{split}/" if only is None else "") for split in wanted}
-    return {WHOLE: samples_in(root)}
+    return {UNSPLIT: samples_in(root)}
 
 
 def readable(samples: Sequence[Sample], *, skip: bool, megapixels: float) -> tuple[list[Sample], dict[Path, str]]:
@@ -57,5 +57,5 @@ def readable(samples: Sequence[Sample], *, skip: bool, megapixels: float) -> tup
     """
     paths = [path for sample in samples for path in (sample.path, sample.mask) if path is not None]
     reasons = find_unreadable(paths, decode=skip, megapixels=megapixels)
-    reasons |= odd_masks([sample for sample in samples if not {sample.path, sample.mask} & reasons.keys()])
+    reasons |= mismatched_masks([sample for sample in samples if not {sample.path, sample.mask} & reasons.keys()])
     return [sample for sample in samples if not {sample.path, sample.mask} & reasons.keys()], reasons

@@ -13,7 +13,7 @@ from filelock import FileLock
 from crack_lightning.data.copies.duplicates import find_copies, groups_of
 from crack_lightning.data.copies.facts import read_facts
 from crack_lightning.data.copies.overlaps import find_overlaps
-from crack_lightning.data.samples.layouts import CLUSTERED, LAYOUTS, OWN
+from crack_lightning.data.samples.layouts import CLASS_FOLDERS, CLUSTERED, LAYOUTS
 from crack_lightning.data.samples.listing import Sample
 from crack_lightning.data.samples.splits import Splits
 from crack_lightning.errors import UserError
@@ -33,7 +33,7 @@ def grouped(
     samples: Sequence[Sample],
     group_by: str,
     *,
-    layout: str = OWN,
+    layout: str = CLASS_FOLDERS,
     cache: Path | None = None,
     workers: int | None = None,
 ) -> list[Sample]:

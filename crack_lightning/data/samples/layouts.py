@@ -9,11 +9,11 @@ from crack_lightning.errors import UserError
 from crack_lightning.system.arguments import typed
 from crack_lightning.system.names import matched
 
-OWN = "folders"  # a folder for each class, named after it
+CLASS_FOLDERS = "folders"  # a folder for each class, named after it
 TABLE = "table"  # one folder of pictures, and a table of their labels
 MASKED = "masks"  # photographs and masks of their cracks
 CLUSTERED = ("near_duplicates", "overlap")  # groups that are found by comparing pictures
-LOOKED_FOR = ("exact", *CLUSTERED)  # kinds of counterparts of test images in training
+LEAKAGE_KINDS = ("exact", *CLUSTERED)  # kinds of counterparts of test images in training
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,10 @@ LAYOUTS = {
 }
 
 
-LAYOUT_NAMES = (OWN, TABLE, MASKED, *LAYOUTS)
-LAYOUT_OF_GROUP = {"folder": OWN} | {name: name for name in (TABLE, MASKED, *LAYOUTS)}  # as conf/data has them
+LAYOUT_NAMES = (CLASS_FOLDERS, TABLE, MASKED, *LAYOUTS)
+LAYOUT_OF_GROUP = {"folder": CLASS_FOLDERS} | {
+    name: name for name in (TABLE, MASKED, *LAYOUTS)
+}  # as conf/data has them
 
 
 def matching_folders(root: Path, name: str) -> tuple[list[Path], list[Path]]:
@@ -101,11 +103,11 @@ def recognised(root: Path, class_names: Sequence[str]) -> str:
     """Returns the layout of `root`: OWN for its own class folders, else the first known one that fits, else OWN."""
     folders = [entry.name for entry in visible_folders(root)] if root.is_dir() else []
     if folders and len(matched(folders, class_names)) == len(folders):
-        return OWN
+        return CLASS_FOLDERS
     for name in LAYOUTS:
         if all(matching_folders(root, name)):
             return name
-    return OWN
+    return CLASS_FOLDERS
 
 
 def _matching(root: Path, patterns: Sequence[str]) -> list[Path]:

@@ -11,7 +11,7 @@ from crack_lightning.data.images.folders import folders_below, left_out_folders,
 from crack_lightning.data.images.formats import image_extensions, is_image_name, is_unread_photograph, kinds_of
 from crack_lightning.data.images.reading import opened
 from crack_lightning.data.samples.labels import label_numbers, read_labels, table_of
-from crack_lightning.data.samples.layouts import OWN, TABLE, layout_folders
+from crack_lightning.data.samples.layouts import CLASS_FOLDERS, TABLE, layout_folders
 from crack_lightning.data.samples.mask_labels import CrackLabel
 from crack_lightning.data.samples.presplit import SPLITS, named_split, root_hint
 from crack_lightning.errors import UserError
@@ -66,7 +66,7 @@ def find_samples(
     root: Path,
     class_names: Sequence[str],
     *,
-    layout: str = OWN,
+    layout: str = CLASS_FOLDERS,
     positive_class: str | None = None,
     prefix: str = "",
     labels: str | None = None,
@@ -81,7 +81,7 @@ def find_samples(
     """
     if layout == TABLE:
         return _from_table(root, class_names, labels)
-    if layout == OWN:
+    if layout == CLASS_FOLDERS:
         folders = list(enumerate(_class_folders(root, class_names)))
     else:
         sides = layout_folders(root, layout)

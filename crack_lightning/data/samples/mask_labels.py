@@ -100,7 +100,9 @@ def cracked(path: Path, label: CrackLabel | None, *, megapixels: float) -> Array
     top = next(top for top in TOPS if levels.max() <= top)
     grey = float(((levels > top / 8) & (levels < top * 7 / 8)).mean())
     if label is not None and label.number <= top / 2:
-        raise UserError(f"{path} has levels of grey, of which {label.number} cannot be told apart: save masks as PNG")
+        raise UserError(
+            f"{path} has levels of grey, in which {label.number} cannot be distinguished: save masks as PNG"
+        )
     if grey > GREYS:
         log.warning("%s has grey levels, %.0f %% of it: crack is what is lighter than half", path, 100 * grey)
     return np.asarray(levels > top / 2)
@@ -113,10 +115,10 @@ def lighter(values: Iterable[int]) -> int:
 
 def shown(values: Iterable[int]) -> str:
     """Returns values as a user would write them."""
-    return ", ".join("transparent" if value == TRANSPARENT else str(typeable(value)) for value in sorted(values))
+    return ", ".join("transparent" if value == TRANSPARENT else str(as_option(value)) for value in sorted(values))
 
 
-def typeable(value: int) -> int | str:
+def as_option(value: int) -> int | str:
     """Returns a value as `label_of` takes it."""
     return f"#{value - COLOUR:06x}" if value >= COLOUR else value
 

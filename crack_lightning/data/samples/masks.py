@@ -20,7 +20,7 @@ from crack_lightning.data.images.reading import (
     reason,
 )
 from crack_lightning.data.samples.listing import Sample, image_paths
-from crack_lightning.data.samples.mask_labels import CrackLabel, cracked, label_of, lighter, shown, typeable, values_of
+from crack_lightning.data.samples.mask_labels import CrackLabel, as_option, cracked, label_of, lighter, shown, values_of
 from crack_lightning.data.samples.presplit import SPLITS, split_folders
 from crack_lightning.errors import UserError
 from crack_lightning.system.arguments import typed
@@ -99,7 +99,7 @@ def _by_stem(folder: Path) -> dict[str, Path]:
     for path in image_paths(folder):
         stem = comparable(path.relative_to(folder).with_suffix("").as_posix())
         if stem in pictures:
-            raise UserError(f"{path} and {pictures[stem]} have one name: which of them is meant cannot be told")
+            raise UserError(f"{path} and {pictures[stem]} have the same name: it is unclear which is meant")
         pictures[stem] = path
     return pictures
 
@@ -120,7 +120,7 @@ def labelled(samples: Sequence[Sample], crack_label: Any, root: Path, *, megapix
         if len(values) > 2:
             raise UserError(
                 f"the masks in {root} have {len(values)} labels, {shown(values)}: say which of them is crack, such as "
-                f"{typed('data.crack_label', typeable(sorted(values)[1]))}"
+                f"{typed('data.crack_label', as_option(sorted(values)[1]))}"
             )
         label = CrackLabel(lighter(values)) if len(values) == 2 else None
     with_labels = [replace(sample, crack_label=label) for sample in samples]
@@ -187,7 +187,7 @@ def _darkness(grey: Image.Image, mask: Image.Image) -> float:
     return float((around - levels)[np.asarray(mask)].mean())
 
 
-def odd_masks(samples: Sequence[Sample], *, megapixels: float = MOST_MEGAPIXELS) -> dict[Path, str]:
+def mismatched_masks(samples: Sequence[Sample], *, megapixels: float = MOST_MEGAPIXELS) -> dict[Path, str]:
     """Returns the photographs whose masks have another size or cannot be opened, with the reason, by headers alone."""
     odd = {}
     for sample in samples:

@@ -22,9 +22,9 @@ from crack_lightning.data.synthetic.crack_walks import cracked
 from crack_lightning.errors import UserError
 from crack_lightning.system.cache import is_marked, mark
 from crack_lightning.system.files import full_message, is_full
-from crack_lightning.system.processes import begun, ending, process_pool
+from crack_lightning.system.processes import ending, process_pool, started
 from crack_lightning.system.progress import track
-from crack_lightning.system.ranges import check_workers, whole_path
+from crack_lightning.system.ranges import absolute_path, check_workers
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class GenerateOptions:
 
     def __post_init__(self) -> None:
         check_workers(self.num_workers)
-        self.out = str(whole_path(self.out))
+        self.out = str(absolute_path(self.out))
 
 
 def generate_surfaces(options: GenerateOptions, folder: Path) -> None:
@@ -156,7 +156,7 @@ def _check_numbers(*, count: int, seed: int, size_px: int, class_names: Sequence
         raise UserError(f"class_names={list(class_names)}: two different names are needed, sound and cracked")
     for name in class_names:
         if Path(name).name != name or name.startswith("."):
-            raise UserError(f"class_names={list(class_names)}: {name!r} is no name for a folder")
+            raise UserError(f"class_names={list(class_names)}: {name!r} is not a name for a folder")
     if count < len(class_names):
         raise UserError(f"count={count}: at least one surface a class is needed, so {len(class_names)}")
     if seed < 0:
@@ -174,7 +174,7 @@ def _mapped(draw: Callable[[int], None], count: int, workers: int | None) -> Ite
         return
     # Not fork: PyTorch's threads may be running in this process.
     with ending(process_pool(workers, "spawn")) as pool:
-        yield from begun(pool, draw, range(count))
+        yield from started(pool, draw, range(count))
 
 
 def _draw(index: int, *, folder: Path, seed: int, size_px: int, class_names: tuple[str, ...]) -> None:

@@ -16,7 +16,7 @@ from crack_lightning.data.copies.overlaps import find_overlaps
 from crack_lightning.data.images.folders import folders_below, visible_folders
 from crack_lightning.data.images.formats import is_image_name
 from crack_lightning.data.options import AuditDataOptions
-from crack_lightning.data.samples.layouts import LAYOUTS, OWN, matching_folders, recognised
+from crack_lightning.data.samples.layouts import CLASS_FOLDERS, LAYOUTS, matching_folders, recognised
 from crack_lightning.data.samples.presplit import root_hint
 from crack_lightning.data.samples.splits import read_splits
 from crack_lightning.errors import UserError
@@ -46,7 +46,7 @@ def audit_folder(options: AuditOptions, folder: Path) -> int:
     """Checks every file of a folder and writes audit.csv, .json, .html and groups.csv; returns the number of errors."""
     data, root = options.data, Path(options.data.root)
     if not root.is_dir():
-        raise FileNotFoundError(f"data.root={root} is no folder: name the one that holds the class folders")
+        raise FileNotFoundError(f"data.root={root} is not a folder: name the one that holds the class folders")
     _check_depth(root, data)
     stages = Stages()
     layout = _layout(root, data)
@@ -92,7 +92,7 @@ def _layout(root: Path, data: AuditDataOptions) -> str:
     nested = layout in LAYOUTS and any(
         folder.parent != root for side in matching_folders(root, layout) for folder in side
     )
-    return layout if nested and data.class_names is None else OWN
+    return layout if nested and data.class_names is None else CLASS_FOLDERS
 
 
 def _copies(facts: Sequence[FileFacts], options: AuditOptions, stages: Stages) -> dict[str, list[list[int]]]:

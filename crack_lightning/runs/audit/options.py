@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from crack_lightning.data.options import AuditDataOptions
 from crack_lightning.errors import UserError
 from crack_lightning.system.ranges import (
+    absolute_path,
     check_above,
     check_workers,
-    whole_path,
 )
 
 
@@ -29,4 +29,4 @@ class AuditOptions:
         if self.shown < 0:
             raise UserError(f"shown={self.shown}: 0 or more")
         check_above("max_megapixels", self.max_megapixels)
-        self.split_csv = whole_path(self.split_csv)
+        self.split_csv = absolute_path(self.split_csv)

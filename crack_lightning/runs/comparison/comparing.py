@@ -12,7 +12,7 @@ from PIL import Image
 
 from crack_lightning.data.images.reading import read_image
 from crack_lightning.errors import UserError
-from crack_lightning.measurement.alignment import Alignment, Described, aligned, corners_of, described, warped
+from crack_lightning.measurement.alignment import Alignment, Keypoints, align, corners_of, detect_keypoints, warped
 from crack_lightning.measurement.changes import changes_of
 from crack_lightning.measurement.resolution import SAME, View, ViewedCrack
 from crack_lightning.measurement.scale import DISAGREE
@@ -117,9 +117,9 @@ def compare_runs(options: CompareOptions, folder: Path) -> int:
     return len(refused)
 
 
-def _described(place: InspectedPlace) -> Described:
+def _described(place: InspectedPlace) -> Keypoints:
     try:
-        return described(place.shown())
+        return detect_keypoints(place.shown())
     except (ValueError, OSError) as error:
         raise UserError(f"{place.folder} is damaged ({error}): inspect that photograph again") from error
 
@@ -127,7 +127,7 @@ def _described(place: InspectedPlace) -> Described:
 def _photographs(key: str, run_folder: str) -> list[InspectedPlace]:
     run = expanded(run_folder)
     if not run.is_dir():
-        raise UserError(f"{key}={run} is no folder: give the run folder of an inspection")
+        raise UserError(f"{key}={run} is not a folder: give the run folder of an inspection")
     places, table = [], run / "inspection.csv"
     folders = {row["folder"] for row in read_table(table, ("path", "folder"), key=key)} if table.is_file() else set()
     if outside := [name for name in folders if not (run / name).resolve().is_relative_to(run.resolve())]:
@@ -148,7 +148,7 @@ def _photographs(key: str, run_folder: str) -> list[InspectedPlace]:
 
 
 def _counterpart(
-    later: InspectedPlace, before: Sequence[InspectedPlace], points: dict[int, Described]
+    later: InspectedPlace, before: Sequence[InspectedPlace], points: dict[int, Keypoints]
 ) -> tuple[tuple[InspectedPlace, Alignment] | None, str]:
     """Returns the earlier photograph of the same place, trying the same name first; or the reason why there is none."""
     best: tuple[InspectedPlace, Alignment] | None = None
@@ -157,7 +157,7 @@ def _counterpart(
     differences = [(place.name != later.name, place.name.rpartition(".")[0] != stem) for place in before]
     for (_, renamed), earlier in sorted(zip(differences, before, strict=True), key=lambda pair: pair[0]):
         try:
-            alignment = _at_full_size(aligned(points[id(earlier)], points[id(later)]), earlier, later)
+            alignment = _at_full_size(align(points[id(earlier)], points[id(later)]), earlier, later)
         except UserError as error:
             reason = f"not aligned with {earlier.name}: {error}" if not renamed or not best else reason
             continue

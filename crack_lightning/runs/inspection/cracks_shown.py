@@ -38,7 +38,10 @@ def cracks_shown(
         unit="mm" if in_mm else "px",
         unclaimed=len(rows) - len(widths),
         scales=sorted(
-            {each.scale.source if each.scale else "no scale: in pixels alone" for each in photographs.values()}
+            {
+                photograph.scale.source if photograph.scale else "no scale: in pixels alone"
+                for photograph in photographs.values()
+            }
         ),
     )
 

@@ -139,10 +139,10 @@ def picture_of(path: Path, grey: np.ndarray) -> str:
     return f"{content_hash(path)[:16]}-{levels}"
 
 
-def are_alike(one: str, other: str) -> bool:
+def are_alike(first: str, other: str) -> bool:
     """Returns whether two results of `picture_of` are of one picture: the same file, which another version of a library
     may decode to other levels, or the same levels, in a file whose tags changed. An empty one is alike to any."""
-    return not one or not other or bool(set(one.split("-")) & set(other.split("-")))
+    return not first or not other or bool(set(first.split("-")) & set(other.split("-")))
 
 
 def unread(path: Path) -> Inspected:
@@ -161,25 +161,31 @@ def grid_of(heat: Heat) -> MapPlaces:
     return MapPlaces(float(heat.y_px[0]), float(heat.x_px[0]), down, across, heat.window_px, heat.tile_px)
 
 
-def facts_of(found: Inspected) -> dict[str, object]:
+def facts_of(inspected: Inspected) -> dict[str, object]:
     """Returns the findings as they stand in inspection.json: flat, by the names that other programs know."""
-    marks, cracks, scale, made_of, grid = found.marks, found.cracks, found.scale, found.made_of, found.grid
+    marks, cracks, scale, made_of, grid = (
+        inspected.marks,
+        inspected.cracks,
+        inspected.scale,
+        inspected.made_of,
+        inspected.grid,
+    )
     places = None if grid is None else {key: value for key, value in asdict(grid).items() if value is not None}
     return {
-        **{key: getattr(found, key) for key in ("name", "path", "verdict")},
+        **{key: getattr(inspected, key) for key in ("name", "path", "verdict")},
         "peak": None if marks is None else marks.peak,
         "share": None if marks is None else marks.share,
         "regions": None if marks is None else marks.regions,
         "longest_px": 0.0 if marks is None else marks.longest_px,
-        "mm_per_px": found.mm_per_px,
-        **{key: getattr(found, key) for key in ("width_px", "height_px", "seconds", "error", "note", "fault")},
+        "mm_per_px": inspected.mm_per_px,
+        **{key: getattr(inspected, key) for key in ("width_px", "height_px", "seconds", "error", "note", "fault")},
         "threshold": made_of.threshold,
         "scale": "" if scale is None else scale.source,
         "scale_deviation": 0.0 if scale is None else scale.deviation,
         "cracks": None if cracks is None else cracks.number,
         **{key: getattr(made_of, key) for key in ("key", "map_key", "file_bytes", "file_mtime_ns", "picture")},
-        "heat_map": None if found.is_mapped else places,
-        "crack_map": places if found.is_mapped else None,
+        "heat_map": None if inspected.is_mapped else places,
+        "crack_map": places if inspected.is_mapped else None,
         "measured": [] if marks is None else list(marks.largest),
         "crack_figures": [] if cracks is None else list(cracks.figures),
         "crack_length_px": 0.0 if cracks is None else cracks.length_px,

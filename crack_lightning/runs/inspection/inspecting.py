@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from crack_lightning.data.images.reading import reason
-from crack_lightning.inference.sources import Photograph, check_not_among, find_photographs, tell_left_out
+from crack_lightning.inference.sources import Photograph, check_output_folder, find_photographs, log_left_out
 from crack_lightning.runs.inspection import photograph_files as files
 from crack_lightning.runs.inspection.inspected import Inspected, unread, write_done
 from crack_lightning.runs.inspection.inspection import Inspection, inspection_of
@@ -19,7 +19,7 @@ from crack_lightning.runs.inspection.summary import counted, write_summary
 from crack_lightning.system.arguments import typed
 from crack_lightning.system.files import is_full
 from crack_lightning.system.names import plural
-from crack_lightning.system.processes import ctrl_c_says
+from crack_lightning.system.processes import interrupt_message
 from crack_lightning.system.progress import track
 
 log = logging.getLogger(__name__)
@@ -34,8 +34,8 @@ def inspect_photographs(options: InspectOptions, folder: Path, listener: Listene
     or OSError where nothing can be inspected, and OSError for a full disk.
     """
     source = find_photographs(options.source)
-    check_not_among(folder, source.photographs)
-    tell_left_out(source)
+    check_output_folder(folder, source.photographs)
+    log_left_out(source)
     inspection = inspection_of(options, source.photographs)
     if options.shards is not None and options.shard is not None:
         return _inspect_part(source.photographs, folder, inspection, options.shard, options.shards)
@@ -56,7 +56,7 @@ def _inspect(
     count, inspected = len(photographs), list[Inspected]()
     unit = "tile" if inspection.is_map else "window"
     log.info("%s; a %s is %.0f pixels", plural(count, "photograph"), unit, inspection.scale.window_px)
-    with ctrl_c_says(lambda: f"go on with {typed('out', str(folder))}"):
+    with interrupt_message(lambda: f"go on with {typed('out', str(folder))}"):
         for photograph in track(photographs, "inspecting", total=count, unit="photographs"):
             inspected.append(inspect_photograph(photograph, folder, inspection))
             if listener is not None:

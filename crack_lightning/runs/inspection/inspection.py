@@ -59,7 +59,7 @@ class Inspection:
     def map_settings(self) -> str:
         """Returns what a heat map depends on besides the photograph."""
         options = self.options
-        zooming = [] if self.brought_by is None else [options.mm_per_px, self.measuring.settings]
+        zooming = [] if self.map_mm_per_px is None else [options.mm_per_px, self.measuring.settings]
         return f"{self.content}:{self.scale.window_px}:{[options.windows, options.scales, *zooming]}"
 
     @property
@@ -75,7 +75,7 @@ class Inspection:
         return is_map(self.classifier)
 
     @property
-    def brought_by(self) -> float | None:
+    def map_mm_per_px(self) -> float | None:
         """Returns the mm a pixel to which a map zooms photographs of known scale; None where it does not zoom."""
         return self.classifier.mm_per_px if self.is_map else None
 
@@ -84,11 +84,11 @@ class Inspection:
         network: Network = self.reader.classifier
         return network
 
-    def brought(self, scale: Scale | None) -> WindowScale:
+    def window_scale_for(self, scale: Scale | None) -> WindowScale:
         """Returns the scale of windows; a map that knows its training scale zooms a photograph of known scale to it."""
-        if scale is None or self.brought_by is None:
+        if scale is None or self.map_mm_per_px is None:
             return self.scale
-        return replace(self.scale, zoom=zoom_of(scale.mm_per_px, trained=self.brought_by))
+        return replace(self.scale, zoom=zoom_of(scale.mm_per_px, trained=self.map_mm_per_px))
 
     def at(self, *, threshold: float) -> "Inspection":
         """Returns the same inspection with another threshold, for which kept maps are still valid."""

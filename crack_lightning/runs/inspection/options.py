@@ -7,7 +7,7 @@ from typing import Any
 from crack_lightning.engines.engine_names import DEVICES, ENGINES
 from crack_lightning.errors import UserError
 from crack_lightning.measurement.classes import PRESET_NAMES, width_classes
-from crack_lightning.measurement.scale import checked, even
+from crack_lightning.measurement.scale import check_scale, uniform_scale
 from crack_lightning.system.ranges import (
     check_above,
     check_among,
@@ -83,7 +83,7 @@ class InspectOptions:
         for key in ("mm_per_px", "tile_px", "memory_mb", "max_megapixels", "overlay_px", *LENGTH_KEYS, *SCALE_KEYS):
             check_above(key, getattr(self, key))
         if self.mm_per_px is not None:
-            checked(even(self.mm_per_px, f"mm_per_px={self.mm_per_px:g}"))
+            check_scale(uniform_scale(self.mm_per_px, f"mm_per_px={self.mm_per_px:g}"))
         if (self.scale in MARKER_SCALES) != (self.marker_mm is not None):
             raise UserError(
                 f"scale={self.scale} marker_mm={self.marker_mm}: marker_mm goes with scale=marker or "

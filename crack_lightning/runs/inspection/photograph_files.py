@@ -51,7 +51,7 @@ def kept_heat(folder: Path, photograph: Photograph, map_key: str) -> Heat | None
         return None
 
 
-def read_heat(folder: Path, found: Inspected) -> Heat:
+def read_heat(folder: Path, inspected: Inspected) -> Heat:
     """Returns the kept crack map of a photograph, whose values have the places in `found`.
 
     Raises UserError where it is gone or damaged.
@@ -60,13 +60,13 @@ def read_heat(folder: Path, found: Inspected) -> Heat:
     try:
         array = np.load(path, mmap_mode="r")  # its header is checked before its values are read
         if not isinstance(array, np.ndarray) or array.dtype != np.float16 or array.ndim != 2 or not array.size:
-            raise ValueError("it is no map")
+            raise ValueError("it is not a map")
         probability = array.astype(np.float32)
         if not np.isfinite(probability).all():
-            raise ValueError("it is no map")
+            raise ValueError("it is not a map")
     except (OSError, ValueError, EOFError) as error:
         raise UserError(f"{path} is not there or damaged: remove its folder and inspect again") from error
-    grid = found.grid
+    grid = inspected.grid
     if grid is None:
         raise UserError(f"{path} has no places in {DONE}: remove its folder and inspect again")
     y, x = (
@@ -75,9 +75,9 @@ def read_heat(folder: Path, found: Inspected) -> Heat:
             (grid.top_px, grid.left_px), (grid.down_px, grid.across_px), probability.shape, strict=True
         )
     )
-    if not (0 <= y[-1] < found.height_px + grid.window_px and 0 <= x[-1] < found.width_px + grid.window_px):
+    if not (0 <= y[-1] < inspected.height_px + grid.window_px and 0 <= x[-1] < inspected.width_px + grid.window_px):
         raise UserError(f"{path} is not as large as its photograph: remove its folder and inspect again")
-    return Heat(probability, y, x, (found.height_px, found.width_px), grid.window_px, grid.tile_px)
+    return Heat(probability, y, x, (inspected.height_px, inspected.width_px), grid.window_px, grid.tile_px)
 
 
 def as_kept(heat: Heat) -> Heat:
@@ -104,7 +104,7 @@ def write_photograph(
     small: Image.Image,
     grey: np.ndarray,
     heat: Heat,
-    found: Sequence[Region],
+    marked_regions: Sequence[Region],
     inspected: Inspected,
     measured: Measured | None,
 ) -> None:
@@ -116,7 +116,7 @@ def write_photograph(
     mm_per_px = inspected.mm_per_px
     (folder / DONE).unlink(missing_ok=True)
     if measured is None:
-        marked = overlay(small, heat, found, mm_per_px=mm_per_px)
+        marked = overlay(small, heat, marked_regions, mm_per_px=mm_per_px)
     else:
         marked = crack_overlay(small, measured.records, measured.classes, heat.size_hw, mm_per_px=mm_per_px)
         write_cracks(folder, inspected.name, measured.cracks, measured.records, measured.scale, grey)
@@ -125,7 +125,7 @@ def write_photograph(
     write_atomically(folder / f"{name}.png", png(heat_picture(heat, small.size)))
     np.save(array, heat.probability.astype(np.float16) if inspected.is_mapped else heat.probability)
     write_atomically(folder / f"{name}.npy", array.getvalue())
-    text = json.dumps(geojson(found, mm_per_px=mm_per_px), indent=1)
+    text = json.dumps(geojson(marked_regions, mm_per_px=mm_per_px), indent=1)
     write_atomically(folder / "regions.geojson", text.encode())
     header = ["row", "column", "left_px", "top_px", "right_px", "bottom_px", "probability"]
     write_csv(folder / "tiles.csv", header, _tiles(heat))

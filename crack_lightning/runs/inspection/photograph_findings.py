@@ -14,7 +14,7 @@ from crack_lightning.inference.crack_lines import cracks_of
 from crack_lightning.inference.crack_maps import LEAST_PX, followed
 from crack_lightning.inference.heat import Heat
 from crack_lightning.inference.overlay import reduced
-from crack_lightning.inference.photographs import WindowScale, check_brought, check_enlarged
+from crack_lightning.inference.photographs import WindowScale, check_enlarged, check_zoomed_size
 from crack_lightning.inference.regions import Region, regions
 from crack_lightning.inference.sources import Photograph
 from crack_lightning.measurement.scale import Scale
@@ -75,12 +75,12 @@ def seen(
     """Returns what `read_photograph` does, of a picture that is in memory; the file of `photograph` is only asked for
     its EXIF, where the scale depends on it."""
     options = inspection.options
-    image, notes = picture.image, [picture.doubt, further(picture.pages)]
+    image, notes = picture.image, [picture.doubt, note_on_pages(picture.pages)]
     grey = np.asarray(image.convert("L"))
     scale, fault = inspection.measuring.scale_of(photograph, grey)
-    windows = inspection.brought(scale)
+    windows = inspection.window_scale_for(scale)
     small = too_small(image.size, inspection.classifier, windows, megapixels=options.max_megapixels)
-    note = "; ".join(filter(None, [*notes, fault, small, empty(grey)]))
+    note = "; ".join(filter(None, [*notes, fault, small, note_on_one_colour(grey)]))
     if note:
         log.warning("%s: %s", photograph.path, note)
     pictures = inspection.reader.scaled(image, windows) if mapped else None
@@ -136,7 +136,7 @@ def _inspected(
     )
 
 
-def empty(grey: np.ndarray) -> str:
+def note_on_one_colour(grey: np.ndarray) -> str:
     """Returns the note on a photograph of one colour; empty for any other."""
     counts, levels = np.array(Image.fromarray(grey).histogram(), np.float64), np.arange(256.0)  # copies no photograph
     mean = (counts * levels).sum() / counts.sum()
@@ -147,7 +147,7 @@ def empty(grey: np.ndarray) -> str:
 def too_small(size: tuple[int, int], network: Network, scale: WindowScale, *, megapixels: float) -> str:
     """Returns the note on a photograph of too few pixels. Raises UserError where scaling would make it too large."""
     if isinstance(network, CrackMap):
-        check_brought(size, scale, megapixels=megapixels)
+        check_zoomed_size(size, scale, megapixels=megapixels)
         text = f"%d x %d pixels are less than {LEAST_PX} each way, too few for a crack to be followed"
         return text % size if max(size) < LEAST_PX else ""
     check_enlarged(size, scale, network.image_size, megapixels=megapixels)
@@ -155,6 +155,6 @@ def too_small(size: tuple[int, int], network: Network, scale: WindowScale, *, me
     return text % (*size, scale.window_px) if max(size) < scale.window_px / 2 else ""
 
 
-def further(pages: int) -> str:
+def note_on_pages(pages: int) -> str:
     """Returns the note on a file of several pages; empty for one page."""
     return "" if pages < 2 else f"page 1 of {pages}: the others are not looked at, save each as a file"

@@ -12,7 +12,14 @@ from crack_lightning.data.images.exif import camera_facts
 from crack_lightning.errors import UserError
 from crack_lightning.inference.sources import Photograph
 from crack_lightning.measurement.markers import checkerboard_scale, marker_scale
-from crack_lightning.measurement.scale import Scale, agreed, checked, even, from_distance, from_two_points
+from crack_lightning.measurement.scale import (
+    Scale,
+    agreed_scale,
+    check_scale,
+    from_distance,
+    from_two_points,
+    uniform_scale,
+)
 from crack_lightning.runs.inspection.options import InspectOptions
 from crack_lightning.system.files import expanded
 from crack_lightning.system.names import comparable
@@ -54,11 +61,11 @@ class Scales:
         for source in (self._from_key, self._from_table, self._from_picture, self._from_distance):
             try:
                 scale = source(path, name, grey)
-                scales += [] if scale is None else [checked(scale)]
+                scales += [] if scale is None else [check_scale(scale)]
             except UserError as error:
                 faults.append(str(error))
         try:
-            scale = agreed(scales)
+            scale = agreed_scale(scales)
         except UserError as error:
             scale, faults = None, [*faults, str(error)]
         if scale is None and faults:
@@ -66,7 +73,7 @@ class Scales:
         return scale, "; ".join(faults)
 
     def _from_key(self, path: Path, name: str, grey: Array) -> Scale | None:
-        return None if self.options.mm_per_px is None else even(self.options.mm_per_px, "mm_per_px")
+        return None if self.options.mm_per_px is None else uniform_scale(self.options.mm_per_px, "mm_per_px")
 
     def _from_picture(self, path: Path, name: str, grey: Array) -> Scale | None:
         measure = IN_PICTURE.get(self.options.scale or "")
@@ -86,7 +93,7 @@ class Scales:
         if rows := self.table.get(name):
             for row in rows:
                 _check_within(row.points, grey.shape[::-1])
-            return agreed([row.scale for row in rows])
+            return agreed_scale([row.scale for row in rows])
         if (doubt := self.doubtful.get(name)) is not None:
             raise UserError(
                 f"line {doubt.line} of scale={self.options.scale} names {doubt.name}, and several photographs are "
@@ -158,7 +165,7 @@ def _matched(
         rest = remaining
     if rest:
         listed = ", ".join(row.name for row in rest[:MOST_NAMED]) + (" and more" if len(rest) > MOST_NAMED else "")
-        log.warning("%d rows of the table of scales are of no photograph here: %s", len(rest), listed)
+        log.warning("%d rows of the table of scales match no photograph here: %s", len(rest), listed)
     return table, doubtful
 
 
@@ -166,13 +173,13 @@ def _from_row(path: Path, row: Row) -> list[ScaleRow]:
     """Returns the scale of a row, or two scales where it has both mm_per_px and points."""
     where, name, rows = f"{path}, line {row.line}", row["photograph"].strip(), list[ScaleRow]()
     if row["mm_per_px"].strip():
-        scale = checked(even(_number(row, "mm_per_px", where), f"{path.name}, line {row.line}"))
+        scale = check_scale(uniform_scale(_number(row, "mm_per_px", where), f"{path.name}, line {row.line}"))
         rows.append(ScaleRow(row.line, name, scale, ()))
     if any(row[column].strip() for column in POINTS):
         *points, length_mm = (_number(row, column, where) for column in POINTS)
         source = f"two points in {path.name}, line {row.line}"
         rows.append(
-            ScaleRow(row.line, name, checked(from_two_points(points[:2], points[2:], length_mm, source)), points)
+            ScaleRow(row.line, name, check_scale(from_two_points(points[:2], points[2:], length_mm, source)), points)
         )
     if not rows:
         raise UserError(f"{where}: it needs mm_per_px, or {', '.join(POINTS)} of two points")
@@ -187,5 +194,5 @@ def _number(row: Row, column: str, where: str) -> float:
         number = float("nan")
     if not np.isfinite(number) or number < 0 or (column in ("mm_per_px", "length_mm") and number == 0):
         least = "above 0" if column in ("mm_per_px", "length_mm") else "of 0 or more"
-        raise UserError(f"{where}: {column}={text!r} is no number {least}")
+        raise UserError(f"{where}: {column}={text!r} is not a number {least}")
     return number

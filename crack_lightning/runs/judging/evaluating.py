@@ -21,11 +21,11 @@ from crack_lightning.inference.patch_scores import judge_patches
 from crack_lightning.inference.patches import Judging, pick_device
 from crack_lightning.models.crack_map import Network
 from crack_lightning.models.map_checkpoint import load_network, load_with_provenance
-from crack_lightning.report.matrix import Cell, matrix_figure, matrix_markdown, matrix_rows, nothing_left
+from crack_lightning.report.matrix import Cell, empty_cell, matrix_figure, matrix_markdown, matrix_rows
 from crack_lightning.runs.judging.judging import held_out, images_of, warn_of_training_data
 from crack_lightning.runs.judging.mask_evaluation import evaluate_masks
 from crack_lightning.runs.judging.options import EvaluateOptions
-from crack_lightning.runs.judging.run_figures import drawn, judgement_figures
+from crack_lightning.runs.judging.run_figures import judgement_figures, png_bytes
 from crack_lightning.runs.judging.run_files import write_figures, write_metrics, write_predictions
 from crack_lightning.system.files import expanded, write_atomically, write_csv
 
@@ -79,7 +79,7 @@ def _evaluate_matrix(
         kept, own = held_out(samples, checkpoints[name])
         if not kept:
             log.warning("%s was trained on all of %s: there is nothing left to judge it on", name, data_set)
-            cells.append(nothing_left(name, data_set))
+            cells.append(empty_cell(name, data_set))
             continue
         judged, metrics = judge(networks[name], kept, options.data, device=options.device, engine=options.engine)
         write_judgement(folder / name / data_set, judged, metrics)
@@ -115,7 +115,7 @@ def write_judgement(folder: Path, judged: JudgedSamples, metrics: Mapping[str, f
     """Writes metrics.json, predictions.csv and figures/ into `folder`."""
     write_metrics(folder, metrics)
     write_predictions(folder, judged)
-    write_figures(folder, drawn(judgement_figures(judged, metrics)))
+    write_figures(folder, png_bytes(judgement_figures(judged, metrics)))
 
 
 def _cell(name: str, data_set: str, judged: JudgedSamples, *, own: bool) -> Cell:
@@ -143,7 +143,7 @@ def _write_matrix(folder: Path, cells: Sequence[Cell]) -> None:
     table = matrix_markdown(cells)
     write_atomically(folder / "matrix.md", table.encode("utf-8", "surrogateescape"))
     figure = matrix_figure(cells)
-    write_figures(folder, drawn({"matrix": figure}))
+    write_figures(folder, png_bytes({"matrix": figure}))
     with SummaryWriter(str(folder / "tensorboard")) as writer:
         writer.add_figure("matrix", matrix_figure(cells), close=False)
         writer.add_text("matrix", table)

@@ -16,7 +16,7 @@ from crack_lightning.engines.maps import logit_mapper
 from crack_lightning.inference.crack_maps import CrackMapReader
 from crack_lightning.inference.patch_scores import patch_map
 from crack_lightning.inference.patches import pick_device
-from crack_lightning.inference.sources import find_photographs, tell_left_out
+from crack_lightning.inference.sources import find_photographs, log_left_out
 from crack_lightning.models.crack_map import CrackMap, Network
 from crack_lightning.models.map_checkpoint import load_network
 from crack_lightning.runs.judging.options import ExplainOptions
@@ -40,7 +40,7 @@ def explain_patches(options: ExplainOptions, folder: Path) -> int:
     """
     network = load_network(options.ckpt_path).to(pick_device(options.device))
     source = find_photographs(options.source)
-    tell_left_out(source)
+    log_left_out(source)
     explain, rows, positive = _explainer(network), list[list[object]](), network.decision.positive_class
     for photograph in track(source.photographs, "explaining", total=len(source.photographs)):
         picture_path = folder / "explanations" / f"{photograph.name}.png"

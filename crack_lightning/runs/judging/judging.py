@@ -8,9 +8,9 @@ from pathlib import Path
 
 from crack_lightning.data.images.checks import unreadable_message
 from crack_lightning.data.options import JudgedDataOptions
-from crack_lightning.data.samples.finding import WHOLE, find_dataset, readable
+from crack_lightning.data.samples.finding import UNSPLIT, find_dataset, readable
 from crack_lightning.data.samples.groups import by_photograph, grouped
-from crack_lightning.data.samples.layouts import MASKED, OWN, TABLE, recognised
+from crack_lightning.data.samples.layouts import CLASS_FOLDERS, MASKED, TABLE, recognised
 from crack_lightning.data.samples.listing import Sample
 from crack_lightning.data.samples.masks import labelled
 from crack_lightning.data.samples.presplit import split_folders
@@ -33,7 +33,7 @@ def images_of(
     `split` names a split of the data set or of `data.split_csv`; None takes the test split, or all where there is none.
     """
     samples_of = _by_split(root, data, decision, split or "test")
-    if WHOLE not in samples_of:
+    if UNSPLIT not in samples_of:
         if data.split_csv is not None:
             kind = "by a column of its table" if data.layout == TABLE else "into train/ val/ test/"
             raise UserError(f"{root} is split {kind} already: leave data.split_csv out")
@@ -41,7 +41,7 @@ def images_of(
     else:
         if (split is None) != (data.split_csv is None):
             raise UserError("data.split and data.split_csv belong together where data.root is not split already")
-        samples = samples_of[WHOLE]
+        samples = samples_of[UNSPLIT]
         if split is not None:
             samples = of_split(samples, Path(str(data.split_csv)), split, root)
     skip, megapixels = data.on_error == "skip", data.max_megapixels
@@ -83,7 +83,7 @@ def _grouped(root: Path, samples: Sequence[Sample], data: JudgedDataOptions, nam
     layout = data.layout or recognised(root, names)
     if data.group_by is not None:
         return grouped(samples, data.group_by, layout=layout)
-    return by_photograph(samples, recognised(root, []) if layout == OWN else layout)
+    return by_photograph(samples, recognised(root, []) if layout == CLASS_FOLDERS else layout)
 
 
 def of_split(samples: Sequence[Sample], table: Path, split: str, root: Path) -> list[Sample]:

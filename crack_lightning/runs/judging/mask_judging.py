@@ -21,7 +21,7 @@ from crack_lightning.inference.overlay import heat_picture
 from crack_lightning.inference.photographs import WindowScale
 from crack_lightning.models.crack_map import CELL_PX
 from crack_lightning.report.pictures import masks_figure
-from crack_lightning.runs.judging.run_figures import drawn
+from crack_lightning.runs.judging.run_figures import png_bytes
 from crack_lightning.runs.judging.run_files import write_figures, write_metrics
 from crack_lightning.system.files import write_csv
 from crack_lightning.system.progress import track
@@ -76,7 +76,7 @@ def write_masks_judged(
     write_metrics(folder, metrics)
     write_csv(folder / "photographs.csv", HEADER, [_row(photograph) for photograph in judged])
     if figures:
-        write_figures(folder, drawn({"worst_photographs": worst_photographs(judged)}))
+        write_figures(folder, png_bytes({"worst_photographs": worst_photographs(judged)}))
 
 
 def log_masks(metrics: Mapping[str, float]) -> None:

@@ -11,13 +11,13 @@ from typing import Any
 from crack_lightning.data.images.reading import Picture
 from crack_lightning.inference.patch_scores import judge_patches
 from crack_lightning.inference.patches import Judging, pick_device
-from crack_lightning.inference.sources import find_photographs, tell_left_out
+from crack_lightning.inference.sources import find_photographs, log_left_out
 from crack_lightning.models.crack_map import Network
 from crack_lightning.models.map_checkpoint import load_network
 from crack_lightning.runs.judging.options import PredictOptions
 from crack_lightning.system.files import write_atomically, write_csv
 from crack_lightning.system.names import plural
-from crack_lightning.system.processes import ctrl_c_says
+from crack_lightning.system.processes import interrupt_message
 
 log = logging.getLogger(__name__)
 
@@ -51,9 +51,9 @@ def predict_patches(options: PredictOptions, folder: Path) -> int:
     """
     network = load_network(options.ckpt_path)
     source = find_photographs(options.source)
-    tell_left_out(source)
+    log_left_out(source)
     paths = [photograph.path for photograph in source.photographs]
-    with ctrl_c_says(lambda: "nothing was written: predict again"):
+    with interrupt_message(lambda: "nothing was written: predict again"):
         results = predictions_of(network, paths, options)
     write_csv(folder / "predictions.csv", HEADER, [_row(result) for result in results])
     if options.jsonl:

@@ -112,7 +112,7 @@ def _image(path: Path) -> Image.Image:
         return Image.new("RGB", (64, 64), "grey")
 
 
-def drawn(figures: Mapping[str, Figure]) -> dict[str, bytes]:
+def png_bytes(figures: Mapping[str, Figure]) -> dict[str, bytes]:
     """Returns each figure as the bytes of a PNG file, by name."""
     pictures = {}
     for name, figure in figures.items():

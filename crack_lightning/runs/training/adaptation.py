@@ -19,7 +19,7 @@ from crack_lightning.evaluation.cell_counts import masked_cells, near
 from crack_lightning.features.cells import COVERED, VISIBLE
 from crack_lightning.inference.crack_maps import LEAST_PX, CrackMapReader, followed_cells
 from crack_lightning.inference.patches import in_threads, pick_device
-from crack_lightning.inference.sources import Photograph, find_photographs, tell_left_out
+from crack_lightning.inference.sources import Photograph, find_photographs, log_left_out
 from crack_lightning.models.crack_map import CELL_PX, package_map
 from crack_lightning.models.map_checkpoint import write_map
 from crack_lightning.runs.training.map_learning import HELD_OUT, PRIOR_L2, lessons, trained_head
@@ -57,7 +57,7 @@ def adapt_map(options: AdaptOptions, folder: Path) -> int:
     Raises UserError or OSError where there is no surface to draw cracks onto.
     """
     source = find_photographs(options.source)
-    tell_left_out(source)
+    log_left_out(source)
     site = site_of(source.photographs, options)
     log.info("%d photographs: %d tiles, %d held back", site.photographs, len(site.tiles), len(site.held_back))
     judged = min(JUDGED, max(SHOWN, options.lessons // 4))

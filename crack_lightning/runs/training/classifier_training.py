@@ -30,7 +30,7 @@ from crack_lightning.runs.training.results import training_metrics, write_result
 from crack_lightning.system.arguments import typed
 from crack_lightning.system.cache import cache_folder
 from crack_lightning.system.files import expanded
-from crack_lightning.system.processes import ctrl_c_says
+from crack_lightning.system.processes import interrupt_message
 from crack_lightning.training.checkpoints import LAST, WholeCheckpoints, checkpoint_to_test
 from crack_lightning.training.confidence import keep_facts, logits_of, set_confidence
 from crack_lightning.training.history import EpochHistory
@@ -162,7 +162,7 @@ def _batches(
 ) -> LightningDataModule | None:
     """Returns the pictures or, if the backbone is frozen, their features, which are computed now if necessary."""
     cache, precision = cache_folder(options.cache_dir), str(options.trainer.precision)
-    with ctrl_c_says(lambda: "the features computed so far are kept"):
+    with interrupt_message(lambda: "the features computed so far are kept"):
         return prepared(trainer, classifier, data, options.features, cache=cache, precision=precision)
 
 
@@ -180,13 +180,13 @@ def _fit(
     start_path = None if ckpt_path is None else expanded(ckpt_path).absolute()
     hint = f"go on with python train.py {typed('ckpt_path', str(last))}"
     try:
-        with ctrl_c_says(lambda: hint if last.exists() else "no epoch was finished"):
+        with interrupt_message(lambda: hint if last.exists() else "no epoch was finished"):
             trainer.fit(task, batches, ckpt_path=start_path, weights_only=True)
     except Exception as error:  # Lightning and torch raise errors of any type for an invalid state
         if ckpt_path is None or history.goes_on or isinstance(error, UserError | OSError):
             raise
         reason = f"{type(error).__name__}: {error}"
-        raise UserError(f"ckpt_path={ckpt_path} cannot be gone on from ({reason}): use another copy") from error
+        raise UserError(f"ckpt_path={ckpt_path} cannot be continued from ({reason}): use another copy") from error
     return time.perf_counter() - started_s
 
 
@@ -202,7 +202,7 @@ def _test(
         task.load_state_dict(read_checkpoint(best)["state_dict"])
     confidence = _confidence(task, batches, best, options)
     last = str(best.with_name(LAST)) if best else ""
-    with ctrl_c_says(lambda: f"it is trained but not tested: python train.py {typed('ckpt_path', last)}"):
+    with interrupt_message(lambda: f"it is trained but not tested: python train.py {typed('ckpt_path', last)}"):
         tester.test(task, datamodule=batches, verbose=False)
     trainer.callback_metrics.update(tester.callback_metrics)
     probabilities = task.test_probabilities

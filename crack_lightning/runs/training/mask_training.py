@@ -86,8 +86,8 @@ def learn_masks(
     generator, megapixels = torch.Generator().manual_seed(options.seed), options.data.max_megapixels
     real = [
         part
-        for each in track(train, "learning", total=len(train), unit="photographs")
-        for part in cells_of(network, each, generator, megapixels=megapixels)
+        for samples in track(train, "learning", total=len(train), unit="photographs")
+        for part in cells_of(network, samples, generator, megapixels=megapixels)
     ]
     drawn = [sampled(network, block, generator) for block in lessons([], 0, DRAWN, options.seed)]
     cells, prior = joined([*real, *drawn], generator), (network.weight.cpu().clone(), network.bias.item())
@@ -99,7 +99,7 @@ def learn_masks(
         f1, levels = _levels(network, val, megapixels)
         log.info("F1 of cells %.3f on validation: %s", f1, "head of drawn cracks" if pull is None else f"pull {pull:g}")
         candidates.append((f1, np.inf if pull is None else pull, weight, bias, levels))
-    f1, pull, weight, bias, levels = max(candidates, key=lambda each: each[0])
+    f1, pull, weight, bias, levels = max(candidates, key=lambda samples: samples[0])
     _set_head(network, weight, bias)
     network.set_levels(levels)
     return {"val/cells_f1": f1, **({"masks/pull": pull} if np.isfinite(pull) else {}), **levels}

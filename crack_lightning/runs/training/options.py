@@ -4,19 +4,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from crack_lightning.data.options import DataOptions
-from crack_lightning.data.samples.layouts import LOOKED_FOR, MASKED
+from crack_lightning.data.samples.layouts import LEAKAGE_KINDS, MASKED
 from crack_lightning.engines.engine_names import DEVICES
 from crack_lightning.errors import UserError
 from crack_lightning.evaluation.metric_names import METRICS, parse_threshold
 from crack_lightning.features.options import FeatureOptions
 from crack_lightning.models.options import IMAGE_SIZES, LESSONS, ModelOptions
 from crack_lightning.system.ranges import (
+    absolute_path,
     check_above,
     check_among,
     check_choices,
     one_of,
     suggested,
-    whole_path,
 )
 from crack_lightning.training.options import OptimizerOptions, SchedulerOptions, TaskOptions, TrainerOptions
 
@@ -38,7 +38,7 @@ class TrainOptions:
     task: TaskOptions = field(default_factory=TaskOptions)
     callbacks: dict[str, Any] = field(default_factory=dict)
     # which counterparts of test images in training are counted: exact, near_duplicates or overlap
-    leakage: str = one_of("exact", LOOKED_FOR)
+    leakage: str = one_of("exact", LEAKAGE_KINDS)
     calibrate: bool = True  # divide logits by a temperature, so that predictions are right as often as they claim to be
     threshold: Any = 0.5  # least probability of a crack; or recall:0.99 or precision:0.95, to be met on validation
     # 0.01: outside the band that needs review, the narrowest possible, at most this share is wrong on validation
@@ -52,7 +52,7 @@ class TrainOptions:
 
     def __post_init__(self) -> None:
         if self.data.layout == MASKED and not self.model.is_map:
-            raise UserError("data=masks teaches where in a photograph a crack is: give model=crack_map")
+            raise UserError("data=masks trains on where in a photograph a crack is: give model=crack_map")
         if self.data.image_size not in IMAGE_SIZES:
             least, most = IMAGE_SIZES[0], IMAGE_SIZES[-1]
             raise UserError(f"data.image_size={self.data.image_size}: {least} to {most} pixels")
@@ -70,7 +70,7 @@ class TrainOptions:
         for name, callback in self.callbacks.items():
             if (monitor := (callback or {}).get("monitor")) is not None:
                 check_among(f"callbacks.{name}.monitor", monitor, MONITORED)
-        self.cache_dir = whole_path(self.cache_dir)
+        self.cache_dir = absolute_path(self.cache_dir)
 
 
 @dataclass
