@@ -89,7 +89,9 @@ def compare_runs(options: CompareOptions, folder: Path) -> int:
         raise UserError(f"{folder} holds an inspection, whose report would be overwritten: give another out=FOLDER")
     before, after = (_photographs(key, run) for key, run in (("before", options.before), ("after", options.after)))
     log.info("%d photographs before, %d after", len(before), len(after))
-    points = {id(place): _described(place) for place in (*before, *after)}
+    places = [*before, *after]
+    described = track(places, "looking for points", total=len(places), unit="photographs")
+    points = {id(place): _described(place) for place in described}
     compared, refused = list[ComparedPlace](), list[tuple[str, str]]()
     matched = set[str]()
     for later in track(after, "comparing", total=len(after), unit="photographs"):

@@ -27,6 +27,7 @@ from crack_lightning.runs.exporting.quantising import Loss, quantised_network
 from crack_lightning.runs.exporting.subjects import KINDS, Subject, subject_of
 from crack_lightning.runs.inspection.inspection import content_of
 from crack_lightning.system.files import expanded, write_atomically
+from crack_lightning.system.progress import track
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +105,7 @@ def _write_formats(
         if options.precision == INT8:
             quantised = quantised_network(content, subject, options)
             content, int8 = quantised.content, quantised.loss
-    for name in options.formats:
+    for name in track(options.formats, "exporting", total=len(options.formats), unit="files"):
         if name == DEEPNESS:
             rows += _write_for_qgis(subject, module, pictures, partial)
             continue

@@ -21,6 +21,7 @@ from crack_lightning.inference.patch_scores import patch_score
 from crack_lightning.inference.photographs import WindowScale
 from crack_lightning.models.crack_map import LESSON_PX, CrackMap
 from crack_lightning.system.processes import in_processes
+from crack_lightning.system.progress import showing, track
 from crack_lightning.training.cell_head import fit_head
 from crack_lightning.training.patch_head import score_line
 
@@ -123,10 +124,13 @@ def _cells(network: CrackMap, surfaces: Sequence[Surface], count: int, seed: int
 
 def lessons(surfaces: Sequence[Surface], first: int, count: int, seed: int) -> Iterator[list[Lesson]]:
     """Yields blocks of lessons `first` to `first + count`, drawn by all cores; those of odd numbers onto `surfaces`."""
-    for start in range(first, first + count, BLOCK):
+    starts = range(first, first + count, BLOCK)
+    for start in track(starts, "learning from drawn pictures", total=len(starts), unit="blocks"):
         indices = range(start, min(start + BLOCK, first + count))
         tasks = [(_surface(surfaces, index), index) for index in indices]
-        yield in_processes(partial(_lesson, seed), tasks, "drawing", workers=None)
+        with showing(False):  # one bar for all blocks
+            block = in_processes(partial(_lesson, seed), tasks, "drawing", workers=None)
+        yield block
 
 
 def _surface(surfaces: Sequence[Surface], index: int) -> Surface | None:
