@@ -8,7 +8,7 @@ from typing import Any
 
 from crack_lightning.api.model import Model, Source, checkpoint_path, load
 from crack_lightning.api.returned import AuditRun, ComparisonRun, EvaluationRun, ExportRun, InspectionRun
-from crack_lightning.api.run_context import takes, writing
+from crack_lightning.api.run_context import results_folder, with_keys_of
 from crack_lightning.data.samples.layouts import LAYOUT_OF_GROUP
 from crack_lightning.data.synthetic.surface_folder import GenerateOptions, generate_surfaces
 from crack_lightning.runs.audit.auditing import audit_folder
@@ -26,10 +26,10 @@ from crack_lightning.system.option_keys import options_from
 from crack_lightning.system.progress import showing
 
 Checkpoint = Model | str | Path | None  # None: the map of the package
-PARTS = ("shard", "shards")  # for many machines, on the command line alone
+SHARD_KEYS = ("shard", "shards")  # for many machines, on the command line alone
 
 
-@takes(InspectOptions, without=PARTS)
+@with_keys_of(InspectOptions, without=SHARD_KEYS)
 def inspect(
     source: str | Path,
     *,
@@ -48,11 +48,11 @@ def inspect(
     >>> longest = report.cracks()[0]
     """
     given = options_from(InspectOptions, {**options, "source": source, "ckpt_path": _path(ckpt_path)})
-    with writing("inspect", out, {"source": source, **options}, progress) as folder:
+    with results_folder("inspect", out, {"source": source, **options}, progress) as folder:
         return InspectionRun(folder, tuple(inspect_photographs(given, folder)))
 
 
-@takes(PredictOptions, without=("source", "jsonl"))
+@with_keys_of(PredictOptions, without=("source", "jsonl"))
 def predict(
     images: Source | Sequence[Source], *, ckpt_path: Checkpoint = None, device: str = "auto", **options: Any
 ) -> list[Prediction]:
@@ -65,7 +65,7 @@ def predict(
     return model.predict(images, **options)
 
 
-@takes(EvaluateOptions)
+@with_keys_of(EvaluateOptions)
 def evaluate(
     ckpt_path: Checkpoint | Sequence[Any] | Mapping[str, Any],
     root: str | Path | Mapping[str, Any],
@@ -75,10 +75,11 @@ def evaluate(
     progress: bool | None = None,
     **options: Any,
 ) -> EvaluationRun:
-    """Judges a model, or several, on a folder, or several by name; with data="masks" a crack map on masks.
+    """Evaluates one or more models on one folder, or on a mapping of names to folders.
 
-    `data` is also a mapping of further keys, such as {"split": "test", "split_csv": "run/split.csv"}. Raises UserError
-    or OSError for what cannot be judged.
+    With data="masks" a crack map is evaluated on masks. `data` may also be a mapping of further keys, such as
+    {"split": "test", "split_csv": "run/split.csv"}. Raises UserError or OSError for a model or a folder that cannot be
+    used.
 
     >>> judged = cl.evaluate(model, "patches", out="judged", data={"split": "test", "split_csv": "run/split.csv"})
     >>> judged.metrics["test/accuracy"] == run.metrics["test/accuracy"]
@@ -89,7 +90,7 @@ def evaluate(
         section["layout"] = LAYOUT_OF_GROUP.get(data, data)
     section["roots" if isinstance(root, Mapping) else "root"] = root
     given = options_from(EvaluateOptions, {**options, "data": section, "ckpt_path": _paths(ckpt_path)})
-    with writing("evaluate", out, {"ckpt_path": given.ckpt_path, "root": root, **options}, progress) as folder:
+    with results_folder("evaluate", out, {"ckpt_path": given.ckpt_path, "root": root, **options}, progress) as folder:
         return EvaluationRun(folder, evaluate_checkpoints(given, folder))
 
 
@@ -102,7 +103,7 @@ def compare(
 ) -> ComparisonRun:
     """Finds what became of the cracks between two inspections of one place, given by their folders.
 
-    Raises UserError or OSError for a folder that is not of `inspect`.
+    Raises UserError or OSError for a folder that was not written by `inspect`.
 
     >>> changes = cl.compare("report", "report", out="compared")
     >>> {row["change"] for row in changes.table()}
@@ -113,11 +114,11 @@ def compare(
         key: str(run.folder if isinstance(run, InspectionRun) else run) for key, run in runs.items()
     }
     given = options_from(CompareOptions, folders)
-    with writing("compare", out, folders, progress) as folder:
+    with results_folder("compare", out, folders, progress) as folder:
         return ComparisonRun(folder, compare_runs(given, folder))
 
 
-@takes(ExportOptions)
+@with_keys_of(ExportOptions)
 def export(
     ckpt_path: Checkpoint,
     format: str | Sequence[str] = "onnx",
@@ -128,18 +129,18 @@ def export(
 ) -> ExportRun:
     """Writes a model for other programs: onnx, openvino, torch_export, safetensors, deepness; several in a list.
 
-    Raises UserError where a file would not answer as the model does; nothing is left then.
+    Raises UserError if a file gives other results than the model; all files are removed then.
 
     >>> print(cl.export(model, "onnx", out="exported"))
     model.onnx: .../exported
     """
     names = format if isinstance(format, str) else ",".join(format)
     given = options_from(ExportOptions, {**options, "ckpt_path": _path(ckpt_path), "format": names})
-    with writing("export", out, {"ckpt_path": given.ckpt_path, "format": names, **options}, progress) as folder:
+    with results_folder("export", out, {"ckpt_path": given.ckpt_path, "format": names, **options}, progress) as folder:
         return ExportRun(folder, tuple(export_checkpoint(given, folder)))
 
 
-@takes(AuditOptions)
+@with_keys_of(AuditOptions)
 def audit(
     root: str | Path,
     *,
@@ -155,13 +156,13 @@ def audit(
     >>> faults = cl.audit("patches", out="audit").table()
     """
     given = options_from(AuditOptions, {**options, "data": {**(data or {}), "root": root}})
-    with writing("audit", out, {"root": root, **options}, progress) as folder:
+    with results_folder("audit", out, {"root": root, **options}, progress) as folder:
         return AuditRun(folder, audit_folder(given, folder))
 
 
-@takes(GenerateOptions)
+@with_keys_of(GenerateOptions)
 def generate(out: str | Path, *, progress: bool | None = None, **options: Any) -> Path:
-    """Draws surfaces of concrete as class folders into the new folder `out`, of which the last class is cracked.
+    """Draws surfaces of concrete into the new folder `out`, with one folder for each class; the last class is cracked.
 
     Returns the folder. Raises FileExistsError where it is not empty.
 
@@ -174,13 +175,13 @@ def generate(out: str | Path, *, progress: bool | None = None, **options: Any) -
 
 
 def _path(given: Checkpoint) -> str | None:
-    """Returns the file of a model or of a path, None for the map of the package."""
+    """Returns the path of the checkpoint of a model, or of a path; None is the map of the package."""
     path = given.ckpt_path if isinstance(given, Model) else given
     return None if path is None else str(checkpoint_path(path))
 
 
 def _paths(given: Any) -> Any:
-    """Returns the files of one model, of several in a list, or of several by name."""
+    """Returns the checkpoint paths of one model, of a list of models, or of a mapping of names to models."""
     if isinstance(given, Mapping):
         return {str(name): _path(model) for name, model in given.items()}
     if isinstance(given, Sequence) and not isinstance(given, str):

@@ -13,7 +13,7 @@ from PIL import Image
 
 from crack_lightning.api.notebook import picture_html, table_html
 from crack_lightning.api.returned import InspectionRun
-from crack_lightning.api.run_context import writing
+from crack_lightning.api.run_context import results_folder
 from crack_lightning.data.images.formats import png
 from crack_lightning.errors import UserError
 from crack_lightning.inference.heat import Heat
@@ -31,8 +31,8 @@ from crack_lightning.runs.inspection.summary import write_summary
 from crack_lightning.system.files import write_atomically
 from crack_lightning.system.names import plural
 
-IN_TABLE = ("id", "length_mm", "width_mm", "width_max_mm", "width_below_mm", "width_class")
-IN_TABLE_PX = ("id", "length_px", "width_px", "width_max_px", "width_below_px")
+SHOWN_MM = ("id", "length_mm", "width_mm", "width_max_mm", "width_below_mm", "width_class")
+SHOWN_PX_COLUMNS = ("id", "length_px", "width_px", "width_max_px", "width_below_px")
 ORIGINAL = "original.png"  # a picture that was in memory, beside its results
 
 
@@ -72,10 +72,11 @@ class MarkedCrack(CrackFacts):
 class Marked:
     """A photograph in which cracks were marked.
 
-    `verdict` is cracked, review or sound; `size_hw` are its pixels; `cracks` come longest first. `probability` is
-    (h/4, w/4) float32 of a crack map, in 0..1, and a value for each window of a classifier, which has no lines:
-    `cracks` is empty then and `regions` are what it marks. `note` is what else has to be known. It prints as one line,
-    and shows itself in a notebook as a picture with a table.
+    `verdict` is cracked, review or sound. `size_hw` is the height and width in pixels. `cracks` are sorted by length,
+    the longest first. `probability` is float32 in 0..1: by a crack map (h/4, w/4), a value for each cell of four
+    pixels; by a classifier a value for each window. A classifier gives no lines: `cracks` is empty then, and `regions`
+    are what it marks. `note` is what a reader of the result must know. It prints as one line, and shows itself in a
+    notebook as a picture with a table.
     """
 
     name: str
@@ -95,7 +96,7 @@ class Marked:
 
     def table(self) -> list[dict[str, Any]]:
         """Returns a row for each crack, with the columns of cracks.csv: pandas.DataFrame(marked.table()) takes it."""
-        return [facts_of_crack(crack) for crack in self.cracks]
+        return [crack_row(crack) for crack in self.cracks]
 
     def overlay(self) -> Image.Image:
         """Returns the photograph with its cracks as numbered lines in the colours of their width classes, or with the
@@ -106,7 +107,7 @@ class Marked:
         return crack_overlay(small, measured.records, measured.classes, self.size_hw, mm_per_px=self.mm_per_px)
 
     def save(self, out: str | Path, *, formats: Sequence[str] | str = (), image_prefix: str = "") -> InspectionRun:
-        """Writes the files of `crack inspect` into the folder `out`: report.html, cracks.csv, and below photographs/
+        """Writes the files of `crack inspect` into the folder `out`: report.html, cracks.csv, and in photographs/
         overlay.png, cracks.geojson and the map. `formats` are dxf, coco, label_studio, word.
 
         Raises UserError where `out` holds the results of other photographs.
@@ -116,7 +117,7 @@ class Marked:
         check_formats(formats, measured=self._findings.measured is not None)
         inspection = self._inspection
         given = {"image": self.name, "formats": formats, "image_prefix": image_prefix}
-        with writing("mark", out, given, None) as run:
+        with results_folder("mark", out, given, None) as run:
             self._check_alone(run)
             folder, photograph = folder_of(run, self._read.photograph), self._read.photograph
             if self._in_memory is not None:
@@ -141,7 +142,7 @@ class Marked:
 
     def __str__(self) -> str:
         if self._findings.measured is None:
-            return f"{self.name}: {self.verdict}, {plural(len(self.regions), 'region')} of windows"
+            return f"{self.name}: {self.verdict}, {plural(len(self.regions), 'marked region')}"
         unit = "px" if self.mm_per_px is None else "mm"
         length = sum(getattr(crack, f"length_{unit}") or 0 for crack in self.cracks)
         widths = [width for crack in self.cracks if (width := getattr(crack, f"width_max_{unit}")) is not None]
@@ -149,18 +150,18 @@ class Marked:
         return f"{self.name}: {self.verdict}, {plural(len(self.cracks), 'crack')} of {length:.0f} {unit} in all{widest}"
 
     def _repr_html_(self) -> str:
-        names = IN_TABLE_PX if self.mm_per_px is None else IN_TABLE
+        names = SHOWN_PX_COLUMNS if self.mm_per_px is None else SHOWN_MM
         rows = [{name: getattr(crack, name) for name in names} for crack in self.cracks]
         return f"<p>{escape(str(self))}</p>{picture_html(self.overlay())}{table_html(rows)}"
 
 
-def facts_of_crack(crack: MarkedCrack) -> dict[str, Any]:
+def crack_row(crack: MarkedCrack) -> dict[str, Any]:
     """Returns the numbers of a crack, by the names of the columns of cracks.csv."""
     return {column.name: getattr(crack, column.name) for column in fields(CrackFacts)}
 
 
-def marked_crack(record: CrackRecord) -> MarkedCrack:
-    """Returns a crack as it is given to a user."""
+def public_crack(record: CrackRecord) -> MarkedCrack:
+    """Returns the public record of a crack."""
     lines_mm = None if record.lines_mm is None else tuple(record.lines_mm)
     return MarkedCrack(
         **asdict(record.facts()),
@@ -171,10 +172,10 @@ def marked_crack(record: CrackRecord) -> MarkedCrack:
     )
 
 
-def marked_from(
+def marked_photograph(
     read: ReadPhotograph, heat: Heat, findings: Findings, inspection: Inspection, in_memory: np.ndarray | None
 ) -> Marked:
-    """Returns what is given to a user of a photograph; `in_memory` are its pixels where it has no file."""
+    """Returns the `Marked` of a photograph; `in_memory` are its pixels where it has no file."""
     inspected, measured = findings.inspected, findings.measured
     return Marked(
         name=inspected.name,
@@ -182,7 +183,7 @@ def marked_from(
         size_hw=heat.size_hw,
         mm_per_px=inspected.mm_per_px,
         threshold=inspection.decision.threshold,
-        cracks=() if measured is None else tuple(map(marked_crack, measured.records)),
+        cracks=() if measured is None else tuple(map(public_crack, measured.records)),
         regions=tuple(findings.regions),
         probability=heat.probability,
         note=inspected.note,

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from crack_lightning.api.marked import Marked, marked_from
-from crack_lightning.api.run_context import takes
+from crack_lightning.api.marked import Marked, marked_photograph
+from crack_lightning.api.run_context import with_keys_of
 from crack_lightning.data.images.reading import Picture, picture_from, read_picture
 from crack_lightning.errors import UserError
 from crack_lightning.inference.patches import pick_device
@@ -30,9 +30,9 @@ from crack_lightning.system.option_keys import options_from
 from crack_lightning.system.progress import showing
 
 Source = str | Path | Image.Image | np.ndarray
-OF_THE_MODEL = ("source", "ckpt_path", "device")
-OF_FOLDERS = ("formats", "image_prefix", "shard", "shards")  # of `inspect`, not of one photograph
-MOST_KEPT = 4  # networks that `load` keeps ready
+KEYS_OF_LOAD = ("source", "ckpt_path", "device")
+KEYS_OF_FOLDERS = ("formats", "image_prefix", "shard", "shards")  # of `inspect`, not of one photograph
+MODELS_KEPT = 4  # networks that `load` keeps ready
 
 
 class Model:
@@ -72,14 +72,14 @@ class Model:
         """Returns the probability from which on the positive class is predicted."""
         return self._network.decision.threshold
 
-    @takes(InspectOptions, without=(*OF_THE_MODEL, *OF_FOLDERS))
+    @with_keys_of(InspectOptions, without=(*KEYS_OF_LOAD, *KEYS_OF_FOLDERS))
     def mark(self, image: Source, **options: Any) -> Marked:
         """Marks and measures the cracks in one photograph: a path, a PIL image, or an array (h, w, 3) uint8, RGB.
 
         The options are the keys of `crack inspect`. An array never touches the disk. Raises UserError or OSError for
         what cannot be read or an option that does not suit.
         """
-        if refused := [key for key in options if key in (*OF_THE_MODEL, *OF_FOLDERS)]:
+        if refused := [key for key in options if key in (*KEYS_OF_LOAD, *KEYS_OF_FOLDERS)]:
             raise UserError(f"{refused[0]} is not an option of mark: save(formats=...) writes files, load the device")
         name = "image.png" if not isinstance(image, str | os.PathLike) else str(image)
         given = options_from(InspectOptions, {**options, "source": name, "ckpt_path": self.ckpt_path})
@@ -88,7 +88,7 @@ class Model:
         inspection = inspection_by(reader, self._content, given, [photograph])
         read, pictures = seen(picture, photograph, inspection)
         heat = as_kept(reader.heat(pictures))
-        return marked_from(read, heat, findings_of(read, heat, inspection), inspection, in_memory)
+        return marked_photograph(read, heat, findings_of(read, heat, inspection), inspection, in_memory)
 
     def _reader(self, options: InspectOptions) -> Reader:
         key = (options.engine, options.memory_mb, options.windows, tuple(options.scales))
@@ -96,7 +96,7 @@ class Model:
             self._readers[key] = reader_of(self._network, options)
         return self._readers[key]
 
-    @takes(PredictOptions, without=(*OF_THE_MODEL, "jsonl"))
+    @with_keys_of(PredictOptions, without=(*KEYS_OF_LOAD, "jsonl"))
     def predict(
         self, images: Source | Sequence[Source], *, progress: bool | None = None, **options: Any
     ) -> list[Prediction]:
@@ -133,7 +133,7 @@ def load(ckpt_path: str | Path | None = None, *, device: str = "auto") -> Model:
     return _loaded(path, None if stat is None else (stat.st_size, stat.st_mtime_ns), device)
 
 
-@lru_cache(MOST_KEPT)
+@lru_cache(MODELS_KEPT)
 def _loaded(path: str | None, state: tuple[int, int] | None, device: str) -> Model:
     return Model(load_network(path).to(pick_device(device)), path, content_of(path), device)
 
@@ -151,7 +151,7 @@ def checkpoint_path(given: str | Path) -> Path:
     return path
 
 
-@takes(InspectOptions, without=("source", *OF_FOLDERS))
+@with_keys_of(InspectOptions, without=("source", *KEYS_OF_FOLDERS))
 def mark(image: Source, *, ckpt_path: str | Path | None = None, device: str = "auto", **options: Any) -> Marked:
     """Marks and measures the cracks in one photograph by the map of the package, or another checkpoint.
 

@@ -16,7 +16,7 @@ from lightning.pytorch.loggers import Logger
 from crack_lightning.api.model import Model, load
 from crack_lightning.api.notebook import table_html
 from crack_lightning.api.returned import headline
-from crack_lightning.api.run_context import takes, writing
+from crack_lightning.api.run_context import results_folder, with_keys_of
 from crack_lightning.errors import UserError
 from crack_lightning.runs.training.options import TrainOptions
 from crack_lightning.runs.training.training_run import train_network
@@ -63,7 +63,7 @@ class TrainingRun:
         )
 
 
-@takes(TrainOptions, without=("ckpt_path",))
+@with_keys_of(TrainOptions, without=("ckpt_path",))
 def train(
     root: str | Path | None = None,
     *,
@@ -99,7 +99,7 @@ def train(
     if settings.model.is_map:
         own = [key for key in (*options, *(["epochs"] if epochs is not None else [])) if key not in ("model", "data")]
         check_map_keys([SHORT_KEYS.get(key, key) for key in own], masked=settings.data.layout == "masks")
-    with writing("train", out, {"root": root, "data": section, **set_keys}, progress) as folder:
+    with results_folder("train", out, {"root": root, "data": section, **set_keys}, progress) as folder:
         made = [] if settings.model.is_map else [*_default_callbacks(settings, logged=logger is not None), *callbacks]
         if progress is not None:
             settings.trainer.enable_progress_bar = progress

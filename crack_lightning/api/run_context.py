@@ -21,7 +21,7 @@ R = TypeVar("R")
 
 
 @contextmanager
-def writing(verb: str, out: Any, given: Mapping[str, Any], progress: bool | None) -> Iterator[Path]:
+def results_folder(verb: str, out: Any, given: Mapping[str, Any], progress: bool | None) -> Iterator[Path]:
     """Yields the folder of results, `out` or a new one below outputs/ as the command line has it, and writes into it
     what was asked for. Raises OSError where it cannot be made."""
     if out is None:
@@ -35,7 +35,7 @@ def writing(verb: str, out: Any, given: Mapping[str, Any], progress: bool | None
         yield folder
 
 
-def takes(kind: type, *, without: Sequence[str] = ()) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def with_keys_of(kind: type, *, without: Sequence[str] = ()) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Returns a decorator of a function with `**options`: help() and notebooks show the fields of `kind` with their
     defaults in place of them, which stand in that dataclass alone."""
 

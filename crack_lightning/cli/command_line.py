@@ -19,13 +19,13 @@ from crack_lightning.system.names import showable
 from crack_lightning.system.option_keys import keys
 
 # Keys of Hydra's own that hold a folder.
-FOLDERS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
+FOLDER_KEYS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
 # These, and several formats, may hold a comma; in other texts it is a sweep for which -m was forgotten.
 PATHS = ("root", "labels", "source", "ckpt_path", "out", "cache_dir", "split_csv", "weights", "group_by", "dir")
 WITH_COMMAS = (*PATHS, "format")
-LISTED = ("width_classes", "crack_label")  # which may be lists
-DECIMAL = re.compile(r"(-?\d+),(\d+)")
-MANY = {"-m", "--multirun"}
+LIST_KEYS = ("width_classes", "crack_label")  # which may be lists
+DECIMAL_COMMA = re.compile(r"(-?\d+),(\d+)")
+MULTIRUN_FLAGS = {"-m", "--multirun"}
 RESOLVER = re.compile(r"\$\{[^}]*:")  # a value of the environment, say; a folder may well be called ${x}
 # Of a launcher, what has to be installed and the extra that brings it.
 LAUNCHERS = {
@@ -43,7 +43,7 @@ def as_given(arguments: Sequence[str], schema: type) -> list[str]:
 
     Raises ValueError for an argument whose bytes are no text.
     """
-    kinds, many = {key: _kind(hint) for key, hint in keys(schema)}, bool(MANY & set(arguments))
+    kinds, many = {key: _kind(hint) for key, hint in keys(schema)}, bool(MULTIRUN_FLAGS & set(arguments))
     parser = OverridesParser.create()
     return [_in_grammar(argument, kinds, parser, many=many) for argument in arguments]
 
@@ -62,16 +62,16 @@ def _in_grammar(argument: str, kinds: dict[str, str], parser: OverridesParser, *
         if sys.getfilesystemencoding() != "utf-8":
             raise UserError(f"{showable(argument)}: this locale knows ASCII alone; set PYTHONUTF8=1")
         raise UserError(f"{showable(argument)}: its bytes are not UTF-8; rename it, or give a link to it")
-    kind = "text" if key in FOLDERS else kinds.get(key.lstrip("+"), "")
-    if not many and kind in ("number", "list", "any") and (number := DECIMAL.fullmatch(value)):
+    kind = "text" if key in FOLDER_KEYS else kinds.get(key.lstrip("+"), "")
+    if not many and kind in ("number", "list", "any") and (number := DECIMAL_COMMA.fullmatch(value)):
         raise UserError(
             f"{argument}: a decimal has a point: write {key}={number[1]}.{number[2]} (several values need -m)"
         )
-    is_list = kind in ("texts", "list") or (key.rpartition(".")[2] in LISTED and "," in value)
+    is_list = kind in ("texts", "list") or (key.rpartition(".")[2] in LIST_KEYS and "," in value)
     if not many and is_list and value not in ("", "null", "???") and value[0] not in "[$'\"":
         argument, value = f"{key}=[{value}]", f"[{value}]"
     parsed = _parsed(parser, argument)
-    literal_path = key not in FOLDERS and _is_path(key) and RESOLVER.search(value) is None
+    literal_path = key not in FOLDER_KEYS and _is_path(key) and RESOLVER.search(value) is None
     stands_for = "${" in value and not literal_path
     if value in ("", "null", "???") or stands_for or (parsed and _is_quoted(value)):
         return argument

@@ -1,4 +1,4 @@
-"""Where a command writes, as Hydra knows it, and whether it can."""
+"""The folder that a command writes into, by Hydra's settings, and a check that it can be made."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
-from crack_lightning.cli.command_line import MANY
+from crack_lightning.cli.command_line import MULTIRUN_FLAGS
 from crack_lightning.system.files import check_can_be_made
 
 
@@ -16,7 +16,7 @@ def run_folder() -> Path:
 
 
 def common_folder() -> Path:
-    """Returns the folder that all points of a sweep write common files into; of a single run its own."""
+    """Returns the folder for files that all points of a sweep share; for a single run, its own folder."""
     return run_folder() if not is_multirun() else Path(HydraConfig.get().sweep.dir).absolute()
 
 
@@ -26,13 +26,15 @@ def is_multirun() -> bool:
 
 
 def wanted_folder(arguments: Sequence[str]) -> Path:
-    """Returns the run folder that the arguments name, or the one that all are made in."""
-    key = "hydra.sweep.dir" if MANY & set(arguments) else "hydra.run.dir"
+    """Returns the run folder that the arguments name, or the folder in which run folders are made."""
+    key = "hydra.sweep.dir" if MULTIRUN_FLAGS & set(arguments) else "hydra.run.dir"
     values = [argument.partition("=")[2] for argument in arguments if argument.partition("=")[0] == key]
     return Path(values[-1].strip("'\"") if values else "outputs").absolute()
 
 
 def check_folder(arguments: Sequence[str]) -> None:
     """Raises OSError where the run folder cannot be made: Hydra, which makes it, would end with a traceback."""
-    if not {argument for argument in arguments if argument.startswith("-")} - MANY:  # --help, --cfg: nothing is written
+    if (
+        not {argument for argument in arguments if argument.startswith("-")} - MULTIRUN_FLAGS
+    ):  # --help, --cfg: nothing is written
         check_can_be_made(wanted_folder(arguments))

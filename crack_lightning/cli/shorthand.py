@@ -1,16 +1,16 @@
-"""Arguments that are typed shorter than Hydra has them: SOURCE, out=FOLDER, epochs=5, data=masks."""
+"""Expands short arguments into Hydra's: SOURCE, out=FOLDER, epochs=5, data=masks."""
 
 from collections.abc import Iterator, Sequence
 
-from crack_lightning.cli.command_line import MANY
+from crack_lightning.cli.command_line import MULTIRUN_FLAGS
 from crack_lightning.cli.verbs import VERBS, options_class
 from crack_lightning.data.samples.layouts import LAYOUT_OF_GROUP
 from crack_lightning.errors import UserError
 from crack_lightning.system.arguments import literal
 from crack_lightning.system.option_keys import SHORT_KEYS, keys
 
-# Of Hydra's own, those that the next word belongs to.
-WITH_WORD = (
+# Hydra's flags that take the next word as their value.
+FLAGS_WITH_VALUE = (
     "--cfg",
     "-c",
     "--package",
@@ -29,17 +29,17 @@ PATHS = ("/", "./", "../", "~")  # what begins so is a path, even with a = in it
 
 
 def rewritten(command: str, arguments: Sequence[str]) -> list[str]:
-    """Returns the arguments of a command as its keys have them.
+    """Returns the arguments of a command with every key written out.
 
-    A word without `=` is the value of the command's places in their order (`crack inspect /photos`), `out=FOLDER` is
-    Hydra's folder, `epochs=` is `trainer.max_epochs=`. `evaluate` takes data=masks, as train.py does, for
-    data.layout=masks, and ckpt_path=a,b, which would be a sweep, for the list ckpt_path=[a,b] unless it is one.
+    A word without `=` is a positional argument (`crack inspect /photos`); `out=FOLDER` is Hydra's folder; `epochs=` is
+    `trainer.max_epochs=`. For `evaluate`, data=masks is data.layout=masks, and ckpt_path=a,b becomes the list
+    ckpt_path=[a,b], except in a multirun.
 
     Raises UserError for more words than the command has places.
     """
-    words, others = _divided(arguments)
-    filled = _filled(command, words, others)
-    several = bool(MANY & set(arguments))
+    words, others = _words_and_others(arguments)
+    filled = _positional_keys(command, words, others)
+    several = bool(MULTIRUN_FLAGS & set(arguments))
     if command == "evaluate":
         others = [_as_layout(argument) for argument in others]
         others = others if several else [_as_list(argument) for argument in others]
@@ -47,22 +47,22 @@ def rewritten(command: str, arguments: Sequence[str]) -> list[str]:
     short = {key: long for key, long in SHORT_KEYS.items() if long in known}
     if "out" not in known:
         short["out"] = "hydra.sweep.dir" if several else "hydra.run.dir"
-    return [_lengthened(argument, short) for argument in (*others, *filled)]
+    return [_with_long_key(argument, short) for argument in (*others, *filled)]
 
 
-def _divided(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Returns the words that are values of places, and all other arguments."""
+def _words_and_others(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Returns the positional words, and all other arguments."""
     words, others, belongs = list[str](), list[str](), False
     for argument in arguments:
         named = "=" in argument and not argument.startswith(PATHS)
         is_word = not (belongs or named or argument.startswith(("-", "+")))
         (words if is_word else others).append(argument)
-        belongs = argument in WITH_WORD
+        belongs = argument in FLAGS_WITH_VALUE
     return words, others
 
 
-def _filled(command: str, words: Sequence[str], others: Sequence[str]) -> Iterator[str]:
-    """Yields the words as key=value; fewer than there are places fill the last ones."""
+def _positional_keys(command: str, words: Sequence[str], others: Sequence[str]) -> Iterator[str]:
+    """Yields the positional words as key=value; if there are fewer words than positions, they fill the last ones."""
     named = {argument.partition("=")[0] for argument in others}
     places = [place for place in VERBS[command].places if place not in named]
     if len(words) > len(places):
@@ -79,7 +79,7 @@ def _filled(command: str, words: Sequence[str], others: Sequence[str]) -> Iterat
         yield "data=folder"
 
 
-def _lengthened(argument: str, short: dict[str, str]) -> str:
+def _with_long_key(argument: str, short: dict[str, str]) -> str:
     key, equals, value = argument.partition("=")
     return f"{short[key]}={value}" if equals and key in short else argument
 
