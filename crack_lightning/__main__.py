@@ -45,6 +45,10 @@ def _run(word: str) -> None:
         hint = f"did you mean {near[0]}? " if near else ""
         sys.stderr.write(f"there is no command {word or '(empty)'}: {hint}{USAGE}\n\n{_listed()}\n")
         sys.exit(2)
+    elif {"-h", "--help"} & set(sys.argv[2:]):
+        from crack_lightning.cli.key_help import help_text
+
+        sys.stdout.write(help_text(word))
     else:
         del sys.argv[1]
         _perform(word)

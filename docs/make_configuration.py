@@ -1,11 +1,10 @@
 """python docs/make_configuration.py: writes docs/keys.md from the dataclasses of the options and conf/."""
 
-import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import NoneType
-from typing import Any, cast, get_args, get_origin, get_type_hints
+from typing import Any, cast, get_args, get_origin
 
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
@@ -13,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from crack_lightning.cli.options import register
 from crack_lightning.cli.verbs import VERBS, options_class
 from crack_lightning.system.option_groups import CONF
-from crack_lightning.system.option_keys import keys, section_of
+from crack_lightning.system.option_keys import comments_of, keys, section_of
 
 PAGE = Path(__file__).with_name("keys.md")
 GROUPS = ("data", "model", "features", "optimizer", "scheduler", "trainer", "logger", "experiment", "sweep")
@@ -102,7 +101,7 @@ def _option(path: Path) -> str:
 
 
 def _command(name: str, kind: type) -> str:
-    comments = {**_said(kind), **(dict(_comments(CALLBACKS)) if name == "train" else {})}
+    comments = {**comments_of(kind), **(dict(_comments(CALLBACKS)) if name == "train" else {})}
     cfg = _composed(name)
     lines = [f"## `{'train.py' if name == 'train' else f'crack {name}'}`\n"]
     lines += ["| key | type | default | |", "|---|---|---|---|"]
@@ -117,22 +116,6 @@ def _command(name: str, kind: type) -> str:
 
 def _composed(name: str, *, hydra: bool = False) -> DictConfig:
     return compose(config_name=name, return_hydra_config=hydra)
-
-
-def _said(kind: type, above: str = "") -> dict[str, str]:
-    """What the comments of a dataclass say of its keys, before or behind each, those of its sections included."""
-    found, waiting = dict[str, str](), list[str]()
-    for line in (line for base in reversed(kind.__mro__[:-1]) for line in inspect.getsource(base).splitlines()):
-        if match := re.match(r"    # (.*)$", line):
-            waiting.append(match[1])
-            continue
-        if match := re.match(r"    (\w+): [^#]*(?:  # (.*))?$", line):
-            found[f"{above}{match[1]}"] = match[2] or " ".join(waiting)
-        waiting.clear()
-    for name, hint in get_type_hints(kind).items():
-        if (section := section_of(hint)) is not None:
-            found |= _said(section, f"{above}{name}.")
-    return found
 
 
 def _comments(file: str) -> Iterator[tuple[str, str]]:

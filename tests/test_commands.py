@@ -3,6 +3,7 @@
 import gc
 import logging
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,11 +15,12 @@ from hydra.core.global_hydra import GlobalHydra
 from crack_lightning.__main__ import AGAIN, main
 from crack_lightning.cli import command as commands
 from crack_lightning.cli.command import command, load, run_job
+from crack_lightning.cli.key_help import help_text
 from crack_lightning.cli.run_folders import check_folder
 from crack_lightning.cli.verbs import VERBS, function_of, options_class
 from crack_lightning.models.decision import Decision
 from crack_lightning.system.option_groups import CONF
-from crack_lightning.system.option_keys import keys
+from crack_lightning.system.option_keys import keys, section_of
 
 REPOSITORY = CONF.parent
 Run = Callable[..., tuple[int, str]]
@@ -109,6 +111,19 @@ def refused(result: tuple[int, str]) -> str:
     assert status != 0
     assert "Traceback" not in text
     return text
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_the_help_of_a_verb_names_every_key_with_its_meaning(name: str) -> None:
+    text = help_text(name)
+    for key, hint in keys(options_class(name)):
+        if section_of(hint) is None and key not in ("callbacks", "logger"):
+            assert re.search(rf"^  {re.escape(key)}(=.*)?( |$)", text, re.MULTILINE), key
+    assert text.startswith(f"crack {name} {VERBS[name].usage}\n  {VERBS[name].does}\n")
+    if name == "train":
+        assert "mobilenet_v2" in text
+        assert re.search(r"trainer.max_epochs=5 +also epochs=;", text)
+        assert "callbacks.early_stopping.patience=3" in text
 
 
 def test_help_loads_neither_torch_nor_lightning() -> None:

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from crack_lightning.cli.command_line import as_given, check_launcher
+from crack_lightning.cli.key_help import help_text
 from crack_lightning.cli.messages import is_for_user, message
 from crack_lightning.cli.options import options_of, register
 from crack_lightning.cli.run_folders import check_folder, common_folder, is_multirun, run_folder, wanted_folder
@@ -62,9 +63,11 @@ def run_job(job: Callable[[DictConfig], Any], *, config_name: str) -> None:
     """Runs `job` on the configuration that the command line composes from conf/`config_name`.yaml.
 
     A user's mistake ends with one message and exit status 1, Ctrl-C with 130. In a sweep the other points go on."""
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        sys.stdout.write(help_text(config_name))
+        return
     end_at_sigterm()
     register(config_name)
-    OmegaConf.register_new_resolver("usage", lambda name: VERBS[name].usage, replace=True)
     atexit.register(gc.freeze)  # objects alive at the end need no collection: it takes longer than to drop them
     quieten()
     whole = os.environ.get("HYDRA_FULL_ERROR") == "1"  # the traceback of a mistake too

@@ -3,7 +3,9 @@
 A key of a section is written `section.key`, on the command line and in Python.
 """
 
+import inspect
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from difflib import get_close_matches
@@ -38,6 +40,22 @@ def near_key(unknown: str, kind: type) -> str:
     near = near or [last[match] for match in get_close_matches(name, last, 1, 0.7)]
     near = near or [last[key] for key in last if key.startswith(name)]
     return f" Did you mean {near[0]}?" if near and near[0] != unknown else ""
+
+
+def comments_of(kind: type, above: str = "") -> dict[str, str]:
+    """Returns what the comments of a dataclass say about its keys, before or behind each, sections included."""
+    comments, waiting = dict[str, str](), list[str]()
+    for line in (line for base in reversed(kind.__mro__[:-1]) for line in inspect.getsource(base).splitlines()):
+        if match := re.match(r"    # (.*)$", line):
+            waiting.append(match[1])
+            continue
+        if match := re.match(r"    (\w+): [^#]*(?:  # (.*))?$", line):
+            comments[f"{above}{match[1]}"] = match[2] or " ".join(waiting)
+        waiting.clear()
+    for name, hint in get_type_hints(kind).items():
+        if (section := section_of(hint)) is not None:
+            comments |= comments_of(section, f"{above}{name}.")
+    return comments
 
 
 def options_from(kind: type, given: Mapping[str, Any]) -> Any:
