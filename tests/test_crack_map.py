@@ -5,7 +5,7 @@ from conftest import some
 from PIL import Image
 from torch import Tensor
 
-from crack_lightning.engines.cell_maps import crack_mapper, unfolded
+from crack_lightning.engines.cell_maps import crack_mapper, unfold_logits
 from crack_lightning.engines.parts import PARTS
 from crack_lightning.inference.tiles import logit_map
 from crack_lightning.models.backbones import BACKBONES
@@ -48,7 +48,7 @@ def whole_and_tiled(network: CrackMap, engine: str, *, memory_mb: float = 2) -> 
         whole = network(torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None])[0]
         mapper = crack_mapper(network, engine)
         output = logit_map(mapper, picture, memory_mb=memory_mb)
-    return whole, unfolded(output, [part.stride for part in mapper.parts]) + network.bias
+    return whole, unfold_logits(output, [part.stride for part in mapper.parts]) + network.bias
 
 
 @pytest.mark.parametrize("engine", ["eager", "folded", "onnxruntime"])

@@ -20,7 +20,7 @@ from crack_lightning.cli.options import options_of
 from crack_lightning.cli.verbs import options_class
 from crack_lightning.data.synthetic.lessons import lesson
 from crack_lightning.engines.exports import FILES, run_of
-from crack_lightning.engines.resizing import resized
+from crack_lightning.engines.resizing import resize
 from crack_lightning.errors import UserError
 from crack_lightning.inference.crack_maps import CrackMapReader
 from crack_lightning.inference.patch_scores import judge_patches
@@ -125,7 +125,7 @@ def file_of(made: Path, name: str, folder: Path) -> Path:
 def test_resized_pictures_equal_those_of_torchvision(height: int, width: int, size: int) -> None:
     images = torch.randint(0, 256, (8, 3, height, width), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     expected = v2.Resize((size, size), v2.InterpolationMode.BILINEAR, antialias=True)(images)
-    differ = (resized(images, size) - expected.float()).abs()
+    differ = (resize(images, size) - expected.float()).abs()
     assert differ.max() <= 1  # where a weight lies halfway between two numbers
     assert (differ > 0).float().mean() < 1e-5
 

@@ -153,7 +153,7 @@ def test_an_engine_that_differs_is_not_used(
     folded = engines.folded_engine
     monkeypatch.setattr(engines, "folded_engine", lambda classifier: lambda images: 1.01 * folded(classifier)(images))
     wrong = metrics(trained("features.engine=folded", "features.views=2", run="wrong"))
-    assert "features of folded differ by 1.0e-02" in caplog.text
+    assert "folded is not used: its features differ by 1.0e-02" in caplog.text
     times = {"fit_seconds": 0.0}
     assert wrong | times == pytest.approx(metrics(two_live_epochs) | times, abs=1e-5)
 

@@ -1,1 +1,1 @@
-"""Engines that compute the features and maps of a network, and the formats of exports."""
+"""Engines, which compute the features and maps of a network, and the formats in which networks are exported."""

@@ -1,9 +1,10 @@
-"""Computes a crack map part by part of its backbone, so that photographs of any size fit, tile by tile.
+"""Computes a crack map one part of its backbone at a time, in tiles, so that photographs of any size fit in memory.
 
-A part outputs its features and, behind them, the sums of the taps so far for each cell: maps of one channel, which
-`pixel_unshuffle` folds to the stride that the part has reached. So each part outputs one map, as a classifier's does.
+The head sums a contribution of each tap, a layer of the backbone that it reads. A part outputs one map, as a part of a
+classifier does: its features and, in further channels, the sums of the taps so far. The sums have one channel at their
+own stride; `pixel_unshuffle` folds them to the stride that the part has reached.
 
-A backbone that cannot be cut into parts is one part, whose tiles see REACH_PX beyond their edges.
+A backbone that cannot be cut is a single part, whose tiles see REACH_PX beyond their edges.
 """
 
 import copy
@@ -15,49 +16,51 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from crack_lightning.engines.engine_names import check_engine
-from crack_lightning.engines.folded import Pixels, folded
+from crack_lightning.engines.folded import Pixels, fold_batchnorms
 from crack_lightning.engines.maps import LogitMapper, compared_mapper
 from crack_lightning.engines.parts import PARTS, Part
 from crack_lightning.engines.pick import auto_engine
 from crack_lightning.models.crack_map import CELL_PX, CrackMap, grown
 
-COMPARED_HW = (96, 160)  # of the picture on which engines are compared
-STRIDE_PX, REACH_PX, CELL_BYTES = 32, 128, 400  # of the one part of a backbone that is not cut
+SAMPLE_HW = (96, 160)  # height and width of the random picture on which engines are compared
+# Stride, reach and memory for an input pixel (see Part) of the single part of a backbone that cannot be cut.
+STRIDE_PX, REACH_PX, CELL_BYTES = 32, 128, 400
 
 
 class TappedPart(nn.Module):
     """The layers of one part: (N, channels + sums, h, w) to (N, channels' + sums', h', w').
 
-    `channels` is the number of incoming features; behind them are the sums of the parts before, which this one folds
-    to its own `stride` before it appends its own. The `last` part drops its features, which are not needed any more.
+    The input has `channels` features, followed by the sums of earlier parts. This part folds those to its own `stride`
+    and appends its own sum. The `last` part drops its features, which no part needs any more.
     """
 
     def __init__(
         self, blocks: Sequence[nn.Module], heads: Sequence[Tensor], *, channels: int, stride: int, last: bool
     ) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(blocks)  # each up to a tap
+        self.blocks = nn.ModuleList(blocks)  # each block ends with a tap
         self.channels, self.stride, self.last = channels, stride, last
-        for number, weight in enumerate(heads):
-            self.register_buffer(f"head_{number}", weight)
+        for index, weight in enumerate(heads):
+            self.register_buffer(f"head_{index}", weight)
 
     def forward(self, inputs: Tensor) -> Tensor:
         maps, earlier_sums = inputs[:, : self.channels], inputs[:, self.channels :]
         sums: list[Tensor] = []
-        for number, block in enumerate(self.blocks):
+        for index, block in enumerate(self.blocks):
             maps = block(maps)
-            sums.append(functional.conv2d(maps, self.get_buffer(f"head_{number}")))
+            sums.append(functional.conv2d(maps, self.get_buffer(f"head_{index}")))
         width = sums[-1].shape[-1]
-        # A tap at stride 2 in a part that ends at stride 4 is averaged, as in CrackMap.
+        # In a part that ends at stride 4, a tap at stride 2 is averaged over 2 x 2 cells, as in CrackMap.
         sums = [tap if tap.shape[-1] == width else functional.avg_pool2d(tap, 2) for tap in sums]
         folded_sums = [functional.pixel_unshuffle(earlier_sums, self.stride)] if earlier_sums.shape[1] else []
         return torch.cat([*([] if self.last else [maps]), *folded_sums, torch.stack(sums).sum(dim=0)], dim=1)
 
 
 def crack_mapper(network: CrackMap, engine: str, weight: Tensor | None = None) -> LogitMapper:
-    """Returns the map of `network` by `engine` on its device; an engine that differs on a small picture is not used.
+    """Returns a mapper that computes `network` by `engine`, on the device of `network`.
 
-    `weight` (channels,), if given, replaces the head's. `unfolded` turns the output into logits.
+    Where the engine's result for a small picture differs from the network's own, the network's own layers are used.
+    `weight` (channels,), if given, replaces the head's. `unfold_logits` turns the mapper's output into logits.
     """
     check_engine(engine)
     name = auto_engine(network) if engine == "auto" else engine
@@ -67,13 +70,16 @@ def crack_mapper(network: CrackMap, engine: str, weight: Tensor | None = None) -
         parts,
         name,
         device=network.pixel_mean.device,
-        fold=_folded,
-        size_hw=COMPARED_HW,
+        fold=_fold_part,
+        size_hw=SAMPLE_HW,
     )
 
 
-def unfolded(output: Tensor, strides: Sequence[int]) -> Tensor:
-    """Returns logits (h/4, w/4), without the head's bias, from the last part's output (1, sums, h/32, w/32)."""
+def unfold_logits(output: Tensor, strides: Sequence[int]) -> Tensor:
+    """Returns logits (h/4, w/4), without the head's bias, from the last part's output (1, sums, h/32, w/32).
+
+    `strides` are those of the parts, in order.
+    """
     if len(strides) == 1:
         return functional.pixel_shuffle(output, STRIDE_PX // CELL_PX)[0, 0]
     maps = []
@@ -85,7 +91,7 @@ def unfolded(output: Tensor, strides: Sequence[int]) -> Tensor:
 
 
 class WholeMap(nn.Module):
-    """All layers as one part: (N, 3, h, w) uint8 to logits without the bias, folded to cells of the deepest tap."""
+    """All layers as one part: (N, 3, h, w) uint8 to logits without the bias, folded to a stride of STRIDE_PX."""
 
     def __init__(self, network: CrackMap, weight: Tensor | None) -> None:
         super().__init__()
@@ -114,12 +120,12 @@ def _networks(network: CrackMap, parts: Sequence[Part], weight: Tensor | None) -
     networks: list[nn.Module] = []
     channels = 3
     for start, end in itertools.pairwise([0, *(part.end for part in parts)]):
-        taps = [number for number, tap in enumerate(network.taps) if start <= tap.child < end]
-        edges = [start, *(network.taps[number].child + 1 for number in taps)]
+        taps = [index for index, tap in enumerate(network.taps) if start <= tap.child < end]
+        edges = [start, *(network.taps[index].child + 1 for index in taps)]
         blocks = [nn.Sequential(*children[low:high]) for low, high in itertools.pairwise(edges)]
         part = TappedPart(
             blocks,
-            [heads[number] for number in taps],
+            [heads[index] for index in taps],
             channels=channels,
             stride=parts[len(networks)].stride,
             last=end == parts[-1].end,
@@ -129,12 +135,12 @@ def _networks(network: CrackMap, parts: Sequence[Part], weight: Tensor | None) -
     return [layers.eval() for layers in networks]
 
 
-def _folded(network: nn.Module) -> nn.Module:
+def _fold_part(network: nn.Module) -> nn.Module:
     """Returns a copy of `network` with BatchNorm folded into the convolutions of its blocks."""
     network = copy.deepcopy(network)
     for module in network.modules():
         if isinstance(module, TappedPart):
-            module.blocks = nn.ModuleList(folded(block) for block in module.blocks)
+            module.blocks = nn.ModuleList(fold_batchnorms(block) for block in module.blocks)
         if isinstance(module, CrackMap):
-            module.features = nn.Sequential(*(folded(nn.Sequential(child)) for child in module.features))
+            module.features = nn.Sequential(*(fold_batchnorms(nn.Sequential(child)) for child in module.features))
     return network

@@ -1,11 +1,11 @@
-"""The names of the engines and of the formats of exports."""
+"""The names of devices, engines and export formats."""
 
 from crack_lightning.system.ranges import check_among
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 ENGINES = ("auto", "onnxruntime", "openvino", "folded", "eager")
 ONNX, OPENVINO, TORCH_EXPORT, DEEPNESS, SAFETENSORS = "onnx", "openvino", "torch_export", "deepness", "safetensors"
-FORMATS = (ONNX, OPENVINO, TORCH_EXPORT, DEEPNESS, SAFETENSORS)  # of exports
+FORMATS = (ONNX, OPENVINO, TORCH_EXPORT, DEEPNESS, SAFETENSORS)
 
 
 def check_engine(name: str, *, key: str = "engine") -> None:

@@ -1,4 +1,4 @@
-"""Writes exported networks in the formats of three runtimes and of safetensors, and runs the files."""
+"""Writes networks for three runtimes (ONNX, OpenVINO, torch.export) and as safetensors, and runs the written files."""
 
 import json
 import warnings
@@ -11,64 +11,64 @@ import torch
 from torch import Tensor
 
 from crack_lightning.engines.engine_names import ONNX, OPENVINO, SAFETENSORS, TORCH_EXPORT
-from crack_lightning.engines.onnx import OPSET, exported, onnx_session, write_model
+from crack_lightning.engines.onnx import OPSET, onnx_session, to_onnx, write_model
 from crack_lightning.engines.openvino import Compiled, openvino_runtime, write_precise
 from crack_lightning.engines.portable import INPUT, PortableClassifier, PortableMap
 from crack_lightning.models.decision import Decision
 from crack_lightning.system.libraries import library
 
 FILES = {ONNX: "model.onnx", OPENVINO: "model.xml", TORCH_EXPORT: "model.pt2", SAFETENSORS: "model.safetensors"}
-KEY = "crack_lightning"  # of the facts in a file's metadata
-SAMPLE_HW = (203, 301)  # of the pictures that are traced
-LEAST_PX = 8  # of a side, as torch.export is to allow
-SIDES = {"batch": {}, "height": {"min": LEAST_PX}, "width": {"min": LEAST_PX}}
+METADATA_KEY = "crack_lightning"  # key of the network's facts in a file's metadata
+SAMPLE_HW = (203, 301)  # height and width of the random pictures with which networks are traced
+MIN_SIDE_PX = 8  # smallest side of a picture that a torch.export file accepts
+DYNAMIC_AXES = {"batch": {}, "height": {"min": MIN_SIDE_PX}, "width": {"min": MIN_SIDE_PX}}
 
 Portable = PortableClassifier | PortableMap
 Run = Callable[[Tensor], Sequence[Tensor]]  # pictures (N, 3, h, w) uint8 to the outputs, in their order
 
 
 def onnx_bytes(network: Portable) -> bytes:
-    """Returns `network` as ONNX, for any number of pictures of any size."""
+    """Returns `network` as an ONNX file for any number of pictures of any size."""
     sample = torch.randint(0, 256, (2, 3, *SAMPLE_HW), dtype=torch.uint8)
-    return exported(network, sample, input_name=INPUT, dynamic=network.axes)
+    return to_onnx(network, sample, input_name=INPUT, dynamic=network.axes)
 
 
 def write_onnx(network: bytes, path: Path, facts: Mapping[str, object], decision: Decision) -> None:
-    """Writes `network` with `facts` as its metadata; what a program needs to decide has keys of its own."""
+    """Writes an ONNX file with `facts`, class names and threshold in its metadata."""
     import onnx
 
     model = onnx.load_from_string(network)
     settings = {"class_names": list(decision.class_names), "threshold": decision.threshold}
-    write_model(model, path, {KEY: facts, **settings, "opset": OPSET})
+    write_model(model, path, {METADATA_KEY: facts, **settings, "opset": OPSET})
 
 
 def write_openvino(network: bytes, path: Path, facts: Mapping[str, object]) -> None:
-    """Writes OpenVINO's intermediate representation of the same ONNX file: .xml, and .bin beside it."""
+    """Writes an ONNX file, given as bytes, in OpenVINO's format: .xml, and .bin beside it."""
     openvino = openvino_runtime()
     model = openvino.Core().read_model(network)
-    model.set_rt_info(json.dumps(facts, ensure_ascii=True), [KEY])
+    model.set_rt_info(json.dumps(facts, ensure_ascii=True), [METADATA_KEY])
     write_precise(model, path)
 
 
 def write_torch(network: Portable, path: Path, facts: Mapping[str, object]) -> None:
-    """Writes `network` as `torch.export` exports it."""
-    batch, height, width = (torch.export.Dim(name, **side) for name, side in SIDES.items())
+    """Writes `network` as a file of `torch.export`."""
+    batch, height, width = (torch.export.Dim(name, **side) for name, side in DYNAMIC_AXES.items())
     sample = torch.randint(0, 256, (2, 3, *SAMPLE_HW), dtype=torch.uint8)
-    with _quiet(), torch.no_grad():
+    with _ignored_warnings(), torch.no_grad():
         program = torch.export.export(
             network,
             (sample,),
             dynamic_shapes=({0: batch, 2: height, 3: width},),
-            prefer_deferred_runtime_asserts_over_guards=True,  # the size of a map is divided by 32 and rounded up
+            prefer_deferred_runtime_asserts_over_guards=True,  # for map sizes: a side divided by 32 and rounded up
         )
-        program._example_inputs = None  # 366 kB of noise
+        program._example_inputs = None  # else the file holds the sample: 366 kB of noise
         for node in program.graph.nodes:
-            node.meta.pop("stack_trace", None)  # it names folders of this machine
-        torch.export.save(program, path, extra_files={KEY: json.dumps(facts)})
+            node.meta.pop("stack_trace", None)  # stack traces name folders of this machine
+        torch.export.save(program, path, extra_files={METADATA_KEY: json.dumps(facts)})
 
 
 def write_safe(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, object]) -> None:
-    """Writes tensors by name, with plain values as metadata."""
+    """Writes named tensors as safetensors, with plain values as metadata."""
     save = library("safetensors.torch", 'safetensors is not installed: pip install -e ".[safetensors]"').save
     contiguous = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     texts = {name: json.dumps(value) for name, value in metadata.items()}
@@ -76,7 +76,7 @@ def write_safe(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str,
 
 
 def run_of(name: str, path: Path) -> Run:
-    """Returns a function that runs the file at `path`, of format `name`, as another program would."""
+    """Returns a function that runs the file at `path`, in the format `name`, as another program would."""
     return {ONNX: _run_onnx, OPENVINO: _run_openvino, TORCH_EXPORT: _run_torch}[name](path)
 
 
@@ -90,12 +90,12 @@ def _run_openvino(path: Path) -> Run:
 
 
 def run_without_settings(path: Path) -> Run:
-    """Returns a function that runs an OpenVINO file as a program does that sets nothing."""
+    """Returns a function that runs an OpenVINO file with OpenVINO's default settings."""
     return Compiled(openvino_runtime().Core().read_model(path), {})
 
 
 def _run_torch(path: Path) -> Run:
-    with _quiet():
+    with _ignored_warnings():
         module = torch.export.load(path).module()
 
     def run(images: Tensor) -> list[Tensor]:
@@ -107,7 +107,7 @@ def _run_torch(path: Path) -> Run:
 
 
 @contextmanager
-def _quiet() -> Any:
+def _ignored_warnings() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

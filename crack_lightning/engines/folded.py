@@ -1,4 +1,4 @@
-"""A network's backbone with pixels normalised in front and BatchNorm folded into the convolutions."""
+"""Prepares backbones for inference: normalises pixels first and folds BatchNorm into the convolutions."""
 
 import copy
 import itertools
@@ -10,12 +10,12 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.models.crack_map import CrackMap
 
-# A convolution and the norm behind it, by their names in the blocks of ResNet and DenseNet, which are not chains.
-PAIRS = [("conv1", "bn1"), ("conv2", "bn2"), ("conv3", "bn3"), ("conv1", "norm2")]
+# Names of a convolution and the norm after it in the blocks of ResNet and DenseNet, which are not nn.Sequential.
+CONVOLUTIONS_AND_NORMS = [("conv1", "bn1"), ("conv2", "bn2"), ("conv3", "bn3"), ("conv1", "norm2")]
 
 
 class Pixels(nn.Module):
-    """Pictures (N, 3, h, w) uint8 to pixels normalised as the backbone takes them."""
+    """Pictures (N, 3, h, w) uint8 to pixels normalised as the backbone needs them."""
 
     scale: Tensor
     shift: Tensor
@@ -31,7 +31,7 @@ class Pixels(nn.Module):
 
 
 class PooledFeatures(nn.Module):
-    """Pictures (N, 3, h, w) to average-pooled features (N, channels), as the head takes them."""
+    """Pictures (N, 3, h, w) to average-pooled features (N, channels), the input of the head."""
 
     def __init__(self, classifier: CrackClassifier, features: nn.Module) -> None:
         super().__init__()
@@ -41,16 +41,16 @@ class PooledFeatures(nn.Module):
         return self.features(self.pixels(images)).mean(dim=(2, 3))
 
 
-def folded(network: nn.Module) -> nn.Module:
-    """Returns a copy with each BatchNorm folded into the convolution before it.
+def fold_batchnorms(network: nn.Module) -> nn.Module:
+    """Returns a copy of `network` with each BatchNorm folded into the convolution before it.
 
-    Pairs are found in chains or by their names. torch.fx would trace, and meanwhile replace the call of every module
-    of the process, in all threads.
+    The two follow each other in an nn.Sequential or have known names. torch.fx is not used: while it traces, it
+    replaces the call of every module in the process, in all threads.
     """
     result = copy.deepcopy(network).eval()
     for block in list(result.modules()):
         children = dict(block.named_children())
-        pairs = itertools.pairwise(children) if isinstance(block, nn.Sequential) else PAIRS
+        pairs = itertools.pairwise(children) if isinstance(block, nn.Sequential) else CONVOLUTIONS_AND_NORMS
         for first, second in pairs:
             convolution, norm = children.get(first), children.get(second)
             if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):

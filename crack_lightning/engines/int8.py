@@ -1,9 +1,9 @@
 """Quantises a network to eight bits by ONNX Runtime's static quantisation, per channel.
 
-MobileNetV2 collapses in eight bits where all channels of a layer share a step (Nagel et al. 2019), and where the first
-layers have eight bits at all: their few channels carry much and cancel. So weights have a step for each channel, and
-layers whose input has sides of more than a quarter of the picture's keep 32 bits. Weights have seven bits: on
-processors without VNNI the products of eight would overflow and give other numbers.
+MobileNetV2 collapses in eight bits if all channels of a layer share one step size (Nagel et al. 2019), or if the first
+layers are quantised at all: their few channels have large values that cancel. So the weights of each channel have a
+step size of their own, and layers whose input is larger than a quarter of the picture's side keep 32 bits. Weights
+have seven bits: on processors without VNNI, products of eight bits would overflow and give other results.
 """
 
 import logging
@@ -20,13 +20,13 @@ from crack_lightning.engines.onnx import onnx_runtime
 
 log = logging.getLogger(__name__)
 
-NODE_KINDS = ("Conv", "Clip", "Relu", "Add")  # that can be quantised
-SCOPES = ("/features/", "/blocks.")  # of a backbone's layers, in the names of nodes
-FINE = 4  # layers whose input has sides of more than one FINE-th of the picture's keep 32 bits
+QUANTISED_OPS = ("Conv", "Clip", "Relu", "Add")  # types of ONNX nodes that are quantised
+BACKBONE_SCOPES = ("/features/", "/blocks.")  # parts of the names of nodes that belong to a backbone
+FINE_FRACTION = 4  # layers whose input is larger than one FINE_FRACTION-th of the picture's side keep 32 bits
 
 
 def fine_layers(network: nn.Module, sample: Tensor) -> int:
-    """Returns how many convolutions, the first ones, have an input with more than a quarter of the picture's side."""
+    """Returns how many convolutions, the first ones, have an input larger than a quarter of the picture's side."""
     sides = list[int]()
     layers = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
     hooks = [layer.register_forward_hook(lambda _, inputs, __: sides.append(inputs[0].shape[-1])) for layer in layers]
@@ -35,13 +35,13 @@ def fine_layers(network: nn.Module, sample: Tensor) -> int:
     finally:
         for hook in hooks:
             hook.remove()
-    return sum(side > math.ceil(sides[0] / FINE) for side in sides)
+    return sum(side > math.ceil(sides[0] / FINE_FRACTION) for side in sides)
 
 
 def quantised(content: bytes, batches: Iterable[np.ndarray], *, keep: int, per_channel: bool = True) -> bytes:
-    """Returns an ONNX file in eight bits; the ranges of its activations are measured on `batches` of its input.
+    """Returns an ONNX file quantised to eight bits; `batches` of its input show the ranges of its activations.
 
-    The first `keep` convolutions, and all nodes outside the backbone, keep 32 bits.
+    The first `keep` convolutions and all nodes outside the backbone keep 32 bits.
     """
     import onnx
 
@@ -49,13 +49,13 @@ def quantised(content: bytes, batches: Iterable[np.ndarray], *, keep: int, per_c
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
     model = onnx.load_from_string(content)
-    nodes = [node for node in model.graph.node if any(scope in node.name for scope in SCOPES)]
+    nodes = [node for node in model.graph.node if any(scope in node.name for scope in BACKBONE_SCOPES)]
     convolutions = [index for index, node in enumerate(nodes) if node.op_type == "Conv"]
-    chosen = [node.name for node in nodes[convolutions[keep] :] if node.op_type in NODE_KINDS]
+    node_names = [node.name for node in nodes[convolutions[keep] :] if node.op_type in QUANTISED_OPS]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "int8.onnx"
         disabled = logging.root.manager.disable
-        logging.disable(logging.WARNING)  # it advises steps that change nothing here
+        logging.disable(logging.WARNING)  # ONNX Runtime advises steps that change nothing here
         try:
             quantize_static(
                 model,
@@ -66,7 +66,7 @@ def quantised(content: bytes, batches: Iterable[np.ndarray], *, keep: int, per_c
                 reduce_range=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
-                nodes_to_quantize=chosen,
+                nodes_to_quantize=node_names,
                 calibrate_method=CalibrationMethod.MinMax,
             )
         finally:
@@ -75,7 +75,7 @@ def quantised(content: bytes, batches: Iterable[np.ndarray], *, keep: int, per_c
 
 
 class _Reader:
-    """Batches as ONNX Runtime's calibration reads them."""
+    """Passes batches to the calibration of ONNX Runtime."""
 
     def __init__(self, name: str, batches: Iterator[np.ndarray]) -> None:
         self.name, self.batches = name, batches

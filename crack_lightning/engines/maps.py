@@ -1,4 +1,4 @@
-"""The head at every place of the feature map: class activation maps of pictures of any size.
+"""Computes class activation maps of pictures of any size: the logits of the head at every cell of the feature map.
 
 With average pooling and a linear head the map is exact (Zhou et al. 2016): its mean is the logit of the picture.
 """
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from crack_lightning.engines.folded import Pixels, folded
-from crack_lightning.engines.onnx import Step, exported, onnx_step
+from crack_lightning.engines.folded import Pixels, fold_batchnorms
+from crack_lightning.engines.onnx import Step, onnx_step, to_onnx
 from crack_lightning.engines.openvino import openvino_step
 from crack_lightning.engines.parts import PARTS, Part, split
 from crack_lightning.engines.pick import TOLERANCE, auto_engine, relative_difference
@@ -24,10 +24,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LogitMapper:
-    """Pictures (N, 3, h, w) uint8 to uncalibrated logits (N, 2, h', w') at each place of the feature map.
+    """Pictures (N, 3, h, w) uint8 to uncalibrated logits (N, 2, h', w') at each cell of the feature map.
 
-    `steps` are computed one after another, one for each of `parts`; the map of a backbone that cannot be cut has one
-    step and no parts. `at_once` simultaneous calls of a step keep all cores busy.
+    Each of `parts` has a step, and `steps` run one after another; a backbone that cannot be cut has one step and no
+    parts. All cores are busy when `at_once` calls of a step run simultaneously.
     """
 
     steps: Sequence[Step]
@@ -41,13 +41,15 @@ class LogitMapper:
 
 
 def logit_mapper(classifier: CrackClassifier, engine: str) -> LogitMapper:
-    """Returns the map of `classifier` by `engine` on its device; an engine that differs on a picture is not used."""
+    """Returns a mapper that computes the map of `classifier` by `engine`, on the device of `classifier`.
+
+    Where the engine's map of a random picture differs from the classifier's own, the classifier's layers are used.
+    """
     name = auto_engine(classifier) if engine == "auto" else engine
     parts = PARTS.get(classifier.backbone, ())
     size_hw = (2 * classifier.image_size, classifier.image_size)
-    return compared_mapper(
-        _networks(classifier, parts), parts, name, device=classifier.pixel_mean.device, fold=folded, size_hw=size_hw
-    )
+    networks, device = _networks(classifier, parts), classifier.pixel_mean.device
+    return compared_mapper(networks, parts, name, device=device, fold=fold_batchnorms, size_hw=size_hw)
 
 
 def compared_mapper(
@@ -59,27 +61,28 @@ def compared_mapper(
     fold: Callable[[nn.Module], nn.Module],
     size_hw: tuple[int, int],
 ) -> LogitMapper:
-    """Returns the `networks` of the parts by the engine `name` if its map of a picture of `size_hw` agrees with theirs.
+    """Returns a mapper that runs `networks`, one for each part, by the engine `name`.
 
-    Otherwise logs a warning and returns the networks as they are.
+    The engine's map of a random picture of `size_hw` is compared with that of the networks themselves. Where they
+    differ, logs a warning and returns a mapper that runs the networks as they are.
     """
-    reference = LogitMapper([_without_gradients(network, device) for network in networks], parts, 1)
+    reference = LogitMapper([_step_of(network, device) for network in networks], parts, 1)
     if name == "eager":
         return reference
     sample = torch.randint(0, 256, (1, 3, *size_hw), dtype=torch.uint8)
     if name == "folded":
-        mapper = LogitMapper([_without_gradients(fold(network), device) for network in networks], parts, 1)
+        mapper = LogitMapper([_step_of(fold(network), device) for network in networks], parts, 1)
     else:
-        mapper = LogitMapper(_exported(networks, sample, name), parts, cores())
+        mapper = LogitMapper(_onnx_steps(networks, sample, name), parts, cores())
     difference = relative_difference(mapper(sample), reference(sample))
     if difference > TOLERANCE:
-        log.warning("the map of %s differs by %.1e from the network's own: not used", name, difference)
+        log.warning("%s is not used: its map differs by %.1e from the network's own", name, difference)
         return reference
     return mapper
 
 
 def _networks(classifier: CrackClassifier, parts: Sequence[Part]) -> list[nn.Sequential]:
-    """Returns a copy of the layers of each part: the first takes pictures, the last gives logits."""
+    """Returns a copy of the layers of each part: the first takes pictures, the last outputs logits."""
     features = copy.deepcopy(classifier.features).eval()
     networks = split(features, parts) if parts else [nn.Sequential(features)]
     head = nn.Conv2d(classifier.head.in_features, classifier.head.out_features, 1)
@@ -91,8 +94,8 @@ def _networks(classifier: CrackClassifier, parts: Sequence[Part]) -> list[nn.Seq
     return [network.eval() for network in networks]
 
 
-def _without_gradients(network: nn.Module, device: torch.device) -> Step:
-    """Returns a step that computes `network` on `device`, for inputs on any device."""
+def _step_of(network: nn.Module, device: torch.device) -> Step:
+    """Returns a step that runs `network` on `device` without gradients; its inputs may be on any device."""
     network.to(device)
 
     def compute(inputs: Tensor) -> Tensor:
@@ -102,12 +105,12 @@ def _without_gradients(network: nn.Module, device: torch.device) -> Step:
     return compute
 
 
-def _exported(networks: Sequence[nn.Module], sample: Tensor, name: str) -> list[Step]:
-    """Returns the networks as steps of ONNX Runtime or OpenVINO, each call on one core."""
+def _onnx_steps(networks: Sequence[nn.Module], sample: Tensor, name: str) -> list[Step]:
+    """Returns steps that run the networks in ONNX Runtime or OpenVINO (`name`), each call on one core."""
     steps = []
     for network in networks:
         network = network.cpu()
-        content = exported(network, sample)
+        content = to_onnx(network, sample)
         steps.append(openvino_step(content) if name == "openvino" else onnx_step(content, one_size=False))
         with torch.no_grad():
             sample = network(sample)

@@ -15,21 +15,21 @@ from crack_lightning.engines.onnx import Step
 from crack_lightning.system.libraries import library
 from crack_lightning.system.processes import cores
 
-PRECISE = {"INFERENCE_PRECISION_HINT": "f32"}  # without it processors with bfloat16 compute with 8 bits of mantissa
+PRECISE = {"INFERENCE_PRECISION_HINT": "f32"}  # else processors with bfloat16 compute with a mantissa of 8 bits
 
 
 def openvino_runtime() -> Any:
-    """Returns the module openvino. Raises MissingPackage that names the pip line."""
+    """Returns the module openvino. Raises MissingPackage, with the pip command, when it is not installed."""
     os.environ.setdefault("OPENVINO_TELEMETRY", "0")
     return library("openvino", 'OpenVINO is not installed: pip install -e ".[openvino]"')
 
 
 def write_precise(model: Any, path: Path) -> None:
-    """Writes a model whose layers are marked to be computed with 32 bits: by default processors with bfloat16 use it,
-    and probabilities then differ by up to 0.2.
+    """Writes a model whose layers are marked to be computed with 32 bits.
 
-    Layers that OpenVINO replaces lose the mark. In a crack map these are the resizing layers, which are written as
-    the layers that would replace them; in a classifier, whose input is resized by matrices, some stay unmarked.
+    Without the mark, OpenVINO uses bfloat16 on processors that have it, and probabilities differ by up to 0.2. Layers
+    that OpenVINO replaces lose the mark. In a crack map those are the resizing layers, so their replacements are
+    written instead. In a classifier, whose input is resized by matrices, some layers stay unmarked.
     """
     from openvino import opset4
     from openvino.utils.node_factory import NodeFactory
@@ -52,9 +52,9 @@ def write_precise(model: Any, path: Path) -> None:
 
 
 class Compiled:
-    """A model in OpenVINO that any thread may call; without `settings`, one core computes each call, with 32 bits.
+    """A model compiled by OpenVINO, which several threads may call; each call uses an idle request or creates one.
 
-    A thread takes an idle request, or a new one.
+    Without `settings`, each call runs on one core with 32 bits.
     """
 
     def __init__(self, model: Any, settings: Mapping[str, Any] | None = None) -> None:
@@ -64,13 +64,13 @@ class Compiled:
         self._lock, self._idle = threading.Lock(), list[Any]()
 
     def __call__(self, images: Tensor) -> list[Tensor]:
-        # Creating a request while another thread starts its own blocks both for good.
+        # The lock, because two threads deadlock if one creates a request while the other starts one.
         with self._lock:
             request = self._idle.pop() if self._idle else self._compiled.create_infer_request()
             request.set_input_tensor(openvino_runtime().Tensor(images.contiguous().numpy(), shared_memory=False))
             request.start_async()
         request.wait()
-        arrays = [request.get_output_tensor(k).data for k in range(len(self._compiled.outputs))]
+        arrays = [request.get_output_tensor(index).data for index in range(len(self._compiled.outputs))]
         outputs = [torch.from_numpy(array.copy()) for array in arrays]
         with self._lock:
             self._idle.append(request)
@@ -78,6 +78,6 @@ class Compiled:
 
 
 def openvino_step(content: bytes) -> Step:
-    """Returns an ONNX file with one output in OpenVINO."""
+    """Returns a step that runs an ONNX file with one output in OpenVINO, each call on one core."""
     compiled = Compiled(openvino_runtime().Core().read_model(content))
     return lambda inputs: compiled(inputs)[0]

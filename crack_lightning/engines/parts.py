@@ -1,4 +1,4 @@
-"""The parts that backbones are cut into, so that pictures of any size can be computed tile by tile in little memory."""
+"""Cuts backbones into parts, each computed in tiles, so that pictures of any size need little memory."""
 
 import itertools
 from collections.abc import Sequence
@@ -9,20 +9,20 @@ from torch import nn
 
 @dataclass(frozen=True)
 class Part:
-    """Children of a backbone's features, computed over the whole picture before the next part is.
+    """Consecutive layers of a backbone, computed for the whole picture before the next part.
 
-    The first layers take nearly all of the memory and see little: their tiles overlap by a few pixels. The last ones
-    see far, but their maps are small.
+    The first layers need nearly all of the memory but have small receptive fields, so their tiles overlap by a few
+    pixels only. The last layers have large receptive fields, but their maps are small.
     """
 
-    end: int  # index behind the last of its children
-    stride: int  # input cells from one output cell to the next
-    reach: int  # input cells that an output cell sees at most beyond its own, a multiple of `stride`
-    cell_bytes: int  # memory for an input cell: the larger of the amounts measured with two engines
+    end: int  # index of the first layer after the part
+    stride: int  # distance of two output cells, in input cells
+    reach: int  # how many input cells beyond its own an output cell depends on at most, a multiple of `stride`
+    cell_bytes: int  # memory for an input cell, measured with two engines: the larger value
 
 
-# Other backbones cannot be cut: squeeze and excitation or attention looks at the whole picture, or a place sees farther
-# than the training pictures were large.
+# The other backbones cannot be cut: they have squeeze-and-excitation or attention, which depends on the whole picture,
+# or a receptive field larger than the training pictures.
 PARTS = {
     "mobilenet_v2": (Part(4, 4, 12, 200), Part(7, 2, 6, 1000), Part(14, 2, 14, 1600), Part(19, 2, 8, 4600)),
     "resnet18": (Part(5, 4, 24, 150), Part(6, 2, 8, 420), Part(7, 2, 8, 780), Part(8, 2, 8, 2600)),

@@ -12,7 +12,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
-from crack_lightning.engines.cell_maps import STRIDE_PX, crack_mapper, unfolded
+from crack_lightning.engines.cell_maps import STRIDE_PX, crack_mapper, unfold_logits
 from crack_lightning.engines.portable import MARGIN_PX, NEAR_CELLS, SHARPENED
 from crack_lightning.inference.heat import Heat
 from crack_lightning.inference.photographs import MB_OF_A_CORE, WindowScale
@@ -114,7 +114,7 @@ class CrackMapReader:
     def _logits(self, picture: "Framed") -> Tensor:
         """Returns the logits of a framed picture's cells, those of the margin of PAD_PX too."""
         output = logit_map(self._mapper, picture, memory_mb=self.memory_mb)
-        return unfolded(output, [part.stride for part in self._mapper.parts]) + self.classifier.bias.item()
+        return unfold_logits(output, [part.stride for part in self._mapper.parts]) + self.classifier.bias.item()
 
 
 def scale_of(logits: Tensor, factor: int, size_hw: tuple[int, int], strength: float) -> Tensor:
