@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from crack_lightning.data.synthetic.lessons import lesson
-from crack_lightning.features.cells import BESIDE, CLUTTER, CRACK, PLAIN, Cells, kind_masks, sampled
+from crack_lightning.features.cells import BESIDE, CLUTTER, CRACK, PLAIN, Cells, kind_masks, sample_cells
 from crack_lightning.inference.crack_maps import CrackMapReader
 from crack_lightning.inference.patch_scores import patch_score
 from crack_lightning.inference.photographs import WindowScale
@@ -49,7 +49,7 @@ def test_cells_nobody_drew_can_be_left_out() -> None:
     decision = Decision(("sound", "cracked"), "cracked")
     network = CrackMap(backbone="mobilenet_v2", decision=decision, state_dict=None)
     block = next(lessons([], 0, 3, 0))
-    found = sampled(network, block, torch.Generator().manual_seed(0), plain=False)
+    found = sample_cells(network, block, torch.Generator().manual_seed(0), plain=False)
     assert PLAIN not in found.kinds.tolist()
     assert found.features.shape[1] == 552
 

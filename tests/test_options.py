@@ -56,8 +56,8 @@ def changed(options: Any, values: Values) -> Any:
         ("train", {"callbacks": MONITOR}, "callbacks.early_stopping.monitor=val/los: one of"),
         ("train", {"seed": -1}, "seed=-1"),
         ("train", {"objective": "test/luck"}, "objective=test/luck"),
-        ("train", {"features.views": 0}, "features.views=0: at least 1"),
-        ("train", {"features.views": 1_000_000}, "features.views=1000000: .* at most 1000"),
+        ("train", {"features.views": 0}, "features.views=0: must be from 1 to 1000"),
+        ("train", {"features.views": 1_000_000}, "features.views=1000000: must be from 1 to 1000"),
         ("train", {"features.max_cache_gb": float("nan")}, "features.max_cache_gb=nan"),
         ("train", {"features.max_cache_gb": -1}, "features.max_cache_gb=-1"),
         (

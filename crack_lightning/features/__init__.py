@@ -1,1 +1,1 @@
-"""Features of frozen backbones, computed once and kept, and samples of cells."""
+"""Features of frozen backbones, computed once and stored, and samples of the cells of crack maps."""

@@ -1,4 +1,7 @@
-"""Computes the features of a frozen backbone once and keeps them."""
+"""Computes the features of a frozen backbone once and stores them.
+
+A view is a picture as training sees it, augmented or plain; each view has its own features.
+"""
 
 import hashlib
 import logging
@@ -16,7 +19,7 @@ from torch.utils.data import DataLoader
 from crack_lightning.data.batches.datamodule import CrackDataModule, with_views
 from crack_lightning.data.batches.transforms import VERSION
 from crack_lightning.engines.pick import Engine, pick_engine
-from crack_lightning.features.module import FeatureModule, Wanted
+from crack_lightning.features.module import FeatureModule, MissingView
 from crack_lightning.features.store import FeatureStore, PartWriter
 from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.system.cache import mark
@@ -27,7 +30,7 @@ Batch = tuple[Tensor, Tensor]
 
 
 class FeatureExtractor(LightningModule):
-    """Pooled features of (uint8 pictures (N, 3, h, w), places (N,)) by the fastest engine that agrees."""
+    """Batches (uint8 pictures (N, 3, h, w), indices (N,)) to pooled features (N, channels), computed by an engine."""
 
     def __init__(self, classifier: CrackClassifier, engine: str) -> None:
         super().__init__()
@@ -42,11 +45,11 @@ class FeatureExtractor(LightningModule):
         return self._engine(images)
 
 
-class MissingImages(LightningDataModule):
-    """The pictures whose features a store lacks, agreed upon by all processes, which share the work.
+class MissingViews(LightningDataModule):
+    """The views whose features a store lacks, distributed over all processes of a run.
 
-    The first process holds the store's lock from `prepare_data` until `release`: of runs that need the same features
-    one computes and the others wait.
+    The first process holds the store's lock from `prepare_data` until `release`: if several runs need the same
+    features, one computes them and the others wait.
     """
 
     def __init__(self, features: FeatureModule, *, lock_timeout_s: float) -> None:
@@ -55,51 +58,51 @@ class MissingImages(LightningDataModule):
         self.features = features
         self.lock_timeout_s = lock_timeout_s
         self.lock = FileLock(features.store.folder / "lock")
-        self.wanted: list[Wanted] = []
+        self.views: list[MissingView] = []
 
     def prepare_data(self) -> None:
-        acquire(self.lock, self.lock_timeout_s)
+        acquire_lock(self.lock, self.lock_timeout_s)
 
     def setup(self, stage: str) -> None:
         self.features.store.reload()
         trainer = self.trainer
         if trainer is None:
-            raise RuntimeError("MissingImages is set up by a Trainer")
-        # Listed by one process: rows that are written before another looks would make its list differ.
+            raise RuntimeError("MissingViews must be set up by a Trainer")
+        # One process lists them: another might look later, when rows have been added, and get a different list.
         missing = self.features.missing() if trainer.is_global_zero else []
-        self.wanted = trainer.strategy.broadcast(missing)
-        if self.wanted and trainer.is_global_zero:
-            self.features.store.check_space(len(self.wanted))
-            log.info("computing the features of %d views into %s", len(self.wanted), self.features.store.folder)
+        self.views = trainer.strategy.broadcast(missing)
+        if self.views and trainer.is_global_zero:
+            self.features.store.check_space(len(self.views))
+            log.info("computing the features of %d views into %s", len(self.views), self.features.store.folder)
 
     def predict_dataloader(self) -> DataLoader[Any]:
-        return self.features.wanted_images(self.wanted, self.trainer)
+        return self.features.missing_pictures(self.views, self.trainer)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         return with_views(batch)
 
     def release(self) -> None:
-        """Lets other runs use the store."""
+        """Releases the lock of the store."""
         self.lock.release()
 
 
 class FeatureWriter(BasePredictionWriter):
     """Appends each batch of features to the store as soon as it is computed."""
 
-    def __init__(self, images: MissingImages) -> None:
+    def __init__(self, missing: MissingViews) -> None:
         super().__init__(write_interval="batch")
-        self.images = images
+        self.missing = missing
         self._keys = np.empty(0, "<u8")
         self._writer: PartWriter | None = None
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._keys = np.array([view.key for view in self.images.wanted], dtype="<u8")
-        self._writer = PartWriter(self.images.features.store).__enter__()
+        self._keys = np.array([view.key for view in self.missing.views], dtype="<u8")
+        self._writer = PartWriter(self.missing.features.store).__enter__()
 
     def write_on_batch_end(self, trainer: Trainer, pl_module: LightningModule, prediction: Tensor, *rest: Any) -> None:
-        _, (_, places), *_ = rest
+        _, (_, indices), *_ = rest
         if self._writer is not None:
-            self._writer.append(self._keys[places.cpu().numpy()], prediction.float().cpu().numpy())
+            self._writer.append(self._keys[indices.cpu().numpy()], prediction.float().cpu().numpy())
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._close()
@@ -116,7 +119,7 @@ class FeatureWriter(BasePredictionWriter):
 def open_store(
     cache: Path, classifier: CrackClassifier, data: CrackDataModule, *, dtype: str, precision: str
 ) -> FeatureStore:
-    """Returns the store of this backbone with these weights, this transform and this precision."""
+    """Returns the store for this combination of backbone, weights, transform, dtype and precision."""
     made_by = {
         "backbone": classifier.backbone,
         "weights": weights_hash(classifier),
@@ -140,31 +143,31 @@ def weights_hash(classifier: CrackClassifier) -> str:
     return digest.hexdigest()
 
 
-def complete(
+def compute_missing(
     trainer: Trainer, features: FeatureModule, classifier: CrackClassifier, *, engine: str, lock_timeout_s: float
 ) -> None:
-    """Computes what the store lacks. Of runs that need the same features, one computes and the others wait.
+    """Computes the features that the store lacks; if another run computes the same ones, waits for it.
 
     Raises TimeoutError when another run holds the lock for longer than `lock_timeout_s`.
     """
-    # One process sees by itself that nothing is missing; several must agree.
+    # A single process may decide alone that nothing is missing; several processes must agree first.
     if trainer.world_size == 1 and not features.missing():
-        log.info("features: all stored in %s", features.store.folder)
+        log.info("all features are stored in %s", features.store.folder)
         return
-    images = MissingImages(features, lock_timeout_s=lock_timeout_s)
+    missing = MissingViews(features, lock_timeout_s=lock_timeout_s)
     started_s = time.perf_counter()
     try:
-        compute(trainer, images, FeatureExtractor(classifier, engine))
+        compute_features(trainer, missing, FeatureExtractor(classifier, engine))
     finally:
-        images.release()
-    count, seconds = len(images.wanted), time.perf_counter() - started_s
+        missing.release()
+    count, seconds = len(missing.views), time.perf_counter() - started_s
     if count:
         log.info("features of %d views in %.1f s (%.0f images/s)", count, seconds, count / seconds)
     features.store.reload()
 
 
-def acquire(lock: FileLock, timeout_s: float) -> None:
-    """Takes the lock of a store. Raises TimeoutError when another run holds it for longer than `timeout_s`."""
+def acquire_lock(lock: FileLock, timeout_s: float) -> None:
+    """Acquires the lock of a store. Raises TimeoutError when another run holds it for longer than `timeout_s`."""
     try:
         lock.acquire(timeout=0)
         return
@@ -179,14 +182,14 @@ def acquire(lock: FileLock, timeout_s: float) -> None:
         ) from error
 
 
-def compute(trainer: Trainer, images: MissingImages, extractor: FeatureExtractor) -> None:
-    """Computes the features of the pictures in `images` and appends them to its store."""
-    writer = FeatureWriter(images)
-    loggers, trainer.loggers = trainer.loggers, []  # nothing to log, and no graph to draw
+def compute_features(trainer: Trainer, missing: MissingViews, extractor: FeatureExtractor) -> None:
+    """Computes the features of the missing views and appends them to their store."""
+    writer = FeatureWriter(missing)
+    loggers, trainer.loggers = trainer.loggers, []  # predicting would log nothing but a graph of the network
     trainer.callbacks.append(writer)  # type: ignore[attr-defined]
     try:
-        trainer.predict(extractor, datamodule=images, return_predictions=False)
-        trainer.strategy.barrier("features")  # the others may still be writing theirs
+        trainer.predict(extractor, datamodule=missing, return_predictions=False)
+        trainer.strategy.barrier("features")  # other processes may still be writing
     finally:
         trainer.callbacks.remove(writer)  # type: ignore[attr-defined]
         trainer.loggers = loggers

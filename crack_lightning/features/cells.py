@@ -1,4 +1,4 @@
-"""Samples cells of drawn pictures for a linear head to learn from: joined features, kind, thinness of the crack."""
+"""Samples cells of lessons (synthetic training pictures), from which the linear head of a crack map learns."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,26 +11,30 @@ from torch.nn import functional
 from crack_lightning.data.synthetic.lessons import Lesson
 from crack_lightning.models.crack_map import CELL_PX, CrackMap
 
-CRACK, BESIDE, CLUTTER, PLAIN = range(4)
-MOST = (120, 50, 160, 100)  # cells of each kind from one picture
-EDGE_CELLS = 6  # left out along the border, where the network sees its own padding
-COVERED, BARE = 0.4, 0.05  # cover of a cell's most covered pixel: a crack above; no crack below
-VISIBLE = 0.08  # contrast of a drawn crack below which nobody could see it
-BATCH = 8
-MOST_CELLS = 600_000  # of 552 features in 16 bits: 660 MB
+CRACK, BESIDE, CLUTTER, PLAIN = range(4)  # kinds of cells: in a crack, next to one, clutter, plain surface
+MAX_CELLS_OF_KINDS = (120, 50, 160, 100)  # at most so many cells of each kind from one picture
+EDGE_CELLS = 6  # width of the border that is left out, because the network sees its zero padding there
+# Of the pixels of a cell, the one that a crack covers most decides: above COVERED a crack, below BARE none.
+COVERED, BARE = 0.4, 0.05
+VISIBLE = 0.08  # lowest contrast at which a synthetic crack can be seen
+BATCH_PICTURES = 8
+MAX_CELLS = 600_000  # 660 MB with 552 features of 16 bits
 
 
 @dataclass(frozen=True)
 class Cells:
-    """n cells: `features` (n, channels) float16, `kinds` (n,) CRACK to PLAIN, `thin` (n,): from a picture whose cracks
-    are thin."""
+    """A sample of n cells.
+
+    `features` (n, channels) are float16. `kinds` (n,) are CRACK, BESIDE, CLUTTER or PLAIN. `thin` (n,) is true for
+    cells from pictures with thin cracks.
+    """
 
     features: Tensor
     kinds: Tensor
     thin: Tensor
 
 
-def joined(parts: Sequence[Cells], generator: torch.Generator, *, most: int = MOST_CELLS) -> Cells:
+def join_cells(parts: Sequence[Cells], generator: torch.Generator, *, most: int = MAX_CELLS) -> Cells:
     """Returns the cells of all `parts` in random order, at most `most` of them."""
     features, kinds, thin = (
         torch.cat([getattr(part, name) for part in parts]) for name in ("features", "kinds", "thin")
@@ -40,7 +44,7 @@ def joined(parts: Sequence[Cells], generator: torch.Generator, *, most: int = MO
 
 
 @torch.no_grad()
-def sampled(
+def sample_cells(
     network: CrackMap,
     lessons: Iterable[Lesson],
     generator: torch.Generator,
@@ -48,21 +52,23 @@ def sampled(
     plain: bool = True,
     centred: bool = False,
 ) -> Cells:
-    """Returns some cells of each kind from every lesson; without `plain`, none of the PLAIN kind; with `centred`,
-    features less their lesson's mean."""
+    """Returns random cells of each kind from every lesson.
+
+    Without `plain`, cells of the kind PLAIN are dropped; with `centred`, a lesson's mean is subtracted from features.
+    """
     parts, batch = [], list[Lesson]()
     for lesson in lessons:
         batch.append(lesson)
-        if len(batch) == BATCH:
+        if len(batch) == BATCH_PICTURES:
             parts += _batch_cells(network, batch, generator, centred=centred)
             batch = []
     if batch:
         parts += _batch_cells(network, batch, generator, centred=centred)
-    cells = joined(parts, generator)
+    cells = join_cells(parts, generator)
     if plain:
         return cells
-    kept = cells.kinds != PLAIN
-    return Cells(cells.features[kept], cells.kinds[kept], cells.thin[kept])
+    not_plain = cells.kinds != PLAIN
+    return Cells(cells.features[not_plain], cells.kinds[not_plain], cells.thin[not_plain])
 
 
 def _batch_cells(
@@ -79,26 +85,29 @@ def _lesson_cells(features: Tensor, lesson: Lesson, generator: torch.Generator) 
     inside = torch.zeros(features.shape[1:], dtype=torch.bool)
     inside[EDGE_CELLS:-EDGE_CELLS, EDGE_CELLS:-EDGE_CELLS] = True
     kinds = [mask & inside for mask in kind_masks(lesson)]
-    return chosen(features, kinds, generator, most=MOST, thin=lesson.thin)
+    return pick_cells(features, kinds, generator, most=MAX_CELLS_OF_KINDS, thin=lesson.thin)
 
 
-def chosen(
+def pick_cells(
     features: Tensor, kinds: Sequence[Tensor], generator: torch.Generator, *, most: Sequence[int], thin: bool
 ) -> Cells:
-    """Returns cells of a picture (channels, h, w) at random places of each kind (h, w) bool, at most `most` of each."""
-    rows, numbers = [], []
+    """Returns random cells of a picture's `features` (channels, h, w).
+
+    `kinds` has a mask (h, w) for each kind, and `most` the largest number of its cells.
+    """
+    rows, kind_numbers = [], []
     for kind, (mask, count) in enumerate(zip(kinds, most, strict=True)):
-        places = mask.flatten().nonzero().flatten()
-        places = places[torch.randperm(len(places), generator=generator)[:count]]
-        rows.append(features.flatten(1)[:, places].T.half())
-        numbers.append(torch.full((len(places),), kind))
-    of_kinds = torch.cat(numbers)
-    return Cells(torch.cat(rows), of_kinds, torch.full_like(of_kinds, thin, dtype=torch.bool))
+        indices = mask.flatten().nonzero().flatten()
+        indices = indices[torch.randperm(len(indices), generator=generator)[:count]]
+        rows.append(features.flatten(1)[:, indices].T.half())
+        kind_numbers.append(torch.full((len(indices),), kind))
+    cell_kinds = torch.cat(kind_numbers)
+    return Cells(torch.cat(rows), cell_kinds, torch.full_like(cell_kinds, thin, dtype=torch.bool))
 
 
 def kind_masks(lesson: Lesson) -> list[Tensor]:
-    """Returns masks (h/4, w/4) of the cells of each kind; cells that a crack hardly touches are in none."""
-    cover, contrast, clutter = (_highest(pixels) for pixels in (lesson.cover, lesson.strength, lesson.clutter))
+    """Returns the mask (h/4, w/4) of each kind of cells; cells that a crack hardly touches are in no mask."""
+    cover, contrast, clutter = (_highest_in_cells(pixels) for pixels in (lesson.cover, lesson.strength, lesson.clutter))
     near = functional.max_pool2d(cover[None, None], 3, 1, 1)[0, 0]
     bare = cover < BARE
     far = bare & (near < BARE)
@@ -106,6 +115,6 @@ def kind_masks(lesson: Lesson) -> list[Tensor]:
     return [crack, bare & (near > COVERED), far & (clutter > 0), far & (clutter == 0)]
 
 
-def _highest(values: np.ndarray) -> Tensor:
-    """Returns the highest pixel (h, w) of each cell (h/4, w/4)."""
+def _highest_in_cells(values: np.ndarray) -> Tensor:
+    """Returns the highest value in each cell (h/4, w/4) of `values` (h, w)."""
     return functional.max_pool2d(torch.from_numpy(values).float()[None, None], CELL_PX)[0, 0]

@@ -1,4 +1,4 @@
-"""The options of keeping the features of a frozen backbone."""
+"""The options of storing the features of a frozen backbone."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,14 @@ from crack_lightning.errors import UserError
 from crack_lightning.system.ranges import check_choices, check_shard, one_of
 
 MODES = ("auto", "cached", "live")
-MOST_VIEWS = 1000
+MAX_VIEWS = 1000
 IDENTITIES = ("content", "stat")
 DTYPES = ("float16", "float32")
 
 
 @dataclass
 class FeatureOptions:
-    """Options of features: whether and how they are kept, and how many views of a training image.
+    """The options of features: whether and how they are stored, and how many views each training image has.
 
     Raises UserError for an option out of range.
     """
@@ -34,13 +34,11 @@ class FeatureOptions:
 
     def __post_init__(self) -> None:
         check_choices(self, group="features.")
-        if not 1 <= self.views <= MOST_VIEWS:
-            raise UserError(
-                f"features.views={self.views}: at least 1 stored view of each training image, at most {MOST_VIEWS}"
-            )
+        if not 1 <= self.views <= MAX_VIEWS:
+            raise UserError(f"features.views={self.views}: must be from 1 to {MAX_VIEWS}")
         check_shard(self.shard, self.shards, group="features.")
         if self.shards is not None and self.mode == "live":
-            raise UserError("features.shards keeps features in parts: not with features=live")
+            raise UserError("features.shards needs stored features: it cannot be combined with features=live")
         for key, value in (("lock_timeout_s", self.lock_timeout_s), ("max_cache_gb", self.max_cache_gb)):
             if not value >= 0:
-                raise UserError(f"features.{key}={value}: 0 or more")
+                raise UserError(f"features.{key}={value}: must be 0 or more")

@@ -1,8 +1,8 @@
-"""Keeps features on disk: rows of numbers under 64-bit keys, in files that are only ever appended to.
+"""Stores features on disk: rows of numbers under 64-bit keys, in files that are only appended to.
 
-A store is a folder of parts. Each build writes a part of its own: `<number>-<name>.rows`, the numbers, and
-`<number>-<name>.keys`, a record of key and checksum for each row, written after the row. So a reader never sees half a
-row, a killed build loses no finished row, and several processes write side by side.
+A store is a folder of parts. Each build writes a new part of two files: `<number>-<name>.rows` holds the numbers, and
+`<number>-<name>.keys` holds a record (key and checksum) for each row, written after the row. So a reader never sees an
+incomplete row, a killed build loses no finished row, and several processes can write at the same time.
 """
 
 import errno
@@ -27,27 +27,29 @@ log = logging.getLogger(__name__)
 
 VERSION = 2
 RECORD = np.dtype([("key", "<u8"), ("crc", "<u4")])
-CHUNK = 4096  # rows verified at a time
-MERGED = "merged"  # the part that others were merged into: it comes first
-RESIDENT_BYTES = 8 * 2**20  # of rows read before their memory is given back; with neighbours some thirty times that
-RESERVE_BYTES = 64 * 2**20  # of the disk that a build keeps free
+CHUNK_ROWS = 4096  # how many rows are verified or merged at a time
+MERGED = "merged"  # name of the part that others were merged into; it is the first in order
+# After reading this many bytes of rows, their memory is released; with neighbouring rows it is about 30 times as much.
+RESIDENT_BYTES = 8 * 2**20
+RESERVE_BYTES = 64 * 2**20  # disk space that a build leaves free
 
 Array = np.ndarray
 
 
 @dataclass(frozen=True)
-class RowPlaces:
-    """The places of rows: for each the number of its part and its place in the part."""
+class RowLocations:
+    """Where rows are: for each, the index of its part and its index in the part."""
 
     part: Array
     row: Array
 
 
 class FeatureStore:
-    """A folder of feature rows (channels,) of one dtype, all made in the same way.
+    """A folder of feature rows (channels,) of one dtype, all computed in the same way.
 
-    `made_by` (plain values) records how; a folder that was made in another way, or is damaged, is named in the log and
-    rebuilt. Opening verifies sizes; `find` verifies the checksums of the rows it returns.
+    `made_by` (plain values) describes how they are computed. Opening a folder whose rows were computed in another way,
+    or which is damaged, logs a warning and removes the rows. Opening verifies sizes; `find` verifies the checksums of
+    the rows it returns.
     """
 
     def __init__(self, folder: Path, *, channels: int, dtype: str, made_by: Mapping[str, object]) -> None:
@@ -63,7 +65,7 @@ class FeatureStore:
         self._row = np.empty(0, np.int64)
         self._crc = np.empty(0, "<u4")
         meta = {"version": VERSION, "channels": channels, "dtype": str(self.dtype), "made_by": dict(made_by)}
-        # Rows of another store, copied into the folder, do not match their checksums here.
+        # The seed makes checksums fail for rows that were copied from another store.
         self.seed = zlib.crc32(json.dumps(meta, sort_keys=True).encode())
         self._check_meta(meta)
         self.reload()
@@ -80,18 +82,18 @@ class FeatureStore:
         write_atomically(path, json.dumps(meta, indent=2, sort_keys=True).encode())
 
     def reload(self) -> None:
-        """Reads again what the folder holds."""
+        """Reads the list of rows from the folder again."""
         self.parts, self._maps, records = [], [], []
         for foreign in sorted(self.folder.glob("[!.]*.rows")):
             if not foreign.with_suffix(".keys").exists():
                 log.warning("%s is not part of this store: ignored", foreign)
         for path in self.files():
             rows = path.with_suffix(".rows")
-            written = _size(path) // RECORD.itemsize  # first: another job may append, rows before keys
+            written = _size(path) // RECORD.itemsize  # before the size of rows: another job may append rows, then keys
             count = min(written, _size(rows) // self.row_bytes)
             if written > count:
-                log.warning("%s is truncated: what it lacks is computed again", rows)
-                os.truncate(path, count * RECORD.itemsize)  # so that it is reported only once
+                log.warning("%s is truncated: its missing rows are computed again", rows)
+                os.truncate(path, count * RECORD.itemsize)  # so that the warning appears only once
             if count == 0:
                 continue
             table = np.fromfile(path, RECORD, count)
@@ -101,9 +103,9 @@ class FeatureStore:
                 self._maps.append(mmap.mmap(file.fileno(), count * self.row_bytes, access=mmap.ACCESS_READ))
             self.parts.append(np.frombuffer(self._maps[-1], self.dtype).reshape(count, self.channels))
         if records:
-            keys, parts, numbers, crcs = (np.concatenate(column) for column in zip(*records, strict=True))
+            keys, parts, rows_in_parts, crcs = (np.concatenate(column) for column in zip(*records, strict=True))
             order = np.argsort(keys, kind="stable")
-            self._keys, self._part, self._row, self._crc = keys[order], parts[order], numbers[order], crcs[order]
+            self._keys, self._part, self._row, self._crc = keys[order], parts[order], rows_in_parts[order], crcs[order]
         else:
             self._keys = np.empty(0, "<u8")
 
@@ -112,63 +114,66 @@ class FeatureStore:
 
     @property
     def keys(self) -> Array:
-        """Returns the keys of all rows (n,) uint64, ascending; the key of a row computed again is there twice."""
+        """Returns the keys of all rows (n,) uint64, ascending; a row that was computed again has its key twice."""
         return self._keys
 
     def files(self) -> list[Path]:
-        """Returns the files of keys of the parts, later ones last."""
+        """Returns the file of keys of each part, in the order in which the parts were written."""
         return sorted(self.folder.glob("[!.]*.keys"), key=lambda path: (path.stem != MERGED, path.name))
 
     def next_name(self) -> str:
-        """Returns a name for a part after all present ones: it has a number, since clocks of two machines differ."""
+        """Returns a name for the next part.
+
+        It is numbered, not timed, since the clocks of two machines may differ.
+        """
         numbers = [int(path.name[:20]) for path in self.files() if path.name[:20].isdigit()]
         return f"{max(numbers, default=0) + 1:020d}-{uuid.uuid4().hex[:12]}"
 
-    def find(self, keys: Array) -> tuple[RowPlaces, Array]:
-        """Returns where the rows of `keys` (n,) uint64 lie, and which of them are missing (n,) bool.
+    def find(self, keys: Array) -> tuple[RowLocations, Array]:
+        """Returns the locations of the rows of `keys` (n,) uint64, and which rows are missing (n,) bool.
 
-        A row whose numbers do not match their checksum counts as missing.
+        A row that does not match its checksum counts as missing.
         """
         if not len(self._keys):
             zeros = np.zeros(len(keys), np.int64)
-            return RowPlaces(zeros, zeros), np.ones(len(keys), bool)
-        # The last of equal keys: a row that was computed again comes in a later part.
-        at = np.maximum(np.searchsorted(self._keys, keys, side="right") - 1, 0)
-        missing = self._keys[at] != keys
-        place = RowPlaces(self._part[at], self._row[at])
-        for start in range(0, len(keys), CHUNK):
-            chunk = slice(start, start + CHUNK)
-            rows = self.rows(RowPlaces(place.part[chunk], place.row[chunk]))
+            return RowLocations(zeros, zeros), np.ones(len(keys), bool)
+        # The last of equal keys, because a row that was computed again is in a later part.
+        found_at = np.maximum(np.searchsorted(self._keys, keys, side="right") - 1, 0)
+        missing = self._keys[found_at] != keys
+        locations = RowLocations(self._part[found_at], self._row[found_at])
+        for start in range(0, len(keys), CHUNK_ROWS):
+            chunk = slice(start, start + CHUNK_ROWS)
+            rows = self.rows(RowLocations(locations.part[chunk], locations.row[chunk]))
             crcs = np.fromiter((zlib.crc32(row.data, self.seed) for row in rows), "<u4", len(rows))
-            damaged = (crcs != self._crc[at[chunk]]) & ~missing[chunk]
+            damaged = (crcs != self._crc[found_at[chunk]]) & ~missing[chunk]
             if damaged.any():
                 log.warning(
                     "%d damaged rows in %s, or rows of another store, are computed again", damaged.sum(), self.folder
                 )
             missing[chunk] |= damaged
-        return place, missing
+        return locations, missing
 
-    def rows(self, place: RowPlaces) -> Array:
-        """Returns the rows (n, channels) at `place`, copied into memory."""
-        rows = np.empty((len(place.row), self.channels), self.dtype)
-        for number, part in enumerate(self.parts):
-            in_part = place.part == number
+    def rows(self, locations: RowLocations) -> Array:
+        """Returns the rows (n, channels) at `locations`, copied into memory."""
+        rows = np.empty((len(locations.row), self.channels), self.dtype)
+        for index, part in enumerate(self.parts):
+            in_part = locations.part == index
             if in_part.any():
-                rows[in_part] = part[place.row[in_part]]
+                rows[in_part] = part[locations.row[in_part]]
         self._read_bytes += rows.nbytes
         if self._read_bytes > RESIDENT_BYTES:
             self._release_memory()
         return rows
 
     def _release_memory(self) -> None:
-        """Gives back the memory of the rows read; the system still has them at hand as long as there is room."""
+        """Releases the memory of the rows read; the system keeps them in its cache as long as there is room."""
         self._read_bytes = 0
         for file_map in self._maps:
             if hasattr(file_map, "madvise"):  # not on Windows
                 file_map.madvise(mmap.MADV_DONTNEED)
 
     def check_space(self, rows: int) -> None:
-        """Raises OSError when the disk has no room for that many more rows."""
+        """Raises OSError when the disk has no room for that number of further rows."""
         needed = rows * (self.row_bytes + RECORD.itemsize)
         free = shutil.disk_usage(self.folder).free
         if needed + RESERVE_BYTES > free:
@@ -176,7 +181,7 @@ class FeatureStore:
 
 
 class PartWriter:
-    """A context manager that appends rows to a part of its own."""
+    """A context manager that appends rows to a new part."""
 
     def __init__(self, store: FeatureStore, *, name: str | None = None) -> None:
         self.store = store
@@ -192,7 +197,7 @@ class PartWriter:
         self._keys.close()
 
     def append(self, keys: Array, rows: Array) -> None:
-        """Writes `rows` (n, channels) under `keys` (n,); on return they are kept, even if the process is killed."""
+        """Writes `rows` (n, channels) under `keys` (n,); once it returns, they survive a kill of the process."""
         rows = np.ascontiguousarray(rows, self.store.dtype)
         records = np.empty(len(rows), RECORD)
         records["key"] = keys
@@ -213,7 +218,7 @@ class PartWriter:
 def _full_message(needed: int, free: int) -> str:
     return (
         f"the disk is full: {needed / 2**20:.0f} MiB are needed for features and {free / 2**20:.0f} MiB are free; "
-        "what is finished is kept. Make room, or give another cache_dir=FOLDER or features=live"
+        "finished rows are kept. Make room, or give another cache_dir=FOLDER or features=live"
     )
 
 
@@ -229,6 +234,6 @@ def _read_json(path: Path) -> Any:
 
 
 def keys_of(names: Iterable[str]) -> Array:
-    """Returns the 64-bit keys (n,) of texts."""
+    """Returns the 64-bit keys (n,) of names: hashes of them."""
     digests = (hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8).digest() for name in names)
     return np.frombuffer(b"".join(digests), "<u8")

@@ -10,7 +10,7 @@ import torch
 
 from crack_lightning import __version__
 from crack_lightning.data.synthetic.lessons import lesson
-from crack_lightning.features.cells import Cells, sampled
+from crack_lightning.features.cells import Cells, sample_cells
 from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.system.cache import cache_folder, mark, touch
 from crack_lightning.system.files import write_atomically
@@ -31,7 +31,7 @@ def drawn_cells(network: CrackMap, cache_dir: str | None = None) -> Cells:
         return kept
     generator = torch.Generator().manual_seed(SEED)
     lessons = (lesson(None, SEED, number) for number in range(LESSONS))
-    cells = sampled(network, lessons, generator, centred=True)
+    cells = sample_cells(network, lessons, generator, centred=True)
     mark(folder)
     buffer = io.BytesIO()
     np.savez(buffer, features=cells.features.numpy(), kinds=cells.kinds.numpy(), thin=cells.thin.numpy())

@@ -18,7 +18,7 @@ from crack_lightning.data.samples.listing import Sample, side_px
 from crack_lightning.data.samples.splits import class_weights
 from crack_lightning.errors import UserError
 from crack_lightning.evaluation.predictions import JudgedSamples
-from crack_lightning.features.preparing import prepared
+from crack_lightning.features.preparing import training_data
 from crack_lightning.models.checkpoint import classifier_from, read_checkpoint
 from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.models.decision import Decision
@@ -163,7 +163,7 @@ def _batches(
     """Returns the pictures or, if the backbone is frozen, their features, which are computed now if necessary."""
     cache, precision = cache_folder(options.cache_dir), str(options.trainer.precision)
     with interrupt_message(lambda: "the features computed so far are kept"):
-        return prepared(trainer, classifier, data, options.features, cache=cache, precision=precision)
+        return training_data(trainer, classifier, data, options.features, cache=cache, precision=precision)
 
 
 def _fit(

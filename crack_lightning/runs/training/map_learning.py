@@ -15,7 +15,7 @@ from torch import Tensor
 from crack_lightning.data.images.reading import read_image
 from crack_lightning.data.synthetic.lessons import Lesson, lesson
 from crack_lightning.evaluation.cell_counts import CellCounts, counted_cells, masked_cells, total
-from crack_lightning.features.cells import COVERED, VISIBLE, Cells, joined, sampled
+from crack_lightning.features.cells import COVERED, VISIBLE, Cells, join_cells, sample_cells
 from crack_lightning.inference.crack_maps import CrackMapReader, followed_cells
 from crack_lightning.inference.patch_scores import patch_score
 from crack_lightning.inference.photographs import WindowScale
@@ -117,9 +117,9 @@ def _cells(network: CrackMap, surfaces: Sequence[Surface], count: int, seed: int
     parts = []
     for block in lessons(surfaces, 0, count, seed):
         drawn_on, generated = block[1::2], block[0::2]  # `lessons` draws those of odd numbers onto surfaces
-        parts.append(sampled(network, generated, generator))
-        parts.append(sampled(network, drawn_on, generator, plain=plain))
-    return joined(parts, generator)
+        parts.append(sample_cells(network, generated, generator))
+        parts.append(sample_cells(network, drawn_on, generator, plain=plain))
+    return join_cells(parts, generator)
 
 
 def lessons(surfaces: Sequence[Surface], first: int, count: int, seed: int) -> Iterator[list[Lesson]]:

@@ -17,7 +17,7 @@ from crack_lightning.data.images.reading import read_image
 from crack_lightning.data.samples.listing import Sample
 from crack_lightning.data.samples.masks import mask_of
 from crack_lightning.evaluation.cell_counts import masked_cells, near, total
-from crack_lightning.features.cells import Cells, chosen, joined, sampled
+from crack_lightning.features.cells import Cells, join_cells, pick_cells, sample_cells
 from crack_lightning.inference.crack_maps import SMALL_PX, CrackMapReader, evenly_lit, merged_scales, padded
 from crack_lightning.inference.patch_scores import picture_tensor
 from crack_lightning.models.crack_map import CrackMap
@@ -89,8 +89,8 @@ def learn_masks(
         for samples in track(train, "learning", total=len(train), unit="photographs")
         for part in cells_of(network, samples, generator, megapixels=megapixels)
     ]
-    drawn = [sampled(network, block, generator) for block in lessons([], 0, DRAWN, options.seed)]
-    cells, prior = joined([*real, *drawn], generator), (network.weight.cpu().clone(), network.bias.item())
+    drawn = [sample_cells(network, block, generator) for block in lessons([], 0, DRAWN, options.seed)]
+    cells, prior = join_cells([*real, *drawn], generator), (network.weight.cpu().clone(), network.bias.item())
     log.info("%d cells of %d photographs and %d drawn pictures", len(cells.kinds), len(train), DRAWN)
     candidates: list[tuple[float, float, Tensor, float, dict[str, float]]] = []
     for pull in (None, *PULLS):
@@ -121,7 +121,7 @@ def cells_of(network: CrackMap, masked: Sample, generator: torch.Generator, *, m
         left, top, right, bottom = box
         features = _features(network, lit.crop(box), small=small)
         truth = torch.from_numpy(masked_cells(mask[top:bottom, left:right]))
-        yield chosen(features, _kinds(network, features, truth), generator, most=MOST, thin=False)
+        yield pick_cells(features, _kinds(network, features, truth), generator, most=MOST, thin=False)
 
 
 def _features(network: CrackMap, tile: Image.Image, *, small: bool) -> Tensor:
