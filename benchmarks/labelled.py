@@ -29,7 +29,7 @@ from crack_lightning.models.crack_map import package_map
 from crack_lightning.models.decision import Decision
 from crack_lightning.runs.training.map_training import slopes_of
 from crack_lightning.system.processes import cores
-from crack_lightning.training.logistic import fitted
+from crack_lightning.training.logistic import fit_logistic
 from crack_lightning.training.patch_head import fit_patches
 
 L2 = (0.01, 0.1, 1.0)
@@ -71,7 +71,7 @@ def by_classifier(classifier: CrackClassifier, taught: Sequence[Tile], judged: S
     for l2 in L2:
         start, pull = torch.zeros(x.shape[1] + 1), torch.full((x.shape[1] + 1,), l2)
         counts = torch.full((len(x),), 1 / len(x))
-        w = fitted((x - mean) / deviation, targets.float(), counts, start=start, pull=pull)
+        w = fit_logistic((x - mean) / deviation, targets.float(), counts, start=start, pull=pull)
         found.append(float(binary_auroc(((other - mean) / deviation @ w[:-1]).double(), truth)))
     return max(found)
 

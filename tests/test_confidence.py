@@ -57,8 +57,8 @@ def test_class_weights_weigh_training_and_not_the_test() -> None:
     task.classifier.dropout.p = 0.0
     logits = task.logits(batch[0])
     weighted, plain = (functional.cross_entropy(logits, batch[1], w) for w in (torch.tensor([1.0, 3.0]), None))
-    assert task.train()._evaluated(batch)[0].item() == pytest.approx(weighted.item())
-    assert task.eval()._evaluated(batch)[0].item() == pytest.approx(plain.item())
+    assert task.train()._loss_and_probabilities(batch)[0].item() == pytest.approx(weighted.item())
+    assert task.eval()._loss_and_probabilities(batch)[0].item() == pytest.approx(plain.item())
     assert weighted.item() != pytest.approx(plain.item())
 
 

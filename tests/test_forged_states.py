@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from crack_lightning.training.checkpoints import BestCheckpoint, checked_states
+from crack_lightning.training.checkpoints import BestCheckpoint, numeric_states
 
 OURS = ("EpochHistory", "BestCheckpoint", "EarlyStopping{'monitor': 'val/loss', 'mode': 'min'}")
 LIGHTNINGS = (
@@ -65,24 +65,24 @@ def test_no_place_in_a_state_is_handed_on(name: str, key: str, place: str) -> No
     states = {"any": {"time_s": 3}, name: forged({"best_score": 1.0}, key, place)}
     if name in OURS:
         with pytest.raises(TypeError, match=r"holds more than numbers"):
-            checked_states(states)
+            numeric_states(states)
     else:
-        assert checked_states(states) == {"any": {"time_s": 3}}
+        assert numeric_states(states) == {"any": {"time_s": 3}}
 
 
 def test_of_a_former_state_the_best_score_is_taken() -> None:
     name = LIGHTNINGS.replace("ModelCheckpoint", "BestCheckpoint")
     ours = "BestCheckpoint{'monitor': 'val/loss', 'mode': 'min'}"
     assert BestCheckpoint().state_key == ours
-    assert checked_states({name: forged({}, "dirpath", "/theirs")}) == {ours: {"best_score": 9.0}}
-    assert checked_states({name: {"best_model_score": None, "best_model_path": "/theirs"}}) == {}
+    assert numeric_states({name: forged({}, "dirpath", "/theirs")}) == {ours: {"best_score": 9.0}}
+    assert numeric_states({name: {"best_model_score": None, "best_model_path": "/theirs"}}) == {}
 
 
 @pytest.mark.parametrize(("key", "place"), PLACES[:9])
 @pytest.mark.parametrize("name", OURS)
 def test_texts_among_numbers_are_left_out(name: str, key: str, place: str) -> None:
     state = {"wait_count": 1, "best_score": 0.5}
-    assert checked_states({name: state | {key: place}}) == {name: state}
+    assert numeric_states({name: state | {key: place}}) == {name: state}
 
 
 @pytest.mark.parametrize("places", [PLACES[:5], PLACES[5:]], ids=["on the disk", "elsewhere"])

@@ -26,7 +26,7 @@ from crack_lightning.training.loggers import mlflow_logger, wandb_logger
 
 LOGGED = [word for word in TINY if not word.startswith("logger=")]
 TESTED = ["accuracy", "average_precision", "auroc", "f1", "loss", "precision", "recall"]
-SWITCHES = (*loggers.SWITCHES, "MLFLOW_TRACKING_URI", "WANDB_SILENT")
+SWITCHES = (*loggers.MLFLOW_VARIABLES, "MLFLOW_TRACKING_URI", "WANDB_SILENT")
 
 
 @pytest.fixture(autouse=True)
@@ -117,7 +117,7 @@ def test_a_server_that_does_not_answer_ends_with_our_words(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: str, server: str
 ) -> None:
     pytest.importorskip("mlflow")
-    monkeypatch.setattr(loggers, "ANSWER_S", 0.2)
+    monkeypatch.setattr(loggers, "TIMEOUT_S", 0.2)
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         if server == "silent":

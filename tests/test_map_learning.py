@@ -14,7 +14,7 @@ from crack_lightning.inference.photographs import WindowScale
 from crack_lightning.models.crack_map import CrackMap, package_facts, package_map
 from crack_lightning.models.decision import Decision
 from crack_lightning.runs.training.map_learning import lessons, patch_levels, trained_head
-from crack_lightning.training.cell_head import SHARES, fit_head, weights_of
+from crack_lightning.training.cell_head import LOSS_SHARES, cell_weights, fit_head
 
 
 def cells_of(kinds: list[int]) -> Cells:
@@ -25,8 +25,8 @@ def cells_of(kinds: list[int]) -> Cells:
 
 def test_each_kind_counts_as_its_share() -> None:
     cells = cells_of([CRACK] * 9 + [BESIDE] * 2 + [CLUTTER] * 30 + [PLAIN] * 5)
-    counts = weights_of(cells)
-    for kind, share in SHARES.items():
+    counts = cell_weights(cells)
+    for kind, share in LOSS_SHARES.items():
         assert counts[cells.kinds == kind].sum().item() == pytest.approx(share)
 
 

@@ -27,7 +27,7 @@ def test_an_unfrozen_backbone_has_its_own_learning_rate(given: float | None, use
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"lr": 0.0}, r"optimizer.lr=0.0: above 0"),
+        ({"lr": 0.0}, r"optimizer.lr=0.0: must be above 0"),
         ({"lr": -1.0}, r"optimizer.lr=-1.0"),
         ({"lr": float("nan")}, r"optimizer.lr=nan"),
         ({"lr": 11.0}, r"optimizer.lr=11.0"),

@@ -10,7 +10,7 @@ from crack_lightning.inference.crack_maps import CrackMapReader
 from crack_lightning.inference.patch_scores import best_above_mean, logits_by, prepared_patch, score_and_slope
 from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.models.decision import Decision
-from crack_lightning.training.patch_head import USUAL, fit_patches
+from crack_lightning.training.patch_head import DEFAULT_PULL, fit_patches
 
 LEVELS = {"level": 2.0, "scale": 0.5}
 
@@ -42,7 +42,7 @@ def test_many_labels_that_say_much_are_pulled_less_than_few() -> None:
     many = fit_patches(*patches(400, told=4.0), each(400), **LEVELS)
     few = fit_patches(*patches(20, told=4.0), each(20), **LEVELS)
     assert many.pull is not None
-    assert many.pull < USUAL == few.pull
+    assert many.pull < DEFAULT_PULL == few.pull
     assert few.change.norm() < 0.2 * many.change.norm()
 
 
@@ -63,7 +63,7 @@ def test_patches_of_one_class_leave_the_head_where_it_is(target: float) -> None:
 
 def test_patches_of_one_group_can_teach() -> None:
     fit = fit_patches(*patches(200, told=4.0), ["wall"] * 200, **LEVELS)
-    assert fit.pull == USUAL
+    assert fit.pull == DEFAULT_PULL
 
 
 def test_a_slope_is_what_the_score_changes_by() -> None:

@@ -202,7 +202,7 @@ def test_a_run_goes_on_without_its_best_checkpoint(
 ) -> None:
     (first / "checkpoints/best.ckpt").unlink()
     second = trained(f"ckpt_path={first}/checkpoints/last.ckpt", "trainer.max_epochs=2", run="second", base=[])
-    assert f"{first}/checkpoints/best.ckpt, is gone: the best is counted from here on" in caplog.text
+    assert f"{first}/checkpoints/best.ckpt, is missing: only epochs from now on are compared" in caplog.text
     assert {path.name for path in (second / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
 
 

@@ -123,13 +123,13 @@ def test_only_an_unfrozen_backbone_changes_in_training(trained: Callable[..., Pa
 def test_a_nan_loss_stops_the_run_and_keeps_its_checkpoint(
     trained: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    step = CrackTask._evaluated
+    step = CrackTask._loss_and_probabilities
 
     def poisoned(task: CrackTask, batch: tuple[torch.Tensor, torch.Tensor]) -> tuple[torch.Tensor, ...]:
         loss, probability, target = step(task, batch)
         return loss * (float("nan") if task.global_step >= 6 else 1.0), probability, target
 
-    monkeypatch.setattr(CrackTask, "_evaluated", poisoned)
+    monkeypatch.setattr(CrackTask, "_loss_and_probabilities", poisoned)
     with pytest.raises(ValueError, match=r"loss is nan at training step 6 \(epoch 2\).*last good checkpoint"):
         trained("data.fractions=[0.6,0.2,0.2]", "data.batch_size=5")
     head = load_network(tmp_path / "run/checkpoints/last.ckpt").head.weight
@@ -170,13 +170,13 @@ def test_more_pixels_than_are_allowed_are_refused(trained: Callable[..., Path]) 
 def test_the_history_is_whole_after_an_early_best_epoch(
     trained: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step = CrackTask._evaluated
+    step = CrackTask._loss_and_probabilities
 
     def worse_later(task: CrackTask, batch: tuple[torch.Tensor, torch.Tensor]) -> tuple[torch.Tensor, ...]:
         loss, probability, target = step(task, batch)
         return loss + task.current_epoch, probability, target
 
-    monkeypatch.setattr(CrackTask, "_evaluated", worse_later)
+    monkeypatch.setattr(CrackTask, "_loss_and_probabilities", worse_later)
     found = metrics(trained("trainer.max_epochs=3"))
     assert (found["epochs"], found["best_epoch"]) == (3, 1)
     assert found["val/loss"] < 1

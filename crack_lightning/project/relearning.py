@@ -22,7 +22,7 @@ from crack_lightning.runs.inspection.inspection import content_of
 from crack_lightning.training.site_head import (
     CorrectedCells,
     corrected_step,
-    counts_of,
+    correction_weights,
     level_shift,
     moved_weight,
     start_of,
@@ -167,7 +167,7 @@ class _Lesson:
         targets = torch.repeat_interleave(torch.tensor([float(label.crack) for label in labels]), torch.tensor(sizes))
         names = [label.photograph for label in labels]
         offsets = torch.tensor([-self.first.medians[name] - self.level(name) for name in names])
-        counts = counts_of(sizes, [label.weight for label in labels])
+        counts = correction_weights(sizes, [label.weight for label in labels])
         return CorrectedCells(
             torch.cat(features), targets, counts, torch.repeat_interleave(offsets, torch.tensor(sizes))
         )

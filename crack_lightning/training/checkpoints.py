@@ -1,4 +1,4 @@
-"""The checkpoints of a run: they lie in its folder under fixed names, and no path is kept in or taken from them."""
+"""Saves and loads a run's checkpoints: their names in its folder are fixed, and they neither contain nor set a path."""
 
 import io
 import logging
@@ -22,17 +22,17 @@ from crack_lightning.training.history import EPOCHS, is_history
 log = logging.getLogger(__name__)
 
 BEST, LAST = "best.ckpt", "last.ckpt"
-NEEDED_STATES = ("EpochHistory", "BestCheckpoint", "EarlyStopping")  # of callbacks; no run resumes without them
-# The key of the best checkpoint's state in former versions, which kept a score and paths, as Lightning does.
+NEEDED_STATES = ("EpochHistory", "BestCheckpoint", "EarlyStopping")  # callbacks without whose states no run resumes
+# Matches the key of BestCheckpoint's state in earlier versions, which held a score and paths, as Lightning's does.
 FORMER_KEY = re.compile(r"(BestCheckpoint\{'monitor': '[\w/]*', 'mode': '\w*')(, '.*)?\}")
-WORST = {"min": math.inf, "max": -math.inf}  # stands for a score that is not a number (NaN)
+WORST_SCORES = {"min": math.inf, "max": -math.inf}  # by mode; replaces a score that is NaN
 
 
 class WholeCheckpoints(TorchCheckpointIO):
-    """Writes a checkpoint beside its place and renames it: at every moment the older one or the new one is whole.
+    """Writes a checkpoint to a temporary file beside it, then renames that: a whole file exists at any time.
 
-    Lightning writes to TMPDIR and moves, which on another file system truncates the older one first. Checkpoints are
-    checked when they are read, and of the states of callbacks only numbers are passed on.
+    Lightning writes to TMPDIR and moves the file, which truncates the old one first if TMPDIR is on another file
+    system. Checkpoints are checked when they are read, and only the numbers in the states of callbacks are passed on.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
@@ -40,18 +40,18 @@ class WholeCheckpoints(TorchCheckpointIO):
 
     def load_checkpoint(self, path: Any, *_: Any, **__: Any) -> dict[str, Any]:
         checkpoint = read_checkpoint(path)
-        return checkpoint | {"callbacks": checked_states(checkpoint["callbacks"])}
+        return checkpoint | {"callbacks": numeric_states(checkpoint["callbacks"])}
 
 
 def write_checkpoint(checkpoint: Mapping[str, object], path: Path) -> None:
-    """Writes a checkpoint to `path`, the same bytes for the same contents."""
-    file = io.BytesIO()  # given a path, torch would store its name and report a full disk unclearly
+    """Writes a checkpoint to `path`; equal contents give equal bytes."""
+    file = io.BytesIO()  # not the path: torch would store its name, and its error for a full disk is unclear
     torch.save(dict(checkpoint), file)
     write_atomically(path, file.getvalue())
 
 
 class LastCheckpoint(Checkpoint):
-    """Saves checkpoints/last.ckpt in the run folder after every epoch, to resume from."""
+    """Saves checkpoints/last.ckpt in the run folder after every epoch, from which a run can be resumed."""
 
     name, is_saved = LAST, False
 
@@ -65,27 +65,27 @@ class LastCheckpoint(Checkpoint):
 
 
 class BestCheckpoint(Checkpoint):
-    """Saves checkpoints/best.ckpt in the run folder after the epochs whose `monitor` is the best so far.
+    """Saves checkpoints/best.ckpt in the run folder after each epoch with the best value of `monitor` so far.
 
-    Its state is one number. A resumed run takes the best.ckpt beside the checkpoint that its user named.
+    Its state is one number. A resumed run copies the best.ckpt that is beside the checkpoint given by the user.
     """
 
     name = BEST
 
     def __init__(self, monitor: str = "val/loss", mode: str = "min") -> None:
-        if mode not in WORST:
-            raise UserError(f"callbacks.best_checkpoint.mode={mode}: min or max")
+        if mode not in WORST_SCORES:
+            raise UserError(f"callbacks.best_checkpoint.mode={mode}: must be min or max")
         self.monitor, self.mode = monitor, mode
         self.best_score: float | None = None
 
     @property
     def state_key(self) -> str:
-        """Returns a key with the metric and mode: the score of another metric is not a score of this one."""
+        """Returns a key that contains metric and mode, so that the score of another metric is not loaded."""
         return self._generate_state_key(monitor=self.monitor, mode=self.mode)
 
     @property
     def is_saved(self) -> bool:
-        """Returns whether the file is of this run, or of the one that it resumes."""
+        """Returns whether this run, or the run that it resumes, has saved the file."""
         return self.best_score is not None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -100,10 +100,10 @@ class BestCheckpoint(Checkpoint):
             return
         if self.monitor not in trainer.callback_metrics:
             known = ", ".join(sorted(trainer.callback_metrics))
-            raise UserError(f"callbacks.best_checkpoint.monitor={self.monitor}: no such metric. There are {known}")
+            raise UserError(f"callbacks.best_checkpoint.monitor={self.monitor}: there is no such metric, only {known}")
         score = float(trainer.callback_metrics[self.monitor])
-        score = WORST[self.mode] if math.isnan(score) else score
-        if trainer.strategy.reduce_boolean_decision(self._is_better(score)):  # all processes agree
+        score = WORST_SCORES[self.mode] if math.isnan(score) else score
+        if trainer.strategy.reduce_boolean_decision(self._is_better(score)):  # so that all processes decide the same
             self.best_score = score
             trainer.save_checkpoint(self._path, weights_only=False)
 
@@ -118,9 +118,11 @@ class BestCheckpoint(Checkpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         score = state_dict["best_score"]
         if type(score) is not float:
-            raise TypeError("the best score is not a number")
+            raise TypeError("the best score is not a float")
         if not _is_checkpoint(self._earlier_path):
-            log.warning("the best checkpoint so far, %s, is gone: the best is counted from here on", self._earlier_path)
+            log.warning(
+                "the best checkpoint so far, %s, is missing: only epochs from now on are compared", self._earlier_path
+            )
             return
         if self._copies_files and self._earlier_path.resolve() != self._path.resolve():
             write_atomically(self._path, self._earlier_path.read_bytes())
@@ -128,7 +130,7 @@ class BestCheckpoint(Checkpoint):
 
 
 def checkpoint_to_test(trainer: Trainer) -> Path | None:
-    """Returns the best checkpoint of the run, or the last where no best one is kept; None where none was saved."""
+    """Returns the run's best checkpoint, or its last one if there is no best one, or None if it has saved neither."""
     callbacks = getattr(trainer, "callbacks", [])
     saved = {c.name for c in callbacks if isinstance(c, BestCheckpoint | LastCheckpoint) and c.is_saved}
     return next((_checkpoint_path(trainer, name) for name in (BEST, LAST) if name in saved), None)
@@ -139,7 +141,7 @@ def _checkpoint_path(trainer: Trainer, name: str) -> Path:
 
 
 def _is_checkpoint(path: Path) -> bool:
-    """Returns whether the file at `path` is a checkpoint that this project can open."""
+    """Returns whether the file at `path` is a readable checkpoint of this package."""
     try:
         read_checkpoint(path)
     except (ValueError, OSError):
@@ -147,18 +149,19 @@ def _is_checkpoint(path: Path) -> bool:
     return True
 
 
-def checked_states(states: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Returns the states of callbacks, only the numbers of each: a text may be a path, which no file may choose for us.
+def numeric_states(states: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Returns the states of callbacks, reduced to their numbers.
 
-    A state that holds anything else is left out as a whole, such as the one of Lightning's ModelCheckpoint, which
-    removes and writes the files that it names; of a former version's best checkpoint the score is taken. Raises
-    TypeError for such a state of a callback that every run has.
+    Texts are dropped, because they may be paths, which a file must not choose for us.
+    A state that holds anything but numbers and texts is dropped, for example that of Lightning's ModelCheckpoint,
+    which removes and writes the files that its state names. From the state of BestCheckpoint in earlier versions, the
+    score is kept. Raises TypeError instead of dropping the state of a callback in NEEDED_STATES.
     """
     kept = {}
     for name, state in states.items():
-        if (former := FORMER_KEY.fullmatch(name)) and "best_model_score" in state:
+        if (earlier := FORMER_KEY.fullmatch(name)) and "best_model_score" in state:
             if _is_number(score := state["best_model_score"]) and score is not None:
-                kept[f"{former[1]}}}"] = {"best_score": float(score)}
+                kept[f"{earlier[1]}}}"] = {"best_score": float(score)}
             continue
         numbers = {key: value for key, value in state.items() if not isinstance(value, str)}
         if all(_is_number(value) or (key == EPOCHS and is_history(value)) for key, value in numbers.items()):
@@ -166,7 +169,7 @@ def checked_states(states: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         elif name.startswith(NEEDED_STATES):
             raise TypeError(f"the state of {name} holds more than numbers")
         else:
-            log.info("the state of %s is not taken from the checkpoint: it holds more than numbers", name)
+            log.info("the state of %s in the checkpoint is ignored: it holds more than numbers", name)
     return kept
 
 

@@ -1,4 +1,4 @@
-"""Sets a trained classifier's temperature, threshold and review band from validation."""
+"""Sets a trained classifier's temperature, threshold and review band by its validation results."""
 
 import logging
 from dataclasses import replace
@@ -19,16 +19,16 @@ from crack_lightning.training.task import CrackTask
 
 log = logging.getLogger(__name__)
 
-WARNED_SHARE = 0.5  # of images that need review; a larger one is worth a warning
+MAX_QUIET_SHARE = 0.5  # a warning is logged if a larger share of images needs review
 
 
 @torch.no_grad()
 def logits_of(task: CrackTask, loader: DataLoader[Any]) -> tuple[Tensor, Tensor]:
-    """Returns logits (N, 2) and labels (N,) of all batches of pictures or features, on the CPU."""
-    training = task.training
+    """Returns the logits (N, 2) and labels (N,) of all batches (pictures or features) of `loader`, on the CPU."""
+    was_training = task.training
     task.eval()
     batches = [(task.logits(inputs.to(task.device)).float().cpu(), labels) for inputs, labels in loader]
-    task.train(training)
+    task.train(was_training)
     return torch.cat([logits for logits, _ in batches]), torch.cat([labels for _, labels in batches])
 
 
@@ -41,18 +41,18 @@ def set_confidence(
     threshold: str | float,
     review_error_rate: float | None,
 ) -> dict[str, float]:
-    """Sets temperature, threshold and review band of `classifier` from validation, and returns them by name.
+    """Sets temperature, threshold and review band of `classifier` by validation `logits` (N, 2) and `labels` (N,).
 
-    Their effect on validation is returned too and logged. `logits` (N, 2), `labels` (N,). Raises ValueError when no
-    threshold reaches what is asked for.
+    Returns them by name, with calibration error and share of review on validation, and logs recall and precision.
+    Raises ValueError when no threshold reaches the recall or precision that `threshold` asks for.
     """
     targets = (labels == classifier.decision.positive_index).long()
     figures = {"val/ece_uncalibrated": reliability(classifier.positive_probabilities(logits), targets).error}
     if calibrate:
         classifier.decision = replace(classifier.decision, temperature=fit_temperature(logits, labels))
     probabilities = classifier.positive_probabilities(logits)
-    level = operating_point(threshold, probabilities, targets)
-    decision = classifier.decision = replace(classifier.decision, threshold=level)
+    chosen_threshold = operating_point(threshold, probabilities, targets)
+    decision = classifier.decision = replace(classifier.decision, threshold=chosen_threshold)
     figures |= {
         "val/ece": reliability(probabilities, targets).error,
         "temperature": decision.temperature,
@@ -62,7 +62,7 @@ def set_confidence(
         figures |= _set_band(classifier, probabilities, targets, review_error_rate)
     reached = figures_of(probabilities, targets, decision)
     log.info(
-        "temperature %.3f, threshold %.4f, from %d validation images: recall %.3f, precision %.3f there",
+        "temperature %.3f, threshold %.4f by %d validation images, with recall %.3f and precision %.3f on them",
         decision.temperature,
         decision.threshold,
         len(labels),
@@ -73,21 +73,21 @@ def set_confidence(
 
 
 def _set_band(classifier: Network, probabilities: Tensor, targets: Tensor, error_rate: float) -> dict[str, float]:
-    """Sets the review band, none if nothing needs review, and returns its ends and the share of validation in it."""
+    """Sets the review band, or None if nothing needs review, and returns its ends and the share of validation in it."""
     band = review_band(probabilities, targets, classifier.decision, error_rate=error_rate)
     if not band.share:
         classifier.decision = replace(classifier.decision, review_band=None)
-        log.info("no validation image needs review: no more of them are predicted wrongly than review_band allows")
+        log.info("no validation image needs review: the share of wrong predictions is within review_band already")
         return {"review/val_share": 0.0}
     classifier.decision = replace(classifier.decision, review_band=(band.low, band.high))
-    level = logging.WARNING if band.share > WARNED_SHARE else logging.INFO
-    text = "%.1f %% of validation needs review: %.3f to %.3f"
+    level = logging.WARNING if band.share > MAX_QUIET_SHARE else logging.INFO
+    text = "%.1f %% of validation images need review: those with probabilities from %.3f to %.3f"
     log.log(level, text, 100 * band.share, band.low, band.high)
     return {"review/low": band.low, "review/high": band.high, "review/val_share": band.share}
 
 
-def keep_facts(path: str | Path, classifier: CrackClassifier) -> None:
-    """Writes what is known of `classifier` besides its tensors into the checkpoint at `path`."""
+def save_facts(path: str | Path, classifier: CrackClassifier) -> None:
+    """Replaces the facts of `classifier`, which are all that is not a tensor, in the checkpoint at `path`."""
     checkpoint = read_checkpoint(path)
     checkpoint[FACTS_KEY]["facts"] = classifier.facts()
     write_checkpoint(checkpoint, Path(path))

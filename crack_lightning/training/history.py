@@ -1,4 +1,4 @@
-"""Keeps and logs the metrics of a training run, epoch by epoch."""
+"""Records and logs the metrics of each epoch of a training run."""
 
 import logging
 import time
@@ -8,22 +8,22 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 log = logging.getLogger(__name__)
 
-EPOCHS = "epochs"
+EPOCHS = "epochs"  # key in the callback's state
 
 
 class EpochHistory(Callback):
-    """Keeps the metrics of every epoch, also through a resume, and logs a line for each."""
+    """Records the metrics of every epoch, including those before a resume, and logs a line for each epoch."""
 
     def __init__(self) -> None:
         self.epochs: list[dict[str, float]] = []
-        self.goes_on = False  # whether an epoch has finished since the state of a resumed run was restored
+        self.has_finished_epoch = False  # since this run was started or resumed
         self._started_s = 0.0
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._started_s = time.monotonic()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.goes_on = True
+        self.has_finished_epoch = True
         metrics = {name: float(value) for name, value in sorted(trainer.callback_metrics.items())}
         self.epochs.append({"epoch": trainer.current_epoch, **metrics})
         shown = ("train/loss", "train/accuracy", "val/loss", "val/accuracy")
@@ -37,12 +37,12 @@ class EpochHistory(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         epochs = state_dict[EPOCHS]
         if not is_history(epochs):
-            raise TypeError("the history of epochs is none")
+            raise TypeError("the history of epochs is not valid")
         self.epochs = list(epochs)
 
 
 def is_history(epochs: Any) -> bool:
-    """Returns whether `epochs` are rows of numbers by name."""
+    """Returns whether `epochs` is a list of dicts that map names to numbers."""
     return isinstance(epochs, list) and all(map(_is_row, epochs))
 
 

@@ -1,4 +1,4 @@
-"""Shows progress while Lightning works: images done, images a second, time left."""
+"""Shows the progress of Lightning: images done, images per second, time left."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from crack_lightning.system.progress import bar
 
 
 class ImagesBar(ProgressBar):
-    """A bar for each pass over the images, which appears once the first batch is done and all log lines are out."""
+    """A progress bar for each pass over the images, shown after its first batch, when all log lines are printed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,8 +71,8 @@ class ImagesBar(ProgressBar):
             self._shown, self._bar = name, bar("images")
             self._bar.start()
             batches = batches[0] if isinstance(batches, list) else batches
-            share = -(-len(loader.dataset) // self.trainer.world_size)
-            self._task = self._bar.add_task(name, total=min(share, batches * count))
+            images_per_process = -(-len(loader.dataset) // self.trainer.world_size)
+            self._task = self._bar.add_task(name, total=min(images_per_process, batches * count))
         self._bar.update(self._task, advance=count)
 
     def _close(self) -> None:

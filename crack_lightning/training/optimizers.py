@@ -1,4 +1,4 @@
-"""Builds and checks optimisers and schedules by the names that PyTorch gives them."""
+"""Builds and checks optimisers and learning rate schedules, which are named by their classes in PyTorch."""
 
 import inspect
 from difflib import get_close_matches
@@ -15,12 +15,12 @@ from crack_lightning.training.options import OptimizerOptions, SchedulerOptions
 
 
 def check_optimizer(options: OptimizerOptions) -> None:
-    """Raises UserError for an optimiser that does not exist, or for options that do not suit it."""
+    """Raises UserError for an optimiser that does not exist, or for options that it does not accept."""
     _optimizer(options, [{"params": [nn.Parameter(torch.zeros(2, 2)), nn.Parameter(torch.zeros(2))], "lr": options.lr}])
 
 
 def build_optimizer(options: OptimizerOptions, classifier: CrackClassifier) -> Optimizer:
-    """Returns the optimiser over the head and, unless it is frozen, the backbone."""
+    """Returns the optimiser of the head and, unless it is frozen, of the backbone."""
     groups: list[dict[str, Any]] = [{"params": list(classifier.head.parameters()), "lr": options.lr}]
     if not classifier.frozen:
         rate = options.lr / 10 if options.backbone_lr is None else options.backbone_lr
@@ -29,27 +29,27 @@ def build_optimizer(options: OptimizerOptions, classifier: CrackClassifier) -> O
 
 
 def _optimizer(options: OptimizerOptions, groups: list[dict[str, Any]]) -> Optimizer:
-    kind = _class_named(torch.optim, options.name, Optimizer, key="optimizer.name")
+    optimizer_class = _class_named(torch.optim, options.name, Optimizer, key="optimizer.name")
     arguments = {"lr": options.lr, **options.options}
-    if options.weight_decay or "weight_decay" in inspect.signature(kind).parameters:
+    if options.weight_decay or "weight_decay" in inspect.signature(optimizer_class).parameters:
         arguments["weight_decay"] = options.weight_decay
     try:
-        return kind(groups, **arguments)
+        return optimizer_class(groups, **arguments)
     except (TypeError, ValueError) as error:
         raise UserError(f"optimizer.options={options.options} do not suit {options.name}: {error}") from error
 
 
 def check_scheduler(options: SchedulerOptions) -> None:
-    """Raises UserError for a schedule that does not exist, or for options that do not suit it."""
+    """Raises UserError for a schedule that does not exist, or for options that it does not accept."""
     if options.name is not None:
         build_scheduler(options, torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0))
 
 
 def build_scheduler(options: SchedulerOptions, optimizer: Optimizer) -> dict[str, Any]:
-    """Returns a schedule as Lightning takes it; the schedule must have a name."""
-    kind = _class_named(lr_scheduler, str(options.name), lr_scheduler.LRScheduler, key="scheduler.name")
+    """Returns a schedule in the form that Lightning expects; `options.name` must not be None."""
+    scheduler_class = _class_named(lr_scheduler, str(options.name), lr_scheduler.LRScheduler, key="scheduler.name")
     try:
-        scheduler = kind(optimizer, **options.options)
+        scheduler = scheduler_class(optimizer, **options.options)
     except (TypeError, ValueError) as error:
         raise UserError(f"scheduler.options={options.options} do not suit {options.name}: {error}") from error
     entry = {"scheduler": scheduler, "interval": options.interval}
@@ -57,11 +57,11 @@ def build_scheduler(options: SchedulerOptions, optimizer: Optimizer) -> dict[str
 
 
 def _class_named(module: ModuleType, name: str, base: type, *, key: str) -> Any:
-    names = [n for n, kind in vars(module).items() if isinstance(kind, type) and issubclass(kind, base)]
-    unfit = (base.__name__, "SparseAdam")  # it needs sparse gradients, and there are none here
-    names = sorted(n for n in names if n not in unfit and not n.startswith("_"))
+    names = [n for n, value in vars(module).items() if isinstance(value, type) and issubclass(value, base)]
+    excluded = (base.__name__, "SparseAdam")  # SparseAdam needs sparse gradients
+    names = sorted(n for n in names if n not in excluded and not n.startswith("_"))
     if name not in names:
-        near = get_close_matches(name, names, 1) or [n for n in names if n.lower() == name.lower()]
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise UserError(f"{key}={name}: {hint}There are {', '.join(names)}")
+        similar = get_close_matches(name, names, 1) or [n for n in names if n.lower() == name.lower()]
+        hint = f"did you mean {similar[0]}? " if similar else ""
+        raise UserError(f"{key}={name}: {hint}It must be one of {', '.join(names)}")
     return getattr(module, name)

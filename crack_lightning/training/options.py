@@ -1,4 +1,4 @@
-"""The options of training: optimiser, schedule, Lightning's Trainer, class weights."""
+"""The options of training: optimiser, learning rate schedule, Lightning's Trainer and class weights."""
 
 import math
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 from crack_lightning.errors import UserError
 from crack_lightning.system.ranges import check_above, check_choices, one_of
 
-# The strategies in which every process runs this program from its start and the first one goes on alone.
+# With these strategies, every process runs the whole program, and after training only the first one continues.
 STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true")
 CLASS_WEIGHTS = (None, "balanced")
 INTERVALS = ("epoch", "step")
@@ -15,9 +15,9 @@ INTERVALS = ("epoch", "step")
 
 @dataclass
 class OptimizerOptions:
-    """An optimiser of `torch.optim` by class name, and how fast it learns.
+    """The optimiser, a class of `torch.optim`, and its learning rates.
 
-    `backbone_lr` is the learning rate of an unfrozen backbone; None takes a tenth of `lr`. Raises UserError for an
+    `backbone_lr` is the learning rate of an unfrozen backbone; None means a tenth of `lr`. Raises UserError for an
     option out of range.
     """
 
@@ -30,14 +30,14 @@ class OptimizerOptions:
     def __post_init__(self) -> None:
         for key, rate in (("lr", self.lr), ("backbone_lr", self.backbone_lr)):
             if rate is not None and not (0 < rate <= 10 and math.isfinite(rate)):
-                raise UserError(f"optimizer.{key}={rate}: above 0, at most 10")
+                raise UserError(f"optimizer.{key}={rate}: must be above 0 and at most 10")
         if not 0 <= self.weight_decay < 1:
-            raise UserError(f"optimizer.weight_decay={self.weight_decay}: 0 or more, below 1")
+            raise UserError(f"optimizer.weight_decay={self.weight_decay}: must be at least 0 and below 1")
 
 
 @dataclass
 class SchedulerOptions:
-    """A schedule of `torch.optim.lr_scheduler` by class name, stepped every "epoch" or "step"; no name, no schedule.
+    """The schedule, a class of `torch.optim.lr_scheduler`, and its interval, "epoch" or "step"; None is no schedule.
 
     Raises UserError for an option out of range.
     """
@@ -52,13 +52,13 @@ class SchedulerOptions:
         if self.name is not None and (self.name == "ReduceLROnPlateau") != (self.monitor is not None):
             raise UserError(
                 f"scheduler.monitor={self.monitor} with scheduler.name={self.name}: "
-                "ReduceLROnPlateau watches a metric such as val/loss, the others none"
+                "ReduceLROnPlateau needs a metric such as val/loss; other schedules accept none"
             )
 
 
 @dataclass
 class TrainerOptions:
-    """The arguments of Lightning's `Trainer` that make sense here. Raises UserError for one out of range."""
+    """The arguments of Lightning's `Trainer` that apply here. Raises UserError for an option out of range."""
 
     accelerator: str = "auto"
     devices: Any = 1  # more with trainer=ddp; the batch size is per device
@@ -86,7 +86,7 @@ class TrainerOptions:
     def __post_init__(self) -> None:
         if self.max_epochs < 1 and self.max_epochs != -1:
             raise UserError(
-                f"trainer.max_epochs={self.max_epochs}: at least 1, or -1 for as many as early stopping allows"
+                f"trainer.max_epochs={self.max_epochs}: must be at least 1, or -1 to end by early stopping alone"
             )
         for key in ("limit_train_batches", "limit_val_batches", "limit_test_batches", "accumulate_grad_batches"):
             value = getattr(self, key)
@@ -97,7 +97,7 @@ class TrainerOptions:
 
 @dataclass
 class TaskOptions:
-    """The weighing of classes in the loss."""
+    """The weights of the classes in the loss."""
 
     # balanced: an error in the rarer class costs more, in proportion to its rarity
     class_weights: str | None = one_of(None, CLASS_WEIGHTS)

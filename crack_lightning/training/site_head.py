@@ -1,7 +1,8 @@
-"""Trains the head of a crack map on corrections: a second-order step from the previous head, held by kept cells.
+"""Trains the head of a crack map on corrections; cells of synthetic cracks hold it near the previous head.
 
-The corrections enter as logistic regression on the cells that they name. The step is held by the curvature of the loss
-on cells of drawn cracks (the Laplace approximation of that head's posterior, MacKay 1992) and a pull to its weights.
+The loss is that of logistic regression on the cells named by corrections, plus a quadratic penalty on the step from the
+previous head, minimised by Newton's method. The penalty is the curvature of the loss on cells of synthetic cracks (the
+Laplace approximation of the previous head's posterior, MacKay 1992), plus a pull to the previous weights.
 """
 
 from collections.abc import Sequence
@@ -12,20 +13,24 @@ from torch import Tensor
 from torch.nn import functional
 
 from crack_lightning.features.cells import Cells
-from crack_lightning.training.cell_head import weights_of
+from crack_lightning.training.cell_head import cell_weights
 
-# Chosen by benchmarks/corrected.py on photographs with masks, in steps of two, together.
-PULL, HELD = 500.0, 1000.0
-FULL_CELLS = 40  # a correction of at least this many cells counts in full
-STEPS, LEAST_GAIN = 8, 1e-5  # of Newton's method, which ends where a step gains less than this share of the loss
-LEAST_CANDIDATES = 10
+# Chosen together by benchmarks/corrected.py on photographs with masks, in factors of two.
+WEIGHT_PULL, SYNTHETIC_WEIGHT = 500.0, 1000.0  # weights of the two terms of the penalty: pull, curvature
+FULL_CELLS = 40  # a correction with at least this many cells has its full weight
+# Newton's method ends after MAX_STEPS, or when a step reduces the loss by a share below MIN_GAIN.
+MAX_STEPS, MIN_GAIN = 8, 1e-5
+MIN_CANDIDATES = 10  # with fewer unlabelled cells the level does not change
 
 
 @dataclass(frozen=True)
 class CorrectedCells:
-    """Cells of corrections: `features` (n, channels) less their photograph's mean; `targets` (n,) 1 or 0; `counts` (n,)
-    how much each counts; `offsets` (n,) of the logits, which set the photograph's median to 0 and its level to the
-    threshold."""
+    """The n cells that corrections name.
+
+    `features` (n, channels) are those of the cells minus their photograph's mean. `targets` (n,) are 1 for a crack,
+    else 0. `counts` (n,) are the weights of the cells in the loss. `offsets` (n,) are added to the logits, so that they
+    are relative to the photograph's median and level.
+    """
 
     features: Tensor
     targets: Tensor
@@ -35,26 +40,29 @@ class CorrectedCells:
 
 @dataclass(frozen=True)
 class Start:
-    """The head before training: `weight` (channels,), the `deviation` (channels,) of features of photographs, and the
-    curvature `held` (channels + 1, channels + 1), which holds the head near where it is."""
+    """The head before training.
+
+    `weight` (channels,) are its weights. `deviation` (channels,) is the standard deviation of photographs' features.
+    `penalty` (channels + 1, channels + 1) is the matrix of the quadratic penalty on a step.
+    """
 
     weight: Tensor
     deviation: Tensor
-    held: Tensor
+    penalty: Tensor
 
 
-def start_of(weight: Tensor, level: float, deviation: Tensor, kept: Cells) -> Start:
-    """Returns the start for a head; `kept` are cells of drawn pictures, with features less each picture's mean."""
-    x = _with_one(kept.features.float() / deviation)
+def start_of(weight: Tensor, level: float, deviation: Tensor, synthetic: Cells) -> Start:
+    """Returns the start for a head; the features of `synthetic` cells are those minus the mean of their picture."""
+    x = _with_one(synthetic.features.float() / deviation)
     v = torch.cat([weight * deviation, torch.tensor([-level])])
     probability = (x @ v).sigmoid()
-    counts = weights_of(kept) * probability * (1 - probability)
-    held = HELD * (x * counts[:, None]).T @ x + PULL * torch.eye(len(v))
-    return Start(weight, deviation, held)
+    curvatures = cell_weights(synthetic) * probability * (1 - probability)
+    penalty = SYNTHETIC_WEIGHT * (x * curvatures[:, None]).T @ x + WEIGHT_PULL * torch.eye(len(v))
+    return Start(weight, deviation, penalty)
 
 
-def counts_of(sizes: Sequence[int], weights: Sequence[float]) -> Tensor:
-    """Returns how much each cell (sum of sizes,) counts: a correction counts as its weight, a short one less."""
+def correction_weights(sizes: Sequence[int], weights: Sequence[float]) -> Tensor:
+    """Returns the weight (sum of sizes,) of each cell: its share of its correction's, which is less for a short one."""
     parts = [
         torch.full((size,), weight * min(1.0, size / FULL_CELLS) / max(size, 1))
         for size, weight in zip(sizes, weights, strict=True)
@@ -63,48 +71,48 @@ def counts_of(sizes: Sequence[int], weights: Sequence[float]) -> Tensor:
 
 
 def corrected_step(start: Start, cells: CorrectedCells, *, first: Tensor | None = None) -> Tensor:
-    """Returns how far the corrections `said` move weights and bias (channels + 1,), of standardised features.
+    """Returns the change of weights and bias (channels + 1,), for standardised features, that corrected `cells` cause.
 
-    The search begins at `first`: a nearby solution saves steps.
+    The search starts at `first`, if given; a nearby solution saves steps.
     """
     x = _with_one(cells.features / start.deviation)
     start_logits = x[:, :-1] @ (start.weight * start.deviation) + cells.offsets
     step = torch.zeros(x.shape[1]) if first is None else first.clone()
-    loss = _loss(x, cells, start_logits, start.held, step)
-    for _ in range(STEPS):
+    loss = _loss(x, cells, start_logits, start.penalty, step)
+    for _ in range(MAX_STEPS):
         probability = (x @ step + start_logits).sigmoid()
-        slope = x.T @ (cells.counts * (probability - cells.targets)) + start.held @ step
-        curvature = (x * (cells.counts * probability * (1 - probability))[:, None]).T @ x + start.held
+        slope = x.T @ (cells.counts * (probability - cells.targets)) + start.penalty @ step
+        curvature = (x * (cells.counts * probability * (1 - probability))[:, None]).T @ x + start.penalty
         direction, length = torch.linalg.solve(curvature, slope), 1.0
-        new_loss = _loss(x, cells, start_logits, start.held, step - direction)
+        new_loss = _loss(x, cells, start_logits, start.penalty, step - direction)
         while new_loss > loss and length > 1e-3:
             length /= 2
-            new_loss = _loss(x, cells, start_logits, start.held, step - length * direction)
+            new_loss = _loss(x, cells, start_logits, start.penalty, step - length * direction)
         if new_loss >= loss:
             break
         step, gain, loss = step - length * direction, loss - new_loss, new_loss
-        if gain < LEAST_GAIN * abs(loss):
+        if gain < MIN_GAIN * abs(loss):
             break
     return step
 
 
-def _loss(x: Tensor, cells: CorrectedCells, start_logits: Tensor, held: Tensor, step: Tensor) -> float:
+def _loss(x: Tensor, cells: CorrectedCells, start_logits: Tensor, penalty: Tensor, step: Tensor) -> float:
     entropy = functional.binary_cross_entropy_with_logits(x @ step + start_logits, cells.targets, reduction="none")
-    return float((cells.counts * entropy).sum() + step @ held @ step / 2)
+    return float((cells.counts * entropy).sum() + step @ penalty @ step / 2)
 
 
 def moved_weight(start: Start, step: Tensor) -> Tensor:
-    """Returns the weights (channels,) for raw features after the step."""
+    """Returns the weights (channels,) after the step, for features that are not standardised."""
     return start.weight + step[:-1] / start.deviation
 
 
 def level_shift(before: Tensor, after: Tensor) -> float:
-    """Returns how much the level must rise for as many unlabelled cells to be marked as before.
+    """Returns by how much the level must rise so that as many unlabelled cells are marked as before.
 
-    `before` and `after` (n,) are their logits above the level, by the previous head and by the new one.
+    `before` and `after` (n,) are the logits of these cells, minus the level, by the previous head and by the new one.
     """
     marked = int((before >= 0).sum())
-    if len(before) < LEAST_CANDIDATES or marked == 0:
+    if len(before) < MIN_CANDIDATES or marked == 0:
         return 0.0
     return float(after.topk(marked).values[-1])
 

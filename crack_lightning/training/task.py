@@ -1,4 +1,4 @@
-"""The LightningModule around the classifier: its loss, metrics, optimiser and checkpoints."""
+"""The LightningModule that trains the classifier: loss, metrics, optimiser and checkpoints."""
 
 import zlib
 from collections.abc import Mapping, Sequence
@@ -19,20 +19,20 @@ from crack_lightning.training.optimizers import build_optimizer, build_scheduler
 from crack_lightning.training.options import OptimizerOptions, SchedulerOptions
 
 STAGES = ("train", "val", "test")
-METRIC_KEY = "metric_to_step_on"
+METRIC_KEY = "metric_to_step_on"  # in checkpoints: the metric for the step that ReduceLROnPlateau still has to take
 
 Batch = tuple[Tensor, Tensor]
-# Loss (), probability of the positive class (N,), target (N,), 1 for positive.
-JudgedBatch = tuple[Tensor, Tensor, Tensor]
+# Loss (), probabilities of the positive class (N,) and targets (N,), which are 1 for the positive class.
+EvaluatedBatch = tuple[Tensor, Tensor, Tensor]
 
 
 class CrackTask(LightningModule):
-    """Cross-entropy over the classifier's logits, with metrics of training, validation and test.
+    """Trains the classifier by cross-entropy and computes the metrics of training, validation and test.
 
-    Batches are (pictures (N, 3, h, w) or pooled features (N, channels), labels (N,)). `seed` fixes dropout for each
-    batch, so that a resumed run goes on as an unbroken one would have; with None it is random. `class_weights` (2,)
-    weigh the classes in the loss of training, in the order of the logits. `provenance` (plain values) is kept in the
-    checkpoint. After a test, `test_probabilities` (N,) holds the probability of the positive class.
+    Batches are (pictures (N, 3, h, w) or pooled features (N, channels), labels (N,)). `seed` fixes the dropout of each
+    batch, so that a resumed run continues as an uninterrupted one would; with None, dropout is random. `class_weights`
+    (2,) are the weights of the classes in the training loss, in the order of the logits. `provenance` (plain values) is
+    written to the checkpoint. After a test, `test_probabilities` (N,) are those of the positive class.
     """
 
     def __init__(
@@ -54,13 +54,13 @@ class CrackTask(LightningModule):
         weights = None if class_weights is None else torch.tensor(class_weights)
         self.register_buffer("class_weights", weights, persistent=False)
         self.provenance = dict(provenance or {})
-        stages = binary_metrics(classifier.decision)
-        self.train_metrics = MetricCollection({"accuracy": stages["accuracy"].clone()}, prefix="train/")
-        self.val_metrics = stages.clone(prefix="val/")
-        self.test_metrics = stages.clone(prefix="test/")
+        metrics = binary_metrics(classifier.decision)
+        self.train_metrics = MetricCollection({"accuracy": metrics["accuracy"].clone()}, prefix="train/")
+        self.val_metrics = metrics.clone(prefix="val/")
+        self.test_metrics = metrics.clone(prefix="test/")
         self.losses = nn.ModuleDict({f"{stage}_loss": MeanMetric() for stage in STAGES})
         self.test_probabilities = torch.empty(0)
-        self._judged: dict[str, list[JudgedBatch]] = {stage: [] for stage in STAGES}  # not in the metrics yet
+        self._recorded: dict[str, list[EvaluatedBatch]] = {stage: [] for stage in STAGES}  # not yet added to metrics
         self._metric_to_step_on: float | None = None
         size = classifier.image_size
         self.example_input_array = torch.zeros(1, 3, size, size, dtype=torch.uint8)
@@ -69,43 +69,43 @@ class CrackTask(LightningModule):
         return self.classifier(images)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        # For every batch: other draws of random numbers between batches differ in a resumed run.
+        # Reseed before every batch, because a resumed run draws other random numbers between batches.
         if self.seed is not None:
             parts = f"{self.seed}:{self.current_epoch}:{batch_idx}:{self.global_rank}"
             self._seed_generator(zlib.crc32(parts.encode()))
 
     def _seed_generator(self, seed: int) -> None:
-        # On the CPU not torch.manual_seed, which asks every other kind of device and takes a hundred times as long.
+        # On the CPU, torch.manual_seed takes a hundred times as long, because it also seeds every other type of device.
         if self.device.type == "cpu":
             torch.default_generator.manual_seed(seed)
         else:
             torch.manual_seed(seed)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        loss = self._judge("train", batch)
+        loss = self._record_batch("train", batch)
         self._check_finite(loss, f"training step {self.global_step}")
         return loss
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         if self.trainer.is_last_batch or self.trainer.should_stop:
-            self._log_judged("train", self.train_metrics)
+            self._log_metrics("train", self.train_metrics)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        loss = self._judge("val", batch)
+        loss = self._record_batch("val", batch)
         self._check_finite(loss, f"validation step {batch_idx} after training step {self.global_step}")
 
     def on_validation_epoch_end(self) -> None:
-        self._log_judged("val", self.val_metrics)
+        self._log_metrics("val", self.val_metrics)
 
     def on_test_start(self) -> None:
-        self._judged["test"].clear()
+        self._recorded["test"].clear()
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        self._judge("test", batch)
+        self._record_batch("test", batch)
 
     def on_test_epoch_end(self) -> None:
-        self.test_probabilities = torch.cat([probability.cpu() for _, probability, _ in self._judged["test"]])
-        self._log_judged("test", self.test_metrics)
+        self.test_probabilities = torch.cat([probabilities.cpu() for _, probabilities, _ in self._recorded["test"]])
+        self._log_metrics("test", self.test_metrics)
 
     def configure_optimizers(self) -> Any:
         optimizer = build_optimizer(self.optimizer_options, self.classifier)
@@ -115,7 +115,7 @@ class CrackTask(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[FACTS_KEY] = checkpoint_facts(self.classifier, self.provenance)
-        # Only ReduceLROnPlateau watches a metric.
+        # Only ReduceLROnPlateau has a monitor.
         if self.scheduler_options is not None and self.scheduler_options.monitor is not None:
             checkpoint[METRIC_KEY] = float(self.trainer.callback_metrics[self.scheduler_options.monitor])
 
@@ -123,7 +123,7 @@ class CrackTask(LightningModule):
         self._metric_to_step_on = checkpoint.get(METRIC_KEY)
 
     def on_train_start(self) -> None:
-        # Lightning saves before a schedule that watches a metric is stepped, and skips the step on resuming.
+        # Lightning saves the checkpoint before it steps ReduceLROnPlateau, and does not make up that step on resuming.
         if self._metric_to_step_on is not None:
             scheduler: Any = self.lr_schedulers()
             scheduler.step(self._metric_to_step_on)
@@ -133,33 +133,33 @@ class CrackTask(LightningModule):
         """Returns logits (N, 2) of pictures (N, 3, h, w) or of pooled features (N, channels)."""
         return self.classifier(inputs) if inputs.ndim == 4 else self.classifier.classify(inputs)
 
-    def decide_anew(self) -> None:
-        """Makes the test use the classifier's present decision."""
+    def rebuild_test_metrics(self) -> None:
+        """Rebuilds the test metrics for the classifier's current decision."""
         self.test_metrics = binary_metrics(self.classifier.decision, prefix="test/").to(self.device)
 
-    def _judge(self, stage: str, batch: Batch) -> Tensor:
-        """Returns the loss () of a batch, and keeps the batch's results for the metrics."""
-        loss, probability, target = self._evaluated(batch)
-        self._judged[stage].append((loss.detach(), probability, target))
+    def _record_batch(self, stage: str, batch: Batch) -> Tensor:
+        """Returns the loss () of a batch and records its results for the metrics."""
+        loss, probabilities, targets = self._loss_and_probabilities(batch)
+        self._recorded[stage].append((loss.detach(), probabilities, targets))
         return loss
 
-    def _evaluated(self, batch: Batch) -> JudgedBatch:
+    def _loss_and_probabilities(self, batch: Batch) -> EvaluatedBatch:
         inputs, labels = batch
         logits = self.logits(inputs)
         loss = functional.cross_entropy(logits, labels, self.class_weights if self.training else None)
-        probability = self.classifier.positive_probabilities(logits.detach())
-        return loss, probability, (labels == self.classifier.decision.positive_index).long()
+        probabilities = self.classifier.positive_probabilities(logits.detach())
+        return loss, probabilities, (labels == self.classifier.decision.positive_index).long()
 
-    def _log_judged(self, stage: str, metrics: MetricCollection) -> None:
-        """Updates the metrics with all batches since the last call at once, and logs them for the epoch."""
-        if not self._judged[stage]:
+    def _log_metrics(self, stage: str, metrics: MetricCollection) -> None:
+        """Adds all batches since the last call to the metrics, and logs the metrics for the epoch."""
+        if not self._recorded[stage]:
             return
-        losses, probabilities, targets = zip(*self._judged[stage], strict=True)
-        self._judged[stage].clear()
+        losses, probabilities, targets = zip(*self._recorded[stage], strict=True)
+        self._recorded[stage].clear()
         loss: Any = self.losses[f"{stage}_loss"]
         loss.update(torch.stack(losses), torch.tensor([len(t) for t in targets], device=self.device))
         metrics.update(torch.cat(probabilities), torch.cat(targets))
-        # Lightning computes them at the end of the epoch; torchmetrics gathers from all processes itself.
+        # Lightning computes the metrics at the end of the epoch; torchmetrics gathers them from all processes itself.
         self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, prog_bar=stage == "val")
         self.log_dict(metrics, on_step=False, on_epoch=True)
 
@@ -169,5 +169,5 @@ class CrackTask(LightningModule):
             raise UserError(
                 f"the loss is {loss.item()} at {where} (epoch {self.current_epoch + 1}): lower optimizer.lr="
                 f"{self.optimizer_options.lr:g} or use trainer.precision=32-true. "
-                + (f"The last good checkpoint is {path}" if path else "No epoch was finished: no checkpoint is left")
+                + (f"The last good checkpoint is {path}" if path else "No epoch was finished: there is no checkpoint")
             )

@@ -1,4 +1,4 @@
-"""Logs to TensorBoard what it shows beside the scalars: graph, pictures, curves and settings."""
+"""Logs to TensorBoard everything but scalars: graph, pictures, curves and settings."""
 
 import warnings
 from collections.abc import Mapping
@@ -12,39 +12,39 @@ from torch import Tensor
 from crack_lightning.data.batches.transforms import augmented
 from crack_lightning.system.vision import make_grid
 
-SHOWN = 32  # training pictures
+PICTURE_COUNT = 32  # how many training pictures are shown
 
 
 class TrainingPictures(Callback):
-    """Logs the network as a graph, and a grid of training pictures as it sees them in the first epoch of the run."""
+    """Logs the graph of the network, and a grid of training pictures with the augmentation of the run's first epoch."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if (logger := tensorboard_of(trainer)) is None or trainer.train_dataloader is None:
             return
         _log_graph(logger, pl_module)
         dataset = trainer.train_dataloader.dataset
-        dataset = getattr(dataset, "pictures", dataset)  # features come with the pictures they were computed from
-        places = torch.linspace(0, len(dataset) - 1, min(SHOWN, len(dataset))).long().tolist()
-        shown = [dataset[place, trainer.current_epoch] for place in places]
+        dataset = getattr(dataset, "pictures", dataset)  # a dataset of features has one of their pictures
+        indices = torch.linspace(0, len(dataset) - 1, min(PICTURE_COUNT, len(dataset))).long().tolist()
+        shown = [dataset[index, trainer.current_epoch] for index in indices]
         pictures, views = (torch.stack(column) for column in list(zip(*shown, strict=True))[:2])
         pictures = augmented(pictures, views)
         logger.experiment.add_image("train/augmented", make_grid(pictures, nrow=8), trainer.current_epoch)
 
 
 def _log_graph(logger: TensorBoardLogger, module: LightningModule) -> None:
-    """Logs the graph; Lightning's `log_graph` would trace and check three times, and again before the test."""
+    """Logs the graph; Lightning's `log_graph` would trace and check it three times, and again before the test."""
     example = module.example_input_array.to(module.device)  # type: ignore[union-attr]
-    training = module.training
+    was_training = module.training
     module.eval()
     trace = torch.jit.trace_module(module, {"forward": example}, check_trace=False)
-    module.train(training)
+    module.train(was_training)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that a traced module is not traced again
+        warnings.simplefilter("ignore")  # a warning that a traced module is not traced again
         logger.experiment.add_graph(trace, example)
 
 
 def tensorboard_of(trainer: Trainer) -> TensorBoardLogger | None:
-    """Returns the run's TensorBoard logger; None where it has none or this process does not write."""
+    """Returns the run's TensorBoard logger, or None if there is none or this is not the process that writes."""
     loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
     return loggers[0] if loggers and trainer.is_global_zero else None
 
@@ -61,16 +61,16 @@ def log_test(
 ) -> None:
     """Logs the test's plots and PR curve, and the HPARAMS row with the final metrics.
 
-    `pictures` are PNG files by name; `settings` may be nested; `probabilities` (N,) of the positive class,
-    `targets` (N,) 1 for positive.
+    `pictures` maps names to PNG files; `settings` may be nested; `probabilities` (N,) are those of the positive class;
+    `targets` (N,) are 1 for the positive class.
     """
     writer = logger.experiment
-    writer.add_pr_curve("test/precision_recall", targets, probabilities, epoch)  # opens the file again after the test
+    writer.add_pr_curve("test/precision_recall", targets, probabilities, epoch)  # reopens the file after the test
     for name, picture in pictures.items():
-        # As it is: add_image would decode and encode it again, add_figure draw it a second time.
+        # The PNG itself: add_image would decode and encode it again, and add_figure would draw it a second time.
         image = Summary.Image(encoded_image_string=picture)
         writer.file_writer.add_summary(Summary(value=[Summary.Value(tag=f"test/{name}", image=image)]), epoch)
-    # Under names of their own: at step 0 they would be drawn into the curves.
+    # The prefix keeps these values, which are logged at step 0, out of the curves of the metrics.
     logger.log_hyperparams(dict(settings), {f"final/{name}": value for name, value in metrics.items()})
     logger.save()
     writer.flush()

@@ -32,7 +32,7 @@ from crack_lightning.system.cache import cache_folder
 from crack_lightning.system.files import expanded
 from crack_lightning.system.processes import interrupt_message
 from crack_lightning.training.checkpoints import LAST, WholeCheckpoints, checkpoint_to_test
-from crack_lightning.training.confidence import keep_facts, logits_of, set_confidence
+from crack_lightning.training.confidence import logits_of, save_facts, set_confidence
 from crack_lightning.training.history import EpochHistory
 from crack_lightning.training.images_bar import ImagesBar
 from crack_lightning.training.optimizers import check_optimizer, check_scheduler
@@ -183,7 +183,7 @@ def _fit(
         with interrupt_message(lambda: hint if last.exists() else "no epoch was finished"):
             trainer.fit(task, batches, ckpt_path=start_path, weights_only=True)
     except Exception as error:  # Lightning and torch raise errors of any type for an invalid state
-        if ckpt_path is None or history.goes_on or isinstance(error, UserError | OSError):
+        if ckpt_path is None or history.has_finished_epoch or isinstance(error, UserError | OSError):
             raise
         reason = f"{type(error).__name__}: {error}"
         raise UserError(f"ckpt_path={ckpt_path} cannot be continued from ({reason}): use another copy") from error
@@ -226,9 +226,9 @@ def _confidence(
         threshold=options.threshold,
         review_error_rate=options.review_band,
     )
-    task.decide_anew()
+    task.rebuild_test_metrics()
     if best:
-        keep_facts(best, task.classifier)
+        save_facts(best, task.classifier)
     return confidence
 
 
