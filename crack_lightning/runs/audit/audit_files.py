@@ -16,38 +16,41 @@ from crack_lightning.data.images.reading import read_image
 from crack_lightning.report.templates import rendered
 from crack_lightning.system.files import write_atomically, write_csv
 
-MOST_PICTURES = 8  # shown of one cluster
-THUMBNAIL_PX = 112
+MAX_PICTURES = 8  # pictures shown of one case
+THUMBNAIL_PX = 112  # longer side of each
 
 
 @dataclass(frozen=True)
-class Audited:
+class AuditResults:
     """The results of an audit."""
 
     root: Path
     listed: Sequence[Listed]
-    facts: Sequence[FileFacts]
+    facts: Sequence[FileFacts]  # of the listed files, in their order
     findings: Sequence[Finding]
-    leaks: Mapping[str, Sequence[Leakage]]
-    seconds: Mapping[str, float]
+    leaks: Mapping[str, Sequence[Leakage]]  # leakage of each class, by kind of copy
+    seconds: Mapping[str, float]  # duration of each stage, by its name
 
 
 @dataclass(frozen=True)
 class Section:
-    """The findings of one kind: `count` cases, of which `cases` are shown, each a text with the captions and the
-    JPEGs of its pictures, None where a file cannot be shown."""
+    """The findings of one kind. A case is a finding, or all findings of a cluster.
+
+    `cases` are the cases that are shown: each has a text and, for each picture, its caption and its JPEG, which is None
+    if the file cannot be read.
+    """
 
     kind: str
     severity: str
-    count: int
+    count: int  # cases, shown or not
     cases: Sequence[tuple[str, Sequence[tuple[str, bytes | None]]]]
 
 
-def write_audit(folder: Path, audited: Audited, *, shown: int) -> None:
+def write_audit(folder: Path, audited: AuditResults, *, shown: int) -> None:
     """Writes audit.csv, audit.json and audit.html."""
     rows = [
         [finding.severity, finding.kind, finding.cluster or "", finding.path, finding.detail]
-        for finding in sorted(audited.findings, key=lambda f: KINDS.index(f.kind))
+        for finding in sorted(audited.findings, key=lambda finding: KINDS.index(finding.kind))
     ]
     write_csv(folder / "audit.csv", ["severity", "kind", "cluster", "path", "detail"], rows)
     text = json.dumps(_summary(audited), indent=2, ensure_ascii=False, sort_keys=True) + "\n"
@@ -56,14 +59,14 @@ def write_audit(folder: Path, audited: Audited, *, shown: int) -> None:
     write_atomically(folder / "audit.html", page.encode())
 
 
-def write_groups(folder: Path, clusters: Sequence[Sequence[int]], audited: Audited) -> None:
-    """Writes groups.csv, for data.group_by: every image with its cluster."""
+def write_groups(folder: Path, clusters: Sequence[Sequence[int]], audited: AuditResults) -> None:
+    """Writes groups.csv, which data.group_by can read: the group of every image, that is its cluster of copies."""
     names = [file.path.relative_to(audited.root).as_posix() for file in audited.listed]
     rows = zip(names, groups_of(clusters, names), strict=True)
     write_csv(folder / "groups.csv", ["path", "group"], list(rows))
 
 
-def _summary(audited: Audited) -> dict[str, object]:
+def _summary(audited: AuditResults) -> dict[str, object]:
     counts = Counter(finding.kind for finding in audited.findings)
     seconds = sum(audited.seconds.values())
     return {
@@ -78,7 +81,7 @@ def _summary(audited: Audited) -> dict[str, object]:
     }
 
 
-def _fact_rows(audited: Audited) -> list[tuple[str, str]]:
+def _fact_rows(audited: AuditResults) -> list[tuple[str, str]]:
     classes = Counter(file.class_name for file in audited.listed)
     sizes = Counter(f"{file.width_px}x{file.height_px}" for file in audited.facts if not file.problem)
     rows = [
@@ -92,7 +95,7 @@ def _fact_rows(audited: Audited) -> list[tuple[str, str]]:
     return rows
 
 
-def _sections(audited: Audited, shown: int) -> list[Section]:
+def _sections(audited: AuditResults, shown: int) -> list[Section]:
     by_kind: dict[str, dict[object, list[Finding]]] = defaultdict(lambda: defaultdict(list))
     for finding in audited.findings:
         by_kind[finding.kind][finding.cluster or finding.path].append(finding)
@@ -109,11 +112,11 @@ def _sections(audited: Audited, shown: int) -> list[Section]:
 
 
 def _case(root: Path, findings: Sequence[Finding]) -> tuple[str, list[tuple[str, bytes | None]]]:
-    pictures = [(_name_of(finding.path, root), _thumbnail(finding.path)) for finding in findings[:MOST_PICTURES]]
+    pictures = [(_caption(finding.path, root), _thumbnail(finding.path)) for finding in findings[:MAX_PICTURES]]
     return findings[0].detail if len(findings) == 1 else f"{len(findings)} images", pictures
 
 
-def _name_of(path: Path, root: Path) -> str:
+def _caption(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 

@@ -1,4 +1,4 @@
-"""The options of `audit`: the only place of their defaults and ranges."""
+"""The options of `audit`: the one place that defines their defaults and ranges."""
 
 from dataclasses import dataclass
 
@@ -19,14 +19,14 @@ class AuditOptions:
     # also find copies that were re-encoded, resized, made lighter or darker, mirrored or rotated by quarter turns
     near_duplicates: bool = True
     overlaps: bool = False  # also find crops that share a part of one photograph; takes several times as long
-    split_csv: str | None = None  # the split.csv of a training run: counts its test images that training has seen
-    num_workers: int | None = None  # null: one a core, at most 8
+    split_csv: str | None = None  # a training run's split.csv: counts its test images with a copy in training
+    num_workers: int | None = None  # null: one per core, at most 8
     max_megapixels: float = 200.0  # larger files are not decoded
-    shown: int = 12  # cases of each kind that the page shows with pictures
+    shown: int = 12  # cases of each kind that audit.html shows with pictures
 
     def __post_init__(self) -> None:
         check_workers(self.num_workers)
         if self.shown < 0:
-            raise UserError(f"shown={self.shown}: 0 or more")
+            raise UserError(f"shown={self.shown}: must be 0 or more")
         check_above("max_megapixels", self.max_megapixels)
         self.split_csv = absolute_path(self.split_csv)
