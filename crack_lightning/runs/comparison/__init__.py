@@ -1,1 +1,1 @@
-"""Comparison of the cracks of two inspections."""
+"""Comparison of the cracks that two inspections found."""

@@ -1,4 +1,4 @@
-"""Compares two inspections of one place: matches and aligns their photographs, and finds the changes of cracks."""
+"""Compares two inspections of one structure: aligns photographs of the same place, and finds changes of cracks."""
 
 import json
 import logging
@@ -30,19 +30,19 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class InspectedPlace:
-    """A photograph of an inspection: the results for it, and the folder of its files."""
+    """A photograph of an inspection: its results, and the folder of its files."""
 
     inspected: Inspected
     folder: Path
 
     @property
     def name(self) -> str:
-        """Returns the name that the run gives it."""
+        """Returns the name of the photograph in the run."""
         return self.inspected.name
 
     @property
     def size(self) -> tuple[int, int]:
-        """Returns width and height in pixels."""
+        """Returns the width and height of the photograph in pixels."""
         return self.inspected.width_px, self.inspected.height_px
 
     @property
@@ -50,52 +50,52 @@ class InspectedPlace:
         """Returns millimetres per pixel; None where the scale is not known."""
         return self.inspected.mm_per_px
 
-    def shown(self) -> Image.Image:
-        """Returns the picture that the run shows."""
+    def report_picture(self) -> Image.Image:
+        """Reads the copy of the photograph that the report of its run shows, which may be smaller."""
         return read_image(self.folder / "photograph.jpg")
 
-    def grey(self) -> np.ndarray:
-        """Returns grey levels (h, w) of the file if it still holds that picture, else of the run's picture, resized."""
+    def grey_levels(self) -> np.ndarray:
+        """Returns the grey levels (h, w) of the inspected file or, if it changed, of the report's copy at its size."""
         path = Path(self.inspected.path)
         if self.inspected.is_of_file(path) or (self.inspected.made_of.picture and path.is_file()):
             with suppress(UserError):
                 grey = np.asarray(read_image(path).convert("L"))
                 if self.inspected.is_of(path, grey):
                     return grey
-        log.warning("%s is no longer the picture that was inspected: that in %s is used", path, self.folder)
-        return np.asarray(self.shown().convert("L").resize(self.size, Image.Resampling.BICUBIC))
+        log.warning("%s is no longer the picture that was inspected: the copy in %s is used", path, self.folder)
+        return np.asarray(self.report_picture().convert("L").resize(self.size, Image.Resampling.BICUBIC))
 
-    def place(self) -> View:
-        """Returns its grey levels and its cracks."""
+    def view(self) -> View:
+        """Returns the grey levels and the cracks of the photograph. Raises UserError if its files disagree."""
         cracks = []
         records = kept_records(self.folder)
         if self.inspected.cracks is not None and self.inspected.cracks.number != len(records):
             raise UserError(
-                f"{self.folder} has {len(records)} cracks in one file and another number in {DONE}: inspect it again"
+                f"{self.folder} has {len(records)} cracks in {CRACKS_JSON}, but not so many in {DONE}: inspect it again"
             )
         for record in records:
             widths_px = np.full(sum(map(len, record.lines)), np.nan) if record.along_px is None else record.along_px
             claimed = record.width_px.uncertainty if np.isfinite(widths_px).any() else None
             cracks.append(ViewedCrack(record.number, record.lines, widths_px, claimed))
-        return View(self.grey(), cracks)
+        return View(self.grey_levels(), cracks)
 
 
 def compare_runs(options: CompareOptions, folder: Path) -> int:
     """Writes comparison.csv, report.html and pictures/ into `folder`; returns how many photographs have no counterpart.
 
-    Raises UserError or OSError for a folder that is not a run of `inspect` or has no photograph with cracks measured.
+    Raises UserError or OSError for a folder that is not a run of `inspect`, or has no photograph with measured cracks.
     """
     if (folder / "inspection.csv").exists():
         raise UserError(f"{folder} holds an inspection, whose report would be overwritten: give another out=FOLDER")
-    before, after = (_photographs(key, run) for key, run in (("before", options.before), ("after", options.after)))
+    before, after = (_read_places(key, run) for key, run in (("before", options.before), ("after", options.after)))
     log.info("%d photographs before, %d after", len(before), len(after))
     places = [*before, *after]
-    described = track(places, "looking for points", total=len(places), unit="photographs")
-    points = {id(place): _described(place) for place in described}
+    tracked = track(places, "looking for points", total=len(places), unit="photographs")
+    points = {id(place): _find_points(place) for place in tracked}
     compared, refused = list[ComparedPlace](), list[tuple[str, str]]()
     matched = set[str]()
     for later in track(after, "comparing", total=len(after), unit="photographs"):
-        match, reason = _counterpart(later, before, points)
+        match, reason = _find_counterpart(later, before, points)
         if match is None:
             log.warning("%s: %s", later.name, reason)
             refused.append((later.name, reason))
@@ -103,7 +103,7 @@ def compare_runs(options: CompareOptions, folder: Path) -> int:
         earlier, alignment = match
         matched.add(earlier.name)
         try:
-            compared.append(_compared(earlier, later, alignment))
+            compared.append(_compare_places(earlier, later, alignment))
         except (ValueError, KeyError, TypeError, OSError) as error:
             log.warning("%s: its files cannot be read: %s", later.name, error)
             refused.append((later.name, f"its files or those of {earlier.name} cannot be read: inspect it again"))
@@ -119,14 +119,15 @@ def compare_runs(options: CompareOptions, folder: Path) -> int:
     return len(refused)
 
 
-def _described(place: InspectedPlace) -> Keypoints:
+def _find_points(place: InspectedPlace) -> Keypoints:
     try:
-        return detect_keypoints(place.shown())
+        return detect_keypoints(place.report_picture())
     except (ValueError, OSError) as error:
         raise UserError(f"{place.folder} is damaged ({error}): inspect that photograph again") from error
 
 
-def _photographs(key: str, run_folder: str) -> list[InspectedPlace]:
+def _read_places(key: str, run_folder: str) -> list[InspectedPlace]:
+    """Returns the photographs with measured cracks in the run of option `key`. Raises UserError if there are none."""
     run = expanded(run_folder)
     if not run.is_dir():
         raise UserError(f"{key}={run} is not a folder: give the run folder of an inspection")
@@ -149,13 +150,17 @@ def _photographs(key: str, run_folder: str) -> list[InspectedPlace]:
     return places
 
 
-def _counterpart(
+def _find_counterpart(
     later: InspectedPlace, before: Sequence[InspectedPlace], points: dict[int, Keypoints]
 ) -> tuple[tuple[InspectedPlace, Alignment] | None, str]:
-    """Returns the earlier photograph of the same place, trying the same name first; or the reason why there is none."""
+    """Returns the earlier photograph of the same place with its alignment, or None and the reason why there is none.
+
+    A photograph of the same name is tried first and, if it can be aligned, taken.
+    """
     best: tuple[InspectedPlace, Alignment] | None = None
     reason = "no photograph before shows that place"
     stem = later.name.rpartition(".")[0]
+    # An equal name comes first, then a name that differs in its extension only.
     differences = [(place.name != later.name, place.name.rpartition(".")[0] != stem) for place in before]
     for (_, renamed), earlier in sorted(zip(differences, before, strict=True), key=lambda pair: pair[0]):
         try:
@@ -171,31 +176,33 @@ def _counterpart(
 
 
 def _at_full_size(alignment: Alignment, earlier: InspectedPlace, later: InspectedPlace) -> Alignment:
-    """Returns an alignment of the pictures that the runs show, in pixels of the photographs."""
-    scales = [np.diag([*(np.array(place.shown().size) / np.array(place.size)), 1.0]) for place in (earlier, later)]
+    """Converts an alignment between the pictures in the reports to pixels of the photographs."""
+    scales = [
+        np.diag([*(np.array(place.report_picture().size) / np.array(place.size)), 1.0]) for place in (earlier, later)
+    ]
     return Alignment(np.linalg.inv(scales[1]) @ alignment.matrix @ scales[0], alignment.points)
 
 
 def _agreed_scale(earlier: InspectedPlace, later: InspectedPlace, alignment: Alignment) -> float | None:
-    """Returns millimetres per pixel of the later photograph; None where the two scales contradict the alignment."""
+    """Returns millimetres per pixel of the later photograph; None if the two scales contradict the alignment."""
     if earlier.mm_per_px is None or later.mm_per_px is None:
         return later.mm_per_px
     expected = earlier.mm_per_px / alignment.enlarged(corners_of(earlier.size))
     if abs(expected / later.mm_per_px - 1) <= DISAGREE:
         return later.mm_per_px
-    text = "%s: its %.4g mm a pixel contradict the %.4g that follow from %s: compared in pixels alone"
+    text = "%s: its %.4g mm per pixel contradict the %.4g that follow from %s: compared in pixels alone"
     log.warning(text, later.name, later.mm_per_px, expected, earlier.name)
     return None
 
 
-def _compared(earlier: InspectedPlace, later: InspectedPlace, alignment: Alignment) -> ComparedPlace:
-    view_before, view_after = earlier.place(), later.place()
+def _compare_places(earlier: InspectedPlace, later: InspectedPlace, alignment: Alignment) -> ComparedPlace:
+    view_before, view_after = earlier.view(), later.view()
     enlargement = alignment.enlarged(corners_of(earlier.size))
     if not SAME <= enlargement <= 1 / SAME:
-        finer, times = (later, enlargement) if enlargement > 1 else (earlier, 1 / enlargement)
-        log.info("%s: %s has %.3g times the pixels a side, and is compared with fewer", later.name, finer.name, times)
+        finer, ratio = (later, enlargement) if enlargement > 1 else (earlier, 1 / enlargement)
+        log.info("%s: %s has %.3g times as many pixels per side, and is reduced", later.name, finer.name, ratio)
     changes = changes_of(view_before, view_after, alignment)
-    later_picture, earlier_picture = later.shown(), earlier.shown()
+    later_picture, earlier_picture = later.report_picture(), earlier.report_picture()
     factors = earlier_picture.width / earlier.size[0], later_picture.width / later.size[0]
     warped_picture = warped(earlier_picture, alignment, factors, later_picture.size)
     scale = _agreed_scale(earlier, later, alignment)

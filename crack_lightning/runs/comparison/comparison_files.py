@@ -1,4 +1,4 @@
-"""Writes the files of a comparison: a table, pictures of each place before and after, a page to slide between them."""
+"""Writes the files of a comparison: a table, pictures of each place, a page to slide from before to after."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ HEADER = [
     *("length_after_px", "width_before_px", "width_after_px", "length_before_mm", "length_after_mm", "width_before_mm"),
     "width_after_mm",
 ]
-COLOURS = {
+CHANGE_COLOURS = {
     "new": "#e03131",
     "longer": "#ff7f0e",
     "wider": "#f2c200",
@@ -33,42 +33,43 @@ COLOURS = {
 
 @dataclass(frozen=True)
 class ComparedPlace:
-    """Two photographs of one place: how many points agree, the changes, the earlier photograph in the view of the later
-    one and the later one, both reduced by `factor`; the scale of the later one; the lines of the cracks of each, by
-    number, all in pixels of the later photograph."""
+    """Two aligned photographs of one place and the changes between them. Lines (n, 2) and changes are in pixels of the
+    later photograph."""
 
-    before: str
-    after: str
-    points: int
+    before: str  # name of the earlier photograph
+    after: str  # name of the later photograph
+    points: int  # matching points that agree with the alignment
     changes: Sequence[Change]
-    earlier: Image.Image
-    later: Image.Image
+    earlier: Image.Image  # the earlier photograph, warped onto `later`
+    later: Image.Image  # the later photograph, `factor` times its size
     factor: float
-    mm_per_px: float | None
-    lines_after: Mapping[int, Sequence[Array]]
-    lines_before: Mapping[int, Sequence[Array]]
+    mm_per_px: float | None  # scale of the later photograph, None if unknown
+    lines_after: Mapping[int, Sequence[Array]]  # lines of the cracks in the later photograph, by number
+    lines_before: Mapping[int, Sequence[Array]]  # lines of the cracks in the earlier photograph, by number
 
     @property
     def changed(self) -> list[Change]:
-        """Returns the changes without the cracks that are unchanged."""
+        """Returns the changes, leaving out unchanged cracks."""
         return [change for change in self.changes if change.kind != "unchanged"]
 
 
 def write_comparison(folder: Path, compared: Sequence[ComparedPlace], refused: Sequence[tuple[str, str]]) -> None:
-    """Writes comparison.csv, refused.csv where photographs were refused, pictures/ and report.html."""
+    """Writes comparison.csv, pictures/, report.html and, if photographs were refused, refused.csv."""
     write_csv(folder / "comparison.csv", HEADER, [row for place in compared for row in _rows(place)])
     if refused:
         write_csv(folder / "refused.csv", ["photograph", "reason"], refused)
     for number, place in enumerate(compared, 1):
         for name, after in (("before", False), ("after", True)):
-            write_atomically(folder / f"pictures/{number}-{name}.jpg", jpeg(_marked(place, after=after), quality=88))
+            write_atomically(
+                folder / f"pictures/{number}-{name}.jpg", jpeg(_marked_picture(place, after=after), quality=88)
+            )
     counts = Counter(change.kind for place in compared for change in place.changes)
     page = rendered(
         "comparison.html",
         places=sorted(enumerate(compared, 1), key=lambda numbered: -len(numbered[1].changed)),
         counts={kind: counts[kind] for kind in CHANGES if counts[kind]},
         refused=refused,
-        colours=COLOURS,
+        colours=CHANGE_COLOURS,
     )
     write_atomically(folder / "report.html", page.encode())
 
@@ -84,23 +85,25 @@ def _rows(place: ComparedPlace) -> list[list[object]]:
     return rows
 
 
-def _marked(place: ComparedPlace, *, after: bool) -> Image.Image:
-    """Returns the earlier or the later picture with its cracks: changed ones coloured and numbered, the others grey."""
+def _marked_picture(place: ComparedPlace, *, after: bool) -> Image.Image:
+    """Returns the earlier or the later picture: changed cracks coloured and numbered, unchanged ones grey."""
     picture = (place.later if after else place.earlier).copy()
-    draw, width, places = ImageDraw.Draw(picture), max(2, round(max(picture.size) / 600)), list[Array]()
+    draw, width, label_points = ImageDraw.Draw(picture), max(2, round(max(picture.size) / 600)), list[Array]()
     lines_by_number = place.lines_after if after else place.lines_before
     for change in reversed(place.changes):
         numbers = change.after if after else change.before
         lines = [line for number in numbers for line in lines_by_number.get(number, ())]
-        colour = COLOURS[change.kind]
+        colour = CHANGE_COLOURS[change.kind]
         for line in lines:
             draw.line([tuple(point) for point in (line * place.factor).tolist()], fill=colour, width=width)
         for line in change.added if after else ():
-            draw.line([tuple(point) for point in (line * place.factor).tolist()], fill=COLOURS["new"], width=width + 1)
+            draw.line(
+                [tuple(point) for point in (line * place.factor).tolist()], fill=CHANGE_COLOURS["new"], width=width + 1
+            )
     for change in place.changed:
         lines = [line for number in change.after for line in place.lines_after[number]]
         lines = lines or [line for number in change.before for line in place.lines_before[number]]
         longest = max(lines, key=len)
-        places.append(longest[len(longest) // 2] * place.factor)
-    write_numbers(draw, places, picture.size)
+        label_points.append(longest[len(longest) // 2] * place.factor)
+    write_numbers(draw, label_points, picture.size)
     return picture
