@@ -11,7 +11,7 @@ from verbs import evaluate
 
 from crack_lightning.data.options import JudgedDataOptions
 from crack_lightning.models.decision import Decision
-from crack_lightning.runs.judging.judging import images_of
+from crack_lightning.runs.judging.evaluation_images import find_images
 
 Compose = Callable[..., DictConfig]
 
@@ -134,4 +134,4 @@ def test_photographs_of_a_split_set_are_groups_too(tmp_path: Path) -> None:
     decision = Decision(("Negative", "Positive"), "Positive")
     for group_by in (None, "photograph"):
         data = JudgedDataOptions(root=str(tmp_path), group_by=group_by)
-        assert len({each.group for each in images_of(tmp_path, data, decision, tmp_path / "run", split=None)}) == 2
+        assert len({each.group for each in find_images(tmp_path, data, decision, tmp_path / "run", split=None)}) == 2

@@ -100,7 +100,9 @@ def test_what_is_no_patch_by_its_size_is_for_review(
     predicted(composed, checkpoint, tmp_path / "*.png")
     table = rows(tmp_path / "predicted/predictions.csv")
     assert {Path(row["path"]).stem for row in table if row["review"] == "1"} == {"31", "129"}
-    assert "2 images need review: they are not half to twice as large as the patches of 64 pixels" in caplog.text
+    assert (
+        "2 images need review: they are not half to twice as large as the training patches of 64 pixels" in caplog.text
+    )
 
 
 def test_a_file_and_a_pattern_are_sources_too(

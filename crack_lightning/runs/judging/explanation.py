@@ -27,29 +27,29 @@ log = logging.getLogger(__name__)
 
 Array = np.ndarray
 
-Explainer = Callable[[Image.Image], tuple[Array, float]]
+Explainer = Callable[[Image.Image], tuple[Array, float]]  # from a patch to its map (h, w) and probability
 
-COLOURS = "RdBu_r"  # red speaks for a crack, blue against it
-MOST_OPAQUE = 0.55  # opacity of the strongest colour
+COLOUR_MAP = "RdBu_r"  # red speaks for a crack, blue against it
+MAX_OPACITY = 0.55  # opacity of the strongest colour
 
 
 def explain_patches(options: ExplainOptions, folder: Path) -> int:
-    """Writes explanations/<name>.png of each patch, and explanations.csv, into `folder`; returns how many failed.
+    """Writes explanations/<name>.png for each patch, and explanations.csv, into `folder`; returns how many failed.
 
-    Raises UserError or OSError where there are no patches or no checkpoint to explain.
+    Raises UserError or OSError if there are no patches, or if the checkpoint cannot be loaded.
     """
     network = load_network(options.ckpt_path).to(pick_device(options.device))
     source = find_photographs(options.source)
     log_left_out(source)
-    explain, rows, positive = _explainer(network), list[list[object]](), network.decision.positive_class
+    explain, rows, positive = _make_explainer(network), list[list[object]](), network.decision.positive_class
     for photograph in track(source.photographs, "explaining", total=len(source.photographs)):
         picture_path = folder / "explanations" / f"{photograph.name}.png"
         try:
             image = read_image(photograph.path, megapixels=options.max_megapixels)
             levels, probability = explain(image)
             text = f"{positive} {probability:.1%}"
-            write_atomically(picture_path, _png(beside(image, levels, side_px=options.side_px, text=text)))
-        except Exception as error:  # any error is of this file alone, but a full disk ends the run
+            write_atomically(picture_path, _png(explanation_picture(image, levels, side_px=options.side_px, text=text)))
+        except Exception as error:  # a full disk ends the run, any other error concerns this file alone
             if is_full(error):
                 raise
             log.error("%s", error if isinstance(error, ValueError) else f"{photograph.path}: {error}")
@@ -68,8 +68,11 @@ def _png(picture: Image.Image) -> bytes:
     return file.getvalue()
 
 
-def _explainer(network: Network) -> Explainer:
-    """Returns a function from a patch to its class activation map, or its crack map, and the probability of a crack."""
+def _make_explainer(network: Network) -> Explainer:
+    """Returns a function from a patch to its map and the probability of a crack.
+
+    It is a class activation map for a classifier, and a crack map for a crack map.
+    """
     if isinstance(network, CrackMap):
         reader = CrackMapReader(network, engine="eager", patches=True)
         return lambda image: patch_map(reader, image)
@@ -78,27 +81,27 @@ def _explainer(network: Network) -> Explainer:
     def explain(image: Image.Image) -> tuple[Array, float]:
         logits = mapper(transform(image)[None])
         probability = network.positive_probabilities(logits.mean(dim=(2, 3)))[0].item()
-        return activation(logits[0], network.decision.positive_index), probability
+        return activation_map(logits[0], network.decision.positive_index), probability
 
     return explain
 
 
-def activation(logits: Tensor, positive_index: int) -> Array:
-    """Returns how much each place speaks for the positive class, (h, w), from logits (2, h, w): 0 is undecided.
+def activation_map(logits: Tensor, positive_index: int) -> Array:
+    """Returns the log-odds (h, w) of the positive class at each position, from logits (2, h, w): 0 is undecided.
 
-    The mean over all places is the log-odds of the patch before calibration (Zhou et al. 2016).
+    Their mean is the log-odds of the patch before calibration (Zhou et al. 2016).
     """
     return (logits[positive_index] - logits[1 - positive_index]).numpy()
 
 
-def beside(image: Image.Image, levels: Array, *, side_px: int, text: str) -> Image.Image:
-    """Returns the patch, and again with `levels` (h, w) over it, the strongest least transparent; `text` below."""
+def explanation_picture(image: Image.Image, levels: Array, *, side_px: int, text: str) -> Image.Image:
+    """Returns the patch beside a copy with `levels` (h, w) in colour, the strongest most opaque; `text` is below."""
     patch = image.resize((side_px, side_px), Image.Resampling.BILINEAR)
     scale = max(1e-6, float(np.abs(levels).max()))
     smooth = Image.fromarray((levels / scale).astype(np.float32)).resize((side_px, side_px), Image.Resampling.BICUBIC)
     strength = np.asarray(smooth).clip(-1, 1)
-    colours = colormaps[COLOURS]((strength + 1) / 2)[..., :3] * 255
-    alpha = (MOST_OPAQUE * np.abs(strength))[..., None]
+    colours = colormaps[COLOUR_MAP]((strength + 1) / 2)[..., :3] * 255
+    alpha = (MAX_OPACITY * np.abs(strength))[..., None]
     mixed = np.asarray(patch, np.float32) * (1 - alpha) + colours * alpha
     line = max(20, side_px // 16)
     sheet = Image.new("RGB", (2 * side_px + 8, side_px + line), "white")

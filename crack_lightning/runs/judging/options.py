@@ -1,4 +1,4 @@
-"""The options of `evaluate`, `predict` and `explain`: the only place of their defaults and ranges."""
+"""The options of `evaluate`, `predict` and `explain`: the one place that defines their defaults and ranges."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,18 +14,18 @@ from crack_lightning.system.ranges import (
     suggested,
 )
 
-SIDES_PX = range(64, 4097)
+ALLOWED_SIDES_PX = range(64, 4097)
 
 
 @dataclass
 class EvaluateOptions:
-    """The options of `evaluate`: a checkpoint, several with commas or as a list, or a mapping of names to them."""
+    """The options of `evaluate`, which evaluates one or several checkpoints."""
 
     data: JudgedDataOptions
     # a best.ckpt; several for a matrix: a.ckpt,b.ckpt or {name:a.ckpt,other:b.ckpt}; null: the package's crack map
     ckpt_path: Any = None
     device: str = suggested("auto", DEVICES)  # auto, cpu, cuda, cuda:1, mps
-    # what computes the features: onnxruntime, openvino, folded, eager; auto: the fastest installed one that agrees
+    # what computes the features: onnxruntime, openvino, folded, eager; auto: the fastest one that agrees with eager
     engine: str = one_of("auto", ENGINES)
 
     def __post_init__(self) -> None:
@@ -34,17 +34,17 @@ class EvaluateOptions:
 
 @dataclass
 class PredictOptions:
-    """The options of `predict`. Without a checkpoint the crack map of the package predicts."""
+    """The options of `predict`. Without a checkpoint, the package's crack map predicts."""
 
     source: str  # a folder with its subfolders, a file, or a pattern such as /photos/*/*.jpg
-    ckpt_path: str | None = None  # a best.ckpt; null: the crack map of the package, which needs no training
+    ckpt_path: str | None = None  # a best.ckpt; null: the package's crack map, which needs no training
     device: str = suggested("auto", DEVICES)  # auto, cpu, cuda, cuda:1, mps
-    # what computes the features: onnxruntime, openvino, folded, eager; auto: the fastest installed one that agrees
+    # what computes the features: onnxruntime, openvino, folded, eager; auto: the fastest one that agrees with eager
     engine: str = one_of("auto", ENGINES)
     batch_size: int = 64  # images at a time on a GPU; a CPU core takes four
-    num_workers: int | None = None  # threads that read and compute; null: one a core
+    num_workers: int | None = None  # threads that read and compute; null: one per core
     max_megapixels: float = 200.0  # larger files are not decoded
-    jsonl: bool = False  # write predictions.jsonl too, a line for each image
+    jsonl: bool = False  # also write predictions.jsonl, one line per image
 
     def __post_init__(self) -> None:
         check_choices(self)
@@ -54,15 +54,15 @@ class PredictOptions:
 
 @dataclass
 class ExplainOptions:
-    """The options of `explain`. Without a checkpoint the crack map of the package is explained."""
+    """The options of `explain`. Without a checkpoint, the package's crack map is explained."""
 
     source: str  # a patch, a folder or a pattern
-    ckpt_path: str | None = None  # a best.ckpt of any backbone that train.py knows; null: the crack map of the package
+    ckpt_path: str | None = None  # a best.ckpt of any backbone that train.py knows; null: the package's crack map
     device: str = suggested("auto", DEVICES)  # auto, cpu, cuda, cuda:1, mps
-    side_px: int = 512  # side of each half of the picture that is written
+    side_px: int = 512  # side in pixels of each half of the picture that is written
     max_megapixels: float = 200.0  # larger files are not decoded
 
     def __post_init__(self) -> None:
         check_above("max_megapixels", self.max_megapixels)
-        if self.side_px not in SIDES_PX:
-            raise UserError(f"side_px={self.side_px}: {SIDES_PX[0]} to {SIDES_PX[-1]}")
+        if self.side_px not in ALLOWED_SIDES_PX:
+            raise UserError(f"side_px={self.side_px}: must be from {ALLOWED_SIDES_PX[0]} to {ALLOWED_SIDES_PX[-1]}")

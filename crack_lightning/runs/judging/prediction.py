@@ -1,4 +1,4 @@
-"""Writes a table of the predictions of a checkpoint, or of the crack map of the package, for patches."""
+"""Writes a table of predictions for patches, by a checkpoint or by the package's crack map."""
 
 import json
 import logging
@@ -21,7 +21,7 @@ from crack_lightning.system.processes import interrupt_message
 
 log = logging.getLogger(__name__)
 
-PATCH_FACTOR = 2  # a picture up to this many times as large or small as the patches of training is still judged as one
+PATCH_FACTOR = 2  # a picture may be this many times as large or as small as the training patches
 HEADER = ["path", "predicted", "probability", "review", "error"]
 
 
@@ -29,7 +29,8 @@ HEADER = ["path", "predicted", "probability", "review", "error"]
 class Prediction:
     """The prediction for one picture: the class, the probability of the positive class, and whether it needs review.
 
-    `error` is why it could not be read, and the others are empty then. `path` is empty for a picture from memory.
+    `error` says why the picture could not be read; then there is no class and no probability. `path` is empty for a
+    picture from memory.
     """
 
     path: str
@@ -45,9 +46,9 @@ class Prediction:
 
 
 def predict_patches(options: PredictOptions, folder: Path) -> int:
-    """Writes predictions.csv into `folder`, a row for each file; returns how many could not be read.
+    """Writes predictions.csv into `folder`, one row per file; returns how many files could not be read.
 
-    Raises UserError or OSError where there are no pictures or no checkpoint to predict with.
+    Raises UserError or OSError if there are no pictures, or if the checkpoint cannot be loaded.
     """
     network = load_network(options.ckpt_path)
     source = find_photographs(options.source)
@@ -62,21 +63,21 @@ def predict_patches(options: PredictOptions, folder: Path) -> int:
     cracked = sum(result.label == positive for result in results)
     log.info("%s, %d %s: %s", plural(len(results), "image"), cracked, positive, folder / "predictions.csv")
     if unread:
-        log.error("%d images could not be read: see the column error", unread)
+        log.error("%d images could not be read: see the column `error`", unread)
     return unread
 
 
 def predictions_of(network: Network, images: Sequence[Path | Picture], options: PredictOptions) -> list[Prediction]:
-    """Returns what the network says of files or pictures, in their order; nothing is written.
+    """Returns the network's predictions for files or pictures, in their order; writes nothing.
 
-    One that is not the size of a patch, or whose levels are in doubt, needs review.
+    A picture that is too large or small for a patch, or whose grey levels had to be guessed, needs review too.
     """
     device, megapixels = pick_device(options.device), options.max_megapixels
     judging = Judging(options.batch_size, options.num_workers, device, options.engine, megapixels)
     result = judge_patches(network, images, judging)
     probabilities = network.positive_probabilities(result.logits).tolist()
     decision = network.decision
-    least, most = (network.patch_px or math.nan) / PATCH_FACTOR, (network.patch_px or math.nan) * PATCH_FACTOR
+    smallest, largest = (network.patch_px or math.nan) / PATCH_FACTOR, (network.patch_px or math.nan) * PATCH_FACTOR
     predictions, wrong_sizes = list[Prediction](), 0
     facts = zip(images, probabilities, result.errors, result.doubts, result.sides_px, strict=True)
     for image, probability, error, doubt, side_px in facts:
@@ -86,13 +87,13 @@ def predictions_of(network: Network, images: Sequence[Path | Picture], options: 
             continue
         if doubt:
             log.warning("%s: %s", path, doubt)
-        wrong_size = side_px < least or side_px > most
+        wrong_size = side_px < smallest or side_px > largest
         wrong_sizes += wrong_size
         review = wrong_size or bool(doubt) or decision.needs_review(probability)
         predictions.append(Prediction(path, decision.predicted(probability), probability, review))
     if wrong_sizes:
-        text = "%d images need review: they are not half to twice as large as the patches of %d pixels of training"
-        log.warning(f"{text}; whole photographs are for inspect", wrong_sizes, network.patch_px)
+        text = "%d images need review: they are not half to twice as large as the training patches of %d pixels"
+        log.warning(f"{text}; for whole photographs, use inspect", wrong_sizes, network.patch_px)
     return predictions
 
 
@@ -103,7 +104,7 @@ def _row(result: Prediction) -> list[Any]:
 
 
 def _write_lines(path: Path, results: Sequence[Prediction]) -> None:
-    """Writes a JSON object for each line, with numbers as numbers."""
+    """Writes one JSON object per line, with numbers as numbers."""
     lines = []
     for result in results:
         review, probability = result.needs_review, float(f"{result.probability:.6f}")

@@ -1,4 +1,4 @@
-"""The figures of a test and of a training run."""
+"""Draws the figures of a test and of a training run."""
 
 import io
 import logging
@@ -25,18 +25,18 @@ from crack_lightning.report.pictures import PredictedPicture, architecture_figur
 
 log = logging.getLogger(__name__)
 
-SHOWN = 16  # pictures in a grid
+GRID_PICTURES = 16  # most pictures in a grid
 
 
-def judgement_figures(judged: JudgedSamples, metrics: Mapping[str, float]) -> dict[str, Figure]:
-    """Returns the figures of a test, by file name; `metrics` are those of metrics.json."""
+def evaluation_figures(judged: JudgedSamples, metrics: Mapping[str, float]) -> dict[str, Figure]:
+    """Returns the figures of a test, by file name. `metrics` has the content of metrics.json."""
     intervals = {
         name.removeprefix("test/").removesuffix("_low"): (low, metrics[name.removesuffix("_low") + "_high"])
         for name, low in metrics.items()
         if name.startswith("test/") and name.endswith("_low")
     }
     facts = judged.probabilities, judged.targets, judged.decision
-    examples = _predictions(judged, _spread(len(judged.samples)))
+    examples = _predicted_pictures(judged, _spread_indices(len(judged.samples)))
     return {
         "confusion_matrix": confusion_matrix(*facts, intervals=intervals),
         "roc": roc_figure(*facts, intervals=intervals),
@@ -67,28 +67,28 @@ def _shape(shape: Sequence[int]) -> str:
     return " x ".join(map(str, shape))
 
 
-def _spread(count: int) -> list[int]:
-    """Returns at most SHOWN places, spread evenly over the samples, which are in the order of their classes."""
-    return torch.linspace(0, count - 1, min(SHOWN, count)).long().tolist() if count else []
+def _spread_indices(count: int) -> list[int]:
+    """Returns at most GRID_PICTURES indices, spread evenly over all samples, which are sorted by class."""
+    return torch.linspace(0, count - 1, min(GRID_PICTURES, count)).long().tolist() if count else []
 
 
 def _worst_errors(judged: JudgedSamples) -> Figure:
-    """Shows the errors the classifier was surest of; where there are none, the right answers it was least sure of."""
+    """Draws the errors that the classifier was surest of or, without errors, the right answers it was least sure of."""
     errors = judged.predicted != judged.targets
     doubt = (judged.probabilities - judged.targets).abs()
     ranked = doubt.argsort(descending=True, stable=True).tolist()
     if not errors.any():
         title = f"No errors in {len(ranked)} images; the least certain answers"
-        return prediction_grid(_predictions(judged, ranked[:SHOWN]), title=title)
+        return prediction_grid(_predicted_pictures(judged, ranked[:GRID_PICTURES]), title=title)
     wrong = [k for k in ranked if errors[k]]
     noun = "error" if len(wrong) == 1 else "errors"
     title = f"{len(wrong)} {noun} in {len(ranked)} images, the surest first"
-    return prediction_grid(_predictions(judged, wrong[:SHOWN]), title=title)
+    return prediction_grid(_predicted_pictures(judged, wrong[:GRID_PICTURES]), title=title)
 
 
-def _predictions(judged: JudgedSamples, places: Sequence[int]) -> list[PredictedPicture]:
+def _predicted_pictures(judged: JudgedSamples, indices: Sequence[int]) -> list[PredictedPicture]:
     predictions = []
-    for k in places:
+    for k in indices:
         sample, predicted = judged.samples[k], int(judged.predicted[k])
         positive = judged.probabilities[k].item()
         predictions.append(
@@ -104,7 +104,7 @@ def _predictions(judged: JudgedSamples, places: Sequence[int]) -> list[Predicted
 
 
 def _image(path: Path) -> Image.Image:
-    """Returns the picture, or a grey one where it can no longer be read, so that the run still gets its figures."""
+    """Returns the picture, or a grey one if it can no longer be read, so that the run still gets its figures."""
     try:
         return read_image(path, megapixels=math.inf)
     except ValueError as error:

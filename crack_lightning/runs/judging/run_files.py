@@ -9,18 +9,18 @@ from crack_lightning.system.files import write_atomically, write_csv
 
 
 def write_metrics(folder: Path, metrics: Mapping[str, float]) -> None:
-    """Writes metrics.json: flat, numbers only."""
+    """Writes metrics.json: numbers by name."""
     write_atomically(folder / "metrics.json", (json.dumps(metrics, indent=2, sort_keys=True) + "\n").encode())
 
 
 def write_unreadable(folder: Path, unreadable: Mapping[Path, str]) -> None:
-    """Writes unreadable.csv, if there is anything to list."""
+    """Writes unreadable.csv, unless `unreadable` (reasons by path) is empty."""
     if unreadable:
         write_csv(folder / "unreadable.csv", ["path", "reason"], list(unreadable.items()))
 
 
 def write_predictions(folder: Path, judged: JudgedSamples) -> None:
-    """Writes predictions.csv: a row for each sample, with the probability of the positive class, and 1 for review."""
+    """Writes predictions.csv, one row per sample; `probability` is that of the positive class, `review` is 0 or 1."""
     decision, names = judged.decision, judged.decision.negative_first
     rows = [
         [

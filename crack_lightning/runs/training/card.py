@@ -13,7 +13,7 @@ from crack_lightning.data.samples.layouts import LAYOUTS
 from crack_lightning.evaluation.predictions import JudgedSamples
 from crack_lightning.models.crack_map import CrackMap, Network
 from crack_lightning.report.templates import rendered
-from crack_lightning.runs.judging.mask_judging import JudgedPhotograph
+from crack_lightning.runs.judging.mask_results import EvaluatedPhotograph
 from crack_lightning.runs.training.options import TrainOptions
 from crack_lightning.system.files import write_atomically
 
@@ -87,7 +87,7 @@ def write_card(
 def write_mask_card(
     folder: Path,
     network: CrackMap,
-    judged: Sequence[JudgedPhotograph],
+    judged: Sequence[EvaluatedPhotograph],
     counts: Mapping[str, int],
     metrics: Mapping[str, float],
     options: TrainOptions,

@@ -22,7 +22,7 @@ from crack_lightning.inference.crack_maps import SMALL_PX, CrackMapReader, evenl
 from crack_lightning.inference.patch_scores import picture_tensor
 from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.models.map_checkpoint import write_map
-from crack_lightning.runs.judging.mask_judging import judge_masks, log_masks, write_masks_judged
+from crack_lightning.runs.judging.mask_results import evaluate_photographs, log_test_metrics, write_mask_results
 from crack_lightning.runs.training.card import write_mask_card
 from crack_lightning.runs.training.map_learning import SLACK_CELLS, best_level, lessons
 from crack_lightning.runs.training.map_training import beginning_of, draw_head
@@ -64,17 +64,17 @@ class MaskTraining:
     def test(self, data: CrackDataModule) -> dict[str, float]:
         options, reader = self.options, CrackMapReader(self.network, engine=self.options.features.engine)
         settings = {"tolerance": SLACK_CELLS, "megapixels": options.data.max_megapixels, "seed": options.seed}
-        self.judged, metrics = judge_masks(reader, data.splits["test"], **settings)  # type: ignore[arg-type]
+        self.judged, metrics = evaluate_photographs(reader, data.splits["test"], **settings)  # type: ignore[arg-type]
         return metrics
 
     def write(self, data: CrackDataModule, metrics: dict[str, float]) -> None:
-        write_masks_judged(self.folder, self.judged, metrics, figures=self.options.figures)
+        write_mask_results(self.folder, self.judged, metrics, figures=self.options.figures)
         counts = {split: len(members) for split, members in data.splits.items()}
         write_mask_card(self.folder, self.network, self.judged, counts, metrics, self.options, tolerance=SLACK_CELLS)
         if self.logger is not None:
             self.logger.log_metrics(metrics, 0)
             self.logger.save()
-        log_masks(metrics)
+        log_test_metrics(metrics)
         log.info("the run folder: %s", self.folder)
 
 

@@ -15,7 +15,7 @@ from crack_lightning.data.batches.datamodule import CrackDataModule
 from crack_lightning.evaluation.metric_names import METRICS
 from crack_lightning.evaluation.predictions import JudgedSamples, confidence_metrics
 from crack_lightning.models.checkpoint import read_checkpoint
-from crack_lightning.runs.judging.run_figures import judgement_figures, png_bytes
+from crack_lightning.runs.judging.run_figures import evaluation_figures, png_bytes
 from crack_lightning.runs.judging.run_files import write_figures, write_metrics, write_predictions
 from crack_lightning.runs.training.card import write_card
 from crack_lightning.runs.training.options import TrainOptions
@@ -51,7 +51,7 @@ def write_results(
     write_metrics(folder, metrics)
     write_predictions(folder, judged)
     write_card(folder, judged, data, options, metrics)
-    figures = png_bytes(judgement_figures(judged, metrics)) if options.figures else {}
+    figures = png_bytes(evaluation_figures(judged, metrics)) if options.figures else {}
     write_figures(folder, figures | png_bytes(curves))
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):

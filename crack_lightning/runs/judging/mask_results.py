@@ -1,4 +1,4 @@
-"""Judges a crack map on photographs with masks: the counts of each, metrics, a table, and a figure of the worst."""
+"""Evaluates a crack map on photographs with masks: counts for each, metrics, a table, and a figure of the worst."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -30,14 +30,14 @@ log = logging.getLogger(__name__)
 
 Array = np.ndarray
 
-THRESHOLDS = 200  # at which the average precision is computed
-SHOWN, SHOWN_PX = 9, 700  # photographs in the figure, and the longer side of each
+THRESHOLD_COUNT = 200  # thresholds from which the average precision is computed
+WORST_COUNT, WORST_PX = 9, 700  # photographs in the figure of the worst, and the longer side of each
 HEADER = ["photograph", "cells_precision", "cells_recall", "cells_f1", "pixels_iou", "marked_cells", "crack_cells"]
 
 
 @dataclass(frozen=True)
-class JudgedPhotograph:
-    """A photograph, its counts, the cells that were marked (`found`) and those that a crack runs through (`truth`)."""
+class EvaluatedPhotograph:
+    """A photograph, its counts, the cells that the map marks (`found`) and those on a crack (`truth`)."""
 
     sample: Sample
     counts: MaskCounts
@@ -45,65 +45,68 @@ class JudgedPhotograph:
     truth: Array
 
 
-def judge_masks(
-    reader: CrackMapReader, masked: Sequence[Sample], *, tolerance: int, megapixels: float, seed: int = 0
-) -> tuple[list[JudgedPhotograph], dict[str, float]]:
-    """Returns each photograph with its counts, and the metrics of all. Raises UserError for an unusable mask."""
-    ranked = BinaryAveragePrecision(thresholds=THRESHOLDS)
-    judged = list[JudgedPhotograph]()
+def evaluate_photographs(
+    reader: CrackMapReader, samples: Sequence[Sample], *, tolerance: int, megapixels: float, seed: int = 0
+) -> tuple[list[EvaluatedPhotograph], dict[str, float]]:
+    """Returns each photograph with its counts, and the metrics over all of them.
+
+    `tolerance` is in cells. Raises UserError for an unusable mask.
+    """
+    average_precision = BinaryAveragePrecision(thresholds=THRESHOLD_COUNT)
+    evaluated = list[EvaluatedPhotograph]()
     threshold = reader.classifier.marking_decision.threshold
-    for photograph in track(masked, "judging", total=len(masked), unit="photographs"):
-        image = read_image(photograph.path, megapixels=megapixels)
-        mask = mask_of(photograph, image.size, megapixels=megapixels)
+    for sample in track(samples, "evaluating", total=len(samples), unit="photographs"):
+        image = read_image(sample.path, megapixels=megapixels)
+        mask = mask_of(sample, image.size, megapixels=megapixels)
         truth = masked_cells(mask)
         heat = reader.heat(reader.scaled(image, WindowScale(max(image.size))))
-        ranked.update(torch.from_numpy(heat.probability).flatten(), torch.from_numpy(truth).long().flatten())
+        average_precision.update(torch.from_numpy(heat.probability).flatten(), torch.from_numpy(truth).long().flatten())
         marked = followed(heat, threshold)
         pixels = np.asarray(heat_picture(marked, image.size)) >= 255 * threshold
         marks = marked.probability >= threshold
-        judged.append(
-            JudgedPhotograph(photograph, counted(marks, truth, pixels, mask, tolerance=tolerance), marks, truth)
+        evaluated.append(
+            EvaluatedPhotograph(sample, counted(marks, truth, pixels, mask, tolerance=tolerance), marks, truth)
         )
-    groups = [photograph.sample.group for photograph in judged]
-    precision = float(ranked.compute()) if any(photograph.truth.any() for photograph in judged) else 0.0
-    return judged, mask_metrics([photograph.counts for photograph in judged], precision, groups, seed=seed)
+    groups = [photograph.sample.group for photograph in evaluated]
+    precision = float(average_precision.compute()) if any(photograph.truth.any() for photograph in evaluated) else 0.0
+    return evaluated, mask_metrics([photograph.counts for photograph in evaluated], precision, groups, seed=seed)
 
 
-def write_masks_judged(
-    folder: Path, judged: Sequence[JudgedPhotograph], metrics: Mapping[str, float], *, figures: bool = True
+def write_mask_results(
+    folder: Path, evaluated: Sequence[EvaluatedPhotograph], metrics: Mapping[str, float], *, figures: bool = True
 ) -> None:
     """Writes metrics.json, photographs.csv and figures/worst_photographs.png into `folder`."""
     write_metrics(folder, metrics)
-    write_csv(folder / "photographs.csv", HEADER, [_row(photograph) for photograph in judged])
+    write_csv(folder / "photographs.csv", HEADER, [_row(photograph) for photograph in evaluated])
     if figures:
-        write_figures(folder, png_bytes({"worst_photographs": worst_photographs(judged)}))
+        write_figures(folder, png_bytes({"worst_photographs": worst_photographs(evaluated)}))
 
 
-def log_masks(metrics: Mapping[str, float]) -> None:
-    """Logs the metrics of the test, a line each."""
+def log_test_metrics(metrics: Mapping[str, float]) -> None:
+    """Logs the metrics of the test, one per line."""
     for name, value in sorted(metrics.items()):
         if name.startswith("test/"):
             log.info("%s %.4f", name, value)
 
 
-def _row(photograph: JudgedPhotograph) -> list[object]:
+def _row(photograph: EvaluatedPhotograph) -> list[object]:
     cells = photograph.counts.cells
     shares = (cells.precision, cells.recall, cells.f1, iou(photograph.counts.pixels))
     return [photograph.sample.path, *(f"{share:.4f}" for share in shares), cells.marked, cells.there]
 
 
-def worst_photographs(judged: Sequence[JudgedPhotograph]) -> Figure:
-    """Shows the photographs with the lowest F1, with the cells that were found, missed and marked wrongly."""
-    ranked = sorted(judged, key=lambda picture: (picture.counts.cells.f1, -picture.counts.cells.marked))[:SHOWN]
-    return masks_figure([(_shown(picture), _title(picture)) for picture in ranked])
+def worst_photographs(evaluated: Sequence[EvaluatedPhotograph]) -> Figure:
+    """Draws the photographs with the lowest F1; found, missed and wrongly marked cells are coloured."""
+    ranked = sorted(evaluated, key=lambda photograph: (photograph.counts.cells.f1, -photograph.counts.cells.marked))
+    return masks_figure([(_coloured(photograph), _title(photograph)) for photograph in ranked[:WORST_COUNT]])
 
 
-def _title(photograph: JudgedPhotograph) -> str:
+def _title(photograph: EvaluatedPhotograph) -> str:
     cells = photograph.counts.cells
     return f"{photograph.sample.path.name}\nprecision {cells.precision:.2f}, recall {cells.recall:.2f}"
 
 
-def _shown(photograph: JudgedPhotograph) -> Image.Image:
+def _coloured(photograph: EvaluatedPhotograph) -> Image.Image:
     """Returns the photograph in grey, with found cells green, missed ones red and wrongly marked ones orange."""
     image = read_image(photograph.sample.path).convert("L").convert("RGB")
     colours = np.zeros((*photograph.found.shape, 4), np.uint8)
@@ -113,5 +116,5 @@ def _shown(photograph: JudgedPhotograph) -> Image.Image:
     height, width = (CELL_PX * side for side in photograph.found.shape)
     over = Image.fromarray(colours).resize((width, height), Image.Resampling.NEAREST).crop((0, 0, *image.size))
     image.paste(over, (0, 0), over)
-    image.thumbnail((SHOWN_PX, SHOWN_PX))
+    image.thumbnail((WORST_PX, WORST_PX))
     return image

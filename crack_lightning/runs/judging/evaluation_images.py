@@ -1,4 +1,4 @@
-"""Chooses the images that a checkpoint is judged on."""
+"""Chooses the images that a checkpoint is evaluated on."""
 
 import logging
 import os
@@ -25,25 +25,28 @@ from crack_lightning.system.tables import Row
 log = logging.getLogger(__name__)
 
 
-def images_of(
+def find_images(
     root: Path, data: JudgedDataOptions, decision: Decision, folder: Path, *, split: str | None
 ) -> list[Sample]:
-    """Returns the photographs in `root` to judge on, checked; those that cannot be read are listed in `folder`.
+    """Finds and checks the photographs in `root` to evaluate on; lists those that cannot be read in `folder`.
 
-    `split` names a split of the data set or of `data.split_csv`; None takes the test split, or all where there is none.
+    `split` names a split of the data set or of `data.split_csv`. None means the test split, or all photographs if the
+    data set is not split.
     """
-    samples_of = _by_split(root, data, decision, split or "test")
-    if UNSPLIT not in samples_of:
+    samples_by_split = _samples_by_split(root, data, decision, split or "test")
+    if UNSPLIT not in samples_by_split:
         if data.split_csv is not None:
-            kind = "by a column of its table" if data.layout == TABLE else "into train/ val/ test/"
-            raise UserError(f"{root} is split {kind} already: leave data.split_csv out")
-        samples = samples_of[split or "test"]
+            how = "by a column of its table" if data.layout == TABLE else "into train/ val/ test/"
+            raise UserError(f"{root} is split {how} already: leave data.split_csv out")
+        samples = samples_by_split[split or "test"]
     else:
         if (split is None) != (data.split_csv is None):
-            raise UserError("data.split and data.split_csv belong together where data.root is not split already")
-        samples = samples_of[UNSPLIT]
+            raise UserError(
+                "data.split and data.split_csv belong together if data.root is not split already: give both"
+            )
+        samples = samples_by_split[UNSPLIT]
         if split is not None:
-            samples = of_split(samples, Path(str(data.split_csv)), split, root)
+            samples = _samples_of_split(samples, Path(str(data.split_csv)), split, root)
     skip, megapixels = data.on_error == "skip", data.max_megapixels
     kept, unreadable = readable(samples, skip=skip, megapixels=megapixels)
     write_unreadable(folder, unreadable)
@@ -54,7 +57,7 @@ def images_of(
             "%d images cannot be read and are left out: %s says why", len(unreadable), folder / "unreadable.csv"
         )
     if not kept:
-        raise UserError(f"no image to judge is left in {root}")
+        raise UserError(f"no image to evaluate on is left in {root}")
     return labelled(kept, data.crack_label, root, megapixels=megapixels)
 
 
@@ -63,21 +66,25 @@ def _class_names(data: JudgedDataOptions, decision: Decision) -> Sequence[str]:
     names = data.class_names or decision.class_names
     if len(names) != len(decision.class_names):
         raise UserError(
-            f"data.class_names={names}: a name for each of {', '.join(decision.class_names)}, in this order"
+            f"data.class_names={names}: must hold a name for each of {', '.join(decision.class_names)}, in this order"
         )
     return names
 
 
-def _by_split(root: Path, data: JudgedDataOptions, decision: Decision, split: str) -> dict[str, Sequence[Sample]]:
-    """Returns the photographs by the splits that the data set has, in the groups that intervals are resampled by."""
+def _samples_by_split(
+    root: Path, data: JudgedDataOptions, decision: Decision, split: str
+) -> dict[str, Sequence[Sample]]:
+    """Returns the photographs of each split of the data set, with the groups that are resampled for intervals."""
     names = _class_names(data, decision)
     positive = names[decision.positive_index]
-    samples_of = find_dataset(root, names, layout=data.layout, positive_class=positive, labels=data.labels, only=split)
+    by_split = find_dataset(root, names, layout=data.layout, positive_class=positive, labels=data.labels, only=split)
     folders = split_folders(root) or {}
-    return {name: _grouped(folders.get(name, root), samples, data, names) for name, samples in samples_of.items()}
+    return {name: _with_groups(folders.get(name, root), samples, data, names) for name, samples in by_split.items()}
 
 
-def _grouped(root: Path, samples: Sequence[Sample], data: JudgedDataOptions, names: Sequence[str]) -> Sequence[Sample]:
+def _with_groups(
+    root: Path, samples: Sequence[Sample], data: JudgedDataOptions, names: Sequence[str]
+) -> Sequence[Sample]:
     if data.layout == MASKED:
         return samples
     layout = data.layout or recognised(root, names)
@@ -86,28 +93,32 @@ def _grouped(root: Path, samples: Sequence[Sample], data: JudgedDataOptions, nam
     return by_photograph(samples, recognised(root, []) if layout == CLASS_FOLDERS else layout)
 
 
-def of_split(samples: Sequence[Sample], table: Path, split: str, root: Path) -> list[Sample]:
-    """Returns the samples of a split of `table`, in its groups. Raises FileNotFoundError where `root` lacks some."""
+def _samples_of_split(samples: Sequence[Sample], table: Path, split: str, root: Path) -> list[Sample]:
+    """Returns the samples of one split of `table`, with the groups that it gives them.
+
+    Raises FileNotFoundError if some of them are not in `root`.
+    """
     groups = read_split(table, split)
     common = os.path.commonpath([sample.path.parent for sample in samples]) if samples else root
-    # The table's paths may be relative to the folder that all images share, which may lie below the root.
+    # The table's paths may be relative to the root or to the deepest folder that holds all images.
     by_names = [{sample.path.relative_to(top).as_posix(): sample for sample in samples} for top in (root, common)]
     by_name = max(by_names, key=lambda names: len(matched(groups, names)))
-    places = matched(groups, by_name)
-    if missing := groups.keys() - places.keys():
+    matches = matched(groups, by_name)
+    if missing := groups.keys() - matches.keys():
         raise FileNotFoundError(
             f"{len(missing)} of {len(groups)} images of the {split} split are not in {root}, such as {min(missing)}: "
             f"give the folder that {table} was made from"
         )
-    group_at = {places[name]: group for name, group in groups.items()}
-    return [replace(sample, group=group_at[name]) for name, sample in by_name.items() if name in group_at]
+    group_of = {matches[name]: group for name, group in groups.items()}
+    return [replace(sample, group=group_of[name]) for name, sample in by_name.items() if name in group_of]
 
 
-def held_out(samples: Sequence[Sample], ckpt_path: Path | None) -> tuple[list[Sample], bool]:
-    """Returns images that the checkpoint's run neither trained nor validated on, and whether it had any of `samples`.
+def held_out_samples(samples: Sequence[Sample], ckpt_path: Path | None) -> tuple[list[Sample], bool]:
+    """Returns the samples that the checkpoint's run neither trained nor validated on, and whether it used any sample.
 
-    Images of its test are in the groups of its split. They are looked up in the split.csv of the run folder, by
-    path; by content where the run's photographs are where they were; by place below the root where all were moved.
+    The split.csv of the run folder lists what the run used. Samples are looked up there by path. If no path is known,
+    they are looked up by content if the run's photographs still exist, else by their paths relative to the data set.
+    Test images get the groups that they had in the run.
     """
     if ckpt_path is None:
         return list(samples), False
@@ -122,7 +133,7 @@ def held_out(samples: Sequence[Sample], ckpt_path: Path | None) -> tuple[list[Sa
 
 
 def _split_and_group(samples: Sequence[Sample], rows: Sequence[Row]) -> dict[Path, tuple[str, str]]:
-    """Returns split and group of the samples that are among the rows of a split.csv, by path."""
+    """Returns the split and the group of each sample that `rows` of a split.csv list, by the sample's path."""
     facts = {row["path"]: (row["split"], row["group"]) for row in rows}
     by_path = matched([str(sample.path) for sample in samples], facts)
     if known := {sample.path: facts[by_path[str(sample.path)]] for sample in samples if str(sample.path) in by_path}:
@@ -132,19 +143,19 @@ def _split_and_group(samples: Sequence[Sample], rows: Sequence[Row]) -> dict[Pat
         hashes = {sample.path: content_hash(sample.path) for sample in samples}
         return {path: contents[digest] for path, digest in hashes.items() if digest in contents}
     old_top, new_top = (os.path.commonpath(paths) for paths in (list(facts), [str(sample.path) for sample in samples]))
-    by_place = {os.path.relpath(path, old_top): fact for path, fact in facts.items()}
-    places = {sample.path: os.path.relpath(sample.path, new_top) for sample in samples}
-    # Other data sets number their files alike: it is the same one only where all of its files are there.
-    if not by_place.keys() <= set(places.values()):
+    by_name = {os.path.relpath(path, old_top): fact for path, fact in facts.items()}
+    names = {sample.path: os.path.relpath(sample.path, new_top) for sample in samples}
+    # Another data set may number its files alike, so this is the run's data set only if all of its files are here.
+    if not by_name.keys() <= set(names.values()):
         return {}
-    return {path: by_place[place] for path, place in places.items() if place in by_place}
+    return {path: by_name[name] for path, name in names.items() if name in by_name}
 
 
 def warn_of_training_data(root: Path, data: JudgedDataOptions, provenance: Mapping[str, object]) -> None:
-    """Warns where a checkpoint is judged on the whole folder that it was trained on, not on its test split alone."""
+    """Warns if a checkpoint is evaluated on the whole folder that it was trained on, not only on its test split."""
     whole = data.split is None and not split_folders(root)
     if provenance.get("data_root") == str(root) and whole:
         log.warning(
             "the checkpoint was trained on photographs of this folder: its metrics here are too good. "
-            "To judge it on held-out images give data.split=test data.split_csv=<run folder>/split.csv"
+            "To evaluate it on held-out images, give data.split=test data.split_csv=<run folder>/split.csv"
         )
