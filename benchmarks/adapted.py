@@ -13,7 +13,7 @@ from pathlib import Path
 from crack_maps import agreed, auroc
 
 from crack_lightning.models.crack_map import package_map
-from crack_lightning.runs.training.map_learning import PRIOR_L2, Surface, trained_head
+from crack_lightning.runs.training.map_learning import PRIOR_L2, Surface, train_head
 
 
 def photograph(path: Path) -> str:
@@ -35,11 +35,11 @@ def main() -> None:
             surfaces: list[Surface] = [path for path, _ in members if photograph(path) not in judged]
             paths, labels = zip(*(each for each in members if photograph(each[0]) in judged), strict=True)
             network = package_map()
-            trained_head(
+            train_head(
                 network,
                 surfaces,
                 count=arguments.lessons,
-                judged=8,
+                level_count=8,
                 seeds=(0,),
                 plain=arguments.plain,
                 prior_l2=arguments.l2,

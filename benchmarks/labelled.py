@@ -27,7 +27,7 @@ from crack_lightning.inference.patches import in_threads, one_core_each
 from crack_lightning.models.classifier import CrackClassifier, build_classifier
 from crack_lightning.models.crack_map import package_map
 from crack_lightning.models.decision import Decision
-from crack_lightning.runs.training.map_training import slopes_of
+from crack_lightning.runs.training.map_training import scores_and_slopes
 from crack_lightning.system.processes import cores
 from crack_lightning.training.logistic import fit_logistic
 from crack_lightning.training.patch_head import fit_patches
@@ -105,7 +105,7 @@ def main() -> None:
         for out in (names[0::2], names[1::2]):
             taught = [each for each in everything[kind] if photograph(each[0]) not in out]
             judged = [each for each in members if photograph(each[0]) in out]
-            scores, slopes = slopes_of(package_map(), [path for path, _ in taught])
+            scores, slopes = scores_and_slopes(package_map(), [path for path, _ in taught])
             row = [by_classifier(classifier, taught, judged), auroc(package_map(), *zip(*judged, strict=True))]
             for count in arguments.few:
                 draws = [np.random.default_rng(k).permutation(len(taught))[:count] for k in range(arguments.draws)]

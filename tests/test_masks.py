@@ -163,7 +163,7 @@ def test_a_classifier_cannot_learn_from_masks(configured: Callable[..., DictConf
 def test_a_map_learns_from_masks(
     configured: Callable[..., DictConfig], masked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mask_training, "DRAWN", 16)
+    monkeypatch.setattr(mask_training, "LESSON_COUNT", 16)
     monkeypatch.setattr(mask_training, "PULLS", (0.1,))
     options = ["model=crack_map", "data=masks", f"data.root={masked}", "trainer=cpu", "logger=csv"]
     score = train(configured("train", [*options, "features.engine=folded"]))

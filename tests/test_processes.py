@@ -119,7 +119,7 @@ def test_ctrl_c_ends_with_one_message_and_status_130(surfaces: Path, tmp_path: P
     finally:
         process.kill()
     assert process.returncode == 130
-    assert f"go on with python train.py ckpt_path={last}" in text
+    assert f"continue with python train.py ckpt_path={last}" in text
     assert "Traceback" not in text
     result = subprocess.run(
         [

@@ -103,7 +103,7 @@ def test_resuming_on_other_photographs_is_refused(
     trained(f"ckpt_path={checkpoint}", "trainer.max_epochs=2", run="second", base=[])
     for k in range(8):
         Image.effect_noise((64, 64), 50).save(root / f"Negative/new{k}.png")
-    with pytest.raises(ValueError, match=r"no longer those of .*it's =here when the checkpoint was written"):
+    with pytest.raises(ValueError, match=r"no longer those that .*it's =here held when the checkpoint was written"):
         trained(f"ckpt_path={checkpoint}", "trainer.max_epochs=3", run="third", base=[])
 
 
@@ -119,7 +119,7 @@ def test_ctrl_c_leaves_a_checkpoint_to_go_on_from(
 
     with monkeypatch.context() as patch:
         patch.setattr(CrackTask, "training_step", interrupted)
-        with pytest.raises(KeyboardInterrupt, match=r"go on with python train.py ckpt_path=.*last.ckpt"):
+        with pytest.raises(KeyboardInterrupt, match=r"continue with python train.py ckpt_path=.*last.ckpt"):
             trained()
     resumed = trained(f"ckpt_path={tmp_path}/run/checkpoints/last.ckpt", run="resumed", base=[])
     assert equal(tensors(two_epochs / "checkpoints/last.ckpt"), tensors(resumed / "checkpoints/last.ckpt"))

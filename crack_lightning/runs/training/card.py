@@ -1,4 +1,4 @@
-"""The model card of a training run, in the layout of Hugging Face's model cards (Mitchell et al. 2019)."""
+"""Writes the model card of a training run, in the layout of Hugging Face's model cards (Mitchell et al. 2019)."""
 
 import platform
 from collections import Counter
@@ -17,11 +17,12 @@ from crack_lightning.runs.judging.mask_results import EvaluatedPhotograph
 from crack_lightning.runs.training.options import TrainOptions
 from crack_lightning.system.files import write_atomically
 
-MOST_GROUPS, MOST_FAILURES = 5, 8
-OWNER = "as their owner says"
-TRAINED_ON = "trained on ImageNet, whose pictures are for research"
+MAX_GROUPS, MAX_FAILURES = 5, 8  # rows in the card's tables
+OWNERS_LICENCE = "as their owner says"
+IMAGENET_TERMS = "trained on ImageNet, whose pictures are for research"
+# Licences of backbones, by how the source of their weights begins.
 LICENCES = {"torch cache": "BSD-3-Clause (torchvision)", "download": "BSD-3-Clause (torchvision)", "package": "MIT"}
-TYPES = {  # names that model hubs give to metrics of the test
+HUB_METRICS = {  # from a metric of the test to the name that model hubs give it
     **{"recall": "recall", "precision": "precision", "accuracy": "accuracy", "f1": "f1", "auroc": "roc_auc"},
     **{"cells_f1": "f1", "cells_precision": "precision", "cells_recall": "recall", "pixels_iou": "mean_iou"},
 }
@@ -29,7 +30,7 @@ TYPES = {  # names that model hubs give to metrics of the test
 
 @dataclass(frozen=True)
 class DataFacts:
-    """A data set in words."""
+    """What the card says about a data set."""
 
     name: str
     citation: str
@@ -38,7 +39,7 @@ class DataFacts:
 
 @dataclass(frozen=True)
 class Failure:
-    """A test image that is predicted wrongly, with the probability of the positive class, 0..1."""
+    """A test image that is predicted wrongly: its true class, and the probability (0..1) of the positive class."""
 
     path: str
     truth: str
@@ -47,7 +48,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class GroupErrors:
-    """A group of test images: their number, and how many of them are predicted wrongly."""
+    """A group of test images: how many there are (`images`), and how many are predicted wrongly (`wrong`)."""
 
     group: str
     images: int
@@ -61,24 +62,24 @@ def write_card(
     options: TrainOptions,
     metrics: Mapping[str, float],
 ) -> None:
-    """Writes model_card.md of a network that was judged on labelled pictures into the run folder."""
+    """Writes model_card.md into the run folder, for a network that was tested on labelled pictures."""
     network = judged.network
     wrong = (judged.predicted != judged.targets).tolist()
     groups = [sample.group for sample in judged.samples]
     has_groups = 1 < len(set(groups)) < len(groups)
-    _write(
+    _write_from_template(
         folder,
         "patch_card.md",
         network,
         options,
         metrics,
-        data=_described(data),
+        data=_data_facts(data),
         counts={
             split: Counter(data.class_names[label] for label in sorted(sample.label for sample in samples))
             for split, samples in data.splits.items()
         },
         frozen=not any(parameter.requires_grad for parameter in network.features.parameters()),
-        groups=worst_groups(groups, wrong, most=MOST_GROUPS) if has_groups else [],
+        groups=worst_groups(groups, wrong, most=MAX_GROUPS) if has_groups else [],
         failures=_failures(judged, data.root),
         errors=sum(wrong),
     )
@@ -87,29 +88,31 @@ def write_card(
 def write_mask_card(
     folder: Path,
     network: CrackMap,
-    judged: Sequence[EvaluatedPhotograph],
+    evaluated: Sequence[EvaluatedPhotograph],
     counts: Mapping[str, int],
     metrics: Mapping[str, float],
     options: TrainOptions,
     *,
     tolerance: int,
 ) -> None:
-    """Writes model_card.md of a map that was trained on photographs with masks; `counts` are numbers
-    of photographs by split, `tolerance` is in cells."""
-    _write(
+    """Writes model_card.md into the run folder, for a map that was trained on photographs with masks.
+
+    `counts` has the count of photographs in each split, `tolerance` is in cells.
+    """
+    _write_from_template(
         folder,
         "mask_card.md",
         network,
         options,
         metrics,
-        data=DataFacts(Path(str(options.data.root)).name, "", OWNER),
+        data=DataFacts(Path(str(options.data.root)).name, "", OWNERS_LICENCE),
         counts=counts,
         tolerance=tolerance,
-        worst=sorted(judged, key=lambda photograph: photograph.counts.cells.f1)[:MOST_FAILURES],
+        worst=sorted(evaluated, key=lambda photograph: photograph.counts.cells.f1)[:MAX_FAILURES],
     )
 
 
-def _write(
+def _write_from_template(
     folder: Path, template: str, network: Network, options: TrainOptions, metrics: Mapping[str, float], **values: object
 ) -> None:
     source = network.weights.get("source", "")
@@ -123,8 +126,8 @@ def _write(
         licence=_licence(source),
         metrics=metrics,
         results=[
-            {"type": kind, "name": f"test {name}", "value": round(metrics[f"test/{name}"], 6)}
-            for name, kind in TYPES.items()
+            {"type": hub_name, "name": f"test {name}", "value": round(metrics[f"test/{name}"], 6)}
+            for name, hub_name in HUB_METRICS.items()
             if f"test/{name}" in metrics
         ],
         options=options,
@@ -140,23 +143,26 @@ def _versions() -> dict[str, str]:
 
 
 def _licence(source: str) -> str:
-    """Returns the licence of weights from `source`."""
-    known = next((licence for prefix, licence in LICENCES.items() if source.startswith(prefix)), None)
-    return f"{known}, {TRAINED_ON}" if known else OWNER
+    """Returns the licence of a backbone's weights that came from `source`."""
+    licence_known = next((licence for prefix, licence in LICENCES.items() if source.startswith(prefix)), None)
+    return f"{licence_known}, {IMAGENET_TERMS}" if licence_known else OWNERS_LICENCE
 
 
-def _described(data: CrackDataModule) -> DataFacts:
+def _data_facts(data: CrackDataModule) -> DataFacts:
     if (layout := LAYOUTS.get(data.options.layout)) is not None:
         return DataFacts(layout.title, f"{layout.citation}, {layout.url}.", layout.licence)
     if data.options.surfaces is not None:
         citation = "Surfaces drawn by crack_lightning: no building's."
         return DataFacts("synthetic surfaces", citation, "MIT, as the program that drew them")
     name = data.root.name if data.root is not None else "photographs"
-    return DataFacts(name, "Photographs of the user's own.", OWNER)
+    return DataFacts(name, "Photographs of the user's own.", OWNERS_LICENCE)
 
 
 def worst_groups(groups: Sequence[str], wrong: Sequence[bool], *, most: int) -> list[GroupErrors]:
-    """Returns up to `most` groups with the most errors, of equal ones the larger share first; none without errors."""
+    """Returns up to `most` groups with the most errors; where counts are equal, the larger share of errors comes first.
+
+    Groups without errors are left out.
+    """
     images = Counter(groups)
     errors = Counter(group for group, error in zip(groups, wrong, strict=True) if error)
     ranked = [GroupErrors(group, images[group], count) for group, count in errors.items()]
@@ -164,12 +170,12 @@ def worst_groups(groups: Sequence[str], wrong: Sequence[bool], *, most: int) -> 
 
 
 def _failures(judged: JudgedSamples, root: Path | None) -> list[Failure]:
-    """Returns the errors that the classifier was surest of."""
+    """Returns the wrongly predicted test images of which the classifier was surest, the surest first."""
     distance = (judged.probabilities - judged.targets).abs()
     wrong = judged.predicted != judged.targets
     ranked = [k for k in distance.argsort(descending=True, stable=True).tolist() if wrong[k]]
     failures = []
-    for k in ranked[:MOST_FAILURES]:
+    for k in ranked[:MAX_FAILURES]:
         path = judged.samples[k].path
         shown_path = path.relative_to(root) if root is not None and path.is_relative_to(root) else path
         truth, probability = judged.decision.negative_first[int(judged.targets[k])], judged.probabilities[k].item()

@@ -24,9 +24,9 @@ from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.models.decision import Decision
 from crack_lightning.models.weights import resolve_weights
 from crack_lightning.runs.judging.run_figures import training_figures
-from crack_lightning.runs.training.going_on import Checkpoint, go_on
 from crack_lightning.runs.training.options import TrainOptions
 from crack_lightning.runs.training.results import training_metrics, write_results
+from crack_lightning.runs.training.resuming import Checkpoint, resume
 from crack_lightning.system.arguments import typed
 from crack_lightning.system.cache import cache_folder
 from crack_lightning.system.files import expanded
@@ -43,7 +43,10 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class ClassifierTraining:
-    """Training of a classifier by Lightning, on pictures, or on the features that a frozen backbone computes."""
+    """Training of a classifier by Lightning, on pictures, or on the features that a frozen backbone computes.
+
+    `checkpoint` is the checkpoint to resume from, None for a new run. `most_processes` is None without a limit.
+    """
 
     options: TrainOptions
     folder: Path
@@ -55,15 +58,15 @@ class ClassifierTraining:
 
     def start(self) -> None:
         options = self.options
-        _check(options, self.folder)
-        self.trainer = _trainer(options, self.folder, [self.history, *self.callbacks], self.logger)
+        _check_options(options, self.folder)
+        self.trainer = _make_trainer(options, self.folder, [self.history, *self.callbacks], self.logger)
         _check_processes(self.trainer.world_size, self.most_processes, options.trainer.strategy)
         if self.checkpoint is not None:
-            self.kept = classifier_from(self.checkpoint, str(options.ckpt_path)).train()
+            self.resumed_classifier = classifier_from(self.checkpoint, str(options.ckpt_path)).train()
         else:
             torch.manual_seed(options.seed)
             self.weights = resolve_weights(options.model.backbone, options.model.weights)
-            self.drawn = torch.get_rng_state()
+            self.rng_state = torch.get_rng_state()
             source = self.weights[1].as_dict()
             log.info("weights of %s: %s from %s", options.model.backbone, source["name"], source["source"])
             if options.model.freeze and source["name"] == "null":
@@ -71,7 +74,7 @@ class ClassifierTraining:
 
     def fit(self, data: CrackDataModule, provenance: Mapping[str, object]) -> dict[str, float] | None:
         options, trainer = self.options, self.trainer
-        classifier = self._classifier(data)
+        classifier = self._make_classifier(data)
         self.task = CrackTask(
             classifier,
             optimizer=options.optimizer,
@@ -80,20 +83,20 @@ class ClassifierTraining:
             class_weights=class_weights(data.splits["train"], len(data.class_names), options.task.class_weights),
             provenance=provenance,
         )
-        batches = _batches(trainer, classifier, data, options)
+        batches = _make_batches(trainer, classifier, data, options)
         if batches is None:
             return None
         self.batches = batches
         if self.checkpoint is not None:
-            go_on(trainer, data, self.checkpoint, options.trainer.max_epochs)
+            resume(trainer, data, self.checkpoint, options.trainer.max_epochs)
         return {"fit_seconds": _fit(trainer, self.task, batches, self.folder, options.ckpt_path, self.history)}
 
-    def _classifier(self, data: CrackDataModule) -> CrackClassifier:
+    def _make_classifier(self, data: CrackDataModule) -> CrackClassifier:
         options = self.options
         if self.checkpoint is not None:
-            return self.kept
+            return self.resumed_classifier
         (first, second), (state_dict, source) = options.data.class_names, self.weights
-        torch.set_rng_state(self.drawn)  # reading photographs must not change the head's first weights
+        torch.set_rng_state(self.rng_state)  # so that the data does not change the head's initial weights
         return CrackClassifier(
             **{name: getattr(options.model, name) for name in ("backbone", "freeze", "dropout")},
             decision=Decision((first, second), options.data.positive_class),
@@ -105,7 +108,7 @@ class ClassifierTraining:
         )
 
     def test(self, data: CrackDataModule) -> dict[str, float] | None:
-        result = _test(self.trainer, self.task, self.batches, data.splits["test"], self.options)
+        result = _test_best(self.trainer, self.task, self.batches, data.splits["test"], self.options)
         if result is None:
             return None
         self.judged, confidence = result
@@ -123,14 +126,14 @@ def _curves(
     return {} if not shown else training_figures(classifier, history.epochs, best_epoch=int(metrics["best_epoch"]))
 
 
-def _check(options: TrainOptions, folder: Path) -> None:
+def _check_options(options: TrainOptions, folder: Path) -> None:
     check_optimizer(options.optimizer)
     check_scheduler(options.scheduler)
     if (folder / "metrics.json").exists():
         log.warning("%s holds the results of another run, which will be overwritten", folder)
 
 
-def _trainer(options: TrainOptions, folder: Path, callbacks: Sequence[Callback], logger: Logger | None) -> Trainer:
+def _make_trainer(options: TrainOptions, folder: Path, callbacks: Sequence[Callback], logger: Logger | None) -> Trainer:
     arguments = asdict(options.trainer)
     shown = arguments.pop("enable_progress_bar")
     shown = sys.stderr.isatty() if shown is None else shown
@@ -157,10 +160,10 @@ def _check_processes(count: int, most: int | None, strategy: str) -> None:
         )
 
 
-def _batches(
+def _make_batches(
     trainer: Trainer, classifier: CrackClassifier, data: CrackDataModule, options: TrainOptions
 ) -> LightningDataModule | None:
-    """Returns the pictures or, if the backbone is frozen, their features, which are computed now if necessary."""
+    """Returns batches of pictures or, if the backbone is frozen, of their features, which are computed if necessary."""
     cache, precision = cache_folder(options.cache_dir), str(options.trainer.precision)
     with interrupt_message(lambda: "the features computed so far are kept"):
         return training_data(trainer, classifier, data, options.features, cache=cache, precision=precision)
@@ -176,9 +179,9 @@ def _fit(
 ) -> float:
     started_s = time.perf_counter()
     last = folder / "checkpoints" / LAST
-    # Absolute, because a name such as "last" has a meaning of its own in Lightning.
+    # Absolute, because Lightning gives names such as "last" a special meaning.
     start_path = None if ckpt_path is None else expanded(ckpt_path).absolute()
-    hint = f"go on with python train.py {typed('ckpt_path', str(last))}"
+    hint = f"continue with python train.py {typed('ckpt_path', str(last))}"
     try:
         with interrupt_message(lambda: hint if last.exists() else "no epoch was finished"):
             trainer.fit(task, batches, ckpt_path=start_path, weights_only=True)
@@ -190,32 +193,32 @@ def _fit(
     return time.perf_counter() - started_s
 
 
-def _test(
+def _test_best(
     trainer: Trainer, task: CrackTask, batches: LightningDataModule, samples: Sequence[Sample], options: TrainOptions
 ) -> tuple[JudgedSamples, dict[str, float]] | None:
-    """Reloads the best checkpoint, calibrates and tests it in one process; returns None in the others."""
-    tester = leave_group(trainer)
+    """Reloads the best checkpoint, calibrates and tests it in the first process; returns None in other processes."""
+    tester = single_process_trainer(trainer)
     if tester is None:
         return None
-    # Not test(ckpt_path=...), which would restore the callbacks too and forget the epochs after the best one.
+    # test(ckpt_path=...) would restore the callbacks too, and they would forget the epochs after the best one.
     if (best := checkpoint_to_test(trainer)) is not None:
         task.load_state_dict(read_checkpoint(best)["state_dict"])
-    confidence = _confidence(task, batches, best, options)
+    confidence = _calibrate(task, batches, best, options)
     last = str(best.with_name(LAST)) if best else ""
-    with interrupt_message(lambda: f"it is trained but not tested: python train.py {typed('ckpt_path', last)}"):
+    with interrupt_message(lambda: f"it is trained but not tested: run python train.py {typed('ckpt_path', last)}"):
         tester.test(task, datamodule=batches, verbose=False)
     trainer.callback_metrics.update(tester.callback_metrics)
     probabilities = task.test_probabilities
     return JudgedSamples(task.classifier.cpu(), samples[: len(probabilities)], probabilities), confidence
 
 
-def _confidence(
+def _calibrate(
     task: CrackTask, batches: LightningDataModule, best: Path | None, options: TrainOptions
 ) -> dict[str, float]:
-    """Calibrates on validation and stores the result in the best checkpoint; returns its metrics."""
+    """Calibrates on validation, stores the calibration in the best checkpoint, and returns its metrics."""
     if options.trainer.limit_val_batches is not None or options.trainer.fast_dev_run:
         threshold = task.classifier.decision.threshold
-        log.info("not calibrated, since validation is limited: threshold %.2f", threshold)
+        log.info("not calibrated, because validation is limited: the threshold stays %.2f", threshold)
         return {}
     logits, labels = logits_of(task, batches.val_dataloader())
     confidence = set_confidence(
@@ -232,10 +235,10 @@ def _confidence(
     return confidence
 
 
-def leave_group(trainer: Trainer) -> Trainer | None:
-    """Returns a trainer that tests in this process alone; None in all processes but the first.
+def single_process_trainer(trainer: Trainer) -> Trainer | None:
+    """Returns a trainer that tests in the first process alone; ends the group of processes, returns None in the others.
 
-    Testing in several would count some images twice, since every process gets the same number of them.
+    A test in several processes would count some images twice, since every process gets the same number of images.
     """
     if trainer.world_size == 1:
         return trainer

@@ -1,4 +1,7 @@
-"""Trains a crack map on class folders: labelled patches move the head that was trained on drawn cracks."""
+"""Trains a crack map on class folders: labelled patches move the head that was trained on synthetic cracks.
+
+A lesson is a synthetic training picture.
+"""
 
 import logging
 import time
@@ -27,7 +30,7 @@ from crack_lightning.models.taps import taps_of
 from crack_lightning.models.weights import resolve_weights
 from crack_lightning.report.figures import pull_figure
 from crack_lightning.runs.judging.evaluating import metrics_of
-from crack_lightning.runs.training.map_learning import levels_of_cells, trained_head
+from crack_lightning.runs.training.map_learning import levels_for_photographs, train_head
 from crack_lightning.runs.training.options import TrainOptions
 from crack_lightning.runs.training.results import write_results
 from crack_lightning.system.processes import cores
@@ -37,15 +40,15 @@ from crack_lightning.training.patch_head import PatchFit, fit_patches
 
 log = logging.getLogger(__name__)
 
-JUDGED = 48  # lessons that the levels of the map are chosen on
+LEVEL_LESSONS = 48  # lessons on which the levels of the map are chosen
 
 
 @dataclass
 class PatchTraining:
-    """Training of a crack map on class folders: labelled patches move the head that was trained on drawn cracks.
+    """Training of a crack map on class folders.
 
-    The head has few numbers, and its loss one minimum, which is computed: there are no epochs, and the options of
-    optimizer, scheduler and callbacks are not used; of those of the trainer only the accelerator is.
+    The head has few weights, and its loss has one minimum, which is computed: there are no epochs. The options
+    `optimizer`, `scheduler` and `callbacks` are not used, and of `trainer` only the accelerator is.
     """
 
     options: TrainOptions
@@ -53,16 +56,16 @@ class PatchTraining:
     logger: Logger | None
 
     def start(self) -> None:
-        self.beginning = beginning_of(self.options)
+        self.make_map = map_maker(self.options)
 
     def fit(self, data: CrackDataModule, provenance: Mapping[str, object]) -> dict[str, float]:
         options, started_s = self.options, time.perf_counter()
-        network = self.beginning(patch_px=side_px(data.splits["train"]))
-        draw_head(network, sound(data), options)
-        self.found = learn(network, data)
-        metrics = {"fit_seconds": time.perf_counter() - started_s, **_facts_of(self.found)}
+        network = self.make_map(patch_px=side_px(data.splits["train"]))
+        train_initial_head(network, sound_paths(data), options)
+        self.patch_fit = learn_patches(network, data)
+        metrics = {"fit_seconds": time.perf_counter() - started_s, **_pull_metrics(self.patch_fit)}
         self.reader = CrackMapReader(network, engine=options.features.engine, patches=True)
-        metrics |= _calibrated(self.reader, data.splits["val"], options)
+        metrics |= _calibrate(self.reader, data.splits["val"], options)
         write_map(self.folder / "checkpoints/best.ckpt", network, provenance)
         return metrics
 
@@ -76,13 +79,16 @@ class PatchTraining:
         options, loggers = self.options, [self.logger] if self.logger else []
         for logger in loggers:
             logger.log_metrics(metrics, 0)
-        curves = _curves(self.found, options)
+        curves = _curves(self.patch_fit, options)
         write_results(self.folder, self.judged, data, options, metrics, curves=curves, loggers=loggers)
 
 
-def beginning_of(options: TrainOptions) -> Callable[..., CrackMap]:
-    """Returns a function from `patch_px` to the map to begin with: the package's if it has this backbone and weights,
-    else one with an untrained head. Weights are found now, before any data is."""
+def map_maker(options: TrainOptions) -> Callable[..., CrackMap]:
+    """Returns a function that makes the initial map, with its keyword `patch_px`.
+
+    The initial map is the package's if that has this backbone and these weights, else one with an untrained head. The
+    weights are found now, before any data is read.
+    """
     first, second = options.data.class_names
     facts, device = package_facts(), pick_device("cpu" if options.trainer.accelerator == "cpu" else "auto")
     arguments: dict[str, Any] = {
@@ -93,40 +99,40 @@ def beginning_of(options: TrainOptions) -> Callable[..., CrackMap]:
     weights = resolve_weights(options.model.backbone, options.model.weights)
     is_package = (options.model.backbone, options.model.weights) == (facts["backbone"], facts["weights"])
     if is_package:
-        return lambda **more: package_map(**arguments, **more, weights=weights).to(device)
-    return lambda **more: CrackMap(
-        backbone=options.model.backbone, state_dict=weights[0], weights=weights[1].as_dict(), **arguments, **more
+        return lambda **settings: package_map(**arguments, **settings, weights=weights).to(device)
+    return lambda **settings: CrackMap(
+        backbone=options.model.backbone, state_dict=weights[0], weights=weights[1].as_dict(), **arguments, **settings
     ).to(device)
 
 
-def sound(data: CrackDataModule) -> dict[str, list[Path]]:
-    """Returns the sound pictures of each split, to draw cracks onto."""
+def sound_paths(data: CrackDataModule) -> dict[str, list[Path]]:
+    """Returns the paths of the sound pictures in each split, to draw cracks onto."""
     positive = data.class_names.index(data.options.positive_class)
     return {
         split: [sample.path for sample in members if sample.label != positive] for split, members in data.splits.items()
     }
 
 
-def draw_head(network: CrackMap, surfaces: Mapping[str, Sequence[Path]], options: TrainOptions) -> None:
-    """Trains the head on cracks drawn onto sound pictures of training, unless it has one already."""
+def train_initial_head(network: CrackMap, surfaces: Mapping[str, Sequence[Path]], options: TrainOptions) -> None:
+    """Trains the head on cracks drawn onto sound training pictures, unless it is trained already."""
     if network.weight.any():
         return
-    head = trained_head(
+    head = train_head(
         network,
         surfaces["train"],
         count=int(options.model.lessons or 0),
-        judged=JUDGED,
-        judged_on=surfaces["val"],
+        level_count=LEVEL_LESSONS,
+        level_surfaces=surfaces["val"],
         seeds=(options.seed,),
     )
     network.set_levels(head.levels)
 
 
-def learn(network: CrackMap, data: CrackDataModule) -> PatchFit:
-    """Moves the head of `network` to suit the labels of the training patches, and its levels with it."""
+def learn_patches(network: CrackMap, data: CrackDataModule) -> PatchFit:
+    """Changes the head of `network` and its levels to suit the labels of the training patches."""
     samples, positive = data.splits["train"], network.decision.positive_index
     paths, data_options = [sample.path for sample in samples], data.options
-    scores, slopes = slopes_of(
+    scores, slopes = scores_and_slopes(
         network, paths, num_workers=data_options.num_workers, megapixels=data_options.max_megapixels
     )
     targets = torch.tensor([float(sample.label == positive) for sample in samples])
@@ -136,18 +142,23 @@ def learn(network: CrackMap, data: CrackDataModule) -> PatchFit:
     network.patch_weight += fit.change.to(network.weight.device)
     network.set_levels({"patch_level": fit.level, "patch_scale": fit.scale})
     if fit.pull is not None:
-        network.set_levels(levels_of_cells(network, sound(data)["val"], count=JUDGED, seed=data.seed))
+        network.set_levels(
+            levels_for_photographs(network, sound_paths(data)["val"], count=LEVEL_LESSONS, seed=data.seed)
+        )
     if fit.pull is None:
-        log.warning("the labels teach nothing that patches which were left out bear out: the head stays as it was")
+        log.warning("the labels do not improve predictions for patches that were left out: the head stays as it was")
     else:
-        log.info("%d patches moved the head, against a pull of %g labels", len(samples), fit.pull)
+        log.info("%d patches changed the head, against a pull to the former one of %g labels", len(samples), fit.pull)
     return fit
 
 
-def slopes_of(
+def scores_and_slopes(
     network: CrackMap, paths: Sequence[Path], *, num_workers: int | None = None, megapixels: float = MOST_MEGAPIXELS
 ) -> tuple[Tensor, Tensor]:
-    """Returns scores (n,) and slopes (n, channels) of patches, by `num_workers` threads; None is one a core."""
+    """Returns the scores (n,) of patches, and how these change with each weight of the head: slopes (n, channels).
+
+    `num_workers` threads compute them; None is one per core.
+    """
     reader = CrackMapReader(network, engine="eager")
 
     def score_patch(path: Path) -> tuple[float, Tensor]:
@@ -159,8 +170,8 @@ def slopes_of(
     return torch.tensor([score for score, _ in results]), torch.stack([slope for _, slope in results])
 
 
-def _calibrated(reader: CrackMapReader, samples: Sequence[Sample], options: TrainOptions) -> dict[str, float]:
-    """Sets temperature, threshold and review band on validation; returns its metrics."""
+def _calibrate(reader: CrackMapReader, samples: Sequence[Sample], options: TrainOptions) -> dict[str, float]:
+    """Sets temperature, threshold and review band on validation; returns the metrics of validation."""
     network = reader.classifier
     logits = _logits(reader, samples, options)
     labels = torch.tensor([sample.label for sample in samples])
@@ -189,7 +200,7 @@ def _logits(reader: CrackMapReader, samples: Sequence[Sample], options: TrainOpt
     return result.logits
 
 
-def _facts_of(fit: PatchFit) -> dict[str, float]:
+def _pull_metrics(fit: PatchFit) -> dict[str, float]:
     return {} if fit.pull is None else {"patches/pull": fit.pull}
 
 

@@ -1,4 +1,4 @@
-"""The options of `train.py` and `adapt`: the only place of their defaults and ranges."""
+"""The options of `train.py` and `adapt`: the one place that defines their defaults and ranges."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,12 +22,12 @@ from crack_lightning.training.options import OptimizerOptions, SchedulerOptions,
 
 OBJECTIVES = [f"{split}/{name}" for split in ("val", "test") for name in (*METRICS, "loss")]
 MONITORED = [name for name in OBJECTIVES if name.startswith("val/")] + ["train/loss", "train/accuracy"]
-MOST_SEED = 2**32 - 1
+MAX_SEED = 2**32 - 1
 
 
 @dataclass
 class TrainOptions:
-    """The options of `train.py`. `callbacks` and `logger` are a record: the caller makes these objects."""
+    """The options of `train.py`. `callbacks` and `logger` are only recorded: the caller makes the objects."""
 
     data: DataOptions
     model: ModelOptions = field(default_factory=ModelOptions)
@@ -37,25 +37,25 @@ class TrainOptions:
     trainer: TrainerOptions = field(default_factory=TrainerOptions)
     task: TaskOptions = field(default_factory=TaskOptions)
     callbacks: dict[str, Any] = field(default_factory=dict)
-    # which counterparts of test images in training are counted: exact, near_duplicates or overlap
+    # which copies of test images in training are counted: exact, near_duplicates or overlap
     leakage: str = one_of("exact", LEAKAGE_KINDS)
-    calibrate: bool = True  # divide logits by a temperature, so that predictions are right as often as they claim to be
-    threshold: Any = 0.5  # least probability of a crack; or recall:0.99 or precision:0.95, to be met on validation
-    # 0.01: outside the band that needs review, the narrowest possible, at most this share is wrong on validation
+    calibrate: bool = True  # divide logits by a temperature, so that predictions are right as often as they say
+    threshold: Any = 0.5  # lowest probability that counts as a crack; or recall:0.99 or precision:0.95 on validation
+    # 0.01: at most this share is wrong on validation outside the band that needs review, which is as narrow as possible
     review_band: float | None = None
-    seed: int = 0  # of the split, augmentation, shuffling, dropout and first weights of the head
+    seed: int = 0  # seed of the split, augmentation, shuffling, dropout and the head's initial weights
     ckpt_path: str | None = None  # continue from this last.ckpt
     cache_dir: str | None = None  # null: $XDG_CACHE_HOME/crack_lightning, or ~/.cache/crack_lightning
-    figures: bool = True  # false saves a few seconds a run, in sweeps
+    figures: bool = True  # write figures; false saves a few seconds per run, as in sweeps
     objective: str = one_of("val/loss", OBJECTIVES)  # the metric that a sweep compares
     logger: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.data.layout == MASKED and not self.model.is_map:
-            raise UserError("data=masks trains on where in a photograph a crack is: give model=crack_map")
+            raise UserError("data=masks shows where cracks are, which only a crack map learns: give model=crack_map")
         if self.data.image_size not in IMAGE_SIZES:
-            least, most = IMAGE_SIZES[0], IMAGE_SIZES[-1]
-            raise UserError(f"data.image_size={self.data.image_size}: {least} to {most} pixels")
+            smallest, largest = IMAGE_SIZES[0], IMAGE_SIZES[-1]
+            raise UserError(f"data.image_size={self.data.image_size}: must be from {smallest} to {largest} pixels")
         if self.features.mode == "cached" and not self.model.freeze:
             raise UserError(
                 "features=cached keeps what a frozen backbone computes, but model.freeze=false: "
@@ -63,9 +63,9 @@ class TrainOptions:
             )
         parse_threshold(self.threshold)
         if self.review_band is not None and not 0 <= self.review_band < 1:
-            raise UserError(f"review_band={self.review_band}: a share of errors, 0 or more and below 1, or null")
-        if not 0 <= self.seed <= MOST_SEED:
-            raise UserError(f"seed={self.seed}: 0 to {MOST_SEED}")
+            raise UserError(f"review_band={self.review_band}: must be a share of errors from 0 to below 1, or null")
+        if not 0 <= self.seed <= MAX_SEED:
+            raise UserError(f"seed={self.seed}: must be from 0 to {MAX_SEED}")
         check_choices(self)
         for name, callback in self.callbacks.items():
             if (monitor := (callback or {}).get("monitor")) is not None:
@@ -78,7 +78,7 @@ class AdaptOptions:
     """The options of `adapt`."""
 
     source: str  # a folder with its subfolders, a file, or a pattern such as /photos/*/*.jpg
-    lessons: int = 800  # drawn pictures that it is trained on, half of them on the site's surfaces
+    lessons: int = 800  # synthetic pictures that it is trained on, half of them drawn onto the site's photographs
     seed: int = 0
     device: str = suggested("auto", DEVICES)  # auto, cpu, cuda, cuda:1, mps
     max_megapixels: float = 200.0  # larger files are not decoded
@@ -86,6 +86,6 @@ class AdaptOptions:
     def __post_init__(self) -> None:
         check_above("max_megapixels", self.max_megapixels)
         if self.lessons not in LESSONS:
-            raise UserError(f"lessons={self.lessons}: it must be from {LESSONS[0]} to {LESSONS[-1]}")
-        if not 0 <= self.seed <= MOST_SEED:
-            raise UserError(f"seed={self.seed}: 0 to {MOST_SEED}")
+            raise UserError(f"lessons={self.lessons}: must be from {LESSONS[0]} to {LESSONS[-1]}")
+        if not 0 <= self.seed <= MAX_SEED:
+            raise UserError(f"seed={self.seed}: must be from 0 to {MAX_SEED}")

@@ -1,4 +1,4 @@
-"""Prepares training runs: finds, checks and splits photographs, and counts test images that are also in training."""
+"""Prepares training runs: finds, checks and splits photographs, and counts test images with a copy in training."""
 
 import logging
 from collections.abc import Sequence
@@ -13,15 +13,16 @@ from crack_lightning.data.batches.datamodule import CrackDataModule
 from crack_lightning.data.samples.groups import seen_in_training
 from crack_lightning.data.samples.splits import Splits, split_digest, write_split
 from crack_lightning.runs.judging.run_files import write_unreadable
-from crack_lightning.runs.training.going_on import Checkpoint, check_split
 from crack_lightning.runs.training.options import TrainOptions
+from crack_lightning.runs.training.resuming import Checkpoint, check_split
 from crack_lightning.system.cache import cache_folder
 from crack_lightning.system.files import write_atomically
 
 log = logging.getLogger(__name__)
 
-COPIES = "test images with a copy in training: %d of %d (%s)"
-REPORTED = {
+LEAKAGE_MESSAGE = "test images with a copy in training: %d of %d (%s)"
+# By kind of copy: the part of the metric's name, and the words of the message.
+LEAKAGE_WORDS = {
     "exact": ("a_copy", "exact copies; leakage=near_duplicates or overlap looks for more"),
     "near_duplicates": ("a_near_copy", "near copies"),
     "overlap": ("a_shared_part", "near copies, or crops that share a part"),
@@ -29,7 +30,8 @@ REPORTED = {
 
 
 def prepare_split(data: CrackDataModule, folder: Path, checkpoint: Checkpoint | None, leakage: str) -> dict[str, float]:
-    """Finds and checks photographs and splits them, before anything slow begins; returns the leakage of the split."""
+    """Finds and checks photographs and splits them, before anything slow begins; returns `leakage_metrics` of the
+    split."""
     data.prepare_data()
     try:
         data.setup()
@@ -49,7 +51,7 @@ def write_config(folder: Path, options: TrainOptions) -> None:
 
 
 def provenance_of(options: TrainOptions, root: Path | None, splits: Splits, overrides: Sequence[str]) -> dict[str, Any]:
-    """Returns what a checkpoint records of the run that wrote it, as plain values."""
+    """Returns what a checkpoint records about the run that writes it, as plain values."""
     return {
         "crack_lightning": __version__,
         "overrides": list(overrides),
@@ -61,12 +63,12 @@ def provenance_of(options: TrainOptions, root: Path | None, splits: Splits, over
 
 
 def leakage_metrics(splits: Splits, by: str, *, cache_dir: str | None, workers: int) -> dict[str, float]:
-    """Reports and counts the test images with an exact counterpart in training, and with one of the kind `by`."""
+    """Logs and returns how many test images have an exact copy in training, and how many a copy of the kind `by`."""
     metrics: dict[str, float] = {}
     cache = cache_folder(cache_dir)
     for kind in dict.fromkeys(("exact", by)):
-        name, text = REPORTED[kind]
+        name, text = LEAKAGE_WORDS[kind]
         leaked = seen_in_training(splits, by=kind, cache=cache, workers=workers)
-        log.log(logging.WARNING if leaked else logging.INFO, COPIES, leaked, len(splits["test"]), text)
+        log.log(logging.WARNING if leaked else logging.INFO, LEAKAGE_MESSAGE, leaked, len(splits["test"]), text)
         metrics[f"split/test_images_with_{name}_in_training"] = leaked
     return metrics

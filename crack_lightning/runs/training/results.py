@@ -1,4 +1,4 @@
-"""Writes the results of a training run into its folder, into TensorBoard and to other loggers."""
+"""Writes the results of a training run into its folder and to its loggers."""
 
 import logging
 import math
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 def training_metrics(trainer: Trainer, history: EpochHistory) -> dict[str, float]:
-    """Returns metrics of the test, and of training and validation in the epoch of the best checkpoint."""
+    """Returns the metrics of the test, and those of training and validation in the epoch of the best checkpoint."""
     best = checkpoint_to_test(trainer)
     epoch = read_checkpoint(best)["epoch"] if best else history.epochs[-1]["epoch"]
     row = next(row for row in history.epochs if row["epoch"] == epoch)
@@ -46,7 +46,7 @@ def write_results(
     curves: Mapping[str, Figure],
     loggers: Sequence[Logger],
 ) -> None:
-    """Writes the results into the run folder and to loggers; `curves` are the figures of training."""
+    """Writes the results into the run folder and to `loggers`. `curves` are the figures of training, by file name."""
     metrics = dict(metrics) | confidence_metrics(judged, seed=options.seed)
     write_metrics(folder, metrics)
     write_predictions(folder, judged)
@@ -58,7 +58,7 @@ def write_results(
             _log_to_tensorboard(logger, judged, figures, options, metrics)
         elif not isinstance(logger, CSVLogger):
             _log_to_other(logger, options, metrics)
-    _report(metrics, options)
+    _log_metrics(metrics, options)
     log.info("the run folder: %s", folder)
 
 
@@ -88,11 +88,12 @@ def _log_to_other(logger: Logger, options: TrainOptions, metrics: Mapping[str, f
 
 
 def _settings(options: TrainOptions) -> dict[str, Any]:
+    """Returns the options that loggers show."""
     left_out = ("callbacks", "logger", "figures")
     return {key: value for key, value in asdict(options).items() if key not in left_out}
 
 
-def _report(metrics: Mapping[str, float], options: TrainOptions) -> None:
+def _log_metrics(metrics: Mapping[str, float], options: TrainOptions) -> None:
     """Logs the metrics of the test with their intervals, and the share that needs review."""
     for name in (*METRICS, "loss"):
         low, high = (metrics.get(f"test/{name}_{side}") for side in ("low", "high"))

@@ -1,4 +1,4 @@
-"""Trains a network: the order of the steps, which is the same for all methods."""
+"""Trains a network in steps that are the same for all methods."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,27 +10,29 @@ from lightning.pytorch.loggers import Logger
 from crack_lightning.data.batches.datamodule import CrackDataModule
 from crack_lightning.data.samples.layouts import MASKED
 from crack_lightning.runs.training.classifier_training import ClassifierTraining
-from crack_lightning.runs.training.going_on import Checkpoint
 from crack_lightning.runs.training.map_training import PatchTraining
 from crack_lightning.runs.training.mask_training import MaskTraining
 from crack_lightning.runs.training.options import TrainOptions
 from crack_lightning.runs.training.preparation import prepare_split, provenance_of, write_config
+from crack_lightning.runs.training.resuming import Checkpoint
 
 
 class Method(Protocol):
-    """A method of training: how the head is found, its confidence decided, the best tested, and the results written."""
+    """A method of training: how the head is trained, its confidence calibrated, the best checkpoint tested, and the
+    results written."""
 
     def start(self) -> None:
-        """Checks all that can be wrong before any data is read, and finds the weights of the backbone."""
+        """Checks the options before any data is read, and finds the weights of the backbone."""
 
     def fit(self, data: CrackDataModule, provenance: Mapping[str, object]) -> dict[str, float] | None:
-        """Finds the head and writes the checkpoint; returns metrics, None where there is nothing to test here."""
+        """Trains the head and writes the checkpoint; returns metrics, or None if this process has nothing to test."""
 
     def test(self, data: CrackDataModule) -> dict[str, float] | None:
-        """Decides the confidence on validation and tests the best; returns metrics, None in all processes but one."""
+        """Calibrates on validation and tests the best checkpoint; returns metrics, but None in all processes except
+        one."""
 
     def write(self, data: CrackDataModule, metrics: dict[str, float]) -> None:
-        """Writes metrics, tables, card and figures into the run folder, and to the loggers."""
+        """Writes metrics, tables, model card and figures into the run folder, and logs them to the loggers."""
 
 
 def train_network(
@@ -45,10 +47,10 @@ def train_network(
 ) -> dict[str, float] | None:
     """Trains as `options` say and writes the run folder; returns the metrics, or None in all processes but the first.
 
-    `checkpoint` is the content of `options.ckpt_path` when a run goes on. `overrides` are kept as a record of what was
-    asked for. `callbacks`, `checkpoint` and `most_processes` are for a classifier alone: a crack map's head has
-    one best value, which is computed. Raises UserError or OSError for what cannot be trained, before anything slow
-    begins, and for more processes than `most_processes`.
+    `checkpoint` is the content of `options.ckpt_path`, for a run that is resumed. `overrides` are only recorded.
+    `callbacks`, `checkpoint` and `most_processes` matter for a classifier only, since the head of a crack map is
+    computed at once. Raises UserError or OSError, before anything slow begins, for options that cannot be used and for
+    more processes than `most_processes`.
     """
     method: Method
     if not options.model.is_map:

@@ -1,4 +1,4 @@
-"""Resumes a training run from a checkpoint: on the same photographs, at the epoch after it."""
+"""Resumes a training run from a checkpoint, on the same photographs, with the epoch after the checkpoint's."""
 
 import logging
 from collections.abc import Mapping
@@ -13,22 +13,22 @@ from crack_lightning.models.checkpoint import FACTS_KEY
 
 log = logging.getLogger(__name__)
 
-Checkpoint = Mapping[str, Any]
+Checkpoint = Mapping[str, Any]  # the content of a checkpoint file
 
 
 def check_split(checkpoint: Checkpoint, data: CrackDataModule) -> None:
-    """Raises UserError where the photographs, and so the split, differ from those of the checkpoint's run."""
+    """Raises UserError if the photographs, and therefore the split, differ from those of the checkpoint's run."""
     provenance = checkpoint[FACTS_KEY]["provenance"]
     if split_digest(data.splits) != provenance.get("split"):
         raise UserError(
-            f"the photographs in {data.root} are no longer those of {provenance.get('data_root')} when the checkpoint "
-            "was written: images it was trained on would be tested. Bring the folder back to what it was, or start a "
-            "new run"
+            f"the photographs in {data.root} are no longer those that {provenance.get('data_root')} held when the "
+            "checkpoint was written: images of training would be in the test. Restore the folder as it was, or start "
+            "a new run"
         )
 
 
-def go_on(trainer: Trainer, data: CrackDataModule, checkpoint: Checkpoint, max_epochs: int) -> None:
-    """Continues with the epoch after the checkpoint's; if training had ended, only the test remains."""
+def resume(trainer: Trainer, data: CrackDataModule, checkpoint: Checkpoint, max_epochs: int) -> None:
+    """Makes training continue with the epoch after the checkpoint's or, if training had ended, with the test."""
     data.first_epoch = checkpoint["epoch"] + 1
     if has_ended(checkpoint, max_epochs):
         log.info("all epochs are finished: only calibration and the test remain")
@@ -36,7 +36,7 @@ def go_on(trainer: Trainer, data: CrackDataModule, checkpoint: Checkpoint, max_e
 
 
 def has_ended(checkpoint: Checkpoint, max_epochs: int) -> bool:
-    """Returns whether the run that wrote the checkpoint had finished training, by its epochs or by early stopping."""
+    """Returns whether the checkpoint's run had finished training: all its epochs are done, or it was stopped early."""
     if 0 < max_epochs <= checkpoint["epoch"] + 1:
         return True
     states = checkpoint["callbacks"].values() if isinstance(checkpoint["callbacks"], dict) else []
