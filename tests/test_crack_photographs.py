@@ -78,7 +78,7 @@ def test_photographs_of_any_size_are_inspected(
 def test_a_photograph_of_one_colour_needs_review(inspect_map: Callable[..., list[Any]], tmp_path: Path) -> None:
     Image.new("RGB", (300, 200), (120, 120, 120)).save(tmp_path / "plain.png")
     (found,) = inspect_map(tmp_path / "plain.png")
-    assert (found.verdict, found.note) == ("review", "of one colour: there is nothing to see in it")
+    assert (found.verdict, found.note) == ("review", "the photograph has only one colour: nothing can be seen in it")
 
 
 @needs_weights
@@ -86,7 +86,7 @@ def test_windows_are_refused_where_there_is_no_classifier(
     inspect_map: Callable[..., list[Any]], tmp_path: Path
 ) -> None:
     wall().save(tmp_path / "wall.png")
-    with pytest.raises(UserError, match="windows and scales apply to a classifier"):
+    with pytest.raises(UserError, match="windows and scales apply to classifiers only"):
         inspect_map(tmp_path / "wall.png", "scales=[1.0,2.0]")
 
 

@@ -212,7 +212,7 @@ def test_what_nobody_looked_at_is_reported_everywhere(
     assert status == 0
     assert {name for name, row in found.items() if row["verdict"] == "unread"} == {"a.DNG", "b.CR2", "c.cr2"}
     assert "a raw file of a camera is not read: save it as JPEG" in found["a.DNG"]["note"]
-    assert found["scan.tif"]["note"] == "page 1 of 3: the others are not looked at, save each as a file"
+    assert found["scan.tif"]["note"] == "only page 1 of 3 was inspected: save the other pages as files of their own"
     assert found["scan.tif"]["verdict"] in ("cracked", "review")
     assert found["wall 0.jfif"]["verdict"] != "unread"
     page = (tmp_path / "inspected/report.html").read_text()

@@ -62,7 +62,7 @@ def test_a_picture_is_recognised_by_its_file_or_by_its_levels(project: Callable[
     states = []
     for picture in (f"{file}-other", f"other-{levels}", "other-another", ""):  # a new decoder, a new tag, another, old
         one.inspected[key] = replace(found, made_of=replace(found.made_of, picture=picture))
-        states.append((len(one.corrections_of("a.png")), one.inspected[key].is_of(path, grey)))
+        states.append((len(one.corrections_of("a.png")), one.inspected[key].is_same_picture(path, grey)))
     assert states == [(1, True), (1, True), (0, False), (1, True)]
     one.close()
 

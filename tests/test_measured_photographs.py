@@ -112,7 +112,7 @@ def test_a_photograph_without_the_scale_asked_for_is_measured_in_pixels(
     assert stopped.value.code == 1
     (row,) = rows(tmp_path / "run-site/inspection.csv")
     assert (row["verdict"], row["error"], row["cracks"]) == ("cracked", "", "1")
-    assert row["note"].startswith("measured in pixels alone: distance_m needs the focal length")
+    assert row["note"].startswith("measured in pixels only: distance_m needs the focal length")
 
 
 def test_further_formats_and_positions_are_written(inspected: Callable[..., Path], tmp_path: Path) -> None:

@@ -216,7 +216,7 @@ def test_parts_of_photographs_are_one_inspection(inspect_part: Run) -> None:
 
 def test_a_part_of_photographs_that_is_missing_is_named(inspect_part: Run) -> None:
     folder = inspect_part("shard=1", "shards=3")
-    with pytest.raises(UserError, match=rf"^parts 0, 2 of 3 are not done in {folder}: .* shard=0,2 shards=3 "):
+    with pytest.raises(UserError, match=rf"^parts 0, 2 of 3 are not finished in {folder}: .* shard=0,2 shards=3 "):
         inspect_part("shards=3")
     assert not (folder / "report.html").exists()
 
@@ -224,10 +224,10 @@ def test_a_part_of_photographs_that_is_missing_is_named(inspect_part: Run) -> No
 def test_parts_of_another_threshold_are_refused(inspect_part: Run) -> None:
     folder = inspect_part("shard=0", "shards=2")
     inspect_part("shard=1", "shards=2", "threshold=0.9")
-    words = "were inspected with another checkpoint or other options: give those, or inspect these parts again"
-    with pytest.raises(UserError, match=rf"^parts 1 of {folder} {words}$"):
+    words = "were inspected with another checkpoint or other options: use the same checkpoint and options now, or inspec"
+    with pytest.raises(UserError, match=rf"^parts 1 in {folder} {words}"):
         inspect_part("shards=2")
-    with pytest.raises(UserError, match=rf"^parts 0 of {folder} {words}$"):
+    with pytest.raises(UserError, match=rf"^parts 0 in {folder} {words}"):
         inspect_part("shards=2", "threshold=0.9")
 
 

@@ -138,7 +138,7 @@ def test_a_damaged_map_is_named_and_harms_no_other(
     one = project(source(tmp_path))
     path = folder_of(one.folder, one.photograph(one.key_of("a.png"))) / "crack_map.npy"
     path.unlink() if content is None else path.write_bytes(content)
-    with pytest.raises(UserError, match=r"crack_map\.npy is not there or damaged"):
+    with pytest.raises(UserError, match=r"crack_map\.npy is missing or damaged"):
         shown_cracks(one, one.key_of("a.png"), 0.4)
     assert {place.photograph for place in places_to_look_at(one)} == {"b.png"}
     found = inspect_photograph(one.photograph(one.key_of("a.png")), one.folder, one.inspection.at(threshold=0.4))

@@ -90,7 +90,7 @@ def test_a_row_that_may_be_of_two_photographs_is_of_none(tmp_path: Path) -> None
     for name in names[:2]:
         scale, fault = scales.of(tmp_path / name, name, GREY)
         assert scale is None
-        assert f"names DJI_1.JPG, and several photographs are called so: write {name} there" in fault
+        assert f"names DJI_1.JPG, which matches several photographs: write {name} there" in fault
     scale, _ = scales.of(tmp_path / names[2], names[2], GREY)
     assert scale is not None
     assert scale.mm_per_px == pytest.approx(0.2)
@@ -98,7 +98,7 @@ def test_a_row_that_may_be_of_two_photographs_is_of_none(tmp_path: Path) -> None
 
 def test_rows_of_no_photograph_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     table(tmp_path, "photograph,mm_per_px\na.jpg,0.5\nd.jpg,0.5\n")
-    assert "1 rows of the table of scales match no photograph here: d.jpg" in caplog.text
+    assert "1 rows of the table of scales match no photograph: d.jpg" in caplog.text
 
 
 def test_a_table_may_give_two_points_of_known_length(tmp_path: Path) -> None:
@@ -262,11 +262,11 @@ def test_points_outside_the_photograph_are_a_fault(tmp_path: Path) -> None:
     scales = table(tmp_path, "photograph,mm_per_px,x1,y1,x2,y2,length_mm\na.jpg,,0,0,5000,0,100\n")
     scale, fault = scales.of(tmp_path / "a.jpg", "a.jpg", GREY)
     assert scale is None
-    assert "lie outside its 400 x 300 pixels" in fault
+    assert "are outside its 400 x 300 pixels" in fault
 
 
 def test_an_unknown_kind_of_scale_is_named() -> None:
-    with pytest.raises(ValueError, match="scale=markr: one of marker, checkerboard, or a table"):
+    with pytest.raises(ValueError, match="scale=markr: must be one of marker, checkerboard, or a table"):
         scales_of(options(scale="markr"), [])
 
 

@@ -22,7 +22,7 @@ from crack_lightning.models.map_checkpoint import load_network
 from crack_lightning.runs.inspection.inspection import Reader, content_of, inspection_by, reader_of
 from crack_lightning.runs.inspection.options import InspectOptions
 from crack_lightning.runs.inspection.photograph_files import as_kept
-from crack_lightning.runs.inspection.photograph_findings import findings_of, seen
+from crack_lightning.runs.inspection.photograph_findings import findings_of, prepare_photograph
 from crack_lightning.runs.judging.options import PredictOptions
 from crack_lightning.runs.judging.prediction import Prediction, predictions_of
 from crack_lightning.system.files import expanded, not_a_file
@@ -86,7 +86,7 @@ class Model:
         picture, photograph, in_memory = _opened(image, given.max_megapixels)
         reader = self._reader(given)
         inspection = inspection_by(reader, self._content, given, [photograph])
-        read, pictures = seen(picture, photograph, inspection)
+        read, pictures = prepare_photograph(picture, photograph, inspection)
         heat = as_kept(reader.heat(pictures))
         return marked_photograph(read, heat, findings_of(read, heat, inspection), inspection, in_memory)
 

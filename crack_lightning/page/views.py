@@ -11,7 +11,7 @@ from PIL import Image
 
 from crack_lightning import __version__
 from crack_lightning.corrections.correction import Correction, to_redo, to_undo
-from crack_lightning.corrections.lines import REJECTED, UNSEEN, JudgedCrack, outlined, rejections, surface_share
+from crack_lightning.corrections.lines import REJECTED, UNSEEN, JudgedCrack, excluded_areas, rejections, surface_share
 from crack_lightning.data.images.formats import png
 from crack_lightning.errors import UserError
 from crack_lightning.inference.crack_maps import steadied
@@ -24,7 +24,7 @@ from crack_lightning.project.remembered import Remembered
 from crack_lightning.project.scale_choice import scale_of
 from crack_lightning.project.shown_cracks import is_shown, shown_cracks
 from crack_lightning.runs.inspection.further_formats import missing_formats
-from crack_lightning.runs.inspection.inspected import SEVERITY, CrackSums
+from crack_lightning.runs.inspection.inspected import VERDICTS, CrackSums
 from crack_lightning.runs.inspection.photograph_files import folder_of, read_heat
 from crack_lightning.system.names import showable
 
@@ -72,7 +72,7 @@ def _turning_facts(project: Project, number: int | None) -> dict[str, Any] | Non
 
 _rows = Remembered[dict[str, Any]](2**14)
 
-ORDER = (*SEVERITY[:2], "waiting", *SEVERITY[2:])
+ORDER = (*VERDICTS[:2], "waiting", *VERDICTS[2:])
 
 
 def row_of(project: Project, key: str) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def photograph_facts(project: Project, key: str, threshold: float | None) -> dic
     return row | {
         "cracks": [_crack(project, crack) for crack in shown_cracks(project, key, threshold)],
         "areas": areas,
-        "surface": surface_share(outlined(corrections), (inspected.width_px, inspected.height_px)),
+        "surface": surface_share(excluded_areas(corrections), (inspected.width_px, inspected.height_px)),
         "scale": None if scale is None else {"mm_per_px": scale.mm_per_px, "source": showable(scale.source)},
         "tile_px": TILE_PX,
         "cell": asdict(inspected.grid),

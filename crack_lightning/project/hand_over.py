@@ -19,7 +19,7 @@ from crack_lightning.corrections.lines import (
     REJECTED,
     UNSEEN,
     JudgedCrack,
-    outlined,
+    excluded_areas,
     rejections,
     surface_share,
 )
@@ -38,7 +38,7 @@ from crack_lightning.runs.inspection.inspected import Inspected, Marks, known_sc
 from crack_lightning.runs.inspection.measuring import Measured, sums_of
 from crack_lightning.runs.inspection.method import method_of
 from crack_lightning.runs.inspection.options import check_named
-from crack_lightning.runs.inspection.photograph_files import MEASURED, folder_of, write_pictures
+from crack_lightning.runs.inspection.photograph_files import FIGURES_SHOWN, folder_of, write_pictures
 from crack_lightning.runs.inspection.summary import write_summary
 from crack_lightning.system.files import is_full, replacing, write_atomically
 from crack_lightning.system.ranges import check_among
@@ -160,7 +160,7 @@ def _write_photograph(
     mm_per_px = None if scale is None else scale.mm_per_px
     marked = crack_overlay(small, records, classes, (inspected.height_px, inspected.width_px), mm_per_px=mm_per_px)
     write_pictures(folder, small, marked)
-    sums = sums_of(Measured(remeasured, records, scale, classes), MEASURED)
+    sums = sums_of(Measured(remeasured, records, scale, classes), FIGURES_SHOWN)
     row = replace(_row(project, inspected, records, cracks), scale=known_scale(scale), cracks=sums)
     write_done(folder, row)
     return row
@@ -170,7 +170,7 @@ def _row(
     project: Project, inspected: Inspected, records: Sequence[CrackRecord], cracks: Sequence[JudgedCrack]
 ) -> Inspected:
     corrections, statuses = project.corrections_of(inspected.name), Counter(crack.status for crack in cracks)
-    statuses[REJECTED], areas = rejections(corrections), outlined(corrections)
+    statuses[REJECTED], areas = rejections(corrections), excluded_areas(corrections)
     parts = [f"{statuses[name]} {name}" for name in (ACCEPTED, DRAWN, REJECTED, UNSEEN) if statuses[name]]
     if areas:
         parts.append(f"{1 - surface_share(areas, (inspected.width_px, inspected.height_px)):.0%} is not surface")

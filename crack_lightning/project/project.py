@@ -20,7 +20,7 @@ from crack_lightning.inference.sources import Photograph
 from crack_lightning.models.crack_map import CrackMap, Network, is_map
 from crack_lightning.project.kept_pictures import grey_levels
 from crack_lightning.project.options import ServeOptions
-from crack_lightning.runs.inspection.inspected import Inspected, are_alike
+from crack_lightning.runs.inspection.inspected import Inspected, same_picture
 from crack_lightning.runs.inspection.inspection import Inspection, inspection_of
 from crack_lightning.runs.inspection.options import InspectOptions
 from crack_lightning.system.files import write_atomically
@@ -83,14 +83,14 @@ class Project:
         """Returns whether the file of a photograph changed after it was inspected."""
         inspected = self.inspected.get(key)
         path = self.photograph(key).path
-        return inspected is not None and inspected.is_mapped and path.exists() and not inspected.is_of_file(path)
+        return inspected is not None and inspected.is_mapped and path.exists() and not inspected.file_unchanged(path)
 
     def grey_of(self, key: str) -> np.ndarray:
         """Returns the levels (h, w) uint8 of a photograph. Raises UserError where its file holds another picture than
         the one that was inspected: what was found does not lie in it."""
         photograph, inspected = self.photograph(key), self.inspected.get(key)
         grey = grey_levels(photograph.path, megapixels=self.options.max_megapixels)
-        if inspected is not None and inspected.is_mapped and not inspected.is_of(photograph.path, grey):
+        if inspected is not None and inspected.is_mapped and not inspected.is_same_picture(photograph.path, grey):
             raise UserError(f"{photograph.name} was replaced by another picture after it was inspected: {AGAIN}")
         return grey
 
@@ -119,7 +119,7 @@ class Project:
         return inspected.made_of.picture if inspected is not None else ""
 
     def _is_of_picture(self, correction: Correction) -> bool:
-        return are_alike(correction.picture, self.picture_of(correction.photograph))
+        return same_picture(correction.picture, self.picture_of(correction.photograph))
 
     def set(self, **changes: Any) -> None:
         """Changes settings, on disk first."""

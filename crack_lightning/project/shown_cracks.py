@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from crack_lightning.corrections.correction import TURNING, Correction, lines_of
-from crack_lightning.corrections.lines import ACCEPTED, REJECTED, JudgedCrack, cut_by, judged
+from crack_lightning.corrections.correction import UNDO_OR_REDO, Correction, lines_of
+from crack_lightning.corrections.lines import ACCEPTED, REJECTED, JudgedCrack, cut_by, judged_cracks
 from crack_lightning.errors import UserError
 from crack_lightning.inference.crack_lines import cracks_of
 from crack_lightning.measurement.cracks import measured
@@ -65,7 +65,9 @@ def _marked_records(project: Project, key: str, threshold: float) -> list[CrackR
 def shown_cracks(project: Project, key: str, threshold: float | None = None) -> list[JudgedCrack]:
     """Returns the corrected cracks of a photograph, in millimetres too where its scale is known."""
     used_threshold = project.settings.threshold if threshold is None else threshold
-    cracks = judged(records_at(project, key, used_threshold), project.corrections_of(project.photograph(key).name))
+    cracks = judged_cracks(
+        records_at(project, key, used_threshold), project.corrections_of(project.photograph(key).name)
+    )
     scale = scale_of(project, key)
     if scale is None:
         return cracks
@@ -87,7 +89,7 @@ def correct(project: Project, facts: Mapping[str, object]) -> Correction:
     """
     kind, name = facts.get("kind"), str(facts.get("photograph") or "")
     entry: dict[str, Any] = {"kind": kind, "photograph": name, "by": facts.get("by", "")}
-    if kind not in TURNING and project.is_stale(key := project.key_of(name)):
+    if kind not in UNDO_OR_REDO and project.is_stale(key := project.key_of(name)):
         raise UserError(f"the file of {name} changed after it was inspected: {AGAIN}")
     if kind in ("accept", "reject") and "crack" in facts:
         records_at(project, key, _threshold_in_use(project, facts))  # the slow part is done before anybody has to wait

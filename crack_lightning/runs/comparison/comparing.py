@@ -19,7 +19,7 @@ from crack_lightning.measurement.scale import DISAGREE
 from crack_lightning.runs.comparison.comparison_files import ComparedPlace, write_comparison
 from crack_lightning.runs.comparison.options import CompareOptions
 from crack_lightning.runs.inspection.crack_files import CRACKS_JSON, kept_records
-from crack_lightning.runs.inspection.inspected import DAMAGED, DONE, Inspected, inspected_from
+from crack_lightning.runs.inspection.inspected import DONE, READ_ERRORS, Inspected, inspected_from
 from crack_lightning.system.files import expanded
 from crack_lightning.system.names import plural
 from crack_lightning.system.progress import track
@@ -57,10 +57,10 @@ class InspectedPlace:
     def grey_levels(self) -> np.ndarray:
         """Returns the grey levels (h, w) of the inspected file or, if it changed, of the report's copy at its size."""
         path = Path(self.inspected.path)
-        if self.inspected.is_of_file(path) or (self.inspected.made_of.picture and path.is_file()):
+        if self.inspected.file_unchanged(path) or (self.inspected.made_of.picture and path.is_file()):
             with suppress(UserError):
                 grey = np.asarray(read_image(path).convert("L"))
-                if self.inspected.is_of(path, grey):
+                if self.inspected.is_same_picture(path, grey):
                     return grey
         log.warning("%s is no longer the picture that was inspected: the copy in %s is used", path, self.folder)
         return np.asarray(self.report_picture().convert("L").resize(self.size, Image.Resampling.BICUBIC))
@@ -138,7 +138,7 @@ def _read_places(key: str, run_folder: str) -> list[InspectedPlace]:
     for path in sorted(run / folder / DONE for folder in folders if folder and (run / folder / DONE).is_file()):
         try:
             inspected = inspected_from(json.loads(path.read_text("utf-8", errors="surrogateescape")))
-        except DAMAGED as error:
+        except READ_ERRORS as error:
             raise UserError(f"{key}: {path} is damaged: run the inspection into {run} again") from error
         if (path.parent / CRACKS_JSON).is_file():
             places.append(InspectedPlace(inspected, path.parent))

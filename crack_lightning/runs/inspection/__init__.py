@@ -1,1 +1,1 @@
-"""Maps, cracks, tables and a report from whole photographs."""
+"""Makes maps, cracks, tables and a report from whole photographs."""

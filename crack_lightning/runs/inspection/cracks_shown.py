@@ -9,25 +9,27 @@ from crack_lightning.measurement.record import CrackFacts
 from crack_lightning.report.cracks_section import Bar, CrackRow, CracksSection
 from crack_lightning.runs.inspection.inspected import Inspected
 
-MOST_ROWS = 2000  # in the page's table; cracks.csv has all
-MOST_BARS = 14
-MOST_CLOSE_UPS = 12
+MAX_ROWS = 2000  # rows of the table on the page; cracks.csv lists every crack
+MAX_BARS = 14  # bars of the histogram
+MAX_CLOSE_UPS = 12  # close-ups on the page
 
 
 def cracks_shown(
     cracks: Mapping[str, Sequence[CrackFacts]], photographs: Mapping[str, Inspected], classes: WidthClasses
 ) -> CracksSection:
-    """Returns the table of the longest cracks, close-ups of the widest of them, and the histogram of widths; `cracks`
-    and `photographs` are by the name of the photograph."""
+    """Returns the table of the longest cracks, close-ups of the widest among them, and the histogram of all widths.
+
+    The keys of `cracks` and `photographs` are names of photographs.
+    """
     rows = [(name, facts) for name, records in cracks.items() for facts in records]
     in_mm = any(facts.length_mm is not None for _, facts in rows)
     ordered = sorted(rows, key=lambda row: -((row[1].length_mm if in_mm else row[1].length_px) or 0))
-    shown = [_row(name, facts, photographs[name], classes) for name, facts in ordered[:MOST_ROWS]]
-    medians = (facts.width_mm if in_mm else facts.width_px for _, facts in rows)
-    widths = [width for width in medians if width is not None]
+    shown = [_row(name, facts, photographs[name], classes) for name, facts in ordered[:MAX_ROWS]]
+    widths_or_none = (facts.width_mm if in_mm else facts.width_px for _, facts in rows)
+    widths = [width for width in widths_or_none if width is not None]
     present = [name for name in classes.names if any(facts.width_class == name for _, facts in rows)]
     widest = sorted((row for row in shown if row.close_up), key=lambda row: -row.widest_value)
-    close_ups = widest[:MOST_CLOSE_UPS]
+    close_ups = widest[:MAX_CLOSE_UPS]
     return CracksSection(
         rows=shown,
         total=len(rows),
@@ -48,7 +50,7 @@ def cracks_shown(
 
 def _row(name: str, facts: CrackFacts, photograph: Inspected, classes: WidthClasses) -> CrackRow:
     x, y = facts.width_max_x_px, facts.width_max_y_px
-    place = None if x is None or y is None else (x / photograph.width_px, y / photograph.height_px)
+    widest_place = None if x is None or y is None else (x / photograph.width_px, y / photograph.height_px)
     widest = (facts.width_max_mm, 2, "mm") if facts.length_mm is not None else (facts.width_max_px, 1, "px")
     return CrackRow(
         photograph=name,
@@ -62,13 +64,13 @@ def _row(name: str, facts: CrackFacts, photograph: Inspected, classes: WidthClas
         width_class=facts.width_class,
         colour=classes.colour_of(facts.width_class),
         touches_edge=facts.touches_edge,
-        place=place,
-        close_up=f"photographs/{name}/close_ups/{facts.id}.png" if place is not None and facts.id <= 6 else "",
+        place=widest_place,
+        close_up=f"photographs/{name}/close_ups/{facts.id}.png" if widest_place is not None and facts.id <= 6 else "",
     )
 
 
 def _first_known(*values: float | None) -> float:
-    """Returns the first value that is known, to sort by; -1 where none is."""
+    """Returns the first value that is not None, for sorting; -1 if all are None."""
     return next((value for value in values if value is not None), -1.0)
 
 
@@ -89,11 +91,11 @@ def _width(facts: CrackFacts) -> str:
 
 
 def _bars(widths: Sequence[float]) -> list[Bar]:
-    """Returns the histogram of widths, in steps of one, two or five times a power of ten."""
+    """Returns the histogram of widths; the width of a bar is one, two or five times a power of ten."""
     if not widths or max(widths) <= 0:
         return []
     step = 10.0 ** np.floor(np.log10(max(widths)))
-    step = next(factor * step for factor in (0.05, 0.1, 0.2, 0.5, 1.0) if max(widths) / (factor * step) <= MOST_BARS)
+    step = next(factor * step for factor in (0.05, 0.1, 0.2, 0.5, 1.0) if max(widths) / (factor * step) <= MAX_BARS)
     counts = np.bincount((np.array(widths) / step).astype(int))
     return [
         Bar(f"{k * step:.3g} to {(k + 1) * step:.3g}", int(count), float(count / counts.max()))

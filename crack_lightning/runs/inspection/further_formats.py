@@ -1,4 +1,4 @@
-"""Writes files of an inspection for other programs: DXF, COCO, Label Studio, Word, and positions of photographs."""
+"""Writes the results of an inspection for other programs: DXF, COCO, Label Studio, Word and photograph positions."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -18,14 +18,18 @@ from crack_lightning.runs.inspection.inspected import Inspected
 from crack_lightning.system.files import write_atomically
 
 DXF, COCO, LABEL_STUDIO, WORD = "cracks.dxf", "cracks_coco.json", "cracks_label_studio.json", "report.docx"
-WHOLE = (COCO, LABEL_STUDIO, WORD)  # of all photographs together
-NEEDED: dict[str, Callable[[], Any]] = {"dxf": drawings.library, "word": word.library}
+JOINT_FILES = (COCO, LABEL_STUDIO, WORD)  # one file for all photographs; a DXF file is for one photograph
+# For each format that needs an optional library, the function that imports it.
+LIBRARIES: dict[str, Callable[[], Any]] = {"dxf": drawings.library, "word": word.library}
 
 
 @dataclass(frozen=True)
-class Handover:
-    """The contents of the files: the run's folder, its photographs, the worst first, and what the report says;
-    `image_prefix` stands before the names of photographs in the file of Label Studio."""
+class Contents:
+    """What is written to the files. `run` is the folder of the run, `inspected` its photographs, the worst first.
+
+    `summary`, `method` and `cracks` are what the report says. `image_prefix` precedes the names of photographs in the
+    Label Studio file.
+    """
 
     run: Path
     inspected: Sequence[Inspected]
@@ -41,22 +45,24 @@ class Handover:
         return [photo for photo in self.inspected if photo.cracks is not None]
 
     def folder(self, inspected: Inspected) -> Path:
-        """Returns the folder of the files of a photograph."""
+        """Returns the folder that holds the files of a photograph."""
         return self.run / "photographs" / inspected.name
 
 
 def check_formats(formats: Sequence[str], *, measured: bool) -> None:
-    """Raises UserError for formats that lack their library, or a crack map to be made from."""
+    """Raises UserError if a format needs a library that is not installed, or if no cracks were `measured`."""
     for name in formats:
         if not measured:
-            raise UserError(f"formats={name} needs a crack map: leave ckpt_path out, or give one of model=crack_map")
-        NEEDED.get(name, lambda: None)()
+            raise UserError(
+                f"formats={name} needs a crack map: leave ckpt_path out, or give a checkpoint of model=crack_map"
+            )
+        LIBRARIES.get(name, lambda: None)()
 
 
 def missing_formats() -> dict[str, str]:
     """Returns the formats whose library is not installed, each with the message on how to install it."""
     missing = {}
-    for name, library in NEEDED.items():
+    for name, library in LIBRARIES.items():
         try:
             library()
         except UserError as error:
@@ -64,17 +70,20 @@ def missing_formats() -> dict[str, str]:
     return missing
 
 
-def write_formats(formats: Sequence[str], made: Handover) -> None:
-    """Writes the files of `formats`, and removes those of an earlier run in the same folder."""
+def write_formats(formats: Sequence[str], contents: Contents) -> None:
+    """Writes the files in `formats`, after removing the files that an earlier run wrote to the same folder."""
     writers = {"dxf": _write_dxf, "coco": _write_coco, "label_studio": _write_label_studio, "word": _write_word}
-    for path in [*(made.run / name for name in WHOLE), *(made.folder(photo) / DXF for photo in made.inspected)]:
+    for path in [
+        *(contents.run / name for name in JOINT_FILES),
+        *(contents.folder(photo) / DXF for photo in contents.inspected),
+    ]:
         path.unlink(missing_ok=True)
     for name in formats:
-        writers[name](made)
+        writers[name](contents)
 
 
 def write_positions(run: Path, inspected: Sequence[Inspected]) -> None:
-    """Writes photographs.geojson, where any photograph has its position: longitude, latitude, altitude in WGS 84."""
+    """Writes photographs.geojson if any position is known: longitude, latitude and altitude in WGS 84."""
     features = []
     for photo in inspected:
         position = camera_facts(Path(photo.path)).position if photo.marks is not None else None
@@ -87,7 +96,7 @@ def write_positions(run: Path, inspected: Sequence[Inspected]) -> None:
             }
             point = {"type": "Point", "coordinates": [round(value, 7) for value in coordinates]}
             features.append({"type": "Feature", "properties": facts, "geometry": point})
-    (run / "photographs.geojson").unlink(missing_ok=True)  # of an earlier run in the same folder
+    (run / "photographs.geojson").unlink(missing_ok=True)  # an earlier run may have left one
     if features:
         _write_json(run / "photographs.geojson", {"type": "FeatureCollection", "features": features})
 
@@ -97,45 +106,45 @@ def _write_json(path: Path, content: Any) -> None:
     write_atomically(path, text.encode("utf-8", "backslashreplace"))
 
 
-def _drawn(handover: Handover) -> list[Drawn]:
+def _annotated(contents: Contents) -> list[Drawn]:
     return [
         Drawn(
             photo.name,
             (photo.width_px, photo.height_px),
-            kept_records(handover.folder(photo)),
+            kept_records(contents.folder(photo)),
             camera_facts(Path(photo.path)).orientation,
         )
-        for photo in handover.mapped
+        for photo in contents.mapped
     ]
 
 
-def _write_coco(handover: Handover) -> None:
-    _write_json(handover.run / COCO, coco(_drawn(handover), handover.classes.names, version=__version__))
+def _write_coco(contents: Contents) -> None:
+    _write_json(contents.run / COCO, coco(_annotated(contents), contents.classes.names, version=__version__))
 
 
-def _write_label_studio(handover: Handover) -> None:
+def _write_label_studio(contents: Contents) -> None:
     _write_json(
-        handover.run / LABEL_STUDIO,
-        label_studio(_drawn(handover), version=__version__, prefix=handover.image_prefix),
+        contents.run / LABEL_STUDIO,
+        label_studio(_annotated(contents), version=__version__, prefix=contents.image_prefix),
     )
 
 
-def _write_dxf(handover: Handover) -> None:
-    colours = {name: handover.classes.colour_of(name) for name in handover.classes.names}
-    for photo in handover.mapped:
-        records, height_px = kept_records(handover.folder(photo)), photo.height_px
+def _write_dxf(contents: Contents) -> None:
+    colours = {name: contents.classes.colour_of(name) for name in contents.classes.names}
+    for photo in contents.mapped:
+        records, height_px = kept_records(contents.folder(photo)), photo.height_px
         drawing = drawings.drawing(records, colours, height_px=height_px, mm_per_px=photo.mm_per_px)
-        write_atomically(handover.folder(photo) / DXF, drawing)
+        write_atomically(contents.folder(photo) / DXF, drawing)
 
 
-def _write_word(handover: Handover) -> None:
+def _write_word(contents: Contents) -> None:
     document = word.word_report(
-        handover.run, handover.summary, handover.method, handover.cracks, list(map(_pictured, handover.inspected))
+        contents.run, contents.summary, contents.method, contents.cracks, list(map(_page_of, contents.inspected))
     )
-    write_atomically(handover.run / WORD, document)
+    write_atomically(contents.run / WORD, document)
 
 
-def _pictured(inspected: Inspected) -> word.Pictured:
+def _page_of(inspected: Inspected) -> word.Pictured:
     cracks, notes = inspected.cracks, [note for note in (inspected.error, inspected.note) if note]
     figures = list(cracks.figures) if cracks else []
     return word.Pictured(

@@ -1,4 +1,4 @@
-"""The findings of a photograph, and their file: inspection.json."""
+"""The findings about a photograph, and the file that holds them: inspection.json."""
 
 import hashlib
 import json
@@ -17,21 +17,26 @@ from crack_lightning.measurement.scale import Scale
 from crack_lightning.system.files import content_hash, write_atomically
 from crack_lightning.system.ranges import number_of
 
-FILE_FACTS = ("file_bytes", "file_mtime_ns")  # of the photograph
-DONE = "inspection.json"  # written last: a photograph that has it is done
-TEXTS = ("name", "path", "error", "note", "fault", "scale", "key", "map_key")
-NUMBERS = ("width_px", "height_px", "seconds", "longest_px", "scale_deviation", "crack_length_px", *FILE_FACTS)
-OPTIONAL_NUMBERS = ("peak", "share", "regions", "mm_per_px", "threshold", "cracks", "crack_length_mm")
-NOT_NEGATIVE = (*NUMBERS, *OPTIONAL_NUMBERS)
-MOST_PIXELS = 2 * 10**9  # of a photograph
-DAMAGED = (OSError, ValueError, TypeError, KeyError, RecursionError)  # what reading a damaged file raises
-SEVERITY = ("cracked", "review", "error", "unread", "sound")
+FILE_KEYS = ("file_bytes", "file_mtime_ns")  # size and modification time of the photograph's file
+DONE = "inspection.json"  # written last: if it exists, the photograph is finished
+# Keys of inspection.json by the type of their value.
+TEXT_KEYS = ("name", "path", "error", "note", "fault", "scale", "key", "map_key")
+NUMBER_KEYS = ("width_px", "height_px", "seconds", "longest_px", "scale_deviation", "crack_length_px", *FILE_KEYS)
+OPTIONAL_NUMBER_KEYS = ("peak", "share", "regions", "mm_per_px", "threshold", "cracks", "crack_length_mm")
+NOT_NEGATIVE_KEYS = (*NUMBER_KEYS, *OPTIONAL_NUMBER_KEYS)
+MAX_PIXELS = 2 * 10**9  # pixels of the largest photograph
+READ_ERRORS = (OSError, ValueError, TypeError, KeyError, RecursionError)  # raised on reading a damaged file
+VERDICTS = ("cracked", "review", "error", "unread", "sound")  # most severe first
 
 
 @dataclass(frozen=True)
 class Marks:
-    """The marks of a photograph: the highest probability, the share of the surface that is marked, None where people
-    marked it, how many regions there are, the length of the longest, and length, area and peak of the largest."""
+    """The marked regions of a photograph.
+
+    `peak`: highest probability. `share`: marked share of the surface, None where people drew the marks. `regions`:
+    number of regions. `longest_px`: length of the longest region. `largest`: length, area and peak of each of the
+    largest regions.
+    """
 
     peak: float
     share: float | None
@@ -42,7 +47,8 @@ class Marks:
 
 @dataclass(frozen=True)
 class CrackSums:
-    """The cracks of a photograph in sum: how many there are, their length, and figures of the longest as text."""
+    """A summary of the cracks of a photograph: their `number`, their total length, and, as text, the figures of the
+    longest cracks."""
 
     number: int
     length_px: float
@@ -52,7 +58,7 @@ class CrackSums:
 
 @dataclass(frozen=True)
 class KnownScale:
-    """A scale in millimetres a pixel, its source, and by which share it is uncertain."""
+    """A scale in millimetres per pixel, its source, and its relative uncertainty (`deviation`)."""
 
     mm_per_px: float
     source: str
@@ -61,9 +67,10 @@ class KnownScale:
 
 @dataclass(frozen=True)
 class MapPlaces:
-    """The places of a map's values: row r and column c lie at top + r * down, left + c * across, in pixels.
+    """The positions of a map's values in pixels: the value in row r and column c is at y = top + r * down and
+    x = left + c * across.
 
-    `tile_px` is the side of the tiles of tiles.csv where cells were marked; None where windows were judged.
+    `tile_px` is the side of the tiles in tiles.csv for a crack map; None for the windows of a classifier.
     """
 
     top_px: float
@@ -76,9 +83,12 @@ class MapPlaces:
 
 @dataclass(frozen=True)
 class MadeOf:
-    """The facts by which results are known to hold still: `key` changes with whatever changes them, the file included,
-    `map_key` with whatever changes the map; the file's bytes and time when it was inspected; the threshold at which it
-    was marked; `picture` as `picture_of` returns it, empty in results of older versions."""
+    """What shows whether kept results are still valid: `key` changes with anything that changes the results, the
+    file included; `map_key` changes with anything that changes the map.
+
+    `file_bytes` and `file_mtime_ns` are the file's size and modification time when it was inspected, `threshold` is the
+    one used for marking. `picture` is what `picture_of` returned; it is empty in results of older versions.
+    """
 
     key: str = ""
     map_key: str = ""
@@ -90,8 +100,11 @@ class MadeOf:
 
 @dataclass(frozen=True)
 class Inspected:
-    """A photograph and its findings: `note` is what else the reader must know, `fault` what was asked for and could not
-    be done. `cracks` is None where windows were judged, `marks` where there are no results."""
+    """A photograph and the findings about it.
+
+    `error` says why it failed. `fault` says which request could not be met. `note` is everything else that the reader
+    must know, the fault included. `marks` is None without results, `cracks` is None for a classifier.
+    """
 
     name: str
     path: str
@@ -110,59 +123,62 @@ class Inspected:
 
     @property
     def is_mapped(self) -> bool:
-        """Returns whether there is a crack map of it, whose cells are kept."""
+        """Returns whether there is a crack map of the photograph, whose cells are kept."""
         return self.grid is not None and self.grid.tile_px is not None
 
     @property
     def mm_per_px(self) -> float | None:
-        """Returns the scale; None where it is not known."""
+        """Returns the scale; None if it is not known."""
         return None if self.scale is None else self.scale.mm_per_px
 
-    def is_of_file(self, path: Path) -> bool:
-        """Returns whether the file is there and has the size and time that it had when it was inspected."""
+    def file_unchanged(self, path: Path) -> bool:
+        """Returns whether the file exists and still has the size and modification time from its inspection."""
         try:
             stat = path.stat()
         except OSError:
             return False
         return (stat.st_size, stat.st_mtime_ns) == (self.made_of.file_bytes, self.made_of.file_mtime_ns)
 
-    def is_of(self, path: Path, grey: np.ndarray) -> bool:
-        """Returns whether the file `path` with grey levels (h, w) uint8 holds the picture that was inspected: another
-        one may have its name, and even its size and time."""
+    def is_same_picture(self, path: Path, grey: np.ndarray) -> bool:
+        """Returns whether the file `path`, with grey levels (h, w) uint8, holds the picture that was inspected. Another
+        picture may have the same file name, and even the same size and modification time."""
         same_size = grey.shape == (self.height_px, self.width_px)
-        return same_size and are_alike(self.made_of.picture, picture_of(path, grey))
+        return same_size and same_picture(self.made_of.picture, picture_of(path, grey))
 
 
 def picture_of(path: Path, grey: np.ndarray) -> str:
-    """Returns what identifies a picture: a hash of its file, and one of its grey levels (h, w) uint8."""
+    """Returns a text that identifies a picture: the hash of its file and the hash of its grey levels (h, w) uint8."""
     levels = hashlib.blake2b(np.ascontiguousarray(grey).data, digest_size=8).hexdigest()
     return f"{content_hash(path)[:16]}-{levels}"
 
 
-def are_alike(first: str, other: str) -> bool:
-    """Returns whether two results of `picture_of` are of one picture: the same file, which another version of a library
-    may decode to other levels, or the same levels, in a file whose tags changed. An empty one is alike to any."""
+def same_picture(first: str, other: str) -> bool:
+    """Returns whether two results of `picture_of` identify the same picture. An empty text matches any picture.
+
+    One of the two hashes must agree: another version of a library may decode the same file to other grey levels, and a
+    file whose tags were edited has another hash but the same grey levels.
+    """
     return not first or not other or bool(set(first.split("-")) & set(other.split("-")))
 
 
-def unread(path: Path) -> Inspected:
-    """Returns the row of a photograph of a kind that cannot be read."""
+def unread_row(path: Path) -> Inspected:
+    """Returns the row for a photograph in a format that cannot be read."""
     return Inspected(path.name, str(path), "unread", note=why_unread(path.name))
 
 
 def known_scale(scale: Scale | None) -> KnownScale | None:
-    """Returns what is kept of a scale."""
+    """Returns the facts about a scale that are kept in inspection.json."""
     return None if scale is None else KnownScale(scale.mm_per_px, scale.source, scale.deviation)
 
 
 def grid_of(heat: Heat) -> MapPlaces:
-    """Returns the places of a map's values."""
+    """Returns the positions of a map's values."""
     down, across = (float(np.diff(middles[:2])[0]) if len(middles) > 1 else 0.0 for middles in (heat.y_px, heat.x_px))
     return MapPlaces(float(heat.y_px[0]), float(heat.x_px[0]), down, across, heat.window_px, heat.tile_px)
 
 
 def facts_of(inspected: Inspected) -> dict[str, object]:
-    """Returns the findings as they stand in inspection.json: flat, by the names that other programs know."""
+    """Returns the content of inspection.json: a flat mapping with the keys that other programs read."""
     marks, cracks, scale, made_of, grid = (
         inspected.marks,
         inspected.cracks,
@@ -170,7 +186,7 @@ def facts_of(inspected: Inspected) -> dict[str, object]:
         inspected.made_of,
         inspected.grid,
     )
-    places = None if grid is None else {key: value for key, value in asdict(grid).items() if value is not None}
+    positions = None if grid is None else {key: value for key, value in asdict(grid).items() if value is not None}
     return {
         **{key: getattr(inspected, key) for key in ("name", "path", "verdict")},
         "peak": None if marks is None else marks.peak,
@@ -184,8 +200,8 @@ def facts_of(inspected: Inspected) -> dict[str, object]:
         "scale_deviation": 0.0 if scale is None else scale.deviation,
         "cracks": None if cracks is None else cracks.number,
         **{key: getattr(made_of, key) for key in ("key", "map_key", "file_bytes", "file_mtime_ns", "picture")},
-        "heat_map": None if inspected.is_mapped else places,
-        "crack_map": places if inspected.is_mapped else None,
+        "heat_map": None if inspected.is_mapped else positions,
+        "crack_map": positions if inspected.is_mapped else None,
         "measured": [] if marks is None else list(marks.largest),
         "crack_figures": [] if cracks is None else list(cracks.figures),
         "crack_length_px": 0.0 if cracks is None else cracks.length_px,
@@ -194,13 +210,13 @@ def facts_of(inspected: Inspected) -> dict[str, object]:
 
 
 def inspected_from(facts: Any) -> Inspected:
-    """Returns the findings from `facts_of`. Raises KeyError, TypeError or ValueError for anything else."""
-    _check_kinds(facts)
+    """Returns the findings that `facts_of` described. Raises KeyError, TypeError or ValueError for any other value."""
+    _check_types(facts)
     _check_ranges(facts)
-    places = facts["crack_map"] or facts["heat_map"]
-    grid = None if places is None else MapPlaces(**places)
+    positions = facts["crack_map"] or facts["heat_map"]
+    grid = None if positions is None else MapPlaces(**positions)
     if (facts["crack_map"] is not None) != (grid is not None and grid.tile_px is not None):
-        raise ValueError("its map has no places")
+        raise ValueError("its crack_map or heat_map is not valid")
     marks = (facts["peak"], facts["share"], facts["regions"], facts["longest_px"], facts["measured"])
     sums = (facts["cracks"], facts["crack_length_px"], facts["crack_length_mm"], facts["crack_figures"])
     scale = (facts["mm_per_px"], facts["scale"], facts["scale_deviation"])
@@ -215,50 +231,53 @@ def inspected_from(facts: Any) -> Inspected:
     )
 
 
-def _check_kinds(facts: Mapping[str, object]) -> None:
-    """Raises TypeError for a value that is not of the kind that `facts_of` writes."""
+def _check_types(facts: Mapping[str, object]) -> None:
+    """Raises TypeError for a value whose type differs from what `facts_of` writes."""
     figures, largest = facts["crack_figures"], facts["measured"]
     texts = (
-        [facts[name] for name in TEXTS]
+        [facts[name] for name in TEXT_KEYS]
         + [facts.get("picture", "")]
         + (figures if isinstance(figures, list) else [None])
     )
-    numbers = [facts[name] for name in NUMBERS] + [facts[name] for name in OPTIONAL_NUMBERS if facts[name] is not None]
+    numbers = [facts[name] for name in NUMBER_KEYS] + [
+        facts[name] for name in OPTIONAL_NUMBER_KEYS if facts[name] is not None
+    ]
     for value in largest if isinstance(largest, list) else [None]:
         numbers += value if isinstance(value, list) else [None]
-    for places in (facts["crack_map"], facts["heat_map"]):
-        numbers += places.values() if isinstance(places, dict) else [] if places is None else [None]
+    for positions in (facts["crack_map"], facts["heat_map"]):
+        numbers += positions.values() if isinstance(positions, dict) else [] if positions is None else [None]
     if not all(isinstance(text, str) for text in texts) or any(math.isnan(number_of(value)) for value in numbers):
-        raise TypeError("a value is not of its kind")
+        raise TypeError("a value has the wrong type")
 
 
 def _check_ranges(facts: Mapping[str, Any]) -> None:
-    """Raises ValueError for what no inspection writes."""
+    """Raises ValueError for a value that no inspection writes."""
     name, width, height = PurePosixPath(facts["name"]), facts["width_px"], facts["height_px"]
-    if facts["verdict"] not in SEVERITY:
-        raise ValueError(f"verdict {facts['verdict']!r}")
+    if facts["verdict"] not in VERDICTS:
+        raise ValueError(f"verdict {facts['verdict']!r} is not valid")
     if name.is_absolute() or ".." in name.parts or not name.parts:
-        raise ValueError(f"name {facts['name']!r} is none of a photograph")
+        raise ValueError(f"name {facts['name']!r} is not a valid name of a photograph")
     if "\0" in facts["name"] + facts["path"]:
-        raise ValueError("its name or path is none")
-    least_px = 0 if facts["peak"] is None else 1  # a photograph that was inspected has pixels
-    if not all(isinstance(side, int) and least_px <= side for side in (width, height)) or width * height > MOST_PIXELS:
-        raise ValueError(f"a photograph of {width} x {height} pixels")
-    if (negative := next((name for name in NOT_NEGATIVE if (facts[name] or 0) < 0), None)) is not None:
-        raise ValueError(f"{negative} {facts[negative]}")
+        raise ValueError("its name or path is not valid")
+    min_px = 0 if facts["peak"] is None else 1  # every inspected photograph has pixels
+    if not all(isinstance(side, int) and min_px <= side for side in (width, height)) or width * height > MAX_PIXELS:
+        raise ValueError(f"a size of {width} x {height} pixels is not valid")
+    if (negative := next((name for name in NOT_NEGATIVE_KEYS if (facts[name] or 0) < 0), None)) is not None:
+        raise ValueError(f"{negative} {facts[negative]} is negative")
 
 
 def kept_inspected(folder: Path, photograph: Photograph) -> Inspected | None:
-    """Returns what an earlier run, whatever its options, found in a photograph whose files lie in `folder`."""
+    """Returns what an earlier run, with whatever options, found in a photograph, whose files are in `folder`; None if
+    there is nothing valid."""
     try:
         inspected = inspected_from(json.loads((folder / DONE).read_text(encoding="utf-8", errors="surrogateescape")))
-    except DAMAGED:
+    except READ_ERRORS:
         return None
-    # A file is not trusted on which photograph it is of, and where that lies.
+    # Name and path are those of the photograph at hand: the file may state others.
     inspected = replace(inspected, name=photograph.name, path=str(photograph.path))
     return inspected if min(inspected.width_px, inspected.height_px) > 0 else None
 
 
 def write_done(folder: Path, inspected: Inspected) -> None:
-    """Writes inspection.json, the last file of a photograph."""
+    """Writes inspection.json, the last file that is written for a photograph."""
     write_atomically(folder / DONE, (json.dumps(facts_of(inspected)) + "\n").encode("utf-8", "surrogateescape"))

@@ -9,9 +9,9 @@ from pathlib import Path
 from crack_lightning.data.images.reading import reason
 from crack_lightning.inference.sources import Photograph, check_output_folder, find_photographs, log_left_out
 from crack_lightning.runs.inspection import photograph_files as files
-from crack_lightning.runs.inspection.inspected import Inspected, unread, write_done
+from crack_lightning.runs.inspection.inspected import Inspected, unread_row, write_done
 from crack_lightning.runs.inspection.inspection import Inspection, inspection_of
-from crack_lightning.runs.inspection.inspection_parts import check_parts, of_shard, part_lock, write_part
+from crack_lightning.runs.inspection.inspection_parts import check_parts, part_lock, photographs_of_part, write_part
 from crack_lightning.runs.inspection.method import method_of
 from crack_lightning.runs.inspection.options import InspectOptions
 from crack_lightning.runs.inspection.photograph_findings import findings_of, read_photograph, write_findings
@@ -24,14 +24,14 @@ from crack_lightning.system.progress import track
 
 log = logging.getLogger(__name__)
 
-Listener = Callable[[Inspected, int, int], None]  # a photograph that is done, how many are done, of how many
+Listener = Callable[[Inspected, int, int], None]  # the photograph just finished, the number finished, the total
 
 
 def inspect_photographs(options: InspectOptions, folder: Path, listener: Listener | None = None) -> list[Inspected]:
     """Marks the cracks in photographs; writes the report, the table and the files of each photograph into `folder`.
 
-    The `error` of a photograph is why it failed. `listener` is called for each as soon as it is done. Raises UserError
-    or OSError where nothing can be inspected, and OSError for a full disk.
+    The field `error` says why a photograph failed. `listener` is called after each photograph. Raises UserError or
+    OSError if nothing can be inspected, and OSError for a full disk.
     """
     source = find_photographs(options.source)
     check_output_folder(folder, source.photographs)
@@ -42,10 +42,10 @@ def inspect_photographs(options: InspectOptions, folder: Path, listener: Listene
     if options.shards is not None:
         check_parts(folder, options.shards, settings=inspection.settings, source=options.source)
     inspected = _inspect(source.photographs, folder, inspection, listener)
-    everything = [*inspected, *map(unread, source.unread)]
+    all_rows = [*inspected, *map(unread_row, source.unread)]
     method = method_of(options, inspection.classifier, inspection.decision, inspection.scale)
     classes, prefix = inspection.measuring.classes, options.image_prefix
-    write_summary(folder, everything, method, classes, options.formats, image_prefix=prefix)
+    write_summary(folder, all_rows, method, classes, options.formats, image_prefix=prefix)
     log.info("%s: %s", counted(inspected), folder / "report.html")
     return inspected
 
@@ -56,7 +56,7 @@ def _inspect(
     count, inspected = len(photographs), list[Inspected]()
     unit = "tile" if inspection.is_map else "window"
     log.info("%s; a %s is %.0f pixels", plural(count, "photograph"), unit, inspection.scale.window_px)
-    with interrupt_message(lambda: f"go on with {typed('out', str(folder))}"):
+    with interrupt_message(lambda: f"continue with {typed('out', str(folder))}"):
         for photograph in track(photographs, "inspecting", total=count, unit="photographs"):
             inspected.append(inspect_photograph(photograph, folder, inspection))
             if listener is not None:
@@ -67,8 +67,8 @@ def _inspect(
 def _inspect_part(
     photographs: Sequence[Photograph], folder: Path, inspection: Inspection, shard: int, shards: int
 ) -> list[Inspected]:
-    """Inspects the photographs of one part; the report is written when all parts are done."""
-    part = of_shard(photographs, shard, shards)
+    """Inspects the photographs of one part, without the report, which is written once all parts are finished."""
+    part = photographs_of_part(photographs, shard, shards)
     with part_lock(folder, shard, shards):
         inspected = _inspect(part, folder, inspection, None)
         errors = sum(bool(photograph.error) for photograph in inspected)
@@ -78,7 +78,8 @@ def _inspect_part(
 
 
 def inspect_photograph(photograph: Photograph, run: Path, inspection: Inspection) -> Inspected:
-    """Returns the findings of one photograph and writes its files; a failure becomes its row. A full disk raises."""
+    """Inspects one photograph, writes its files and returns its row. If it fails, returns a row with the error; raises
+    OSError for a full disk."""
     folder = files.folder_of(run, photograph)
     try:
         key = files.key_of(photograph, inspection.settings)
@@ -86,7 +87,7 @@ def inspect_photograph(photograph: Photograph, run: Path, inspection: Inspection
     except Exception as error:
         if is_full(error):
             raise
-        return _failed(photograph, error)
+        return _error_row(photograph, error)
 
 
 def _inspect_anew(photograph: Photograph, folder: Path, key: str, inspection: Inspection) -> Inspected:
@@ -94,7 +95,7 @@ def _inspect_anew(photograph: Photograph, folder: Path, key: str, inspection: In
     kept_heat = files.kept_heat(folder, photograph, map_key)
     read, pictures = read_photograph(photograph, inspection, mapped=kept_heat is None)
     heat = kept_heat or files.as_kept(inspection.reader.heat(pictures))
-    del pictures  # as large as the photograph
+    del pictures  # frees as much memory as the photograph takes
     inspected = write_findings(read, heat, findings_of(read, heat, inspection), folder)
     made_of = replace(inspected.made_of, key=key, map_key=map_key)
     inspected = replace(inspected, made_of=made_of, seconds=time.perf_counter() - start_s)
@@ -102,8 +103,8 @@ def _inspect_anew(photograph: Photograph, folder: Path, key: str, inspection: In
     return inspected
 
 
-def _failed(photograph: Photograph, error: Exception) -> Inspected:
-    """Returns the row of a photograph that was not inspected, with the reason and the remedy."""
+def _error_row(photograph: Photograph, error: Exception) -> Inspected:
+    """Returns the row of a photograph that could not be inspected, with the reason."""
     if isinstance(error, ValueError):
         text = str(error)
     elif isinstance(error, OSError):

@@ -1,4 +1,4 @@
-"""Opens a checkpoint for inspection: its reader and decision, the scale of windows, and how cracks are measured."""
+"""Opens a checkpoint and prepares what inspects photographs with it: reader, decision, window scale, measuring."""
 
 import hashlib
 import logging
@@ -31,11 +31,12 @@ from crack_lightning.system.files import content_hash, expanded
 
 log = logging.getLogger(__name__)
 
-TILE_PX = 227.0  # side of the tiles of tiles.csv where no classifier has windows
+TILE_PX = 227.0  # side of the tiles in tiles.csv for a crack map, which has no windows
 
 
 class Reader(Protocol):
-    """A maker of maps in two steps: what `scaled` returns takes less memory than the photograph."""
+    """Computes the map of a photograph in two steps, so that the photograph can be freed between them: `heat` takes
+    what `scaled` returns."""
 
     classifier: Any
 
@@ -45,8 +46,8 @@ class Reader(Protocol):
 
 @dataclass(frozen=True)
 class Inspection:
-    """An inspector of photographs: the reader, what its probabilities mean, the scale of windows, how cracks are
-    measured, the options, and `content`, a hash of the checkpoint."""
+    """Everything that photographs are inspected with. `reader` computes maps, `decision` says what their probabilities
+    mean, `scale` is the scale of windows, `measuring` measures cracks, and `content` is a hash of the checkpoint."""
 
     reader: Reader
     decision: Decision
@@ -57,26 +58,26 @@ class Inspection:
 
     @property
     def map_settings(self) -> str:
-        """Returns what a heat map depends on besides the photograph."""
+        """Returns a text of everything but the photograph that changes its map."""
         options = self.options
         zooming = [] if self.map_mm_per_px is None else [options.mm_per_px, self.measuring.settings]
         return f"{self.content}:{self.scale.window_px}:{[options.windows, options.scales, *zooming]}"
 
     @property
     def settings(self) -> str:
-        """Returns what results depend on besides the photograph."""
+        """Returns a text of everything but the photograph that changes its results."""
         options = self.options
         results = [options.threshold, options.mm_per_px, options.overlay_px, options.min_length_px]
         return f"{self.map_settings}:{[*results, options.min_length_mm, self.measuring.settings]}"
 
     @property
     def is_map(self) -> bool:
-        """Returns whether cells are marked, rather than windows judged."""
+        """Returns whether the network is a crack map, which marks cells, not a classifier, which judges windows."""
         return is_map(self.classifier)
 
     @property
     def map_mm_per_px(self) -> float | None:
-        """Returns the mm a pixel to which a map zooms photographs of known scale; None where it does not zoom."""
+        """Returns the mm per pixel to which the map zooms photographs of known scale; None if it does not zoom."""
         return self.classifier.mm_per_px if self.is_map else None
 
     @property
@@ -85,13 +86,13 @@ class Inspection:
         return network
 
     def window_scale_for(self, scale: Scale | None) -> WindowScale:
-        """Returns the scale of windows; a map that knows its training scale zooms a photograph of known scale to it."""
+        """Returns the scale of windows. A map that knows its training scale zooms photographs of known scale to it."""
         if scale is None or self.map_mm_per_px is None:
             return self.scale
         return replace(self.scale, zoom=zoom_of(scale.mm_per_px, trained=self.map_mm_per_px))
 
     def at(self, *, threshold: float) -> "Inspection":
-        """Returns the same inspection with another threshold, for which kept maps are still valid."""
+        """Returns the same inspection with another threshold; kept maps stay valid."""
         options = replace(self.options, threshold=threshold)
         measuring = replace(self.measuring, options=options)
         decision = replace(self.decision, threshold=threshold)
@@ -99,7 +100,7 @@ class Inspection:
 
 
 def inspection_of(options: InspectOptions, photographs: Sequence[Photograph] = ()) -> Inspection:
-    """Opens the checkpoint and prepares its reader for the photographs. Raises UserError or OSError where it cannot."""
+    """Opens the checkpoint and prepares the inspection of the photographs. Raises UserError or OSError if it cannot."""
     network = load_network(options.ckpt_path).to(pick_device(options.device))
     return inspection_by(reader_of(network, options), content_of(options.ckpt_path), options, photographs)
 
@@ -107,7 +108,7 @@ def inspection_of(options: InspectOptions, photographs: Sequence[Photograph] = (
 def inspection_by(
     reader: Reader, content: str, options: InspectOptions, photographs: Sequence[Photograph] = ()
 ) -> Inspection:
-    """Returns what inspects photographs with a reader that is there already; `content` is the hash of its checkpoint.
+    """Prepares the inspection of photographs with an open reader; `content` is the hash of its checkpoint.
 
     Raises UserError or OSError for options that do not suit the checkpoint.
     """
@@ -121,24 +122,26 @@ def inspection_by(
 
 
 def content_of(ckpt_path: str | None) -> str:
-    """Returns a hash of what a checkpoint holds; for None, of the map of the package."""
+    """Returns a hash of the checkpoint's content; for None, a hash of the facts about the package's map."""
     if ckpt_path is None:
         return hashlib.sha256(repr(package_facts()).encode()).hexdigest()
     return content_hash(expanded(ckpt_path).absolute())
 
 
 def reader_of(network: Network, options: InspectOptions) -> Reader:
-    """Returns what maps photographs by the network. Raises UserError for a crack map with options of windows."""
+    """Returns the reader that maps photographs with the network. Raises UserError for a crack map with options for
+    windows."""
     if not isinstance(network, CrackMap):
         windows, memory_mb = options.windows, options.memory_mb
         return PhotographReader(network, engine=options.engine, windows=windows, memory_mb=memory_mb)
     if options.windows != "auto" or options.scales != [1.0]:
-        raise UserError("windows and scales apply to a classifier's windows: leave them out for a crack map")
+        raise UserError("windows and scales apply to classifiers only: leave them out for a crack map")
     return CrackMapReader(network, engine=options.engine, memory_mb=options.memory_mb)
 
 
 def window_scale_of(network: Network, options: InspectOptions) -> WindowScale:
-    """Returns the size of windows, or of the tiles of tables. Raises UserError for a scale that is out of reach."""
+    """Returns the scale of a classifier's windows, or of the tiles in tiles.csv for a crack map. Raises UserError for a
+    scale that is out of range."""
     if isinstance(network, CrackMap):
         if options.mm_per_px is not None and network.mm_per_px is not None:
             zoom_of(options.mm_per_px, trained=network.mm_per_px)  # raises before the first photograph

@@ -1,7 +1,7 @@
-"""Divides an inspection into parts, each for a process of its own, and checks that all are done before the one report.
+"""Divides an inspection into parts, one for each process, and checks that all are finished before the joint report.
 
-The hash of a photograph's name decides on its part: to divide them by content, every part would have to read all of
-them. The files of each photograph lie in one folder, so that what one part has done is done for all.
+The hash of a photograph's name selects its part: if the content did, every process would have to read all photographs.
+All parts write to the same run, so that no part repeats what another has finished.
 """
 
 import hashlib
@@ -19,11 +19,11 @@ from crack_lightning.system.locks import at_once
 
 log = logging.getLogger(__name__)
 
-FOLDER = "parts"
+PARTS_FOLDER = "parts"
 
 
-def of_shard(photographs: Sequence[Photograph], shard: int, shards: int) -> list[Photograph]:
-    """Returns the photographs of part `shard` of `shards`."""
+def photographs_of_part(photographs: Sequence[Photograph], shard: int, shards: int) -> list[Photograph]:
+    """Returns the photographs that belong to part `shard` of `shards`."""
     return [photograph for photograph in photographs if _hash(photograph.name) % shards == shard]
 
 
@@ -33,20 +33,20 @@ def _hash(name: str) -> int:
 
 
 def part_lock(run: Path, shard: int, shards: int) -> AbstractContextManager[None]:
-    """Returns the lock to hold while a part is inspected. Raises UserError where another run inspects the same part."""
-    return at_once(run / FOLDER / f"{_name(shard, shards)}.lock", f"inspects part {shard} of {shards} in {run}")
+    """Returns the lock to hold while a part is inspected. Raises UserError if another run inspects the same part."""
+    return at_once(run / PARTS_FOLDER / f"{_name(shard, shards)}.lock", f"inspects part {shard} of {shards} in {run}")
 
 
 def write_part(run: Path, shard: int, shards: int, *, settings: str, photographs: int, errors: int) -> None:
-    """Writes the record of a part that is done."""
+    """Writes the record of a finished part."""
     facts = {"shard": shard, "shards": shards, "settings": settings, "photographs": photographs, "errors": errors}
     write_atomically(_record(run, shard, shards), json.dumps(facts, indent=2).encode())
 
 
 def check_parts(run: Path, shards: int, *, settings: str, source: str) -> None:
-    """Logs what each part did. Raises UserError that names the parts that are not done, or that were inspected with
-    another checkpoint or other options."""
-    undone, changed = list[int](), list[int]()
+    """Logs the counts of each part. Raises UserError that names the parts that are not finished, or that were inspected
+    with another checkpoint or other options."""
+    unfinished, changed = list[int](), list[int]()
     for shard in range(shards):
         try:
             facts = json.loads(_record(run, shard, shards).read_text())
@@ -54,16 +54,16 @@ def check_parts(run: Path, shards: int, *, settings: str, source: str) -> None:
             if facts["settings"] != settings:
                 changed.append(shard)
         except (OSError, ValueError, KeyError, TypeError):
-            undone.append(shard)
+            unfinished.append(shard)
     if changed:
         raise UserError(
-            f"parts {_listed(changed)} of {run} were inspected with another checkpoint or other options: give those, "
-            "or inspect these parts again"
+            f"parts {_listed(changed)} in {run} were inspected with another checkpoint or other options: use the same "
+            "checkpoint and options now, or inspect these parts again"
         )
-    if undone:
+    if unfinished:
         raise UserError(
-            f"parts {_listed(undone)} of {shards} are not done in {run}: inspect {typed('source', source)} with the "
-            f"same options, -m shard={','.join(map(str, undone[:10]))} shards={shards} "
+            f"parts {_listed(unfinished)} of {shards} are not finished in {run}: inspect {typed('source', source)} "
+            f"with the same options, -m shard={','.join(map(str, unfinished[:10]))} shards={shards} "
             f"out={run} first"
         )
 
@@ -77,4 +77,4 @@ def _name(shard: int, shards: int) -> str:
 
 
 def _record(run: Path, shard: int, shards: int) -> Path:
-    return run / FOLDER / f"{_name(shard, shards)}.json"
+    return run / PARTS_FOLDER / f"{_name(shard, shards)}.json"

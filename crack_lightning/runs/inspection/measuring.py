@@ -1,4 +1,4 @@
-"""Measures the cracks of a photograph: their scale, their classes of width, and the shortest length reported."""
+"""Measures the cracks of a photograph: determines their scale, width classes and the shortest length reported."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -13,13 +13,13 @@ from crack_lightning.measurement.record import CrackRecord, figure_of, records_o
 from crack_lightning.measurement.scale import Scale
 from crack_lightning.runs.inspection.inspected import CrackSums
 from crack_lightning.runs.inspection.options import InspectOptions
-from crack_lightning.runs.inspection.scales import IN_PICTURE, Scales, scales_of
+from crack_lightning.runs.inspection.scales import PICTURE_SCALES, Scales, scales_of
 from crack_lightning.system.files import content_hash, expanded
 
 
 @dataclass(frozen=True)
 class Measured:
-    """The cracks of a photograph, what is reported of each, their scale and the classes of width."""
+    """The cracks of a photograph, the record that is reported for each, their scale and the width classes."""
 
     cracks: Sequence[Crack]
     records: Sequence[CrackRecord]
@@ -28,7 +28,7 @@ class Measured:
 
 
 def sums_of(measured: Measured, most: int) -> CrackSums:
-    """Returns what tables and reports say of all cracks, and of the `most` longest."""
+    """Returns the number and total length of all cracks, and the figures of the `most` longest."""
     lengths_mm = [record.length_mm for record in measured.records if record.length_mm is not None]
     return CrackSums(
         len(measured.records),
@@ -40,7 +40,8 @@ def sums_of(measured: Measured, most: int) -> CrackSums:
 
 @dataclass(frozen=True)
 class Measuring:
-    """The sources of scales, the classes of width, the options, and `settings`, what results depend on besides."""
+    """How cracks are measured. `scales` finds the scale of a photograph; `settings` is a text of everything here that
+    changes results and is not an option of `inspect`, such as the content of a table."""
 
     scales: Scales
     classes: WidthClasses
@@ -48,24 +49,25 @@ class Measuring:
     settings: str
 
     def scale_of(self, photograph: Photograph, grey: np.ndarray) -> tuple[Scale | None, str]:
-        """Returns the scale of a photograph with grey levels (h, w), or None; and why one is missing or doubtful."""
+        """Returns the scale of a photograph with grey levels (h, w), or None; and a text on why it is missing or
+        doubtful, empty otherwise."""
         return self.scales.of(photograph.path, photograph.name, grey)
 
     def shortest_px(self, scale: Scale | None) -> float:
-        """Returns the length from which on a region or a crack is reported."""
-        least_mm = self.options.min_length_mm
-        least_px = 0.0 if least_mm is None or scale is None else least_mm / scale.mm_per_px
-        return max(self.options.min_length_px or 0.0, least_px)
+        """Returns the length in pixels below which regions and cracks are not reported."""
+        min_mm = self.options.min_length_mm
+        converted_px = 0.0 if min_mm is None or scale is None else min_mm / scale.mm_per_px
+        return max(self.options.min_length_px or 0.0, converted_px)
 
     def measured(self, cracks: Sequence[Crack], scale: Scale | None) -> Measured:
-        """Returns the cracks of a photograph with what is reported of each."""
+        """Returns the cracks of a photograph with the record that is reported for each."""
         return Measured(cracks, records_of(cracks, scale, self.classes), scale, self.classes)
 
 
 def measuring_of(options: InspectOptions, photographs: Sequence[Photograph] = ()) -> Measuring:
-    """Reads the table of scales for these photographs, and checks the classes. Raises UserError or OSError."""
+    """Reads the table of scales for the photographs, and checks the width classes. Raises UserError or OSError."""
     scales, classes = scales_of(options, photographs), width_classes(options.width_classes)
-    is_table = options.scale is not None and options.scale not in IN_PICTURE
+    is_table = options.scale is not None and options.scale not in PICTURE_SCALES
     table = content_hash(expanded(str(options.scale)).absolute()) if is_table else options.scale
     settings = [table, *sorted(scales.doubtful), options.marker_mm, options.distance_m, dataclasses.astuple(classes)]
     return Measuring(scales, classes, options, str(settings))

@@ -1,4 +1,4 @@
-"""The facts in a report about how it was made."""
+"""Describes in a report how it was made."""
 
 from datetime import datetime
 
@@ -10,23 +10,24 @@ from crack_lightning.runs.inspection.options import InspectOptions
 
 
 def unscaled(classifier: Network, options: InspectOptions) -> bool:
-    """Returns whether mm_per_px is given but not used for windows, since the checkpoint does not know its own scale."""
+    """Returns whether mm_per_px is given but cannot set the window size, because the checkpoint does not know its
+    training scale."""
     knows_scale = is_map(classifier) or classifier.mm_per_px is not None
     return options.mm_per_px is not None and not knows_scale and options.tile_px is None
 
 
 def method_of(options: InspectOptions, classifier: Network, decision: Decision, scale: WindowScale) -> dict[str, str]:
-    """Returns source, time, checkpoint, network, threshold, size of a window, scale and version, by name."""
+    """Returns source, time, checkpoint, network, threshold, window size, scale and version, each under its name."""
     mm_per_px, scales, side_px = options.mm_per_px, options.scales, scale.window_px
     side = f"{side_px:.0f} px" + ("" if mm_per_px is None else f", {side_px * mm_per_px:.0f} mm")
     factors = "" if scales == [1.0] else f", times {', '.join(f'{factor:g}' for factor in scales)}"
-    training = ", that of the training pictures is not known" if unscaled(classifier, options) else ""
+    training = ", the scale of the training pictures is not known" if unscaled(classifier, options) else ""
     if scale.zoom != 1:
-        training = f", looked at at {scale.zoom:.3g} times its size, as the map was trained"
+        training = f", mapped at {scale.zoom:.3g} times its size, the scale that the map was trained at"
     return {
         "source": options.source,
         "inspected": f"{datetime.now():%Y-%m-%d %H:%M}",
-        "checkpoint": options.ckpt_path or "none: the crack map of the package, trained on drawn cracks",
+        "checkpoint": options.ckpt_path or "none: the crack map of the package, trained on synthetic cracks",
         "network": classifier.backbone,
         "threshold": f"{decision.threshold:.3f}",
         ("tile" if is_map(classifier) else "window"): side + factors,

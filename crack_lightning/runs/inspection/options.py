@@ -20,7 +20,7 @@ from crack_lightning.system.ranges import (
 WINDOWS = ("auto", "map", "crops")
 SCALE_KEYS, MARKER_SCALES = ("marker_mm", "distance_m"), ("marker", "checkerboard")
 FORMATS = ("dxf", "coco", "label_studio", "word")
-INSTEAD = {  # what to do instead, by names that people try
+INSTEAD_HINTS = {  # what to do instead, for names that people try as a format
     **dict.fromkeys(("docx", "doc"), "write formats=[word]"),
     "pdf": "print report.html to PDF in a browser, or write formats=[word]",
     **dict.fromkeys(("csv", "geojson", "html"), "it is always written"),
@@ -30,10 +30,10 @@ LENGTH_KEYS = ("min_length_px", "min_length_mm")
 
 
 def check_named(formats: Sequence[str]) -> None:
-    """Raises UserError for a name that is not a format, with what to write instead."""
+    """Raises UserError for a name that is not a format; the message says what to do instead."""
     for name in formats:
-        if name.lower().lstrip(".") in INSTEAD:
-            raise UserError(f"formats=[{name}]: {INSTEAD[name.lower().lstrip('.')]}")
+        if name.lower().lstrip(".") in INSTEAD_HINTS:
+            raise UserError(f"formats=[{name}]: {INSTEAD_HINTS[name.lower().lstrip('.')]}")
         check_among("formats", name, FORMATS)
 
 
@@ -86,14 +86,16 @@ class InspectOptions:
             check_scale(uniform_scale(self.mm_per_px, f"mm_per_px={self.mm_per_px:g}"))
         if (self.scale in MARKER_SCALES) != (self.marker_mm is not None):
             raise UserError(
-                f"scale={self.scale} marker_mm={self.marker_mm}: marker_mm goes with scale=marker or "
-                "scale=checkerboard, and either needs it"
+                f"scale={self.scale} marker_mm={self.marker_mm}: marker_mm can be given with "
+                "scale=marker or scale=checkerboard only, and both need it"
             )
         check_named(self.formats)
         width_classes(self.width_classes)
         if self.threshold is not None and not 0 < self.threshold <= 1:
-            raise UserError(f"threshold={self.threshold}: above 0, at most 1, or null for the checkpoint's")
+            raise UserError(f"threshold={self.threshold}: must be above 0 and at most 1, or null for the checkpoint's")
         if self.min_length_mm is not None and self.mm_per_px is self.scale is self.distance_m is None:
-            raise UserError(f"min_length_mm={self.min_length_mm} needs mm_per_px or scale, or give min_length_px")
+            raise UserError(
+                f"min_length_mm={self.min_length_mm} needs mm_per_px, scale or distance_m; or give min_length_px"
+            )
         if not self.scales or not all(0 < factor <= 16 for factor in self.scales):
-            raise UserError(f"scales={self.scales}: numbers above 0 and at most 16, such as [1.0,2.0]")
+            raise UserError(f"scales={self.scales}: must be numbers above 0 and at most 16, such as [1.0,2.0]")

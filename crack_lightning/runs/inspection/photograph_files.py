@@ -23,25 +23,25 @@ from crack_lightning.runs.inspection.measuring import Measured
 from crack_lightning.system.files import write_atomically, write_csv
 
 FILES = ("overlay.png", "photograph.jpg", "regions.geojson", "tiles.csv", "thumbnail.jpg")
-MAPS = {False: "heat_map", True: "crack_map"}  # by whether the values are of cells: NAME.png and NAME.npy
-MEASURED = 12  # regions whose figures the report shows
-THUMBNAIL_PX = 112
+MAP_NAMES = {False: "heat_map", True: "crack_map"}  # stem of NAME.png and NAME.npy; True: the values belong to cells
+FIGURES_SHOWN = 12  # regions or cracks whose figures the report shows
+THUMBNAIL_PX = 112  # longer side
 
 
 def folder_of(run: Path, photograph: Photograph) -> Path:
-    """Returns the folder for the files of a photograph: no two photographs share one."""
+    """Returns the folder for the files of a photograph, which it shares with no other."""
     return run / "photographs" / photograph.name
 
 
 def key_of(photograph: Photograph, options: str) -> str:
-    """Returns a key that changes with the file and with whatever changes the result."""
+    """Returns a key that changes with the photograph's file and with `options`."""
     stat = photograph.path.stat()
     text = f"{photograph.path}:{stat.st_size}:{stat.st_mtime_ns}:{options}"
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def kept_heat(folder: Path, photograph: Photograph, map_key: str) -> Heat | None:
-    """Returns the crack map that an earlier run computed of the same photograph by the same network, if any."""
+    """Returns the crack map of the same photograph that an earlier run computed with the same `map_key`, if any."""
     inspected = kept_inspected(folder, photograph)
     if inspected is None or not inspected.is_mapped or inspected.made_of.map_key != map_key:
         return None
@@ -52,23 +52,23 @@ def kept_heat(folder: Path, photograph: Photograph, map_key: str) -> Heat | None
 
 
 def read_heat(folder: Path, inspected: Inspected) -> Heat:
-    """Returns the kept crack map of a photograph, whose values have the places in `found`.
+    """Returns the kept crack map of a photograph; `inspected` has the positions of its values.
 
-    Raises UserError where it is gone or damaged.
+    Raises UserError if the file is missing or damaged.
     """
-    path = folder / f"{MAPS[True]}.npy"
+    path = folder / f"{MAP_NAMES[True]}.npy"
     try:
-        array = np.load(path, mmap_mode="r")  # its header is checked before its values are read
+        array = np.load(path, mmap_mode="r")  # checks the header before reading the values
         if not isinstance(array, np.ndarray) or array.dtype != np.float16 or array.ndim != 2 or not array.size:
             raise ValueError("it is not a map")
         probability = array.astype(np.float32)
         if not np.isfinite(probability).all():
             raise ValueError("it is not a map")
     except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path} is not there or damaged: remove its folder and inspect again") from error
+        raise UserError(f"{path} is missing or damaged: remove its folder and inspect again") from error
     grid = inspected.grid
     if grid is None:
-        raise UserError(f"{path} has no places in {DONE}: remove its folder and inspect again")
+        raise UserError(f"{DONE} has no positions for the values of {path}: remove its folder and inspect again")
     y, x = (
         first + np.arange(count) * step
         for first, step, count in zip(
@@ -76,23 +76,24 @@ def read_heat(folder: Path, inspected: Inspected) -> Heat:
         )
     )
     if not (0 <= y[-1] < inspected.height_px + grid.window_px and 0 <= x[-1] < inspected.width_px + grid.window_px):
-        raise UserError(f"{path} is not as large as its photograph: remove its folder and inspect again")
+        raise UserError(f"{path} does not match the size of its photograph: remove its folder and inspect again")
     return Heat(probability, y, x, (inspected.height_px, inspected.width_px), grid.window_px, grid.tile_px)
 
 
 def as_kept(heat: Heat) -> Heat:
-    """Returns a crack map in the precision in which it is kept, so that a kept one gives the same results."""
+    """Returns a crack map rounded to the precision of the kept file, so that fresh and kept maps give equal results."""
     if heat.tile_px is None:
         return heat
     return replace(heat, probability=heat.probability.astype(np.float16).astype(np.float32))
 
 
 def done_before(folder: Path, photograph: Photograph, key: str) -> Inspected | None:
-    """Returns what an earlier run, even a killed one, found in the same photograph with the same options, if any."""
+    """Returns what an earlier run found in the same photograph with the same options, if it finished it and all files
+    exist."""
     inspected = kept_inspected(folder, photograph)
     if inspected is None:
         return None
-    map_name = MAPS[inspected.is_mapped]
+    map_name = MAP_NAMES[inspected.is_mapped]
     crack_files = (CRACKS_CSV, CRACKS_JSON) if inspected.is_mapped else ()
     needed = [folder / name for name in (*FILES, *crack_files, f"{map_name}.png", f"{map_name}.npy")]
     complete = all(path.is_file() and path.stat().st_size for path in needed)
@@ -108,10 +109,10 @@ def write_photograph(
     inspected: Inspected,
     measured: Measured | None,
 ) -> None:
-    """Writes all of FILES, and the files of cracks where they are `measured`; removes inspection.json, which vouches
-    for them.
+    """Writes all FILES, the map, and the files of the cracks if they are `measured`. First removes inspection.json,
+    which says that all files are complete.
 
-    `small` is the photograph as it is to be shown, `grey` (h, w) its levels at its own size.
+    `small` is the photograph reduced for the report, `grey` (h, w) its grey levels at full size.
     """
     mm_per_px = inspected.mm_per_px
     (folder / DONE).unlink(missing_ok=True)
@@ -121,7 +122,7 @@ def write_photograph(
         marked = crack_overlay(small, measured.records, measured.classes, heat.size_hw, mm_per_px=mm_per_px)
         write_cracks(folder, inspected.name, measured.cracks, measured.records, measured.scale, grey)
     write_pictures(folder, small, marked)
-    name, array = MAPS[inspected.is_mapped], io.BytesIO()
+    name, array = MAP_NAMES[inspected.is_mapped], io.BytesIO()
     write_atomically(folder / f"{name}.png", png(heat_picture(heat, small.size)))
     np.save(array, heat.probability.astype(np.float16) if inspected.is_mapped else heat.probability)
     write_atomically(folder / f"{name}.npy", array.getvalue())
@@ -132,7 +133,7 @@ def write_photograph(
 
 
 def write_pictures(folder: Path, small: Image.Image, marked: Image.Image) -> None:
-    """Writes photograph.jpg of `small`, and overlay.png and thumbnail.jpg of `marked`, the same with its marks."""
+    """Writes `small` as photograph.jpg, and `marked`, the same picture with marks, as overlay.png and thumbnail.jpg."""
     write_small(folder, small)
     write_atomically(folder / "overlay.png", png(marked))
     thumbnail = marked.copy()
@@ -141,7 +142,7 @@ def write_pictures(folder: Path, small: Image.Image, marked: Image.Image) -> Non
 
 
 def write_small(folder: Path, small: Image.Image) -> None:
-    """Writes photograph.jpg."""
+    """Writes `small` as photograph.jpg."""
     write_atomically(folder / "photograph.jpg", jpeg(small, quality=88))
 
 

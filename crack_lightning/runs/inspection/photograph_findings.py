@@ -1,4 +1,4 @@
-"""Finds the marks in one photograph and writes its files, from the photograph and its heat map, fresh or kept."""
+"""Finds the marks in one photograph from its map, which is fresh or kept, and writes the photograph's files."""
 
 import logging
 from collections.abc import Sequence
@@ -30,16 +30,18 @@ from crack_lightning.runs.inspection.inspected import (
 )
 from crack_lightning.runs.inspection.inspection import Inspection
 from crack_lightning.runs.inspection.measuring import Measured, sums_of
-from crack_lightning.runs.inspection.photograph_files import MEASURED
+from crack_lightning.runs.inspection.photograph_files import FIGURES_SHOWN
 
 log = logging.getLogger(__name__)
-PLAIN = 0.5  # standard deviation of grey levels below which a photograph shows nothing
+PLAIN_DEVIATION = 0.5  # a photograph whose grey levels have a smaller standard deviation shows nothing
 
 
 @dataclass(frozen=True)
 class ReadPhotograph:
-    """A photograph as it was read: reduced to be shown, its grey levels (h, w), its scale, the `fault`, which is what
-    was asked for and could not be done, and the `note`, everything that the reader must know."""
+    """A photograph that was read: reduced for the report (`small`), its grey levels (h, w) at full size, its scale.
+
+    `fault` says which request could not be met. `note` is everything that the reader must know, the fault included.
+    """
 
     photograph: Photograph
     small: Image.Image
@@ -51,7 +53,7 @@ class ReadPhotograph:
 
 @dataclass(frozen=True)
 class Findings:
-    """What is known of a photograph: the record of it, the marked regions, and its cracks where they were measured."""
+    """The findings about a photograph: its row, the marked regions, and its cracks if they were `measured`."""
 
     inspected: Inspected
     regions: Sequence[Region]
@@ -61,26 +63,26 @@ class Findings:
 def read_photograph(
     photograph: Photograph, inspection: Inspection, *, mapped: bool = True
 ) -> tuple[ReadPhotograph, Any]:
-    """Returns the photograph, and what the reader needs to map it: None unless it is to be `mapped`.
+    """Reads a photograph; returns it and what the reader needs to map it, None unless `mapped`.
 
-    Raises ValueError for a photograph that cannot be read.
+    Raises ValueError if it cannot be read.
     """
     picture = read_picture(photograph.path, megapixels=inspection.options.max_megapixels)
-    return seen(picture, photograph, inspection, mapped=mapped)
+    return prepare_photograph(picture, photograph, inspection, mapped=mapped)
 
 
-def seen(
+def prepare_photograph(
     picture: Picture, photograph: Photograph, inspection: Inspection, *, mapped: bool = True
 ) -> tuple[ReadPhotograph, Any]:
-    """Returns what `read_photograph` does, of a picture that is in memory; the file of `photograph` is only asked for
-    its EXIF, where the scale depends on it."""
+    """Returns the same as `read_photograph`, for a picture in memory. The file of `photograph` is opened only for its
+    EXIF data, if the scale depends on them."""
     options = inspection.options
     image, notes = picture.image, [picture.doubt, note_on_pages(picture.pages)]
     grey = np.asarray(image.convert("L"))
     scale, fault = inspection.measuring.scale_of(photograph, grey)
     windows = inspection.window_scale_for(scale)
-    small = too_small(image.size, inspection.classifier, windows, megapixels=options.max_megapixels)
-    note = "; ".join(filter(None, [*notes, fault, small, note_on_one_colour(grey)]))
+    size_note = note_on_size(image.size, inspection.classifier, windows, megapixels=options.max_megapixels)
+    note = "; ".join(filter(None, [*notes, fault, size_note, note_on_one_colour(grey)]))
     if note:
         log.warning("%s: %s", photograph.path, note)
     pictures = inspection.reader.scaled(image, windows) if mapped else None
@@ -88,7 +90,7 @@ def seen(
 
 
 def findings_of(read: ReadPhotograph, heat: Heat, inspection: Inspection) -> Findings:
-    """Returns what `heat` marks in the photograph, measured; nothing is read or written."""
+    """Returns the marks that `heat` gives in the photograph, measured. Reads and writes no file."""
     threshold, shortest_px = inspection.decision.threshold, inspection.measuring.shortest_px(read.scale)
     least_px = shortest_px if heat.tile_px is None else max(shortest_px, LEAST_PX)
     candidates = regions(heat if heat.tile_px is None else followed(heat, threshold), threshold)
@@ -101,8 +103,8 @@ def findings_of(read: ReadPhotograph, heat: Heat, inspection: Inspection) -> Fin
 
 
 def write_findings(read: ReadPhotograph, heat: Heat, findings: Findings, folder: Path) -> Inspected:
-    """Writes the files of a photograph into `folder`, but for the last one; returns the record of it, which now says
-    which file it was."""
+    """Writes the files of a photograph into `folder`, except for inspection.json; returns its row, completed by the
+    facts that identify the inspected file."""
     path, inspected = read.photograph.path, findings.inspected
     stat, picture = path.stat(), picture_of(path, read.grey)
     made_of = replace(inspected.made_of, file_bytes=stat.st_size, file_mtime_ns=stat.st_mtime_ns, picture=picture)
@@ -119,7 +121,7 @@ def _inspected(
     longest = max((region.length_px for region in marked), default=0.0)
     height, width = heat.size_hw
     share = min(1.0, sum(region.area_px for region in marked) / (height * width))
-    largest = [] if measured else [[mark.length_px, mark.area_px, mark.peak] for mark in marked[:MEASURED]]
+    largest = [] if measured else [[mark.length_px, mark.area_px, mark.peak] for mark in marked[:FIGURES_SHOWN]]
     return Inspected(
         name=photograph.name,
         path=str(photograph.path),
@@ -129,7 +131,7 @@ def _inspected(
         note=read.note,
         fault=read.fault,
         marks=Marks(float(heat.probability.max()), share, len(marked), longest, largest),
-        cracks=None if measured is None else sums_of(measured, MEASURED),
+        cracks=None if measured is None else sums_of(measured, FIGURES_SHOWN),
         scale=known_scale(read.scale),
         grid=grid_of(heat),
         made_of=MadeOf(threshold=threshold),
@@ -137,18 +139,20 @@ def _inspected(
 
 
 def note_on_one_colour(grey: np.ndarray) -> str:
-    """Returns the note on a photograph of one colour; empty for any other."""
-    counts, levels = np.array(Image.fromarray(grey).histogram(), np.float64), np.arange(256.0)  # copies no photograph
+    """Returns a note if the photograph has only one colour, else an empty text."""
+    # From the histogram, since np.std copies the photograph.
+    counts, levels = np.array(Image.fromarray(grey).histogram(), np.float64), np.arange(256.0)
     mean = (counts * levels).sum() / counts.sum()
     deviation = float(np.sqrt((counts * (levels - mean) ** 2).sum() / counts.sum()))
-    return "of one colour: there is nothing to see in it" if deviation < PLAIN else ""
+    return "the photograph has only one colour: nothing can be seen in it" if deviation < PLAIN_DEVIATION else ""
 
 
-def too_small(size: tuple[int, int], network: Network, scale: WindowScale, *, megapixels: float) -> str:
-    """Returns the note on a photograph of too few pixels. Raises UserError where scaling would make it too large."""
+def note_on_size(size: tuple[int, int], network: Network, scale: WindowScale, *, megapixels: float) -> str:
+    """Returns a note if the photograph has too few pixels, else an empty text. Raises UserError if scaling would make
+    it too large."""
     if isinstance(network, CrackMap):
         check_zoomed_size(size, scale, megapixels=megapixels)
-        text = f"%d x %d pixels are less than {LEAST_PX} each way, too few for a crack to be followed"
+        text = f"%d x %d pixels are less than {LEAST_PX} each way, too few to follow a crack"
         return text % size if max(size) < LEAST_PX else ""
     check_enlarged(size, scale, network.image_size, megapixels=megapixels)
     text = "%d x %d pixels are less than half a window of %.0f each way, too few to judge; check mm_per_px, tile_px"
@@ -156,5 +160,5 @@ def too_small(size: tuple[int, int], network: Network, scale: WindowScale, *, me
 
 
 def note_on_pages(pages: int) -> str:
-    """Returns the note on a file of several pages; empty for one page."""
-    return "" if pages < 2 else f"page 1 of {pages}: the others are not looked at, save each as a file"
+    """Returns a note if the file has several pages, else an empty text."""
+    return "" if pages < 2 else f"only page 1 of {pages} was inspected: save the other pages as files of their own"

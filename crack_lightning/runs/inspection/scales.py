@@ -1,4 +1,7 @@
-"""Finds the scale of each photograph: the first of key, table, marker, checkerboard and distance; all must agree."""
+"""Finds the scale of each photograph from the key mm_per_px, a table, a marker, a checkerboard or the distance.
+
+If several of them give a scale, they must agree, and the first in this order is used.
+"""
 
 import logging
 from collections import defaultdict
@@ -29,15 +32,19 @@ log = logging.getLogger(__name__)
 
 Array = np.ndarray
 
-IN_PICTURE: dict[str, Callable[[Array, float], Scale]] = {"marker": marker_scale, "checkerboard": checkerboard_scale}
-POINTS = ("x1", "y1", "x2", "y2", "length_mm")
-MOST_NAMED = 5
+# Functions that find a scale in the picture, by the value of the key `scale`.
+PICTURE_SCALES: dict[str, Callable[[Array, float], Scale]] = {
+    "marker": marker_scale,
+    "checkerboard": checkerboard_scale,
+}
+POINT_COLUMNS = ("x1", "y1", "x2", "y2", "length_mm")
+MAX_NAMED = 5  # unmatched rows that a warning names
 
 
 @dataclass(frozen=True)
 class ScaleRow:
-    """A row of a table of scales: its line, the name of its photograph, its scale, and the points that the scale
-    follows from, if any."""
+    """A row of a table of scales: its line number, the name of its photograph, the scale, and the two points x1, y1,
+    x2, y2 from which the scale was computed, if any."""
 
     line: int
     name: str
@@ -47,16 +54,16 @@ class ScaleRow:
 
 @dataclass(frozen=True)
 class Scales:
-    """The sources of scales: `table` holds the rows of a scales.csv by the name of their photograph, `doubtful` the
-    rows that several photographs match, by the names of those."""
+    """The sources of scales. `table` maps names of photographs to their rows in a table such as scales.csv; `doubtful`
+    maps each photograph that shares a matching row with others to this row."""
 
     options: InspectOptions
     table: Mapping[str, Sequence[ScaleRow]] = field(default_factory=dict)
     doubtful: Mapping[str, ScaleRow] = field(default_factory=dict)
 
     def of(self, path: Path, name: str, grey: Array) -> tuple[Scale | None, str]:
-        """Returns the scale of the photograph `path`, called `name`, with grey levels (h, w) uint8, or None; and why a
-        scale that was asked for is missing, or that two disagree."""
+        """Returns the scale of the photograph `path`, called `name`, with grey levels (h, w) uint8, or None; and a text
+        that says why a requested scale is missing or which scales disagree, empty otherwise."""
         scales, faults = list[Scale](), list[str]()
         for source in (self._from_key, self._from_table, self._from_picture, self._from_distance):
             try:
@@ -69,14 +76,14 @@ class Scales:
         except UserError as error:
             scale, faults = None, [*faults, str(error)]
         if scale is None and faults:
-            faults[0] = f"measured in pixels alone: {faults[0]}"
+            faults[0] = f"measured in pixels only: {faults[0]}"
         return scale, "; ".join(faults)
 
     def _from_key(self, path: Path, name: str, grey: Array) -> Scale | None:
         return None if self.options.mm_per_px is None else uniform_scale(self.options.mm_per_px, "mm_per_px")
 
     def _from_picture(self, path: Path, name: str, grey: Array) -> Scale | None:
-        measure = IN_PICTURE.get(self.options.scale or "")
+        measure = PICTURE_SCALES.get(self.options.scale or "")
         return None if measure is None else measure(grey, float(self.options.marker_mm or 0))
 
     def _from_distance(self, path: Path, name: str, grey: Array) -> Scale | None:
@@ -88,62 +95,68 @@ class Scales:
         return from_distance(self.options.distance_m, focal_35mm=facts.focal_35mm, size=(width, height))
 
     def _from_table(self, path: Path, name: str, grey: Array) -> Scale | None:
-        if self.options.scale is None or self.options.scale in IN_PICTURE:
+        if self.options.scale is None or self.options.scale in PICTURE_SCALES:
             return None
         if rows := self.table.get(name):
             for row in rows:
                 _check_within(row.points, grey.shape[::-1])
             return agreed_scale([row.scale for row in rows])
-        if (doubt := self.doubtful.get(name)) is not None:
+        if (shared := self.doubtful.get(name)) is not None:
             raise UserError(
-                f"line {doubt.line} of scale={self.options.scale} names {doubt.name}, and several photographs are "
-                f"called so: write {name} there, and a row for each of the others"
+                f"line {shared.line} of scale={self.options.scale} names {shared.name}, which matches several "
+                f"photographs: write {name} there, and add a row for each of the other photographs"
             )
-        raise UserError(f"scale={self.options.scale} has no row for {name}: add one, with its name and mm_per_px")
+        raise UserError(f"scale={self.options.scale} has no row for {name}: add a row with its name and mm_per_px")
 
 
 def _check_within(points: Sequence[float], size: tuple[int, ...]) -> None:
-    """Raises UserError for points x1, y1, x2, y2 that lie outside a photograph of `size` (width, height)."""
+    """Raises UserError if a point of x1, y1, x2, y2 is outside a photograph of `size` (width, height)."""
     if any(value > side for value, side in zip(points, (*size, *size), strict=False)):
         raise UserError(
-            f"its two points {', '.join(f'{value:g}' for value in points)} lie outside its {size[0]} x {size[1]} "
-            "pixels: take them from the photograph at its own size"
+            f"its two points {', '.join(f'{value:g}' for value in points)} are outside its {size[0]} x {size[1]} "
+            "pixels: measure them in the photograph at full size"
         )
 
 
 def scales_of(options: InspectOptions, photographs: Sequence[Photograph]) -> Scales:
-    """Reads the table, if there is one, and matches its rows with photographs. Raises UserError or OSError."""
-    if options.scale is None or options.scale in IN_PICTURE:
+    """Reads the table of scales, if there is one, and matches its rows with the photographs. Raises UserError or
+    OSError."""
+    if options.scale is None or options.scale in PICTURE_SCALES:
         return Scales(options)
     path = expanded(options.scale)
     if not path.exists() and not path.suffix:
         raise UserError(
-            f"scale={options.scale}: one of {', '.join(IN_PICTURE)}, or a table with photograph and mm_per_px"
+            f"scale={options.scale}: must be one of {', '.join(PICTURE_SCALES)}, or a table with the columns "
+            "photograph and mm_per_px"
         )
     rows = read_table(path, ("photograph",), key="scale")
     if not rows:
-        raise UserError(f"scale={path} has no row: photograph and mm_per_px, or photograph and {', '.join(POINTS)}")
-    table, doubtful = _matched([scale_row for row in rows for scale_row in _from_row(path, row)], photographs)
+        columns = ", ".join(POINT_COLUMNS)
+        raise UserError(f"scale={path} has no row: it needs photograph and mm_per_px, or photograph and {columns}")
+    table, doubtful = _match_rows([scale_row for row in rows for scale_row in _scale_rows(path, row)], photographs)
     return Scales(options, table, doubtful)
 
 
-def _spelled(name: str) -> str:
-    """Returns a name or path in the form in which it is compared: composed, with /, the ending in lower case."""
+def _comparable_name(name: str) -> str:
+    """Returns a name or path normalised for comparison: composed Unicode, / as separator, lower-case ending."""
     stem, dot, ending = comparable(name).removeprefix("./").rpartition(".")
     return f"{stem}{dot}{ending.lower()}"
 
 
-def _matched(
+def _match_rows(
     rows: Sequence[ScaleRow], photographs: Sequence[Photograph]
 ) -> tuple[dict[str, list[ScaleRow]], dict[str, ScaleRow]]:
-    """Returns the rows of each photograph by its name, and rows that several photographs match: a row matches by the
-    exact name or path, else by another spelling of it, else by the end of the path, else by the name without ending."""
+    """Returns the rows by the name of their photograph, and by the same names the rows that match several photographs.
+
+    A row matches by the exact name or path, else by another spelling of it, else by the end of the path, else by the
+    name without its ending.
+    """
     levels: list[defaultdict[str, list[str]]] = [defaultdict(list) for _ in range(4)]
     for photograph in photographs:
-        path = _spelled(str(photograph.path))
+        path = _comparable_name(str(photograph.path))
         for text in {photograph.name, str(photograph.path)}:
             levels[0][text].append(photograph.name)
-        for text in {_spelled(photograph.name), path}:
+        for text in {_comparable_name(photograph.name), path}:
             levels[1][text].append(photograph.name)
         parts = path.split("/")
         for first in range(1, len(parts)):
@@ -154,7 +167,7 @@ def _matched(
     for level, names in enumerate(levels):
         matched, remaining = set(table), list[ScaleRow]()
         for row in rest:
-            candidates = names.get((str, _spelled, _spelled, comparable)[level](row.name), [])
+            candidates = names.get((str, _comparable_name, _comparable_name, comparable)[level](row.name), [])
             free = [name for name in candidates if name not in matched]
             if len(free) == 1:
                 table[free[0]].append(row)
@@ -164,25 +177,25 @@ def _matched(
                 remaining.append(row)
         rest = remaining
     if rest:
-        listed = ", ".join(row.name for row in rest[:MOST_NAMED]) + (" and more" if len(rest) > MOST_NAMED else "")
-        log.warning("%d rows of the table of scales match no photograph here: %s", len(rest), listed)
+        listed = ", ".join(row.name for row in rest[:MAX_NAMED]) + (" and more" if len(rest) > MAX_NAMED else "")
+        log.warning("%d rows of the table of scales match no photograph: %s", len(rest), listed)
     return table, doubtful
 
 
-def _from_row(path: Path, row: Row) -> list[ScaleRow]:
-    """Returns the scale of a row, or two scales where it has both mm_per_px and points."""
+def _scale_rows(path: Path, row: Row) -> list[ScaleRow]:
+    """Returns the scale of a row; two scales if the row has both mm_per_px and points."""
     where, name, rows = f"{path}, line {row.line}", row["photograph"].strip(), list[ScaleRow]()
     if row["mm_per_px"].strip():
         scale = check_scale(uniform_scale(_number(row, "mm_per_px", where), f"{path.name}, line {row.line}"))
         rows.append(ScaleRow(row.line, name, scale, ()))
-    if any(row[column].strip() for column in POINTS):
-        *points, length_mm = (_number(row, column, where) for column in POINTS)
+    if any(row[column].strip() for column in POINT_COLUMNS):
+        *points, length_mm = (_number(row, column, where) for column in POINT_COLUMNS)
         source = f"two points in {path.name}, line {row.line}"
         rows.append(
             ScaleRow(row.line, name, check_scale(from_two_points(points[:2], points[2:], length_mm, source)), points)
         )
     if not rows:
-        raise UserError(f"{where}: it needs mm_per_px, or {', '.join(POINTS)} of two points")
+        raise UserError(f"{where}: the row needs mm_per_px, or two points as {', '.join(POINT_COLUMNS)}")
     return rows
 
 
@@ -193,6 +206,6 @@ def _number(row: Row, column: str, where: str) -> float:
     except ValueError:
         number = float("nan")
     if not np.isfinite(number) or number < 0 or (column in ("mm_per_px", "length_mm") and number == 0):
-        least = "above 0" if column in ("mm_per_px", "length_mm") else "of 0 or more"
-        raise UserError(f"{where}: {column}={text!r} is not a number {least}")
+        range_text = "above 0" if column in ("mm_per_px", "length_mm") else "of at least 0"
+        raise UserError(f"{where}: {column}={text!r} is not a number {range_text}")
     return number

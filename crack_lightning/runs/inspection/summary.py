@@ -1,4 +1,4 @@
-"""The files of an inspection as a whole: tables, report, positions, and formats for other programs."""
+"""Writes the files that cover all photographs of an inspection: tables, report, positions, and further formats."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,8 +9,8 @@ from crack_lightning.report.cracks_section import LIMITS
 from crack_lightning.report.templates import rendered
 from crack_lightning.runs.inspection.crack_files import kept_records, write_all_cracks
 from crack_lightning.runs.inspection.cracks_shown import cracks_shown
-from crack_lightning.runs.inspection.further_formats import Handover, write_formats, write_positions
-from crack_lightning.runs.inspection.inspected import SEVERITY, Inspected
+from crack_lightning.runs.inspection.further_formats import Contents, write_formats, write_positions
+from crack_lightning.runs.inspection.inspected import VERDICTS, Inspected
 from crack_lightning.system.files import write_atomically, write_csv
 from crack_lightning.system.names import plural
 
@@ -30,10 +30,12 @@ def write_summary(
     *,
     image_prefix: str = "",
 ) -> None:
-    """Writes inspection.csv, cracks.csv and report.html of all photographs, the worst first; photographs.geojson where
-    cameras recorded their position; and the files of `formats`, with `image_prefix` before the names in the file of
-    Label Studio. `method` is what the report says about how it was made."""
-    ranked = sorted(inspected, key=_worst_first)
+    """Writes inspection.csv, cracks.csv and report.html for all photographs, the worst first; photographs.geojson if
+    cameras recorded positions; and the files of `formats`.
+
+    `method` is what the report says about how it was made. `image_prefix` precedes the names in the Label Studio file.
+    """
+    ranked = sorted(inspected, key=_rank)
     write_csv(run / "inspection.csv", HEADER, [_row(photo) for photo in ranked])
     write_positions(run, ranked)
     summary = f"{plural(len(inspected), 'photograph')}: {counted(inspected)}"
@@ -62,18 +64,18 @@ def write_summary(
     )
     write_atomically(run / "report.html", page.encode())
     if cracks is not None:
-        write_formats(formats, Handover(run, ranked, summary, method, classes, cracks, image_prefix))
+        write_formats(formats, Contents(run, ranked, summary, method, classes, cracks, image_prefix))
 
 
 def counted(inspected: Sequence[Inspected]) -> str:
-    """Returns how many photographs have which verdict, as text."""
-    counts = {verdict: sum(photo.verdict == verdict for photo in inspected) for verdict in SEVERITY}
+    """Returns a text with the number of photographs for each verdict."""
+    counts = {verdict: sum(photo.verdict == verdict for photo in inspected) for verdict in VERDICTS}
     return ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
 
 
-def _worst_first(photo: Inspected) -> tuple[int, float, float]:
+def _rank(photo: Inspected) -> tuple[int, float, float]:
     share, peak = (0.0, 0.0) if photo.marks is None else (photo.marks.share or 0.0, photo.marks.peak)
-    return SEVERITY.index(photo.verdict), -share, -peak
+    return VERDICTS.index(photo.verdict), -share, -peak
 
 
 def _row(photo: Inspected) -> list[object]:
@@ -83,11 +85,20 @@ def _row(photo: Inspected) -> list[object]:
     numbers = ["" if value is None else f"{value:.6f}" for value in (marks.peak, marks.share)]
     longest = [f"{marks.longest_px:.1f}", "" if mm_per_px is None else f"{marks.longest_px * mm_per_px:.1f}"]
     facts = [marks.regions, *longest, photo.width_px, photo.height_px, f"{photo.seconds:.2f}"]
-    return [photo.path, photo.verdict, *numbers, *facts, f"photographs/{photo.name}", "", photo.note, *_measures(photo)]
+    return [
+        photo.path,
+        photo.verdict,
+        *numbers,
+        *facts,
+        f"photographs/{photo.name}",
+        "",
+        photo.note,
+        *_measured_values(photo),
+    ]
 
 
-def _measures(photo: Inspected) -> list[object]:
-    """Returns the number of cracks, their length, and the scale; empty where not known."""
+def _measured_values(photo: Inspected) -> list[object]:
+    """Returns the number of cracks, their lengths, and the scale; empty texts for what is not known."""
     columns, scale = ["", "", ""], photo.scale
     if (cracks := photo.cracks) is not None:
         length_mm = "" if cracks.length_mm is None else f"{cracks.length_mm:.1f}"
