@@ -223,14 +223,14 @@ def test_a_second_export_replaces_the_files_of_the_first(of_classifier: Path, ch
     [
         (["format=onx"], r"format=onx: one of onnx, .*safetensors; did you mean onnx\?"),
         (["format=onnx,pt2export"], r"format=pt2export: one of .*; did you mean torch_export\?"),
-        (["format=,"], r"format=,: one of onnx, .*, or several with commas"),
+        (["format=,"], r"format=,: must be one of onnx, .*, or several separated by commas"),
         (["precision=in8"], r"precision=in8: one of float32, int8; did you mean int8\?"),
         (
             ["precision=int8", "format=onnx,torch_export"],
-            r"precision=int8 is of onnx and openvino, not of t",
+            r"precision=int8 is available for onnx and openvino only, not for t",
         ),
-        (["max_loss=1"], r"max_loss=1.0: a share of decisions, 0 or more and below 1"),
-        (["format=onnx,deepness"], r"format=deepness is of crack maps, which mark pixels; a classifier judges whole p"),
+        (["max_loss=1"], r"max_loss=1.0: must be a share of decisions, from 0 to below 1"),
+        (["format=onnx,deepness"], r"format=deepness is available for crack maps only: a classifier judges whole p"),
     ],
 )
 def test_what_cannot_be_exported_leaves_nothing(checkpoint: Path, tmp_path: Path, words: list[str], text: str) -> None:
@@ -241,6 +241,6 @@ def test_what_cannot_be_exported_leaves_nothing(checkpoint: Path, tmp_path: Path
 
 def test_nothing_is_left_of_what_differs(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parity, "TOLERANCE", -1.0)  # so that no difference is small enough
-    with pytest.raises(UserError, match=r"^onnx differs from the checkpoint by .* in pictures of .*: nothing is exp"):
+    with pytest.raises(UserError, match=r"^onnx differs from the checkpoint by .* on pictures of .*: nothing is exp"):
         run_export(checkpoint, tmp_path / "run")
     assert list((tmp_path / "run").iterdir()) == []

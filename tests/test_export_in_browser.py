@@ -162,7 +162,7 @@ def test_the_card_of_the_checkpoint_is_told_once(checkpoint: Path, tmp_path: Pat
     run = copied(checkpoint.parent.parent, tmp_path / "run")
     card = (run / "model_card.md").read_bytes()
     with pytest.raises(
-        UserError, match=r"/run holds a model\.json or model_card\.md that is not of an export: give ano"
+        UserError, match=r"/run holds a model\.json or model_card\.md that is not from an export: give ano"
     ):
         run_export(run / "checkpoints/best.ckpt", run, "format=safetensors")
     assert (run / "model_card.md").read_bytes() == card

@@ -100,8 +100,11 @@ def test_what_loses_too_much_leaves_nothing(made: Path, surfaces: Path, pictures
     ("counts", "text"),
     [
         ({}, r"source=.*/site does not exist"),
-        ({"sound": 10, "cracked": 20}, r"source=.*: 30 pictures are too few to calibrate int8 on: 32 at least"),
-        ({"sound": 32}, r"source=.*: all 32 pictures are sound; int8 is calibrated on both classes"),
+        (
+            {"sound": 10, "cracked": 20},
+            r"source=.*: 30 pictures are too few to calibrate int8 on: it needs 32 at least",
+        ),
+        ({"sound": 32}, r"source=.*: all 32 pictures are sound; int8 needs pictures of both classes"),
     ],
     ids=["none", "few", "one class"],
 )

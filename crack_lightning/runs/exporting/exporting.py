@@ -1,4 +1,4 @@
-"""Exports a checkpoint in the formats of other runtimes, and keeps them only where they give the same answers."""
+"""Exports a checkpoint in the formats of other runtimes, and keeps the files only if they give the same answers."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ from crack_lightning.errors import UserError
 from crack_lightning.models.map_checkpoint import load_with_provenance
 from crack_lightning.report.templates import rendered
 from crack_lightning.runs.exporting.options import INT8, ExportOptions
-from crack_lightning.runs.exporting.parity import TOLERANCE, Compared, compared, compared_deepness, parity_pictures
+from crack_lightning.runs.exporting.parity import TOLERANCE, Comparison, compare, compare_deepness, parity_pictures
 from crack_lightning.runs.exporting.quantising import Loss, quantised_network
 from crack_lightning.runs.exporting.subjects import KINDS, Subject, subject_of
 from crack_lightning.runs.inspection.inspection import content_of
@@ -32,18 +32,19 @@ from crack_lightning.system.progress import track
 log = logging.getLogger(__name__)
 
 CARD, DESCRIPTION = "model_card.md", "model.json"
-FORMAT = 1  # of model.json
-WITHOUT_SETTINGS = "openvino, no setting"  # as a program opens it that knows of no setting
+FORMAT_VERSION = 1  # version of model.json
+NO_SETTINGS_NAME = "openvino, no setting"  # row for OpenVINO opened without the settings that model.json recommends
 PLAIN_TYPES = (str, int, float, bool, type(None))
 
 
 def export_checkpoint(options: ExportOptions, folder: Path) -> list[Path]:
     """Writes a checkpoint in other formats into `folder`, with model.json and a card; returns the files of the network.
 
-    Raises UserError where one of them differs, in which case nothing is written, and for what cannot be exported.
+    Raises UserError if a file's answers differ from the checkpoint's, and for what cannot be exported; nothing is
+    written then.
     """
     network, provenance = load_with_provenance(options.ckpt_path)
-    earlier = _earlier_files(folder)
+    earlier_files = _earlier_files(folder)
     subject = subject_of(network)
     facts = _facts(subject, provenance, options)
     pictures = parity_pictures(subject, options.source, megapixels=options.max_megapixels)
@@ -51,17 +52,17 @@ def export_checkpoint(options: ExportOptions, folder: Path) -> list[Path]:
     with tempfile.TemporaryDirectory(prefix=".exporting-", dir=folder) as name:
         partial = Path(name)
         rows, int8 = _write_formats(subject, facts, options, pictures, partial)
-        _check([row for row in rows if row.format != WITHOUT_SETTINGS or subject.marks], bound=int8 is None)
+        _check([row for row in rows if row.format != NO_SETTINGS_NAME or subject.is_map], must_agree=int8 is None)
         files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(partial.iterdir())}
         settings = {"settings": {OPENVINO: PRECISE}} if OPENVINO in options.formats else {}
         described = facts | {"inputs": _inputs(), "outputs": subject.outputs, **_parity(rows, int8), "files": files}
-        described |= settings  # for programs that open a file
+        described |= settings  # how programs are to open a file
         card = _card(subject, bool(facts["provenance"]), options, list(files), rows, int8)
         for file in files:
             (partial / file).replace(folder / file)
-    for file in sorted(set(earlier) - set(files)):  # a folder holds one export
+    for file in sorted(set(earlier_files) - set(files)):  # a folder holds one export
         (folder / file).unlink(missing_ok=True)
-        log.info("removed %s, of an earlier export into this folder", file)
+        log.info("removed %s, which an earlier export wrote into this folder", file)
     write_atomically(folder / DESCRIPTION, json.dumps(described, indent=2, ensure_ascii=False).encode())
     write_atomically(folder / CARD, card.encode("utf-8", "replace"))
     log.info("%s: %s", ", ".join(files), folder)
@@ -69,7 +70,8 @@ def export_checkpoint(options: ExportOptions, folder: Path) -> list[Path]:
 
 
 def _earlier_files(folder: Path) -> list[str]:
-    """Returns the files of an earlier export in `folder`. Raises UserError for a card or model.json of other origin."""
+    """Returns the files of an earlier export in `folder`. Raises UserError if a card or model.json there is not from an
+    export."""
     names: list[str] | None
     try:
         described = json.loads((folder / DESCRIPTION).read_text())
@@ -79,16 +81,16 @@ def _earlier_files(folder: Path) -> list[str]:
     except (ValueError, KeyError, TypeError):
         names = None
     if names is None:
-        raise UserError(f"{folder} holds a {DESCRIPTION} or {CARD} that is not of an export: give another out=FOLDER")
+        raise UserError(f"{folder} holds a {DESCRIPTION} or {CARD} that is not from an export: give another out=FOLDER")
     return names
 
 
 def _facts(subject: Subject, provenance: Mapping[str, object], options: ExportOptions) -> dict[str, Any]:
-    """Returns the facts in each file, without folders of this machine, for the file may be published."""
+    """Returns the facts that each file holds, without the folders of this machine, since the file may be published."""
     plain = {key: value for key, value in provenance.items() if isinstance(value, PLAIN_TYPES) and key != "data_root"}
     origin = {"crack_lightning": __version__, "checkpoint_hash": content_of(options.ckpt_path)}
-    own = subject.facts | {"format": FORMAT, "kind": subject.kind}
-    return own | {"precision": options.precision, "provenance": plain, **origin}
+    network_facts = subject.facts | {"format": FORMAT_VERSION, "kind": subject.kind}
+    return network_facts | {"precision": options.precision, "provenance": plain, **origin}
 
 
 def _write_formats(
@@ -97,9 +99,10 @@ def _write_formats(
     options: ExportOptions,
     pictures: Sequence[Image.Image],
     partial: Path,
-) -> tuple[list[Compared], Loss | None]:
-    """Writes the files of all formats into `partial`; returns how each compares, and what eight bits lose."""
-    module, rows, int8 = portable(subject.network), list[Compared](), None
+) -> tuple[list[Comparison], Loss | None]:
+    """Writes the files of all formats into `partial`; returns the comparisons with the checkpoint, and the loss by
+    int8, None for float32."""
+    module, rows, int8 = portable(subject.network), list[Comparison](), None
     if {ONNX, OPENVINO} & set(options.formats):
         content = exports.onnx_bytes(module)
         if options.precision == INT8:
@@ -111,7 +114,7 @@ def _write_formats(
             continue
         path = partial / exports.FILES[name]
         if name == SAFETENSORS:
-            exports.write_safe(path, *subject.safe(facts["provenance"]))
+            exports.write_safe(path, *subject.safetensors_content(facts["provenance"]))
             continue
         if name == TORCH_EXPORT:
             exports.write_torch(module, path, facts)
@@ -119,30 +122,31 @@ def _write_formats(
             exports.write_onnx(content, path, facts, subject.network.decision)
         else:
             exports.write_openvino(content, path, facts)
-        rows += compared(name, exports.run_of(name, path), subject, pictures)
+        rows += compare(name, exports.run_of(name, path), subject, pictures)
         if name == OPENVINO:
-            rows += compared(WITHOUT_SETTINGS, exports.run_without_settings(path), subject, pictures)
+            rows += compare(NO_SETTINGS_NAME, exports.run_without_settings(path), subject, pictures)
     return rows, int8
 
 
 def _write_for_qgis(
     subject: Subject, module: exports.Portable, pictures: Sequence[Image.Image], partial: Path
-) -> list[Compared]:
+) -> list[Comparison]:
     network = subject.network
     if not isinstance(module, PortableMap):
-        raise UserError("format=deepness is of crack maps, which mark pixels; a classifier judges whole pictures")
+        raise UserError("format=deepness is available for crack maps only: a classifier judges whole pictures")
     path, names = partial / DEEPNESS_FILE, network.decision.negative_first
     write_deepness(module, path, class_names=names, mm_per_px=network.mm_per_px)
-    return compared_deepness(path.read_bytes(), subject, pictures)
+    return compare_deepness(path.read_bytes(), subject, pictures)
 
 
-def _check(rows: Sequence[Compared], *, bound: bool) -> None:
-    """Raises UserError for a row that differs, if `bound`: what int8 may lose is checked where it is quantised."""
-    if differing := [row for row in rows if not row.agrees] if bound else []:
+def _check(rows: Sequence[Comparison], *, must_agree: bool) -> None:
+    """Raises UserError for a row that does not agree. With int8 rows need not agree: its loss is checked on
+    quantising."""
+    if differing := [row for row in rows if not row.agrees] if must_agree else []:
         worst = max(differing, key=lambda row: row.difference)
         raise UserError(
-            f"{worst.format} differs from the checkpoint by {worst.difference:.1e} in pictures of {worst.size} "
-            f"({TOLERANCE:g} is allowed), {worst.differ} of {worst.decisions} decisions: nothing is exported"
+            f"{worst.format} differs from the checkpoint by {worst.difference:.1e} on pictures of {worst.size} "
+            f"({TOLERANCE:g} is allowed) and in {worst.differ} of {worst.decisions} decisions: nothing is exported"
         )
 
 
@@ -150,7 +154,7 @@ def _inputs() -> list[dict[str, object]]:
     return [{"name": "images", "dtype": "uint8", "shape": ["batch", 3, "height", "width"], "colours": "RGB"}]
 
 
-def _parity(rows: Sequence[Compared], int8: Loss | None) -> dict[str, object]:
+def _parity(rows: Sequence[Comparison], int8: Loss | None) -> dict[str, object]:
     facts: dict[str, object] = {"parity": [asdict(row) for row in rows]}
     return facts if int8 is None else facts | {"int8": asdict(int8)}
 
@@ -160,16 +164,16 @@ def _card(
     trained: bool,
     options: ExportOptions,
     files: Sequence[str],
-    rows: Sequence[Compared],
+    rows: Sequence[Comparison],
     int8: Loss | None,
 ) -> str:
-    """Returns the card of the checkpoint, or a short one where it has none, with a section on the export."""
+    """Returns the checkpoint's card, or a short card if it has none, with a section on the export."""
     network = subject.network
     return rendered(
         "export_card.md",
         own=_own_card(options.ckpt_path).partition("\n## Export\n")[0].rstrip(),
         backbone=network.backbone,
-        is_map=subject.marks,
+        is_map=subject.is_map,
         trained=trained,
         source=network.weights.get("source", "not known"),
         decision=network.decision,
@@ -181,7 +185,7 @@ def _card(
 
 
 def _own_card(ckpt_path: str | None) -> str:
-    """Returns the card of the checkpoint's run, empty where there is none."""
+    """Returns the card of the checkpoint's run, an empty text if there is none."""
     if ckpt_path is None:
         return ""
     for folder in (expanded(ckpt_path).parent.parent, expanded(ckpt_path).parent):

@@ -1,4 +1,4 @@
-"""The options of `export`."""
+"""The options of `export`, with their defaults and ranges."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from crack_lightning.system.ranges import check_above, check_among, check_choice
 
 FLOAT, INT8 = "float32", "int8"
 PRECISIONS = (FLOAT, INT8)
-QUANTISED = (ONNX, OPENVINO)
+INT8_FORMATS = (ONNX, OPENVINO)  # formats available with precision=int8
 
 
 @dataclass
@@ -19,27 +19,32 @@ class ExportOptions:
     """
 
     ckpt_path: str | None = None  # a best.ckpt; null: the crack map of the package
-    # onnx, openvino, torch_export, safetensors, or deepness (maps, for QGIS); several with commas
+    # onnx, openvino, torch_export, safetensors, or deepness (crack maps, for QGIS); several separated by commas
     format: str = suggested(ONNX, FORMATS)
-    precision: str = one_of(FLOAT, PRECISIONS)  # float32, or int8 per channel, for onnx and openvino
-    # pictures to compare on, and to calibrate int8 on; null: the training pictures, else drawn ones
+    precision: str = one_of(FLOAT, PRECISIONS)  # float32; or int8 per channel, for onnx and openvino only
+    # pictures to compare on, and to calibrate int8 on; null: training pictures, else synthetic ones
     source: str | None = None
-    max_loss: float = 0.002  # for int8: the share of decisions that may be lost
+    # for int8: largest loss of accuracy, AUROC or F1; without labels: share of decisions that int8 may change
+    max_loss: float = 0.002
     max_megapixels: float = 200.0  # larger pictures are not decoded
 
     def __post_init__(self) -> None:
         if not self.formats:
-            raise UserError(f"format={self.format}: one of {', '.join(FORMATS)}, or several with commas")
+            raise UserError(
+                f"format={self.format}: must be one of {', '.join(FORMATS)}, or several separated by commas"
+            )
         for name in self.formats:
             check_among("format", name, FORMATS)
         check_choices(self)
         check_above("max_megapixels", self.max_megapixels)
         if not 0 <= self.max_loss < 1:
-            raise UserError(f"max_loss={self.max_loss}: a share of decisions, 0 or more and below 1")
-        if self.precision == INT8 and (others := [name for name in self.formats if name not in QUANTISED]):
-            raise UserError(f"precision=int8 is of {' and '.join(QUANTISED)}, not of {', '.join(others)}")
+            raise UserError(f"max_loss={self.max_loss}: must be a share of decisions, from 0 to below 1")
+        if self.precision == INT8 and (others := [name for name in self.formats if name not in INT8_FORMATS]):
+            raise UserError(
+                f"precision=int8 is available for {' and '.join(INT8_FORMATS)} only, not for {', '.join(others)}"
+            )
 
     @property
     def formats(self) -> list[str]:
-        """Returns the formats that are asked for, each once."""
+        """Returns the requested formats without repetitions."""
         return list(dict.fromkeys(name.strip() for name in self.format.split(",") if name.strip()))

@@ -1,4 +1,4 @@
-"""Compares an export with its checkpoint: both answer for the same pictures, by ways that share no code."""
+"""Compares the answers of an export and of its checkpoint to the same pictures; the two share no code."""
 
 import logging
 from collections.abc import Sequence
@@ -22,14 +22,17 @@ from crack_lightning.system.vision import pil_to_tensor
 
 log = logging.getLogger(__name__)
 
-TOLERANCE = 1e-4  # of probabilities
-BATCHES = (1, 5)  # the first picture, and the others
+TOLERANCE = 1e-4  # largest difference of a probability
+BATCH_SIZES = (1, 5)  # the first picture is compared alone, the others together
 
 
 @dataclass(frozen=True)
-class Compared:
-    """A comparison of one format on `batch` pictures of one size at once: the largest difference of a probability, how
-    many decisions there were and how many differ. Probabilities within TOLERANCE of the threshold may differ."""
+class Comparison:
+    """A comparison of one format with the checkpoint on one batch of pictures of equal size.
+
+    `difference`: largest difference of a probability. `decisions`: number of decisions. `differ`: number of decisions
+    that differ, not counting those where the checkpoint's probability is within TOLERANCE of the threshold.
+    """
 
     format: str
     size: str
@@ -40,44 +43,48 @@ class Compared:
 
     @property
     def agrees(self) -> bool:
-        """Returns whether the format counts as the same as the checkpoint."""
+        """Returns whether the format gives the answers of the checkpoint."""
         return self.difference <= TOLERANCE and self.differ == 0
 
 
 def parity_pictures(subject: Subject, source: str | None, *, megapixels: float) -> list[Image.Image]:
-    """Returns upright RGB pictures to compare on, from the user's `source`, or drawn like those the network is for."""
-    count = sum(BATCHES)
+    """Returns upright RGB pictures to compare on: from the user's `source`, else synthetic pictures that suit the
+    network."""
+    count = sum(BATCH_SIZES)
     if source is None:
-        return [subject.drawn(0, number, positive=bool(number % 2)) for number in range(count)]
+        return [subject.synthetic_picture(0, number, positive=bool(number % 2)) for number in range(count)]
     photographs = find_photographs(source).photographs
     step = max(1, len(photographs) // count)
     pictures = [read_image(photo.path, megapixels=megapixels) for photo in photographs[::step][:count]]
     return [pictures[k % len(pictures)] for k in range(count)]
 
 
-def compared(name: str, run: Run, subject: Subject, pictures: Sequence[Image.Image]) -> list[Compared]:
-    """Compares `run`, of an export, with the network, at three sizes and in batches of 1 and 5."""
-    rows = list[Compared]()
+def compare(name: str, run: Run, subject: Subject, pictures: Sequence[Image.Image]) -> list[Comparison]:
+    """Compares an export, whose network `run` computes, with the checkpoint: at three sizes, in batches of 1 and 5."""
+    rows = list[Comparison]()
     for size in subject.sizes:
         scaled = [picture.resize(size, Image.Resampling.BILINEAR) for picture in pictures]
         for batch in (scaled[:1], scaled[1:]):
             answer = run(torch.stack([pil_to_tensor(picture) for picture in batch]))[0]
-            rows.append(_row(name, size, answer, subject.own(batch), subject))
+            rows.append(_row(name, size, answer, subject.reference_answers(batch), subject))
     return rows
 
 
-def _row(name: str, size: tuple[int, int], answer: Tensor, own: Tensor, subject: Subject) -> Compared:
-    if answer.shape != own.shape:
-        raise UserError(f"{name} gives {tuple(answer.shape)} where the checkpoint gives {tuple(own.shape)}")
-    difference = (answer - own).abs().max().item()
-    own_positive, positive, decision = subject.positive(own), subject.positive(answer), subject.decision
-    clear = (own_positive - decision.threshold).abs() > TOLERANCE
-    differ = int(((decision.is_positive(own_positive) != decision.is_positive(positive)) & clear).sum())
-    return Compared(name, f"{size[0]}x{size[1]}", len(own), difference, own_positive.numel(), differ)
+def _row(name: str, size: tuple[int, int], answer: Tensor, reference: Tensor, subject: Subject) -> Comparison:
+    if answer.shape != reference.shape:
+        raise UserError(
+            f"{name} gives answers of shape {tuple(answer.shape)}, the checkpoint of shape {tuple(reference.shape)}"
+        )
+    difference = (answer - reference).abs().max().item()
+    expected, exported = subject.positive_probabilities(reference), subject.positive_probabilities(answer)
+    decision = subject.decision
+    is_clear = (expected - decision.threshold).abs() > TOLERANCE
+    differ = int(((decision.is_positive(expected) != decision.is_positive(exported)) & is_clear).sum())
+    return Comparison(name, f"{size[0]}x{size[1]}", len(reference), difference, expected.numel(), differ)
 
 
-def compared_deepness(content: bytes, subject: Subject, pictures: Sequence[Image.Image]) -> list[Compared]:
-    """Compares the file for QGIS with the map, whose cells are enlarged to the pixels of the file's tiles."""
+def compare_deepness(content: bytes, subject: Subject, pictures: Sequence[Image.Image]) -> list[Comparison]:
+    """Compares the file for QGIS with the map, whose cells are enlarged to pixels, since the file answers by pixel."""
     session = onnx_runtime().InferenceSession(content, providers=["CPUExecutionProvider"])
     size = (TILE_PX, TILE_PX)
     scaled = [picture.resize(size, Image.Resampling.BILINEAR) for picture in pictures]
@@ -86,7 +93,7 @@ def compared_deepness(content: bytes, subject: Subject, pictures: Sequence[Image
         tiles = np.stack([np.asarray(picture, np.float32) / 255 for picture in batch]).transpose(0, 3, 1, 2)
         answer = torch.from_numpy(session.run(None, {"tiles": tiles})[0])
         expected: Any = torch.nn.functional.interpolate(
-            subject.own(batch)[:, None], scale_factor=CELL_PX, mode="bilinear"
+            subject.reference_answers(batch)[:, None], scale_factor=CELL_PX, mode="bilinear"
         )
         rows.append(_row("deepness", size, answer, expected, subject))
     return rows
