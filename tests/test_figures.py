@@ -40,7 +40,7 @@ def test_precision_and_recall_mark_the_operating_point() -> None:
 def test_curves_of_one_class_say_that_they_are_not_defined() -> None:
     for draw in (roc_figure, precision_recall_figure):
         figure = draw(PROBABILITIES, torch.ones(6, dtype=torch.long), HALF)
-        assert "not defined: all images are of one class" in texts(figure)
+        assert "not defined: all images have one class" in texts(figure)
 
 
 def test_the_learning_curves_mark_the_best_epoch() -> None:

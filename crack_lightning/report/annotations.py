@@ -1,4 +1,4 @@
-"""Makes annotations of cracks for other programs: COCO, and predictions of Label Studio."""
+"""Describes cracks for other programs: as COCO annotations, and as predictions for Label Studio."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,20 +12,20 @@ import shapely
 from crack_lightning.measurement.classes import UNKNOWN_NAME
 from crack_lightning.measurement.record import CrackFacts, CrackRecord
 
-LEAST_WIDTH_PX = 2.0  # of a polygon around a line whose width is not known
-LEAST_PART_PX = 0.5  # square pixels of a polygon: smaller ones are scraps of cutting
-ABOUT = (
+MIN_WIDTH_PX = 2.0  # least width of a polygon, also used for a crack of unknown width
+MIN_PART_AREA_PX = 0.5  # square pixels; smaller polygons are scraps from cutting, and are dropped
+DESCRIPTION = (
     "Cracks marked by crack_lightning. Coordinates are pixels of the upright photograph: a file whose exif_orientation "
     "is not 1 has to be turned as it says when it is read."
 )
-ATTRIBUTES = ("id", "length_px", "width_px", "length_mm", "width_mm")  # of a crack in the file of COCO
-MERGED_PX = 0.25  # how far a simplified outline may move
+ATTRIBUTES = ("id", "length_px", "width_px", "length_mm", "width_mm")  # facts about a crack in the COCO file
+SIMPLIFY_PX = 0.25  # largest shift of an outline by its simplification
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A photograph with its cracks: its name, its size (width, height) upright, the records of its cracks, and the EXIF
-    orientation of its file, 1 to 8."""
+    """A photograph with its cracks. `size` (width, height) is that of the upright photograph, `records` describe its
+    cracks, and `orientation` is the EXIF orientation of its file, 1 to 8."""
 
     name: str
     size: tuple[int, int]
@@ -34,18 +34,18 @@ class Drawn:
 
 
 def outlines(record: CrackRecord, size: tuple[int, int]) -> Iterator[np.ndarray]:
-    """Yields polygons (n, 2) without holes around the lines of a crack, as wide as it is, within the photograph."""
-    width = record.width_px.median or LEAST_WIDTH_PX
+    """Yields polygons (n, 2) without holes around the lines of a crack, as wide as the crack, within the photograph."""
+    width = record.width_px.median or MIN_WIDTH_PX
     lines = shapely.MultiLineString([line for line in record.lines if len(line) > 1])
-    area = shapely.intersection(lines.buffer(max(width, LEAST_WIDTH_PX) / 2), shapely.box(0, 0, *size))
-    for part in _without_holes(shapely.simplify(area, MERGED_PX)):
+    area = shapely.intersection(lines.buffer(max(width, MIN_WIDTH_PX) / 2), shapely.box(0, 0, *size))
+    for part in _without_holes(shapely.simplify(area, SIMPLIFY_PX)):
         yield np.array(part.exterior.coords)[:-1]
 
 
 def _without_holes(area: shapely.Geometry) -> Iterator[shapely.Polygon]:
-    """Yields the polygons of an area, cut across their holes, which neither program supports."""
+    """Yields the polygons of an area, cut through their holes, since neither COCO nor Label Studio supports holes."""
     for part in shapely.get_parts(area):
-        if part.geom_type != "Polygon" or part.area < LEAST_PART_PX:
+        if part.geom_type != "Polygon" or part.area < MIN_PART_AREA_PX:
             continue
         if not part.interiors:
             yield part
@@ -57,8 +57,10 @@ def _without_holes(area: shapely.Geometry) -> Iterator[shapely.Polygon]:
 
 
 def coco(drawn: Sequence[Drawn], class_names: Sequence[str], *, version: str) -> dict[str, Any]:
-    """Returns the annotations in the format of COCO, with polygons as wide as the cracks, in pixels of the upright
-    photograph. Category 1 is for cracks of unknown width, the next are all classes of width from the narrowest."""
+    """Returns the annotations in the COCO format: polygons as wide as the cracks, in pixels of the upright photograph.
+
+    Category 1 is for cracks of unknown width; the width classes follow, the narrowest first.
+    """
     categories = {name: number for number, name in enumerate([UNKNOWN_NAME, *class_names], 1)}
     images, annotations = [], list[dict[str, Any]]()
     for number, photo in enumerate(drawn, 1):
@@ -76,7 +78,12 @@ def coco(drawn: Sequence[Drawn], class_names: Sequence[str], *, version: str) ->
                 annotations.append(_annotation(len(annotations) + 1, number, categories, record.facts(), polygons))
     listed = [{"id": number, "name": name, "supercategory": "crack"} for name, number in categories.items()]
     now = datetime.now()
-    info: dict[str, object] = {"description": ABOUT, "version": version, "contributor": "crack_lightning", "url": ""}
+    info: dict[str, object] = {
+        "description": DESCRIPTION,
+        "version": version,
+        "contributor": "crack_lightning",
+        "url": "",
+    }
     info |= {"year": now.year, "date_created": f"{now:%Y-%m-%d %H:%M:%S}"}
     licences = [{"id": 1, "name": "that of the photographs", "url": ""}]
     return {
@@ -111,26 +118,30 @@ def _annotation(
 
 
 def label_studio(drawn: Sequence[Drawn], *, version: str, prefix: str = "") -> list[dict[str, Any]]:
-    """Returns a task for each photograph, with a prediction of polygons labelled `crack`.
+    """Returns a task for each photograph, whose prediction is polygons labelled `crack`.
 
-    A `prefix` goes before the name in the photograph's address, by which Label Studio finds it by itself.
+    With a `prefix`, the address of a photograph is the prefix and its name, from which Label Studio loads it.
     """
     return [
         {
             "data": {"image": prefix + quote(photo.name, errors="surrogateescape") if prefix else photo.name},
             "predictions": [
-                {"model_version": f"crack_lightning {version}", "result": list(_results(photo)), "score": _score(photo)}
+                {
+                    "model_version": f"crack_lightning {version}",
+                    "result": list(_label_studio_polygons(photo)),
+                    "score": _highest_score(photo),
+                }
             ],
         }
         for photo in drawn
     ]
 
 
-def _score(photo: Drawn) -> float:
+def _highest_score(photo: Drawn) -> float:
     return max((record.facts().mean_probability for record in photo.records), default=0.0)
 
 
-def _results(photo: Drawn) -> Iterator[dict[str, Any]]:
+def _label_studio_polygons(photo: Drawn) -> Iterator[dict[str, Any]]:
     size = np.array(photo.size, float)
     for record in photo.records:
         for part, polygon in enumerate(outlines(record, photo.size)):

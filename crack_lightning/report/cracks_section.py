@@ -1,20 +1,20 @@
-"""The part of a report that lists cracks: the values of its template, and its limits in words."""
+"""Holds the values for the section of a report that lists cracks, and the text on the limits of the method."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 LIMITS = (
     "Lines show where to look first, and do not replace looking: hairlines are missed, and joints, edges and shadows "
-    "are taken for cracks. Lengths and widths are those of what the photograph shows, widths at right angles to the "
-    "line: what is hidden is not measured, and a width is not a depth. A width that the picture cannot hold is given "
-    "as less than what it can; ± is twice the standard deviation."
+    "are taken for cracks. Lengths and widths are measured in what the photograph shows, widths at right angles to the "
+    "line: what is hidden is not measured, and a width is not a depth. For a width too small for the picture, only an "
+    "upper limit (<) is given; ± is twice the standard deviation."
 )
 
 
 @dataclass(frozen=True)
 class CrackRow:
-    """A row of the table of cracks; `place` is its widest place, as shares of the photograph's width and height;
-    `close_up` a path relative to the page, or empty. Columns are sorted by the fields that end in `_value`."""
+    """A row of the table of cracks. `place` is the widest point of the crack, as shares of the photograph's width and
+    height. `close_up` is a path relative to the page, or empty. Fields that end in `_value` are for sorting."""
 
     photograph: str
     number: int
@@ -33,7 +33,7 @@ class CrackRow:
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar of a histogram: its label, its count, and its height as a share of the highest bar's."""
+    """A bar of a histogram; `share` is its height as a share of the highest bar."""
 
     label: str
     count: int
@@ -42,8 +42,9 @@ class Bar:
 
 @dataclass(frozen=True)
 class CracksSection:
-    """The section on cracks: `rows` of `total` cracks, the longest first; the `classes` of width that occur, with their
-    colours; `bars` of widths in `unit`, which are not known of `unclaimed` cracks; the sources of the `scales`."""
+    """The section on cracks. `rows` lists the longest of all `total` cracks, the longest first. `classes` maps the
+    width classes that occur to their colours. `bars` is the histogram of widths in `unit`; `unclaimed` cracks have no
+    known width. `scales` are the sources of the scales."""
 
     rows: Sequence[CrackRow]
     total: int

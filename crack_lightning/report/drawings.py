@@ -1,4 +1,4 @@
-"""Draws the cracks of a photograph as DXF, with a layer for each class of width."""
+"""Draws the cracks of a photograph as DXF, with a layer for each width class."""
 
 import io
 import logging
@@ -9,25 +9,25 @@ from crack_lightning.measurement.classes import UNKNOWN_NAME
 from crack_lightning.measurement.record import CrackRecord
 from crack_lightning.system import libraries
 
-NEEDS = 'formats=dxf needs ezdxf: pip install -e ".[reports]"'
-MILLIMETRES, UNITLESS = 4, 0  # of $INSUNITS
-NUMBERS, NUMBER_PX = "crack numbers", 30.0  # a layer, and the height of its text
-FORBIDDEN = "<>/\\\":;?*|='"  # in names of layers
-HEX = 16  # base
+INSTALL_HINT = 'formats=dxf needs ezdxf: pip install -e ".[reports]"'
+MILLIMETRES, UNITLESS = 4, 0  # values of the DXF header variable $INSUNITS
+NUMBER_LAYER, NUMBER_HEIGHT_PX = "crack numbers", 30.0  # name of the layer, and height of its text
+FORBIDDEN_CHARACTERS = "<>/\\\":;?*|='"  # not allowed in names of layers
+HEX_BASE = 16
 
 
 def drawing(
     records: Sequence[CrackRecord], colours: Mapping[str, str], *, height_px: int, mm_per_px: float | None
 ) -> bytes:
-    """Draws in millimetres where the scale is known, else in pixels; y points upwards from the photograph's lower left
-    corner; the numbers of the cracks have a layer of their own.
+    """Draws the lines and numbers of the cracks, the numbers on a layer of their own; returns the content of the file.
 
-    `colours` is `#rrggbb` by class. Raises UserError without ezdxf.
+    The unit is the millimetre if the scale is known, else the pixel. The origin is the photograph's lower left corner,
+    and y points upwards. `colours` has `#rrggbb` for each width class. Raises UserError without ezdxf.
     """
     ezdxf = library()
-    logging.getLogger("ezdxf").setLevel(logging.WARNING)  # it reports every header that it leaves empty
+    logging.getLogger("ezdxf").setLevel(logging.WARNING)  # at INFO, ezdxf reports every header that it leaves empty
     document = ezdxf.new("R2010", units=UNITLESS if mm_per_px is None else MILLIMETRES)
-    document.layers.add(NUMBERS)
+    document.layers.add(NUMBER_LAYER)
     space, height = document.modelspace(), height_px * (mm_per_px or 1.0)
     for record in records:
         layer = _layer(document, record.width_class or UNKNOWN_NAME, colours)
@@ -35,7 +35,7 @@ def drawing(
         for points in parts:
             space.add_lwpolyline(points.tolist(), dxfattribs={"layer": layer})
         longest = max(parts, key=len)
-        number = {"layer": NUMBERS, "height": NUMBER_PX * (mm_per_px or 1.0)}
+        number = {"layer": NUMBER_LAYER, "height": NUMBER_HEIGHT_PX * (mm_per_px or 1.0)}
         space.add_text(str(record.number), dxfattribs=number).set_placement(longest[len(longest) // 2].tolist())
     text = io.StringIO()
     document.write(text)
@@ -43,14 +43,14 @@ def drawing(
 
 
 def library() -> Any:
-    """Returns ezdxf. Raises UserError, with how to install it, where it is missing."""
-    return libraries.library("ezdxf", NEEDS)
+    """Returns the module ezdxf. Raises UserError, which says how to install it, if it is missing."""
+    return libraries.library("ezdxf", INSTALL_HINT)
 
 
 def _layer(document: Any, name: str, colours: Mapping[str, str]) -> str:
     readable = name.replace("<=", "up to").replace(">", "above")
-    layer = "crack " + "".join("_" if letter in FORBIDDEN else letter for letter in readable)
+    layer = "crack " + "".join("_" if letter in FORBIDDEN_CHARACTERS else letter for letter in readable)
     if layer not in document.layers:
         added, colour = document.layers.add(layer), colours.get(name, "#00e5ff").lstrip("#")
-        added.rgb = tuple(int(colour[k : k + 2], HEX) for k in (0, 2, 4))
+        added.rgb = tuple(int(colour[k : k + 2], HEX_BASE) for k in (0, 2, 4))
     return layer

@@ -20,7 +20,7 @@ from crack_lightning.evaluation.calibration import reliability, uncalibrated
 from crack_lightning.models.decision import Decision
 from crack_lightning.system.names import shown_in_figures
 
-Intervals = Mapping[str, tuple[float, float]]  # of metrics, by name
+Intervals = Mapping[str, tuple[float, float]]  # low and high bound of each metric, by its name
 
 BLUE, ORANGE, GREY = "#1f5fa8", "#d9822b", "#8a8f98"
 
@@ -53,10 +53,10 @@ def learning_curves(epochs: Sequence[Mapping[str, float]], *, best_epoch: int) -
 def confusion_matrix(
     probabilities: Tensor, targets: Tensor, decision: Decision, *, intervals: Intervals | None = None
 ) -> Figure:
-    """Draws counts and shares of truth (rows) against prediction (columns).
+    """Draws counts and shares: true classes in rows, predicted classes in columns.
 
-    `probabilities` (N,) of the positive class; `targets` (N,), 1 for positive; `intervals` of accuracy and recall are
-    written below.
+    `probabilities` (N,) are for the positive class; `targets` (N,) are 1 for positive. The intervals of accuracy and
+    recall are written below, if given.
     """
     counts = binary_confusion_matrix(decision.is_positive(probabilities).long(), targets)
     shares = counts / counts.sum(dim=1, keepdim=True).clamp(min=1)
@@ -79,7 +79,7 @@ def confusion_matrix(
 
 
 def _bounds(intervals: Intervals | None, name: str) -> str:
-    """Returns the interval of a metric in brackets; empty where there is none."""
+    """Returns the interval of a metric in brackets, an empty text if there is none."""
     low, high = (intervals or {}).get(name, (math.nan, math.nan))
     return "" if math.isnan(low) else f" ({low:.3f} to {high:.3f})"
 
@@ -87,7 +87,7 @@ def _bounds(intervals: Intervals | None, name: str) -> str:
 def roc_figure(
     probabilities: Tensor, targets: Tensor, decision: Decision, *, intervals: Intervals | None = None
 ) -> Figure:
-    """Draws the share of cracks found against the share of false alarms, and marks the operating point."""
+    """Draws recall against the rate of false alarms (ROC), and marks the point at the decision threshold."""
     figure, axes = _square_figure()
     if _note_one_class(axes, targets):
         return figure
@@ -109,7 +109,7 @@ def roc_figure(
 def precision_recall_figure(
     probabilities: Tensor, targets: Tensor, decision: Decision, *, intervals: Intervals | None = None
 ) -> Figure:
-    """Draws precision against recall, and marks the operating point."""
+    """Draws precision against recall, and marks the point at the decision threshold."""
     figure, axes = _square_figure()
     if _note_one_class(axes, targets):
         return figure
@@ -134,10 +134,11 @@ def precision_recall_figure(
 
 
 def reliability_figure(probabilities: Tensor, targets: Tensor, *, temperature: float) -> Figure:
-    """Draws the share of cracks against the probability, before and after the logits were divided by `temperature`."""
+    """Draws the share of cracks against the predicted probability, before and after division of the logits by
+    `temperature`."""
     figure, axes = _square_figure()
     before = uncalibrated(probabilities, temperature)
-    axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="as it should be")
+    axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="ideal")
     for values, colour, name in ((before, ORANGE, "before"), (probabilities, BLUE, "after")):
         curve = reliability(values, targets)
         label = f"{name} calibration: ECE {curve.error:.4f}"
@@ -158,21 +159,21 @@ def _square_figure() -> tuple[Figure, Axes]:
 
 
 def _note_one_class(axes: Axes, targets: Tensor) -> bool:
-    """Writes into `axes` that a curve is not defined, where all images are of one class; returns whether they are."""
+    """Returns whether all images have one class; if so, writes into `axes` that a curve is not defined."""
     one_class = len(torch.unique(targets)) < 2
     if one_class:
-        axes.text(0.5, 0.5, "not defined: all images are of one class", ha="center", color=GREY)
+        axes.text(0.5, 0.5, "not defined: all images have one class", ha="center", color=GREY)
     return one_class
 
 
 def pull_figure(losses: Mapping[float, float], *, chosen: float | None) -> Figure:
-    """Draws the loss of patches that were left out, by the pull towards the head trained on drawn cracks."""
+    """Draws the loss on left-out patches against the pull towards the head that was trained on synthetic cracks."""
     figure = Figure(figsize=(5, 3.6), layout="constrained")
     axes = figure.subplots()
     axes.semilogx(list(losses), list(losses.values()), "o-", color=BLUE, markersize=4)
     if chosen is not None:
         axes.axvline(chosen, color=ORANGE, linestyle=":", label="chosen")
         axes.legend()
-    axes.set(xlabel="pull towards the head of drawn cracks (labels)", ylabel="loss of patches left out")
+    axes.set(xlabel="pull towards the head of synthetic cracks (labels)", ylabel="loss on left-out patches")
     axes.grid(alpha=0.25)
     return figure

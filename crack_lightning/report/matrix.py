@@ -1,4 +1,4 @@
-"""Shows the metrics of every checkpoint on every data set, side by side."""
+"""Shows the metrics of every checkpoint on every data set in tables and heat maps."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from crack_lightning.system.names import shown_in_figures
 
 FIGURES = ("accuracy", "balanced_accuracy", "precision", "recall", "f1", "auroc", "average_precision", "ece")
 LOW_IS_GOOD = ("ece",)
-COLUMNS = 4  # heat maps beside each other
-HELD_OUT = "*"  # marks where a checkpoint was judged on its own test images
+COLUMN_COUNT = 4  # heat maps in a row
+HELD_OUT_MARK = "*"  # follows the metrics of a checkpoint on its own test images
 
 
 @dataclass(frozen=True)
 class Cell:
-    """The metrics of a checkpoint on a data set: `figures` by name, 0..1, NaN where not defined, and their `intervals`.
+    """The metrics of a checkpoint on a data set: `figures` by name, 0..1, NaN if not defined, and their `intervals`.
 
-    `held_out`: the checkpoint was trained on images of this data set, and was judged on its test images alone.
+    `held_out`: the checkpoint was trained on other images of this data set, and was evaluated on its test images only.
     """
 
     checkpoint: str
@@ -35,14 +35,14 @@ class Cell:
 
 
 def empty_cell(checkpoint: str, data: str) -> Cell:
-    """Returns the cell of a checkpoint that was trained on every image of the data set."""
+    """Returns the cell for a checkpoint that was trained on every image of the data set, so that none is left."""
     nan = float("nan")
     figures, intervals = dict.fromkeys(FIGURES, nan), dict.fromkeys(FIGURES, (nan, nan))
     return Cell(checkpoint, data, 0, 0, 0, nan, True, figures, intervals)
 
 
 def matrix_rows(cells: Sequence[Cell]) -> tuple[list[str], list[list[object]]]:
-    """Returns the header and the rows of a table with one row for each cell."""
+    """Returns the header and the rows of matrix.csv, with a row for each cell."""
     header = ["checkpoint", "data", "images", "cracked", "groups", "threshold", "held_out"]
     header += [f"{name}{side}" for name in FIGURES for side in ("", "_low", "_high")]
     rows: list[list[object]] = []
@@ -56,47 +56,57 @@ def matrix_rows(cells: Sequence[Cell]) -> tuple[list[str], list[list[object]]]:
 
 
 def matrix_markdown(cells: Sequence[Cell]) -> str:
-    """Returns a table for each metric: checkpoints down, data sets across, each with its interval."""
-    checkpoints, sets = _axes(cells)
-    at = {(cell.checkpoint, cell.data): cell for cell in cells}
+    """Returns a table for each metric, a row for each checkpoint and a column for each data set, with intervals."""
+    checkpoints, sets = _row_and_column_names(cells)
+    by_names = {(cell.checkpoint, cell.data): cell for cell in cells}
     return rendered(
-        "matrix.md", cells=cells, checkpoints=checkpoints, sets=sets, at=at, figures=FIGURES, held_out=HELD_OUT
+        "matrix.md",
+        cells=cells,
+        checkpoints=checkpoints,
+        sets=sets,
+        at=by_names,
+        figures=FIGURES,
+        held_out=HELD_OUT_MARK,
     )
 
 
 def matrix_figure(cells: Sequence[Cell]) -> Figure:
-    """Draws a heat map for each metric: checkpoints down, data sets across."""
-    checkpoints, sets = _axes(cells)
-    rows = -(-len(FIGURES) // COLUMNS)
+    """Draws a heat map for each metric, a row for each checkpoint and a column for each data set."""
+    checkpoints, sets = _row_and_column_names(cells)
+    rows = -(-len(FIGURES) // COLUMN_COUNT)
     width, height = 1.6 + 1.1 * len(sets), 1.3 + 0.62 * len(checkpoints)
-    figure = Figure(figsize=(max(9.0, COLUMNS * width), rows * max(2.2, height) + 0.5), layout="constrained")
-    grid = figure.subplots(rows, COLUMNS, squeeze=False)
-    for number, (name, axes) in enumerate(zip(FIGURES, grid.flat, strict=False)):
-        _draw_heat_map(axes, cells, name, checkpoints if number % COLUMNS == 0 else [""] * len(checkpoints), sets)
+    figure = Figure(figsize=(max(9.0, COLUMN_COUNT * width), rows * max(2.2, height) + 0.5), layout="constrained")
+    grid = figure.subplots(rows, COLUMN_COUNT, squeeze=False)
+    for index, (name, axes) in enumerate(zip(FIGURES, grid.flat, strict=False)):
+        _draw_heat_map(axes, cells, name, checkpoints if index % COLUMN_COUNT == 0 else [""] * len(checkpoints), sets)
     if any(cell.held_out for cell in cells):
-        figure.supxlabel(f"{HELD_OUT} held-out test images of the same data set", fontsize=8)
+        figure.supxlabel(f"{HELD_OUT_MARK} held-out test images of the same data set", fontsize=8)
     return figure
 
 
-def _draw_heat_map(axes: Axes, cells: Sequence[Cell], name: str, down: Sequence[str], across: Sequence[str]) -> None:
-    values = np.array([cell.figures[name] for cell in cells]).reshape(-1, len(across))
-    good = 1 - values if name in LOW_IS_GOOD else values
-    axes.imshow(good, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    for place, cell in enumerate(cells):
-        row, column = divmod(place, len(across))
-        is_dark = good[row, column] > 0.6
+def _draw_heat_map(axes: Axes, cells: Sequence[Cell], name: str, rows: Sequence[str], columns: Sequence[str]) -> None:
+    values = np.array([cell.figures[name] for cell in cells]).reshape(-1, len(columns))
+    goodness = 1 - values if name in LOW_IS_GOOD else values
+    axes.imshow(goodness, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for index, cell in enumerate(cells):
+        row, column = divmod(index, len(columns))
+        is_dark = goodness[row, column] > 0.6
         low, high = cell.intervals[name]
-        text = "none" if np.isnan(cell.figures[name]) else f"{cell.figures[name]:.3f}{HELD_OUT * cell.held_out}"
+        text = "none" if np.isnan(cell.figures[name]) else f"{cell.figures[name]:.3f}{HELD_OUT_MARK * cell.held_out}"
         colour = "white" if is_dark else "black"
         axes.text(column, row - 0.1, text, ha="center", va="center", fontsize=9, color=colour)
         if not np.isnan(low):
             axes.text(column, row + 0.25, f"{low:.2f}-{high:.2f}", ha="center", va="center", fontsize=6, color=colour)
     axes.set_xticks(
-        range(len(across)), [shown_in_figures(label, most=24) for label in across], rotation=25, ha="right", fontsize=8
+        range(len(columns)),
+        [shown_in_figures(label, most=24) for label in columns],
+        rotation=25,
+        ha="right",
+        fontsize=8,
     )
-    axes.set_yticks(range(len(down)), [shown_in_figures(label, most=24) for label in down], fontsize=8)
+    axes.set_yticks(range(len(rows)), [shown_in_figures(label, most=24) for label in rows], fontsize=8)
     axes.set_title(name.replace("_", " "), fontsize=10)
 
 
-def _axes(cells: Sequence[Cell]) -> tuple[list[str], list[str]]:
+def _row_and_column_names(cells: Sequence[Cell]) -> tuple[list[str], list[str]]:
     return list(dict.fromkeys(cell.checkpoint for cell in cells)), list(dict.fromkeys(cell.data for cell in cells))

@@ -1,4 +1,4 @@
-"""Draws pictures with their predictions, and the layers of a classifier."""
+"""Draws figures of pictures with their predictions, of masks, and of the layers of a classifier."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ GREEN, RED, GREY = "#1b7f4b", "#c22f2f", "#8a8f98"
 
 @dataclass(frozen=True)
 class PredictedPicture:
-    """A picture, its true class, the predicted class, and the probability of the predicted class in 0..1."""
+    """A picture with its true class, its predicted class, and the probability of the predicted class, 0..1."""
 
     image: Image
     truth: str
@@ -24,13 +24,14 @@ class PredictedPicture:
 
 
 def prediction_grid(predictions: Sequence[PredictedPicture], *, title: str, columns: int = 4) -> Figure:
-    """Draws pictures with prediction beside truth: green where they agree, red where not."""
+    """Draws pictures with prediction and truth in their titles: green if the two agree, else red."""
     columns = max(1, min(columns, len(predictions)))
     rows = max(1, -(-len(predictions) // columns))
     width, height = max(5.0, 2.3 * columns), 2.75 * rows + 0.5
     figure = Figure(figsize=(width, height))
     figure.suptitle(title, fontsize=11, y=1 - 0.1 / height, va="top")
-    # Margins in inches by hand: a layout that measures every text takes longer than all else at the end of a run.
+    # Margins are set in inches: an automatic layout measures every text, which takes longer than everything else at
+    # the end of a run.
     figure.subplots_adjust(
         left=0.1 / width, right=1 - 0.1 / width, bottom=0.25 / height, top=1 - 0.85 / height, wspace=0.06, hspace=0.3
     )
@@ -59,14 +60,17 @@ def prediction_grid(predictions: Sequence[PredictedPicture], *, title: str, colu
 
 
 def architecture_figure(rows: Sequence[Sequence[str]], *, title: str, trainable: Sequence[bool]) -> Figure:
-    """Draws a box for each layer, from input to output; each row is (name, kind, shape in, shape out, parameters)."""
+    """Draws a box for each layer, from input to output.
+
+    Each row is (name, type, input shape, output shape, parameters); `trainable` says which layers are trained.
+    """
     figure = Figure(figsize=(7.6, 0.42 * len(rows) + 0.9))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, 1), ylim=(len(rows) + 0.6, -1.4))
     axes.axis("off")
     axes.text(0.5, -0.95, title, ha="center", va="center", fontsize=11)
     columns = (0.05, 0.27, 0.50, 0.68, 0.95)
-    for x, heading, side in zip(columns, ("layer", "kind", "in", "out", "parameters"), _SIDES, strict=True):
+    for x, heading, side in zip(columns, ("layer", "kind", "in", "out", "parameters"), _ALIGNMENTS, strict=True):
         axes.text(x, -0.25, heading, fontsize=8, color=GREY, ha=side, va="center")
     for y, (row, is_trainable) in enumerate(zip(rows, trainable, strict=True)):
         face = "#e3efe6" if is_trainable else "#eef0f3"
@@ -80,17 +84,17 @@ def architecture_figure(rows: Sequence[Sequence[str]], *, title: str, trainable:
                 ec="#c3c8d0",
             )
         )
-        for x, text, side in zip(columns, row, _SIDES, strict=True):
+        for x, text, side in zip(columns, row, _ALIGNMENTS, strict=True):
             axes.text(x, y + 0.48, text, fontsize=8, ha=side, va="center", family="monospace")
     axes.text(0.5, len(rows) + 0.28, "green: learned in this run; grey: fixed", fontsize=7, color=GREY, ha="center")
     return figure
 
 
-_SIDES = ("left", "left", "left", "left", "right")
+_ALIGNMENTS = ("left", "left", "left", "left", "right")
 
 
 def masks_figure(shown: Sequence[tuple[Image, str]], *, columns: int = 3) -> Figure:
-    """Draws photographs overlaid with what was found, missed and marked wrongly, each with its title."""
+    """Draws photographs, each with its title; their overlays show what was found, missed and marked wrongly."""
     columns = max(1, min(columns, len(shown)))
     rows = max(1, -(-len(shown) // columns))
     figure = Figure(figsize=(4 * columns, 3.4 * rows + 0.4), layout="constrained")

@@ -1,4 +1,4 @@
-"""Renders pages and cards from the templates in this folder; escapes text in HTML and cells of Markdown rows."""
+"""Renders pages and cards from the templates in this folder; escapes text in HTML and in cells of Markdown tables."""
 
 import base64
 from collections.abc import Iterable
@@ -27,7 +27,7 @@ def _environment() -> Environment:
 
 
 def rendered(template: str, **values: object) -> str:
-    """Returns the text of `template` with `values`; a page includes its style and script, which are separate files."""
+    """Returns the text of `template` filled with `values`; a page includes its style and script from separate files."""
     return _environment().get_template(template).render(**values)
 
 
@@ -37,12 +37,12 @@ def _picture(jpeg: bytes) -> str:
 
 
 def _address(path: str) -> str:
-    """Returns a path relative to the page as a URL, whatever bytes its names hold."""
+    """Returns a path relative to the page as a URL; its names may hold any bytes."""
     return quote(path.encode("utf-8", "surrogateescape"))
 
 
 def _row(cells: Iterable[object]) -> str:
-    """Returns a row of a Markdown table: one line with a cell for each value, whatever text it holds."""
+    """Returns a row of a Markdown table: one line with a cell for each value, which may hold any text."""
     return f"| {' | '.join(map(_cell, cells))} |"
 
 
@@ -52,6 +52,6 @@ def _cell(value: object) -> str:
 
 
 def _yaml(value: object) -> str:
-    """Returns the lines of metadata at the top of a card, by which a model hub lists it."""
+    """Returns the YAML metadata for the top of a card, from which a model hub lists the model."""
     text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
     return text.removesuffix("\n")

@@ -1,5 +1,7 @@
-"""Writes an inspection as a Word document: cover, tables of cracks and photographs, a page for each photograph, method
-and limits."""
+"""Writes an inspection as a Word document.
+
+It has a summary, tables of cracks and photographs, pages of photographs, close-ups, method and limits.
+"""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -14,20 +16,21 @@ from crack_lightning.report.cracks_section import LIMITS, CrackRow, CracksSectio
 from crack_lightning.system import libraries
 from crack_lightning.system.names import no_formula, showable
 
-NEEDS = 'formats=word needs python-docx: pip install -e ".[reports]"'
-MOST_ROWS, MOST_CLOSE_UPS = 60, 6
-MOST_PICTURES = 100  # pages of photographs: some 30 MB
+INSTALL_HINT = 'formats=word needs python-docx: pip install -e ".[reports]"'
+MAX_ROWS, MAX_CLOSE_UPS = 60, 6  # cracks in the table, and close-ups
+MAX_PAGES = 100  # pages with a photograph; 100 take some 30 MB
 PAGE_CM, MARGIN_CM = (21.0, 29.7), 2.0  # A4
-NAME_CM = 5.0  # the first column of a table
-PICTURE_CM, CLOSE_UP_CM = (17.0, 19.0), 7.0  # maximum width and height: heading and text fit on the same page
-COLUMNS = ("photograph", "crack", "length", "width, median", "widest", "class", "edge")
+NAME_CM = 5.0  # width of the first column of a table
+PICTURE_CM = (17.0, 19.0)  # largest width and height of a picture that leave room for its heading and text
+CLOSE_UP_CM = 7.0  # width of a close-up
+CRACK_COLUMNS = ("photograph", "crack", "length", "width, median", "widest", "class", "edge")
 PHOTOGRAPH_COLUMNS = ("photograph", "verdict", "cracks", "length")
 
 
 @dataclass(frozen=True)
 class Pictured:
-    """A photograph in the document: the path of its overlay below the run's folder, empty where there is none; for the
-    table its verdict, the number of its cracks and their length; and the `text` of its page."""
+    """A photograph in the document. `overlay` is a path relative to the run's folder, empty if there is none.
+    `verdict`, `cracks` (their number) and `length` (in total) are for the table, `text` is for the page."""
 
     name: str
     overlay: str
@@ -38,14 +41,15 @@ class Pictured:
 
 
 def library() -> Any:
-    """Returns python-docx. Raises UserError, with how to install it, where it is missing."""
-    return libraries.library("docx", NEEDS)
+    """Returns the module docx of python-docx. Raises UserError, which says how to install it, if it is missing."""
+    return libraries.library("docx", INSTALL_HINT)
 
 
 def word_report(
     run: Path, summary: str, method: Mapping[str, str], cracks: CracksSection, photographs: Sequence[Pictured]
 ) -> bytes:
-    """Returns the document of the `photographs`, the worst first; their pictures lie below the folder `run`."""
+    """Returns the document on the `photographs`, which are sorted, the worst first; their pictures are in the folder
+    `run`."""
     document = library().Document()
     _set_paper(document)
     document.add_heading("Inspection for cracks", 0)
@@ -54,26 +58,26 @@ def word_report(
         document.add_paragraph(f"{name}: {showable(value)}", style="List Bullet")
     document.add_page_break()
     document.add_heading("Cracks", 1)
-    limit = "" if cracks.total <= MOST_ROWS else f"; the longest {MOST_ROWS} are listed, cracks.csv has all"
+    limit = "" if cracks.total <= MAX_ROWS else f"; the longest {MAX_ROWS} are listed, cracks.csv has all"
     document.add_paragraph(f"{cracks.total} cracks{limit}. Scale: {showable('; '.join(cracks.scales))}.")
-    _add_table(document, COLUMNS, [_row(row) for row in cracks.rows[:MOST_ROWS]])
+    _add_table(document, CRACK_COLUMNS, [_row(row) for row in cracks.rows[:MAX_ROWS]])
     document.add_heading("Photographs", 1)
     rows = [[photo.name, photo.verdict, photo.cracks, photo.length] for photo in photographs]
     _add_table(document, PHOTOGRAPH_COLUMNS, rows)
     pages = [photo for photo in photographs if photo.overlay]
-    if len(pages) > MOST_PICTURES:
-        document.add_paragraph(f"The worst {MOST_PICTURES} have a page of their own; report.html has all.")
-    for photo in pages[:MOST_PICTURES]:
+    if len(pages) > MAX_PAGES:
+        document.add_paragraph(f"The worst {MAX_PAGES} have a page of their own; report.html has all.")
+    for photo in pages[:MAX_PAGES]:
         document.add_heading(showable(photo.name), 2).paragraph_format.page_break_before = True
         _add_picture(document, run / photo.overlay)
         document.add_paragraph(showable(photo.text))
     _add_close_ups(document, run, cracks)
     document.add_heading("Method and limits", 1)
     document.add_paragraph(
-        "A crack map marks cells of 4 x 4 pixels; lines through them are brought onto the darkest path at the "
-        "photograph's resolution. A width of three pixels and more is the distance of the flanks at half depth; a "
-        "narrower one the darkness integrated across, against the background and the tone that the crack would have "
-        f"without blur. Classes of width: {cracks.preset}, by the median width."
+        "A crack map marks cells of 4 x 4 pixels; the lines through them are moved onto the darkest path at the "
+        "photograph's resolution. A width of three pixels or more is the distance between the flanks at half depth. "
+        "For a narrower crack, the darkness across it is integrated and divided by the contrast between the background "
+        f"and the tone that the crack would have without blur. Width classes: {cracks.preset}, by the median width."
     )
     document.add_paragraph(LIMITS)
     file = io.BytesIO()
@@ -98,7 +102,7 @@ def _set_paper(document: Any) -> None:
 
 
 def _add_picture(document: Any, path: Path) -> None:
-    """Adds a picture as large as fits on the page, with few enough pixels for a document of many pictures."""
+    """Adds a picture as large as fits on the page, reduced so that a document of many pictures stays small."""
     image = read_image(path)
     image.thumbnail((1600, 1600))
     width_cm = min(PICTURE_CM[0], PICTURE_CM[1] * image.width / image.height)
@@ -114,7 +118,7 @@ def _add_table(document: Any, columns: Sequence[str], rows: Sequence[Sequence[st
     if not rows:
         return
     table = document.add_table(rows=len(rows) + 1, cols=len(columns), style="Light Grid Accent 1")
-    cells = iter(table._cells)  # one by one: rows[k].cells looks through the whole table each time
+    cells = iter(table._cells)  # one iterator, because each rows[k].cells searches the whole table
     table.autofit = False
     widths = [_cm(NAME_CM), *[_cm((PICTURE_CM[0] - NAME_CM) / (len(columns) - 1))] * (len(columns) - 1)]
     for column, width in zip(table.columns, widths, strict=True):
@@ -129,7 +133,7 @@ def _add_close_ups(document: Any, run: Path, cracks: CracksSection) -> None:
     if not cracks.close_ups:
         return
     document.add_heading("Widest places", 1)
-    for row in cracks.close_ups[:MOST_CLOSE_UPS]:
+    for row in cracks.close_ups[:MAX_CLOSE_UPS]:
         caption = f"{showable(row.photograph)}, crack {row.number}: {row.widest} at its widest"
         document.add_paragraph(caption).paragraph_format.keep_with_next = True
         document.add_picture(str(run / row.close_up), width=_cm(CLOSE_UP_CM))
