@@ -11,7 +11,7 @@ import pytest
 from crack_lightning.corrections.correction import Correction, active, to_redo, to_undo
 from crack_lightning.corrections.correction_labels import labels_of
 from crack_lightning.corrections.journal import Journal
-from crack_lightning.corrections.lines import cut_by, judged, outlined, rejections, surface_share
+from crack_lightning.corrections.lines import cut_by, excluded_areas, judged_cracks, rejections, surface_share
 from crack_lightning.errors import UserError
 from crack_lightning.measurement.kept_records import parts_of, record_from, whole_record
 from crack_lightning.measurement.record import CrackRecord, Widths
@@ -38,7 +38,7 @@ def said(number: int, kind: str, *lines: np.ndarray, of: int | None = None, phot
 
 
 def states(records: list[CrackRecord], *corrections: Correction) -> list[tuple[str, float]]:
-    found = judged(records, active(corrections))
+    found = judged_cracks(records, active(corrections))
     assert [one.record.number for one in found] == list(range(1, len(found) + 1))
     return [(one.status, round(one.record.length_px)) for one in found]
 
@@ -124,9 +124,9 @@ def test_what_is_no_surface_holds_no_crack() -> None:
     out = said(1, "exclude", area)
     assert states([record(line(10))], out) == [("unseen", 98)]
     assert states([], said(2, "draw", line(10)), out) == [("drawn", 98)]
-    assert surface_share(outlined([out]), (198, 100)) == pytest.approx(0.5)
+    assert surface_share(excluded_areas([out]), (198, 100)) == pytest.approx(0.5)
     crossed = np.array([[0.0, 0], [100, 100], [100, 0], [0, 100]])  # a bow tie
-    assert surface_share(outlined([said(1, "exclude", crossed)]), (100, 100)) == pytest.approx(0.5)
+    assert surface_share(excluded_areas([said(1, "exclude", crossed)]), (100, 100)) == pytest.approx(0.5)
 
 
 def test_undo_and_redo_are_corrections_too() -> None:
@@ -160,13 +160,13 @@ def test_labels_leave_out_what_was_contradicted_and_what_is_no_surface() -> None
         ({"kind": "acept"}, "did you mean accept"),
         ({"kind": ["accept"]}, "kind="),
         ({"kind": "accept", "photograph": NAME}, "needs lines"),
-        ({"kind": "accept", "photograph": NAME, "lines": [[[1, 2, 3]]]}, "lists of x and y"),
+        ({"kind": "accept", "photograph": NAME, "lines": [[[1, 2, 3]]]}, r"lists of points \(x, y\)"),
         ({"kind": "accept", "photograph": NAME, "lines": [[[1, float("nan")]]]}, "not a number"),
-        ({"kind": "accept", "photograph": NAME, "lines": [["ab"]]}, "lists of x and y"),
+        ({"kind": "accept", "photograph": NAME, "lines": [["ab"]]}, r"lists of points \(x, y\)"),
         ({"kind": "draw", "photograph": NAME, "lines": [[[1, 2]]]}, "2 points"),
         ({"kind": "draw", "photograph": NAME, "lines": [[[1, 2]] * 20_001]}, "20000"),
         ({"kind": "draw", "lines": [[[1, 2], [3, 4]]]}, "name of a photograph"),
-        ({"kind": "draw", "photograph": 3, "lines": [[[1, 2], [3, 4]]]}, "photograph is not a text"),
+        ({"kind": "draw", "photograph": 3, "lines": [[[1, 2], [3, 4]]]}, "photograph must be a text"),
         ({"kind": "exclude", "photograph": NAME, "lines": [[[1, 2]] * 2001]}, "2000 points"),
         ({"kind": "undo"}, "of="),
         ({"kind": "undo", "of": True}, "of="),
@@ -174,10 +174,10 @@ def test_labels_leave_out_what_was_contradicted_and_what_is_no_surface() -> None
         ({"kind": "scale", "scale": {"xx": 1}}, "scale needs"),
         (
             {"kind": "scale", "scale": dict.fromkeys(("xx", "xy", "yx", "yy", "deviation"), 0.0) | {"source": ""}},
-            "surface",
+            "singular",
         ),
-        ({"kind": "accept", "photograph": NAME, "lines": [[[1, 2]]], "colour": 1}, "no 'colour'"),
-        ({"kind": "accept", "photograph": NAME, "by": "x" * 81, "lines": [[[1, 2]]]}, "by is not a text"),
+        ({"kind": "accept", "photograph": NAME, "lines": [[[1, 2]]], "colour": 1}, "no key 'colour'"),
+        ({"kind": "accept", "photograph": NAME, "by": "x" * 81, "lines": [[[1, 2]]]}, "by must be a text"),
     ],
 )
 def test_what_is_no_correction_is_refused(facts: dict[str, Any], words: str, tmp_path: Path) -> None:

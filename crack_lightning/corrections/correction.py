@@ -1,4 +1,4 @@
-"""A person's correction of a photograph's cracks, as a line of the journal holds it, checked when it is made."""
+"""A person's correction of a photograph's cracks: an entry of the journal, which is checked before it is written."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,28 +14,30 @@ from crack_lightning.system.ranges import number_of
 
 Array = np.ndarray
 
-# Accept or reject a marked crack, draw one, rub out parts of one, outline what is not surface, set a scale; undo a
-# correction, and redo it.
-KINDS = ("accept", "reject", "draw", "erase", "exclude", "scale", "undo", "redo")
-# Those by which a crack is there; those that undo or redo an earlier correction.
-CONFIRMING, TURNING = ("accept", "draw"), ("undo", "redo")
-OF_LINES = (*CONFIRMING, "reject", "erase", "exclude")
-LEAST_POINTS = {"exclude": 3, "draw": 2}
-MOST_POINTS, MOST_LINES, MOST_NAME = 20_000, 2_000, 80
-MOST_SCALE = 1000.0  # millimetres per pixel
-MOST_OUTLINE = 2_000  # points of an outline: all pairs of its sides are checked for crossings
+# Accept or reject a marked crack, draw a crack, erase parts of cracks, exclude an area that is not surface, set a
+# scale; undo a correction, or redo one that was undone.
+CORRECTION_KINDS = ("accept", "reject", "draw", "erase", "exclude", "scale", "undo", "redo")
+# Kinds that confirm a crack; kinds that undo or redo an earlier correction; kinds that need lines.
+CONFIRMING_KINDS, UNDO_OR_REDO = ("accept", "draw"), ("undo", "redo")
+LINE_KINDS = (*CONFIRMING_KINDS, "reject", "erase", "exclude")
+MIN_POINTS = {"exclude": 3, "draw": 2}  # points of each line, by kind; 1 for every other kind
+MAX_POINTS, MAX_LINES = 20_000, 2_000  # points of all lines of a correction together; number of its lines
+MAX_NAME_LENGTH = 80  # characters of a person's name
+MAX_SCALE = 1000.0  # millimetres per pixel
+MAX_OUTLINE_POINTS = 2_000  # points of an outline; few, because all pairs of its sides are checked for crossings
 KEYS = ("number", "time", "kind", "photograph", "by", "lines", "feature", "of", "scale", "picture")
 
 
 @dataclass(frozen=True)
 class Correction:
-    """A correction. `number` counts from 1; `photograph` is its name, empty for a scale of all photographs.
+    """A correction by a person.
 
-    `lines` (n, 2) each, x and y in pixels of the upright photograph: for accept and reject the lines of the crack, for
-    draw the crack as it was drawn, for erase the parts that are gone, for exclude the outline of an area. `feature` is
-    the measurement of an accepted or drawn crack, as cracks.geojson has it; `of` the number of the correction that is
-    undone or redone; `scale` is a matrix from pixels to millimetres, or empty. `picture` identifies the picture that
-    was corrected, empty where it is not known: another picture may take its name.
+    `number` counts from 1. `photograph` is the name of the photograph, empty for a scale of all photographs. `by` is
+    the name of the person. `lines` are (n, 2) each, x and y in pixels of the upright photograph: the lines of the crack
+    for accept, reject and draw; the erased parts for erase; the outline of the area for exclude. `feature` is the
+    measurement of an accepted or drawn crack, as in cracks.geojson. `of` is the number of the correction that is undone
+    or redone. `scale` is a matrix from pixels to millimetres with its uncertainty and source, or empty. `picture`
+    identifies the corrected picture, since another one may get its name later; it is empty if not known.
     """
 
     number: int
@@ -50,7 +52,7 @@ class Correction:
     picture: str = ""
 
     def facts(self) -> dict[str, Any]:
-        """Returns plain values, from which `correction_of` makes an equal correction."""
+        """Returns plain values from which `correction_of` restores the correction."""
         facts: dict[str, Any] = {"number": self.number, "time": self.time, "kind": self.kind}
         facts |= {"photograph": self.photograph, "by": self.by}
         facts |= {"picture": self.picture} if self.picture else {}
@@ -63,20 +65,22 @@ class Correction:
 
 
 def correction_of(facts: Mapping[str, object], *, number: int) -> Correction:
-    """Returns the checked correction that plain values describe. Raises UserError that names what is wrong."""
+    """Returns the correction that plain values describe. Raises UserError if a value is not valid."""
     kind = facts.get("kind")
-    if kind not in KINDS:
-        near = get_close_matches(str(kind), KINDS, 1)
+    if kind not in CORRECTION_KINDS:
+        near = get_close_matches(str(kind), CORRECTION_KINDS, 1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        raise UserError(f"kind={str(kind)[:40]!r}: one of {', '.join(KINDS)}{hint}")
+        raise UserError(f"kind={str(kind)[:40]!r}: must be one of {', '.join(CORRECTION_KINDS)}{hint}")
     if unknown := sorted(set(facts) - set(KEYS)):
-        raise UserError(f"a correction has no {unknown[0][:40]!r}: {', '.join(KEYS)}")
-    photograph, by = _text(facts, "photograph", 4096), _text(facts, "by", MOST_NAME)
-    if kind in OF_LINES and not photograph:
+        raise UserError(f"a correction has no key {unknown[0][:40]!r}; it may have {', '.join(KEYS)}")
+    photograph, by = _text(facts, "photograph", 4096), _text(facts, "by", MAX_NAME_LENGTH)
+    if kind in LINE_KINDS and not photograph:
         raise UserError(f"{kind} needs the name of a photograph")
     of, scale, feature = facts.get("of"), facts.get("scale"), facts.get("feature")
-    if not isinstance(of, int | None) or (kind in TURNING) != (type(of) is int):
-        raise UserError(f"{kind}: of={str(of)[:40]!r}; undo and redo name the number of a correction, no other does")
+    if not isinstance(of, int | None) or (kind in UNDO_OR_REDO) != (type(of) is int):
+        raise UserError(
+            f"{kind}: of={str(of)[:40]!r}; undo and redo need the number of a correction, other kinds must not have one"
+        )
     if not isinstance(feature, dict | None):
         raise UserError("feature is not a GeoJSON feature")
     if feature is not None:
@@ -87,7 +91,7 @@ def correction_of(facts: Mapping[str, object], *, number: int) -> Correction:
         time=_text(facts, "time", 40) or datetime.now().astimezone().isoformat(timespec="seconds"),
         photograph=photograph,
         by=by,
-        lines=lines_of(kind, facts.get("lines")) if kind in OF_LINES else (),
+        lines=lines_of(kind, facts.get("lines")) if kind in LINE_KINDS else (),
         feature=feature,
         of=of,
         scale=checked_scale(scale) if kind == "scale" else None,
@@ -95,69 +99,74 @@ def correction_of(facts: Mapping[str, object], *, number: int) -> Correction:
     )
 
 
-def _text(facts: Mapping[str, object], name: str, most: int) -> str:
+def _text(facts: Mapping[str, object], name: str, max_length: int) -> str:
     value = facts.get(name) or ""
-    if not isinstance(value, str) or len(value) > most:
-        raise UserError(f"{name} is not a text of at most {most} characters")
+    if not isinstance(value, str) or len(value) > max_length:
+        raise UserError(f"{name} must be a text of at most {max_length} characters")
     return value
 
 
 def lines_of(kind: str, given: object) -> list[Array]:
-    """Returns lines (n, 2) from lists of x and y. Raises UserError where they are not lines, or too many."""
-    least = LEAST_POINTS.get(kind, 1)
-    if not isinstance(given, list) or not given or len(given) > MOST_LINES:
-        raise UserError(f"{kind} needs lines: from 1 to {MOST_LINES}, each a list of x and y in pixels")
+    """Returns lines (n, 2) from lists of points (x, y). Raises UserError if they are not valid lines, or too many."""
+    min_points = MIN_POINTS.get(kind, 1)
+    if not isinstance(given, list) or not given or len(given) > MAX_LINES:
+        raise UserError(f"{kind} needs lines: from 1 to {MAX_LINES}, each a list of points (x, y) in pixels")
     try:
         lines = checked_lines(given)
     except (TypeError, ValueError) as error:
-        raise UserError(f"{kind}: its lines are no lists of x and y in pixels: {error}") from error
-    if sum(map(len, lines)) > MOST_POINTS or any(len(line) < least for line in lines):
-        raise UserError(f"{kind}: its lines have {least} points at least, and {MOST_POINTS} together at most")
-    if kind == "exclude" and sum(map(len, lines)) > MOST_OUTLINE:
-        raise UserError(f"exclude: its outline has more than {MOST_OUTLINE} points: draw it with fewer")
+        raise UserError(f"{kind}: its lines are not lists of points (x, y) in pixels: {error}") from error
+    if sum(map(len, lines)) > MAX_POINTS or any(len(line) < min_points for line in lines):
+        raise UserError(f"{kind}: each line needs {min_points} points or more, and all together at most {MAX_POINTS}")
+    if kind == "exclude" and sum(map(len, lines)) > MAX_OUTLINE_POINTS:
+        raise UserError(f"exclude: its outline has more than {MAX_OUTLINE_POINTS} points: draw it with fewer")
     return lines
 
 
 def checked_scale(scale: object) -> dict[str, Any]:
-    """Returns a scale. Raises UserError for neither {} nor a matrix xx, xy, yx, yy with deviation and source."""
+    """Returns the scale. Raises UserError unless it is {} or has a matrix (xx, xy, yx, yy), deviation and source."""
     numbers = ("xx", "xy", "yx", "yy", "deviation")
     if scale == {}:
         return {}
     if not isinstance(scale, dict) or set(scale) != {*numbers, "source"} or not isinstance(scale["source"], str):
-        raise UserError(f"scale needs {', '.join(numbers)} and source, or nothing to forget it")
+        raise UserError(f"scale needs {', '.join(numbers)} and source, or {{}} to remove the scale")
     for name in numbers:
-        if not abs(number_of(scale[name])) <= MOST_SCALE:
-            raise UserError(f"scale: {name}={str(scale[name])[:40]} is not a number of at most {MOST_SCALE:g}")
+        if not abs(number_of(scale[name])) <= MAX_SCALE:
+            raise UserError(
+                f"scale: {name}={str(scale[name])[:40]} is not a number from -{MAX_SCALE:g} to {MAX_SCALE:g}"
+            )
     if abs(scale["xx"] * scale["yy"] - scale["xy"] * scale["yx"]) < 1e-12:
-        raise UserError("scale: its matrix shows no surface")
+        raise UserError("scale: its matrix is singular")
     return scale
 
 
 def active(corrections: Sequence[Correction]) -> list[Correction]:
-    """Returns the corrections in force: without undo and redo, and without those that were undone."""
+    """Returns the corrections in force: all except those of kind undo or redo, and those that were undone."""
     undone = set[int]()
     for correction in corrections:
-        if correction.kind in TURNING and correction.of is not None:
+        if correction.kind in UNDO_OR_REDO and correction.of is not None:
             (undone.add if correction.kind == "undo" else undone.discard)(correction.of)
     return [
-        correction for correction in corrections if correction.kind not in TURNING and correction.number not in undone
+        correction
+        for correction in corrections
+        if correction.kind not in UNDO_OR_REDO and correction.number not in undone
     ]
 
 
 def to_undo(corrections: Sequence[Correction]) -> int | None:
-    """Returns the number of the last correction in force, None where there is none."""
+    """Returns the number of the last correction in force, which is the next to undo; None if there is none."""
     in_force = active(corrections)
     return in_force[-1].number if in_force else None
 
 
 def to_redo(corrections: Sequence[Correction]) -> int | None:
-    """Returns the number of the correction that was undone last, None if a new one was made since."""
+    """Returns the number of the correction to redo: the last one undone. None if there is none, or if a new correction
+    was made since."""
     undone = list[int]()
     for correction in corrections:
         if correction.kind == "undo" and correction.of is not None:
             undone.append(correction.of)
         elif correction.kind == "redo" and correction.of in undone:
             undone.remove(correction.of)
-        elif correction.kind not in TURNING:
+        elif correction.kind not in UNDO_OR_REDO:
             undone.clear()
     return undone[-1] if undone else None

@@ -1,4 +1,4 @@
-"""Reads and writes corrections.jsonl: a line for each correction, on disk before it is confirmed."""
+"""Reads and writes corrections.jsonl: a line for each correction, which is on disk before the user gets an answer."""
 
 import errno
 import json
@@ -8,22 +8,22 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from crack_lightning.corrections.correction import TURNING, Correction, active, correction_of
+from crack_lightning.corrections.correction import UNDO_OR_REDO, Correction, active, correction_of
 from crack_lightning.errors import UserError
 from crack_lightning.system.files import full_message, is_full, write_atomically
 
 log = logging.getLogger(__name__)
 
 JOURNAL = "corrections.jsonl"
-MOST_NUMBER = 10**9
+MAX_NUMBER = 10**9  # numbers of corrections are below this
 
 
 class Journal:
-    """The corrections of a project, in the order in which they were made; for one process and all of its threads.
+    """The corrections of a project in the order in which they were made; for one process with several threads.
 
-    A line that is not a correction stays where it is and is left out; `faults` names each. A last line without an end,
-    whose process was killed while writing it, was never confirmed: it is cut off, unless it is whole. `guard` is held
-    by a caller that looks before it appends, so that nothing is recorded twice.
+    A line that is not a correction is ignored and stays in the file; `faults` has a message for each. If the last line
+    has no line end, its process was killed while writing it: it is kept if it is complete, and removed otherwise. A
+    caller that reads before it appends holds `guard`, so that no correction is recorded twice.
     """
 
     def __init__(self, path: Path) -> None:
@@ -36,7 +36,7 @@ class Journal:
         self._bytes = content.rfind(b"\n") + 1
         lines, rest = content[: self._bytes].splitlines(), content[self._bytes :]
         for line in lines:
-            self._keep_line(line)
+            self._read_line(line)
         if rest:
             self._finish_last_line(rest)
         for fault in self.faults:
@@ -44,7 +44,7 @@ class Journal:
 
     @property
     def corrections(self) -> Sequence[Correction]:
-        """Returns all corrections that were ever made, undone or not."""
+        """Returns all corrections ever made, including undone ones, undo and redo."""
         return tuple(self._kept)
 
     @property
@@ -53,15 +53,16 @@ class Journal:
         return self._index()[1]
 
     def of(self, photograph: str) -> Sequence[Correction]:
-        """Returns the corrections in force of a photograph, by its name; for an empty name the scales of all."""
+        """Returns the corrections in force for the photograph of this name; for an empty name, the scales for all
+        photographs."""
         return self._index()[2].get(photograph, [])
 
     def numbered(self, number: int) -> Correction:
-        """Returns the correction of a number, which must exist."""
+        """Returns the correction with this number, which must exist."""
         return next(correction for correction in reversed(self._kept) if correction.number == number)
 
     def _index(self) -> tuple[int, list[Correction], dict[str, list[Correction]]]:
-        """Returns how many corrections there are, those in force, and those of each photograph."""
+        """Returns the number of all corrections, those in force, and those in force by the name of their photograph."""
         if self._indexed[0] != len(self._kept):
             count, in_force, by_name = len(self._kept), active(self._kept), dict[str, list[Correction]]()
             for correction in in_force:
@@ -69,27 +70,28 @@ class Journal:
             self._indexed = count, in_force, by_name
         return self._indexed
 
-    def _keep_line(self, line: bytes) -> None:
-        """Keeps a line of the file; a line that is not a correction is a fault."""
+    def _read_line(self, line: bytes) -> None:
+        """Reads a line of the file; if it is not a correction, adds a message to `faults`."""
         self._lines += 1
         try:
-            self._kept.append(_read(line, above=self._last))
+            self._kept.append(_correction_in(line, above=self._last))
         except (ValueError, RecursionError) as error:
-            self.faults.append(f"{self.path}, line {self._lines} is not a correction and is left out: {error}")
+            self.faults.append(f"{self.path}, line {self._lines} is not a correction and is ignored: {error}")
 
     @property
     def _last(self) -> int:
         return self._kept[-1].number if self._kept else 0
 
     def append(self, facts: Mapping[str, object]) -> Correction:
-        """Writes a correction, and returns it once it is on the disk.
+        """Writes a correction and returns it once it is on disk.
 
-        Raises UserError where it is not one, and OSError where it cannot be written: the file is then as it was before.
+        Raises UserError if `facts` are not a valid correction, and OSError if it cannot be written; the file then stays
+        unchanged.
         """
         with self._lock:
             correction = correction_of(facts, number=max(self._last, self._lines) + 1)
-            if correction.kind in TURNING:
-                self._check_turning(correction)
+            if correction.kind in UNDO_OR_REDO:
+                self._check_undo_or_redo(correction)
             line = _line(correction)
             self._write(line)
             self._bytes, self._lines = self._bytes + len(line), self._lines + 1
@@ -97,43 +99,41 @@ class Journal:
             return correction
 
     def _finish_last_line(self, rest: bytes) -> None:
-        """Keeps a last line without an end if it is a correction, else cuts it off."""
+        """Completes a last line that has no line end if it is a correction, else removes it."""
         os.truncate(self.path, self._bytes)
         try:
-            correction = _read(rest, above=self._last)
+            correction = _correction_in(rest, above=self._last)
         except (ValueError, RecursionError):
-            log.warning("%s ends within a line that was never confirmed: it is cut off", self.path)
+            log.warning("%s ends with an incomplete line, which was never confirmed: it is removed", self.path)
             return
         self._write(rest + b"\n")
         self._bytes, self._lines = self._bytes + len(rest) + 1, self._lines + 1
         self._kept.append(correction)
 
-    def _check_turning(self, turning: Correction) -> None:
-        """Raises UserError for an undo of what is not in force, and for a redo of what is."""
-        numbers = [correction.number for correction in self._kept if correction.kind not in TURNING]
-        if turning.of not in numbers:
-            raise UserError(f"{turning.kind}: there is no correction {turning.of} that could be taken back")
-        if (turning.of in {correction.number for correction in self.active}) != (turning.kind == "undo"):
+    def _check_undo_or_redo(self, correction: Correction) -> None:
+        """Raises UserError for the undo of a correction that is not in force, and for the redo of one that is."""
+        numbers = [other.number for other in self._kept if other.kind not in UNDO_OR_REDO]
+        if correction.of not in numbers:
+            raise UserError(f"{correction.kind}: there is no correction {correction.of} to {correction.kind}")
+        if (correction.of in {other.number for other in self.active}) != (correction.kind == "undo"):
             raise UserError(
-                f"correction {turning.of} {'is in force' if turning.kind == 'redo' else 'was taken back'} already"
+                f"correction {correction.of} {'is in force' if correction.kind == 'redo' else 'was undone'} already"
             )
 
     def _write(self, line: bytes) -> None:
-        if self._bytes and not self.path.exists():  # somebody removed it: all known corrections are written again
+        if self._bytes and not self.path.exists():  # the file was removed: rewrites all known corrections
             write_atomically(self.path, b"".join(map(_line, self._kept)))
-        new = not self.path.exists()
+        is_new = not self.path.exists()
         try:
             with self.path.open("ab", buffering=0) as file:
                 try:
-                    if file.write(line) != len(line):
-                        raise OSError(
-                            errno.ENOSPC, os.strerror(errno.ENOSPC)
-                        )  # a disk that takes a part of a line is full
+                    if file.write(line) != len(line):  # only a full disk takes a part of the line
+                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                     os.fsync(file.fileno())
                 except OSError:
                     os.ftruncate(file.fileno(), self._bytes)
                     raise
-            if new:
+            if is_new:
                 _sync_folder(self.path.parent)
         except OSError as error:
             if is_full(error):
@@ -145,17 +145,18 @@ def _line(correction: Correction) -> bytes:
     return (json.dumps(correction.facts(), ensure_ascii=True, allow_nan=False) + "\n").encode()
 
 
-def _read(line: bytes, *, above: int) -> Correction:
-    """Returns a line's correction. Raises ValueError or RecursionError where it has none numbered above `above`."""
+def _correction_in(line: bytes, *, above: int) -> Correction:
+    """Returns the correction in a line. Raises ValueError or RecursionError if the line is not a correction, or if its
+    number is not above `above`."""
     facts = json.loads(line)
     number = facts.get("number") if isinstance(facts, dict) else None
-    if type(number) is not int or not above < number < MOST_NUMBER:
-        raise UserError(f"its number is none above {above}")
+    if type(number) is not int or not above < number < MAX_NUMBER:
+        raise UserError(f"its number is not a whole number above {above}")
     return correction_of(facts, number=number)
 
 
 def _sync_folder(folder: Path) -> None:
-    """Syncs a folder, so that a new file's name is on the disk too."""
+    """Syncs a folder, so that the name of a new file is on disk too."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
