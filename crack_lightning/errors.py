@@ -1,9 +1,9 @@
-"""Errors that a user can mend: shown without a traceback, with exit status 1."""
+"""Errors that a user can correct; the command line shows them without a traceback and exits with status 1."""
 
 
 class UserError(ValueError):
-    """A user's mistake; the message names it, the value received and the remedy."""
+    """A user's mistake; the message names the mistake, the value received and the remedy."""
 
 
 class MissingPackage(UserError, ModuleNotFoundError):
-    """An optional package that is not installed; the message has its `pip install` line."""
+    """An optional package is not installed; the message contains its `pip install` line."""

@@ -29,7 +29,7 @@ from crack_lightning.cli.options import options_of, register
 from crack_lightning.data.synthetic.surface_folder import write_surfaces
 from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.models.decision import Decision
-from crack_lightning.system.logs import QUIET
+from crack_lightning.system.logs import HIDDEN_WARNINGS
 from crack_lightning.system.option_groups import CONF
 
 # Half a second an epoch: random weights, tiny pictures, no loading processes.
@@ -128,7 +128,7 @@ def pytest_configure(config: pytest.Config) -> None:
         threads = max(1, (os.cpu_count() or 1) // processes)
         torch.set_num_threads(threads)
         os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # for the commands that tests start
-    for text in QUIET:
+    for text in HIDDEN_WARNINGS:
         config.addinivalue_line("filterwarnings", "ignore:" + text.replace(":", "\\:"))
 
 

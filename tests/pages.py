@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from projects import LESSONS, copy_inspected, inspect_all
+from projects import PICTURE_COUNT, copy_inspected, inspect_all
 
 HOST = "127.0.0.1:8765"
 
@@ -76,7 +76,7 @@ def key_of(ask: Asked) -> str:
 @pytest.fixture
 def ask(walls_inspected: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Asked]:
     """A page of its own."""
-    monkeypatch.setattr(LESSONS, 16)  # a second instead of ten
+    monkeypatch.setattr(PICTURE_COUNT, 16)  # a second instead of ten
     made = opened(tmp_path, walls_inspected)
     yield served(made)
     made.close()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from walls import wall
 
-LESSONS = "crack_lightning.project.drawn_cells.LESSONS"
+PICTURE_COUNT = "crack_lightning.project.synthetic_cells.PICTURE_COUNT"
 
 
 @pytest.fixture(scope="session")
@@ -18,8 +18,8 @@ def walls_inspected(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from conftest import compose_into, once
 
     from crack_lightning.cli.options import options_of
-    from crack_lightning.project.drawn_cells import drawn_cells
     from crack_lightning.project.project import open_project
+    from crack_lightning.project.synthetic_cells import synthetic_cells
 
     def make(folder: Path) -> None:
         (folder / "site").mkdir(parents=True)
@@ -29,8 +29,8 @@ def walls_inspected(tmp_path_factory: pytest.TempPathFactory) -> Path:
         made = open_project(options_of(compose_into(folder / "project", "serve", given)), folder / "project")
         inspect_all(made)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(LESSONS, 16)
-            drawn_cells(made.network, made.options.cache_dir)
+            patch.setattr(PICTURE_COUNT, 16)
+            synthetic_cells(made.network, made.options.cache_dir)
         made.close()
 
     return once(tmp_path_factory, "walls", make)
@@ -60,7 +60,7 @@ def project(
     composed: Callable[..., Any], walls_inspected: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Any]:
     """Opens the project in tmp_path/project over tmp_path/site; its photographs are inspected."""
-    monkeypatch.setattr(LESSONS, 16)  # a second instead of ten
+    monkeypatch.setattr(PICTURE_COUNT, 16)  # a second instead of ten
 
     def opened(*overrides: str, inspected: bool = True, anew: bool = False) -> Any:
         from crack_lightning.project.project import open_project

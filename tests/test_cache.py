@@ -8,7 +8,7 @@ import pytest
 from omegaconf import DictConfig
 from verbs import cache
 
-from crack_lightning.system.cache import MARK, CacheEntry, cache_folder, entries, evict, remove
+from crack_lightning.system.cache import MARK_FILE, CacheEntry, cache_entries, cache_folder, evict, remove_entries
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def kept(tmp_path: Path) -> Path:
     for age, name in enumerate(["synthetic/a", "features/b", "features/c"]):
         (tmp_path / "kept" / name).mkdir(parents=True)
         (tmp_path / "kept" / name / "rows").write_bytes(bytes(1000))
-        (tmp_path / "kept" / name / MARK).touch()
+        (tmp_path / "kept" / name / MARK_FILE).touch()
         os.utime(tmp_path / "kept" / name, (100 + age, 100 + age))
     return tmp_path / "kept"
 
@@ -35,7 +35,7 @@ def test_the_longest_unused_features_go_first_and_used_ones_stay(kept: Path) -> 
     assert evict(kept, "features", max_bytes=5000, keep=kept / "features/b") == []
     assert evict(kept, "features", max_bytes=1500, keep=kept / "features/b") == [kept / "features/c"]
     assert evict(kept, "features", max_bytes=0, keep=kept / "features/b") == []
-    assert [entry.path.name for entry in entries(kept)] == ["a", "b"]
+    assert [entry.path.name for entry in cache_entries(kept)] == ["a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -46,12 +46,14 @@ def test_the_command_lists_and_clears(
 ) -> None:
     caplog.set_level(logging.INFO)
     cache(*composed("cache", [f"cache_dir={kept}", f"clear={clear}"]))
-    assert [entry.path.name for entry in entries(kept)] == left
+    assert [entry.path.name for entry in cache_entries(kept)] == left
     assert f"{len(left)} kept, {3 - len(left)} removed" in caplog.text
 
 
 def test_an_unknown_name_is_refused(composed: Callable[..., DictConfig], kept: Path) -> None:
-    with pytest.raises(ValueError, match=r"clear=d: all, features, groups, synthetic, lessons, or one of a, b, c"):
+    with pytest.raises(
+        ValueError, match=r"clear=d: must be all, features, groups, synthetic, lessons, or one of a, b, c"
+    ):
         cache(*composed("cache", [f"cache_dir={kept}", "clear=d"]))
 
 
@@ -67,8 +69,8 @@ def test_folders_of_somebody_else_are_neither_listed_nor_removed(
     for kind in ("features", "groups", "all"):
         cache(*composed("cache", [f"cache_dir={kept}", f"clear={kind}"]))
     assert all(folder.is_symlink() or (folder / "results.txt").is_file() for folder in strangers)
-    with pytest.raises(ValueError, match=r"precious is not of this cache: it is not removed"):
-        remove([CacheEntry(strangers[0], "features", 1, 0.0)])
+    with pytest.raises(ValueError, match=r"precious does not belong to this cache: it is not removed"):
+        remove_entries([CacheEntry(strangers[0], "features", 1, 0.0)])
 
 
 def test_a_complete_cache_that_cannot_be_written_to_is_enough(

@@ -68,7 +68,7 @@ def test_class_weights_weigh_training_and_not_the_test() -> None:
         ("threshold=recall:2", "threshold=recall:2: a number above 0"),
         ("threshold=often", "threshold=often: a number above 0"),
         ("review_band=1", "review_band=1"),
-        ("task.class_weights=heavy", "task.class_weights=heavy: one of balanced"),
+        ("task.class_weights=heavy", "task.class_weights=heavy: must be one of balanced"),
     ],
 )
 def test_options_out_of_range_are_refused(trained: Train, override: str, text: str) -> None:

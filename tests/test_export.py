@@ -221,10 +221,10 @@ def test_a_second_export_replaces_the_files_of_the_first(of_classifier: Path, ch
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["format=onx"], r"format=onx: one of onnx, .*safetensors; did you mean onnx\?"),
-        (["format=onnx,pt2export"], r"format=pt2export: one of .*; did you mean torch_export\?"),
+        (["format=onx"], r"format=onx: must be one of onnx, .*safetensors; did you mean onnx\?"),
+        (["format=onnx,pt2export"], r"format=pt2export: must be one of .*; did you mean torch_export\?"),
         (["format=,"], r"format=,: must be one of onnx, .*, or several separated by commas"),
-        (["precision=in8"], r"precision=in8: one of float32, int8; did you mean int8\?"),
+        (["precision=in8"], r"precision=in8: must be one of float32, int8; did you mean int8\?"),
         (
             ["precision=int8", "format=onnx,torch_export"],
             r"precision=int8 is available for onnx and openvino only, not for t",

@@ -78,7 +78,7 @@ def test_a_photograph_that_is_away_is_said_and_stops_nothing(project: Callable[.
     assert "1 corrections wait for b.png, which is not there" in " ".join(project_facts(again)["faults"])
     (row,) = [row for row in rows(handed(again) / "inspection.csv") if row["path"] == "b.png"]
     assert row["error"] == "it is not there, and 1 corrections wait for it"
-    with pytest.raises(UserError, match="teach nothing"):  # one is left, and no file of the other is named
+    with pytest.raises(UserError, match="too few to learn from"):  # one is left, and no file of the other is named
         relearn(again)
     again.close()
 

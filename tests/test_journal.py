@@ -31,7 +31,7 @@ def test_a_correction_is_on_disk_before_it_is_confirmed(tmp_path: Path) -> None:
             journal.append(wrong)
     journal.append({"kind": "undo", "of": 1})
     for wrong in ({"kind": "undo", "of": 1}, {"kind": "undo", "of": 2}, {"kind": "redo", "of": 2}):
-        with pytest.raises(UserError, match="was undone already|no correction 2 to"):
+        with pytest.raises(UserError, match=r"was undone already|no correction 2 to"):
             journal.append(wrong)
     journal.append({"kind": "redo", "of": 1})
     assert [one.number for one in active(journal.corrections)] == [1]

@@ -80,7 +80,7 @@ def test_folders_that_do_not_fit_are_named(tmp_path: Path, folders: tuple[str, .
 
 def test_an_unknown_layout_is_refused() -> None:
     known = "folders, table, masks, metu, sdnet2018"
-    with pytest.raises(ValueError, match=rf"data.layout=cifar: one of {known}"):
+    with pytest.raises(ValueError, match=rf"data.layout=cifar: must be one of {known}"):
         DataOptions(root="x", layout="cifar")
 
 

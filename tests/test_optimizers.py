@@ -73,7 +73,7 @@ def test_a_schedule_is_built_by_name() -> None:
     ("spec", "text"),
     [
         (("StepLr", "epoch", None, {}), r"scheduler.name=StepLr: did you mean StepLR\?"),
-        (("StepLR", "batch", None, {"step_size": 1}), r"scheduler.interval=batch: one of epoch, step"),
+        (("StepLR", "batch", None, {"step_size": 1}), r"scheduler.interval=batch: must be one of epoch, step"),
         (("StepLR", "epoch", None, {}), r"scheduler.options=\{\} do not suit StepLR"),
         (("StepLR", "epoch", "val/loss", {"step_size": 1}), r"scheduler.monitor=val/loss with"),
         (("ReduceLROnPlateau", "epoch", None, {}), r"scheduler.monitor=None with"),

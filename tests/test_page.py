@@ -198,9 +198,9 @@ def test_photographs_are_marked_anew_the_worst_first(ask: Asked) -> None:
     ask.project.inspected = {
         name: replace(found, cracks=replace(found.cracks, length_px=length)) for name, length in lengths.items()
     }
-    worker.again()
+    worker.reinspect()
     assert list(worker._waiting) == ["worst", "some", "sound"]
-    worker.first("some")
+    worker.prioritise("some")
     assert next(iter(worker._waiting)) == "some"
-    worker.again()
+    worker.reinspect()
     assert worker.facts()["total"] == 3  # none waits twice

@@ -211,7 +211,7 @@ def test_a_request_without_end_is_not_kept(attacked: Asked) -> None:
     ("name", "content", "words"),
     [
         ("x.png", b"no picture", "not taken"),
-        ("x.exe", b"MZ", "no photograph"),
+        ("x.exe", b"MZ", "does not have the name"),
         ("../../x.png", b"", "empty"),
         ("x.png", b"x" * (3 * 2**20), "max_upload_mb=1"),
         ("<script>.svg", b"<svg onload=alert(1)>", "script_.svg"),

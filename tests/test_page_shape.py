@@ -65,7 +65,7 @@ def test_a_large_photograph_reaches_the_browser_in_tiles(open_page: Callable[...
 
 def test_stopping_and_going_on(open_page: Callable[..., Shown], walls: list[Path]) -> None:
     shown = open_page()
-    shown.served.worker.pause(True)
+    shown.served.worker.set_paused(True)
     shown.page.click("#empty_add")
     shown.page.set_input_files("#files", [str(path) for path in walls])
     shown.settled("document.querySelectorAll('.row').length === 3")

@@ -153,9 +153,9 @@ def test_parts_that_grow_meanwhile_lose_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (["shard=2", "shards=2"], "shard=2: of {group}shards=2 the parts are 0 to 1"),
-        (["shard=-1", "shards=2"], "shard=-1: of {group}shards=2 the parts are 0 to 1"),
-        (["shard=0"], r"shard=0 is one of how many\? Give {group}shards=N too"),
+        (["shard=2", "shards=2"], "shard=2: must be from 0 to 1, since {group}shards=2"),
+        (["shard=-1", "shards=2"], "shard=-1: must be from 0 to 1, since {group}shards=2"),
+        (["shard=0"], "shard=0: give the number of parts too, as {group}shards=N"),
         (["shards=0"], "shards=0: 1 to 100000 parts"),
     ],
 )
@@ -224,7 +224,7 @@ def test_a_part_of_photographs_that_is_missing_is_named(inspect_part: Run) -> No
 def test_parts_of_another_threshold_are_refused(inspect_part: Run) -> None:
     folder = inspect_part("shard=0", "shards=2")
     inspect_part("shard=1", "shards=2", "threshold=0.9")
-    words = "were inspected with another checkpoint or other options: use the same checkpoint and options now, or inspec"
+    words = "were inspected with another checkpoint or other options: use the same checkpoint and options now"
     with pytest.raises(UserError, match=rf"^parts 1 in {folder} {words}"):
         inspect_part("shards=2")
     with pytest.raises(UserError, match=rf"^parts 0 in {folder} {words}"):

@@ -51,7 +51,7 @@ def test_uploads_have_safe_names_and_limits(project: Callable[..., Project], tmp
     bomb = (tmp_path / "bomb.png", Image.new("1", (50_000, 400)))
     bomb[1].save(bomb[0])
     for name, chunks, words in (
-        ("x.exe", [content], "no photograph by its name"),
+        ("x.exe", [content], "does not have the name of a photograph"),
         ("x.dng", [content], "raw"),
         ("x.png", [b"no picture"], "x.png is not taken"),
         ("x.png", [], "is empty"),

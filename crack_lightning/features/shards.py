@@ -15,7 +15,7 @@ import numpy as np
 from crack_lightning.errors import UserError
 from crack_lightning.features.module import MissingView
 from crack_lightning.features.store import CHUNK_ROWS, MERGED, FeatureStore, PartWriter, RowLocations
-from crack_lightning.system.locks import at_once
+from crack_lightning.system.locks import lock_at_once
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def all_locks(folder: Path) -> Iterator[None]:
 
 def shard_lock(folder: Path, shard: int, shards: int) -> AbstractContextManager[None]:
     """Returns the lock of a part; entering it raises UserError if another run is computing the part."""
-    return at_once(folder / f"{shard_name(shard, shards)}.lock", f"computes part {shard} of {shards} in {folder}")
+    return lock_at_once(folder / f"{shard_name(shard, shards)}.lock", f"computes part {shard} of {shards} in {folder}")
 
 
 def check_parts(store: FeatureStore, shards: int, missing: Sequence[MissingView]) -> None:

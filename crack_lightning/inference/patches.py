@@ -17,7 +17,7 @@ from crack_lightning.data.images.reading import MOST_MEGAPIXELS, Picture, read_p
 from crack_lightning.engines.pick import pick_engine
 from crack_lightning.errors import UserError
 from crack_lightning.models.classifier import CHUNK, CrackClassifier
-from crack_lightning.system.processes import cores, default_workers, ending
+from crack_lightning.system.processes import closing_pool, cores, default_workers
 from crack_lightning.system.progress import track
 
 Item = TypeVar("Item")
@@ -167,7 +167,7 @@ def one_core_each() -> Iterator[None]:
 def in_threads(work: Callable[[Item], Found], items: Sequence[Item], threads: int) -> Iterator[Found]:
     """Yields what `work` returns for each of `items`, in their order; only a few are started ahead of the caller."""
     waiting: deque[Future[Found]] = deque()
-    with ending(ThreadPoolExecutor(max(1, threads))) as pool:
+    with closing_pool(ThreadPoolExecutor(max(1, threads))) as pool:
         for item in items:
             waiting.append(pool.submit(work, item))
             if len(waiting) > 2 * threads:

@@ -16,7 +16,7 @@ from crack_lightning.engines.maps import LogitMapper
 from crack_lightning.engines.onnx import Step
 from crack_lightning.engines.parts import Part
 from crack_lightning.inference.geometry import Span, overlapping
-from crack_lightning.system.processes import ending
+from crack_lightning.system.processes import closing_pool
 from crack_lightning.system.vision import pil_to_tensor
 
 STRIP_PIXELS = 25_000_000
@@ -90,7 +90,7 @@ def _strips(parts: Sequence[Part], picture: Croppable) -> list[Span]:
 
 def _strip_logits(mapper: LogitMapper, picture: Croppable, memory_mb: float) -> Tensor:
     cut, size_hw = _cut_picture(picture), (picture.height, picture.width)
-    with ending(ThreadPoolExecutor(mapper.at_once)) as pool:
+    with closing_pool(ThreadPoolExecutor(mapper.at_once)) as pool:
         for step, part in zip(mapper.steps, mapper.parts, strict=True):
             most = memory_mb * 2**20 / mapper.at_once / part.cell_bytes
             inputs = _computed(step, part, cut, size_hw, pool, most)

@@ -1,1 +1,1 @@
-"""The inspector's page: a local server for a project, and the files that a browser shows."""
+"""The inspector's page: a local web server for a project, and the files that the browser loads."""

@@ -1,4 +1,4 @@
-"""Routes of the page: each address that a browser asks for, with the function that answers it."""
+"""The routes of the page's server: each address, with the function that answers its requests."""
 
 from collections.abc import Callable, Iterator
 from importlib.resources import files
@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse, StreamingResponse
 from crack_lightning.errors import UserError
 from crack_lightning.page.news import News
 from crack_lightning.page.proposals import Proposals
-from crack_lightning.page.requests import answer_errors, json_of, named, number_in
+from crack_lightning.page.requests import answer_errors, json_of, number_in, with_photograph_name
 from crack_lightning.page.views import map_picture, photograph_facts, place_facts, project_facts
 from crack_lightning.page.worker import Worker
 from crack_lightning.project.attention import places_to_look_at
@@ -21,7 +21,7 @@ from crack_lightning.project.kept_pictures import tile
 from crack_lightning.project.project import HANDED_OVER, Project
 from crack_lightning.project.relearning import use_checkpoint
 from crack_lightning.project.scale_choice import set_scale
-from crack_lightning.project.shown_cracks import LEAST_THRESHOLD, correct
+from crack_lightning.project.shown_cracks import MIN_THRESHOLD, correct
 from crack_lightning.project.site_photographs import add_source, check_size, receiving
 from crack_lightning.runs.inspection.photograph_files import folder_of
 from crack_lightning.system.files import is_own_file
@@ -32,10 +32,10 @@ MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
 }
-CACHED = {"cache-control": "private, max-age=86400"}  # for pictures whose address changes when they do
-MOST_PATH, MOST_SHORTEST_PX = 4096, 1e6
-MOST_UPLOADS = 100  # at the same time
-PICTURES = ("photograph.jpg", "thumbnail.jpg", "overlay.png")
+CACHE_HEADERS = {"cache-control": "private, max-age=86400"}  # for pictures, whose address changes with their content
+MAX_PATH_LENGTH, MAX_SHORTEST_PX = 4096, 1e6
+MAX_UPLOADS = 100  # at the same time
+PICTURE_NAMES = ("photograph.jpg", "thumbnail.jpg", "overlay.png")
 
 
 def application(project: Project, worker: Worker, news: News) -> FastAPI:
@@ -88,11 +88,11 @@ def _view_routes(app: FastAPI, project: Project, worker: Worker, news: News) -> 
 
     @app.get("/api/photographs/{key}")
     def photograph(key: str, threshold: float | None = None) -> Any:
-        if threshold is not None and not LEAST_THRESHOLD <= threshold <= 1 - LEAST_THRESHOLD:
-            raise UserError(f"threshold={threshold}: {LEAST_THRESHOLD:g} to {1 - LEAST_THRESHOLD:g}")
+        if threshold is not None and not MIN_THRESHOLD <= threshold <= 1 - MIN_THRESHOLD:
+            raise UserError(f"threshold={threshold}: must be from {MIN_THRESHOLD:g} to {1 - MIN_THRESHOLD:g}")
         if project.is_stale(key):
             worker.add([key])
-        worker.first(key)
+        worker.prioritise(key)
         return photograph_facts(project, key, threshold)
 
     @app.get("/api/places")
@@ -105,17 +105,17 @@ def _picture_routes(app: FastAPI, project: Project) -> None:
     def picture(key: str, name: str) -> Response:
         if name == "map.png":
             project.photograph(key)
-            return Response(map_picture(project, key), media_type="image/png", headers=CACHED)
+            return Response(map_picture(project, key), media_type="image/png", headers=CACHE_HEADERS)
         path = folder_of(project.folder, project.photograph(key)) / name
-        if name not in PICTURES or not is_own_file(path, project.folder):
+        if name not in PICTURE_NAMES or not is_own_file(path, project.folder):
             raise HTTPException(404, "there is no such picture yet")
-        return FileResponse(path, headers=CACHED)
+        return FileResponse(path, headers=CACHE_HEADERS)
 
     @app.get("/api/photographs/{key}/tiles/{level}/{column}/{row}")
     def picture_tile(key: str, level: int, column: int, row: int) -> Response:
         path = project.photograph(key).path
         content = tile(path, level, column, row, megapixels=project.options.max_megapixels)
-        return Response(content, media_type="image/jpeg", headers=CACHED)
+        return Response(content, media_type="image/jpeg", headers=CACHE_HEADERS)
 
 
 def _correction_routes(app: FastAPI, project: Project, worker: Worker, news: News) -> None:
@@ -125,34 +125,34 @@ def _correction_routes(app: FastAPI, project: Project, worker: Worker, news: New
         news.send(
             "correction", number=entry.number, photograph=showable(subject.photograph), scale=subject.kind == "scale"
         )
-        worker.learn()
+        worker.request_cells()
         return {"number": entry.number}
 
     @app.post("/api/corrections")
     async def correction(request: Request) -> Any:
-        return await anyio.to_thread.run_sync(record, correct, named(project, await json_of(request)))
+        return await anyio.to_thread.run_sync(record, correct, with_photograph_name(project, await json_of(request)))
 
     @app.post("/api/scale")
     async def scale(request: Request) -> Any:
-        return await anyio.to_thread.run_sync(record, set_scale, named(project, await json_of(request)))
+        return await anyio.to_thread.run_sync(record, set_scale, with_photograph_name(project, await json_of(request)))
 
     @app.post("/api/settings")
     async def settings(request: Request) -> Any:
         facts = await json_of(request)
         changes = {name: number_in(facts, name) for name in ("threshold", "shortest_px") if name in facts}
-        low, high = LEAST_THRESHOLD, 1 - LEAST_THRESHOLD
+        low, high = MIN_THRESHOLD, 1 - MIN_THRESHOLD
         if not low <= changes.get("threshold", 0.5) <= high:
-            raise UserError(f"threshold={changes['threshold']:g}: {low:g} to {high:g}")
-        if not 0 <= changes.get("shortest_px", 0) < MOST_SHORTEST_PX:
-            raise UserError(f"shortest_px={changes['shortest_px']:g}: 0 to {MOST_SHORTEST_PX:g}")
+            raise UserError(f"threshold={changes['threshold']:g}: must be from {low:g} to {high:g}")
+        if not 0 <= changes.get("shortest_px", 0) < MAX_SHORTEST_PX:
+            raise UserError(f"shortest_px={changes['shortest_px']:g}: must be 0 or more, and below {MAX_SHORTEST_PX:g}")
         await anyio.to_thread.run_sync(lambda: project.set(**changes))
         news.send("settings", **changes)
-        worker.again()
+        worker.reinspect()
         return changes
 
 
 def _photograph_routes(app: FastAPI, project: Project, worker: Worker, news: News) -> None:
-    upload_slots = anyio.CapacityLimiter(MOST_UPLOADS)
+    upload_slots = anyio.CapacityLimiter(MAX_UPLOADS)
 
     def announce(keys: list[str]) -> Any:
         news.send("photographs", count=len(keys))
@@ -163,24 +163,24 @@ def _photograph_routes(app: FastAPI, project: Project, worker: Worker, news: New
     async def source(request: Request) -> Any:
         facts = await json_of(request)
         path = facts.get("path") or ""
-        if not isinstance(path, str) or len(path) > MOST_PATH or "\0" in path:
-            raise UserError(f"path is not a name of a folder of at most {MOST_PATH} characters")
+        if not isinstance(path, str) or len(path) > MAX_PATH_LENGTH or "\0" in path:
+            raise UserError(f"path must be a text of at most {MAX_PATH_LENGTH} characters")
         return announce(await anyio.to_thread.run_sync(add_source, project, path))
 
     @app.put("/api/uploads")
     async def upload(request: Request, name: str) -> Any:
-        check_size(project, name, int(request.headers.get("content-length") or 0))  # before any byte of it is read
+        check_size(project, name, int(request.headers.get("content-length") or 0))  # before its content is read
         if upload_slots.available_tokens < 1:
-            raise HTTPException(503, f"{MOST_UPLOADS} photographs are on their way already: send this one again later")
+            raise HTTPException(503, f"{MAX_UPLOADS} photographs are being uploaded already: send this one again later")
         async with upload_slots:
-            with receiving(project, name[:MOST_PATH]) as photograph:
-                async for chunk in request.stream():  # on the event loop: an upload that stalls holds no thread
+            with receiving(project, name[:MAX_PATH_LENGTH]) as photograph:
+                async for chunk in request.stream():  # in the event loop: a stalled upload would block a thread
                     photograph.write(chunk)
                 return announce([await anyio.to_thread.run_sync(photograph.keep)])
 
     @app.post("/api/queue")
     async def queue(request: Request) -> Any:
-        worker.pause(bool((await json_of(request)).get("paused")))
+        worker.set_paused(bool((await json_of(request)).get("paused")))
         return worker.facts()
 
 
@@ -194,13 +194,13 @@ def _learning_routes(app: FastAPI, project: Project, worker: Worker, news: News,
         name = str((await json_of(request)).get("name"))
         await anyio.to_thread.run_sync(use_checkpoint, project, name)
         news.send("settings", checkpoint=name)
-        worker.again()
+        worker.reinspect()
         return {"name": name}
 
     @app.post("/api/relearn/accept")
-    def take() -> Any:
-        path = proposals.take()
-        worker.again()
+    def accept() -> Any:
+        path = proposals.accept()
+        worker.reinspect()
         return {"checkpoint": path.name, "path": showable(str(path))}
 
 
@@ -210,7 +210,7 @@ def _hand_over_routes(app: FastAPI, project: Project) -> None:
         facts = await json_of(request)
         included, formats = str(facts.get("included"))[:40], facts.get("formats") or []
         if not isinstance(formats, list) or not all(isinstance(name, str) for name in formats):
-            raise UserError("formats is not a list of names")
+            raise UserError("formats must be a list of names")
         result = await anyio.to_thread.run_sync(lambda: hand_over(project, included=included, formats=formats))
         return {"name": result.archive.stem, "folder": showable(str(result.folder)), "counts": result.counts}
 
@@ -218,5 +218,5 @@ def _hand_over_routes(app: FastAPI, project: Project) -> None:
     def archive(name: str) -> Response:
         archives = {path.stem: path for path in (project.folder / HANDED_OVER).glob("*.zip")}
         if name not in archives or not is_own_file(archives[name], project.folder):
-            raise HTTPException(404, "nothing of that name was handed over")
+            raise HTTPException(404, "nothing was handed over under that name")
         return FileResponse(archives[name], filename=f"{project.folder.name}-{name}.zip")

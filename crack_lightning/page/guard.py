@@ -1,4 +1,4 @@
-"""Checks who may send a request, and how much, before anything of it is read."""
+"""Checks where a request comes from before it is read, and limits its size and how long it may take."""
 
 import hmac
 import ipaddress
@@ -15,10 +15,10 @@ from crack_lightning.system.names import showable
 Scope = MutableMapping[str, Any]
 Asgi = Callable[[Scope, Callable[..., Any], Callable[..., Any]], Any]
 
-IDLE_S, LEAST_BYTES_S = 20.0, 4096.0  # a request that is silent for longer, or slower, is dropped
-MOST_NAME = 100
-MOST_BODY = 2 * 2**20  # bytes of a request that is not a photograph: 20,000 points take a third of it
-HEADERS = (
+IDLE_S, MIN_BYTES_PER_S = 20.0, 4096.0  # a request is dropped after this silence, or if it is slower
+MAX_SHOWN_HOST = 100  # characters of a host name that a message repeats
+MAX_BODY_BYTES = 2 * 2**20  # of a request other than an upload; a correction of 20,000 points takes a third of it
+SECURITY_HEADERS = (
     (
         b"content-security-policy",
         b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
@@ -29,18 +29,18 @@ HEADERS = (
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
 )
-SAFE = ("GET", "HEAD")
-OWN_SITES = ("same-origin", "none", "")  # values of sec-fetch-site for requests of our own page
-API = "/api/"
+READING_METHODS = ("GET", "HEAD")  # methods of requests that change nothing
+OWN_SITES = ("same-origin", "none", "")  # values of sec-fetch-site in requests from our own page
+API_PREFIX = "/api/"
 
 
 class Guard:
-    """ASGI middleware that lets a request through to `app`, or answers why not.
+    """ASGI middleware that passes a request on to `app`, or answers why it is refused.
 
-    `hosts` are the names that a browser may call this server by: any other is a foreign page whose name was made to
-    point here. `named` are the names by which others forward to it, a port of another computer or a server with https;
-    one without a port stands for any port. A request that changes something, or asks about photographs, must come from
-    a page of this server and, where there is a `token`, have it.
+    `hosts` are the names by which a browser may call this server; a request under another name may come from a foreign
+    site whose name was made to resolve to this server (DNS rebinding). `named` are further names, under which a
+    forwarded port or an https server leads here; a name without a port is valid for every port. A request to the API
+    must come from this server's own page and, if there is a `token`, contain it.
     """
 
     def __init__(self, app: Asgi, *, hosts: Iterable[str], token: str | None, named: Iterable[str] = ()) -> None:
@@ -54,34 +54,34 @@ class Guard:
                 return
             await self.app(scope, receive, send)
             return
-        refused = self._refused(scope)
-        if refused is not None:
-            await _answer(send, *refused)
+        refusal = self._refusal(scope)
+        if refusal is not None:
+            await _answer(send, *refusal)
             return
         await self.app(scope, _limited(scope, receive), _with_headers(send))
 
-    def _refused(self, scope: Scope) -> tuple[int, str] | None:
-        """Returns status and message for a request that may not be answered, None for any other."""
+    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+        """Returns the HTTP status and the message that refuse a request; None where it is allowed."""
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        host, is_api = headers.get("host", "").lower(), scope["path"].startswith(API)
-        named = host in self.named or _without_port(host) in self.named
-        if not (named or host in self.hosts or (self.token is not None and _is_address(host))):
-            shown = showable(host)[:MOST_NAME]
+        host, is_api = headers.get("host", "").lower(), scope["path"].startswith(API_PREFIX)
+        is_named = host in self.named or _without_port(host) in self.named
+        if not (is_named or host in self.hosts or (self.token is not None and _is_address(host))):
+            shown = showable(host)[:MAX_SHOWN_HOST]
             return 421, (
-                f"this server is not called {shown}: open the address that it printed, or, if that is how you forward "
-                f"to it, start it with hosts=[{shown}]"
+                f"{shown} is not a name of this server: open the address that it printed or, if that name forwards to "
+                f"it, start it with hosts=[{shown}]"
             )
-        origins = {f"http://{host}", *([f"https://{host}"] if named else [])}
+        origins = {f"http://{host}", *([f"https://{host}"] if is_named else [])}
         if (origin := headers.get("origin")) is not None and origin.lower() not in origins:
-            return 403, "a page of another site may not ask this one"
+            return 403, "pages of other sites may not send requests to this server"
         if is_api and headers.get("sec-fetch-site", "") not in OWN_SITES:
-            return 403, "a page of another site may not ask this one"
-        if is_api and scope["method"] not in SAFE:
-            kind = headers.get("content-type", "").partition(";")[0]
-            if kind not in ("application/json", "application/octet-stream"):
-                return 415, "a request has JSON, or the bytes of a photograph"
+            return 403, "pages of other sites may not send requests to this server"
+        if is_api and scope["method"] not in READING_METHODS:
+            media_type = headers.get("content-type", "").partition(";")[0]
+            if media_type not in ("application/json", "application/octet-stream"):
+                return 415, "a request must contain JSON, or the bytes of a photograph"
         if is_api and self.token is not None and not self._has_token(scope, headers):
-            return 401, "open the address that was printed when the server started: it has the token"
+            return 401, "open the address that was printed when the server started: it contains the token"
         return None
 
     def _has_token(self, scope: Scope, headers: dict[str, str]) -> bool:
@@ -91,7 +91,7 @@ class Guard:
 
 
 def _is_address(host: str) -> bool:
-    """Returns whether a Host is an IP address: a name could point here from anywhere."""
+    """Returns whether `host` is an IP address, which no foreign site can make resolve to this server."""
     try:
         ipaddress.ip_address(urlsplit(f"//{host}").hostname or "")
     except ValueError:
@@ -105,24 +105,25 @@ def _without_port(host: str) -> str:
 
 
 def _limited(scope: Scope, receive: Callable[..., Any]) -> Callable[..., Any]:
-    """Returns `receive` with limits: MOST_BODY bytes (photographs have a limit of their own), IDLE_S of silence, and
-    LEAST_BYTES_S of speed."""
-    size, more, start_s = 0, True, time.monotonic()
-    limit = float("inf") if scope["path"].startswith(f"{API}uploads") else MOST_BODY
+    """Returns `receive` limited by MAX_BODY_BYTES (except for uploads), IDLE_S and MIN_BYTES_PER_S."""
+    size, has_more, start_s = 0, True, time.monotonic()
+    limit = float("inf") if scope["path"].startswith(f"{API_PREFIX}uploads") else MAX_BODY_BYTES
 
     async def limited() -> Any:
-        nonlocal size, more
-        if not more:
+        nonlocal size, has_more
+        if not has_more:
             return await receive()  # waits until the browser disconnects
-        left_s = IDLE_S + size / LEAST_BYTES_S - (time.monotonic() - start_s)
+        left_s = IDLE_S + size / MIN_BYTES_PER_S - (time.monotonic() - start_s)
         try:
             with anyio.fail_after(max(0.0, min(IDLE_S, left_s))):
                 message = await receive()
         except TimeoutError as error:
             raise HTTPException(408, "the request came too slowly, or stopped: send it again") from error
-        size, more = size + len(message.get("body", b"")), bool(message.get("more_body"))
+        size, has_more = size + len(message.get("body", b"")), bool(message.get("more_body"))
         if size > limit:
-            raise HTTPException(413, f"a request of more than {MOST_BODY} bytes that is not a photograph")
+            raise HTTPException(
+                413, f"the request is larger than {MAX_BODY_BYTES} bytes, which only uploads of photographs may be"
+            )
         return message
 
     return limited
@@ -132,7 +133,9 @@ def _with_headers(send: Callable[..., Any]) -> Callable[..., Any]:
     async def sending(message: Any) -> None:
         if message["type"] == "http.response.start":
             present = {name.lower() for name, _ in message["headers"]}
-            missing = [header for header in (*HEADERS, (b"cache-control", b"no-store")) if header[0] not in present]
+            missing = [
+                header for header in (*SECURITY_HEADERS, (b"cache-control", b"no-store")) if header[0] not in present
+            ]
             message = {**message, "headers": [*message["headers"], *missing]}
         await send(message)
 
@@ -140,6 +143,6 @@ def _with_headers(send: Callable[..., Any]) -> Callable[..., Any]:
 
 
 async def _answer(send: Callable[..., Any], status: int, text: str) -> None:
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), *HEADERS]
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), *SECURITY_HEADERS]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": f"{text}\n".encode()})

@@ -1,4 +1,4 @@
-"""The head trained last, until it is accepted: judged, and previewed on photographs that nobody corrected."""
+"""Holds the newly trained head, with its evaluation and previews, until the user accepts it."""
 
 import threading
 from pathlib import Path
@@ -14,7 +14,7 @@ from crack_lightning.system.names import showable
 
 
 class Proposals:
-    """The proposal of a project, at most one at a time."""
+    """The current proposal of a project; a new one replaces it."""
 
     def __init__(self, project: Project, news: News) -> None:
         self.project, self.news = project, news
@@ -22,15 +22,15 @@ class Proposals:
         self._proposal: Proposal | None = None
 
     def make(self) -> dict[str, Any]:
-        """Trains a head and judges it; the previews follow as news."""
+        """Trains and evaluates a head; sends previews of it to the page afterwards."""
         with self._guard:
             proposal = relearn(self.project)
             self._proposal = proposal
-        threading.Thread(target=self._preview, args=(proposal,), daemon=True).start()
+        threading.Thread(target=self._send_previews, args=(proposal,), daemon=True).start()
         return proposal_facts(proposal)
 
-    def take(self) -> Path:
-        """Writes the last proposal as the checkpoint of the project. Raises UserError where there is none."""
+    def accept(self) -> Path:
+        """Makes the current proposal the checkpoint of the project. Raises UserError where there is none."""
         with self._guard:
             if self._proposal is None:
                 raise UserError("there is nothing to accept: relearn first")
@@ -39,7 +39,7 @@ class Proposals:
         self.news.send("settings", checkpoint=path.name)
         return path
 
-    def _preview(self, proposal: Proposal) -> None:
+    def _send_previews(self, proposal: Proposal) -> None:
         try:
             for preview in previews(self.project, proposal):
                 if self._proposal is not proposal:

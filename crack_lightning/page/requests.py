@@ -1,4 +1,4 @@
-"""Reads what a request holds, and answers where something is wrong with it."""
+"""Reads the content of requests, and answers errors as JSON."""
 
 import json
 import logging
@@ -20,18 +20,18 @@ from crack_lightning.system.ranges import number_of
 
 log = logging.getLogger(__name__)
 
-INTERNAL_ERROR = "something went wrong that is our fault: see the log of the server"
+INTERNAL_ERROR = "something went wrong, and it is our fault: see the log of the server"
 
 
 def answer_errors(app: FastAPI) -> None:
-    """Makes the app answer every error as JSON, in words of our own."""
+    """Makes the app answer every error as JSON, with a message for the user."""
 
     async def answer(request: Request, error: Exception) -> Response:
         if isinstance(error, RequestValidationError):
-            places = {str(fault["loc"][-1]) for fault in error.errors()}
-            return JSONResponse({"error": f"{', '.join(sorted(places))}: of another kind, or missing"}, 422)
+            names = {str(fault["loc"][-1]) for fault in error.errors()}
+            return JSONResponse({"error": f"{', '.join(sorted(names))}: missing, or of the wrong type"}, 422)
         if isinstance(error, ClientDisconnect):
-            return JSONResponse({"error": "the request was given up"}, 400)
+            return JSONResponse({"error": "the client disconnected before the request was complete"}, 400)
         if isinstance(error, StarletteError):
             return JSONResponse({"error": str(error.detail)}, error.status_code)
         if isinstance(error, OSError) and is_full(error):
@@ -43,30 +43,30 @@ def answer_errors(app: FastAPI) -> None:
         log.error("%s %s", request.method, request.url.path, exc_info=error)
         return JSONResponse({"error": INTERNAL_ERROR}, 500)
 
-    for kind in (ClientDisconnect, RequestValidationError, StarletteError, UserError, OSError, Exception):
-        app.add_exception_handler(kind, answer)
+    for error_type in (ClientDisconnect, RequestValidationError, StarletteError, UserError, OSError, Exception):
+        app.add_exception_handler(error_type, answer)
 
 
 async def json_of(request: Request) -> dict[str, Any]:
-    """Returns the object that a request holds. Raises UserError where it does not hold one."""
+    """Returns the JSON object in a request's body. Raises UserError where the body is not one."""
     try:
         facts = json.loads(await request.body())
     except (ValueError, RecursionError) as error:
         raise UserError("the request is not JSON") from error
     if not isinstance(facts, dict):
-        raise UserError("the request is not an object")
+        raise UserError("the request is not a JSON object")
     return facts
 
 
-def named(project: Project, facts: Mapping[str, object]) -> dict[str, Any]:
-    """Returns `facts` with the photograph's name for its key: a page does not know names to the last byte."""
-    kept = {name: value for name, value in facts.items() if name != "key"}
+def with_photograph_name(project: Project, facts: Mapping[str, object]) -> dict[str, Any]:
+    """Returns `facts` with the `key` replaced by the photograph's name, whose exact bytes the page does not know."""
+    others = {name: value for name, value in facts.items() if name != "key"}
     key = str(facts.get("key") or "")
-    return kept | {"photograph": project.photograph(key).name} if key else kept
+    return others | {"photograph": project.photograph(key).name} if key else others
 
 
 def number_in(facts: Mapping[str, object], name: str) -> float:
-    """Returns a number of `facts` by its name. Raises UserError where it is not a number."""
+    """Returns the number `name` in `facts`. Raises UserError where it is not a number."""
     number = number_of(facts[name])
     if math.isnan(number):
         raise UserError(f"{name}={str(facts[name])[:20]!r} is not a number")

@@ -1,4 +1,4 @@
-"""Starts the page's server, opens it in the browser, and ends it."""
+"""Starts the page's server, opens the page in the browser, and ends the server."""
 
 import logging
 import secrets
@@ -11,7 +11,7 @@ from typing import Any
 
 from crack_lightning.errors import UserError
 from crack_lightning.page.news import News
-from crack_lightning.project.options import LOOPBACK, ServeOptions
+from crack_lightning.project.options import LOOPBACK_HOSTS, ServeOptions
 from crack_lightning.project.project import Project, open_project
 from crack_lightning.project.site_photographs import load_photographs
 from crack_lightning.system.libraries import library
@@ -19,18 +19,19 @@ from crack_lightning.system.names import plural
 
 log = logging.getLogger(__name__)
 
-NEEDS = 'serve needs FastAPI and uvicorn: pip install -e ".[page]"'
-ANY, HTTP_PORT = ("0.0.0.0", "::"), 80
-GRACE_S = 2  # seconds for answers that are on their way when the server ends
+INSTALL_HINT = 'serve needs FastAPI and uvicorn: pip install -e ".[page]"'
+ALL_ADDRESSES = ("0.0.0.0", "::")  # hosts that listen on every address of this computer
+HTTP_PORT = 80
+GRACE_S = 2  # seconds that answers in progress may still take when the server ends
 
 
 class PageServer:
-    """A project with its page and its worker; `address` is where a browser finds the page."""
+    """A project with the server of its page and its worker; `address` is the URL of the page."""
 
     def __init__(self, options: ServeOptions, folder: Path) -> None:
         """Raises UserError where a library is missing, the port is taken, or the project cannot be opened."""
-        uvicorn = library("uvicorn", NEEDS)
-        library("fastapi", NEEDS)
+        uvicorn = library("uvicorn", INSTALL_HINT)
+        library("fastapi", INSTALL_HINT)
         self._socket = _listening_socket(options.host, options.port)
         port = self._socket.getsockname()[1]
         try:
@@ -39,14 +40,14 @@ class PageServer:
         except BaseException:
             self._socket.close()
             raise
-        from crack_lightning.page.application import application  # they need the libraries that were just checked
+        from crack_lightning.page.application import application  # these need the libraries that were just checked
         from crack_lightning.page.guard import Guard
         from crack_lightning.page.worker import Worker
 
         self.news = News()
         self.worker = Worker(self.project, self.news)
         token = secrets.token_urlsafe(24) if options.token else None
-        host = _outward_address() if options.host in ANY else options.host
+        host = _outward_address() if options.host in ALL_ADDRESSES else options.host
         host = f"[{host}]" if ":" in host else host
         names = {host, "127.0.0.1", "localhost", "[::1]"}
         hosts = {f"{name}:{port}" for name in names} | (names if port == HTTP_PORT else set())
@@ -63,7 +64,7 @@ class PageServer:
         self._server.handle_exit = self._end_news_first
 
     def _end_news_first(self, number: int, frame: Any) -> None:
-        """Ends streams of news at Ctrl-C before the server, which would wait for them."""
+        """Ends the streams of news at Ctrl-C, then the server, which would otherwise wait for them."""
         self.news.close()
         self._uvicorn_exit(number, frame)
 
@@ -90,36 +91,38 @@ class PageServer:
 
 
 def serve_project(options: ServeOptions, folder: Path) -> None:
-    """Serves the project in `folder` until Ctrl-C; its address is logged, and opened if `options` say so.
+    """Serves the project in `folder` until Ctrl-C; logs the page's address, and opens it if `options.open`.
 
     Raises UserError or OSError where it cannot be served.
     """
     server = PageServer(options, folder)
     count = plural(len(server.project.photographs), "photograph")
     log.info("%s; the page is at %s (Ctrl-C ends it)", count, server.address)
-    if options.host not in LOOPBACK:
-        log.warning("other computers can reach it: whoever has that address sees and changes everything here")
+    if options.host not in LOOPBACK_HOSTS:
+        log.warning(
+            "other computers can reach this server: anyone with that address can see and change the whole project"
+        )
     if options.hosts and not options.token:
-        log.warning("whoever %s lets through sees and changes everything here", " and ".join(options.hosts))
+        log.warning("anyone whom %s lets through can see and change the whole project", " and ".join(options.hosts))
     if options.open:
         threading.Timer(0.5, webbrowser.open, [server.address]).start()
-    with suppress(KeyboardInterrupt):  # which ends the server
+    with suppress(KeyboardInterrupt):  # Ctrl-C ends the server
         server.run()
     log.info("the project: %s", folder)
 
 
 def _outward_address() -> str:
-    """Returns the address by which other computers reach this one; nothing is sent to find it."""
+    """Returns the address at which other computers reach this one; it is found without sending anything."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))
         except OSError:
-            return LOOPBACK[0]
+            return LOOPBACK_HOSTS[0]
         return str(probe.getsockname()[0])
 
 
 def _listening_socket(host: str, port: int) -> socket.socket:
-    """Returns a listening socket. Raises UserError where the port is taken, or the address is not of this computer."""
+    """Returns a listening socket. Raises UserError where the port is taken or `host` is not this computer's address."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -129,7 +132,7 @@ def _listening_socket(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise UserError(
-            f"host={host} port={port} cannot be used ({error.strerror or error}): give another port=, port=0 is any "
-            "that is free"
+            f"host={host} port={port} cannot be used ({error.strerror or error}): give another port=, or port=0 for "
+            "any free port"
         ) from error
     return listener

@@ -1,4 +1,4 @@
-"""Plain values of a project for the page, which makes texts of them, never markup."""
+"""Describes a project to the page in plain values, which the page shows as text, never as markup."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ from crack_lightning.system.names import showable
 
 
 def project_facts(project: Project) -> dict[str, Any]:
-    """Returns all photographs, the worst first, with the settings and the state of the corrections."""
+    """Returns all photographs, the worst first, with the settings and the number and state of corrections."""
     corrections, classes = project.journal.corrections, project.inspection.measuring.classes
     rows = [row_of(project, key) for key in list(project.photographs)]
     rows.sort(key=lambda row: (ORDER.index(row["verdict"]), -row["length_px"], row["name"]))
@@ -44,8 +44,8 @@ def project_facts(project: Project) -> dict[str, Any]:
         "classes": {name: classes.colour_of(name) for name in classes.names},
         "corrections": len(project.active),
         "faults": _faults(project),
-        "undo": _turning_facts(project, to_undo(corrections)),
-        "redo": _turning_facts(project, to_redo(corrections)),
+        "undo": _correction_facts(project, to_undo(corrections)),
+        "redo": _correction_facts(project, to_redo(corrections)),
         "checkpoints": checkpoints_of(project),
         "missing": missing_formats(),
         "handed_over": sorted(path.stem for path in (project.folder / HANDED_OVER).glob("*.zip")),
@@ -53,38 +53,38 @@ def project_facts(project: Project) -> dict[str, Any]:
 
 
 def _faults(project: Project) -> list[str]:
-    """Returns what is wrong with the project's files, in words."""
+    """Returns messages on what is wrong with the project's files."""
     missing = project.missing_photographs.items()
     return [*map(showable, project.journal.faults), *(_missing_message(*pair) for pair in missing)]
 
 
 def _missing_message(name: str, count: int) -> str:
-    return f"{count} corrections wait for {showable(name)}, which is not there: put it back, or name its folder"
+    return f"{count} corrections belong to {showable(name)}, which is missing: put it back, or name its folder"
 
 
-def _turning_facts(project: Project, number: int | None) -> dict[str, Any] | None:
-    """Returns the correction that would be undone or redone, None where there is none."""
+def _correction_facts(project: Project, number: int | None) -> dict[str, Any] | None:
+    """Returns the correction `number`, the next one to undo or redo; None where there is none."""
     if number is None:
         return None
     correction = project.journal.numbered(number)
     return {"of": number, "kind": correction.kind, "photograph": showable(correction.photograph)}
 
 
-_rows = Remembered[dict[str, Any]](2**14)
+_remembered_rows = Remembered[dict[str, Any]](2**14)
 
 ORDER = (*VERDICTS[:2], "waiting", *VERDICTS[2:])
 
 
 def row_of(project: Project, key: str) -> dict[str, Any]:
-    """Returns a photograph's row in the list; corrected cracks are judged again only where something changed since."""
+    """Returns a photograph's row in the list; what corrections change is computed again only if something changed."""
     photograph, inspected = project.photograph(key), project.inspected.get(key)
     row: dict[str, Any] = {"key": key, "name": showable(photograph.name), "verdict": "waiting", "length_px": 0.0}
     if inspected is None:
         return row
     if project.is_stale(key):
-        return row | {"note": "its file changed after it was inspected: open it, and it is inspected again"}
-    others = project.of_another_picture(photograph.name)
-    unused = f"{others} corrections were made on another picture of this name, and are not used" if others else ""
+        return row | {"note": "its file changed after it was inspected: open it to inspect it again"}
+    count = project.count_of_replaced(photograph.name)
+    unused = f"{count} corrections were made on another picture of this name, and are not used" if count else ""
     row |= {
         "verdict": inspected.verdict,
         "note": showable("; ".join(filter(None, (inspected.error, inspected.note, unused)))),
@@ -92,30 +92,30 @@ def row_of(project: Project, key: str) -> dict[str, Any]:
     row |= {"version": inspected.made_of.key, "width": inspected.width_px, "height": inspected.height_px}
     if not inspected.is_mapped:
         return row
-    own = project.corrections_of(photograph.name)
-    if not own:
+    corrections = project.corrections_of(photograph.name)
+    if not corrections:
         sums = inspected.cracks or CrackSums(0, 0.0, None, ())
         return row | {"counts": {UNSEEN: sums.number}, "length_px": sums.length_px, "corrections": 0}
     settings = project.settings.threshold, project.settings.shortest_px
-    question = project.folder, key, inspected.made_of, settings, tuple(correction.number for correction in own)
+    question = project.folder, key, inspected.made_of, settings, tuple(correction.number for correction in corrections)
     try:
-        judged = _rows.of(question, lambda: _corrected_row(project, key, own))
+        corrected = _remembered_rows.of(question, lambda: _corrected_values(project, key, corrections))
     except (OSError, ValueError) as error:
-        judged = {"verdict": "error", "note": showable(str(error))}
-    return row | judged | {"corrections": len(own)}
+        corrected = {"verdict": "error", "note": showable(str(error))}
+    return row | corrected | {"corrections": len(corrections)}
 
 
-def _corrected_row(project: Project, key: str, own: Sequence[Correction]) -> dict[str, Any]:
-    """Returns the values of a photograph's row that corrections change."""
+def _corrected_values(project: Project, key: str, corrections: Sequence[Correction]) -> dict[str, Any]:
+    """Returns the values in a photograph's row that corrections change."""
     cracks = [crack for crack in shown_cracks(project, key) if is_shown(project, crack)]
-    counts = dict(Counter(crack.status for crack in cracks)) | {REJECTED: rejections(own)}
+    counts = dict(Counter(crack.status for crack in cracks)) | {REJECTED: rejections(corrections)}
     lengths_px = [crack.record.length_px for crack in cracks if crack.status != REJECTED]
     verdict = "cracked" if lengths_px else "review" if project.inspected[key].note else "sound"
     return {"counts": counts, "length_px": sum(lengths_px), "verdict": verdict}
 
 
 def photograph_facts(project: Project, key: str, threshold: float | None) -> dict[str, Any]:
-    """Returns a photograph with its cracks at `threshold`, its areas that are not surface, and its scale."""
+    """Returns a photograph's row with its cracks at `threshold`, its excluded areas (not surface) and its scale."""
     row, photograph, scale = row_of(project, key), project.photograph(key), scale_of(project, key)
     inspected = project.inspected.get(key)
     if inspected is None or inspected.grid is None or not inspected.is_mapped or project.is_stale(key):
@@ -124,7 +124,7 @@ def photograph_facts(project: Project, key: str, threshold: float | None) -> dic
     excluded = [correction for correction in corrections if correction.kind == "exclude"]
     areas = [np.round(line, 1).tolist() for correction in excluded for line in correction.lines]
     return row | {
-        "cracks": [_crack(project, crack) for crack in shown_cracks(project, key, threshold)],
+        "cracks": [_crack_facts(project, crack) for crack in shown_cracks(project, key, threshold)],
         "areas": areas,
         "surface": surface_share(excluded_areas(corrections), (inspected.width_px, inspected.height_px)),
         "scale": None if scale is None else {"mm_per_px": scale.mm_per_px, "source": showable(scale.source)},
@@ -133,7 +133,7 @@ def photograph_facts(project: Project, key: str, threshold: float | None) -> dic
     }
 
 
-def _crack(project: Project, crack: JudgedCrack) -> dict[str, Any]:
+def _crack_facts(project: Project, crack: JudgedCrack) -> dict[str, Any]:
     record, classes = crack.record, project.inspection.measuring.classes
     return {
         "id": crack.name,
@@ -143,7 +143,7 @@ def _crack(project: Project, crack: JudgedCrack) -> dict[str, Any]:
         "figures": figure_of(record),
         "length_px": round(record.length_px, 1),
         "length_mm": record.length_mm,
-        "width": _width(crack),
+        "width": _width_text(crack),
         "width_px": record.width_px.median,
         "width_class": record.width_class,
         "colour": classes.colour_of(record.width_class),
@@ -152,8 +152,8 @@ def _crack(project: Project, crack: JudgedCrack) -> dict[str, Any]:
     }
 
 
-def _width(crack: JudgedCrack) -> str:
-    """Returns a crack's median width and twice its deviation, or the width that it is below."""
+def _width_text(crack: JudgedCrack) -> str:
+    """Returns the text of a crack's median width ± twice its standard error, or of the width that it is below."""
     record = crack.record
     widths, unit, digits = record.width_px, "px", 1
     if record.length_mm is not None:
@@ -164,19 +164,22 @@ def _width(crack: JudgedCrack) -> str:
 
 
 def map_picture(project: Project, key: str) -> bytes:
-    """Returns a grey PNG of the steadied map, a pixel for each cell: 255 for a probability of 1."""
+    """Returns a grey PNG of the steadied map, with one pixel for each cell: 255 for a probability of 1.
+
+    Raises UserError where the photograph has no crack map yet.
+    """
     inspected = project.inspected.get(key)
     if inspected is None or inspected.grid is None or not inspected.is_mapped:
-        raise UserError("it is not inspected yet")
+        raise UserError("this photograph is not inspected yet")
     heat = read_heat(folder_of(project.folder, project.photograph(key)), inspected)
     probability = heat.probability.astype(np.float64).clip(1e-6, 1 - 1e-6)
-    level = project.settings.threshold
-    odds = steadied(np.log(probability / (1 - probability)), float(np.log(level / (1 - level))))
+    threshold = project.settings.threshold
+    odds = steadied(np.log(probability / (1 - probability)), float(np.log(threshold / (1 - threshold))))
     return png(Image.fromarray(np.rint(255 / (1 + np.exp(-odds))).astype(np.uint8)))
 
 
 def place_facts(places: Sequence[PlaceToLookAt]) -> list[dict[str, Any]]:
-    """Returns places to look at next, as plain values."""
+    """Returns the places to look at next as plain values."""
     return [
         {
             "key": key_of_name(place.photograph),
@@ -193,7 +196,7 @@ def place_facts(places: Sequence[PlaceToLookAt]) -> list[dict[str, Any]]:
 
 
 def proposal_facts(proposal: Proposal) -> dict[str, Any]:
-    """Returns how a trained head was judged, as plain values."""
+    """Returns the evaluation of a proposed head as plain values."""
     return {
         "before": proposal.before.facts(),
         "after": proposal.after.facts(),

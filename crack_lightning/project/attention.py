@@ -1,4 +1,4 @@
-"""Ranks places to look at next by how useful a correction of them would be, each with the reason."""
+"""Ranks the places to look at next by how useful a correction there would be, and gives the reasons."""
 
 import logging
 import math
@@ -22,19 +22,22 @@ log = logging.getLogger(__name__)
 
 Array = np.ndarray
 
-_remembered = Remembered[list[tuple[Array, float]]](4096)  # photographs
+_remembered = Remembered[list[tuple[Array, float]]](4096)  # for as many photographs
 
-DOUBT = 1.0  # log-odds from the threshold within which a place is in doubt
-MOST_LENGTH_PX = 400.0  # from which on more length makes a place no more important
-CORRECTED = 3.0  # corrections of a photograph that halve the use of a further one
-JUDGED_PX, JUDGED_SHARE = 12.0, 0.5  # a place was judged if that share of it lies that near to a corrected line
-MOST_PLACES = 40  # per photograph
+DOUBTFUL_ODDS = 1.0  # a place is in doubt if its log-odds are within this of the threshold
+FULL_LENGTH_PX = 400.0  # greater length does not make a place more important
+HALVING_CORRECTIONS = 3.0  # with this many corrections in a photograph, a further one is half as useful
+CORRECTED_PX, CORRECTED_SHARE = 12.0, 0.5  # corrected places: this share of them is this near to a corrected line
+MAX_PLACES = 40  # in each photograph
 
 
 @dataclass(frozen=True)
 class PlaceToLookAt:
-    """A line (n, 2) that may be a crack, its length in pixels, its log-odds relative to the threshold, how useful a
-    correction of it would be, 0..1, and why."""
+    """A line that may be a crack.
+
+    `photograph`: its name. `line`: points (n, 2). `odds`: mean log-odds relative to the threshold. `value`: how useful
+    a correction would be, 0..1. `reason`: why it is worth a look, for the user.
+    """
 
     photograph: str
     line: Array
@@ -45,51 +48,51 @@ class PlaceToLookAt:
 
     @property
     def middle(self) -> tuple[float, float]:
-        """Returns x and y of the middle of the line."""
+        """Returns x and y of the middle point of the line."""
         x, y = self.line[len(self.line) // 2]
         return float(x), float(y)
 
 
-def places_to_look_at(project: Project, *, most: int = 20) -> list[PlaceToLookAt]:
-    """Returns the places of all inspected photographs that nobody corrected yet, the most useful first; every
-    photograph has its best two before any has its third."""
+def places_to_look_at(project: Project, *, max_count: int = 20) -> list[PlaceToLookAt]:
+    """Returns at most `max_count` uncorrected places of all inspected photographs, the most useful first; the best two
+    of every photograph come before the third of any."""
     corrections = project.active
     ranked = list[tuple[int, PlaceToLookAt]]()
     for key in list(project.inspected):
         places = places_of(project, key, corrections)
-        ranked += list(enumerate(places[:most]))
+        ranked += list(enumerate(places[:max_count]))
     ranked.sort(key=lambda pair: (pair[0] // 2, -pair[1].value))
-    return [place for _, place in ranked[:most]]
+    return [place for _, place in ranked[:max_count]]
 
 
 def places_of(project: Project, key: str, corrections: Sequence[Correction]) -> list[PlaceToLookAt]:
-    """Returns the places of one photograph, the most useful first."""
+    """Returns the uncorrected places of one photograph, the most useful first."""
     inspected = project.inspected.get(key)
     if inspected is None or not inspected.is_mapped or key not in project.photographs:
         return []
     photograph, threshold = project.photograph(key), project.settings.threshold
     folder = folder_of(project.folder, photograph)
     lines = _remembered.of((folder, inspected.made_of.map_key, threshold), lambda: _lines(folder, inspected, threshold))
-    own = [
+    photograph_corrections = [
         correction
         for correction in corrections
         if correction.photograph == photograph.name and correction.kind != "scale"
     ]
-    corrected_tree = lines_near([line for correction in own for line in correction.lines])
-    novelty = CORRECTED / (CORRECTED + len(own))
+    corrected_tree = lines_near([line for correction in photograph_corrections for line in correction.lines])
+    novelty = HALVING_CORRECTIONS / (HALVING_CORRECTIONS + len(photograph_corrections))
     places = []
     for line, odds in lines:
-        if near(line, corrected_tree, JUDGED_PX).mean() < JUDGED_SHARE:
-            places.append(_place(photograph.name, line, odds, novelty, corrected=bool(own)))
+        if near(line, corrected_tree, CORRECTED_PX).mean() < CORRECTED_SHARE:
+            places.append(_place(photograph.name, line, odds, novelty, corrected=bool(photograph_corrections)))
     return sorted(places, key=lambda place: -place.value)
 
 
 def _place(name: str, line: Array, odds: float, novelty: float, *, corrected: bool) -> PlaceToLookAt:
     length_px = length_of(line)
-    doubt = math.exp(-((odds / DOUBT) ** 2) / 2)
-    stake = min(1.0, length_px / MOST_LENGTH_PX) ** 0.5
+    doubt = math.exp(-((odds / DOUBTFUL_ODDS) ** 2) / 2)
+    stake = min(1.0, length_px / FULL_LENGTH_PX) ** 0.5
     marking = "marked, but only just" if odds >= 0 else "not marked, but nearly"
-    if abs(odds) > DOUBT:
+    if abs(odds) > DOUBTFUL_ODDS:
         marking = "marked with confidence" if odds > 0 else "hardly marked"
     history = "this photograph has no correction yet" if not corrected else "this photograph has corrections already"
     return PlaceToLookAt(
@@ -104,4 +107,4 @@ def _lines(folder: Path, inspected: Inspected, threshold: float) -> list[tuple[A
     except UserError as error:
         log.warning("%s", error)
         return []
-    return faint_lines(heat, threshold)[:MOST_PLACES]
+    return faint_lines(heat, threshold)[:MAX_PLACES]

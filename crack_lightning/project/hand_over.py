@@ -1,4 +1,4 @@
-"""Hands over a project: the files of an inspection for the cracks that people accepted, with who corrected what."""
+"""Hands over a project: writes the files of an inspection for the accepted cracks, and who corrected what."""
 
 import itertools
 import json
@@ -29,7 +29,7 @@ from crack_lightning.measurement.cracks import measured
 from crack_lightning.measurement.network import Branch
 from crack_lightning.measurement.record import CrackRecord
 from crack_lightning.project.kept_pictures import small_picture
-from crack_lightning.project.project import HANDED_OVER, OVERLAY_PX, WRITING, Project
+from crack_lightning.project.project import HANDED_OVER, OVERLAY_PX, PARTIAL_PREFIX, Project
 from crack_lightning.project.scale_choice import scale_of
 from crack_lightning.project.shown_cracks import is_shown, shown_cracks
 from crack_lightning.runs.inspection.crack_files import write_cracks
@@ -45,15 +45,15 @@ from crack_lightning.system.ranges import check_among
 
 log = logging.getLogger(__name__)
 
-INCLUDED = {"accepted": (ACCEPTED, DRAWN), "not_rejected": (ACCEPTED, DRAWN, UNSEEN)}
-BAND_PX = 6.0  # half the band within which a handed-over crack is measured again
-BY_NOBODY = "nobody gave a name"
-_numbers = itertools.count()
+INCLUDED_STATUSES = {"accepted": (ACCEPTED, DRAWN), "not_rejected": (ACCEPTED, DRAWN, UNSEEN)}
+HALF_BAND_PX = 6.0  # a crack is measured again within this distance of its line
+NO_NAME = "nobody gave a name"
+_folder_numbers = itertools.count()
 
 
 @dataclass(frozen=True)
 class HandedOver:
-    """The folder, the same as one zip file, and how many cracks were accepted, drawn, rejected and not seen."""
+    """What was handed over: the folder, its zip file, and the number of cracks by status."""
 
     folder: Path
     archive: Path
@@ -61,17 +61,18 @@ class HandedOver:
 
 
 def hand_over(project: Project, *, included: str, formats: Sequence[str]) -> HandedOver:
-    """Writes the report and the files that `formats` name, for accepted cracks or for all that were not rejected.
+    """Writes the report and the files named in `formats`, for the accepted cracks or for all that are not rejected.
 
-    Raises UserError for unknown formats, for a missing library, and where nothing is inspected.
+    `included` is a key of INCLUDED_STATUSES. Raises UserError for unknown formats, a missing library, and where no
+    photograph is inspected.
     """
-    check_among("included", included, list(INCLUDED))
+    check_among("included", included, list(INCLUDED_STATUSES))
     check_named(formats)
     check_formats(formats, measured=True)
     inspected = list(project.inspected)
     if not any(project.inspected[key].is_mapped for key in inspected):
         raise UserError("no photograph is inspected yet: there is nothing to hand over")
-    partial = project.folder / HANDED_OVER / f"{WRITING}{next(_numbers)}"  # it has no name until it is whole
+    partial = project.folder / HANDED_OVER / f"{PARTIAL_PREFIX}{next(_folder_numbers)}"  # renamed when complete
     partial.mkdir(parents=True)
     try:
         counts = _write(project, partial, inspected, included, formats)
@@ -83,12 +84,12 @@ def hand_over(project: Project, *, included: str, formats: Sequence[str]) -> Han
 
 
 def _write(project: Project, run: Path, keys: Sequence[str], included: str, formats: Sequence[str]) -> dict[str, int]:
-    """Writes all files; returns how many cracks have which status."""
+    """Writes all files; returns the number of cracks by status."""
     counts, written = Counter[str](), list[Inspected]()
     for key in keys:
         try:
             cracks = [crack for crack in shown_cracks(project, key) if is_shown(project, crack)]
-            written.append(_write_photograph(project, run, key, cracks, INCLUDED[included]))
+            written.append(_write_photograph(project, run, key, cracks, INCLUDED_STATUSES[included]))
             counts.update(crack.status for crack in cracks if crack.status != REJECTED)
             counts[REJECTED] += rejections(project.corrections_of(project.photograph(key).name))
         except (OSError, ValueError) as error:
@@ -98,8 +99,8 @@ def _write(project: Project, run: Path, keys: Sequence[str], included: str, form
             log.error("%s is left out: %s", photograph.path, error)
             written.append(Inspected(photograph.name, str(photograph.path), "error", error=str(error)))
     for name, count in project.missing_photographs.items():
-        written.append(Inspected(name, name, "error", error=f"it is not there, and {count} corrections wait for it"))
-    method = _method(project, included, counts, written)
+        written.append(Inspected(name, name, "error", error=f"the photograph is missing; it has {count} corrections"))
+    method = _method_rows(project, included, counts, written)
     classes, prefix = project.inspection.measuring.classes, project.options.image_prefix
     write_summary(run, written, method, classes, formats, image_prefix=prefix)
     facts = {
@@ -112,7 +113,7 @@ def _write(project: Project, run: Path, keys: Sequence[str], included: str, form
 
 
 def _renamed(project: Project, partial: Path) -> Path:
-    """Renames a complete folder to a free name; holds the project's guard, or two would take the same one."""
+    """Renames a complete folder to a free name, under the project's guard, so that no two folders get the same name."""
     name = f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
     folder = project.folder / HANDED_OVER / name
     number = 2
@@ -122,8 +123,10 @@ def _renamed(project: Project, partial: Path) -> Path:
         return partial.rename(folder)
 
 
-def _method(project: Project, included: str, counts: Mapping[str, int], written: Sequence[Inspected]) -> dict[str, str]:
-    """Returns the report's rows on how it came about and what people corrected."""
+def _method_rows(
+    project: Project, included: str, counts: Mapping[str, int], written: Sequence[Inspected]
+) -> dict[str, str]:
+    """Returns the rows of the report on how the cracks were found and what people corrected."""
     inspection = project.inspection
     facts = method_of(inspection.options, inspection.classifier, inspection.decision, inspection.scale)
     facts["source"] = (
@@ -132,7 +135,7 @@ def _method(project: Project, included: str, counts: Mapping[str, int], written:
     facts["scale"] = (
         ", ".join(sorted({inspected.scale.source for inspected in written if inspected.scale})) or "not known"
     )
-    people = Counter(correction.by or BY_NOBODY for correction in project.active if correction.kind != "scale")
+    people = Counter(correction.by or NO_NAME for correction in project.active if correction.kind != "scale")
     return {
         **facts,
         "checkpoint hash": inspection.content[:16],
@@ -148,13 +151,13 @@ def _method(project: Project, included: str, counts: Mapping[str, int], written:
 def _write_photograph(
     project: Project, run: Path, key: str, cracks: Sequence[JudgedCrack], statuses: Sequence[str]
 ) -> Inspected:
-    """Writes the files of one photograph, with its cracks of these statuses, measured along their lines again."""
+    """Writes the files of one photograph and returns its row; its cracks with these `statuses` are measured again."""
     photograph, inspected = project.photograph(key), project.inspected[key]
     folder, scale, classes = folder_of(run, photograph), scale_of(project, key), project.inspection.measuring.classes
     kept_records = [replace(crack.record, status=crack.status) for crack in cracks if crack.status in statuses]
     megapixels, grey = project.options.max_megapixels, project.grey_of(key)
     records = [replace(crack, number=number) for number, crack in enumerate(kept_records, 1)]
-    remeasured = [measured(_parts(record), grey) for record in records]  # for the pictures of their widest places
+    remeasured = [measured(_parts(record), grey) for record in records]  # for the close-ups of their widest points
     write_cracks(folder, photograph.name, remeasured, records, scale, grey)
     small = small_picture(photograph.path, OVERLAY_PX, megapixels=megapixels)
     mm_per_px = None if scale is None else scale.mm_per_px
@@ -182,16 +185,16 @@ def _row(
 
 
 def _parts(record: CrackRecord) -> list[tuple[np.ndarray, Branch]]:
-    """Returns the lines of a crack, each with a branch to measure along."""
+    """Returns the lines of a crack, each with the branch along which it is measured."""
     parts = []
     for line in record.lines:
-        half_px = max(BAND_PX, (record.width_px.maximum or 0.0) / 2)
+        half_px = max(HALF_BAND_PX, (record.width_px.maximum or 0.0) / 2)
         parts.append((line, Branch(line, 1, half_px, np.full(len(line), record.mean_probability))))
     return parts
 
 
 def _archive(run: Path) -> Path:
-    """Writes the folder as one zip file beside it, and returns its path."""
+    """Writes a zip file of the folder beside it, and returns the path of the zip file."""
     archive = run.with_suffix(".zip")
     with replacing(archive) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as file:
         for path in sorted(run.rglob("*")):

@@ -1,6 +1,6 @@
-"""Reads pixels of photographs for the page: tiles of any resolution, grey levels; the last photograph stays decoded.
+"""Reads the pixels of photographs for the page: tiles at any resolution, and grey levels.
 
-A photograph of 100 megapixels takes half a second to decode and 300 MB: more than one is never held.
+The photograph used last stays decoded. Only one does, since 100 megapixels take 300 MB, and half a second to decode.
 """
 
 import threading
@@ -18,13 +18,16 @@ from crack_lightning.inference.overlay import reduced
 Array = np.ndarray
 
 TILE_PX = 512
-QUALITY = 90
-MOST_LEVEL = 8
+JPEG_QUALITY = 90
+MAX_LEVEL = 8  # the smallest picture has 1 / 2**8 of the size
 
 
 @dataclass
 class _Last:
-    """The photograph decoded last: the version of its file, and its picture at full size, half the size, and so on."""
+    """The photograph that was decoded last.
+
+    `version`: path, bytes and modification time of its file. `levels`: its picture at 1 / 2**level of its size.
+    """
 
     version: tuple[str, int, int]
     levels: dict[int, Image.Image]
@@ -38,29 +41,30 @@ def _level(path: Path, level: int, megapixels: float) -> Image.Image:
     status = path.stat()
     version = (str(path), status.st_size, status.st_mtime_ns)
     if not _last or _last[0].version != version:
-        _last.clear()  # before the next one is read: two would not fit
+        _last.clear()  # before the next photograph is read, since two may not fit in memory
         _last.append(_Last(version, {0: read_image(path, megapixels=megapixels)}))
     levels = _last[0].levels
-    for number in range(1, level + 1):
-        if number not in levels:
-            levels[number] = levels[number - 1].reduce(2) if min(levels[number - 1].size) > 1 else levels[number - 1]
+    for current in range(1, level + 1):
+        if current not in levels:
+            larger = levels[current - 1]
+            levels[current] = larger.reduce(2) if min(larger.size) > 1 else larger
     return levels[level]
 
 
 def tile(path: Path, level: int, column: int, row: int, *, megapixels: float = MOST_MEGAPIXELS) -> bytes:
-    """Returns a JPEG of TILE_PX pixels each way, or less at the edges, of the photograph at 1 / 2**level of its size.
+    """Returns a tile of the photograph at 1 / 2**level of its size: a JPEG of TILE_PX x TILE_PX, smaller at the edges.
 
     Raises UserError for a tile that does not exist.
     """
-    if not 0 <= level <= MOST_LEVEL:
-        raise UserError(f"level={level}: 0 to {MOST_LEVEL}")
+    if not 0 <= level <= MAX_LEVEL:
+        raise UserError(f"level={level}: must be from 0 to {MAX_LEVEL}")
     with _guard:
         picture = _level(path, level, megapixels)
         left, top = column * TILE_PX, row * TILE_PX
         if not (0 <= left < picture.width and 0 <= top < picture.height):
             raise UserError(f"there is no tile {column}, {row} of level {level}")
         cut = picture.crop((left, top, min(left + TILE_PX, picture.width), min(top + TILE_PX, picture.height)))
-    return jpeg(cut, quality=QUALITY)
+    return jpeg(cut, quality=JPEG_QUALITY)
 
 
 def whole_picture(path: Path, *, megapixels: float = MOST_MEGAPIXELS) -> Image.Image:
@@ -75,7 +79,7 @@ def grey_levels(path: Path, *, megapixels: float = MOST_MEGAPIXELS) -> Array:
         return np.asarray(_level(path, 0, megapixels).convert("L"))
 
 
-def small_picture(path: Path, most_px: int, *, megapixels: float = MOST_MEGAPIXELS) -> Image.Image:
-    """Returns the photograph with at most `most_px` pixels on its longer side."""
+def small_picture(path: Path, max_px: int, *, megapixels: float = MOST_MEGAPIXELS) -> Image.Image:
+    """Returns the photograph with at most `max_px` pixels on its longer side."""
     with _guard:
-        return reduced(_level(path, 0, megapixels), most_px)
+        return reduced(_level(path, 0, megapixels), max_px)

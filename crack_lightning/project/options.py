@@ -10,13 +10,14 @@ from crack_lightning.measurement.classes import PRESET_NAMES, width_classes
 from crack_lightning.measurement.scale import check_scale, uniform_scale
 from crack_lightning.system.ranges import absolute_path, check_above, check_choices, one_of, suggested
 
-HOST = re.compile(r"([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
-PORTS, LOOPBACK = range(65_536), ("127.0.0.1", "localhost", "::1")
+HOST_PATTERN = re.compile(r"([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
+PORTS = range(65_536)
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")  # hosts that only this computer reaches
 
 
 @dataclass
 class ServeOptions:
-    """The options of `serve`; without a checkpoint the crack map of the package marks."""
+    """The options of `serve`."""
 
     # a checkpoint of a crack map; null: the project's, at first the crack map of the package
     ckpt_path: str | None = None
@@ -51,18 +52,18 @@ class ServeOptions:
         if self.mm_per_px is not None:
             check_scale(uniform_scale(self.mm_per_px, f"mm_per_px={self.mm_per_px:g}"))
         if self.port not in PORTS:
-            raise UserError(f"port={self.port}: 0 to {PORTS[-1]}; 0 is any that is free")
+            raise UserError(f"port={self.port}: must be from 0 to {PORTS[-1]}; 0 is any free port")
         if self.max_photographs < 1:
-            raise UserError(f"max_photographs={self.max_photographs}: 1 or more")
+            raise UserError(f"max_photographs={self.max_photographs}: must be 1 or more")
         if self.threshold is not None and not 0 < self.threshold < 1:
-            raise UserError(f"threshold={self.threshold}: above 0 and below 1, or null for the project's")
-        if self.host not in LOOPBACK and not self.token:
+            raise UserError(f"threshold={self.threshold}: must be above 0 and below 1, or null for the project's")
+        if self.host not in LOOPBACK_HOSTS and not self.token:
             raise UserError(
                 f"host={self.host} lets other computers in: give token=true, which prints an address that nobody can "
-                f"guess, or host={LOOPBACK[0]}"
+                f"guess, or host={LOOPBACK_HOSTS[0]}"
             )
         for name in self.hosts:
-            if not HOST.fullmatch(name):
-                raise UserError(f"hosts={name}: a name, or name:port, without http:// and without a path")
+            if not HOST_PATTERN.fullmatch(name):
+                raise UserError(f"hosts={name}: must be a name or name:port, without http:// and without a path")
         self.cache_dir, self.source = absolute_path(self.cache_dir), absolute_path(self.source)
         self.ckpt_path = absolute_path(self.ckpt_path)

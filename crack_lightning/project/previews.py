@@ -14,14 +14,17 @@ from crack_lightning.project.relearning import Proposal
 from crack_lightning.project.shown_cracks import records_at
 from crack_lightning.runs.inspection.inspection import reader_of, window_scale_of
 
-SAME_PX = 8.0
-MOST = 5  # photographs, a few seconds each
+SAME_CRACK_PX = 8.0  # lines within this distance are the same crack
+MAX_PREVIEWS = 5  # photographs; each takes a few seconds
 
 
 @dataclass(frozen=True)
 class Preview:
-    """A photograph by its key, and the lengths in pixels of the cracks that both maps mark, that only the proposed one
-    marks, and that it does not mark any more."""
+    """The change in one photograph, as lengths of cracks in pixels.
+
+    `key`: the photograph's key. `kept_px`: both maps mark these cracks. `new_px`: only the proposed map marks them.
+    `gone_px`: only the current map marks them.
+    """
 
     key: str
     kept_px: float
@@ -30,20 +33,20 @@ class Preview:
 
 
 def previews(project: Project, proposal: Proposal) -> Iterator[Preview]:
-    """Yields previews of up to MOST inspected photographs without corrections, from the worst to the soundest."""
+    """Yields previews of up to MAX_PREVIEWS inspected photographs without corrections, from most to least cracked."""
     lengths_px = {
         key: inspected.cracks.length_px
         for key, inspected in list(project.inspected.items())
         if inspected.is_mapped and inspected.cracks and not project.corrections_of(inspected.name)
     }
-    unseen = sorted(lengths_px, key=lambda key: -lengths_px[key])
-    count = min(MOST, len(unseen))
-    chosen = np.unique(np.linspace(0, max(0, len(unseen) - 1), count).round().astype(int))
+    uncorrected = sorted(lengths_px, key=lambda key: -lengths_px[key])
+    count = min(MAX_PREVIEWS, len(uncorrected))
+    chosen = np.unique(np.linspace(0, max(0, len(uncorrected) - 1), count).round().astype(int))
     inspection = project.inspection
     reader = reader_of(proposal.network, inspection.options)
     scale = window_scale_of(proposal.network, inspection.options)
-    for number in chosen:
-        key = unseen[int(number)]
+    for index in chosen:
+        key = uncorrected[int(index)]
         path = project.photograph(key).path
         image = read_picture(path, megapixels=inspection.options.max_megapixels).image
         heat = reader.heat(reader.scaled(image, scale))
@@ -55,9 +58,9 @@ def previews(project: Project, proposal: Proposal) -> Iterator[Preview]:
 
 
 def _length_apart(records: list[CrackRecord], others: list[CrackRecord]) -> float:
-    """Returns the length of the lines of `records` that lies along none of `others`."""
+    """Returns how much of the length of `records` does not run along any of `others`, in pixels."""
     tree, length_px = lines_near([line for other in others for line in other.lines]), 0.0
     for record in records:
         points = np.concatenate(list(record.lines))
-        length_px += record.length_px * float((~near(points, tree, SAME_PX)).mean())
+        length_px += record.length_px * float((~near(points, tree, SAME_CRACK_PX)).mean())
     return length_px

@@ -1,4 +1,4 @@
-"""The project itself: its folder, its photographs, the opened network, the journal of corrections, and settings."""
+"""A project: its folder, photographs, opened network, journal of corrections and settings."""
 
 import hashlib
 import json
@@ -26,18 +26,21 @@ from crack_lightning.runs.inspection.options import InspectOptions
 from crack_lightning.system.files import write_atomically
 from crack_lightning.system.ranges import number_of
 
-SETTINGS, LOCK = "project.json", ".project.lock"
-UPLOADS, CHECKPOINTS, HANDED_OVER = "uploads", "checkpoints", "handed_over"
-WRITING = ".writing-"  # prefix of a folder in HANDED_OVER that is not complete
-AGAIN = "open it in the page, which inspects it again"
-OVERLAY_PX = 1600  # longer side of the picture that is shown before anybody zooms
+SETTINGS_FILE, LOCK_FILE = "project.json", ".project.lock"
+UPLOADS, CHECKPOINTS, HANDED_OVER = "uploads", "checkpoints", "handed_over"  # folders in the project's folder
+PARTIAL_PREFIX = ".writing-"  # of the name of a folder in HANDED_OVER that is not complete
+REOPEN_HINT = "open it in the page, which inspects it again"
+OVERLAY_PX = 1600  # longer side of the picture that the page shows before anybody zooms in
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings that a project keeps beside its corrections: the folders that were chosen, each with the prefix of
-    the names of its photographs; the checkpoint that marks and the one that learning begins from, None for the map of
-    the package; threshold and shortest length in pixels."""
+    """The settings that a project keeps beside its corrections.
+
+    `sources`: the chosen folders, each with the prefix before the names of its photographs. `ckpt_path`: the checkpoint
+    that marks the cracks. `base_path`: the checkpoint that learning starts from. For both, None is the package's map.
+    `threshold`: probability from which on a cell is marked. `shortest_px`: shorter cracks are not shown.
+    """
 
     sources: tuple[tuple[str, str], ...] = ()
     ckpt_path: str | None = None
@@ -48,8 +51,10 @@ class Settings:
 
 @dataclass(eq=False)
 class Project:
-    """Photographs by their keys, what was found in each, and the journal. For one process; `guard` is held by a caller
-    that changes `photographs`, `inspected`, `settings` or `inspection`."""
+    """A project that this process has open: photographs and what was found in them, by key, and the journal.
+
+    A caller that changes `photographs`, `inspected`, `settings` or `inspection` holds `guard`.
+    """
 
     folder: Path
     options: ServeOptions
@@ -63,18 +68,18 @@ class Project:
 
     @property
     def network(self) -> CrackMap:
-        """Returns the crack map that marks."""
+        """Returns the crack map in use."""
         return map_of(self.inspection.classifier, self.settings.ckpt_path)
 
     def photograph(self, key: str) -> Photograph:
-        """Returns the photograph of a key. Raises UserError for an unknown key."""
+        """Returns the photograph with this key. Raises UserError for an unknown key."""
         photograph = self.photographs.get(key)
         if photograph is None:
             raise UserError("there is no such photograph in this project: load the page again")
         return photograph
 
     def key_of(self, name: str) -> str:
-        """Returns the key of a photograph by its name. Raises UserError where there is none."""
+        """Returns the key of the photograph `name`. Raises UserError where there is none of that name."""
         if (key := key_of_name(name)) not in self.photographs:
             raise UserError(f"there is no photograph {name[:80]!r} in this project")
         return key
@@ -86,35 +91,37 @@ class Project:
         return inspected is not None and inspected.is_mapped and path.exists() and not inspected.file_unchanged(path)
 
     def grey_of(self, key: str) -> np.ndarray:
-        """Returns the levels (h, w) uint8 of a photograph. Raises UserError where its file holds another picture than
-        the one that was inspected: what was found does not lie in it."""
+        """Returns the grey levels (h, w) uint8 of a photograph.
+
+        Raises UserError where its file now holds another picture than the inspected one, which the findings do not fit.
+        """
         photograph, inspected = self.photograph(key), self.inspected.get(key)
         grey = grey_levels(photograph.path, megapixels=self.options.max_megapixels)
         if inspected is not None and inspected.is_mapped and not inspected.is_same_picture(photograph.path, grey):
-            raise UserError(f"{photograph.name} was replaced by another picture after it was inspected: {AGAIN}")
+            raise UserError(f"{photograph.name} was replaced by another picture after it was inspected: {REOPEN_HINT}")
         return grey
 
     @property
     def active(self) -> list[Correction]:
-        """Returns the corrections in force of the pictures that are there."""
+        """Returns the corrections in force, except those that were made on a picture that was replaced since."""
         return [correction for correction in self.journal.active if self._is_of_picture(correction)]
 
     def corrections_of(self, name: str) -> list[Correction]:
-        """Returns the corrections in force of a photograph."""
+        """Returns the corrections in force that were made on the current picture of the photograph `name`."""
         return [correction for correction in self.journal.of(name) if self._is_of_picture(correction)]
 
-    def of_another_picture(self, name: str) -> int:
-        """Returns how many corrections in force were made on another picture of that name."""
+    def count_of_replaced(self, name: str) -> int:
+        """Returns the number of corrections in force that were made on an earlier picture of that name."""
         return len(self.journal.of(name)) - len(self.corrections_of(name))
 
     @property
     def missing_photographs(self) -> dict[str, int]:
-        """Returns the photographs that are no longer in this project, with how many corrections wait for each."""
+        """Returns the names of corrected photographs that are missing, each with its number of corrections."""
         names = Counter(correction.photograph for correction in self.journal.active if correction.photograph)
         return {name: count for name, count in names.items() if key_of_name(name) not in self.photographs}
 
     def picture_of(self, name: str) -> str:
-        """Returns what identifies a photograph's picture, empty where it is not known."""
+        """Returns the hashes that identify a photograph's picture, empty where they are not known."""
         inspected = self.inspected.get(key_of_name(name))
         return inspected.made_of.picture if inspected is not None else ""
 
@@ -122,12 +129,12 @@ class Project:
         return same_picture(correction.picture, self.picture_of(correction.photograph))
 
     def set(self, **changes: Any) -> None:
-        """Changes settings, on disk first."""
+        """Changes settings, and writes them to disk before they take effect."""
         with self.guard:
             settings = replace(self.settings, **changes)
-            write_atomically(self.folder / SETTINGS, (json.dumps(asdict(settings), indent=1) + "\n").encode())
+            write_atomically(self.folder / SETTINGS_FILE, (json.dumps(asdict(settings), indent=1) + "\n").encode())
             if settings.ckpt_path != self.settings.ckpt_path:
-                self.inspection = opened(self.options, settings)
+                self.inspection = open_inspection(self.options, settings)
             elif settings.threshold != self.settings.threshold:
                 self.inspection = self.inspection.at(threshold=settings.threshold)
             self.settings = settings
@@ -138,23 +145,25 @@ class Project:
 
 
 def open_project(options: ServeOptions, folder: Path) -> Project:
-    """Returns the project in `folder`, which is made if it is not there.
+    """Opens the project in `folder`, which is created if it does not exist.
 
     Raises UserError where another process has it open, or where its files are damaged.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / LOCK, blocking=False)
+    lock = FileLock(folder / LOCK_FILE, blocking=False)
     try:
         lock.acquire()
     except Timeout as error:
         raise UserError(
-            f"{folder} is open already, in another `serve`: close that, or give another out=FOLDER"
+            f"{folder} is open already, in another `serve`: end that one, or give another out=FOLDER"
         ) from error
     try:
-        for partial in (folder / HANDED_OVER).glob(f"{WRITING}*"):  # of a process that was killed
+        for partial in (folder / HANDED_OVER).glob(f"{PARTIAL_PREFIX}*"):  # left by a process that was killed
             shutil.rmtree(partial, ignore_errors=True)
         settings = _read_settings(folder, options)
-        project = Project(folder, options, settings, opened(options, settings), Journal(folder / JOURNAL), lock)
+        project = Project(
+            folder, options, settings, open_inspection(options, settings), Journal(folder / JOURNAL), lock
+        )
         project.set()
     except BaseException:
         lock.release()
@@ -162,30 +171,30 @@ def open_project(options: ServeOptions, folder: Path) -> Project:
     return project
 
 
-def opened(options: ServeOptions, settings: Settings) -> Inspection:
-    """Returns the network of a project, ready to map. Raises UserError for a classifier: windows are not lines."""
+def open_inspection(options: ServeOptions, settings: Settings) -> Inspection:
+    """Opens the network of a project. Raises UserError for a classifier, which marks windows and not lines."""
     inspection = inspection_of(inspect_options(options, settings))
     map_of(inspection.classifier, settings.ckpt_path)
     return inspection
 
 
 def key_of_name(name: str) -> str:
-    """Returns what stands for a photograph in addresses, where its name never appears."""
+    """Returns a hash of the photograph's name, which stands for it in the page's addresses."""
     return hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
 
 
 def map_of(network: Network, ckpt_path: str | None) -> CrackMap:
-    """Returns the network, which is a crack map. Raises UserError for any other."""
+    """Returns `network` if it is a crack map. Raises UserError for a classifier."""
     if not is_map(network):
         raise UserError(
-            f"ckpt_path={ckpt_path} is a classifier, which marks windows and no lines that could be corrected: give a "
-            "checkpoint of model=crack_map or of adapt, or none"
+            f"ckpt_path={ckpt_path} is a classifier, which marks windows, not lines that could be corrected: give a "
+            "checkpoint of model=crack_map or of adapt, or leave it out"
         )
     return network
 
 
 def inspect_options(options: ServeOptions, settings: Settings) -> InspectOptions:
-    """Returns the options with which `inspect` finds the same."""
+    """Returns the `inspect` options that give the same cracks as this project."""
     return InspectOptions(
         ckpt_path=settings.ckpt_path,
         source=options.source or UPLOADS,
@@ -196,12 +205,12 @@ def inspect_options(options: ServeOptions, settings: Settings) -> InspectOptions
         width_classes=options.width_classes,
         max_megapixels=options.max_megapixels,
         overlay_px=OVERLAY_PX,
-    )  # shorter cracks than the project's shortest are kept, and not shown
+    )  # min_length_px is left out: shorter cracks than `shortest_px` are kept, and only not shown
 
 
 def _read_settings(folder: Path, options: ServeOptions) -> Settings:
-    """Returns the kept settings; what the command line gives comes first."""
-    path, kept = folder / SETTINGS, Settings()
+    """Returns the project's settings; options given on the command line override those that were kept."""
+    path, kept = folder / SETTINGS_FILE, Settings()
     if path.exists():
         try:
             kept = _checked(json.loads(path.read_text("utf-8")))
@@ -209,15 +218,15 @@ def _read_settings(folder: Path, options: ServeOptions) -> Settings:
             raise UserError(f"{path} is damaged ({error}): remove it, the corrections are in {JOURNAL}") from error
     chosen = {
         "ckpt_path": options.ckpt_path,
-        "base_path": None if _is_own(folder, options.ckpt_path) else options.ckpt_path,
+        "base_path": None if _is_site_checkpoint(folder, options.ckpt_path) else options.ckpt_path,
         "threshold": options.threshold,
         "shortest_px": options.min_length_px,
     }
     return replace(kept, **{name: value for name, value in chosen.items() if value is not None})  # type: ignore[arg-type]
 
 
-def _is_own(folder: Path, ckpt_path: str | None) -> bool:
-    """Returns whether a checkpoint was trained by this project: it marks, and learning does not begin from it again."""
+def _is_site_checkpoint(folder: Path, ckpt_path: str | None) -> bool:
+    """Returns whether this project trained a checkpoint: it may mark cracks, but learning does not start from it."""
     return ckpt_path is not None and Path(ckpt_path).resolve().is_relative_to((folder / CHECKPOINTS).resolve())
 
 

@@ -1,4 +1,4 @@
-"""Trains the head anew on a project's corrections, judges it on corrections held out of training, and accepts it."""
+"""Trains the head again on a project's corrections, evaluates it on corrections left out of training, accepts it."""
 
 import copy
 import logging
@@ -15,9 +15,9 @@ from crack_lightning.errors import UserError
 from crack_lightning.evaluation.cell_counts import CellCounts, total
 from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.models.map_checkpoint import load_network, write_map
-from crack_lightning.project.drawn_cells import drawn_cells
 from crack_lightning.project.learning_cells import PhotographSample, compute_cells, kept_cells, kept_sample
 from crack_lightning.project.project import CHECKPOINTS, Project, map_of
+from crack_lightning.project.synthetic_cells import synthetic_cells
 from crack_lightning.runs.inspection.inspection import content_of
 from crack_lightning.training.site_head import (
     CorrectedCells,
@@ -30,16 +30,19 @@ from crack_lightning.training.site_head import (
 
 log = logging.getLogger(__name__)
 
-FOLDS = 5  # groups of photographs, or of corrections, that are left out in turn
-LEAST = 2  # corrections
-BASE = "the first map"
+FOLDS = 5  # groups of photographs, or of corrections, each left out of training once
+MIN_CORRECTIONS = 2
+BASE_NAME = "the first map"
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """A head trained on corrections: its network; cells that corrections name, counted by the first map (`before`) and
-    by heads that were not trained on them (`after`); how many corrections of how many photographs; whether whole
-    photographs were left out; and the seconds that it took."""
+    """A head trained on corrections, with its evaluation on the cells of these corrections.
+
+    `network`: the map with the new head. `before`: counts of the corrected cells that the first map marks. `after`:
+    the same for heads that were trained without these cells. `corrections`, `photographs`: how many it learned from.
+    `apart`: whether whole photographs were left out in the evaluation. `seconds`: how long the training took.
+    """
 
     network: CrackMap
     before: CellCounts
@@ -51,35 +54,36 @@ class Proposal:
 
 
 def relearn(project: Project) -> Proposal:
-    """Trains the head that the project began with on all of its corrections, and judges it by leaving some out.
+    """Trains the first map's head on all corrections, and evaluates the training by cross-validation.
 
     Raises UserError where there are too few corrections to learn from.
     """
     base = base_network(project)
     labels = compute_cells(project, base, labels_of(project.active))
-    if len(labels) < LEAST:
+    if len(labels) < MIN_CORRECTIONS:
         raise UserError(
-            f"{len(labels)} corrections teach nothing: accept, reject or draw at least {LEAST} cracks first"
+            f"{len(labels)} corrections are too few to learn from: accept, reject or draw at least "
+            f"{MIN_CORRECTIONS} cracks first"
         )
-    drawn = drawn_cells(base, project.options.cache_dir)
+    kept = synthetic_cells(base, project.options.cache_dir)
     started_s = time.perf_counter()
-    lesson = _lesson(project, base, labels)
-    start = start_of(base.weight.cpu(), base.level, lesson.deviation, drawn)
-    all_numbers = range(len(labels))
-    step = corrected_step(start, lesson.corrected(all_numbers))
-    network, shift = copy.deepcopy(base), lesson.shift(lesson.head(moved_weight(start, step)))
+    training = _training_data(project, base, labels)
+    start = start_of(base.weight.cpu(), base.level, training.deviation, kept)
+    all_indices = range(len(labels))
+    step = corrected_step(start, training.corrected(all_indices))
+    network, shift = copy.deepcopy(base), training.shift(training.head(moved_weight(start, step)))
     network.weight.copy_(moved_weight(start, step))
     network.set_levels({"level": base.level + shift, "small_level": base.small_level + shift})
     groups, apart = _folds(labels)
     before, after = list[CellCounts](), list[CellCounts]()
     for group in sorted(set(groups)):
-        training = [k for k in all_numbers if groups[k] != group]
-        left_out = [k for k in all_numbers if groups[k] == group]
-        fold_step = corrected_step(start, lesson.corrected(training), first=step)
-        before += [lesson.counted(k, lesson.first, 0.0) for k in left_out]
-        fold_head = lesson.head(moved_weight(start, fold_step))
-        fold_shift = lesson.shift(fold_head)
-        after += [lesson.counted(k, fold_head, fold_shift) for k in left_out]
+        trained_on = [k for k in all_indices if groups[k] != group]
+        left_out = [k for k in all_indices if groups[k] == group]
+        fold_step = corrected_step(start, training.corrected(trained_on), first=step)
+        before += [training.counts(k, training.first, 0.0) for k in left_out]
+        fold_head = training.head(moved_weight(start, fold_step))
+        fold_shift = training.shift(fold_head)
+        after += [training.counts(k, fold_head, fold_shift) for k in left_out]
     return Proposal(
         network,
         total(before),
@@ -97,7 +101,7 @@ def base_network(project: Project) -> CrackMap:
 
 
 def accept(project: Project, proposal: Proposal) -> Path:
-    """Writes the proposed map as a checkpoint of the project, which marks from now on; the former ones stay."""
+    """Writes the proposed map as a checkpoint, which marks the cracks from now on; earlier checkpoints stay."""
     folder = project.folder / CHECKPOINTS
     numbers = [int(path.stem.partition("-")[2]) for path in folder.glob("site-*.ckpt") if path.stem[5:].isdigit()]
     path = folder / f"site-{max(numbers, default=0) + 1}.ckpt"
@@ -112,14 +116,14 @@ def accept(project: Project, proposal: Proposal) -> Path:
     }
     write_map(path, proposal.network, provenance)
     project.set(ckpt_path=str(path))
-    log.info("the crack map of the site: %s", path)
+    log.info("the crack map of this site: %s", path)
     return path
 
 
 def checkpoints_of(project: Project) -> dict[str, bool]:
-    """Returns the maps that the project may mark with, by name, and whether each does: its first map, then the
-    site's."""
-    maps = {BASE: project.settings.ckpt_path == project.settings.base_path}
+    """Returns the names of the project's maps, each with whether it is in use: the first map, then those trained on
+    corrections."""
+    maps = {BASE_NAME: project.settings.ckpt_path == project.settings.base_path}
     for path in sorted(
         (project.folder / CHECKPOINTS).glob("site-*.ckpt"), key=lambda path: (len(path.name), path.name)
     ):
@@ -128,25 +132,28 @@ def checkpoints_of(project: Project) -> dict[str, bool]:
 
 
 def use_checkpoint(project: Project, name: str) -> None:
-    """Makes another map of `checkpoints_of` the one that marks. Raises UserError for an unknown name."""
+    """Makes the map `name` of `checkpoints_of` the one in use. Raises UserError for an unknown name."""
     if name not in checkpoints_of(project):
         raise UserError(f"there is no map {name[:80]!r} in this project")
-    path = project.settings.base_path if name == BASE else str(project.folder / CHECKPOINTS / name)
+    path = project.settings.base_path if name == BASE_NAME else str(project.folder / CHECKPOINTS / name)
     project.set(ckpt_path=path)
 
 
 @dataclass(frozen=True)
 class _Head:
-    """Weights (channels,), and the median of their logits in each photograph, less those of its mean."""
+    """A head: its `weight` (channels,), and by photograph the median logit of the sample less the logit of the mean."""
 
     weight: Tensor
     medians: dict[str, float]
 
 
 @dataclass(frozen=True)
-class _Lesson:
-    """The training data of a head: labels with their cells, less the mean of their photograph, the samples of
-    photographs, the base map, and its head."""
+class _TrainingData:
+    """The data that heads are trained and evaluated on.
+
+    `base`: the map that learning starts from. `labels`: what corrections say. `cells`: for each label, features
+    (n, channels) less the mean of its photograph. `samples`: by photograph. `first`: the head of `base`.
+    """
 
     base: CrackMap
     labels: Sequence[Label]
@@ -156,13 +163,13 @@ class _Lesson:
 
     @property
     def deviation(self) -> Tensor:
-        """Returns the deviation of features (channels,), averaged over the photographs."""
+        """Returns the standard deviation of the features (channels,), averaged over the photographs."""
         return torch.stack([sample.sample.std(dim=0) for sample in self.samples.values()]).mean(dim=0) + 1e-3
 
-    def corrected(self, numbers: Sequence[int]) -> CorrectedCells:
-        """Returns the cells of some labels to train on."""
-        labels = [self.labels[k] for k in numbers]
-        features = [self.cells[k] for k in numbers]
+    def corrected(self, indices: Sequence[int]) -> CorrectedCells:
+        """Returns the cells of the labels at `indices`, to train on."""
+        labels = [self.labels[k] for k in indices]
+        features = [self.cells[k] for k in indices]
         sizes = [len(cells) for cells in features]
         targets = torch.repeat_interleave(torch.tensor([float(label.crack) for label in labels]), torch.tensor(sizes))
         names = [label.photograph for label in labels]
@@ -173,46 +180,45 @@ class _Lesson:
         )
 
     def level(self, name: str) -> float:
-        """Returns the level of the base map for a photograph."""
+        """Returns the level of the base map for the photograph `name`."""
         return self.base.small_level if self.samples[name].small else self.base.level
 
     def head(self, weight: Tensor) -> _Head:
-        """Returns the head of these weights."""
+        """Returns the head with these weights."""
         return _Head(weight, {name: sample.median_of(weight) for name, sample in self.samples.items()})
 
     def odds(self, features: Tensor, name: str, head: _Head) -> Tensor:
-        """Returns logits (n,) of cells of a photograph above its median and the level of the base map."""
+        """Returns the log-odds (n,) of cells: their logits less their photograph's median and the base map's level."""
         return features @ head.weight - head.medians[name] - self.level(name)
 
     def shift(self, head: _Head) -> float:
-        """Returns by how much the level rises so that as much of what nobody corrected stays marked."""
+        """Returns by how much the level must rise so that as many of the uncorrected candidates stay marked."""
         pairs = [
-            [self.odds(sample.candidates, name, either) for either in (self.first, head)]
+            [self.odds(sample.candidates, name, compared) for compared in (self.first, head)]
             for name, sample in self.samples.items()
         ]
         before, after = (torch.cat(parts) for parts in zip(*pairs, strict=True))
         return level_shift(before, after)
 
-    def counted(self, number: int, head: _Head, shift: float) -> CellCounts:
-        """Counts the cells of a label that a head marks."""
-        label = self.labels[number]
-        odds = self.odds(self.cells[number], label.photograph, head) - shift
+    def counts(self, index: int, head: _Head, shift: float) -> CellCounts:
+        """Returns the counts of the cells of the label at `index` that a head marks, its level raised by `shift`."""
+        label = self.labels[index]
+        odds = self.odds(self.cells[index], label.photograph, head) - shift
         marked = int((odds >= 0).sum())
         return CellCounts(marked, marked * label.crack, len(odds) * label.crack, marked * label.crack)
 
 
-def _lesson(project: Project, base: CrackMap, labels: Sequence[Label]) -> _Lesson:
+def _training_data(project: Project, base: CrackMap, labels: Sequence[Label]) -> _TrainingData:
     names = dict.fromkeys(label.photograph for label in labels)
     samples = {name: kept_sample(project, base, name, labels) for name in names}
     weight = base.weight.cpu()
     cells = [kept_cells(project, base, label) - samples[label.photograph].mean for label in labels]
     first = _Head(weight, {name: sample.median_of(weight) for name, sample in samples.items()})
-    return _Lesson(base, labels, cells, samples, first)
+    return _TrainingData(base, labels, cells, samples, first)
 
 
 def _folds(labels: Sequence[Label]) -> tuple[list[int], bool]:
-    """Returns the group of each label, and whether groups are whole photographs, as they are unless there is only
-    one."""
+    """Returns the group of each label, and whether the groups are whole photographs, as with two or more of them."""
     names = list(dict.fromkeys(label.photograph for label in labels))
     if len(names) > 1:
         return [names.index(label.photograph) % FOLDS for label in labels], True

@@ -1,4 +1,4 @@
-"""The cracks of a photograph as a project shows them: from the kept map, corrected, and in millimetres."""
+"""Shows the cracks of a photograph, from the kept map with corrections applied, and takes new corrections."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,7 +15,7 @@ from crack_lightning.measurement.cracks import measured
 from crack_lightning.measurement.network import Branch, refined
 from crack_lightning.measurement.paths import length_of, resampled, smoothed
 from crack_lightning.measurement.record import CrackRecord, Widths, in_mm, pixel_records
-from crack_lightning.project.project import AGAIN, Project
+from crack_lightning.project.project import REOPEN_HINT, Project
 from crack_lightning.project.remembered import Remembered
 from crack_lightning.project.scale_choice import scale_of
 from crack_lightning.runs.inspection.crack_files import kept_records
@@ -25,18 +25,21 @@ from crack_lightning.system.ranges import number_of
 
 Array = np.ndarray
 
-_remembered = Remembered[list[CrackRecord]](16)  # photographs and thresholds
+_remembered = Remembered[list[CrackRecord]](16)  # for each photograph and threshold
 
-LEAST_STROKE_PX = 12.0  # shorter strokes are refused
-STROKE_BAND_PX = 6.0  # beside a stroke, within which its crack lies
-STROKE_STEP_PX, STROKE_SIGMA = 4.0, 2.0
-RUBBER_PX = (2.0, 400.0)
-LEAST_THRESHOLD = 0.01
-MOST_LENGTHS = 4.0  # of a stroke or an outline, in sums of the photograph's sides: nobody draws a longer one
+MIN_STROKE_PX = 12.0  # shorter strokes are refused
+STROKE_BAND_PX = 6.0  # a drawn crack is looked for within this distance of its stroke
+STROKE_STEP_PX, STROKE_SIGMA = 4.0, 2.0  # a stroke gets a point every 4 pixels, and is smoothed over 2 points
+RUBBER_RADII_PX = (2.0, 400.0)  # smallest and largest
+MIN_THRESHOLD = 0.01  # the largest is 1 - MIN_THRESHOLD
+MAX_SIDE_SUMS = 4.0  # greatest length of a stroke or outline, as a multiple of the photograph's width plus height
 
 
 def records_at(project: Project, key: str, threshold: float) -> list[CrackRecord]:
-    """Returns what the kept map marks at `threshold`, in pixels. Raises UserError where nothing is inspected yet."""
+    """Returns the cracks that the kept map marks at `threshold`, in pixels, without corrections.
+
+    Raises UserError where the photograph is not inspected yet.
+    """
     inspected, folder = _inspected(project, key), folder_of(project.folder, project.photograph(key))
     if inspected.made_of.threshold == threshold:
         return _remembered.of((folder, inspected.made_of.key), lambda: _kept_records(folder))
@@ -63,7 +66,7 @@ def _marked_records(project: Project, key: str, threshold: float) -> list[CrackR
 
 
 def shown_cracks(project: Project, key: str, threshold: float | None = None) -> list[JudgedCrack]:
-    """Returns the corrected cracks of a photograph, in millimetres too where its scale is known."""
+    """Returns the cracks of a photograph after corrections, also in millimetres where its scale is known."""
     used_threshold = project.settings.threshold if threshold is None else threshold
     cracks = judged_cracks(
         records_at(project, key, used_threshold), project.corrections_of(project.photograph(key).name)
@@ -76,50 +79,50 @@ def shown_cracks(project: Project, key: str, threshold: float | None = None) -> 
 
 
 def is_shown(project: Project, crack: JudgedCrack) -> bool:
-    """Returns whether a crack is long enough, or was corrected."""
+    """Returns whether a crack is shown: it has at least the project's shortest length, or a correction."""
     return crack.correction is not None or crack.record.length_px >= project.settings.shortest_px
 
 
 def correct(project: Project, facts: Mapping[str, object]) -> Correction:
     """Writes a person's correction into the journal, and returns it once it is on disk.
 
-    accept and reject give the name of the `crack` at `threshold`, reject may give `lines` where no crack is; draw and
-    erase give the `stroke`, erase also the rubber's `radius_px`; exclude the outline as `lines`. Raises UserError, and
-    writes nothing, for what is not possible.
+    Its `kind` in `facts` needs further values. accept and reject need the name of the `crack` at `threshold`; reject
+    takes `lines` instead where there is no crack. draw and erase need the `stroke`, erase also the rubber's
+    `radius_px`. exclude needs the outline as `lines`. Raises UserError, and writes nothing, for invalid values.
     """
     kind, name = facts.get("kind"), str(facts.get("photograph") or "")
     entry: dict[str, Any] = {"kind": kind, "photograph": name, "by": facts.get("by", "")}
     if kind not in UNDO_OR_REDO and project.is_stale(key := project.key_of(name)):
-        raise UserError(f"the file of {name} changed after it was inspected: {AGAIN}")
+        raise UserError(f"the file of {name} changed after it was inspected: {REOPEN_HINT}")
     if kind in ("accept", "reject") and "crack" in facts:
-        records_at(project, key, _threshold_in_use(project, facts))  # the slow part is done before anybody has to wait
-    with project.journal.guard:  # or two windows would write the same correction
+        records_at(project, key, _threshold_in_use(project, facts))  # the slow part, done before the journal is locked
+    with project.journal.guard:  # otherwise two windows could write the same correction
         return _write_correction(project, facts, entry | {"picture": project.picture_of(name)})
 
 
 def _write_correction(project: Project, facts: Mapping[str, object], entry: dict[str, Any]) -> Correction:
     kind = entry["kind"]
     if kind in ("accept", "reject"):
-        entry |= _of_crack(project, facts)
+        entry |= _crack_values(project, facts)
     elif kind == "draw":
-        entry |= _drawn(project, facts)
+        entry |= _stroke_values(project, facts)
     elif kind == "erase":
-        entry |= {"lines": [line.tolist() for line in _rubbed(project, facts)]}
+        entry |= {"lines": [line.tolist() for line in _erased_lines(project, facts)]}
     elif kind == "exclude":
-        entry |= {"lines": _inside(project, facts, "lines")}
+        entry |= {"lines": _clipped_lines(project, facts, "lines")}
     elif kind in ("undo", "redo"):
         entry = {"kind": kind, "of": facts.get("of"), "by": entry["by"]}
     else:
-        raise UserError(f"kind={str(kind)[:40]!r}: one of accept, reject, draw, erase, exclude, undo, redo")
+        raise UserError(f"kind={str(kind)[:40]!r}: must be one of accept, reject, draw, erase, exclude, undo, redo")
     return project.journal.append(entry)
 
 
-def _of_crack(project: Project, facts: Mapping[str, object]) -> dict[str, Any]:
-    """Returns lines and measurement of a crack by its `JudgedCrack.name`, or lines where there is no crack."""
+def _crack_values(project: Project, facts: Mapping[str, object]) -> dict[str, Any]:
+    """Returns lines and measurement of the crack with the requested `JudgedCrack.name`, or the lines of a request."""
     if facts.get("kind") == "reject" and "lines" in facts:
-        return {"lines": _inside(project, facts, "lines")}
+        return {"lines": _clipped_lines(project, facts, "lines")}
     key, wanted = project.key_of(str(facts.get("photograph"))), facts.get("crack")
-    for crack in shown_cracks(project, key, _threshold(facts)):
+    for crack in shown_cracks(project, key, _requested_threshold(facts)):
         if crack.name == wanted:
             if crack.status == {"accept": ACCEPTED, "reject": REJECTED}[str(facts.get("kind"))]:
                 raise UserError(f"that crack is {crack.status} already")
@@ -130,44 +133,47 @@ def _of_crack(project: Project, facts: Mapping[str, object]) -> dict[str, Any]:
 
 
 def _threshold_in_use(project: Project, facts: Mapping[str, object]) -> float:
-    threshold = _threshold(facts)
+    threshold = _requested_threshold(facts)
     return project.settings.threshold if threshold is None else threshold
 
 
-def _threshold(facts: Mapping[str, object]) -> float | None:
+def _requested_threshold(facts: Mapping[str, object]) -> float | None:
     value = facts.get("threshold")
     if value is None:
         return None
     threshold = number_of(value)
-    if not LEAST_THRESHOLD <= threshold <= 1 - LEAST_THRESHOLD:
-        raise UserError(f"threshold={str(value)[:20]}: {LEAST_THRESHOLD:g} to {1 - LEAST_THRESHOLD:g}")
+    if not MIN_THRESHOLD <= threshold <= 1 - MIN_THRESHOLD:
+        raise UserError(f"threshold={str(value)[:20]}: must be from {MIN_THRESHOLD:g} to {1 - MIN_THRESHOLD:g}")
     return threshold
 
 
 def in_pixels(record: CrackRecord) -> CrackRecord:
-    """Returns a record without what depends on a scale, which may change."""
+    """Returns a record without the values in millimetres and the width class, since the scale may change."""
     return replace(record, length_mm=None, width_mm=Widths(), lines_mm=None, width_class="")
 
 
-def _inside(project: Project, facts: Mapping[str, object], name: str) -> list[Any]:
-    """Returns the lines of a request, clipped to the photograph."""
+def _clipped_lines(project: Project, facts: Mapping[str, object], name: str) -> list[Any]:
+    """Returns the lines that a request gives under `name`, clipped to the photograph.
+
+    Raises UserError where they are far outside the photograph, or too long.
+    """
     inspected = _inspected(project, project.key_of(str(facts.get("photograph"))))
     value = facts.get(name)
     lines = lines_of(str(facts.get("kind")), [value] if name == "stroke" else value)
     high = np.array([inspected.width_px, inspected.height_px], float)
     if any((line < -high).any() or (line > 2 * high).any() for line in lines):
-        raise UserError(f"{name} lies outside the photograph's {inspected.width_px} x {inspected.height_px} pixels")
-    if sum(map(length_of, lines)) > MOST_LENGTHS * high.sum():
+        raise UserError(f"{name} is outside the photograph's {inspected.width_px} x {inspected.height_px} pixels")
+    if sum(map(length_of, lines)) > MAX_SIDE_SUMS * high.sum():
         raise UserError(
-            f"{name} is longer than {MOST_LENGTHS:g} times the photograph's sides: draw one crack at a time"
+            f"{name} is longer than {MAX_SIDE_SUMS:g} times the photograph's width + height: draw one crack at a time"
         )
     return [line.clip(0, high).tolist() for line in lines]
 
 
-def _drawn(project: Project, facts: Mapping[str, object]) -> dict[str, Any]:
-    """Returns lines and measurement of the crack beneath a stroke."""
-    (stroke,) = (np.array(line, float) for line in _inside(project, facts, "stroke"))
-    if length_of(stroke) < LEAST_STROKE_PX:
+def _stroke_values(project: Project, facts: Mapping[str, object]) -> dict[str, Any]:
+    """Returns the lines and measurement of the crack beneath the stroke of a request."""
+    (stroke,) = (np.array(line, float) for line in _clipped_lines(project, facts, "stroke"))
+    if length_of(stroke) < MIN_STROKE_PX:
         raise UserError(f"a stroke of {length_of(stroke):.0f} pixels is too short: draw along the crack")
     key = project.key_of(str(facts.get("photograph")))
     record = measured_along(stroke, project.grey_of(key))
@@ -175,7 +181,7 @@ def _drawn(project: Project, facts: Mapping[str, object]) -> dict[str, Any]:
 
 
 def measured_along(stroke: Array, grey: Array) -> CrackRecord:
-    """Returns the measured crack beneath a stroke (n, 2) on a photograph (h, w) of grey levels."""
+    """Returns the crack beneath a `stroke` (n, 2) in the grey levels (h, w) of a photograph, measured in pixels."""
     points = smoothed(resampled(stroke, STROKE_STEP_PX), STROKE_SIGMA)
     branch = Branch(points, 1, STROKE_BAND_PX, np.ones(len(points)))
     (parts,) = refined([branch], grey)
@@ -183,13 +189,18 @@ def measured_along(stroke: Array, grey: Array) -> CrackRecord:
     return record
 
 
-def _rubbed(project: Project, facts: Mapping[str, object]) -> Sequence[Array]:
-    (stroke,) = (np.array(line, float) for line in _inside(project, facts, "stroke"))
+def _erased_lines(project: Project, facts: Mapping[str, object]) -> Sequence[Array]:
+    (stroke,) = (np.array(line, float) for line in _clipped_lines(project, facts, "stroke"))
     radius_px = number_of(facts.get("radius_px"))
-    if not RUBBER_PX[0] <= radius_px <= RUBBER_PX[1]:
-        raise UserError(f"radius_px={str(facts.get('radius_px'))[:20]}: {RUBBER_PX[0]:g} to {RUBBER_PX[1]:g} pixels")
+    if not RUBBER_RADII_PX[0] <= radius_px <= RUBBER_RADII_PX[1]:
+        raise UserError(
+            f"radius_px={str(facts.get('radius_px'))[:20]}: must be from {RUBBER_RADII_PX[0]:g} to "
+            f"{RUBBER_RADII_PX[1]:g}"
+        )
     key = project.key_of(str(facts.get("photograph")))
-    shown = [crack.record for crack in shown_cracks(project, key, _threshold(facts)) if crack.status != "rejected"]
+    shown = [
+        crack.record for crack in shown_cracks(project, key, _requested_threshold(facts)) if crack.status != "rejected"
+    ]
     parts = cut_by(shown, stroke, radius_px)
     if not parts:
         raise UserError("there is nothing marked to rub out")

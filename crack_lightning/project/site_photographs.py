@@ -1,4 +1,4 @@
-"""The photographs of a project: those of chosen folders, and those that were dropped into the page."""
+"""Adds photographs to a project: those in chosen folders, and those that are dropped into the page."""
 
 import filecmp
 import logging
@@ -21,19 +21,19 @@ from crack_lightning.system.files import expanded, short_name, writing_beside
 
 log = logging.getLogger(__name__)
 
-MOST_NAME = 120  # bytes
-FORBIDDEN = re.compile(r"[^\w.() +,=@~-]")
+MAX_NAME_BYTES = 120  # of an upload's name, without its ending
+FORBIDDEN_CHARACTERS = re.compile(r"[^\w.() +,=@~-]")
 
 
 def load_photographs(project: Project) -> None:
-    """Loads the photographs of kept sources, of the options' source and all that were dropped, with earlier findings.
+    """Loads the photographs of the project's sources and of `options.source`, and all uploads, with their findings.
 
-    A kept source that is not there any more is a warning: corrections of its photographs wait for it. Raises
-    FileNotFoundError for the source of the options.
+    Logs a warning where a source of the project is missing; the corrections of its photographs are kept. Raises
+    FileNotFoundError where `options.source` is missing.
     """
     for source, prefix in project.settings.sources:
         try:
-            _register(project, _of_source(project, source, prefix))
+            _register(project, _photographs_in(project, source, prefix))
         except FileNotFoundError as error:
             log.warning("%s; its photographs are left out", error)
     option_source = project.options.source
@@ -41,48 +41,50 @@ def load_photographs(project: Project) -> None:
         add_source(project, option_source)
     if any(is_image_name(path.name) for path in (project.folder / UPLOADS).glob("*")):
         uploads = find_photographs(str(project.folder / UPLOADS)).photographs
-        _register(project, [_dropped(upload) for upload in uploads if not upload.path.is_symlink()])
+        _register(project, [_uploaded(upload) for upload in uploads if not upload.path.is_symlink()])
 
 
 def add_source(project: Project, given: str) -> list[str]:
     """Adds the photographs of a folder, a file or a pattern on this computer to the project; returns their keys.
 
-    Raises UserError or FileNotFoundError where there are none, or too many, and for the project's own folder.
+    Raises UserError or FileNotFoundError where there are no photographs, or too many, and for the project's own folder.
     """
     if not given.strip():
-        raise FileNotFoundError("no folder is named: give a folder, a file or a pattern")
+        raise FileNotFoundError("the path is empty: give a folder, a file or a pattern")
     with project.guard:
         source = _resolved(given.strip())
         if str(source) in dict(project.settings.sources):
             raise UserError(f"{source} is in this project already")
         if source.is_relative_to(project.folder.resolve()):
             raise UserError(
-                f"{source} lies in the project's own folder, which holds results: name the photographs' own"
+                f"{source} is in the project's own folder, which is for results: give the folder of the photographs"
             )
         prefix = _free_prefix(project, source) if project.settings.sources else ""
         if source.is_file() and not is_image_name(source.name):
-            raise UserError(f"{source} is not a photograph by its name: name a photograph, or a folder of some")
-        photographs = _of_source(project, str(source), prefix)
+            raise UserError(
+                f"{source} does not have the name of a photograph: give a photograph, or a folder of photographs"
+            )
+        photographs = _photographs_in(project, str(source), prefix)
         _check_count(project, len(photographs))
         project.set(sources=(*project.settings.sources, (str(source), prefix)))
         return _register(project, photographs)
 
 
 def _resolved(given: str) -> Path:
-    """Returns the one path of a folder, however it is written; a pattern stays as it is."""
+    """Returns the same path for every spelling of a file or folder that exists; a pattern is only made absolute."""
     return expanded(given).resolve() if expanded(given).exists() else expanded(given).absolute()
 
 
 def _free_prefix(project: Project, source: Path) -> str:
     taken = {PurePosixPath(photograph.name).parts[0] for photograph in project.photographs.values()} | {UPLOADS}
     taken |= {PurePosixPath(prefix).parts[0] for _, prefix in project.settings.sources if prefix}
-    name = short_name(FORBIDDEN.sub("_", source.name) or "folder")
+    name = short_name(FORBIDDEN_CHARACTERS.sub("_", source.name) or "folder")
     return next(f"{numbered}/" for numbered in _numbered(name) if numbered not in taken)
 
 
 @dataclass
 class Upload:
-    """A photograph that is being dropped: its name, and the file beside its place that it is written to."""
+    """A photograph that is being uploaded: its `name`, and the temporary `file`, at `path`, that receives its bytes."""
 
     project: Project
     name: str
@@ -91,15 +93,15 @@ class Upload:
     written: int = 0
 
     def write(self, chunk: bytes) -> None:
-        """Writes the next bytes of it. Raises UserError for more than may be dropped."""
+        """Writes the next bytes of the photograph. Raises UserError where it becomes larger than allowed."""
         self.written += len(chunk)
         check_size(self.project, self.name, self.written)
         self.file.write(chunk)
 
     def keep(self) -> str:
-        """Keeps what was written, under a free name made from its own; returns its key.
+        """Adds the complete upload to the project, under a free name made from its own name; returns its key.
 
-        Raises UserError where it is not a picture by its header, or it is one too many.
+        Raises UserError where its header is not that of a picture, or the project would have too many photographs.
         """
         self.file.flush()
         if not self.written:
@@ -111,36 +113,37 @@ class Upload:
             raise UserError(f"{self.name} is not taken: {reason(error)}") from error
         project = self.project
         with project.guard:
-            _check_count(project, 1)  # others may have come meanwhile
+            _check_count(project, 1)  # other uploads may have been added meanwhile
             if (twin := _same_upload(project, self.path)) is not None:
-                return key_of_name(_dropped(Photograph(twin, twin.name)).name)
+                return key_of_name(_uploaded(Photograph(twin, twin.name)).name)
             free_name = _free_name(project, f"{self.name}{ending}")
             path = project.folder / UPLOADS / free_name
             self.path.replace(path)
-            return _register(project, [_dropped(Photograph(path, free_name))])[0]
+            return _register(project, [_uploaded(Photograph(path, free_name))])[0]
 
 
 @contextmanager
 def receiving(project: Project, name: str) -> Iterator[Upload]:
-    """Yields a photograph that is dropped, to be written and kept; of one that is not kept nothing remains.
+    """Yields an upload, to be written and kept; if it is not kept, its temporary file is removed.
 
-    Raises UserError where the name is not a photograph's, unless it has no ending, and for one photograph too many.
+    Raises UserError where the name has an ending that is not a photograph's, or the project would have too many
+    photographs.
     """
     safe_name = _safe_name(name)
     if "." in safe_name and not is_image_name(safe_name):
-        raise UserError(
-            f"{safe_name}: {why_unread(safe_name) if is_unread_photograph(safe_name) else 'no photograph by its name'}"
-        )
+        is_unread = is_unread_photograph(safe_name)
+        problem = why_unread(safe_name) if is_unread else "it does not have the name of a photograph"
+        raise UserError(f"{safe_name}: {problem}")
     _check_count(project, 1)
     with writing_beside(project.folder / UPLOADS / safe_name) as partial, partial.open("wb") as file:
         yield Upload(project, safe_name, partial, file)
 
 
 def check_size(project: Project, name: str, size: int) -> None:
-    """Raises UserError for a photograph of more bytes than may be dropped."""
+    """Raises UserError for an upload of more than `max_upload_mb`; `size` is in bytes."""
     if size > project.options.max_upload_mb * 2**20:
         raise UserError(
-            f"{_safe_name(name)} has more than max_upload_mb={project.options.max_upload_mb:g}: name its folder instead"
+            f"{_safe_name(name)} is larger than max_upload_mb={project.options.max_upload_mb:g}: add its folder"
         )
 
 
@@ -148,35 +151,33 @@ def _check_count(project: Project, more: int) -> None:
     if len(project.photographs) + more > project.options.max_photographs:
         raise UserError(
             f"{len(project.photographs)} photographs and {more} more are more than "
-            f"max_photographs={project.options.max_photographs}: start with a larger one, or another project"
+            f"max_photographs={project.options.max_photographs}: start with a larger limit, or another project"
         )
 
 
-def _of_source(project: Project, source: str, prefix: str) -> list[Photograph]:
-    """Returns the photographs of a source, with `prefix` before their names."""
+def _photographs_in(project: Project, source: str, prefix: str) -> list[Photograph]:
+    """Returns the photographs in a source, with `prefix` before their names."""
     photographs = _without_outer_links(source, find_photographs(source).photographs)
     check_output_folder(project.folder, photographs)
     return [Photograph(photograph.path, short_name(f"{prefix}{photograph.name}")) for photograph in photographs]
 
 
-def _dropped(photograph: Photograph) -> Photograph:
-    """Returns an upload as a photograph, with its folder before its name, so that no other photograph has it."""
+def _uploaded(photograph: Photograph) -> Photograph:
+    """Returns an upload with its folder before its name, which then differs from the names in all sources."""
     return Photograph(photograph.path, f"{UPLOADS}/{photograph.path.name}")
 
 
 def _without_outer_links(source: str, photographs: Sequence[Photograph]) -> list[Photograph]:
-    """Returns photographs except links that lead out of the source: nobody chose what they point to."""
+    """Returns the photographs without links that lead out of the source, since nobody chose what they point to."""
     given = expanded(source).absolute()
     if given.is_file():
         return list(photographs)
     root = next(path for path in (given, *given.parents) if not set("*?[") & set(str(path)) or path.is_dir())
     kept = [photograph for photograph in photographs if photograph.path.resolve().is_relative_to(root.resolve())]
     if len(kept) < len(photographs):
-        log.warning("%d links that lead out of %s are left out", len(photographs) - len(kept), root)
+        log.warning("left out %d links that lead out of %s", len(photographs) - len(kept), root)
     if not kept:
-        raise FileNotFoundError(
-            f"{source}: all of its photographs are links that lead out of it; give their own folder"
-        )
+        raise FileNotFoundError(f"{source} contains only links that lead out of it: give the folder that they lead to")
     return kept
 
 
@@ -187,7 +188,7 @@ def _register(project: Project, photographs: Iterable[Photograph]) -> list[str]:
             key = key_of_name(photograph.name)
             known = project.photographs.setdefault(key, photograph)
             if known.path != photograph.path:
-                log.warning("%s is left out: another photograph has its name", photograph.path)
+                log.warning("%s is left out: another photograph has the same name", photograph.path)
                 continue
             if (inspected := kept_inspected(folder_of(project.folder, photograph), photograph)) is not None:
                 project.inspected[key] = inspected
@@ -196,18 +197,18 @@ def _register(project: Project, photographs: Iterable[Photograph]) -> list[str]:
 
 
 def _safe_name(name: str) -> str:
-    """Returns a file's name made of what a browser calls it: no folders, no control characters, not hidden."""
+    """Returns a safe file name for the `name` that a browser sends: no folders, no control characters, not hidden."""
     last = unicodedata.normalize("NFC", name).replace("\\", "/").rpartition("/")[2]
-    safe = PurePosixPath(FORBIDDEN.sub("_", last).strip(" ."))
-    stem = safe.stem.encode()[:MOST_NAME].decode("utf-8", "ignore")
+    safe = PurePosixPath(FORBIDDEN_CHARACTERS.sub("_", last).strip(" ."))
+    stem = safe.stem.encode()[:MAX_NAME_BYTES].decode("utf-8", "ignore")
     return f"{stem or 'photograph'}{safe.suffix[:10]}"
 
 
 def _same_upload(project: Project, path: Path) -> Path | None:
-    """Returns the upload that holds the same bytes: what is dropped twice is one photograph."""
+    """Returns an earlier upload with the same bytes as `path`, so that none is added twice; None without one."""
     size = path.stat().st_size
     for other in sorted((project.folder / UPLOADS).iterdir()):
-        is_known = key_of_name(_dropped(Photograph(other, other.name)).name) in project.photographs
+        is_known = key_of_name(_uploaded(Photograph(other, other.name)).name) in project.photographs
         if is_known and other.stat().st_size == size and filecmp.cmp(path, other, shallow=False):
             return other
     return None

@@ -1,1 +1,1 @@
-"""The machine's side: files, cache, processes, names."""
+"""Helpers of no particular subject: files, cache, processes, names, and the checks of options."""

@@ -1,20 +1,20 @@
-"""Writes arguments of commands as a user types them, for the hints in messages."""
+"""Writes the arguments of commands as a user types them in a shell, for hints in messages."""
 
 import re
 import shlex
 from collections.abc import Mapping, Sequence
 
-PLAIN = re.compile(r"[A-Za-z_/.][A-Za-z0-9_/.+@%-]*", re.ASCII)
-WORDS = ("null", "true", "false", "nan", "inf", "infinity")  # words that mean something else than their letters
+PLAIN_TEXT = re.compile(r"[A-Za-z_/.][A-Za-z0-9_/.+@%-]*", re.ASCII)
+SPECIAL_WORDS = ("null", "true", "false", "nan", "inf", "infinity")  # these are not read as texts
 
 
 def typed(key: str, value: object) -> str:
-    """Returns `key=value` as it is typed in a shell, whatever the value holds; it is read back as that value."""
+    """Returns `key=value`, quoted for a shell, so that Hydra reads exactly this value back."""
     return shlex.quote(f"{key}={literal(value)}")
 
 
 def literal(value: object) -> str:
-    """Returns a value as Hydra's grammar has it."""
+    """Returns a value in Hydra's grammar."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, int | float):
@@ -27,10 +27,10 @@ def literal(value: object) -> str:
 
 
 def text(value: str) -> str:
-    """Returns a text as Hydra's grammar has it: in quotes where, without, it would mean something else or nothing."""
-    if PLAIN.fullmatch(value) and value.lower() not in WORDS and not _is_number(value):
+    """Returns a text in Hydra's grammar: in quotes if it would mean something else, or be invalid, without them."""
+    if PLAIN_TEXT.fullmatch(value) and value.lower() not in SPECIAL_WORDS and not _is_number(value):
         return value
-    # Backslashes count only before a quote, which they escape, and before an interpolation.
+    # A backslash is special only before a quote, which it escapes, and before an interpolation.
     escaped = re.sub(r'(\\*)("|$)', lambda match: match[1] * 2 + ('\\"' if match[2] else ""), value)
     return '"' + escaped.replace("${", "\\${") + '"'
 

@@ -1,4 +1,4 @@
-"""Keeps results between runs: where they lie, how much room they take, and how they are cleared."""
+"""Keeps results between runs in a cache: where it is, how much room it takes, and how it is cleared."""
 
 import contextlib
 import logging
@@ -16,14 +16,14 @@ from crack_lightning.system.ranges import absolute_path, suggested
 
 log = logging.getLogger(__name__)
 
-KINDS = ("features", "groups", "synthetic", "lessons")
-MARK = ".crack_lightning"  # a file without which a folder is not removed
+CACHE_KINDS = ("features", "groups", "synthetic", "lessons")
+MARK_FILE = ".crack_lightning"  # a folder without this file is never removed
 MARK_TEXT = "Kept by crack_lightning: crack cache lists and clears it.\n"
 
 
 @dataclass(frozen=True)
 class CacheEntry:
-    """A folder in the cache: `<kind>/<name>`, its size and when it was last used, in seconds since 1970."""
+    """A folder `<kind>/<name>` in the cache, its size in bytes, and when it was last used, in seconds since 1970."""
 
     path: Path
     kind: str
@@ -34,7 +34,7 @@ class CacheEntry:
 def cache_folder(override: str | Path | None) -> Path:
     """Returns `override` if given, else `$XDG_CACHE_HOME/crack_lightning`, else `~/.cache/crack_lightning`.
 
-    For a user without a home it lies in the folder for temporary files, under the user's number.
+    For a user without a home folder, it is in the folder for temporary files, with the user's id in its name.
     """
     if override is not None:
         return expanded(override).absolute()
@@ -47,15 +47,15 @@ def cache_folder(override: str | Path | None) -> Path:
         return Path(tempfile.gettempdir()) / f"crack_lightning-{user}"
 
 
-def mark(folder: Path) -> None:
-    """Makes `folder` and marks it, if it is empty, as a part of this cache that may be removed.
+def mark_folder(folder: Path) -> None:
+    """Creates `folder` and, if it is empty, marks it as a part of this cache, which may be removed.
 
-    Raises OSError that names the remedy when it cannot be made.
+    Raises OSError, with the remedy, when it cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if not (folder / MARK).exists() and not any(folder.iterdir()):
-            write_atomically(folder / MARK, MARK_TEXT.encode())
+        if not (folder / MARK_FILE).exists() and not any(folder.iterdir()):
+            write_atomically(folder / MARK_FILE, MARK_TEXT.encode())
     except OSError as error:
         if is_full(error):
             raise
@@ -65,15 +65,15 @@ def mark(folder: Path) -> None:
 
 
 def is_marked(folder: Path) -> bool:
-    """Returns whether a folder bears the mark of this cache; a link to one does not."""
-    return not folder.is_symlink() and (folder / MARK).is_file()
+    """Returns whether a folder contains the mark of this cache; for a link to such a folder, False."""
+    return not folder.is_symlink() and (folder / MARK_FILE).is_file()
 
 
-def entries(cache: Path) -> list[CacheEntry]:
-    """Returns all marked folders of the cache, the longest unused first."""
+def cache_entries(cache: Path) -> list[CacheEntry]:
+    """Returns all marked folders in the cache, the least recently used first."""
     marked = [
         CacheEntry(path, kind, _folder_bytes(path), path.stat().st_mtime)
-        for kind in KINDS
+        for kind in CACHE_KINDS
         for path in (cache / kind).glob("*")
         if is_marked(path)
     ]
@@ -81,14 +81,17 @@ def entries(cache: Path) -> list[CacheEntry]:
 
 
 def touch(folder: Path) -> None:
-    """Notes that a folder of the cache is in use, where it can be written to."""
+    """Records that a folder in the cache is used now; does nothing if it cannot be written to."""
     with contextlib.suppress(OSError):
         os.utime(folder)
 
 
 def evict(cache: Path, kind: str, *, max_bytes: float, keep: Path) -> list[Path]:
-    """Removes the longest unused folders of a kind until the rest fits, and returns them; `keep` always stays."""
-    candidates = [entry for entry in entries(cache) if entry.kind == kind]
+    """Removes the least recently used folders of `kind` until at most `max_bytes` remain; never removes `keep`.
+
+    Returns the removed folders.
+    """
+    candidates = [entry for entry in cache_entries(cache) if entry.kind == kind]
     total = sum(entry.bytes for entry in candidates)
     removed = []
     for entry in candidates:
@@ -97,7 +100,7 @@ def evict(cache: Path, kind: str, *, max_bytes: float, keep: Path) -> list[Path]
         if entry.path == keep:
             continue
         try:
-            remove([entry])
+            remove_entries([entry])
         except OSError as error:
             log.warning("%s cannot be removed: %s", entry.path, error.strerror)
             continue
@@ -108,11 +111,11 @@ def evict(cache: Path, kind: str, *, max_bytes: float, keep: Path) -> list[Path]
     return removed
 
 
-def remove(chosen: Sequence[CacheEntry]) -> None:
-    """Deletes folders of the cache. Raises UserError for one without the mark."""
+def remove_entries(chosen: Sequence[CacheEntry]) -> None:
+    """Deletes folders in the cache. Raises UserError for a folder without the mark."""
     for entry in chosen:
         if not is_marked(entry.path):
-            raise UserError(f"{entry.path} is not of this cache: it is not removed")
+            raise UserError(f"{entry.path} does not belong to this cache: it is not removed")
         log.info("removing %s (%.1f MB)", entry.path, entry.bytes / 1e6)
         shutil.rmtree(entry.path)
 
@@ -123,25 +126,27 @@ def _folder_bytes(folder: Path) -> int:
 
 @dataclass
 class CacheOptions:
-    """The options of `cache`: where it lies, and what is cleared: all, a kind, or a folder."""
+    """The options of `cache`."""
 
     cache_dir: str | None = None  # null: $XDG_CACHE_HOME/crack_lightning, or ~/.cache/crack_lightning
     # all, features, groups, synthetic, lessons, or the name of one folder
-    clear: str | None = suggested(None, ("all", *KINDS))
+    clear: str | None = suggested(None, ("all", *CACHE_KINDS))
 
     def __post_init__(self) -> None:
         self.cache_dir = absolute_path(self.cache_dir)
 
 
 def list_or_clear(options: CacheOptions, folder: Path) -> None:
-    """Logs what is kept, or removes the part of it that `clear` names; nothing is written into `folder`."""
+    """Removes what `options.clear` names, and logs what remains; nothing is written into `folder`."""
     root, clear = cache_folder(options.cache_dir), options.clear
-    kept_entries = entries(root)
+    kept_entries = cache_entries(root)
     names = [entry.path.name for entry in kept_entries]
-    if clear is not None and clear not in ("all", *KINDS, *names):
-        raise UserError(f"clear={clear}: all, {', '.join(KINDS)}, or one of {', '.join(names) or '(nothing kept)'}")
+    if clear is not None and clear not in ("all", *CACHE_KINDS, *names):
+        raise UserError(
+            f"clear={clear}: must be all, {', '.join(CACHE_KINDS)}, or one of {', '.join(names) or '(nothing kept)'}"
+        )
     chosen = [entry for entry in kept_entries if clear in ("all", entry.kind, entry.path.name)]
-    remove(chosen)
+    remove_entries(chosen)
     for entry in kept_entries:
         if entry not in chosen:
             days = (time.time() - entry.used_s) / 86400

@@ -1,4 +1,4 @@
-"""Writes files that are whole or not there: beside their place, then renamed."""
+"""Checks, names and writes files. A file is written under another name first, so that it is never seen incomplete."""
 
 import csv
 import errno
@@ -15,35 +15,35 @@ from pathlib import Path
 
 from crack_lightning.system.names import no_formula
 
-REMEMBERED = 2**17  # files that the runs of a sweep need not read again
-FULL = (errno.ENOSPC, errno.EDQUOT)
-KINDS = (
+MAX_REMEMBERED = 2**17  # files whose content is remembered by hash or result, so that a sweep reads them once
+DISK_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT)
+OTHER_FILE_TYPES = (
     (stat.S_ISDIR, "a folder, not a file"),
     (stat.S_ISFIFO, "a named pipe, not a file"),
     (stat.S_ISSOCK, "a socket, not a file"),
     (stat.S_ISCHR, "a device, not a file"),
     (stat.S_ISBLK, "a device, not a file"),
 )
-LONGEST_NAME = 200  # bytes; disks allow 255, and endings are added
-_numbers = itertools.count()
+MAX_NAME_BYTES = 200  # file systems allow 255, and endings are added
+_partial_numbers = itertools.count()
 
 
 def not_a_file(path: Path) -> str | None:
-    """Returns why `path` is not a regular file with something in it, or None. It is not opened: a pipe would block."""
+    """Returns why `path` is not a regular, non-empty file, or None if it is. Opens nothing, as a pipe would block."""
     try:
         status = path.stat()
     except OSError as error:
         if path.is_symlink():
             return f"broken link to {path.readlink()}"
-        return "vanished while it was looked at" if error.errno == errno.ENOENT else error.strerror or str(error)
-    kind = next((name for is_kind, name in KINDS if is_kind(status.st_mode)), None)
-    return kind or ("empty (0 bytes)" if status.st_size == 0 else None)
+        return "vanished while it was checked" if error.errno == errno.ENOENT else error.strerror or str(error)
+    other_type = next((name for is_type, name in OTHER_FILE_TYPES if is_type(status.st_mode)), None)
+    return other_type or ("empty (0 bytes)" if status.st_size == 0 else None)
 
 
 def expanded(path: str | Path) -> Path:
-    """Returns `path` with ~ replaced by the user's home.
+    """Returns `path` with ~ replaced by the user's home folder.
 
-    Raises FileNotFoundError where the user has no home.
+    Raises FileNotFoundError where the user has no home folder.
     """
     try:
         return Path(path).expanduser()
@@ -52,20 +52,21 @@ def expanded(path: str | Path) -> Path:
 
 
 def is_own_file(path: Path, folder: Path) -> bool:
-    """Returns whether `path` is a file that lies in `folder` itself, not a link to another place."""
+    """Returns whether `path` is a file inside `folder`, and not a link that leads out of it."""
     return path.is_file() and path.resolve().is_relative_to(folder.resolve())
 
 
 def is_full(error: BaseException) -> bool:
-    """Returns whether an error means that the disk, or the user's share of it, is used up."""
-    return isinstance(error, OSError) and error.errno in FULL
+    """Returns whether an error means that the disk is full or the user's quota is used up."""
+    return isinstance(error, OSError) and error.errno in DISK_FULL_ERRORS
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yields a path beside `path` to write to: it takes its place on success, and is removed on failure.
+    """Yields a temporary path beside `path` to write to; the file there replaces `path` on success.
 
-    A reader sees the old file or the new one, never a part. A full disk is an OSError that names the folder.
+    A reader sees the old file or the new one, never a part; on failure, the temporary file is removed. Raises OSError,
+    with the folder, when the disk is full.
     """
     with writing_beside(path) as partial:
         yield partial
@@ -74,9 +75,10 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def writing_beside(path: Path) -> Iterator[Path]:
-    """Yields a path beside `path` to write to, removed at the end if it still is there; a full disk as `replacing`."""
+    """Yields a temporary path beside `path`; a file left there is removed. Raises as `replacing` for a full disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.parent / f".{os.getpid()}-{next(_numbers)}.partial"  # short, however long the name is
+    # The name is short, since the name of `path` may already be as long as a name can be.
+    partial = path.parent / f".{os.getpid()}-{next(_partial_numbers)}.partial"
     try:
         yield partial
     except OSError as error:
@@ -88,7 +90,7 @@ def writing_beside(path: Path) -> Iterator[Path]:
 
 
 def full_message(folder: Path) -> str:
-    """Returns what to do about a full disk."""
+    """Returns the message on a full disk, with the remedy."""
     free = shutil.disk_usage(next(parent for parent in (folder, *folder.parents) if parent.exists())).free
     return (
         f"no room is left in {folder} ({free / 2**20:.0f} MiB free): make room there, or give another folder "
@@ -97,12 +99,12 @@ def full_message(folder: Path) -> str:
 
 
 def check_can_be_made(folder: Path) -> None:
-    """Raises OSError where the folder of results cannot be made or written to."""
-    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    if not there.is_dir():
-        raise NotADirectoryError(f"out={folder} cannot be made: {there} is a file; give another out=FOLDER")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise PermissionError(f"out={folder} cannot be made: {there} cannot be written to; give another out=FOLDER")
+    """Raises OSError where the results' folder cannot be created or written to."""
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not existing.is_dir():
+        raise NotADirectoryError(f"out={folder} cannot be made: {existing} is a file; give another out=FOLDER")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise PermissionError(f"out={folder} cannot be made: {existing} cannot be written to; give another out=FOLDER")
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -112,37 +114,37 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def short_name(name: str) -> str:
-    """Returns `name`, a path below a folder, with each part too long for a disk cut and made unique by a hash."""
+    """Returns `name`, a relative path, with parts that are too long for a disk shortened and made unique by a hash."""
     return "/".join(map(_short_part, name.split("/")))
 
 
 def _short_part(part: str) -> str:
     content = os.fsencode(part)
-    if len(content) <= LONGEST_NAME:
+    if len(content) <= MAX_NAME_BYTES:
         return part
     digest = hashlib.blake2b(content, digest_size=6).hexdigest()
-    return f"{os.fsdecode(content[: LONGEST_NAME - 13].decode('utf-8', 'ignore').encode())}-{digest}"
+    return f"{os.fsdecode(content[: MAX_NAME_BYTES - 13].decode('utf-8', 'ignore').encode())}-{digest}"
 
 
 def content_hash(path: Path) -> str:
-    """Returns a hash of the file's bytes, which are read again only if its size or time of change differs."""
+    """Returns a hash of the file's bytes, which are read again only if its size or modification time has changed."""
     status = path.stat()
     return _content_hash(path, status.st_size, status.st_mtime_ns)
 
 
-@lru_cache(REMEMBERED)
+@lru_cache(MAX_REMEMBERED)
 def _content_hash(path: Path, size: int, mtime_ns: int) -> str:
     return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Writes a comma-separated table in UTF-8 without formulas; names that are not UTF-8 keep their bytes."""
+    """Writes a CSV file in UTF-8 without formulas; names that are not UTF-8 keep their bytes."""
     text = io.StringIO(newline="")
     plain = csv.writer(text, lineterminator="\n")
     quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
     for values in itertools.chain([header], rows):
         row = [no_formula(value) if isinstance(value, str) else value for value in values]
-        # csv does not quote a carriage return, which ends a line for a reader.
+        # The csv module does not quote a carriage return, which readers take for the end of a line.
         writer = quoted if any("\r" in str(value) for value in row) else plain
         writer.writerow(row)
     write_atomically(path, text.getvalue().encode("utf-8", "surrogateescape"))

@@ -1,18 +1,18 @@
-"""Imports optional libraries where they are used."""
+"""Imports optional libraries when they are first used."""
 
 from importlib import import_module
 from typing import Any
 
 from crack_lightning.errors import MissingPackage, UserError
 
-OPENCV = "this needs OpenCV: pip install opencv-python-headless"
+OPENCV_HINT = "this needs OpenCV: pip install opencv-python-headless"
 
 
 def library(name: str, missing: str) -> Any:
     """Returns the module `name`.
 
-    Raises MissingPackage with the text `missing`, which has a pip line, where it is not installed; where it is
-    installed and cannot be imported, UserError with its own reason: to install it once more would not help.
+    Raises MissingPackage with the message `missing`, which has a pip line, if it is not installed. Raises UserError
+    with the reason if it is installed but cannot be imported, since installing it again would not help.
     """
     try:
         return import_module(name)
@@ -24,4 +24,4 @@ def library(name: str, missing: str) -> Any:
 
 def opencv() -> Any:
     """Returns the module cv2. Raises as `library`."""
-    return library("cv2", OPENCV)
+    return library("cv2", OPENCV_HINT)

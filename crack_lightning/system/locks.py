@@ -1,4 +1,4 @@
-"""Locks that are taken at once or not at all."""
+"""Locks files without waiting: if another process holds the lock, that is an error."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +10,11 @@ from crack_lightning.errors import UserError
 
 
 @contextmanager
-def at_once(path: Path, what: str) -> Iterator[None]:
-    """Holds the lock at `path`. Raises UserError where another run holds it; `what` says what that does, and where."""
+def lock_at_once(path: Path, what: str) -> Iterator[None]:
+    """Holds the lock at `path` without waiting for it.
+
+    Raises UserError where another run holds it; `what` says what that run does, such as `computes part 0 of 2`.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
     try:

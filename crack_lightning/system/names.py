@@ -1,60 +1,64 @@
-"""Compares names of files and folders as people mean them, and shows them whatever bytes they hold."""
+"""Compares names of files and folders in any spelling, and makes texts safe to show, whatever bytes they contain."""
 
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-# Characters that turn the direction of writing, by which a name can look like another one.
-DIRECTIONS = {chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F)}
-FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # first characters of cells that spreadsheets compute
-UNSEEN = ("Cc", "Cs", "Zl", "Zp")  # control characters, halves of characters, line and paragraph separators
+# Characters that change the direction of writing, with which a name can be made to look like another.
+DIRECTION_MARKS = {chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F)}
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # a cell that starts with one is a formula to a spreadsheet
+INVISIBLE_CATEGORIES = ("Cc", "Cs", "Zl", "Zp")  # controls, surrogates, line and paragraph separators
 
 
 def comparable(name: str) -> str:
-    """Returns one text for all spellings of a name: composed or not, with / or \\, in UTF-8 or as Windows had it."""
+    """Returns the same text for all spellings of a name: composed or not, with / or \\, in UTF-8 or cp1252."""
     try:
         name.encode("utf-8")
     except UnicodeEncodeError:  # bytes that are not UTF-8, as an old zip holds them
-        name = name.encode("utf-8", "surrogatepass" if _half(name) else "surrogateescape").decode("cp1252", "replace")
+        name = name.encode("utf-8", "surrogatepass" if _has_lone_surrogate(name) else "surrogateescape").decode(
+            "cp1252", "replace"
+        )
     return unicodedata.normalize("NFC", name.replace("\\", "/")).strip()
 
 
-def _half(name: str) -> bool:
-    """Returns whether a name holds half a character that never was a byte."""
+def _has_lone_surrogate(name: str) -> bool:
+    """Returns whether a name contains a surrogate (half a character) that does not stand for a byte."""
     return any("\ud800" <= letter <= "\udfff" and not "\udc80" <= letter <= "\udcff" for letter in name)
 
 
 def matched(wanted: Iterable[str], among: Iterable[str]) -> dict[str, str]:
-    """Maps those of `wanted` that are `among` the names, in any spelling, to that name; an equal spelling goes
-    first."""
+    """Returns for each `wanted` name the name `among` others that it means; an equal spelling is preferred.
+
+    A name that has no counterpart in any spelling, or several, is left out.
+    """
     names = list(dict.fromkeys(among))
     exact = set(names)
     counts = Counter(map(comparable, names))
-    alike = {comparable(name): name for name in names if counts[comparable(name)] == 1}
+    by_spelling = {comparable(name): name for name in names if counts[comparable(name)] == 1}
     matches: dict[str, str] = {}
     for name in wanted:
         if name in exact:
             matches[name] = name
-        elif (other := alike.get(comparable(name))) is not None:
+        elif (other := by_spelling.get(comparable(name))) is not None:
             matches[name] = other
     return matches
 
 
 def showable(text: str, *, keep: str = "") -> str:
-    """Returns `text` as it can be shown, logged and drawn anywhere: other bytes and control characters as \\xfc or \\r.
+    """Returns `text` safe to show anywhere: control characters and bytes that are not UTF-8 become \\r or \\xfc.
 
     The characters in `keep` stay as they are.
     """
     try:
         text = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    except UnicodeEncodeError:  # half a character that never was a byte
+    except UnicodeEncodeError:  # a surrogate that does not stand for a byte
         text = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return "".join(letter if letter in keep or not _unseen(letter) else _escaped(letter) for letter in text)
+    return "".join(letter if letter in keep or not _is_invisible(letter) else _escaped(letter) for letter in text)
 
 
 def no_formula(text: str) -> str:
-    """Returns `text` as a table cell: with an apostrophe before what spreadsheets would compute, except numbers."""
-    if not text.startswith(FORMULAS):
+    """Returns `text` as a table cell, with an apostrophe before what a spreadsheet would take for a formula."""
+    if not text.startswith(FORMULA_STARTS):
         return text
     try:
         float(text)
@@ -64,12 +68,12 @@ def no_formula(text: str) -> str:
 
 
 def from_cell(text: str) -> str:
-    """Returns the text of which `no_formula` made a cell."""
-    return text[1:] if text.startswith("'") and text[1:].startswith(FORMULAS) else text
+    """Returns the text that `no_formula` turned into this cell."""
+    return text[1:] if text.startswith("'") and text[1:].startswith(FORMULA_STARTS) else text
 
 
-def _unseen(letter: str) -> bool:
-    return letter in DIRECTIONS or unicodedata.category(letter) in UNSEEN
+def _is_invisible(letter: str) -> bool:
+    return letter in DIRECTION_MARKS or unicodedata.category(letter) in INVISIBLE_CATEGORIES
 
 
 def _escaped(letter: str) -> str:
@@ -77,13 +81,13 @@ def _escaped(letter: str) -> str:
 
 
 def shown_in_figures(text: str, *, most: int = 1000) -> str:
-    """Returns `text` as matplotlib draws it: only the end of a long one, and no dollar sign that starts a formula."""
+    """Returns `text` for matplotlib: at most its last `most` characters, with dollar signs that start no formula."""
     safe = showable(text)
     return (safe if len(safe) <= most else f"...{safe[3 - most :]}").replace("$", r"\$")
 
 
 def all_showable(value: object) -> object:
-    """Returns `value` with every text in it made showable, in dicts and lists too."""
+    """Returns `value` with `showable` applied to every text in it, also in dicts and lists."""
     if isinstance(value, str):
         return showable(value)
     if isinstance(value, Mapping):
@@ -92,5 +96,5 @@ def all_showable(value: object) -> object:
 
 
 def plural(count: int, thing: str) -> str:
-    """Returns a number of things in words, such as `1 crack` and `2 cracks`."""
+    """Returns a count with its noun, such as `1 crack` and `2 cracks`."""
     return f"{count} {thing}" if count == 1 else f"{count} {thing}s"

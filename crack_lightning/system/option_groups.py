@@ -1,4 +1,4 @@
-"""Finds conf/: the groups of options that a user swaps whole, by name."""
+"""Reads the option groups in conf/: sets of options that a user chooses by name, such as model=resnet18."""
 
 from difflib import get_close_matches
 from pathlib import Path
@@ -6,9 +6,11 @@ from typing import Any
 
 from crack_lightning.errors import UserError
 
-PACKAGE = Path(__file__).parents[1]
-# In a checkout beside the package, in an installed wheel within it.
-CONF = next(folder for folder in (PACKAGE / "conf", PACKAGE.parent / "conf") if (folder / "train.yaml").is_file())
+PACKAGE_FOLDER = Path(__file__).parents[1]
+# conf/ is beside the package in a checkout, and inside the package in an installed wheel.
+CONF = next(
+    folder for folder in (PACKAGE_FOLDER / "conf", PACKAGE_FOLDER.parent / "conf") if (folder / "train.yaml").is_file()
+)
 
 
 def group_names() -> list[str]:
@@ -17,12 +19,12 @@ def group_names() -> list[str]:
 
 
 def choices_of(group: str) -> list[str]:
-    """Returns the names of the options of a group."""
+    """Returns the names to choose from in a group, such as `resnet18` in `model`."""
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
 def check_choice(group: str, choice: str) -> None:
-    """Raises UserError, with the near name, for an option that the group does not have."""
+    """Raises UserError, with the most similar name, if the group has no option `choice`."""
     choices = choices_of(group)
     if choice not in choices:
         near = get_close_matches(choice, choices, 1)
@@ -31,7 +33,7 @@ def check_choice(group: str, choice: str) -> None:
 
 
 def group_values(group: str, choice: str) -> dict[str, Any]:
-    """Returns what an option of a group sets, by key, without what only Hydra reads. Raises as `check_choice`."""
+    """Returns the values that a choice in a group sets, by key, except those for Hydra. Raises as `check_choice`."""
     import yaml
 
     check_choice(group, choice)

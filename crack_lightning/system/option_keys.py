@@ -1,6 +1,6 @@
-"""Options as dataclasses whose fields may be dataclasses themselves: their keys, and how they are made of values.
+"""Lists the keys of option dataclasses, and creates these dataclasses from values by key.
 
-A key of a section is written `section.key`, on the command line and in Python.
+A field that is a dataclass itself is a section; its keys are written `section.key`, on the command line and in Python.
 """
 
 import inspect
@@ -15,30 +15,30 @@ from typing import Any, cast, get_args, get_type_hints
 
 from crack_lightning.errors import UserError
 
-SHORT_KEYS = {"epochs": "trainer.max_epochs"}  # what is typed most, in Python and on the command line
+SHORT_KEYS = {"epochs": "trainer.max_epochs"}  # shorter names of keys, in Python and on the command line
 
 
-def keys(kind: type, above: str = "") -> Iterator[tuple[str, Any]]:
-    """Yields all keys of a dataclass with their types; a section comes before its own keys, as section.key."""
-    for name, hint in get_type_hints(kind).items():
-        yield f"{above}{name}", hint
+def keys(options_type: type, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields the keys of an options dataclass, after `prefix`, and their types; a section comes before its own keys."""
+    for name, hint in get_type_hints(options_type).items():
+        yield f"{prefix}{name}", hint
         if (section := section_of(hint)) is not None:
-            yield from keys(section, f"{above}{name}.")
+            yield from keys(section, f"{prefix}{name}.")
 
 
 def section_of(hint: Any) -> type | None:
-    """Returns the dataclass that a key of this type holds, or None."""
+    """Returns the dataclass in a type hint if the key is a section, else None."""
     return next((part for part in (hint, *get_args(hint)) if isinstance(part, type) and is_dataclass(part)), None)
 
 
-def near_key(unknown: str, kind: type) -> str:
-    """Returns a question for the key that may have been meant, empty where none is near."""
-    known = [key for key, _ in keys(kind)]
-    last = {key.rpartition(".")[2]: key for key in reversed(known)}
+def near_key(unknown: str, options_type: type) -> str:
+    """Returns the question whether a similar key was meant, empty where there is no similar one."""
+    known = [key for key, _ in keys(options_type)]
+    by_last_part = {key.rpartition(".")[2]: key for key in reversed(known)}
     name = unknown.rpartition(".")[2]
     near = get_close_matches(unknown, known, 1, 0.7)
-    near = near or [last[match] for match in get_close_matches(name, last, 1, 0.7)]
-    near = near or [last[key] for key in last if key.startswith(name)]
+    near = near or [by_last_part[match] for match in get_close_matches(name, by_last_part, 1, 0.7)]
+    near = near or [by_last_part[key] for key in by_last_part if key.startswith(name)]
     return f" Did you mean {near[0]}?" if near and near[0] != unknown else ""
 
 
@@ -58,13 +58,13 @@ def comments_of(kind: type, above: str = "") -> dict[str, str]:
     return comments
 
 
-def options_from(kind: type, given: Mapping[str, Any]) -> Any:
-    """Returns the dataclass `kind` of values by key, a section's as `section.key` or in a mapping under its name.
+def options_from(options_type: type, given: Mapping[str, Any]) -> Any:
+    """Returns an `options_type` with the values `given` by key; a section's as `section.key` or in a mapping.
 
-    Raises UserError for a key that does not exist, with the near one, for a value of another type, for a key that has
-    no default and no value, and as the dataclass does for a value out of range.
+    Raises UserError for an unknown key, with a similar one, for a value of the wrong type, for a key without a default
+    that is not given, and, from the dataclass itself, for a value out of range.
     """
-    return _made(kind, _nested(given), kind, "")
+    return _create(options_type, _nested(given), options_type, "")
 
 
 def _nested(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,10 +73,10 @@ def _nested(given: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in given.items():
         section, dot, rest = key.partition(".")
         if dot:
-            below = tree.setdefault(section, {})
-            if not isinstance(below, dict):
-                raise UserError(f"{key} and {section}={below!r} contradict each other: give one of them")
-            below[rest] = value
+            section_values = tree.setdefault(section, {})
+            if not isinstance(section_values, dict):
+                raise UserError(f"{key} and {section}={section_values!r} contradict each other: give one of them")
+            section_values[rest] = value
         elif isinstance(value, Mapping):
             tree[key] = {**dict(value), **tree.get(key, {})}
         else:
@@ -84,49 +84,53 @@ def _nested(given: Mapping[str, Any]) -> dict[str, Any]:
     return tree
 
 
-def _made(whole: type, tree: Mapping[str, Any], kind: type, above: str) -> Any:
-    hints = get_type_hints(kind)
+def _create(root_type: type, tree: Mapping[str, Any], options_type: type, prefix: str) -> Any:
+    """Returns an `options_type` with the values in `tree`; its keys begin with `prefix` in the whole `root_type`."""
+    hints = get_type_hints(options_type)
     if unknown := next((name for name in tree if name not in hints), None):
-        raise UserError(f"there is no key {above}{unknown}.{near_key(f'{above}{unknown}', whole)}")
-    values, needed = {}, []
-    for field in fields(cast(Any, kind)):
-        key, section = f"{above}{field.name}", section_of(hints[field.name])
+        raise UserError(f"there is no key {prefix}{unknown}.{near_key(f'{prefix}{unknown}', root_type)}")
+    values, missing = {}, []
+    for field in fields(cast(Any, options_type)):
+        key, section = f"{prefix}{field.name}", section_of(hints[field.name])
         value = tree.get(field.name, MISSING)
-        if section is not None and (isinstance(value, Mapping) or (value is MISSING and _is_needed(field))):
-            values[field.name] = _made(whole, _nested({} if value is MISSING else value), section, f"{key}.")
+        if section is not None and (isinstance(value, Mapping) or (value is MISSING and _is_required(field))):
+            values[field.name] = _create(root_type, _nested({} if value is MISSING else value), section, f"{key}.")
         elif value is not MISSING:
-            values[field.name] = value if is_dataclass(value) else _fitting(key, value, hints[field.name])
-        elif _is_needed(field):
-            needed.append(key)
-    if needed:
-        raise UserError(f"{' and '.join(needed)} not set: give {' '.join(f'{key}=...' for key in needed)}")
-    return kind(**values)
+            values[field.name] = value if is_dataclass(value) else _converted(key, value, hints[field.name])
+        elif _is_required(field):
+            missing.append(key)
+    if missing:
+        raise UserError(f"{' and '.join(missing)} not set: give {' '.join(f'{key}=...' for key in missing)}")
+    return options_type(**values)
 
 
-def _is_needed(field: Field[Any]) -> bool:
+def _is_required(field: Field[Any]) -> bool:
     return field.default is MISSING and field.default_factory is MISSING
 
 
-def _fitting(key: str, value: Any, hint: Any) -> Any:
-    """Returns the value as its key has it; one item is a list of one. Raises UserError for one of another type."""
-    kinds = get_args(hint) if NoneType in get_args(hint) else (hint,)
-    if value is None and NoneType in kinds:
+def _converted(key: str, value: Any, hint: Any) -> Any:
+    """Returns `value` converted to the type `hint` of its key; a single item becomes a list of one.
+
+    Raises UserError for a value of the wrong type.
+    """
+    types = get_args(hint) if NoneType in get_args(hint) else (hint,)
+    if value is None and NoneType in types:
         return None
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
-    (kind,) = [part for part in kinds if part is not NoneType] or [Any]
-    items = kind is not Any and getattr(kind, "__origin__", None) is list
-    if items:
-        (item_kind,) = get_args(kind)
-        several = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
-        return [_fitting(key, item, item_kind) for item in several]
-    if kind is float and isinstance(value, Real) and not isinstance(value, bool):
+    (wanted,) = [part for part in types if part is not NoneType] or [Any]
+    is_list = wanted is not Any and getattr(wanted, "__origin__", None) is list
+    if is_list:
+        (item_type,) = get_args(wanted)
+        items = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+        return [_converted(key, item, item_type) for item in items]
+    if wanted is float and isinstance(value, Real) and not isinstance(value, bool):
         return float(value)
-    if kind is int and isinstance(value, Integral) and not isinstance(value, bool):
+    if wanted is int and isinstance(value, Integral) and not isinstance(value, bool):
         return int(value)
-    if kind in (bool, str) and isinstance(value, kind):
+    if wanted in (bool, str) and isinstance(value, wanted):
         return value
-    if kind in (bool, str, int, float) or items:
+    if wanted in (bool, str, int, float):
         names = {bool: "True or False", str: "a text", int: "a whole number", float: "a number"}
-        raise UserError(f"{key}={value!r}: {names[kind]} is needed")
+        raise UserError(f"{key}={value!r}: {names[wanted]} is needed")
     return value

@@ -1,4 +1,4 @@
-"""Runs work on many files in several processes."""
+"""Runs work on many items in several processes, and ends processes cleanly."""
 
 import os
 import signal
@@ -14,44 +14,50 @@ from typing import Any, TypeVar
 from crack_lightning.system.progress import track
 
 INTERRUPTED = 130  # the exit status after Ctrl-C
-MOST_WORKERS = 8
-FEW = 100  # fewer items are done before processes have started
-CHUNK = 32
+MAX_WORKERS = 8
+MIN_ITEMS = 100  # fewer items are done sooner than processes can start
+CHUNK_ITEMS = 32  # items that a process takes at a time
 
 Item = TypeVar("Item")
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 Pool = TypeVar("Pool", bound=Executor)
 
 
 def in_processes(
-    work: Callable[[Item], Found], items: Sequence[Item], description: str, *, workers: int | None
-) -> list[Found]:
-    """Returns the results of `work` for `items`, in their order, by `workers` processes; None: one for each core."""
+    work: Callable[[Item], Result], items: Sequence[Item], description: str, *, workers: int | None
+) -> list[Result]:
+    """Returns the results of `work` for `items`, in the same order, computed in `workers` processes.
+
+    None means one process for each core, at most eight.
+    """
     count = default_workers() if workers is None else workers
-    if count < 2 or len(items) < FEW:
+    if count < 2 or len(items) < MIN_ITEMS:
         return list(track(map(work, items), description, total=len(items)))
     context = worker_options(count)["multiprocessing_context"]
-    with ending(process_pool(count, context)) as pool:
-        return list(track(started(pool, work, items), description, total=len(items)))
+    with closing_pool(process_pool(count, context)) as pool:
+        return list(track(map_in_pool(pool, work, items), description, total=len(items)))
 
 
 def process_pool(count: int, context: str) -> ProcessPoolExecutor:
-    """Returns processes that end with this one, however it ends."""
+    """Returns a pool of processes that end with this process, even if it is killed."""
     return ProcessPoolExecutor(count, mp_context=get_context(context), initializer=_end_with, initargs=(os.getpid(),))
 
 
-def started(pool: Executor, work: Callable[[Item], Found], items: Sequence[Item]) -> Iterator[Found]:
-    """Returns what `work` returns for each item, by a pool whose processes start here and ignore Ctrl-C and SIGTERM,
-    which terminals send to all processes: this process ends the others, for a pool of which some are dead may hang."""
+def map_in_pool(pool: Executor, work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+    """Returns the results of `work` for `items` from a pool whose processes start here.
+
+    They ignore Ctrl-C and SIGTERM, which reach all processes of a terminal: a pool of which some have ended may hang,
+    so this process ends the others.
+    """
     former_mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
-        return pool.map(work, items, chunksize=CHUNK)
+        return pool.map(work, items, chunksize=CHUNK_ITEMS)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, former_mask)
 
 
 def _end_with(parent: int) -> None:
-    """Ends this process when its parent was killed."""
+    """Makes this process end when its `parent` is killed."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -62,8 +68,8 @@ def _end_with(parent: int) -> None:
 
 
 @contextmanager
-def ending(pool: Pool) -> Iterator[Pool]:
-    """Yields a pool of processes or threads; after Ctrl-C or SIGTERM nobody waits for work that has not started."""
+def closing_pool(pool: Pool) -> Iterator[Pool]:
+    """Yields a pool of processes or threads; at the end, or at Ctrl-C or SIGTERM, cancels work that has not started."""
     try:
         yield pool
     finally:
@@ -72,25 +78,25 @@ def ending(pool: Pool) -> Iterator[Pool]:
 
 def default_workers() -> int:
     """Returns the number of loading processes: one for each core, at most eight."""
-    return min(MOST_WORKERS, os.cpu_count() or 1)
+    return min(MAX_WORKERS, os.cpu_count() or 1)
 
 
 def worker_options(num_workers: int) -> dict[str, Any]:
     """Returns the options of a DataLoader for its loading processes."""
-    # By name: the runs of a sweep may be within joblib's processes, where the default fails.
+    # The context is given by name, since the default fails in joblib's processes, where runs of a sweep may be.
     context = ("fork" if sys.platform == "linux" else "spawn") if num_workers else None
     return {"num_workers": num_workers, "multiprocessing_context": context}
 
 
 def cores() -> int:
-    """Counts the cores that this process may use."""
+    """Returns the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def end_at_sigterm() -> None:
-    """Makes SIGTERM end this process as Ctrl-C does: the first process of a container would not end at all.
+    """Makes SIGTERM end this process as Ctrl-C does; otherwise the first process of a container ignores it.
 
-    Processes that are forked from it end as they would without this.
+    Processes that are forked from this one still end at SIGTERM by default.
     """
     if threading.current_thread() is not threading.main_thread():
         return
@@ -107,7 +113,7 @@ def end_at_sigterm() -> None:
 
 @contextmanager
 def interrupt_message(what_now: Callable[[], str]) -> Iterator[None]:
-    """Turns Lightning's exit at Ctrl-C into an interrupt again, whose message says what to do now."""
+    """Turns the SystemExit that Lightning raises at Ctrl-C into a KeyboardInterrupt with the message `what_now()`."""
     try:
         yield
     except (SystemExit, KeyboardInterrupt):

@@ -1,4 +1,4 @@
-"""Progress bars on standard error, for people only: quiet when the output is not a terminal."""
+"""Shows progress bars on standard error, by default only in a terminal or a notebook."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from rich.text import Text
 
 T = TypeVar("T")
 
-_wanted: ContextVar[bool | None] = ContextVar("wanted", default=None)
+_wanted: ContextVar[bool | None] = ContextVar("wanted", default=None)  # None: in a terminal or a notebook
 
 
 class _Speed(ProgressColumn):
@@ -24,7 +24,7 @@ class _Speed(ProgressColumn):
 
 
 def bar(unit: str) -> Progress:
-    """Returns a bar that shows how many are done, how fast, and the time left; disabled when no person looks."""
+    """Returns a bar that shows how many items are done, how fast, and the time left; hidden if nobody would see it."""
     columns = (
         "[progress.description]{task.description}",
         BarColumn(),
@@ -34,13 +34,13 @@ def bar(unit: str) -> Progress:
     )
     wanted = _wanted.get()
     console = Console(stderr=True, force_terminal=True if wanted and not Console().is_jupyter else None)
-    looked_at = console.is_terminal or console.is_jupyter
-    return Progress(*columns, console=console, disable=not (looked_at if wanted is None else wanted))
+    is_seen = console.is_terminal or console.is_jupyter
+    return Progress(*columns, console=console, disable=not (is_seen if wanted is None else wanted))
 
 
 @contextmanager
 def showing(wanted: bool | None) -> Iterator[None]:
-    """Shows bars, or none, whatever the output is; None is as ever: to a terminal or a notebook."""
+    """Shows bars (True), hides them (False), or shows them only in a terminal or a notebook (None)."""
     token = _wanted.set(wanted)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Reads tables as people have them: from this project, from Excel, from a colleague with Windows."""
+"""Reads CSV tables from various sources: this package, Excel, other encodings and delimiters."""
 
 import codecs
 import csv
@@ -17,7 +17,7 @@ DELIMITERS = (",", ";", "\t", "|")
 
 @dataclass(frozen=True)
 class Row:
-    """A row: its values by the lower-case names of their columns, and the line that it ends on."""
+    """A row: its values by the lower-case names of their columns, and the number of the line on which it ends."""
 
     line: int
     values: dict[str, str]
@@ -27,12 +27,12 @@ class Row:
 
 
 def read_table(path: Path, columns: Sequence[str], *, key: str) -> list[Row]:
-    """Returns the rows of a table that has `columns`; `key` is what the user names it by.
+    """Returns the rows of a table that must have `columns`; `key` is the option that gives the path.
 
-    A byte order mark, UTF-16, semicolons or tabs between columns and Excel's line `sep=;` are read as they are meant;
-    bytes that are not UTF-8 are kept as Python keeps them in file names.
+    Handles a byte order mark, UTF-16, other delimiters than the comma, and Excel's first line `sep=;`; bytes that are
+    not UTF-8 are kept as surrogates, as Python does in file names.
 
-    Raises FileNotFoundError when it is missing and ValueError, with what it needs, when it is not such a table.
+    Raises FileNotFoundError if the file is missing, and UserError, with what is needed, if it is not such a table.
     """
     wanted = " and ".join(filter(None, [", ".join(columns[:-1]), *columns[-1:]]))
     needed = f"a table with columns {wanted} is needed"
@@ -64,14 +64,14 @@ def read_table(path: Path, columns: Sequence[str], *, key: str) -> list[Row]:
 
 
 def records_of_table(path: Path) -> list[dict[str, Any]]:
-    """Returns the rows of a table that this project wrote, by column, with numbers as numbers and None for empty."""
+    """Returns the rows of a table that this package wrote, by column; numbers as numbers, empty values as None."""
     return [{name: _value(text) for name, text in row.values.items()} for row in read_table(path, (), key="table")]
 
 
 def _value(text: str) -> str | int | float | None:
-    for kind in (int, float):
+    for number_type in (int, float):
         try:
-            return kind(text)
+            return number_type(text)
         except ValueError:
             continue
     return text or None

@@ -1,7 +1,7 @@
-"""Imports torchvision, for all of the package, without torch's compiler: that alone takes 1.6 of its 1.8 seconds.
+"""Imports torchvision for the whole package, without torch's compiler, which takes 1.6 of the 1.8 seconds.
 
-One operator of torchvision (`roi_align`, not used here) imports `torch._dynamo` to ask it a question when it is called.
-While torchvision is imported, a module stands in its place that asks the same question when it is asked.
+torchvision imports `torch._dynamo` only to call `is_compile_supported` in one operator (`roi_align`, not used here).
+While torchvision is imported, a substitute takes the place of that module; it loads the real one at the first use.
 """
 
 import sys
@@ -9,32 +9,32 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-COMPILER = "torch._dynamo.utils"
+COMPILER_MODULE = "torch._dynamo.utils"
 
 
-class _Deferred(ModuleType):
-    """Stands for the compiler's module: whatever is asked of it beside the one question loads the real one."""
+class _Substitute(ModuleType):
+    """A substitute for the compiler's module that loads the real one when one of its functions is used."""
 
     @staticmethod
     def is_compile_supported(device_type: str) -> bool:
-        """Returns what the real function of this name does."""
-        return bool(import_module(COMPILER).is_compile_supported(device_type))
+        """Returns the result of the real function of this name."""
+        return bool(import_module(COMPILER_MODULE).is_compile_supported(device_type))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        if sys.modules.get(COMPILER) is self:
-            del sys.modules[COMPILER]
-        return getattr(import_module(COMPILER), name)
+        if sys.modules.get(COMPILER_MODULE) is self:
+            del sys.modules[COMPILER_MODULE]
+        return getattr(import_module(COMPILER_MODULE), name)
 
 
-if not {COMPILER, "torchvision"} & set(sys.modules):
-    sys.modules[COMPILER] = _stand_in = _Deferred(COMPILER)
+if not {COMPILER_MODULE, "torchvision"} & set(sys.modules):
+    sys.modules[COMPILER_MODULE] = _substitute = _Substitute(COMPILER_MODULE)
     try:
         import_module("torchvision")
     finally:
-        if sys.modules.get(COMPILER) is _stand_in:
-            del sys.modules[COMPILER]
+        if sys.modules.get(COMPILER_MODULE) is _substitute:
+            del sys.modules[COMPILER_MODULE]
 
 from torchvision import models  # noqa: E402
 from torchvision.models import WeightsEnum, get_model, get_model_weights  # noqa: E402

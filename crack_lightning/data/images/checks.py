@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import IO
 
 from crack_lightning.data.images.reading import MOST_MEGAPIXELS, opened, read_image, reason
-from crack_lightning.system.files import REMEMBERED, not_a_file
-from crack_lightning.system.processes import ending
+from crack_lightning.system.files import MAX_REMEMBERED, not_a_file
+from crack_lightning.system.processes import closing_pool
 from crack_lightning.system.progress import track
 
 TAIL_BYTES = 64
@@ -23,7 +23,7 @@ def find_unreadable(paths: Sequence[Path], *, decode: bool, megapixels: float = 
     has; only a file whose end looks wrong is decoded. With `decode`, every file is. A file of more than `megapixels`
     counts as unreadable.
     """
-    with ending(ThreadPoolExecutor(min(8, os.cpu_count() or 1))) as pool:
+    with closing_pool(ThreadPoolExecutor(min(8, os.cpu_count() or 1))) as pool:
         # Headers are read one after another: the interpreter does the work, so threads would only contend for it.
         look = partial(_decode_problem if decode else file_problem, megapixels=megapixels)
         problems = pool.map(look, paths) if decode else map(look, paths)
@@ -39,7 +39,7 @@ def file_problem(path: Path, *, megapixels: float = MOST_MEGAPIXELS) -> str | No
     return _problem_of(path, status.st_size, status.st_mtime_ns, megapixels)
 
 
-@lru_cache(REMEMBERED)
+@lru_cache(MAX_REMEMBERED)
 def _problem_of(path: Path, size: int, mtime_ns: int, megapixels: float) -> str | None:
     try:
         with path.open("rb") as file, opened(file, megapixels=megapixels) as image:

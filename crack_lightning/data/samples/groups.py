@@ -17,7 +17,7 @@ from crack_lightning.data.samples.layouts import CLASS_FOLDERS, CLUSTERED, LAYOU
 from crack_lightning.data.samples.listing import Sample
 from crack_lightning.data.samples.splits import Splits
 from crack_lightning.errors import UserError
-from crack_lightning.system.cache import mark
+from crack_lightning.system.cache import mark_folder
 from crack_lightning.system.files import content_hash, expanded, write_csv
 from crack_lightning.system.names import matched
 from crack_lightning.system.tables import read_table
@@ -93,7 +93,7 @@ def cluster_names(samples: Sequence[Sample], group_by: str, cache: Path | None, 
     key = hashlib.sha256(f"{VERSION}:{group_by}:{contents}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
     table = cache / "groups" / f"{group_by}-{len(samples)}-{key}" / "groups.csv"
     if not table.exists():  # a complete table needs no lock, and no writable cache
-        mark(table.parent)
+        mark_folder(table.parent)
         with FileLock(table.with_suffix(".lock")):  # of runs that start together, only one computes
             if not table.exists():
                 clusters = _clustered(samples, group_by, workers)

@@ -20,9 +20,9 @@ from crack_lightning.data.synthetic.camera import jpeg_bytes, photograph
 from crack_lightning.data.synthetic.concrete import sound_surface
 from crack_lightning.data.synthetic.crack_walks import cracked
 from crack_lightning.errors import UserError
-from crack_lightning.system.cache import is_marked, mark
+from crack_lightning.system.cache import is_marked, mark_folder
 from crack_lightning.system.files import full_message, is_full
-from crack_lightning.system.processes import ending, process_pool, started
+from crack_lightning.system.processes import closing_pool, map_in_pool, process_pool
 from crack_lightning.system.progress import track
 from crack_lightning.system.ranges import absolute_path, check_workers
 
@@ -89,7 +89,7 @@ def write_surfaces(
     unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         if kept:
-            mark(unfinished)
+            mark_folder(unfinished)
         for name in class_names:
             (unfinished / name).mkdir()
         draw = partial(_draw, folder=unfinished, seed=seed, size_px=size_px, class_names=tuple(class_names))
@@ -173,8 +173,8 @@ def _mapped(draw: Callable[[int], None], count: int, workers: int | None) -> Ite
         yield from map(draw, range(count))
         return
     # Not fork: PyTorch's threads may be running in this process.
-    with ending(process_pool(workers, "spawn")) as pool:
-        yield from started(pool, draw, range(count))
+    with closing_pool(process_pool(workers, "spawn")) as pool:
+        yield from map_in_pool(pool, draw, range(count))
 
 
 def _draw(index: int, *, folder: Path, seed: int, size_px: int, class_names: tuple[str, ...]) -> None:

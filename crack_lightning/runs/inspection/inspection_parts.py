@@ -15,7 +15,7 @@ from crack_lightning.errors import UserError
 from crack_lightning.inference.sources import Photograph
 from crack_lightning.system.arguments import typed
 from crack_lightning.system.files import write_atomically
-from crack_lightning.system.locks import at_once
+from crack_lightning.system.locks import lock_at_once
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,8 @@ def _hash(name: str) -> int:
 
 def part_lock(run: Path, shard: int, shards: int) -> AbstractContextManager[None]:
     """Returns the lock to hold while a part is inspected. Raises UserError if another run inspects the same part."""
-    return at_once(run / PARTS_FOLDER / f"{_name(shard, shards)}.lock", f"inspects part {shard} of {shards} in {run}")
+    path = run / PARTS_FOLDER / f"{_name(shard, shards)}.lock"
+    return lock_at_once(path, f"inspects part {shard} of {shards} in {run}")
 
 
 def write_part(run: Path, shard: int, shards: int, *, settings: str, photographs: int, errors: int) -> None:
