@@ -25,7 +25,7 @@ from crack_lightning.corrections.correction import active
 from crack_lightning.corrections.lines import lines_near, near
 from crack_lightning.data.images.reading import read_image
 from crack_lightning.evaluation.cell_counts import CellCounts, counted_cells, masked_cells, total
-from crack_lightning.inference.crack_maps import CrackMapReader, followed_cells
+from crack_lightning.inference.crack_maps import CrackMapReader, crack_cells
 from crack_lightning.measurement.paths import length_of
 from crack_lightning.measurement.skeletons import skeleton_of
 from crack_lightning.models.crack_map import CELL_PX, CrackMap
@@ -82,7 +82,7 @@ def apply(project: Project, key: str, wanted: Sequence[dict[str, object]]) -> No
 def counts_of(network: CrackMap, path: Path, mask: np.ndarray) -> CellCounts:
     """Of a photograph, with the tolerance of crack_maps.py."""
     odds = odds_of(CrackMapReader(network, engine="folded"), read_image(path))
-    return counted_cells(followed_cells(odds, 0.0), masked_cells(mask), tolerance=TOLERANCE)
+    return counted_cells(crack_cells(odds, 0.0), masked_cells(mask), tolerance=TOLERANCE)
 
 
 def masks(root: Path, count: int, folder: Path) -> None:

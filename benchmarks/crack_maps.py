@@ -23,7 +23,7 @@ from torchmetrics.functional.classification import binary_auroc
 
 from crack_lightning.data.images.reading import read_image
 from crack_lightning.evaluation.cell_counts import counted_cells, masked_cells, total
-from crack_lightning.inference.crack_maps import SMALL_PX, CrackMapReader, followed, followed_cells
+from crack_lightning.inference.crack_maps import SMALL_PX, CrackMapReader, crack_cells, keep_cracks
 from crack_lightning.inference.patch_scores import map_logits
 from crack_lightning.inference.photographs import WindowScale
 from crack_lightning.models.crack_map import CrackMap
@@ -51,7 +51,7 @@ def masks(reader: CrackMapReader, folder: Path, tolerance: int, enlarged: int) -
         size = image.width * enlarged, image.height * enlarged
         truth = masked_cells(np.asarray(mask.resize(size, Image.Resampling.NEAREST)) > 127)
         odds = odds_of(reader, image if enlarged == 1 else image.resize(size, Image.Resampling.BICUBIC))
-        counts.append([counted_cells(followed_cells(odds, level), truth, tolerance=tolerance) for level in LEVELS])
+        counts.append([counted_cells(crack_cells(odds, level), truth, tolerance=tolerance) for level in LEVELS])
     own = total(row[int(np.abs(LEVELS).argmin())] for row in counts)
     halves = [counts[0::2], counts[1::2]]
     best = [int(np.argmax([total(row[k] for row in half).f1 for k in range(len(LEVELS))])) for half in halves]
@@ -100,7 +100,7 @@ def photographs(network: CrackMap, folder: Path) -> str:
         rows = list(csv.DictReader(file))
     for name in dict.fromkeys(row["photo"] for row in rows):
         heat = reader.heat(reader.scaled(read_image(folder / name), WindowScale(TILE_PX)))
-        marked = followed(heat, network.marking_decision.threshold)
+        marked = keep_cracks(heat, network.marking_decision.threshold)
         for row in rows:
             if row["photo"] == name:
                 left, top = int(row["col"]) * TILE_PX, int(row["row"]) * TILE_PX

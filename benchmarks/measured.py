@@ -27,7 +27,7 @@ from crack_lightning.inference.crack_lines import cracks_of
 from crack_lightning.inference.crack_maps import CrackMapReader
 from crack_lightning.inference.photographs import WindowScale
 from crack_lightning.measurement.centres import centred
-from crack_lightning.measurement.cracks import Crack, measured
+from crack_lightning.measurement.cracks import Crack, measure_crack
 from crack_lightning.measurement.network import Branch
 from crack_lightning.measurement.paths import length_of, resampled
 from crack_lightning.models.crack_map import package_map
@@ -156,7 +156,7 @@ def widths(options: argparse.Namespace) -> None:
         start = resampled(line, 4.0)
         branch = Branch(start + rng.normal(0, 1.5, start.shape), 0, width / 2 + 5, np.ones(len(start)))
         grey = np.asarray(Image.fromarray(levels).convert("L"))
-        crack = measured([(centred(grey, branch.points, branch.radius_px), branch)], grey)
+        crack = measure_crack([(centred(grey, branch.points, branch.radius_px), branch)], grey)
         rows.append((width, crack.width.median or math.nan, crack.width.uncertainty or math.nan))
     _print_widths(*np.array(rows, float).T)
 

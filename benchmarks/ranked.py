@@ -21,7 +21,7 @@ from torchmetrics.functional.classification import binary_auroc
 
 from crack_lightning.corrections.correction import active
 from crack_lightning.data.images.reading import read_image
-from crack_lightning.inference.crack_maps import CrackMapReader, followed
+from crack_lightning.inference.crack_maps import CrackMapReader, keep_cracks
 from crack_lightning.inference.photographs import WindowScale
 from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.project.attention import PlaceToLookAt, places_of
@@ -72,7 +72,7 @@ def auroc(
     reader, scores, truth = CrackMapReader(network, engine="auto"), list[float](), list[int]()
     for key in keys:
         photograph = project.photograph(key)
-        heat = followed(reader.heat(reader.scaled(read_image(photograph.path), WindowScale(TILE_PX))), 0.5)
+        heat = keep_cracks(reader.heat(reader.scaled(read_image(photograph.path), WindowScale(TILE_PX))), 0.5)
         for (row, column), cracked in labels[photograph.name].items():
             box = (column * TILE_PX, row * TILE_PX, (column + 1) * TILE_PX, (row + 1) * TILE_PX)
             scores.append(heat.of_tile(box))

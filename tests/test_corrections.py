@@ -13,7 +13,7 @@ from crack_lightning.corrections.correction_labels import labels_of
 from crack_lightning.corrections.journal import Journal
 from crack_lightning.corrections.lines import cut_by, excluded_areas, judged_cracks, rejections, surface_share
 from crack_lightning.errors import UserError
-from crack_lightning.measurement.kept_records import parts_of, record_from, whole_record
+from crack_lightning.measurement.kept_records import record_from, restricted_to, whole_record
 from crack_lightning.measurement.record import CrackRecord, Widths
 
 NAME = "wall.jpg"
@@ -63,13 +63,13 @@ def test_parts_of_a_crack_have_their_own_length_and_widths() -> None:
     one = record(line(10))
     kept = np.ones(101, bool)
     kept[40:60] = False
-    left = parts_of(one, kept)
+    left = restricted_to(one, kept)
     assert left is not None
     assert [len(part) for part in left.lines] == [40, 41]
     assert left.length_px == pytest.approx(78 + 80)
     assert left.width_px.maximum == 6.0
-    assert parts_of(one, ~np.ones(101, bool)) is None
-    assert parts_of(one, np.ones(101, bool)) is one
+    assert restricted_to(one, ~np.ones(101, bool)) is None
+    assert restricted_to(one, np.ones(101, bool)) is one
 
 
 def test_the_later_of_two_corrections_counts() -> None:

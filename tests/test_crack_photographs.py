@@ -16,7 +16,7 @@ from walls import wall
 
 from crack_lightning.errors import UserError
 from crack_lightning.inference import stretches, tiles
-from crack_lightning.inference.crack_maps import CrackMapReader, evenly_lit, followed_cells, grouped, padded, sharpened
+from crack_lightning.inference.crack_maps import CrackMapReader, crack_cells, evenly_lit, grouped, padded, sharpened
 from crack_lightning.inference.patch_scores import patch_score
 from crack_lightning.inference.photographs import PhotographReader, WindowScale
 from crack_lightning.models.crack_map import CrackMap
@@ -119,7 +119,7 @@ def test_short_and_faint_groups_are_no_cracks(cells: int, gap: int, rise: float,
 def test_a_gap_along_the_direction_is_bridged() -> None:
     odds = np.full((15, 60), -1.0)
     odds[7, 5:25] = odds[7, 29:50] = 2.0
-    found = followed_cells(odds, 0.0)
+    found = crack_cells(odds, 0.0)
     assert found[7, 6:49].all()
     assert not found[:5].any()
 
@@ -207,5 +207,5 @@ def test_strips_of_a_photograph_are_what_the_whole_is(monkeypatch: pytest.Monkey
     pictures = reader.scaled(image, WindowScale(64))
     whole = reader.heat(pictures).probability  # type: ignore[arg-type]
     monkeypatch.setattr(tiles, "STRIP_PIXELS", 120_000)
-    monkeypatch.setattr(stretches, "MOST_CELLS", 10_000)
+    monkeypatch.setattr(stretches, "MAX_CELLS_AT_ONCE", 10_000)
     np.testing.assert_allclose(reader.heat(pictures).probability, whole, rtol=0, atol=1e-5)  # type: ignore[arg-type]

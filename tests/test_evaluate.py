@@ -106,7 +106,7 @@ def test_a_split_whose_images_are_gone_is_refused(
     ("overrides", "text"),
     [
         (["data.split=test"], "belong together"),
-        (["device=abacus"], "device=abacus is not there"),
+        (["device=abacus"], "device=abacus is not available"),
     ],
 )
 def test_options_out_of_range_are_refused(

@@ -173,7 +173,7 @@ def test_results_beside_the_photographs_are_refused(
 ) -> None:
     (tmp_path / "run/.hydra").mkdir(parents=True)  # as Hydra leaves it before anything can be said
     Image.new("RGB", (90, 90)).save(tmp_path / "run/photo.png")
-    with pytest.raises(ValueError, match="holds photographs to be looked at"):
+    with pytest.raises(ValueError, match="holds photographs to read"):
         inspect(*composed("inspect", [f"ckpt_path={checkpoint}", f"source={tmp_path}/run"]))
 
 
@@ -216,7 +216,7 @@ def test_what_nobody_looked_at_is_reported_everywhere(
     assert found["scan.tif"]["verdict"] in ("cracked", "review")
     assert found["wall 0.jfif"]["verdict"] != "unread"
     page = (tmp_path / "inspected/report.html").read_text()
-    for text in ("3 photographs are not looked at (2 .cr2, 1 .dng)", "1 other files are not looked at: 1 .txt"):
+    for text in ("3 photographs are skipped (2 .cr2, 1 .dng)", "1 other files are skipped: 1 .txt"):
         assert text in caplog.text
     assert "nobody looked at it" in page
     assert "page 1 of 3" in page

@@ -11,8 +11,8 @@ from crack_lightning.inference.crack_lines import cracks_of
 from crack_lightning.inference.heat import Heat
 from crack_lightning.measurement.centres import centred
 from crack_lightning.measurement.classes import PRESETS, width_classes
-from crack_lightning.measurement.cracks import Crack, measured
-from crack_lightning.measurement.network import Branch, refined
+from crack_lightning.measurement.cracks import Crack, measure_crack
+from crack_lightning.measurement.network import Branch, refine_cracks
 from crack_lightning.measurement.paths import length_of, resampled, smoothed
 from crack_lightning.measurement.profiles import _sharpness
 from crack_lightning.measurement.record import COLUMNS, collection, records_of
@@ -26,7 +26,7 @@ def crack(width: float, *, angle: float = 0.3, blur: float = 0.5) -> Crack:
     grey = straight(SIZE, width=width, angle=angle, blur=blur)
     points = through_the_middle(SIZE, angle=angle, length=150)
     branch = Branch(points, 0, width / 2 + 5, np.ones(len(points)))
-    return measured([(centred(grey, points, branch.radius_px), branch)], grey)
+    return measure_crack([(centred(grey, points, branch.radius_px), branch)], grey)
 
 
 @pytest.mark.parametrize("angle", [0.0, 0.3, 1.2, math.pi / 2])
@@ -154,7 +154,7 @@ def test_a_map_of_noise_with_thousands_of_branches_is_taken_apart() -> None:
         Branch((cells[:, ::-1] + 0.5) * 4, group, 6.0, np.ones(len(cells)))
         for cells, group in list(zip(skeleton.branches, skeleton.groups, strict=True))[:200]
     ]
-    lengths = [measured(parts, grey).length_px for parts in refined(some, grey)]
+    lengths = [measure_crack(parts, grey).length_px for parts in refine_cracks(some, grey)]
     assert lengths
     assert min(lengths) > 0
 

@@ -14,13 +14,16 @@ def sloping(width: int, height: int) -> Heat:
 
 
 def test_bands_make_the_same_picture_as_the_whole() -> None:
-    small, heat = Image.new("RGB", (40, 2 * drawing.ROWS + 7), (100, 110, 120)), sloping(40, 2 * drawing.ROWS + 7)
+    small, heat = (
+        Image.new("RGB", (40, 2 * drawing.BAND_ROWS + 7), (100, 110, 120)),
+        sloping(40, 2 * drawing.BAND_ROWS + 7),
+    )
     levels = np.asarray(heat_picture(heat, small.size)) / 255
     rows = (np.arange(small.height) + 0.5) / small.height
     assert np.abs(levels - rows[:, None]).max() <= 0.5 / 255 + 1e-6
     pixels = np.asarray(overlay(small, heat, [], mm_per_px=None), np.float64)
-    colours = drawing.colormaps[drawing.COLOURS](rows)[:, :3] * 255
-    alpha = drawing.OPAQUE * rows[:, None]
+    colours = drawing.colormaps[drawing.COLOUR_MAP](rows)[:, :3] * 255
+    alpha = drawing.MAX_OPACITY * rows[:, None]
     expected = np.array([100, 110, 120]) * (1 - alpha) + colours * alpha
     assert np.abs(pixels - expected[:, None]).max() <= 0.51
 
@@ -56,7 +59,7 @@ def test_a_picture_is_reduced_by_longer_side_never_enlarged() -> None:
 
 
 def test_the_legend_has_bare_concrete_and_the_overlay_colours() -> None:
-    grey = drawing.CONCRETE
+    grey = drawing.CONCRETE_GREY
     assert scale_colours()[0] == f"rgb({grey},{grey},{grey})"
     heat = Heat(np.array([[1.0]], np.float32), np.array([1.0]), np.array([1.0]), (2, 2), 2)
     pixel = overlay(Image.new("RGB", (2, 2), (grey,) * 3), heat, [], mm_per_px=None).getpixel((0, 0))

@@ -96,7 +96,7 @@ def test_a_scale_gives_millimetres_at_once(project: Callable[..., Project], tmp_
     assert shown_cracks(one, key)[0].record.length_mm is None
     for facts, words in (
         ({"photograph": "a.png", "mm_per_px": -1}, "mm_per_px"),
-        ({"photograph": "a.png", "mm_per_px": 50}, "at most 20"),
+        ({"photograph": "a.png", "mm_per_px": 50}, "must be from 0.001 to 20"),
         ({"mm_per_px": 1}, "no photograph is open"),
         ({"photograph": "c.png", "mm_per_px": 1}, "no photograph 'c.png'"),
         ({"photograph": "a.png", "x1": 0, "y1": 0, "x2": 1, "y2": 0, "length_mm": 25}, "far apart"),

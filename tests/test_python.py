@@ -176,7 +176,7 @@ def test_a_function_shows_the_options_with_their_defaults() -> None:
         (lambda path: cl.train("x", data={"layout": "x"}, **{"data.layout": "y"}), "data.layout=y: must be one of"),
         (lambda path: cl.inspect("nowhere", out=path.parent / "run"), "source=nowhere does not exist"),
         (lambda path: cl.inspect(path.parent, out=path / "run"), "cannot be made: .* is a file"),
-        (lambda path: cl.inspect(path.parent, out=path.parent), "holds photographs to be looked at"),
+        (lambda path: cl.inspect(path.parent, out=path.parent), "holds photographs to read"),
         (lambda path: cl.evaluate(None, path.parent, data="mask", out=path.parent / "run"), "did you mean masks"),
         (lambda path: cl.export(None, "onxx", out=path.parent / "run"), "did you mean onnx"),
         (lambda path: cl.audit(path.parent / "no", out=path.parent / "run"), "is not a folder"),

@@ -158,7 +158,7 @@ def test_a_distance_without_a_focal_length_is_a_fault(tmp_path: Path, focal: dic
 
 
 def test_points_too_near_each_other_are_refused() -> None:
-    with pytest.raises(ValueError, match="give two that lie far apart"):
+    with pytest.raises(ValueError, match="give two that are far apart"):
         from_two_points((0, 0), (1, 1), 10, "points")
 
 
@@ -232,7 +232,7 @@ def test_a_marker_of_another_family_is_named(family: str, number: int) -> None:
     picture = np.full((400, 500), 200, np.uint8)
     known = cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, f"DICT_{family}"))
     picture[150:250, 150:250] = cv2.aruco.generateImageMarker(known, number, 100)
-    with pytest.raises(UserError, match=rf"4x4 to 7x7 .* are looked for, and a marker of {family} lies in it"):
+    with pytest.raises(UserError, match=rf"4x4 to 7x7 .* are looked for, and a marker of {family} is in it"):
         marker_scale(picture, 50.0)
 
 
@@ -241,7 +241,7 @@ BOUNDS = ["a.jpg,25", "a.jpg,0.00001"]
 
 @pytest.mark.parametrize("row", BOUNDS)
 def test_a_table_is_held_to_the_bounds_of_a_scale(tmp_path: Path, row: str) -> None:
-    with pytest.raises(ValueError, match=r"scales.csv, line 2: .* mm a pixel: at least 0.001, at most 20"):
+    with pytest.raises(ValueError, match=r"scales.csv, line 2: .* mm a pixel: must be from 0.001 to 20"):
         table(tmp_path, f"photograph,mm_per_px\n{row}\n")
 
 
@@ -271,5 +271,5 @@ def test_an_unknown_kind_of_scale_is_named() -> None:
 
 
 def test_millimetres_that_show_no_crack_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"mm_per_px=234: .* at most 20"):
+    with pytest.raises(ValueError, match=r"mm_per_px=234: .* from 0.001 to 20"):
         options(mm_per_px=234.0)

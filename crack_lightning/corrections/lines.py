@@ -10,7 +10,7 @@ import shapely
 from scipy.spatial import cKDTree
 
 from crack_lightning.corrections.correction import CONFIRMING_KINDS, Correction
-from crack_lightning.measurement.kept_records import parts_of, record_from
+from crack_lightning.measurement.kept_records import record_from, restricted_to
 from crack_lightning.measurement.paths import length_of, resampled
 from crack_lightning.measurement.record import CrackRecord
 
@@ -60,7 +60,9 @@ def judged_cracks(records: Sequence[CrackRecord], corrections: Sequence[Correcti
     cracks = list(confirmed)
     for record in records:
         points = np.concatenate(list(record.lines))
-        rest = parts_of(record, ~(within(points, areas) | along(record, confirmed_tree) | near(points, erased_tree)))
+        rest = restricted_to(
+            record, ~(within(points, areas) | along(record, confirmed_tree) | near(points, erased_tree))
+        )
         if rest is not None and (rest is record or rest.length_px >= MIN_REST_PX):
             cracks.append(_rejected_or_unseen(rest, corrections, trees))
     ordered = sorted(cracks, key=lambda crack: -crack.record.length_px)
@@ -102,7 +104,7 @@ def _confirmed_crack(
     later_tree = lines_near(
         [line for other in later_corrections if other.kind in CONFIRMING_KINDS for line in other.lines]
     )
-    rest = parts_of(record, ~(within(points, areas) | near(points, erased_tree) | along(record, later_tree)))
+    rest = restricted_to(record, ~(within(points, areas) | near(points, erased_tree) | along(record, later_tree)))
     if rest is None or (rest is not record and rest.length_px < MIN_REST_PX):
         return None
     points = np.concatenate(list(rest.lines))
@@ -185,6 +187,6 @@ def cut_by(records: Sequence[CrackRecord], stroke: Array, radius_px: float) -> l
     tree, parts = lines_near([stroke]), list[Array]()
     for record in records:
         points = np.concatenate(list(record.lines))
-        if (part := parts_of(record, near(points, tree, radius_px))) is not None:
+        if (part := restricted_to(record, near(points, tree, radius_px))) is not None:
             parts += part.lines
     return parts

@@ -1,57 +1,63 @@
-"""Extracts the cracks of a photograph, as lines, from its crack map."""
+"""Extracts the cracks of a photograph from its crack map, as lines."""
 
 from collections.abc import Iterator
 
 import numpy as np
 from scipy import ndimage
 
-from crack_lightning.inference.crack_maps import LEAST_CELLS, followed
+from crack_lightning.inference.crack_maps import LEAST_CELLS, keep_cracks
 from crack_lightning.inference.heat import Heat
-from crack_lightning.measurement.cracks import Crack, measured
-from crack_lightning.measurement.network import Branch, refined
+from crack_lightning.measurement.cracks import Crack, measure_crack
+from crack_lightning.measurement.network import Branch, refine_cracks
 from crack_lightning.measurement.skeletons import Skeleton, skeleton_of
 from crack_lightning.measurement.skeletons import lengths_of as lengths_in_cells
 
 Array = np.ndarray
 
-FAINTER = 0.3  # log-odds below the threshold down to which a marked crack is followed
-FAINTEST = 1.0  # log-odds below the threshold down to which a line may be a crack
-NEAR = np.ones((3, 3), bool)
+CONTINUATION_ODDS = 0.3  # cells down to these log-odds below the threshold continue a marked crack
+FAINTEST_ODDS = 1.0  # a faint line may be down to these log-odds below the threshold
+EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 
 
 def cracks_of(heat: Heat, grey: Array, threshold: float, *, shortest_px: float = 0.0) -> list[Crack]:
-    """Returns the cracks that a crack map marks at `threshold`, measured on the photograph (h, w) of grey levels,
-    0..255; the longest first, without those shorter than LEAST_CELLS or `shortest_px`."""
+    """Returns the cracks that a crack map marks at `threshold`, the longest first.
+
+    They are measured on the photograph's grey levels (h, w), 0..255. Cracks shorter than LEAST_CELLS or `shortest_px`
+    are dropped.
+    """
     odds, marked = marked_cells(heat, threshold)
     skeleton = skeleton_of(marked, odds)
     lengths = lengths_in_cells(skeleton)
-    branches = [branch for branch in _branches(skeleton, heat) if lengths[branch.group] >= LEAST_CELLS - 1]
-    cracks = [measured(parts, grey) for parts in refined(branches, grey)]
+    branches = [branch for branch in _branches_in_pixels(skeleton, heat) if lengths[branch.group] >= LEAST_CELLS - 1]
+    cracks = [measure_crack(parts, grey) for parts in refine_cracks(branches, grey)]
     return sorted((crack for crack in cracks if crack.length_px >= shortest_px), key=lambda crack: -crack.length_px)
 
 
 def faint_lines(heat: Heat, threshold: float) -> list[tuple[Array, float]]:
-    """Returns lines (n, 2), x and y, that a crack map marks, or would with FAINTEST less log-odds, each with its mean
-    log-odds above `threshold`; the longest first. They follow the cells and are not refined on the photograph."""
-    lower = float(1 / (1 + np.exp(FAINTEST - _log_odds(np.array(threshold)))))
+    """Returns lines (n, 2), x and y, each with its mean log-odds above `threshold`; the longest first.
+
+    The map marks them, or would mark them at a threshold that is FAINTEST_ODDS lower. They go through the middles of
+    cells and are not refined on the photograph.
+    """
+    lower = float(1 / (1 + np.exp(FAINTEST_ODDS - _log_odds(np.array(threshold)))))
     odds, marked = marked_cells(heat, lower)
     skeleton = skeleton_of(marked, odds)
     lengths, level = lengths_in_cells(skeleton), _log_odds(np.array(threshold))
     lines = []
-    for branch in _branches(skeleton, heat):
+    for branch in _branches_in_pixels(skeleton, heat):
         if lengths[branch.group] >= LEAST_CELLS - 1 and len(branch.points) > 2:
             lines.append((branch.points, float((_log_odds(branch.probability) - level).mean())))
     return sorted(lines, key=lambda pair: -len(pair[0]))
 
 
 def marked_cells(heat: Heat, threshold: float) -> tuple[Array, Array]:
-    """Returns log-odds (h, w), 0 at the threshold, and the cells of cracks, with fainter ones that continue them."""
-    strong = followed(heat, threshold)
+    """Returns log-odds (h, w), 0 at the threshold, and which cells (h, w) are cracks or their fainter continuations."""
+    strong = keep_cracks(heat, threshold)
     odds = _log_odds(strong.probability) - _log_odds(np.array(threshold))
-    fainter = 1 / (1 + np.exp(FAINTER - _log_odds(np.array(threshold))))
-    weak = followed(heat, float(fainter)).probability >= fainter
+    fainter = 1 / (1 + np.exp(CONTINUATION_ODDS - _log_odds(np.array(threshold))))
+    weak = keep_cracks(heat, float(fainter)).probability >= fainter
     marked = strong.probability >= threshold
-    groups, count = ndimage.label(ndimage.binary_dilation(weak | marked, NEAR), NEAR)
+    groups, count = ndimage.label(ndimage.binary_dilation(weak | marked, EIGHT_NEIGHBOURS), EIGHT_NEIGHBOURS)
     kept = np.bincount(groups[marked], minlength=count + 1) > 0
     return odds, np.asarray((weak & kept[groups]) | marked)
 
@@ -61,12 +67,12 @@ def _log_odds(probability: Array) -> Array:
     return np.asarray(np.log(clipped) - np.log1p(-clipped))
 
 
-def _branches(skeleton: Skeleton, heat: Heat) -> Iterator[Branch]:
-    """Yields the branches in pixels of the photograph."""
-    for places, group in zip(skeleton.branches, skeleton.groups, strict=True):
-        rows, columns = places.T
+def _branches_in_pixels(skeleton: Skeleton, heat: Heat) -> Iterator[Branch]:
+    """Yields the branches of a skeleton in pixels of the photograph."""
+    for cells, group in zip(skeleton.branches, skeleton.groups, strict=True):
+        rows, columns = cells.T
         x = np.interp(columns, np.arange(len(heat.x_px)), heat.x_px)
         y = np.interp(rows, np.arange(len(heat.y_px)), heat.y_px)
-        radius = float(np.percentile(skeleton.radius[tuple(np.rint(places).astype(int).T)], 90)) * heat.window_px
-        probability = ndimage.map_coordinates(heat.probability, places.T, order=1, mode="nearest")
+        radius = float(np.percentile(skeleton.radius[tuple(np.rint(cells).astype(int).T)], 90)) * heat.window_px
+        probability = ndimage.map_coordinates(heat.probability, cells.T, order=1, mode="nearest")
         yield Branch(np.column_stack([x, y]), group, radius, probability)

@@ -1,4 +1,4 @@
-"""Applies a crack map to whole photographs: evens the light, uses several scales, sharpens, and drops short marks."""
+"""Applies the crack-map network to whole photographs, at several scales; evens the light and drops short marks."""
 
 import math
 from collections.abc import Sequence
@@ -15,34 +15,40 @@ from torch.nn import functional
 from crack_lightning.engines.cell_maps import STRIDE_PX, crack_mapper, unfold_logits
 from crack_lightning.engines.portable import MARGIN_PX, NEAR_CELLS, SHARPENED
 from crack_lightning.inference.heat import Heat
-from crack_lightning.inference.photographs import MB_OF_A_CORE, WindowScale
+from crack_lightning.inference.photographs import MB_PER_CORE, WindowScale
 from crack_lightning.inference.stretches import best_stretch
 from crack_lightning.inference.tiles import logit_map
 from crack_lightning.models.crack_map import CELL_PX, CrackMap
 from crack_lightning.system.processes import cores
 
-PAD_PX = MARGIN_PX
-SMALL_PX = 800  # longer side up to which a picture may show cracks so wide that half its size shows them better
-SMALL_SHARPENED = 1.0  # SHARPENED for a small picture
-# Log-odds that half and quarter size, where both see a crack, must have more than the full size. Of 0, 0.25 and 0.5 and
-# of the mean of the two, this finds the most of DeepCrack at three times its size at no cost on CrackSight.
-COARSER = 0.25
-LIGHT_POWER, LIGHT_RADIUS = 0.6, 0.04  # power of the local mean brightness; its radius, of the longer side
-BAND_PX = 64  # rows that are lit at once
-LIGHT_PX = 512  # longer side of the copy from which the brightness is taken
-STEADIED_CELLS, CLAMPED = 13, 2.0  # of a stretch; log-odds, so that one cell does not make a whole stretch
-LEAST_CELLS = 8  # of a crack, gaps of two cells bridged
-LEAST_PX = LEAST_CELLS * CELL_PX  # of a photograph's longer side
-RISE = 0.7  # log-odds above the threshold that one cell of a crack must reach: hysteresis (Canny 1986)
+PAD_PX = MARGIN_PX  # margin by which a picture is reflected
+SMALL_PX = 800  # up to this longer side, half of the picture's size may show its cracks better
+SMALL_SHARPENING = 1.0  # takes the place of SHARPENED in a small picture
+# Margin in log-odds by which both coarse maps must exceed the full-size one. Compared with 0, 0.5 and the mean of both
+# maps, it finds the most cracks of DeepCrack, enlarged three times, at no cost on CrackSight.
+COARSER_MARGIN = 0.25
+LIGHT_POWER = 0.6  # power of the local mean brightness by which a photograph is divided
+LIGHT_RADIUS_SHARE = 0.04  # radius of the local mean, relative to the longer side
+BAND_ROWS = 64  # rows whose light is evened at once
+LIGHT_COPY_PX = 512  # longer side of the reduced copy that gives the brightness
+STRETCH_CELLS = 13  # cells in a stretch
+MAX_ODDS = 2.0  # limit of each cell's log-odds, so that one cell cannot carry a stretch
+LEAST_CELLS = 8  # cells that a crack must have; gaps of two cells are bridged
+LEAST_PX = LEAST_CELLS * CELL_PX  # a photograph's longer side must have this many pixels
+PEAK_ODDS = 0.7  # log-odds above the threshold that one cell of a crack must have: hysteresis (Canny 1986)
 
 Array = np.ndarray
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A photograph ready for the network: framed `pictures` of its size and, where it is small, of half of it, whose
-    mean counts; for a large one `coarse` pictures of half and quarter size; its own size, the size of the photograph
-    before it was scaled as in training, and the side of the tiles of its tables."""
+    """A photograph ready for the network.
+
+    `pictures`: the framed photograph and, if it is small, another one of half its size; the mean of their maps counts.
+    `coarse`: for a large photograph, framed pictures of half and quarter size.
+    `size_hw`: its size. `photograph_hw`: its size before it was resized to the scale of training.
+    `tile_px`: the side of a tile in the tables.
+    """
 
     pictures: Sequence["Framed"]
     coarse: Sequence["Framed"]
@@ -52,35 +58,35 @@ class Prepared:
 
 
 class CrackMapReader:
-    """A reader of photographs that makes crack maps by one network, which is exported or folded once.
+    """Computes crack maps of photographs by one network, which is exported or folded once.
 
-    With `patches` they are the maps that patches are judged by. `memory_mb` is the memory that the layers may take;
-    None is what suits the machine.
+    With `patches` it computes the maps that classify patches. `memory_mb` limits the memory of the layers; None chooses
+    a limit that suits the machine.
     """
 
     def __init__(
         self, network: CrackMap, *, engine: str, memory_mb: float | None = None, patches: bool = False
     ) -> None:
-        self.classifier, self.memory_mb = network, memory_mb or MB_OF_A_CORE * cores()
+        self.classifier, self.memory_mb = network, memory_mb or MB_PER_CORE * cores()
         self._mapper = crack_mapper(network, engine, network.patch_weight if patches else None)
 
     def scaled(self, image: Image.Image, scale: WindowScale) -> Prepared:
-        """Prepares an upright RGB photograph for `heat`, at `scale.zoom` times its size; a window is a table's tile."""
+        """Prepares an upright RGB photograph for `heat`, at `scale.zoom` times its size; each tile is a window."""
         resized = zoomed(image, scale.zoom)
         prepared = self.prepared_as(resized, small=max(resized.size) <= SMALL_PX)
         return replace(prepared, photograph_hw=(image.height, image.width), tile_px=scale.window_px)
 
     def prepared_as(self, image: Image.Image, *, small: bool) -> Prepared:
-        """Prepares a photograph as `small` or not, whatever its size is."""
+        """Prepares a photograph as a small one or as a large one, whatever its size is."""
         size_hw = (image.height, image.width)
         if small:
             pictures = [image, image.reduce(2)] if min(image.size) > 1 else [image]
             return Prepared([Framed(np.asarray(picture)) for picture in pictures], [], size_hw, size_hw, 0.0)
-        fine, *coarse = map(Framed, _lit_at(image, (1, 2, 4) if max(image.size) > SMALL_PX else (1,)))
+        fine, *coarse = map(Framed, _evenly_lit_at(image, (1, 2, 4) if max(image.size) > SMALL_PX else (1,)))
         return Prepared([fine], coarse, size_hw, size_hw, 0.0)
 
     def heat(self, prepared: Prepared) -> Heat:
-        """Returns the probabilities of cells of CELL_PX each way."""
+        """Returns the heat map of a `scaled` photograph, with a probability for each cell of CELL_PX x CELL_PX."""
         small = max(prepared.size_hw) <= SMALL_PX
         above = self.above_median(prepared, small=small)
         level = self.classifier.small_level if small else self.classifier.level
@@ -91,53 +97,54 @@ class CrackMapReader:
         return Heat(probability.numpy(), y, x, prepared.photograph_hw, cell_px, prepared.tile_px)
 
     def above_median(self, prepared: Prepared, *, small: bool) -> Tensor:
-        """Returns logits of cells (h/4, w/4) above the photograph's median, sharpened: light and texture shift all.
+        """Returns sharpened logits of cells (h/4, w/4), less the photograph's median: light and texture shift them all.
 
-        A wide gap is a crack in a picture of half and of quarter the size: what both of them see counts, less COARSER.
+        A gap too wide at full size looks like a crack at half and quarter size. Such a crack counts if both maps show
+        it, less COARSER_MARGIN.
         """
         if not prepared.coarse:
-            return _above(self.logits(prepared), SMALL_SHARPENED if small else SHARPENED)
+            return _sharpened_above_median(self.logits(prepared), SMALL_SHARPENING if small else SHARPENED)
         fine, half, quarter = (
-            scale_of(self._logits(picture), factor, prepared.size_hw, SHARPENED)
+            map_at_full_size(self._logits(picture), factor, prepared.size_hw, SHARPENED)
             for picture, factor in zip([*prepared.pictures, *prepared.coarse], (1, 2, 4), strict=True)
         )
-        return fine.maximum(half.minimum(quarter) - COARSER)
+        return fine.maximum(half.minimum(quarter) - COARSER_MARGIN)
 
     def logits_of(self, image: Image.Image) -> Tensor:
-        """Returns logits of cells (h/4, w/4) of an RGB picture as it is: neither lit evenly nor at another scale."""
+        """Returns logits of cells (h/4, w/4) of an RGB picture at its own scale only, without evening its light."""
         return merged_scales([self._logits(Framed(np.asarray(image)))], (image.height, image.width))
 
     def logits(self, prepared: Prepared) -> Tensor:
-        """Returns logits of cells (h/4, w/4); where there are two scales, their mean."""
+        """Returns logits of cells (h/4, w/4): the mean of both scales if there are two."""
         return merged_scales([self._logits(picture) for picture in prepared.pictures], prepared.size_hw)
 
     def _logits(self, picture: "Framed") -> Tensor:
-        """Returns the logits of a framed picture's cells, those of the margin of PAD_PX too."""
+        """Returns the logits of a framed picture's cells, including those in the margin of PAD_PX."""
         output = logit_map(self._mapper, picture, memory_mb=self.memory_mb)
         return unfold_logits(output, [part.stride for part in self._mapper.parts]) + self.classifier.bias.item()
 
 
-def scale_of(logits: Tensor, factor: int, size_hw: tuple[int, int], strength: float) -> Tensor:
-    """Returns the map (h', w') of a padded picture reduced `factor` times, less its median, sharpened: (h/4, w/4)."""
+def map_at_full_size(logits: Tensor, factor: int, size_hw: tuple[int, int], strength: float) -> Tensor:
+    """Returns a sharpened map (h/4, w/4), less its median, from the map of the padded picture reduced by `factor`."""
     reduced_hw = (-(-size_hw[0] // factor), -(-size_hw[1] // factor))
-    own = merged_scales([logits], reduced_hw)
+    reduced_map = merged_scales([logits], reduced_hw)
     rows, columns = (-(-side // CELL_PX) for side in size_hw)
-    return _enlarged(_above(own, strength), factor)[:rows, :columns]
+    return _enlarged(_sharpened_above_median(reduced_map, strength), factor)[:rows, :columns]
 
 
-def _above(logits: Tensor, strength: float) -> Tensor:
+def _sharpened_above_median(logits: Tensor, strength: float) -> Tensor:
     return sharpened(logits - logits.median(), strength)
 
 
 def merged_scales(maps: Sequence[Tensor], size_hw: tuple[int, int]) -> Tensor:
-    """Returns the mean of maps (..., h', w') of the padded picture and perhaps of half its size, for its own cells."""
+    """Returns the mean map (..., h/4, w/4) of a picture from maps of it, padded, and possibly of half its size."""
     rows, columns = (-(-side // CELL_PX) for side in size_hw)
-    scaled = [_enlarged(_own(cells, factor, size_hw), factor) for factor, cells in enumerate(maps, 1)]
+    scaled = [_enlarged(_without_margin(cells, factor, size_hw), factor) for factor, cells in enumerate(maps, 1)]
     return torch.stack([cells[..., :rows, :columns] for cells in scaled]).mean(dim=0)
 
 
-def _own(maps: Tensor, factor: int, size_hw: tuple[int, int]) -> Tensor:
-    """Returns the cells of the picture itself from a map of the padded picture, reduced `factor` times."""
+def _without_margin(maps: Tensor, factor: int, size_hw: tuple[int, int]) -> Tensor:
+    """Returns the map of a picture reduced by `factor`, without the cells of its padding."""
     rows, columns = (math.ceil(math.ceil(side / factor) / CELL_PX) for side in size_hw)
     first = PAD_PX // CELL_PX
     return maps[..., first : first + rows, first : first + columns]
@@ -160,8 +167,10 @@ def zoomed(image: Image.Image, factor: float) -> Image.Image:
 
 
 class Framed:
-    """Pixels (h, w, 3) uint8 reflected by PAD_PX beyond every edge, further to the right and below up to whole cells of
-    the deepest tap; only the parts that are cut out are computed."""
+    """A picture (h, w, 3) uint8, reflected by PAD_PX beyond every edge.
+
+    On the right and below, it is reflected further, up to a multiple of STRIDE_PX. Only requested parts are computed.
+    """
 
     def __init__(self, pixels: Array) -> None:
         mode: Literal["reflect", "symmetric"] = "reflect" if min(pixels.shape[:2]) > 2 * PAD_PX else "symmetric"
@@ -172,44 +181,46 @@ class Framed:
 
     @property
     def width(self) -> int:
-        """Returns the width including what is reflected."""
+        """Returns the width including the reflection."""
         return len(self._columns)
 
     @property
     def height(self) -> int:
-        """Returns the height including what is reflected."""
+        """Returns the height including the reflection."""
         return len(self._rows)
 
     def crop(self, box: tuple[int, int, int, int]) -> Image.Image:
-        """Returns the part within left, top, right, bottom."""
+        """Returns the part within `box`: left, top, right, bottom."""
         left, top, right, bottom = box
         return Image.fromarray(self._pixels[self._rows[top:bottom, None], self._columns[None, left:right]])
 
 
 def padded(image: Image.Image) -> Image.Image:
-    """Returns a whole picture as `Framed` reflects it."""
+    """Returns a whole picture with the reflection of `Framed`."""
     framed = Framed(np.asarray(image))
     return framed.crop((0, 0, framed.width, framed.height))
 
 
 def evenly_lit(image: Image.Image) -> Image.Image:
-    """Brightens shadows: divides by a power of the local mean brightness, taken from a reduced copy."""
-    (pixels,) = _lit_at(image, (1,))
+    """Brightens shadows: divides by a power of the local mean brightness of a reduced copy."""
+    (pixels,) = _evenly_lit_at(image, (1,))
     return Image.fromarray(pixels)
 
 
-def _lit_at(image: Image.Image, factors: Sequence[int]) -> list[Array]:
-    """Returns the pixels (h, w, 3) of an `evenly_lit` photograph reduced by each of `factors`; computed band by band,
-    since the whole in floating point would take eight times the memory."""
+def _evenly_lit_at(image: Image.Image, factors: Sequence[int]) -> list[Array]:
+    """Returns the pixels (h, w, 3) of an `evenly_lit` photograph, reduced by each of `factors`.
+
+    They are computed in bands of rows: at once, floating-point values would take eight times the memory.
+    """
     small = image.convert("L")
-    small.thumbnail((LIGHT_PX, LIGHT_PX))
-    blurred = small.filter(ImageFilter.BoxBlur(LIGHT_RADIUS * max(small.size)))
-    grey = np.asarray(blurred, np.float32) + 8  # bounds the gain where it is black
+    small.thumbnail((LIGHT_COPY_PX, LIGHT_COPY_PX))
+    blurred = small.filter(ImageFilter.BoxBlur(LIGHT_RADIUS_SHARE * max(small.size)))
+    grey = np.asarray(blurred, np.float32) + 8  # limits the gain where the photograph is black
     gain = Image.fromarray((np.median(grey) / grey) ** LIGHT_POWER)
     width, height = image.size
     pictures = [np.empty((-(-height // factor), -(-width // factor), 3), np.uint8) for factor in factors]
-    for top in range(0, height, BAND_PX):
-        bottom = min(top + BAND_PX, height)
+    for top in range(0, height, BAND_ROWS):
+        bottom = min(top + BAND_ROWS, height)
         area = (0.0, top * gain.height / height, float(gain.width), bottom * gain.height / height)
         gains = np.asarray(gain.resize((width, bottom - top), Image.Resampling.BILINEAR, box=area))
         band = np.clip(np.asarray(image.crop((0, top, width, bottom))) * gains[..., None], 0, 255).astype(np.uint8)
@@ -220,13 +231,13 @@ def _lit_at(image: Image.Image, factors: Sequence[int]) -> list[Array]:
 
 
 def sharpened(logits: Tensor, strength: float) -> Tensor:
-    """Returns logits (h, w), each lowered by `strength` of its distance to the highest cell within NEAR_CELLS."""
+    """Returns logits (h, w), each lowered by `strength` times its distance to the highest one within NEAR_CELLS."""
     highest = functional.max_pool2d(logits[None, None], 2 * NEAR_CELLS + 1, 1, NEAR_CELLS)[0, 0]
     return logits - strength * (highest - logits)
 
 
-def followed(heat: Heat, threshold: float) -> Heat:
-    """Returns probabilities of `steadied` log-odds where cells form a crack; elsewhere none reaches the threshold."""
+def keep_cracks(heat: Heat, threshold: float) -> Heat:
+    """Returns the heat map with `steadied` probabilities in cells of cracks, and below the threshold elsewhere."""
     clipped = heat.probability.astype(np.float64).clip(1e-7, 1 - 1e-7)
     odds, level = np.log(clipped) - np.log1p(-clipped), math.log(threshold) - math.log1p(-min(threshold, 1 - 1e-7))
     smooth = steadied(odds, level)
@@ -235,22 +246,22 @@ def followed(heat: Heat, threshold: float) -> Heat:
     return replace(heat, probability=np.where(grouped(smooth, level), kept, below).astype(np.float32))
 
 
-def followed_cells(odds: Array, level: float) -> Array:
-    """Returns which cells (h, w) belong to a crack: those `grouped` by their `steadied` log-odds."""
+def crack_cells(odds: Array, level: float) -> Array:
+    """Returns which cells (h, w) belong to a crack: they are `grouped` by their `steadied` log-odds."""
     return grouped(steadied(odds, level), level)
 
 
 def steadied(odds: Array, level: float) -> Array:
-    """Returns the mean of each cell's log-odds and its best straight stretch of STEADIED_CELLS, clamped around `level`.
+    """Returns each cell's mean of its log-odds and those of its best straight stretch, limited around `level`.
 
-    This bridges gaps along the direction of a crack, and lowers short marks.
+    This bridges gaps along the direction of a crack and lowers short marks.
     """
-    clamped = torch.from_numpy(odds - level).float().clamp(-CLAMPED, CLAMPED)
-    return np.asarray((odds + level + best_stretch(clamped, STEADIED_CELLS).numpy()) / 2)
+    clamped = torch.from_numpy(odds - level).float().clamp(-MAX_ODDS, MAX_ODDS)
+    return np.asarray((odds + level + best_stretch(clamped, STRETCH_CELLS).numpy()) / 2)
 
 
 def grouped(odds: Array, level: float) -> Array:
-    """Returns which cells (h, w) at or above `level` lie in a group of at least LEAST_CELLS, one of them RISE above it.
+    """Returns which cells (h, w) are at least `level`, in groups of LEAST_CELLS or more with one PEAK_ODDS higher.
 
     Gaps of two cells are bridged.
     """
@@ -259,5 +270,5 @@ def grouped(odds: Array, level: float) -> Array:
     sizes = np.bincount(groups[marked], minlength=count + 1)
     highest = np.full(count + 1, -np.inf)
     np.maximum.at(highest, groups[marked], odds[marked])
-    kept = (sizes >= LEAST_CELLS) & (highest >= level + RISE)
+    kept = (sizes >= LEAST_CELLS) & (highest >= level + PEAK_ODDS)
     return np.asarray(marked & kept[groups])

@@ -1,4 +1,4 @@
-"""Places windows and tiles on a photograph: pure arithmetic of sizes in pixels."""
+"""Computes where windows and tiles are on a photograph, from sizes in pixels only."""
 
 import itertools
 import math
@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class MapShape:
-    """The shape of a backbone's feature map: pixels between two cells, and cells each way in a training picture.
+    """The shape of a backbone's feature map.
 
-    Some backbones skip an incomplete cell at the end: they have `whole_cells` only.
+    `stride`: pixels between two cells. `window_cells`: cells along each side of a training picture.
+    `whole_cells`: whether the backbone skips an incomplete cell at the end of a side.
     """
 
     stride: int
@@ -20,12 +21,12 @@ class MapShape:
 
 @dataclass(frozen=True)
 class Grid:
-    """The windows of a photograph, which is scaled to `scaled_hw`, so that a window of `window_px` fills `image_size`.
+    """The windows of a photograph, scaled to `scaled_hw` so that a window of `window_px` has sides of `image_size`.
 
-    Cells lie `stride` scaled pixels apart; a window has `window_cells` of them each way and begins at each cell.
+    Cells are `stride` scaled pixels apart. A window begins at each cell and has `window_cells` along each side.
     """
 
-    size_hw: tuple[int, int]  # of the photograph
+    size_hw: tuple[int, int]  # size of the photograph
     window_px: float
     scaled_hw: tuple[int, int]
     image_size: int
@@ -35,20 +36,20 @@ class Grid:
 
     @property
     def cells_hw(self) -> tuple[int, int]:
-        """Returns rows and columns of the feature map."""
+        """Returns the numbers of rows and columns of the feature map."""
         beyond = 0 if self.whole_cells else self.stride - 1
         height, width = ((side + beyond) // self.stride for side in self.scaled_hw)
         return height, width
 
     @property
     def windows_hw(self) -> tuple[int, int]:
-        """Returns rows and columns of windows."""
+        """Returns the numbers of rows and columns of windows."""
         rows, columns = self.cells_hw
         return max(1, rows - self.window_cells + 1), max(1, columns - self.window_cells + 1)
 
     @property
     def px_per_scaled_hw(self) -> tuple[float, float]:
-        """Returns pixels of the photograph in a scaled one, down and across."""
+        """Returns how many pixels of the photograph a scaled pixel covers, down and across."""
         return self.size_hw[0] / self.scaled_hw[0], self.size_hw[1] / self.scaled_hw[1]
 
     def centres_px(self) -> tuple[list[float], list[float]]:
@@ -63,7 +64,7 @@ class Grid:
 
 
 def grid_of(size_hw: tuple[int, int], *, window_px: float, image_size: int, shape: MapShape) -> Grid:
-    """Returns the grid of a photograph. One that is smaller than a window, either way, is stretched to one."""
+    """Returns the grid of a photograph. A side shorter than a window is stretched to a window's side."""
     factor = image_size / window_px
     height, width = (max(image_size, round(side * factor)) for side in size_hw)
     return Grid(size_hw, window_px, (height, width), image_size, shape.stride, shape.window_cells, shape.whole_cells)
@@ -71,7 +72,7 @@ def grid_of(size_hw: tuple[int, int], *, window_px: float, image_size: int, shap
 
 @dataclass(frozen=True)
 class Span:
-    """A part of a side: cells `start` to `end` count; `low` to `high` are computed, so that the former see no end."""
+    """A part of a side: cells `start` to `end` count. Cells `low` to `high` are computed, so that no end shows."""
 
     start: int
     end: int
@@ -80,21 +81,20 @@ class Span:
 
 
 def spans(size: int, *, most: int, reach: int, stride: int) -> list[Span]:
-    """Returns overlapping spans of a side of `size` cells, of at most `most` each where `reach` to either end allows
-    it.
+    """Returns overlapping spans of a side of `size` cells, which begin at multiples of `stride`.
 
-    They begin at multiples of `stride`.
+    Each includes `reach` cells beyond its ends, and has at most `most` cells if that leaves room for `stride` cells.
     """
     if size <= most:
         return [Span(0, size, 0, size)]
     core = max(stride, (most - 2 * reach) // stride * stride)
-    core = math.ceil(size / math.ceil(size / core) / stride) * stride  # of similar size
+    core = math.ceil(size / math.ceil(size / core) / stride) * stride  # makes the spans similar in size
     starts = range(0, size, core)
     return [Span(s, min(size, s + core), max(0, s - reach), min(size, s + core + reach)) for s in starts]
 
 
 def overlapping(size_hw: tuple[int, int], *, most: float, reach: int, stride: int) -> list[tuple[Span, Span]]:
-    """Returns tiles, down and across, of at most `most` cells each: squares, or longer if the other side is short."""
+    """Returns tiles, down and across, of at most `most` cells each: squares, or strips if one side is short."""
     short, long = sorted(size_hw)
     across_short = spans(short, most=math.isqrt(int(most)), reach=reach, stride=stride)
     widest = max(span.high - span.low for span in across_short)
@@ -104,7 +104,7 @@ def overlapping(size_hw: tuple[int, int], *, most: float, reach: int, stride: in
 
 
 def tiles(size_hw: tuple[int, int], side_px: float) -> Iterator[tuple[int, int, tuple[int, int, int, int]]]:
-    """Yields row, column and box_xyxy of tiles beside each other; the last ones end where the photograph does."""
+    """Yields row, column and box (left, top, right, bottom) of adjacent tiles that cover the photograph."""
     down, across = (_edges(size, side_px) for size in size_hw)
     for row, (top, bottom) in enumerate(itertools.pairwise(down)):
         for column, (left, right) in enumerate(itertools.pairwise(across)):
@@ -113,4 +113,4 @@ def tiles(size_hw: tuple[int, int], side_px: float) -> Iterator[tuple[int, int, 
 
 def _edges(size: int, side_px: float) -> list[int]:
     count = max(1, round(size / side_px))
-    return [*(round(number * side_px) for number in range(count)), size]
+    return [*(round(index * side_px) for index in range(count)), size]

@@ -1,4 +1,4 @@
-"""Heat maps over photographs: probabilities of windows at their middles, between them and to the edges."""
+"""Heat maps of photographs: probabilities of windows at their middles, interpolated between them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,8 +12,11 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Heat:
-    """A heat map: `probability` (rows, columns), 0..1, of windows of `window_px` whose middles lie at `y_px` (rows,),
-    `x_px` (columns,) of a photograph of `size_hw`. `tile_px` is the side of the tiles in tables; None: a window."""
+    """A heat map of a photograph of `size_hw`.
+
+    `probability` (rows, columns), 0..1: of windows of `window_px`, whose middles are `y_px` (rows,), `x_px` (columns,).
+    `tile_px`: the side of the tiles in tables; None is the size of a window.
+    """
 
     probability: Array
     y_px: Array
@@ -23,7 +26,7 @@ class Heat:
     tile_px: float | None = None
 
     def of_tile(self, box_xyxy: tuple[int, int, int, int]) -> float:
-        """Returns the probability in the middle of a tile, or the highest in it if windows are smaller than tiles."""
+        """Returns the probability in the middle of a tile; with a `tile_px`, the highest one inside the tile."""
         left, top, right, bottom = box_xyxy
         if self.tile_px is None:
             return float(self.at(np.array([(top + bottom) / 2]), np.array([(left + right) / 2]))[0, 0])
@@ -34,28 +37,28 @@ class Heat:
         return float(self.probability[rows, columns].max(initial=0.0))
 
     def at(self, y_px: Array, x_px: Array) -> Array:
-        """Returns probabilities (len(y_px), len(x_px)) at rows and columns, continued beyond the outermost middles."""
-        rows = _between(self.y_px, y_px)
-        columns = _between(self.x_px, x_px)
+        """Returns interpolated probabilities (len(y_px), len(x_px)); beyond the outermost middles they are constant."""
+        rows = _interpolation(self.y_px, y_px)
+        columns = _interpolation(self.x_px, x_px)
         between_rows = self.probability[rows[0]] * (1 - rows[2])[:, None] + self.probability[rows[1]] * rows[2][:, None]
         return between_rows[:, columns[0]] * (1 - columns[2]) + between_rows[:, columns[1]] * columns[2]
 
 
-def _between(known: Array, positions: Array) -> tuple[Array, Array, Array]:
-    """Returns the places in `known` before and after each of `positions`, and how far it is on the way, 0..1."""
-    place = np.interp(positions, known, np.arange(len(known)))
-    low = np.floor(place).astype(int)
-    return low, np.minimum(low + 1, len(known) - 1), place - low
+def _interpolation(known: Array, positions: Array) -> tuple[Array, Array, Array]:
+    """Returns the indices in `known` before and after each position, and its share of the way between them, 0..1."""
+    position = np.interp(positions, known, np.arange(len(known)))
+    low = np.floor(position).astype(int)
+    return low, np.minimum(low + 1, len(known) - 1), position - low
 
 
 def heat_of(probability: Array, grid: Grid) -> Heat:
-    """Returns the heat map of one scale."""
+    """Returns the heat map of one scale, from the probabilities of a grid's windows."""
     down, across = grid.centres_px()
     return Heat(np.asarray(probability, np.float32), np.array(down), np.array(across), grid.size_hw, grid.window_px)
 
 
 def merged(heats: Sequence[Heat]) -> Heat:
-    """Returns the highest probability of several scales, at the places of the finest."""
+    """Returns the highest probability of several scales, at the windows of the finest one."""
     finest = max(heats, key=lambda heat: heat.probability.size)
     highest = np.max([heat.at(finest.y_px, finest.x_px) for heat in heats], axis=0)
     return Heat(highest.astype(np.float32), finest.y_px, finest.x_px, finest.size_hw, finest.window_px)

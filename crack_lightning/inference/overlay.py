@@ -1,4 +1,4 @@
-"""Draws photographs with heat maps and regions, or with the lines of cracks, and a scale bar."""
+"""Draws heat maps with regions, or the lines of cracks, and a scale bar over photographs."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,18 +13,18 @@ from crack_lightning.measurement.record import CrackRecord
 
 Array = np.ndarray
 
-COLOURS = "inferno"
-OPAQUE = 0.6  # of the heat map at a probability of 1
-OUTLINE = (0, 229, 255)  # a colour that concrete does not have
-CONCRETE = 165  # grey level below the colours of the legend
-ROWS = 256  # of a picture, computed at a time: this takes a hundred bytes a pixel
-MOST_SIDE_PX = 65_500  # of a JPEG
-BAR_SHARE = 0.2  # of the picture's width, at most
+COLOUR_MAP = "inferno"
+MAX_OPACITY = 0.6  # opacity of the heat map at a probability of 1
+OUTLINE_RGB = (0, 229, 255)  # a colour that concrete does not have
+CONCRETE_GREY = 165  # grey level below the colours of the legend
+BAND_ROWS = 256  # rows of a picture that are computed at once, since they take a hundred bytes per pixel
+MAX_JPEG_SIDE_PX = 65_500  # longest side of a JPEG
+MAX_BAR_SHARE = 0.2  # largest length of the scale bar, relative to the picture's width
 
 
 def reduced(image: Image.Image, most_px: int | None) -> Image.Image:
-    """Returns the photograph with at most `most_px` on its longer side, and no more than a JPEG can have."""
-    factor = min(most_px or MOST_SIDE_PX, MOST_SIDE_PX) / max(image.size)
+    """Returns the photograph with a longer side of at most `most_px` and what a JPEG can have."""
+    factor = min(most_px or MAX_JPEG_SIDE_PX, MAX_JPEG_SIDE_PX) / max(image.size)
     if factor >= 1:
         return image
     width, height = (max(1, round(side * factor)) for side in image.size)
@@ -32,7 +32,7 @@ def reduced(image: Image.Image, most_px: int | None) -> Image.Image:
 
 
 def heat_picture(heat: Heat, size: tuple[int, int]) -> Image.Image:
-    """Returns the heat map alone as a grey picture of `size` (width, height), 255 for a probability of 1."""
+    """Returns the heat map without a photograph, as a grey picture of `size` (width, height); 255 is certain."""
     picture = Image.new("L", size)
     for top, levels in _bands(heat, size):
         picture.paste(Image.fromarray(np.rint(levels * 255).astype(np.uint8)), (0, top))
@@ -40,14 +40,17 @@ def heat_picture(heat: Heat, size: tuple[int, int]) -> Image.Image:
 
 
 def _bands(heat: Heat, size: tuple[int, int]) -> Iterator[tuple[int, Array]]:
-    """Yields the heat map at the pixels of a picture of `size` (width, height), by ROWS: first row, then (n, width)."""
+    """Yields the heat map of a picture of `size` (width, height) in bands: the first row, and levels (n, width)."""
     y, x = ((np.arange(n) + 0.5) * side / n for n, side in zip(size[::-1], heat.size_hw, strict=True))
-    for top in range(0, size[1], ROWS):
-        yield top, heat.at(y[top : top + ROWS], x).clip(0, 1)
+    for top in range(0, size[1], BAND_ROWS):
+        yield top, heat.at(y[top : top + BAND_ROWS], x).clip(0, 1)
 
 
 def overlay(small: Image.Image, heat: Heat, regions: Sequence[Region], *, mm_per_px: float | None) -> Image.Image:
-    """Draws a heat map, its regions and a scale bar over `small`, a reduced photograph of `mm_per_px` at full size."""
+    """Draws a heat map, its regions and a scale bar over `small`, a reduced photograph.
+
+    `mm_per_px` is the scale of the photograph at full size.
+    """
     picture = small.copy()
     for top, levels in _bands(heat, small.size):
         band = np.asarray(small.crop((0, top, small.width, top + len(levels))), np.float32)
@@ -58,7 +61,7 @@ def overlay(small: Image.Image, heat: Heat, regions: Sequence[Region], *, mm_per
     for region in regions:
         rings = [np.array(ring.coords) * factor for ring in (region.polygon.exterior, *region.polygon.interiors)]
         for ring in rings:
-            draw.line([(x, y) for x, y in ring], fill=OUTLINE, width=width, joint="curve")
+            draw.line([(x, y) for x, y in ring], fill=OUTLINE_RGB, width=width, joint="curve")
         outlines.append(rings[0])
     write_numbers(draw, [outline[outline[:, 1].argmin()] for outline in outlines], picture.size)
     if mm_per_px is not None:
@@ -74,11 +77,11 @@ def crack_overlay(
     *,
     mm_per_px: float | None,
 ) -> Image.Image:
-    """Draws the lines of cracks over `small`, a reduced photograph of `size_hw`, in the colours of their classes."""
+    """Draws cracks, in the colours of their classes, over `small`, a reduced copy of a photograph of `size_hw`."""
     picture = small.copy()
     factor = np.array([small.width / size_hw[1], small.height / size_hw[0]])
     draw, width = ImageDraw.Draw(picture), max(2, round(max(small.size) / 700))
-    for record in reversed(records):  # the longest on top
+    for record in reversed(records):  # draws the longest last, on top
         colour = classes.colour_of(record.width_class)
         for line in record.lines:
             draw.line([(x, y) for x, y in (line * factor).tolist()], fill=colour, width=width, joint="curve")
@@ -95,21 +98,21 @@ def _middle(record: CrackRecord) -> Array:
 
 
 def scale_colours(count: int = 11) -> list[str]:
-    """Returns the CSS colours over grey concrete for probabilities from 0 to 1."""
+    """Returns CSS colours for `count` probabilities from 0 to 1, as they look over grey concrete."""
     levels = np.linspace(0, 1, count)[None]
-    pixels = _coloured(np.full((1, count, 3), CONCRETE, np.float32), levels)[0]
+    pixels = _coloured(np.full((1, count, 3), CONCRETE_GREY, np.float32), levels)[0]
     return [f"rgb({red},{green},{blue})" for red, green, blue in pixels.tolist()]
 
 
 def _coloured(band: Array, levels: Array) -> Array:
-    """Returns pixels (h, w, 3), 0..255, under the colours of `levels` (h, w), the more opaque the higher."""
-    colours = colormaps[COLOURS](levels)[..., :3] * 255
-    alpha = (OPAQUE * levels)[..., None]
+    """Returns pixels (h, w, 3), 0..255, covered by the colours of `levels` (h, w); higher levels are more opaque."""
+    colours = colormaps[COLOUR_MAP](levels)[..., :3] * 255
+    alpha = (MAX_OPACITY * levels)[..., None]
     return np.rint(band * (1 - alpha) + colours * alpha).astype(np.uint8)
 
 
 def write_numbers(draw: ImageDraw.ImageDraw, places: Sequence[Array], size: tuple[int, int]) -> None:
-    """Writes 1, 2, ... above `places` (x, y), within the picture; a number that would cover a lower one is left out."""
+    """Writes 1, 2, ... above `places` (x, y), within the picture; omits a number that would cover a lower one."""
     font_px = max(12, round(max(size) / 80))
     font, stroke, boxes = ImageFont.load_default(font_px), max(1, font_px // 8), list[tuple[float, ...]]()
     for number, (x, y) in enumerate(places, 1):
@@ -117,12 +120,12 @@ def write_numbers(draw: ImageDraw.ImageDraw, places: Sequence[Array], size: tupl
         left, top, right, bottom = draw.textbbox(place, str(number), font, anchor="mb", stroke_width=stroke)
         if all(left > box[2] or right < box[0] or top > box[3] or bottom < box[1] for box in boxes):
             boxes.append((left, top, right, bottom))
-            draw.text(place, str(number), OUTLINE, font, anchor="mb", stroke_width=stroke, stroke_fill="black")
+            draw.text(place, str(number), OUTLINE_RGB, font, anchor="mb", stroke_width=stroke, stroke_fill="black")
 
 
 def bar_length_mm(width_mm: float) -> float:
-    """Returns the longest of 1, 2 or 5 times a power of ten that is at most BAR_SHARE of a picture's width."""
-    most = BAR_SHARE * width_mm
+    """Returns 1, 2 or 5 times a power of ten: the longest such bar within MAX_BAR_SHARE of a picture's width."""
+    most = MAX_BAR_SHARE * width_mm
     power = 10.0 ** np.floor(np.log10(most))
     return float(max(step * power for step in (1, 2, 5) if step * power <= most))
 

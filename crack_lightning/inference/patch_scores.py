@@ -1,4 +1,4 @@
-"""Judges patches by their crack maps: a score of how crack-like the best straight stretches are."""
+"""Classifies patches by their crack maps: the score shows how crack-like their best straight stretches are."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,19 +16,19 @@ from crack_lightning.inference.stretches import best_stretch
 from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.models.crack_map import CrackMap, Network
 
-STRETCH_CELLS = 21
-BEST = 100  # stretches that count
-CLAMPED = (-4.0, 6.0)  # log-odds, so that no single cell decides
+STRETCH_CELLS = 21  # cells in a stretch
+BEST_STRETCHES = 100  # number of stretches that count
+ODDS_RANGE = (-4.0, 6.0)  # limits of each cell's log-odds, so that no single cell decides
 
 
 def patch_score(logits: Tensor) -> float:
-    """Returns the mean log-odds, less the map's median, of the BEST straight stretches of STRETCH_CELLS cells."""
-    best = best_stretch((logits - logits.median()).clamp(*CLAMPED), STRETCH_CELLS).flatten()
-    return float(best.topk(min(BEST, len(best))).values.mean())
+    """Returns the mean log-odds, less the map's median, of the BEST_STRETCHES best straight stretches."""
+    best = best_stretch((logits - logits.median()).clamp(*ODDS_RANGE), STRETCH_CELLS).flatten()
+    return float(best.topk(min(BEST_STRETCHES, len(best))).values.mean())
 
 
 def judge_patches(network: Network, paths: Sequence[Path | Picture], judging: Judging) -> FileLogits:
-    """Returns the logits of the files, in their order, by a classifier or a crack map, which takes one at a time."""
+    """Returns the logits of the files, in order, by a classifier, or by a crack map, which takes one file at a time."""
     if isinstance(network, CrackClassifier):
         return judge_files(network, paths, judging)
     reader = CrackMapReader(network.to(judging.device), engine=judging.engine, patches=True)
@@ -42,7 +42,7 @@ def map_logits(
     num_workers: int | None = None,
     megapixels: float = MOST_MEGAPIXELS,
 ) -> FileLogits:
-    """Returns the logits of the files by a reader made for `patches`, on `num_workers` threads; None is one a core."""
+    """Returns the logits of the files by a reader made for `patches`; None for `num_workers` is one thread per core."""
 
     def logits(image: Image.Image) -> Tensor:
         row = torch.zeros(2)
@@ -58,9 +58,9 @@ def patch_odds(reader: CrackMapReader, image: Image.Image) -> float:
 
 
 def patch_map(reader: CrackMapReader, image: Image.Image) -> tuple[np.ndarray, float]:
-    """Returns how far each cell (h/4, w/4) is above the level that a patch needs, in log-odds, and the probability."""
+    """Returns the log-odds of each cell (h/4, w/4) above `patch_level`, and the patch's probability of a crack."""
     network, logits = reader.classifier, reader.logits(prepared_patch(reader, image))
-    above = (logits - logits.median()).clamp(*CLAMPED) - network.patch_level
+    above = (logits - logits.median()).clamp(*ODDS_RANGE) - network.patch_level
     odds = _odds(network, logits) / network.decision.temperature
     return above.numpy(), float(torch.tensor(odds).sigmoid())
 
@@ -75,10 +75,10 @@ def prepared_patch(reader: CrackMapReader, image: Image.Image) -> Prepared:
 
 
 def score_and_slope(network: CrackMap, prepared: Prepared) -> tuple[float, Tensor]:
-    """Returns the score of a patch, and its slope: how it changes with each of the head's weights (channels,).
+    """Returns a patch's score and its slope (channels,): how the score changes with each of the head's weights.
 
-    Since the logits are linear in the weights, the slope, which is the mean features of the best stretches less those
-    of the whole patch, predicts the score by a similar head.
+    The slope is the mean features of the best stretches less those of the whole patch. It predicts the score by a
+    similar head, since the logits are linear in the weights.
     """
     weight = network.patch_weight.clone().requires_grad_()
     logits = logits_by(network, weight, prepared)
@@ -87,7 +87,7 @@ def score_and_slope(network: CrackMap, prepared: Prepared) -> tuple[float, Tenso
 
 
 def logits_by(network: CrackMap, weight: Tensor, prepared: Prepared) -> Tensor:
-    """Returns the map (h/4, w/4) of a head of `weight` (channels,), without its bias; gradients reach the weight."""
+    """Returns the map (h/4, w/4) of a head with `weight` (channels,) and no bias; gradients reach the weight."""
     taps = network.tap_weights(weight)
     framed = [picture.crop((0, 0, picture.width, picture.height)) for picture in prepared.pictures]
     maps = [network.logits_by(taps, picture_tensor(picture, weight.device))[0] for picture in framed]
@@ -95,9 +95,9 @@ def logits_by(network: CrackMap, weight: Tensor, prepared: Prepared) -> Tensor:
 
 
 def best_above_mean(logits: Tensor) -> Tensor:
-    """Returns `patch_score`, but not clamped and above the mean: of a median, one cell would have all of the slope."""
+    """Returns a `patch_score` without limits, less the mean: a median would give one cell the whole slope."""
     best = best_stretch(logits - logits.mean(), STRETCH_CELLS).flatten()
-    return best.topk(min(BEST, len(best))).values.mean()
+    return best.topk(min(BEST_STRETCHES, len(best))).values.mean()
 
 
 def picture_tensor(image: Image.Image, device: torch.device) -> Tensor:

@@ -1,4 +1,4 @@
-"""Judges a list of image files by a classifier."""
+"""Classifies a list of image files."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -21,13 +21,18 @@ from crack_lightning.system.processes import closing_pool, cores, default_worker
 from crack_lightning.system.progress import track
 
 Item = TypeVar("Item")
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class FileLogits:
-    """The results of N files: `logits` (N, 2) on the CPU; `errors`, why a file cannot be read, or empty; `doubts`, what
-    had to be guessed about its levels; `sides_px`, the longer sides, 0 where there is an error."""
+    """The results of N files.
+
+    `logits` (N, 2): on the CPU.
+    `errors`: why a file cannot be read; empty if it can.
+    `doubts`: what had to be guessed about its grey levels.
+    `sides_px`: its longer side, 0 if it cannot be read.
+    """
 
     logits: Tensor
     errors: Sequence[str]
@@ -37,8 +42,12 @@ class FileLogits:
 
 @dataclass(frozen=True)
 class Judging:
-    """The way to judge files: pictures at a time on a GPU, threads that read and compute (None is as many as suit the
-    device), the engine, and how many megapixels a file may have."""
+    """How files are classified.
+
+    `batch_size`: pictures in a batch.
+    `num_workers`: threads that read and compute; None is as many as suit the device.
+    `megapixels`: the most that a file may have.
+    """
 
     batch_size: int
     num_workers: int | None
@@ -48,9 +57,9 @@ class Judging:
 
 
 def pick_device(name: str) -> torch.device:
-    """Returns the device of that name; `auto` is the GPU if there is one.
+    """Returns the device called `name`; `auto` is the GPU if there is one.
 
-    Raises UserError for a device that is unknown or missing.
+    Raises UserError if the device is unknown or missing.
     """
     if name == "auto":
         accelerator = torch.accelerator.current_accelerator(check_available=True)
@@ -58,19 +67,19 @@ def pick_device(name: str) -> torch.device:
     try:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:
-        raise UserError(f"device={name} is not there: {str(error).splitlines()[0]}; use auto or cpu") from error
+        raise UserError(f"device={name} is not available: {str(error).splitlines()[0]}; use auto or cpu") from error
 
 
 def judge_files(classifier: CrackClassifier, paths: Sequence[Path | Picture], judging: Judging) -> FileLogits:
-    """Returns the logits of files or pictures, in their order; each thread reads some of them and computes them."""
+    """Returns the logits of files or pictures, in order; each thread reads and classifies its share of batches."""
     if not paths:
         return FileLogits(torch.empty(0, len(classifier.decision.class_names)), [], [], [])
     classifier = classifier.eval().to(judging.device)
-    read = _reader(classifier.image_size, judging.megapixels)
+    read = _file_reader(classifier.image_size, judging.megapixels)
     with torch.no_grad():
         features = pick_engine(classifier, judging.engine, read(paths[:CHUNK])[0].to(judging.device))
     on_cpu = judging.device.type == "cpu"
-    # On the CPU a picture stays in the cache of its core from file to logits.
+    # On the CPU, small batches let a picture stay in the cache of its core from file to logits.
     size = min(judging.batch_size, CHUNK) if on_cpu else judging.batch_size
     usual = cores() if on_cpu else default_workers()
     threads = usual if judging.num_workers is None else judging.num_workers
@@ -93,9 +102,11 @@ def judge_files(classifier: CrackClassifier, paths: Sequence[Path | Picture], ju
 Read = tuple[Tensor, list[str], list[str], list[int]]
 
 
-def _reader(image_size: int, megapixels: float) -> Callable[[Sequence[Path | Picture]], Read]:
-    """Returns a function that reads files to uint8 pictures (N, 3, h, w), black where there is an error, errors,
-    doubts, and longer sides."""
+def _file_reader(image_size: int, megapixels: float) -> Callable[[Sequence[Path | Picture]], Read]:
+    """Returns a function that reads files. It returns uint8 pictures (N, 3, h, w), errors, doubts and longer sides.
+
+    A picture is black if its file cannot be read.
+    """
     transform, black = plain_transform(image_size), torch.zeros(3, image_size, image_size, dtype=torch.uint8)
 
     def read_one(item: Path | Picture) -> tuple[Tensor, str, str, int]:
@@ -119,7 +130,10 @@ def file_by_file(
     num_workers: int | None,
     megapixels: float,
 ) -> FileLogits:
-    """Returns what `logits` (2,) gives for each upright RGB picture, on `num_workers` threads; None is one a core."""
+    """Returns the results of `logits`, which takes an upright RGB picture and returns (2,), for each file.
+
+    It runs on `num_workers` threads; None is one per core.
+    """
 
     def compute(path: Path | Picture) -> tuple[Tensor, str, str, int]:
         try:
@@ -141,7 +155,7 @@ def _picture(item: Path | Picture, megapixels: float) -> Picture:
 
 @contextmanager
 def network_errors(item: Path | Picture) -> Iterator[None]:
-    """Raises UserError for what fails while `item`, or what follows it, is computed: no picture is at fault."""
+    """Raises UserError if the network fails on `item` or on its batch: the pictures are not at fault."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
@@ -155,7 +169,7 @@ def network_errors(item: Path | Picture) -> Iterator[None]:
 
 @contextmanager
 def one_core_each() -> Iterator[None]:
-    """Makes threads that start within compute on one core each: cores that wait for each other compute nothing."""
+    """Makes torch use one core in each thread that starts within: cores that share an operation wait for each other."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -164,9 +178,9 @@ def one_core_each() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def in_threads(work: Callable[[Item], Found], items: Sequence[Item], threads: int) -> Iterator[Found]:
+def in_threads(work: Callable[[Item], Result], items: Sequence[Item], threads: int) -> Iterator[Result]:
     """Yields what `work` returns for each of `items`, in their order; only a few are started ahead of the caller."""
-    waiting: deque[Future[Found]] = deque()
+    waiting: deque[Future[Result]] = deque()
     with closing_pool(ThreadPoolExecutor(max(1, threads))) as pool:
         for item in items:
             waiting.append(pool.submit(work, item))

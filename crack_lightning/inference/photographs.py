@@ -1,4 +1,4 @@
-"""Applies a classifier to whole photographs: heat maps of one or several scales."""
+"""Computes heat maps of whole photographs by a classifier, at one or several scales."""
 
 import logging
 from collections.abc import Sequence
@@ -26,14 +26,16 @@ from crack_lightning.system.processes import cores
 
 log = logging.getLogger(__name__)
 
-ZOOMS = (0.1, 4.0)  # least and most, for a map that knows the scale of its training
-MB_OF_A_CORE = 32  # less makes tiles that are mostly overlap; more is no faster, since it no longer fits the caches
+ZOOM_RANGE = (0.1, 4.0)  # smallest and largest zoom for a map that knows the scale of its training
+MB_PER_CORE = 32  # with less, tiles are mostly overlap; more is no faster, since it no longer fits the caches
 
 
 @dataclass(frozen=True)
 class WindowScale:
-    """The size of a window: `window_px` pixels of a photograph, times each of `factors`. A crack map takes the
-    photograph at `zoom` times its size."""
+    """The sizes of windows: `window_px` pixels of a photograph, times each of `factors`.
+
+    A crack map is computed on the photograph at `zoom` times its size.
+    """
 
     window_px: float
     factors: Sequence[float] = (1.0,)
@@ -41,9 +43,9 @@ class WindowScale:
 
 
 def window_px(classifier: CrackClassifier, *, tile_px: float | None, mm_per_px: float | None) -> float:
-    """Returns how many pixels of a photograph show as much as a training picture did.
+    """Returns how many pixels along a side of a photograph show as much as a training picture did.
 
-    They are `tile_px`, else by the millimetres of both, else as many as the training picture had.
+    The result is `tile_px` if given, else follows from both scales if known, else is the training picture's side.
     """
     side = float(tile_px or classifier.patch_px or classifier.image_size)
     if tile_px is None and mm_per_px is not None and classifier.mm_per_px is not None:
@@ -63,15 +65,15 @@ def check_enlarged(size: tuple[int, int], scale: WindowScale, image_size: int, *
 
 
 def zoom_of(mm_per_px: float, *, trained: float) -> float:
-    """Returns how much a photograph is enlarged so that it shows as many millimetres a pixel as in training.
+    """Returns the factor that resizes a photograph to the scale of training, `trained` millimetres per pixel.
 
-    Raises UserError for less or more than ZOOMS.
+    Raises UserError for a factor outside ZOOM_RANGE.
     """
     zoom = mm_per_px / trained
-    if not ZOOMS[0] <= zoom <= ZOOMS[1]:
+    if not ZOOM_RANGE[0] <= zoom <= ZOOM_RANGE[1]:
         raise UserError(
-            f"mm_per_px={mm_per_px:g} is {zoom:.3g} times that of the map's training, {trained:g}: {ZOOMS[0]:g} to "
-            f"{ZOOMS[1]:g} times can be brought to it; check mm_per_px, or leave it out"
+            f"mm_per_px={mm_per_px:g} is {zoom:.3g} times that of the map's training, {trained:g}: it must be "
+            f"from {ZOOM_RANGE[0]:g} to {ZOOM_RANGE[1]:g} times that; check mm_per_px, or leave it out"
         )
     return zoom
 
@@ -87,40 +89,43 @@ def check_zoomed_size(size: tuple[int, int], scale: WindowScale, *, megapixels: 
 
 
 class PhotographReader:
-    """A reader of photographs that makes heat maps by one classifier, which is exported or folded once.
+    """Computes heat maps of photographs by one classifier, which is exported or folded once.
 
     `windows` is auto, map or crops. Raises UserError for "map" with a backbone that cannot be cut into parts.
-    `memory_mb` is the memory that the layers of a backbone that can be cut may take; None is what suits the machine.
+    `memory_mb` limits the memory of the layers where it can be cut; None chooses a limit that suits the machine.
     """
 
     def __init__(
         self, classifier: CrackClassifier, *, engine: str, windows: str = "auto", memory_mb: float | None = None
     ) -> None:
         self.classifier = classifier.eval()
-        self.engine, self.memory_mb = engine, memory_mb or MB_OF_A_CORE * cores()
+        self.engine, self.memory_mb = engine, memory_mb or MB_PER_CORE * cores()
         self._features: Engine | None = None
         self.by_crops = windows == "crops" or classifier.backbone not in PARTS
         if self.by_crops and windows == "map":
             raise UserError(
-                f"windows=map: {classifier.backbone} looks at a picture as a whole or too far; give windows=auto, or a "
-                f"checkpoint of {', '.join(PARTS)}"
+                f"windows=map: {classifier.backbone} needs a picture as a whole, or too large a part of it; "
+                f"give windows=auto, or a checkpoint of {', '.join(PARTS)}"
             )
         if self.by_crops and windows == "auto":
-            log.info("%s looks at a picture as a whole: windows are cut out one by one", classifier.backbone)
+            log.info("%s needs a picture as a whole: windows are cut out one by one", classifier.backbone)
         self.shape = shape_of_map(classifier)
         self._mapper: LogitMapper | None = None if self.by_crops else logit_mapper(classifier, engine)
 
     def scaled(self, image: Image.Image, scale: WindowScale) -> list[Scaled]:
-        """Scales an upright RGB photograph for `heat`, once for each scale; of a large one less than half is kept."""
+        """Scales an upright RGB photograph for `heat`, once for each of `scale.factors`.
+
+        The copies of a large photograph take less than half of its memory.
+        """
         size = self.classifier.image_size
         sides = [scale.window_px * factor for factor in scale.factors]
         return [to_scale(image, window_px=side, image_size=size, shape=self.shape) for side in sides]
 
     def heat(self, pictures: Sequence[Scaled]) -> Heat:
-        """Returns the heat map of a `scaled` photograph, for several scales the highest."""
-        return merged([self._of_one_scale(picture) for picture in pictures])
+        """Returns the heat map of a `scaled` photograph: the highest probability of all scales."""
+        return merged([self._heat_of_one_scale(picture) for picture in pictures])
 
-    def _of_one_scale(self, scaled: Scaled) -> Heat:
+    def _heat_of_one_scale(self, scaled: Scaled) -> Heat:
         if self._mapper is None:
             logits = window_logits_by_crops(scaled, self._crop_logits)
         else:
@@ -129,7 +134,7 @@ class PhotographReader:
 
     @torch.no_grad()
     def _crop_logits(self, crops: Tensor) -> Tensor:
-        """Returns logits (N, 2) of crops uint8 (N, 3, image_size, image_size)."""
+        """Returns logits (N, 2) of uint8 crops (N, 3, image_size, image_size)."""
         crops = crops.to(self.classifier.pixel_mean.device)
         self._features = self._features or pick_engine(self.classifier, self.engine, crops)
         return self.classifier.classify(self._features(crops)).float().cpu()

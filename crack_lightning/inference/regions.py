@@ -1,4 +1,4 @@
-"""Finds connected regions in which a heat map is above the threshold, as polygons."""
+"""Finds the connected regions where a heat map reaches the threshold, as polygons."""
 
 import itertools
 from collections.abc import Sequence
@@ -17,8 +17,11 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Region:
-    """A region of a photograph: its `polygon`, x and y in pixels; area, and length along its main axis, in pixels;
-    highest and mean probability."""
+    """A region of a photograph.
+
+    `polygon`: x and y in pixels. `length_px`: its extent along its main axis.
+    `peak`, `mean`: the highest and the mean probability inside.
+    """
 
     polygon: shapely.Polygon
     area_px: float
@@ -35,20 +38,20 @@ def regions(heat: Heat, threshold: float) -> list[Region]:
     for points, offsets in zip(*lines, strict=True):
         rings = [points[start:end] for start, end in itertools.pairwise(offsets)]
         polygon = shapely.Polygon(rings[0], rings[1:])
-        peak, mean = _levels(heat, polygon, threshold)
-        all_regions.append(Region(polygon, polygon.area, _length(rings[0]), peak, mean))
+        peak, mean = _peak_and_mean(heat, polygon, threshold)
+        all_regions.append(Region(polygon, polygon.area, _extent(rings[0]), peak, mean))
     return sorted(all_regions, key=lambda region: -region.area_px)
 
 
 def _to_the_edges(heat: Heat) -> tuple[Array, Array, Array]:
-    """Returns rows, columns and probabilities, with the outermost ones repeated at the photograph's edges."""
+    """Returns y, x and the probabilities; the outermost ones are repeated at the photograph's edges."""
     height, width = heat.size_hw
     y = np.concatenate([[0.0], np.clip(heat.y_px, 1e-3, height - 1e-3), [height]])
     x = np.concatenate([[0.0], np.clip(heat.x_px, 1e-3, width - 1e-3), [width]])
     return y, x, np.pad(heat.probability.astype(np.float64), 1, mode="edge")
 
 
-def _length(ring: Array) -> float:
+def _extent(ring: Array) -> float:
     """Returns the extent of a ring along its main axis."""
     centred = ring - ring.mean(axis=0)
     _, axes = np.linalg.eigh(centred.T @ centred)
@@ -56,11 +59,11 @@ def _length(ring: Array) -> float:
     return float(along.max() - along.min())
 
 
-def _levels(heat: Heat, polygon: shapely.Polygon, threshold: float) -> tuple[float, float]:
-    """Returns the highest and the mean probability inside."""
+def _peak_and_mean(heat: Heat, polygon: shapely.Polygon, threshold: float) -> tuple[float, float]:
+    """Returns the highest and the mean probability inside a polygon."""
     low, high = np.reshape(polygon.bounds, (2, 2))
     step = max(1.0, heat.window_px / 16, *((high - low) / 256))
-    # Includes the middles of windows: the map is nowhere higher between them.
+    # The middles of windows are included, since the map is nowhere higher between them.
     x, y = (
         np.union1d(np.arange(a, b + step / 2, step), middles[(a <= middles) & (middles <= b)])
         for a, b, middles in zip(low, high, (heat.x_px, heat.y_px), strict=True)
@@ -73,7 +76,7 @@ def _levels(heat: Heat, polygon: shapely.Polygon, threshold: float) -> tuple[flo
 
 
 def geojson(listed: Sequence[Region], *, mm_per_px: float | None) -> dict[str, Any]:
-    """Returns a FeatureCollection of polygons. RFC 7946 wants longitude and latitude: a foreign member names these."""
+    """Returns a FeatureCollection. A foreign member names the coordinates: RFC 7946 expects longitude and latitude."""
     facts = {"coordinates": IN_PIXELS, **({} if mm_per_px is None else {"mm_per_px": mm_per_px})}
     return {
         "type": "FeatureCollection",

@@ -1,4 +1,4 @@
-"""Finds the photographs that a command is to look at, and names them for its results."""
+"""Finds the photographs for a command, and names them for its results."""
 
 import logging
 import os
@@ -20,15 +20,15 @@ from crack_lightning.system.files import expanded, short_name
 
 log = logging.getLogger(__name__)
 
-MOST_NAMED = 5
-RUN_MARK, CALL_MARK = ".hydra", ".crack_lightning"  # a folder with one of these is a run of a command, or of Python
+MAX_NAMED = 5  # files that a warning names
+RUN_MARK, CALL_MARK = ".hydra", ".crack_lightning"  # mark a folder as a run of a command, or of a call in Python
 
 
 @dataclass(frozen=True)
 class Photograph:
-    """A file and its name, the path below the folder common to all photographs: no two have the same.
+    """A file and its unique name: its path below the folder common to all photographs.
 
-    A part of the name that is too long for a disk is cut, so that results can be named after it.
+    A part of the name that is too long for a disk is shortened, so that results can be named after it.
     """
 
     path: Path
@@ -37,7 +37,7 @@ class Photograph:
 
 @dataclass(frozen=True)
 class Source:
-    """The photographs to look at, those of kinds that are not read here, and the names of all other files."""
+    """The photographs that can be read, those in formats that cannot, and the names of all other files."""
 
     photographs: Sequence[Photograph]
     unread: Sequence[Path]
@@ -45,14 +45,14 @@ class Source:
 
     @property
     def left_out(self) -> str:
-        """Returns numbers and kinds of the photographs that are not read: `2 .heic, 1 .dng`; empty if all are."""
+        """Returns the counts and formats of photographs that cannot be read, `2 .heic, 1 .dng`, or an empty string."""
         return kinds_of(path.name for path in self.unread)
 
 
 def find_photographs(source: str) -> Source:
-    """Returns the photographs in a folder and its subfolders, or that match a glob pattern, or the given file; sorted.
+    """Returns the photographs in a folder and its subfolders, or those that match a pattern, or one file; sorted.
 
-    Folders below it that hold results of a run are left out. Raises FileNotFoundError if there are no photographs.
+    Subfolders that hold the results of a run are skipped. Raises FileNotFoundError if there are no photographs.
     """
     if not source.strip():
         raise FileNotFoundError("source= is empty: give a folder, a file or a pattern (source=. is the current folder)")
@@ -78,16 +78,16 @@ def find_photographs(source: str) -> Source:
 
 
 def log_left_out(source: Source) -> None:
-    """Logs which files are not looked at, and why."""
+    """Logs which files are skipped, and why."""
     if source.unread:
-        notes = "; ".join(dict.fromkeys(f"{path.name}: {why_unread(path.name)}" for path in source.unread[:MOST_NAMED]))
-        log.warning("%d photographs are not looked at (%s): %s", len(source.unread), source.left_out, notes)
+        notes = "; ".join(dict.fromkeys(f"{path.name}: {why_unread(path.name)}" for path in source.unread[:MAX_NAMED]))
+        log.warning("%d photographs are skipped (%s): %s", len(source.unread), source.left_out, notes)
     if source.others:
-        log.info("%d other files are not looked at: %s", len(source.others), kinds_of(source.others))
+        log.info("%d other files are skipped: %s", len(source.others), kinds_of(source.others))
 
 
 def _matching_files(pattern: Path) -> list[Path]:
-    """Returns the files that a pattern matches, and those in the folders that it matches."""
+    """Returns the files that a pattern matches, and the files in matching folders."""
     paths = (path for match in _matching(pattern) for path in (_below(match) if match.is_dir() else [match]))
     return sorted(set(paths))
 
@@ -105,7 +105,7 @@ def _below(root: Path) -> list[Path]:
     paths: list[Path] = []
     for folder in walk(root):
         if {RUN_MARK, CALL_MARK} & set(folder.hidden_folders) and folder.path != root:
-            log.info("left out %s: results of a run", folder.path)
+            log.info("%s is skipped: it holds the results of a run", folder.path)
             folder.folders.clear()
             continue
         paths += [folder.path / name for name in folder.files]
@@ -117,6 +117,6 @@ def check_output_folder(folder: Path, photographs: Sequence[Photograph]) -> None
     for photograph in photographs:
         if photograph.path.parent == folder.absolute():
             raise UserError(
-                f"{folder} holds photographs to be looked at: give another out=FOLDER (its {RUN_MARK}/ and "
-                "log are of this command, and can be deleted)"
+                f"{folder} holds photographs to read: give another out=FOLDER (this command made its "
+                f"{RUN_MARK}/ and log, which can be deleted)"
             )

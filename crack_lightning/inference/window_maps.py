@@ -14,12 +14,12 @@ from crack_lightning.inference.tiles import logit_map
 from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.system.vision import pil_to_tensor
 
-CROPS = 64  # windows in a batch when each is cut out
+CROPS_PER_BATCH = 64  # windows in a batch if each is cut out
 
 
 @torch.no_grad()
 def shape_of_map(classifier: CrackClassifier) -> MapShape:
-    """Finds the shape of a picture's feature map by trying."""
+    """Finds the shape of a backbone's feature map by computing some."""
     device = classifier.pixel_mean.device
 
     def cells(side: int) -> int:
@@ -37,9 +37,9 @@ class Scaled:
 
 
 def to_scale(image: Image.Image, *, window_px: float, image_size: int, shape: MapShape) -> Scaled:
-    """Scales an upright RGB photograph; `window_px` of its pixels show as much as a training picture.
+    """Scales an upright RGB photograph so that `window_px` of its pixels become `image_size`, as in training.
 
-    It is scaled as a whole: in parts, rounding would differ.
+    It is scaled as a whole, since parts would be rounded differently.
     """
     grid = grid_of((image.height, image.width), window_px=window_px, image_size=image_size, shape=shape)
     height, width = grid.scaled_hw
@@ -47,10 +47,10 @@ def to_scale(image: Image.Image, *, window_px: float, image_size: int, shape: Ma
 
 
 def window_logits(scaled: Scaled, mapper: LogitMapper, *, memory_mb: float) -> Tensor:
-    """Returns the logits of every window, (2, rows, columns).
+    """Returns the logits (2, rows, columns) of all windows, computed in `memory_mb`.
 
-    They are the class activation map, its layers computed in `memory_mb`, averaged over the cells of each window: the
-    result of the network for the window if its crop did not end at its edges.
+    They are the means of the class activation map over the cells of each window: what the network would return for the
+    window's crop if the crop continued beyond its edges.
     """
     whole, count = logit_map(mapper, scaled.picture, memory_mb=memory_mb), scaled.grid.window_cells
     cells = (min(count, whole.shape[2]), min(count, whole.shape[3]))
@@ -58,9 +58,9 @@ def window_logits(scaled: Scaled, mapper: LogitMapper, *, memory_mb: float) -> T
 
 
 def window_logits_by_crops(scaled: Scaled, predict: Callable[[Tensor], Tensor]) -> Tensor:
-    """Returns the same by a crop a window: for backbones that look at a picture as a whole, and to compare with.
+    """Returns the logits (2, rows, columns) of all windows, each cut out: for backbones that need a picture as a whole.
 
-    `predict` takes uint8 (N, 3, image_size, image_size) and returns logits (N, 2).
+    It also serves for comparison. `predict` takes uint8 (N, 3, image_size, image_size) and returns logits (N, 2).
     """
     grid, side, logits = scaled.grid, scaled.grid.image_size, []
     rows, columns = grid.windows_hw
@@ -68,8 +68,8 @@ def window_logits_by_crops(scaled: Scaled, predict: Callable[[Tensor], Tensor]) 
         top = min(row * grid.stride, grid.scaled_hw[0] - side)
         strip = pil_to_tensor(scaled.picture.crop((0, top, scaled.picture.width, top + side)))
         lefts = [min(column * grid.stride, grid.scaled_hw[1] - side) for column in range(columns)]
-        for start in range(0, columns, CROPS):
-            crops = torch.stack([strip[:, :, left : left + side] for left in lefts[start : start + CROPS]])
+        for start in range(0, columns, CROPS_PER_BATCH):
+            crops = torch.stack([strip[:, :, left : left + side] for left in lefts[start : start + CROPS_PER_BATCH]])
             logits.append(predict(crops))
     return torch.cat(logits).T.reshape(-1, rows, columns)
 

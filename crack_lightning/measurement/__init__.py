@@ -1,1 +1,1 @@
-"""Measures cracks in photographs: lines, lengths, widths, and the scale."""
+"""Measures cracks in photographs: their lines, lengths and widths, and the scale."""

@@ -1,4 +1,4 @@
-"""Moves lines of cells, accurate to four pixels, onto the dark of the crack at the photograph's resolution."""
+"""Moves lines of cells, accurate to four pixels, onto the dark middle of the crack, at the photograph's resolution."""
 
 import numpy as np
 from scipy import ndimage
@@ -7,21 +7,24 @@ from crack_lightning.measurement.paths import across, normals, resampled, smooth
 
 Array = np.ndarray
 
-STEP_PX = 2.0  # between the points of a line
-LOOK_PX, MOST_PX = 6.0, 40.0  # how far beyond the marked band, and at most, the middle of a crack is searched for
-BEND = 0.4  # cost of a step one pixel aside, in deviations of the grey levels
-STRAY = 1.0  # cost of lying at the edge of the strip that is searched
-ASIDE = 2  # pixels that the middle may move from one point to the next
-SMOOTH_POINTS = 2.0
+STEP_PX = 2.0  # distance between the points of a line
+# The middle of a crack is searched for up to SEARCH_PX beyond its marked band, and up to MAX_SEARCH_PX from the line.
+SEARCH_PX, MAX_SEARCH_PX = 6.0, 40.0
+ASIDE_COST = 0.4  # cost of a step one pixel aside, in standard deviations of the grey levels
+EDGE_COST = 1.0  # cost of a point at the edge of the strip that is searched, in the same unit
+MAX_ASIDE_PX = 2  # how far aside the middle may move from one point to the next
+SMOOTH_POINTS = 2.0  # standard deviation of the Gaussian that smooths the path
 
 
 def centred(grey: Array, points: Array, radius_px: float) -> Array:
-    """Returns points (n, 2), x and y, STEP_PX apart, along the darkest path near the line `points` (m, 2), whose marked
-    band reaches `radius_px` to each side."""
+    """Returns points (n, 2), x and y, STEP_PX apart, along the darkest path near the line `points` (m, 2).
+
+    The marked band of the line reaches `radius_px` to each side.
+    """
     line = resampled(smoothed(points, 2.0), STEP_PX)
     if len(line) < 3:
         return line
-    side = round(min(radius_px + LOOK_PX, MOST_PX))
+    side = round(min(radius_px + SEARCH_PX, MAX_SEARCH_PX))
     offsets = np.arange(-side, side + 1.0)
     across_line = normals(line, 4.0)
     strip = across(grey, line, across_line, offsets)
@@ -31,21 +34,25 @@ def centred(grey: Array, points: Array, radius_px: float) -> Array:
 
 
 def darkest_path(strip: Array, blur: float, *, first: int | None = None) -> Array:
-    """Returns the columns (n,) of the darkest path along a strip (n, k) of grey levels across a line: a shortest path
-    whose steps aside cost BEND a pixel. It begins in column `first` if given."""
+    """Returns the column (n,) of the darkest path in each row of a strip (n, k) of grey levels across a line.
+
+    It is a shortest path whose steps aside cost ASIDE_COST a pixel. It begins in column `first` if given.
+    """
     level = strip - np.median(strip, axis=1, keepdims=True)
     dark = ndimage.gaussian_filter(level, (1.5, blur))
     deviation = 1.4826 * np.median(np.abs(dark - np.median(dark))) + 1e-3
     columns = np.linspace(-1, 1, strip.shape[1])
-    cost = (dark / deviation).clip(-8, 4) + STRAY * columns**2
-    steps = np.arange(-ASIDE, ASIDE + 1)
+    cost = (dark / deviation).clip(-8, 4) + EDGE_COST * columns**2
+    steps = np.arange(-MAX_ASIDE_PX, MAX_ASIDE_PX + 1)
     if first is not None:
         cost[0, np.arange(strip.shape[1]) != first] = np.inf
     total, to_previous = cost[0].copy(), np.zeros(strip.shape, np.int8)
     width = strip.shape[1]
     for row in range(1, len(strip)):
-        padded = np.pad(total, ASIDE, constant_values=np.inf)
-        moved = np.stack([padded[ASIDE + step : ASIDE + step + width] + BEND * abs(step) for step in steps])
+        padded = np.pad(total, MAX_ASIDE_PX, constant_values=np.inf)
+        moved = np.stack(
+            [padded[MAX_ASIDE_PX + step : MAX_ASIDE_PX + step + width] + ASIDE_COST * abs(step) for step in steps]
+        )
         chosen = moved.argmin(axis=0)
         to_previous[row] = steps[chosen]
         total = moved[chosen, np.arange(width)] + cost[row]

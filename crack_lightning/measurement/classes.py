@@ -1,4 +1,4 @@
-"""Classes of crack widths, by the limits of building codes or by given ones."""
+"""Classes of crack widths, by the limits of building codes or by limits that the user gives."""
 
 import itertools
 import math
@@ -16,13 +16,13 @@ PRESETS = {
 }
 PRESET_NAMES = tuple(PRESETS)
 COLOURS = ("#00b8d9", "#2ca02c", "#f2c200", "#ff7f0e", "#e03131", "#8e24aa", "#5d4037", "#111111")
-UNKNOWN_NAME = "width not known"  # in millimetres
-UNKNOWN_COLOUR = "#00e5ff"  # of a crack whose width in millimetres is not known
+UNKNOWN_NAME = "width not known"
+UNKNOWN_COLOUR = "#00e5ff"  # colour of a crack whose width in millimetres is not known
 
 
 @dataclass(frozen=True)
 class WidthClasses:
-    """Classes between `limits_mm`, which ascend; a width at a limit belongs to the narrower class."""
+    """Classes between ascending `limits_mm`; a width at a limit belongs to the narrower class."""
 
     name: str
     limits_mm: tuple[float, ...]
@@ -39,7 +39,7 @@ class WidthClasses:
         return self.names[sum(width_mm > limit for limit in self.limits_mm)]
 
     def class_below(self, limit_mm: float) -> str | None:
-        """Returns the class of a width that is only known to be below `limit_mm`; None where several are possible."""
+        """Returns the class of a width known only to be below `limit_mm`; None where several classes are possible."""
         return self.names[0] if limit_mm <= self.limits_mm[0] else None
 
     def colour_of(self, name: str) -> str:
@@ -51,7 +51,9 @@ def width_classes(given: str | float | Sequence[float]) -> WidthClasses:
     """Returns a preset by its name, or classes by limits in millimetres. Raises UserError for anything else."""
     if isinstance(given, str):
         if given not in PRESETS:
-            raise UserError(f"width_classes={given}: one of {', '.join(PRESETS)}, or limits in mm such as [0.2,0.3]")
+            raise UserError(
+                f"width_classes={given}: must be one of {', '.join(PRESETS)}, or limits in mm such as [0.2,0.3]"
+            )
         return WidthClasses(given, PRESETS[given])
     try:
         limits = tuple(float(limit) for limit in ([given] if isinstance(given, int | float) else given))
@@ -61,6 +63,6 @@ def width_classes(given: str | float | Sequence[float]) -> WidthClasses:
     finite = all(map(math.isfinite, limits))  # a single nan or inf passes as ascending
     if not limits or not finite or len(limits) >= len(COLOURS) or limits[0] <= 0 or not ascending:
         raise UserError(
-            f"width_classes={given}: 1 to {len(COLOURS) - 1} limits in mm above 0, ascending, such as [0.2,0.3]"
+            f"width_classes={given}: must be 1 to {len(COLOURS) - 1} ascending limits in mm above 0, such as [0.2,0.3]"
         )
     return WidthClasses("own", limits)

@@ -1,4 +1,4 @@
-"""Reads records of cracks from GeoJSON, and takes parts of them."""
+"""Reads the records of cracks from GeoJSON, and restricts them to some of their points."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,11 +13,11 @@ from crack_lightning.system.ranges import number_of
 
 Array = np.ndarray
 
-MOST = 1e7  # largest length or coordinate, in pixels or millimetres
+LARGEST_VALUE = 1e7  # largest length, width or coordinate, in pixels or millimetres
 
 
 def record_from(feature: Mapping[str, Any]) -> CrackRecord:
-    """Returns the record, in pixels, of a feature by `CrackRecord.feature`. Raises UserError for anything else."""
+    """Returns the record, in pixels, of a feature that `CrackRecord.feature` made. Raises UserError for any other."""
     try:
         facts, geometry = feature["properties"], feature["geometry"]
         parts = [geometry["coordinates"]] if geometry["type"] == "LineString" else geometry["coordinates"]
@@ -29,7 +29,7 @@ def record_from(feature: Mapping[str, Any]) -> CrackRecord:
         if facts.get("widths_px") is not None:
             along = np.array([_width_or_none(width) for part in facts["widths_px"] for width in part], float)
         if along is not None and len(along) != sum(map(len, lines)):
-            raise ValueError("it has another number of widths than of points")
+            raise ValueError(f"it has {len(along)} widths for {sum(map(len, lines))} points")
         return CrackRecord(
             int(_number_in_range(facts["id"])),
             lines,
@@ -42,11 +42,11 @@ def record_from(feature: Mapping[str, Any]) -> CrackRecord:
             along_px=along,
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise UserError(f"this is not a crack record as in cracks.geojson: {why(error)}") from error
+        raise UserError(f"this is not a crack record as in cracks.geojson: {reason_of(error)}") from error
 
 
 def whole_record(feature: Mapping[str, Any]) -> CrackRecord:
-    """Returns the record of a feature by `CrackRecord.feature`, in millimetres too. Raises as `record_from`."""
+    """Returns the same record as `record_from`, with its values in millimetres. Raises UserError as it does."""
     record = record_from(feature)
     try:
         facts = feature["properties"]
@@ -61,28 +61,28 @@ def whole_record(feature: Mapping[str, Any]) -> CrackRecord:
             status=str(facts.get("status", "")),
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise UserError(f"this is not a crack record as in cracks.geojson: {why(error)}") from error
+        raise UserError(f"this is not a crack record as in cracks.geojson: {reason_of(error)}") from error
 
 
-def why(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """Returns what is wrong with a record, in words for those who do not know Python."""
     if isinstance(error, KeyError):
         return f"it has no {error}"
-    kinds = {TypeError: "a value is of another kind", RecursionError: "it is nested too deep"}
-    return kinds.get(type(error), str(error))
+    reasons = {TypeError: "a value has the wrong type", RecursionError: "it is nested too deep"}
+    return reasons.get(type(error), str(error))
 
 
 def checked_lines(parts: Any) -> list[Array]:
-    """Returns lists of x and y as lines (n, 2). Raises TypeError or ValueError for others, or beyond any picture."""
+    """Returns lists of x and y as lines (n, 2). Raises TypeError or ValueError for any other value."""
     lines = [np.array(part) for part in parts]
     if not lines or not all(line.ndim == 2 and line.shape[1] == 2 and line.dtype.kind in "iuf" for line in lines):
         raise ValueError("a line is not a list of x and y")
-    if not all((abs(line) <= MOST).all() for line in lines):
-        raise ValueError("a line contains a value that is not a number, or lies outside any picture")
+    if not all((abs(line) <= LARGEST_VALUE).all() for line in lines):
+        raise ValueError("a line contains a value that is not a number, or is too large for any picture")
     return [line.astype(np.float64) for line in lines]
 
 
-def _number_in_range(value: Any, *, least: float = 0.0, most: float = MOST) -> float:
+def _number_in_range(value: Any, *, least: float = 0.0, most: float = LARGEST_VALUE) -> float:
     number = number_of(value)
     if not least <= number <= most:
         raise ValueError(f"{str(value)[:20]!r} is not a number from {least:g} to {most:g}")
@@ -90,7 +90,7 @@ def _number_in_range(value: Any, *, least: float = 0.0, most: float = MOST) -> f
 
 
 def _width_or_none(value: Any) -> float | None:
-    """Returns a width along the line, None where none is claimed; earlier versions wrote some a little below zero."""
+    """Returns a width at a point, None where it is not claimed; earlier versions wrote some a little below zero."""
     return None if value is None else max(0.0, _number_in_range(value, least=-1.0))
 
 
@@ -98,31 +98,31 @@ def _number_or_none(value: Any) -> float | None:
     return None if value is None else _number_in_range(value)
 
 
-def parts_of(record: CrackRecord, kept: Array) -> CrackRecord | None:
-    """Returns a crack, in pixels, reduced to the points `kept` (n,) bool of all its lines; None if nothing is left.
+def restricted_to(record: CrackRecord, kept: Array) -> CrackRecord | None:
+    """Returns a crack, in pixels, restricted to the points `kept` (n,) bool of all its lines; None if nothing is left.
 
-    Runs of points become lines; lengths and widths are measured on them, the uncertainty is the whole crack's.
+    Each run of kept points becomes a line. Length and widths are computed again, except for the uncertainty.
     """
     if kept.all():
         return record
-    lines, chosen, start = list[Array](), list[Array](), 0
+    lines, runs, start = list[Array](), list[Array](), 0
     for line in record.lines:
         for run in _runs(kept[start : start + len(line)]):
             lines.append(line[run])
-            chosen.append(start + run)
+            runs.append(start + run)
         start += len(line)
     if not lines:
         return None
-    places = np.concatenate(chosen)
-    along = None if record.along_px is None else record.along_px[places]
+    indices = np.concatenate(runs)
+    along = None if record.along_px is None else record.along_px[indices]
     widths, widest = record.width_px, None
     if along is not None and widths.median is not None:
         if np.isfinite(along).any():
-            number = int(np.nanargmax(along))
-            x, y = np.concatenate(lines)[number]
+            index = int(np.nanargmax(along))
+            x, y = np.concatenate(lines)[index]
             widest = float(x), float(y)
-            middle, high = float(np.nanmedian(along)), float(np.nanpercentile(along, 95))
-            widths = Widths(middle, high, float(along[number]), widths.uncertainty)
+            median, p95 = float(np.nanmedian(along)), float(np.nanpercentile(along, 95))
+            widths = Widths(median, p95, float(along[index]), widths.uncertainty)
         else:
             widths = Widths()
     return replace(
@@ -136,7 +136,7 @@ def parts_of(record: CrackRecord, kept: Array) -> CrackRecord | None:
 
 
 def _runs(kept: Array) -> Sequence[Array]:
-    """Returns the numbers of the points of each run of at least two."""
-    places = np.flatnonzero(kept)
-    runs = np.split(places, np.flatnonzero(np.diff(places) > 1) + 1)
+    """Returns the indices of the points of each run of at least two kept points."""
+    indices = np.flatnonzero(kept)
+    runs = np.split(indices, np.flatnonzero(np.diff(indices) > 1) + 1)
     return [run for run in runs if len(run) > 1]

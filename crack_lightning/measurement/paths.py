@@ -1,4 +1,4 @@
-"""Resamples and smooths lines of points; finds their lengths, their normals, and the pixels across them."""
+"""Resamples and smooths lines; computes their lengths, their normals and the grey levels across them."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ from scipy import ndimage
 
 Array = np.ndarray
 
-CHUNK_POINTS = 64  # whose pixels are interpolated at once
+CHUNK_POINTS = 64  # points of a line whose pixels are interpolated at once
 
 
 def resampled(points: Array, step: float) -> Array:
@@ -25,7 +25,7 @@ def resampled(points: Array, step: float) -> Array:
 def smoothed(points: Array, sigma: float) -> Array:
     """Smooths points (n, 2) along the line by a Gaussian of `sigma` points; the ends stay where they are.
 
-    Beyond its ends a line is continued by its mirror image through them. A closed line is smoothed as a ring.
+    Beyond each end, the line's mirror image through that end continues it. A closed line is smoothed as a ring.
     """
     if len(points) < 4 or sigma <= 0:
         return points
@@ -39,22 +39,22 @@ def smoothed(points: Array, sigma: float) -> Array:
 
 
 def normals(points: Array, sigma: float) -> Array:
-    """Returns unit vectors (n, 2) across the line of `points` (n, 2), x and y, by its direction over `sigma` points or
-    so."""
+    """Returns unit vectors (n, 2) across the line of `points` (n, 2), x and y, whose direction is taken over about
+    `sigma` points."""
     along = np.gradient(smoothed(points, sigma), axis=0)
     along /= np.maximum(np.hypot(*along.T), 1e-9)[:, None]
     return np.column_stack([-along[:, 1], along[:, 0]])
 
 
 def length_of(points: Array) -> float:
-    """Returns the length along the line of `points` (n, 2)."""
+    """Returns the length of the line of `points` (n, 2)."""
     return float(np.hypot(*np.diff(points, axis=0).T).sum())
 
 
 def across(grey: Array, points: Array, normal: Array, offsets: Array) -> Array:
-    """Returns grey levels (n, k) of a picture (h, w) at `offsets` (k,) pixels along the normals of x, y points (n, 2).
+    """Returns grey levels (n, k) of a picture (h, w) `offsets` (k,) pixels along the normals of points (n, 2).
 
-    Interpolates cubically; the pixels of the edge continue beyond it. The middle of the first pixel lies at (0.5, 0.5).
+    Interpolates cubically, and repeats the pixels of the edge beyond it. The middle of the first pixel is (0.5, 0.5).
     """
     levels = np.empty((len(points), len(offsets)), np.float32)
     for start in range(0, len(points), CHUNK_POINTS):
@@ -73,7 +73,7 @@ def across(grey: Array, points: Array, normal: Array, offsets: Array) -> Array:
 
 
 def root_of(joined: Mapping[int, int], piece: int) -> int:
-    """Returns the piece that represents all that `piece` was joined with; `joined` leads from one to the next."""
+    """Returns the piece that represents all those joined with `piece`; `joined` maps a piece to one joined with it."""
     while joined.get(piece, piece) != piece:
         piece = joined[piece]
     return piece

@@ -1,4 +1,4 @@
-"""Grey levels across a crack, and their flanks, depth, darkness and sharpness."""
+"""Profiles of grey levels across a crack: their flanks, depth, darkness and sharpness."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -11,20 +11,26 @@ from crack_lightning.measurement.paths import across, normals
 
 Array = np.ndarray
 
-NORMAL_POINTS = 3.0  # of a line, which give the direction across it
-OFFSET_PX = 0.5  # between the samples of a profile
-ALONG_POINTS = 2.0  # deviation of the Gaussian mean along the line, in points
-START_PX = 2.5  # to each side of the line, within which its darkest pixel is searched for
-BESIDE_PX = 1.5  # beyond the flank, which do not count as background
-QUARTERS = (0.25, 0.5, 0.75)  # of the depth, where the widths show how sharp the flanks are
+NORMAL_POINTS = 3.0  # points of a line over which its direction is taken
+SAMPLE_PX = 0.5  # distance between the samples of a profile
+SMOOTHING_POINTS = 2.0  # standard deviation of the Gaussian that smooths along the line
+DARKEST_WITHIN_PX = 2.5  # the darkest sample is searched for up to this distance from the line
+FLANK_MARGIN_PX = 1.5  # the background begins at this distance beyond a flank
+DEPTH_SHARES = (0.25, 0.5, 0.75)  # shares of the depth at which the widths show how sharp the flanks are
 
 
 @dataclass(frozen=True)
 class Profiles:
-    """Profiles across a line at n places, `alone` (n,) where no other line is near: grey `levels` (n, k) at `offsets`
-    (k,) pixels across; `left` and `right` (n,) the flanks at half depth, in pixels from the line; `background` (n, 2)
-    to the left and right; `depth` (n,) below it; `darkness` (n,) the depth integrated across, in grey levels times
-    pixels; `noise` (n,) of the background."""
+    """The profiles across a line at n points.
+
+    `levels` (n, k): grey levels, at `offsets` (k,) pixels across the line.
+    `left`, `right` (n,): the flanks at half depth, in pixels from the line.
+    `background` (n, 2): grey levels to the left and right.
+    `depth` (n,): how far the crack is below the background.
+    `darkness` (n,): the depth integrated across, in grey levels times pixels.
+    `noise` (n,): the noise of the background.
+    `alone` (n,): whether no other line is near.
+    """
 
     levels: Array
     offsets: Array
@@ -43,22 +49,22 @@ class Profiles:
 
     @property
     def clear(self) -> Array:
-        """Returns where (n,) a crack stands out from the noise, alone, with both flanks within the profile."""
+        """Returns where (n,) the crack is alone, stands out from the noise, and has both flanks within the profile."""
         reach = self.offsets[-1] - 1
         inside = (self.left > -reach) & (self.right < reach) & self.alone
         return np.asarray(inside & (self.depth > 3 * self.noise) & (self.depth > 2))
 
 
 def profiles_along(grey: Array, line: Array, reach_px: float, alone: Array | None = None) -> Profiles:
-    """Returns the profiles across a line (n, 2) of x and y in a picture (h, w) of grey levels, `reach_px` each way."""
-    offsets = np.arange(-reach_px, reach_px + OFFSET_PX / 2, OFFSET_PX)
+    """Returns the profiles across a line (n, 2), x and y, of grey levels (h, w), `reach_px` to each side."""
+    offsets = np.arange(-reach_px, reach_px + SAMPLE_PX / 2, SAMPLE_PX)
     return profiles_of(across(grey, line, normals(line, NORMAL_POINTS), offsets), offsets, alone)
 
 
 def profiles_of(levels: Array, offsets: Array, alone: Array | None = None) -> Profiles:
-    """Evaluates profiles (n, k) of grey levels, 0..255, in order along one line; `alone` (n,) is True by default."""
+    """Evaluates grey levels (n, k), 0..255, across the points of a line, in order; `alone` (n,) is True by default."""
     alone = np.ones(len(levels), bool) if alone is None else alone
-    smooth = ndimage.gaussian_filter1d(levels, ALONG_POINTS, axis=0, mode="nearest")
+    smooth = ndimage.gaussian_filter1d(levels, SMOOTHING_POINTS, axis=0, mode="nearest")
     middle = _darkest_near(smooth, offsets)
     left_level = np.median(smooth[:, offsets < -offsets[-1] / 3], axis=1)
     right_level = np.median(smooth[:, offsets > offsets[-1] / 3], axis=1)
@@ -66,7 +72,7 @@ def profiles_of(levels: Array, offsets: Array, alone: Array | None = None) -> Pr
     for _ in range(2):
         left = _flank(smooth, offsets, middle, (left_level + floor) / 2, -1)
         right = _flank(smooth, offsets, middle, (right_level + floor) / 2, 1)
-        floor = _floor(smooth, offsets, left, right, floor)
+        floor = _level_inside(smooth, offsets, left, right, floor)
         left_level, right_level, noise = _background(smooth, offsets, left, right, left_level, right_level)
     left = _flank(smooth, offsets, middle, (left_level + floor) / 2, -1)
     right = _flank(smooth, offsets, middle, (right_level + floor) / 2, 1)
@@ -76,12 +82,12 @@ def profiles_of(levels: Array, offsets: Array, alone: Array | None = None) -> Pr
 
 
 def _darkest_near(smooth: Array, offsets: Array) -> Array:
-    near = np.abs(offsets) <= START_PX
+    near = np.abs(offsets) <= DARKEST_WITHIN_PX
     return np.asarray(np.flatnonzero(near)[smooth[:, near].argmin(axis=1)])
 
 
 def _flank(smooth: Array, offsets: Array, middle: Array, level: Array, side: int) -> Array:
-    """Returns where, from the `middle` column to one `side`, the profile first rises above `level`, between samples."""
+    """Returns the interpolated offset at which a profile first reaches `level`, from `middle` to one `side`."""
     count = smooth.shape[1]
     columns = np.arange(count)
     beyond = columns > middle[:, None] if side > 0 else columns < middle[:, None]
@@ -96,9 +102,9 @@ def _flank(smooth: Array, offsets: Array, middle: Array, level: Array, side: int
     return np.asarray(offsets[before] + share * (offsets[column] - offsets[before]))
 
 
-def _floor(smooth: Array, offsets: Array, left: Array, right: Array, floor: Array) -> Array:
-    """Returns the mean level of the inner half between the flanks of wide cracks; of narrow ones the darkest,
-    `floor`."""
+def _level_inside(smooth: Array, offsets: Array, left: Array, right: Array, floor: Array) -> Array:
+    """Returns the level inside a crack: the mean of the inner half if the crack is wide, otherwise `floor`, its darkest
+    level."""
     quarter = (right - left) / 4
     inner = (offsets >= (left + quarter)[:, None]) & (offsets <= (right - quarter)[:, None])
     count = inner.sum(axis=1)
@@ -109,11 +115,11 @@ def _floor(smooth: Array, offsets: Array, left: Array, right: Array, floor: Arra
 def _background(
     smooth: Array, offsets: Array, left: Array, right: Array, left_level: Array, right_level: Array
 ) -> tuple[Array, Array, Array]:
-    """Returns the levels beside the flanks (n,), (n,), and the noise there (n,)."""
+    """Returns the background's level on the left (n,) and on the right (n,), and its noise (n,)."""
     reach = np.maximum(8.0, right - left)
     masks = (
-        (offsets < (left - BESIDE_PX)[:, None]) & (offsets > (left - BESIDE_PX - reach)[:, None]),
-        (offsets > (right + BESIDE_PX)[:, None]) & (offsets < (right + BESIDE_PX + reach)[:, None]),
+        (offsets < (left - FLANK_MARGIN_PX)[:, None]) & (offsets > (left - FLANK_MARGIN_PX - reach)[:, None]),
+        (offsets > (right + FLANK_MARGIN_PX)[:, None]) & (offsets < (right + FLANK_MARGIN_PX + reach)[:, None]),
     )
     levels, spreads = [], []
     for mask, former in zip(masks, (left_level, right_level), strict=True):
@@ -125,7 +131,7 @@ def _background(
 
 
 def _median_where(values: Array, mask: Array) -> Array:
-    """Returns the median of each row of `values` (n, k) where `mask` is set; the lower one of two, and 0 of none."""
+    """Returns the (lower) median of each row of `values` (n, k) where `mask` is set; 0 for a row without any."""
     ordered = np.sort(np.where(mask, values, np.inf), axis=1)
     middle = (mask.sum(axis=1) - 1).clip(0) // 2
     medians = ordered[np.arange(len(values)), middle]
@@ -133,7 +139,7 @@ def _median_where(values: Array, mask: Array) -> Array:
 
 
 def _darkness(smooth: Array, offsets: Array, left: Array, right: Array, background: Array) -> Array:
-    """Integrates the depth below the background, a straight line from side to side, over the flanks and their blur."""
+    """Integrates the depth over the flanks and their blur; the background is interpolated between left and right."""
     reach = np.maximum(2.0, 0.75 * (right - left))
     inside = (offsets >= (left - reach)[:, None]) & (offsets <= (right + reach)[:, None])
     share = ((offsets[None] - left[:, None]) / np.maximum(right - left, 1e-6)[:, None]).clip(0, 1)
@@ -143,20 +149,25 @@ def _darkness(smooth: Array, offsets: Array, left: Array, right: Array, backgrou
 
 @dataclass(frozen=True)
 class Sharpness:
-    """The sharpness of a stretch of a crack: `blur_px`, deviation of the Gaussian that blurs it, and `peak`, the share
-    of its true depth that remains in its middle, 0..1. Both NaN where the flanks do not show it."""
+    """The sharpness of a stretch of a crack; both values are NaN where the flanks do not show it.
+
+    `blur_px`: standard deviation of the Gaussian that blurs it.
+    `peak`: share of its true depth that remains in its middle, 0..1.
+    """
 
     blur_px: float
     peak: float
 
 
 def sharpness_of(profiles: Profiles, rows: Array) -> Sharpness:
-    """Returns the sharpness of a stretch by the mean profile of its `rows` (m,), each shifted to its own middle: for a
-    gap with straight flanks, blurred by a Gaussian, the widths at a quarter, half and three quarters of the depth
-    depend on blur and width alone."""
+    """Returns the sharpness of a stretch from the mean profile of its `rows` (m,), each shifted to its own middle.
+
+    For a gap with straight flanks, blurred by a Gaussian, the widths at a quarter, half and three quarters of the depth
+    depend on blur and width only.
+    """
     middle = (profiles.left[rows] + profiles.right[rows]) / 2
-    wide = float(np.median(profiles.between_flanks[rows]))
-    offsets = np.arange(-2 * wide - 4, 2 * wide + 4.01, OFFSET_PX / 2)
+    median_width = float(np.median(profiles.between_flanks[rows]))
+    offsets = np.arange(-2 * median_width - 4, 2 * median_width + 4.01, SAMPLE_PX / 2)
     mean = np.mean(
         [
             np.interp(offsets + shift, profiles.offsets, level - background)
@@ -167,7 +178,7 @@ def sharpness_of(profiles: Profiles, rows: Array) -> Sharpness:
         axis=0,
     )
     start, centre = np.array([len(offsets) // 2]), np.array([mean[len(offsets) // 2]])
-    sides = [[_flank(mean[None], offsets, start, centre * q, side)[0] for side in (1, -1)] for q in QUARTERS]
+    sides = [[_flank(mean[None], offsets, start, centre * q, side)[0] for side in (1, -1)] for q in DEPTH_SHARES]
     return _sharpness(*(float(right - left) for right, left in sides))
 
 
@@ -176,21 +187,23 @@ def _sharpness(quarter: float, half: float, three_quarters: float) -> Sharpness:
     if three_quarters <= 0:
         return Sharpness(np.nan, np.nan)
     ratio = quarter / three_quarters
-    k = float(np.interp(-ratio, -ratios, widths))  # width over blur
-    blur = half / float(np.interp(k, widths, halves))
-    return Sharpness(blur, float(erf(k / (2 * np.sqrt(2)))))
+    width_in_blurs = float(np.interp(-ratio, -ratios, widths))
+    blur = half / float(np.interp(width_in_blurs, widths, halves))
+    return Sharpness(blur, float(erf(width_in_blurs / (2 * np.sqrt(2)))))
 
 
 @cache
 def _blurred_gaps() -> tuple[Array, Array, Array]:
-    """Returns the widths of gaps of unit blur, the ratio of their widths at a quarter and three quarters of the depth,
-    and their width at half depth."""
+    """Returns three arrays for gaps with a blur of 1: true widths, ratios and widths at half depth.
+
+    A ratio is the width at a quarter of the depth divided by that at three quarters.
+    """
     widths = np.geomspace(0.2, 30, 200)
     offsets = np.linspace(0, 40, 8001)
     ratios, halves = [], []
     for width in widths:
         depth = erf((width / 2 - offsets) / np.sqrt(2)) + erf((width / 2 + offsets) / np.sqrt(2))
-        quarter, half, three_quarters = (2 * np.interp(-q * depth[0], -depth, offsets) for q in QUARTERS)
+        quarter, half, three_quarters = (2 * np.interp(-q * depth[0], -depth, offsets) for q in DEPTH_SHARES)
         ratios.append(quarter / three_quarters)
         halves.append(half)
     return widths, np.array(ratios), np.array(halves)

@@ -1,4 +1,4 @@
-"""Records of cracks to report: place, length, width and class, in pixels and, where the scale is known, millimetres."""
+"""The reported facts of a crack: position, length, width and class, in pixels and, if the scale is known, in mm."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass, fields, replace
@@ -17,8 +17,10 @@ IN_PIXELS = "pixels of the upright photograph, x to the right and y down from it
 
 @dataclass(frozen=True)
 class Widths:
-    """Median, 95th percentile, maximum and deviation of the median of a crack's width; `below`, where none is claimed,
-    is what it is less than. All in one unit; None where not known or not claimed."""
+    """The width of a crack, all values in one unit: median, 95th percentile and maximum, None where it is not claimed.
+
+    `uncertainty` is the standard error of the median. `below` is an upper limit, for a width that is not claimed.
+    """
 
     median: float | None = None
     p95: float | None = None
@@ -29,8 +31,10 @@ class Widths:
 
 @dataclass(frozen=True)
 class CrackFacts:
-    """The reported values of a crack without its lines, rounded, by the names of columns and properties; None where not
-    known or not claimed."""
+    """The reported values of a crack without its lines, rounded; None where a value is not known or not claimed.
+
+    The fields are also the columns of cracks.csv and the properties in cracks.geojson.
+    """
 
     id: int
     length_px: float
@@ -57,9 +61,12 @@ class CrackFacts:
 
 @dataclass(frozen=True)
 class CrackRecord:
-    """One crack: `lines` (n, 2) each, x and y in pixels of the upright photograph, `lines_mm` on the surface;
-    `along_px` (sum of n,) the width at each of their points, NaN where none is claimed; `status` is people's verdict in
-    the page."""
+    """One crack, in pixels of the upright photograph and, where the scale is known, in millimetres on the surface.
+
+    `lines`, `lines_mm`: x and y of points (n, 2), for each line.
+    `along_px` (sum of n,): the width at each point, line after line, NaN where it is not claimed.
+    `status`: people's verdict in the page.
+    """
 
     number: int
     lines: Sequence[Array]
@@ -77,7 +84,7 @@ class CrackRecord:
     along_px: Array | None = None
 
     def facts(self) -> CrackFacts:
-        """Returns all values but the lines, rounded as they are written."""
+        """Returns all values except the lines, rounded as in the files."""
         x, y = self.widest_px or (None, None)
         px, mm = _rounded_widths(self.width_px, 2), _rounded_widths(self.width_mm, 3)
         return CrackFacts(
@@ -113,14 +120,14 @@ class CrackRecord:
         properties = asdict(self.facts())
         if self.along_px is not None and self.width_px.median is not None:
             ends = np.cumsum([len(line) for line in self.lines])[:-1]
-            properties["widths_px"] = [_texts(part) for part in np.split(self.along_px, ends)]
+            properties["widths_px"] = [_rounded_or_none(part) for part in np.split(self.along_px, ends)]
         if self.lines_mm is not None:
             properties["lines_mm"] = [np.round(line, 2).tolist() for line in self.lines_mm]
         return {"type": "Feature", "id": self.number, "properties": properties, "geometry": geometry}
 
 
 def figure_of(record: CrackRecord) -> str:
-    """Returns number, length and width as text."""
+    """Returns the crack's number, length and width as text."""
     length, widths, unit, digits = record.length_px, record.width_px, "px", 1
     if record.length_mm is not None:
         length, widths, unit, digits = record.length_mm, record.width_mm, "mm", 2
@@ -134,7 +141,7 @@ def _rounded_widths(widths: Widths, digits: int) -> Widths:
     return Widths(*(_rounded(value, digits) for value in astuple(widths)))
 
 
-def _texts(widths: Array) -> list[float | None]:
+def _rounded_or_none(widths: Array) -> list[float | None]:
     return [round(float(width), 2) if np.isfinite(width) else None for width in widths]
 
 
@@ -143,17 +150,17 @@ def _rounded(value: float | None, digits: int) -> float | None:
 
 
 def records_of(cracks: Sequence[Crack], scale: Scale | None, classes: WidthClasses) -> list[CrackRecord]:
-    """Returns records of a photograph's cracks, in order, numbered from 1; in millimetres too if a scale is known."""
+    """Returns the records of a photograph's cracks, numbered from 1 in order; in millimetres too with a `scale`."""
     records = pixel_records(cracks)
     return records if scale is None else [in_mm(record, scale, classes) for record in records]
 
 
 def pixel_records(cracks: Sequence[Crack]) -> list[CrackRecord]:
-    """Returns the same records in pixels alone."""
-    return [_in_pixels(number, crack) for number, crack in enumerate(cracks, 1)]
+    """Returns the records of a photograph's cracks, numbered from 1 in their order, in pixels only."""
+    return [_pixel_record(number, crack) for number, crack in enumerate(cracks, 1)]
 
 
-def _in_pixels(number: int, crack: Crack) -> CrackRecord:
+def _pixel_record(number: int, crack: Crack) -> CrackRecord:
     width = crack.width
     below = width.limit if width.median is None else None
     return CrackRecord(
@@ -170,7 +177,7 @@ def _in_pixels(number: int, crack: Crack) -> CrackRecord:
 
 
 def in_mm(record: CrackRecord, scale: Scale, classes: WidthClasses) -> CrackRecord:
-    """Returns the record with its values in millimetres on the surface, by `scale`, and its class."""
+    """Adds to a record its values in millimetres on the surface and its width class."""
     width_mm = _widths_in_mm(record, scale)
     if width_mm.median is not None:
         name: str | None = classes.class_of(width_mm.median)
@@ -198,7 +205,7 @@ def _widths_in_mm(record: CrackRecord, scale: Scale) -> Widths:
 
 
 def collection(records: Sequence[CrackRecord], scale: Scale | None) -> dict[str, Any]:
-    """Returns a FeatureCollection; RFC 7946 wants longitude and latitude, so a foreign member names the coordinates."""
+    """Returns a FeatureCollection. A foreign member names the coordinates: RFC 7946 expects longitude and latitude."""
     facts: dict[str, Any] = {"coordinates": IN_PIXELS}
     if scale is not None:
         facts |= {"mm_per_px": scale.mm_per_px, "scale": scale.source, "scale_deviation": scale.deviation}
@@ -209,4 +216,4 @@ def collection(records: Sequence[CrackRecord], scale: Scale | None) -> dict[str,
     }
 
 
-COLUMNS = [column.name for column in fields(CrackFacts)]  # of cracks.csv
+COLUMNS = [column.name for column in fields(CrackFacts)]  # the columns of cracks.csv

@@ -1,5 +1,7 @@
-"""Reduces the finer of two photographs of one place to the resolution of the coarser: that it shows more is not a
-change."""
+"""Reduces the finer of two photographs of a place to the resolution of the coarser one.
+
+Otherwise finer detail would look like a change.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,14 +18,17 @@ from crack_lightning.measurement.widths import width_of
 
 Array = np.ndarray
 
-SAME = 0.9  # ratio of the pixels along a side from which on two photographs are of one resolution
-BAND_PX = 6.0  # half the width of the band within which a crack is measured again
+SAME_RESOLUTION = 0.9  # two photographs have one resolution if the ratio of their scales is this or nearer to 1
+BAND_RADIUS_PX = 6.0  # half the width of the band in which a crack is measured again, at least
 
 
 @dataclass(frozen=True)
 class ViewedCrack:
-    """A crack of a photograph: its number, lines (n, 2), the widths at their points, line after line, NaN where none is
-    claimed, and the deviation of their median, None where none is claimed."""
+    """A crack of a photograph: its number and lines (n, 2).
+
+    `widths_px`: the width at each of their points, line after line, NaN where it is not claimed.
+    `uncertainty_px`: the standard error of the median width, None where no width is claimed.
+    """
 
     number: int
     lines: Sequence[Array]
@@ -40,10 +45,13 @@ class View:
 
 
 def at_one_resolution(before: View, after: View, alignment: Alignment) -> tuple[View, View, Alignment, float]:
-    """Returns both views with as many pixels a millimetre, the alignment between them, and the share of its side that
-    the later one was reduced to. The finer one is reduced, and the widths of its cracks are measured again."""
-    factor = alignment.enlarged(corners_of((before.grey.shape[1], before.grey.shape[0])))
-    if SAME <= factor <= 1 / SAME:
+    """Returns both views at the resolution of the coarser one, their alignment, and the factor of the later view.
+
+    The finer view is reduced, and the widths of its cracks are measured again. The factor is at most 1: the later
+    view's new size relative to the old one.
+    """
+    factor = alignment.enlargement_at(corners_of((before.grey.shape[1], before.grey.shape[0])))
+    if SAME_RESOLUTION <= factor <= 1 / SAME_RESOLUTION:
         return before, after, alignment, 1.0
     if factor < 1:
         smaller = np.diag([1 / factor, 1 / factor, 1.0])
@@ -57,13 +65,13 @@ def _reduced(view: View, share: float) -> View:
     height, width = (max(1, round(side * share)) for side in view.grey.shape)
     small = Image.fromarray(view.grey).resize((width, height), Image.Resampling.LANCZOS)
     grey = np.asarray(small)
-    return View(grey, [_measured_again(crack, share, grey) for crack in view.cracks])
+    return View(grey, [_remeasured(crack, share, grey) for crack in view.cracks])
 
 
-def _measured_again(crack: ViewedCrack, share: float, grey: Array) -> ViewedCrack:
+def _remeasured(crack: ViewedCrack, share: float, grey: Array) -> ViewedCrack:
     lines = [resampled(line * share, STEP_PX) for line in crack.lines]
     widest = float(np.nanmax(crack.widths_px, initial=0.0)) * share
-    half_px = max(BAND_PX, widest / 2)
-    branches = [Branch(line, 1, half_px, np.ones(len(line))) for line in lines]
+    radius_px = max(BAND_RADIUS_PX, widest / 2)
+    branches = [Branch(line, 1, radius_px, np.ones(len(line))) for line in lines]
     width = width_of(all_profiles(grey, lines, branches))
     return ViewedCrack(crack.number, lines, width.along, width.uncertainty)

@@ -1,4 +1,4 @@
-"""The scale of a photograph: millimetres a pixel, how well they are known, and how they differ between directions."""
+"""The scale of a photograph: millimetres per pixel in each direction, and their uncertainty."""
 
 import math
 from collections.abc import Sequence
@@ -12,16 +12,18 @@ from crack_lightning.measurement.paths import length_of
 
 Array = np.ndarray
 
-MM_PER_PX = (0.001, 20.0)  # least and most
-DISAGREE = 0.05  # share by which two scales of one photograph may differ
-MOST_TILT = 35.0  # degrees between surface and picture beyond which nothing is measured
-DISTANCE_SHARE = 0.03  # deviation of a distance measured with a tape, and of a camera's focal length
+MM_PER_PX_RANGE = (0.001, 20.0)  # smallest and largest accepted scale
+MAX_DISAGREEMENT = 0.05  # largest relative difference between two scales of one photograph
+MAX_TILT_DEGREES = 35.0  # nothing is measured on a surface that is tilted more than this
+DISTANCE_UNCERTAINTY = 0.03  # relative uncertainty of a taped distance, and of a focal length
 
 
 @dataclass(frozen=True)
 class Scale:
-    """A scale: `matrix` (2, 2) maps a step in pixels, x and y, to millimetres on the surface; `deviation` is the share
-    by which it is uncertain, of one deviation, and `source` describes where it is from."""
+    """A scale: `matrix` (2, 2) maps a step in pixels, x and y, to millimetres on the surface.
+
+    `deviation` is its relative uncertainty (one standard error), and `source` describes where it comes from.
+    """
 
     matrix: Array
     deviation: float
@@ -29,7 +31,7 @@ class Scale:
 
     @property
     def mm_per_px(self) -> float:
-        """Returns the millimetres a pixel along the direction that is not foreshortened."""
+        """Returns the millimetres per pixel along the direction that is not foreshortened."""
         return float(np.linalg.svd(self.matrix, compute_uv=False)[-1])
 
     def length_mm(self, line: Array) -> float:
@@ -37,17 +39,18 @@ class Scale:
         return length_of(line @ self.matrix.T)
 
     def width_mm(self, width_px: Array, along: Array) -> Array:
-        """Returns the widths in millimetres of gaps (n,) in pixels, measured at right angles to `along` (n, 2)."""
+        """Returns widths (n,) in millimetres, from widths in pixels at right angles to directions `along` (n, 2)."""
         unit = along / np.maximum(np.hypot(*along.T), 1e-9)[:, None]
         stretched = np.hypot(*(unit @ self.matrix.T).T)
         return np.asarray(width_px * abs(np.linalg.det(self.matrix)) / np.maximum(stretched, 1e-12))
 
 
 def check_scale(scale: Scale) -> Scale:
-    """Returns the scale. Raises UserError for one that no photograph of a structure has."""
-    if not MM_PER_PX[0] <= scale.mm_per_px <= MM_PER_PX[1]:
+    """Returns the scale. Raises UserError for one outside MM_PER_PX_RANGE, as no structure has."""
+    lowest, highest = MM_PER_PX_RANGE
+    if not lowest <= scale.mm_per_px <= highest:
         raise UserError(
-            f"{scale.source}: {scale.mm_per_px:.4g} mm a pixel: at least {MM_PER_PX[0]:g}, at most {MM_PER_PX[1]:g}, "
+            f"{scale.source}: {scale.mm_per_px:.4g} mm a pixel: must be from {lowest:g} to {highest:g}, "
             "0.2 to 1 is usual"
         )
     return scale
@@ -59,33 +62,34 @@ def uniform_scale(mm_per_px: float, source: str, *, deviation: float = 0.0) -> S
 
 
 def from_two_points(first: Sequence[float], second: Sequence[float], length_mm: float, source: str) -> Scale:
-    """Returns the scale by two points, x and y in pixels, `length_mm` apart. Raises UserError where they are too
-    close."""
+    """Returns the scale from two points, x and y in pixels, `length_mm` apart. Raises UserError if they are close."""
     apart = math.dist(first, second)
     if apart < 10 or length_mm <= 0:
-        raise UserError(f"{source}: two points {apart:.1f} px apart for {length_mm:g} mm: give two that lie far apart")
+        raise UserError(f"{source}: two points {apart:.1f} px apart for {length_mm:g} mm: give two that are far apart")
     return uniform_scale(length_mm / apart, source, deviation=1.0 / apart)
 
 
 def from_distance(distance_m: float, *, focal_35mm: float, size: tuple[int, int]) -> Scale:
-    """Returns the scale of a camera at right angles to a surface, by its focal length in 35-mm equivalent."""
+    """Returns the scale of a camera facing a surface, from its distance and its focal length in 35-mm equivalent."""
     mm_per_px = distance_m * 1000 * FILM_DIAGONAL_MM / (focal_35mm * math.hypot(*size))
     rounded = 0.3 / focal_35mm  # EXIF gives whole millimetres
     source = f"distance of {distance_m:g} m and a focal length of {focal_35mm:.4g} mm on 35-mm film"
-    return uniform_scale(mm_per_px, source, deviation=math.hypot(DISTANCE_SHARE, DISTANCE_SHARE, rounded))
+    return uniform_scale(mm_per_px, source, deviation=math.hypot(DISTANCE_UNCERTAINTY, DISTANCE_UNCERTAINTY, rounded))
 
 
 def from_jacobian(px_per_mm: Array, source: str, *, deviation: float) -> Scale:
-    """Returns the scale by a matrix (2, 2) that maps millimetres on the surface to pixels. Raises UserError for a
-    surface that is tilted by more than MOST_TILT."""
+    """Returns the scale from a matrix (2, 2) that maps millimetres on the surface to pixels.
+
+    Raises UserError for a surface that is tilted by more than MAX_TILT_DEGREES.
+    """
     long, short = np.linalg.svd(px_per_mm, compute_uv=False)
     tilt = math.degrees(math.acos(min(1.0, short / long)))
-    if tilt > MOST_TILT:
+    if tilt > MAX_TILT_DEGREES:
         raise UserError(
-            f"{source}: the surface is tilted by {tilt:.0f} degrees, {MOST_TILT:.0f} at most can be corrected: "
+            f"{source}: the surface is tilted by {tilt:.0f} degrees, at most {MAX_TILT_DEGREES:.0f} can be corrected: "
             "photograph it from the front"
         )
-    if tilt > 8:  # less cannot be distinguished from the noise of the corners
+    if tilt > 8:  # a smaller tilt cannot be distinguished from the noise of the corners
         _, stretches, turns = np.linalg.svd(np.linalg.inv(px_per_mm))
         upright = turns.T @ np.diag(stretches) @ turns  # without the marker's own rotation
         return Scale(upright, deviation, f"{source}, tilt of {tilt:.0f} degrees corrected")
@@ -93,13 +97,13 @@ def from_jacobian(px_per_mm: Array, source: str, *, deviation: float) -> Scale:
 
 
 def agreed_scale(scales: Sequence[Scale]) -> Scale | None:
-    """Returns the first of the scales that are known of a photograph; None if there is none.
+    """Returns the first of a photograph's scales; None if there is none.
 
-    Raises UserError where another differs from it by more than DISAGREE.
+    Raises UserError if another one differs from it by more than MAX_DISAGREEMENT.
     """
     for other in scales[1:]:
         first = scales[0]
-        if abs(other.mm_per_px / first.mm_per_px - 1) > DISAGREE:
+        if abs(other.mm_per_px / first.mm_per_px - 1) > MAX_DISAGREEMENT:
             raise UserError(
                 f"two scales disagree: {first.mm_per_px:.4g} mm a pixel by {first.source}, {other.mm_per_px:.4g} by "
                 f"{other.source}: correct or leave out one of them"

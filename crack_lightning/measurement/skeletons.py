@@ -1,5 +1,7 @@
-"""Turns marked cells into the lines of cracks: thins them, cuts spurs, bridges gaps along their direction, and splits
-the lines into branches."""
+"""Turns marked cells into the lines of cracks.
+
+Thins the cells, cuts spurs, bridges gaps between ends that point at each other, and splits the lines into branches.
+"""
 
 import itertools
 import math
@@ -17,19 +19,23 @@ from crack_lightning.measurement.paths import root_of
 Array = np.ndarray
 Cell = tuple[int, int]
 
-AROUND = np.ones((3, 3), int)
-HOLE_CELLS = 12  # a hole of at most this many cells within a marked band is filled
-SPUR_CELLS = 4  # branches with a free end that are shorter than this, beyond the half width of the band, are cut
-GAP_CELLS = 14  # longest gap that is bridged, 56 px
-TURN = math.cos(math.radians(40))  # largest turn between the direction of an end and the gap that it crosses
-DIRECTION_CELLS = 6  # at the end of a branch, that give its direction
-DOUBT = 3.0  # log-odds below the threshold that the cells of a gap may have on average
+EIGHT_NEIGHBOURS = np.ones((3, 3), int)
+MAX_HOLE_CELLS = 12  # a hole of at most this many cells within a marked band is filled
+MIN_BRANCH_CELLS = 4  # a branch with a free end is cut if it is shorter than this plus half the band's width
+MAX_GAP_CELLS = 14  # longest gap that is bridged: 56 px
+MIN_TURN_COSINE = math.cos(math.radians(40))  # an end may turn by up to 40 degrees into a gap
+DIRECTION_CELLS = 6  # cells at the end of a branch that give its direction
+MAX_GAP_DOUBT = 3.0  # a gap's mean log-odds may be this far below the threshold
 
 
 @dataclass(frozen=True)
 class Skeleton:
-    """`branches`: places (n, 2) of cells, row and column, from one end or fork to the next; `groups`: the number of the
-    connected crack that each branch belongs to; `radius` (h, w): half the width of the marked band, in cells."""
+    """The lines through marked cells.
+
+    `branches`: rows and columns (n, 2) of cells, from one end or fork to the next.
+    `groups`: for each branch, the number of the connected crack that it belongs to.
+    `radius` (h, w): half the width of the marked band, in cells.
+    """
 
     branches: list[Array]
     groups: list[int]
@@ -37,37 +43,41 @@ class Skeleton:
 
 
 def skeleton_of(marked: Array, odds: Array) -> Skeleton:
-    """Returns the lines through the `marked` cells (h, w); gaps are bridged where `odds` (h, w), 0 at the threshold,
-    are not against it."""
-    band = filled(marked)
+    """Returns the lines through the `marked` cells (h, w).
+
+    `odds` (h, w) are log-odds, 0 at the threshold; where they are too low, a gap is not bridged.
+    """
+    band = fill_holes(marked)
     radius = ndimage.distance_transform_edt(np.pad(band, 1))[1:-1, 1:-1]
     thin = without_spurs(skeletonize(band), radius)
-    bridged = skeletonize(thin | gaps_of(thin, odds)) if thin.any() else thin
+    bridged = skeletonize(thin | bridges_of(thin, odds)) if thin.any() else thin
     thin = without_spurs(bridged, radius)
-    labels, _ = ndimage.label(thin, AROUND)
-    branches = [(places, int(labels[cell])) for places, cell in branches_of(thin) if len(places) > 1]
-    return Skeleton([places for places, _ in branches], [group for _, group in branches], radius)
+    labels, _ = ndimage.label(thin, EIGHT_NEIGHBOURS)
+    branches = [
+        (cells_of_branch, int(labels[cell])) for cells_of_branch, cell in branches_of(thin) if len(cells_of_branch) > 1
+    ]
+    return Skeleton([cells_of_branch for cells_of_branch, _ in branches], [group for _, group in branches], radius)
 
 
-def filled(marked: Array) -> Array:
-    """Fills small holes within the marked cells: a wide crack is marked at its flanks first."""
+def fill_holes(marked: Array) -> Array:
+    """Fills small holes within the marked cells: a wide crack may be marked at its flanks only."""
     holes, count = ndimage.label(~marked)
     sizes = np.bincount(holes.ravel(), minlength=count + 1)
-    small = sizes <= HOLE_CELLS
+    small = sizes <= MAX_HOLE_CELLS
     small[0] = False
     return np.asarray(marked | small[holes])
 
 
-def neighbours(thin: Array) -> Array:
+def count_neighbours(thin: Array) -> Array:
     """Counts for each set cell (h, w) how many of its eight neighbours are set."""
-    return np.asarray(ndimage.convolve(thin.astype(np.int8), AROUND, mode="constant") - thin) * thin
+    return np.asarray(ndimage.convolve(thin.astype(np.int8), EIGHT_NEIGHBOURS, mode="constant") - thin) * thin
 
 
 def without_spurs(thin: Array, radius: Array) -> Array:
-    """Returns the skeleton (h, w) bool without short branches that end free at one end and at a fork at the other."""
+    """Returns the skeleton (h, w) bool without its spurs: short branches with one free end and a fork at the other."""
     for _ in range(2):
-        forks = neighbours(thin) > 2
-        spurs = [cells for cells in paths(thin & ~forks) if _is_spur(cells, forks) and _is_short(cells, radius)]
+        forks = count_neighbours(thin) > 2
+        spurs = [cells for cells in simple_paths(thin & ~forks) if _is_spur(cells, forks) and _is_short(cells, radius)]
         if not spurs:
             break
         thin = thin.copy()
@@ -86,13 +96,13 @@ def _is_spur(cells: Array, forks: Array) -> bool:
 
 
 def _is_short(cells: Array, radius: Array) -> bool:
-    return bool(len(cells) < SPUR_CELLS + radius[tuple(cells.T)].max())
+    return bool(len(cells) < MIN_BRANCH_CELLS + radius[tuple(cells.T)].max())
 
 
-def paths(simple: Array) -> Iterator[Array]:
-    """Yields the cells (n, 2) of each connected piece of a skeleton without forks, in order; a ring begins anywhere."""
-    labels, _ = ndimage.label(simple, AROUND)
-    counts = neighbours(simple)
+def simple_paths(simple: Array) -> Iterator[Array]:
+    """Yields the ordered cells (n, 2) of each connected piece of a skeleton without forks; a ring begins anywhere."""
+    labels, _ = ndimage.label(simple, EIGHT_NEIGHBOURS)
+    counts = count_neighbours(simple)
     for number, box in enumerate(ndimage.find_objects(labels), 1):
         cells = np.argwhere(labels[box] == number) + [side.start for side in box]
         yield _ordered(cells, counts)
@@ -106,7 +116,7 @@ def _ordered(cells: Array, counts: Array) -> Array:
     remaining.discard(current)
     while remaining:
         row, column = current
-        # straight before diagonal: the path goes around a corner
+        # Straight steps come before diagonal ones, so that the path does not cut a corner.
         steps = ((0, 1), (1, 0), (0, -1), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1))
         following = next(((row + y, column + x) for y, x in steps if (row + y, column + x) in remaining), None)
         if following is None:
@@ -118,11 +128,14 @@ def _ordered(cells: Array, counts: Array) -> Array:
 
 
 def branches_of(thin: Array) -> Iterator[tuple[Array, Cell]]:
-    """Yields the places (n, 2) of each branch, forks at its ends, and one cell of it; a ring ends where it begins."""
-    forks = neighbours(thin) > 2
-    labels, count = ndimage.label(forks, AROUND)
+    """Yields the rows and columns (n, 2) of each branch, including forks at its ends, and one of its cells.
+
+    A ring ends where it begins.
+    """
+    forks = count_neighbours(thin) > 2
+    labels, count = ndimage.label(forks, EIGHT_NEIGHBOURS)
     middles = np.array(ndimage.center_of_mass(forks, labels, range(1, count + 1))).reshape(-1, 2)
-    for cells in paths(thin & ~forks):
+    for cells in simple_paths(thin & ~forks):
         first, last = (_fork_at(labels, cell) for cell in (cells[0], cells[-1]))
         parts = [cells.astype(float)]
         if first:
@@ -142,7 +155,7 @@ def _fork_at(labels: Array, cell: Array) -> int:
 
 @dataclass(frozen=True)
 class End:
-    """A free end: its cell, the direction that it points in, and the number of its piece."""
+    """A free end: its cell, the direction in which it points, and the number of its piece of the skeleton."""
 
     cell: Cell
     direction: Array
@@ -150,11 +163,11 @@ class End:
 
 
 def free_ends(thin: Array) -> list[End]:
-    """Returns the ends of a skeleton (h, w) at which no other branch begins."""
-    labels, _ = ndimage.label(thin, AROUND)
-    forks = neighbours(thin) > 2
+    """Returns the ends of a skeleton (h, w) that are not at a fork."""
+    labels, _ = ndimage.label(thin, EIGHT_NEIGHBOURS)
+    forks = count_neighbours(thin) > 2
     ends = []
-    for cells in paths(thin & ~forks):
+    for cells in simple_paths(thin & ~forks):
         if len(cells) < 3:
             continue
         for ordered in (cells, cells[::-1]):
@@ -165,14 +178,14 @@ def free_ends(thin: Array) -> list[End]:
     return ends
 
 
-def gaps_of(thin: Array, odds: Array) -> Array:
-    """Returns the cells (h, w) of the straight lines that join free ends which point at each other."""
+def bridges_of(thin: Array, odds: Array) -> Array:
+    """Returns the cells (h, w) of straight bridges between free ends that point at each other."""
     ends, bridges = free_ends(thin), np.zeros_like(thin)
     if len(ends) < 2:
         return bridges
     tree = cKDTree([end.cell for end in ends])
     costs = []
-    for first, second in tree.query_pairs(GAP_CELLS):
+    for first, second in tree.query_pairs(MAX_GAP_CELLS):
         cost = _gap_cost(ends[first], ends[second], odds)
         if cost is not None:
             costs.append((cost, first, second))
@@ -188,19 +201,18 @@ def gaps_of(thin: Array, odds: Array) -> Array:
 
 
 def _gap_cost(first: End, second: End, odds: Array) -> float | None:
-    """Returns the cost of bridging a gap, higher for longer and more crooked ones; None where it is not to be
-    bridged."""
+    """Returns the cost of bridging a gap, which is higher for a longer or more crooked one; None if it must stay."""
     between = np.subtract(second.cell, first.cell)
     length = float(np.hypot(*between))
     if length < 2:
         return length
-    turns = first.direction @ between / length, -(second.direction @ between) / length
-    if min(turns) < (TURN if length > 4 else 0.0):
+    cosines = first.direction @ between / length, -(second.direction @ between) / length
+    if min(cosines) < (MIN_TURN_COSINE if length > 4 else 0.0):
         return None
     inside = odds[line(*first.cell, *second.cell)][1:-1]
-    if len(inside) and inside.mean() < -DOUBT:
+    if len(inside) and inside.mean() < -MAX_GAP_DOUBT:
         return None
-    return float(length * (3 - sum(turns)))
+    return float(length * (3 - sum(cosines)))
 
 
 def lengths_of(skeleton: Skeleton) -> dict[int, float]:

@@ -25,7 +25,7 @@ from crack_lightning.corrections.lines import (
 )
 from crack_lightning.errors import UserError
 from crack_lightning.inference.overlay import crack_overlay
-from crack_lightning.measurement.cracks import measured
+from crack_lightning.measurement.cracks import measure_crack
 from crack_lightning.measurement.network import Branch
 from crack_lightning.measurement.record import CrackRecord
 from crack_lightning.project.kept_pictures import small_picture
@@ -157,7 +157,7 @@ def _write_photograph(
     kept_records = [replace(crack.record, status=crack.status) for crack in cracks if crack.status in statuses]
     megapixels, grey = project.options.max_megapixels, project.grey_of(key)
     records = [replace(crack, number=number) for number, crack in enumerate(kept_records, 1)]
-    remeasured = [measured(_parts(record), grey) for record in records]  # for the close-ups of their widest points
+    remeasured = [measure_crack(_parts(record), grey) for record in records]  # for the close-ups of their widest points
     write_cracks(folder, photograph.name, remeasured, records, scale, grey)
     small = small_picture(photograph.path, OVERLAY_PX, megapixels=megapixels)
     mm_per_px = None if scale is None else scale.mm_per_px

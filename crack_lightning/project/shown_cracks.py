@@ -11,8 +11,8 @@ from crack_lightning.corrections.correction import UNDO_OR_REDO, Correction, lin
 from crack_lightning.corrections.lines import ACCEPTED, REJECTED, JudgedCrack, cut_by, judged_cracks
 from crack_lightning.errors import UserError
 from crack_lightning.inference.crack_lines import cracks_of
-from crack_lightning.measurement.cracks import measured
-from crack_lightning.measurement.network import Branch, refined
+from crack_lightning.measurement.cracks import measure_crack
+from crack_lightning.measurement.network import Branch, refine_cracks
 from crack_lightning.measurement.paths import length_of, resampled, smoothed
 from crack_lightning.measurement.record import CrackRecord, Widths, in_mm, pixel_records
 from crack_lightning.project.project import REOPEN_HINT, Project
@@ -184,8 +184,8 @@ def measured_along(stroke: Array, grey: Array) -> CrackRecord:
     """Returns the crack beneath a `stroke` (n, 2) in the grey levels (h, w) of a photograph, measured in pixels."""
     points = smoothed(resampled(stroke, STROKE_STEP_PX), STROKE_SIGMA)
     branch = Branch(points, 1, STROKE_BAND_PX, np.ones(len(points)))
-    (parts,) = refined([branch], grey)
-    (record,) = pixel_records([measured(parts, grey)])
+    (parts,) = refine_cracks([branch], grey)
+    (record,) = pixel_records([measure_crack(parts, grey)])
     return record
 
 

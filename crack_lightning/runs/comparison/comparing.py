@@ -14,8 +14,8 @@ from crack_lightning.data.images.reading import read_image
 from crack_lightning.errors import UserError
 from crack_lightning.measurement.alignment import Alignment, Keypoints, align, corners_of, detect_keypoints, warped
 from crack_lightning.measurement.changes import changes_of
-from crack_lightning.measurement.resolution import SAME, View, ViewedCrack
-from crack_lightning.measurement.scale import DISAGREE
+from crack_lightning.measurement.resolution import SAME_RESOLUTION, View, ViewedCrack
+from crack_lightning.measurement.scale import MAX_DISAGREEMENT
 from crack_lightning.runs.comparison.comparison_files import ComparedPlace, write_comparison
 from crack_lightning.runs.comparison.options import CompareOptions
 from crack_lightning.runs.inspection.crack_files import CRACKS_JSON, kept_records
@@ -187,8 +187,8 @@ def _agreed_scale(earlier: InspectedPlace, later: InspectedPlace, alignment: Ali
     """Returns millimetres per pixel of the later photograph; None if the two scales contradict the alignment."""
     if earlier.mm_per_px is None or later.mm_per_px is None:
         return later.mm_per_px
-    expected = earlier.mm_per_px / alignment.enlarged(corners_of(earlier.size))
-    if abs(expected / later.mm_per_px - 1) <= DISAGREE:
+    expected = earlier.mm_per_px / alignment.enlargement_at(corners_of(earlier.size))
+    if abs(expected / later.mm_per_px - 1) <= MAX_DISAGREEMENT:
         return later.mm_per_px
     text = "%s: its %.4g mm per pixel contradict the %.4g that follow from %s: compared in pixels alone"
     log.warning(text, later.name, later.mm_per_px, expected, earlier.name)
@@ -197,8 +197,8 @@ def _agreed_scale(earlier: InspectedPlace, later: InspectedPlace, alignment: Ali
 
 def _compare_places(earlier: InspectedPlace, later: InspectedPlace, alignment: Alignment) -> ComparedPlace:
     view_before, view_after = earlier.view(), later.view()
-    enlargement = alignment.enlarged(corners_of(earlier.size))
-    if not SAME <= enlargement <= 1 / SAME:
+    enlargement = alignment.enlargement_at(corners_of(earlier.size))
+    if not SAME_RESOLUTION <= enlargement <= 1 / SAME_RESOLUTION:
         finer, ratio = (later, enlargement) if enlargement > 1 else (earlier, 1 / enlargement)
         log.info("%s: %s has %.3g times as many pixels per side, and is reduced", later.name, finer.name, ratio)
     changes = changes_of(view_before, view_after, alignment)

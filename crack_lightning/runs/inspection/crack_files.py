@@ -11,7 +11,7 @@ import numpy as np
 from crack_lightning.data.images.formats import png
 from crack_lightning.errors import UserError
 from crack_lightning.measurement.cracks import Crack
-from crack_lightning.measurement.kept_records import whole_record, why
+from crack_lightning.measurement.kept_records import reason_of, whole_record
 from crack_lightning.measurement.record import COLUMNS, CrackFacts, CrackRecord, collection
 from crack_lightning.measurement.scale import Scale
 from crack_lightning.report.close_ups import CloseUp, close_up
@@ -69,7 +69,7 @@ def kept_records(folder: Path) -> list[CrackRecord]:
             raise UserError("its features are not a list")
         return [whole_record(feature) for feature in features]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UserError(f"{path} is damaged ({why(error)}): remove its folder and inspect again") from error
+        raise UserError(f"{path} is damaged ({reason_of(error)}): remove its folder and inspect again") from error
 
 
 def write_all_cracks(run: Path, cracks: Mapping[str, Sequence[CrackFacts]]) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from crack_lightning.data.images.reading import Picture, read_picture
 from crack_lightning.inference.crack_lines import cracks_of
-from crack_lightning.inference.crack_maps import LEAST_PX, followed
+from crack_lightning.inference.crack_maps import LEAST_PX, keep_cracks
 from crack_lightning.inference.heat import Heat
 from crack_lightning.inference.overlay import reduced
 from crack_lightning.inference.photographs import WindowScale, check_enlarged, check_zoomed_size
@@ -93,7 +93,7 @@ def findings_of(read: ReadPhotograph, heat: Heat, inspection: Inspection) -> Fin
     """Returns the marks that `heat` gives in the photograph, measured. Reads and writes no file."""
     threshold, shortest_px = inspection.decision.threshold, inspection.measuring.shortest_px(read.scale)
     least_px = shortest_px if heat.tile_px is None else max(shortest_px, LEAST_PX)
-    candidates = regions(heat if heat.tile_px is None else followed(heat, threshold), threshold)
+    candidates = regions(heat if heat.tile_px is None else keep_cracks(heat, threshold), threshold)
     marked = [region for region in candidates if region.length_px >= least_px]
     measured = None
     if heat.tile_px is not None:

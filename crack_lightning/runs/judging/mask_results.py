@@ -16,7 +16,7 @@ from crack_lightning.data.samples.listing import Sample
 from crack_lightning.data.samples.masks import mask_of
 from crack_lightning.evaluation.cell_counts import masked_cells, near
 from crack_lightning.evaluation.mask_counts import MaskCounts, counted, iou, mask_metrics
-from crack_lightning.inference.crack_maps import CrackMapReader, followed
+from crack_lightning.inference.crack_maps import CrackMapReader, keep_cracks
 from crack_lightning.inference.overlay import heat_picture
 from crack_lightning.inference.photographs import WindowScale
 from crack_lightning.models.crack_map import CELL_PX
@@ -61,7 +61,7 @@ def evaluate_photographs(
         truth = masked_cells(mask)
         heat = reader.heat(reader.scaled(image, WindowScale(max(image.size))))
         average_precision.update(torch.from_numpy(heat.probability).flatten(), torch.from_numpy(truth).long().flatten())
-        marked = followed(heat, threshold)
+        marked = keep_cracks(heat, threshold)
         pixels = np.asarray(heat_picture(marked, image.size)) >= 255 * threshold
         marks = marked.probability >= threshold
         evaluated.append(

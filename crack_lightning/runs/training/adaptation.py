@@ -20,7 +20,7 @@ from crack_lightning.data.synthetic.lessons import SIDE, Lesson
 from crack_lightning.errors import UserError
 from crack_lightning.evaluation.cell_counts import masked_cells, near
 from crack_lightning.features.cells import COVERED, VISIBLE
-from crack_lightning.inference.crack_maps import LEAST_PX, CrackMapReader, followed_cells
+from crack_lightning.inference.crack_maps import LEAST_PX, CrackMapReader, crack_cells
 from crack_lightning.inference.patches import in_threads, pick_device
 from crack_lightning.inference.sources import Photograph, find_photographs, log_left_out
 from crack_lightning.models.crack_map import CELL_PX, package_map
@@ -142,7 +142,7 @@ def _tiles(image: Image.Image, most: int, seed: int) -> Iterator[Image.Image]:
 def _marked_cells(reader: CrackMapReader, image: Image.Image) -> np.ndarray:
     """Returns which cells (h, w) bool the map marks in a picture, taken as a small photograph."""
     odds = reader.above_median(reader.prepared_as(image, small=True), small=True).numpy()
-    return followed_cells(odds, reader.classifier.small_level)
+    return crack_cells(odds, reader.classifier.small_level)
 
 
 def evaluate_on_held_back(reader: CrackMapReader, site: Site, count: int, seed: int) -> dict[str, float]:

@@ -19,7 +19,7 @@ from crack_lightning.data.images.reading import read_image
 from crack_lightning.data.synthetic.lessons import Lesson, lesson
 from crack_lightning.evaluation.cell_counts import CellCounts, counted_cells, masked_cells, total
 from crack_lightning.features.cells import COVERED, VISIBLE, Cells, join_cells, sample_cells
-from crack_lightning.inference.crack_maps import CrackMapReader, followed_cells
+from crack_lightning.inference.crack_maps import CrackMapReader, crack_cells
 from crack_lightning.inference.patch_scores import patch_score
 from crack_lightning.inference.photographs import WindowScale
 from crack_lightning.models.crack_map import LESSON_PX, CrackMap
@@ -164,7 +164,7 @@ def best_level(maps: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> tupl
     """Returns the level at which `maps` (h, w) mark the cells of `truths` with the highest F1, and its counts."""
     counts = [
         total(
-            counted_cells(followed_cells(odds, level), truth, tolerance=TOLERANCE_CELLS)
+            counted_cells(crack_cells(odds, level), truth, tolerance=TOLERANCE_CELLS)
             for odds, truth in zip(maps, truths, strict=True)
         )
         for level in TRIED_LEVELS
