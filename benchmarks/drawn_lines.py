@@ -4,7 +4,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from crack_lightning.data.synthetic.drawn_cracks import midpoints_moved
+from crack_lightning.data.synthetic.drawn_cracks import jagged_line
 from crack_lightning.measurement.paths import resampled
 
 Array = np.ndarray
@@ -23,7 +23,7 @@ def jagged(
     for _ in range(tries):
         angle, start = rng.uniform(0, 2 * np.pi), rng.uniform(MARGIN_PX, high)
         end = start + length * np.array([np.cos(angle), np.sin(angle)])
-        points = midpoints_moved(rng, start, end, roughness=roughness)
+        points = jagged_line(rng, start, end, roughness=roughness)
         if points.min() > MARGIN_PX and (points < high).all():
             return points
     raise ValueError(f"no line of {length:.0f} px fits into {size}")

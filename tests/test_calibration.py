@@ -60,7 +60,7 @@ def test_the_operating_point_is_the_one_counted_by_hand(wanted: str | float, thr
 
 @pytest.mark.parametrize("wanted", ["recall", "recall:2", "f1:0.9", "0", "-1", "often"])
 def test_an_operating_point_that_cannot_be_is_refused(wanted: str) -> None:
-    with pytest.raises(ValueError, match=f"threshold={wanted}: a number above 0"):
+    with pytest.raises(ValueError, match=f"threshold={wanted}: must be a number above 0"):
         operating_point(wanted, P, T)
 
 

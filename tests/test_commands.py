@@ -162,7 +162,7 @@ def test_a_command_in_its_own_process_ends_with_one_message(tmp_path: Path) -> N
         (["model.weights=/no/such/file"], "neither a file nor an entry"),
         (["model=mobilnet_v2"], "did you mean model=mobilenet_v2?"),
         (["scheduler.name=StepLR"], "do not suit StepLR"),
-        (["data.surfaces.seed=-1", "model.weights=null"], "seed=-1: 0 or more"),
+        (["data.surfaces.seed=-1", "model.weights=null"], "seed=-1: must be 0 or more"),
         (["cache_dir=/proc/nope", "model.weights=null"], "give another cache_dir=FOLDER"),
         (["trainer.accelerator=abacus"], "(trainer=cpu runs everywhere)"),
         (["trainer.precision=7"], "7"),
@@ -227,7 +227,7 @@ def test_a_point_that_fails_does_not_end_the_sweep(run: Run, surfaces: Path, tmp
     tiny = ["data=folder", f"data.root={surfaces}", "data.image_size=32", "data.num_workers=0", "model.weights=null"]
     quick = ["trainer=cpu", "trainer.max_epochs=1", "logger=none", "figures=false"]
     text = refused(run("train", "-m", *tiny, *quick, "model.dropout=2,0.1"))
-    assert "model.dropout=2.0: 0 or more" in text
+    assert "model.dropout=2.0: must be 0 or more" in text
     assert "1 points of the sweep failed: 0" in text
     assert len((tmp_path / "run/sweep.csv").read_text().splitlines()) == 2
 

@@ -65,8 +65,8 @@ def test_class_weights_weigh_training_and_not_the_test() -> None:
 @pytest.mark.parametrize(
     ("override", "text"),
     [
-        ("threshold=recall:2", "threshold=recall:2: a number above 0"),
-        ("threshold=often", "threshold=often: a number above 0"),
+        ("threshold=recall:2", "threshold=recall:2: must be a number above 0"),
+        ("threshold=often", "threshold=often: must be a number above 0"),
         ("review_band=1", "review_band=1"),
         ("task.class_weights=heavy", "task.class_weights=heavy: must be one of balanced"),
     ],

@@ -75,7 +75,7 @@ def test_backbones_in_one_part_mark_the_same_in_one_tile(backbone: str) -> None:
 def test_taps_are_where_they_are_said_to_be(backbone: str) -> None:
     network = drawn_map(backbone)
     with torch.no_grad():
-        maps = network.tapped(torch.zeros(1, 3, 64, 64, dtype=torch.uint8))
+        maps = network.tap_maps(torch.zeros(1, 3, 64, 64, dtype=torch.uint8))
     sides = [64 // max(tap.stride, 4) for tap in network.taps]
     assert [each.shape[1:] for each in maps] == [
         (tap.channels, side, side) for tap, side in zip(network.taps, sides, strict=True)

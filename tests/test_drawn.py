@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from crack_lightning.data.synthetic.drawn_cracks import STYLES, add_cracks
-from crack_lightning.data.synthetic.lessons import CHANCES, NO_CRACK, SIDE, Lesson, lesson
+from crack_lightning.data.synthetic.lessons import CLUTTER, CLUTTER_CHANCES, SIDE, Lesson, lesson
 
 Clutter = Callable[[np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
 SIZES_HW = ((90, 70), (64, 101))
@@ -63,7 +63,7 @@ def test_a_lesson_has_a_cover_exactly_if_cracked() -> None:
         assert drawn.style is None or drawn.style in STYLES
 
 
-@pytest.mark.parametrize("clutter", NO_CRACK, ids=lambda clutter: clutter.__name__)
+@pytest.mark.parametrize("clutter", CLUTTER, ids=lambda clutter: clutter.__name__)
 def test_clutter_changes_a_picture_where_it_lies(clutter: Clutter) -> None:
     marked = 0
     for size in SIZES_HW:
@@ -78,9 +78,9 @@ def test_clutter_changes_a_picture_where_it_lies(clutter: Clutter) -> None:
 
 
 def test_every_kind_of_clutter_has_a_chance() -> None:
-    assert len(NO_CRACK) == len(CHANCES) == 19
-    assert CHANCES.min() > 0
-    assert CHANCES.sum() == pytest.approx(1)
+    assert len(CLUTTER) == len(CLUTTER_CHANCES) == 19
+    assert CLUTTER_CHANCES.min() > 0
+    assert CLUTTER_CHANCES.sum() == pytest.approx(1)
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -41,11 +41,11 @@ def test_a_map_is_refused_where_a_classifier_is_needed(network: CrackMap, tmp_pa
     ("part", "value", "text"),
     [
         ("level", float("nan"), "level=nan is not a number"),
-        ("patch_scale", -1.0, "patch_scale=-1.0: above 0"),
+        ("patch_scale", -1.0, "patch_scale=-1.0: must be above 0"),
         ("backbone", "swin_t", "cannot carry"),
-        ("mm_per_px", -1, "mm_per_px=-1: above 0"),
+        ("mm_per_px", -1, "mm_per_px=-1: must be above 0"),
         ("decision", {}, "cannot be used"),
-        ("more", 1, "or says more"),
+        ("more", 1, "its facts must be exactly"),
     ],
 )
 def test_an_odd_fact_is_refused(network: CrackMap, tmp_path: Path, part: str, value: Any, text: str) -> None:

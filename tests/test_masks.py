@@ -19,7 +19,7 @@ from crack_lightning.data.samples.listing import Sample
 from crack_lightning.data.samples.masks import find_masked, mask_of, mismatched_masks
 from crack_lightning.data.synthetic.lessons import lesson
 from crack_lightning.evaluation.cell_counts import CellCounts
-from crack_lightning.evaluation.mask_counts import MaskCounts, counted, iou, mask_metrics
+from crack_lightning.evaluation.mask_counts import MaskCounts, count_against_mask, iou, mask_metrics
 from crack_lightning.models.crack_map import CrackMap, package_map
 from crack_lightning.models.map_checkpoint import load_network
 from crack_lightning.runs.training import mask_training
@@ -103,9 +103,9 @@ def test_headers_tell_odd_masks(tmp_path: Path) -> None:
 def test_counts_of_cells_and_pixels() -> None:
     truth, found = np.zeros((2, 6, 6), bool)
     truth[2, :4], found[3, :4] = True, True
-    counts = counted(found, truth, found, truth, tolerance=1)
-    assert (counts.cells.f1, counts.own.f1, iou(counts.pixels)) == (1.0, 0.0, 0.0)
-    assert iou(CellCounts(marked=4, right=2, there=4, met=2)) == pytest.approx(2 / 6)
+    counts = count_against_mask(found, truth, found, truth, tolerance=1)
+    assert (counts.cells.f1, counts.exact_cells.f1, iou(counts.pixels)) == (1.0, 0.0, 0.0)
+    assert iou(CellCounts(marked=4, correct=2, cracked=4, detected=2)) == pytest.approx(2 / 6)
     assert iou(CellCounts()) == 1.0
 
 

@@ -49,7 +49,7 @@ def changed(options: Any, values: Values) -> Any:
         ("train", {"optimizer.lr": -1}, "optimizer.lr=-1"),
         ("train", {"model.dropout": 1}, "model.dropout=1"),
         ("train", {"model.kind": "crack_map", "model.lessons": 600, "model.freeze": False}, "stays frozen"),
-        ("train", {"model.kind": "crack_map", "model.lessons": 3}, r"model\.lessons=3: 20 to"),
+        ("train", {"model.kind": "crack_map", "model.lessons": 3}, r"model\.lessons=3: must be from 20 to"),
         ("train", {"trainer.max_epochs": 0}, "trainer.max_epochs=0"),
         ("train", {"trainer.limit_val_batches": 0}, "trainer.limit_val_batches=0: must be a number above 0"),
         ("train", {"trainer.strategy": "ddp_spawn"}, "trainer.strategy=ddp_spawn: must be one of auto, ddp"),

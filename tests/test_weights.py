@@ -96,7 +96,9 @@ def test_an_empty_file_and_a_pipe_are_named(tmp_path: Path) -> None:
 
 
 def test_neither_an_entry_nor_a_file_names_the_entries() -> None:
-    with pytest.raises(FileNotFoundError, match=r"neither a file nor an entry of resnet18: one of DEFAULT, IMAGENET1K"):
+    with pytest.raises(
+        FileNotFoundError, match=r"neither a file nor an entry of resnet18: give one of DEFAULT, IMAGENET1K"
+    ):
         resolve_weights("resnet18", "IMAGENET22K")
 
 

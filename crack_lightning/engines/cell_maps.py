@@ -20,7 +20,7 @@ from crack_lightning.engines.folded import Pixels, fold_batchnorms
 from crack_lightning.engines.maps import LogitMapper, compared_mapper
 from crack_lightning.engines.parts import PARTS, Part
 from crack_lightning.engines.pick import auto_engine
-from crack_lightning.models.crack_map import CELL_PX, CrackMap, grown
+from crack_lightning.models.crack_map import CELL_PX, CrackMap, resized_to_first
 
 SAMPLE_HW = (96, 160)  # height and width of the random picture on which engines are compared
 # Stride, reach and memory for an input pixel (see Part) of the single part of a backbone that cannot be cut.
@@ -87,7 +87,7 @@ def unfold_logits(output: Tensor, strides: Sequence[int]) -> Tensor:
         maps.append(output[:, -1:])
         output = functional.pixel_shuffle(output[:, :-1], stride)
     maps.append(output if strides[0] == CELL_PX else functional.avg_pool2d(output, CELL_PX // strides[0]))
-    return torch.stack(grown(maps[::-1])).sum(dim=0)[0, 0]
+    return torch.stack(resized_to_first(maps[::-1])).sum(dim=0)[0, 0]
 
 
 class WholeMap(nn.Module):

@@ -11,7 +11,7 @@ from crack_lightning.engines.cell_maps import STRIDE_PX
 from crack_lightning.engines.folded import Pixels, fold_batchnorms
 from crack_lightning.engines.resizing import resize
 from crack_lightning.models.classifier import CrackClassifier
-from crack_lightning.models.crack_map import CELL_PX, CrackMap, Network, grown
+from crack_lightning.models.crack_map import CELL_PX, CrackMap, Network, resized_to_first
 
 INPUT, PROBABILITIES, CRACK_MAP, LOGITS = "images", "probabilities", "crack_map", "logits"
 BATCH, HEIGHT, WIDTH = "batch", "height/4", "width/4"  # names of axes that may have any size
@@ -79,7 +79,7 @@ class PortableMap(nn.Module):
             maps = block(maps)
             tapped = functional.avg_pool2d(maps, 2) if self.averaged[index] else maps
             sums.append(functional.conv2d(tapped, self.get_buffer(f"head_{index}")))
-        return torch.stack(grown(sums)).sum(dim=0) + self.get_buffer("bias")
+        return torch.stack(resized_to_first(sums)).sum(dim=0) + self.get_buffer("bias")
 
 
 def portable(network: Network) -> PortableClassifier | PortableMap:

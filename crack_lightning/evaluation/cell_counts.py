@@ -1,4 +1,4 @@
-"""Counts marked cells against cells that a crack runs through."""
+"""Compares marked cells with the cells that a crack runs through."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,12 +14,18 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class CellCounts:
-    """Cells counted: `marked`, `right` (marked near a crack), `there` (on a crack), `met` (on a crack near a mark)."""
+    """Numbers of cells.
+
+    `marked`: cells that are marked.
+    `correct`: marked cells on or near a crack.
+    `cracked`: cells that a crack runs through.
+    `detected`: cracked cells that are marked or near a marked cell.
+    """
 
     marked: int = 0
-    right: int = 0
-    there: int = 0
-    met: int = 0
+    correct: int = 0
+    cracked: int = 0
+    detected: int = 0
 
     def __add__(self, other: "CellCounts") -> "CellCounts":
         return CellCounts(*(a + b for a, b in zip(self.values, other.values, strict=True)))
@@ -27,17 +33,17 @@ class CellCounts:
     @property
     def values(self) -> tuple[int, int, int, int]:
         """Returns the fields in their order."""
-        return self.marked, self.right, self.there, self.met
+        return self.marked, self.correct, self.cracked, self.detected
 
     @property
     def precision(self) -> float:
-        """Returns the share of marked cells that are right; 0 if none is marked."""
-        return self.right / max(self.marked, 1)
+        """Returns the share of the marked cells that are correct; 0 if no cell is marked."""
+        return self.correct / max(self.marked, 1)
 
     @property
     def recall(self) -> float:
-        """Returns the share of a crack's cells that are met; 0 if there is no crack."""
-        return self.met / max(self.there, 1)
+        """Returns the share of the cracked cells that are detected; 0 if there is no crack."""
+        return self.detected / max(self.cracked, 1)
 
     @property
     def f1(self) -> float:
@@ -50,24 +56,24 @@ class CellCounts:
 
 
 def counted_cells(marked: Array, truth: Array, *, tolerance: int) -> CellCounts:
-    """Counts cells (h, w) bool; a marked one and a crack's match if at most `tolerance` cells apart."""
-    right, met = (marked & near(truth, tolerance)).sum(), (truth & near(marked, tolerance)).sum()
-    return CellCounts(int(marked.sum()), int(right), int(truth.sum()), int(met))
+    """Compares marked cells with those of a crack, both (h, w) bool; cells up to `tolerance` cells apart match."""
+    correct, detected = (marked & near(truth, tolerance)).sum(), (truth & near(marked, tolerance)).sum()
+    return CellCounts(int(marked.sum()), int(correct), int(truth.sum()), int(detected))
 
 
 def total(counts: Iterable[CellCounts]) -> CellCounts:
-    """Adds up the counts of photographs: one with many crack cells counts for more."""
+    """Adds up the counts of photographs; a photograph with many cracked cells has more weight."""
     return sum(counts, start=CellCounts())
 
 
 def near(cells: Array, reach: int) -> Array:
-    """Returns the cells (h, w) bool with those within `reach` of them."""
+    """Returns the cells (h, w) bool together with all cells at most `reach` away from them."""
     widened = functional.max_pool2d(torch.from_numpy(cells).float()[None, None], 2 * reach + 1, 1, reach)
     return widened[0, 0].numpy() > 0
 
 
 def masked_cells(mask: Array) -> Array:
-    """Returns for each cell (ceil(h/4), ceil(w/4)) whether one of its pixels in `mask` (h, w) bool is set."""
+    """Returns for each cell (ceil(h/4), ceil(w/4)) whether any of its pixels is set in `mask` (h, w) bool."""
     rows, columns = (-(-side // CELL_PX) for side in mask.shape)
     padded = np.zeros((rows * CELL_PX, columns * CELL_PX), bool)
     padded[: mask.shape[0], : mask.shape[1]] = mask

@@ -16,7 +16,7 @@ from crack_lightning.models.decision import Decision
 def binary_metrics(decision: Decision, *, prefix: str = "") -> MetricCollection:
     """Returns accuracy, precision, recall, f1, auroc and average_precision, each in 0..1.
 
-    They are updated with probabilities of the positive class (N,), of 32 bits, and targets (N,), 1 for positive.
+    Update them with 32-bit probabilities (N,) of the positive class, and targets (N,), 1 for positive.
     """
     below = decision.below_threshold  # torchmetrics predicts positive above its threshold, not at it
     return MetricCollection(

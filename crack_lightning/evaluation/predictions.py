@@ -1,4 +1,4 @@
-"""Predictions of a classifier for samples whose true class is known, and the metrics of them."""
+"""Predictions for samples whose true class is known, and their metrics."""
 
 import math
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from crack_lightning.models.decision import Decision
 
 @dataclass(frozen=True)
 class JudgedSamples:
-    """Samples with the probability of the positive class (N,) that a network gives to each."""
+    """Samples with the probability (N,) of the positive class that a network predicts for each."""
 
     network: Network
     samples: Sequence[Sample]
@@ -40,9 +40,11 @@ class JudgedSamples:
 
 
 def confidence_metrics(judged: JudgedSamples, *, seed: int) -> dict[str, float]:
-    """Returns test/ece, test/ece_uncalibrated, test/brier and test/balanced_accuracy, and for every metric <name>_low
-    and <name>_high, between which 95 % of bootstrap draws lie. With a review band also its share of the test, and the
-    share of the rest that is predicted wrongly. Metrics that are not defined are left out.
+    """Returns metrics of how far the predictions of a test can be trusted; undefined ones are left out.
+
+    These are test/ece, test/ece_uncalibrated, test/brier and test/balanced_accuracy, and for every metric of the test
+    <name>_low and <name>_high, between which are 95 % of the bootstrap draws. A decision with a review band adds
+    review/test_share, the share of images inside it, and review/test_error_rate, the share of the others that is wrong.
     """
     groups = [sample.group for sample in judged.samples]
     probabilities, targets, decision = judged.probabilities, judged.targets, judged.decision

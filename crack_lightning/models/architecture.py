@@ -10,7 +10,13 @@ from crack_lightning.models.classifier import CrackClassifier
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer's name and kind, the shapes of one picture before and after it, and its parameters."""
+    """A layer of a classifier.
+
+    `kind`: name of its class.
+    `shape_in`, `shape_out`: shapes of one picture before and after it.
+    `parameters`: number of its parameters.
+    `trainable`: whether any of them is trained.
+    """
 
     name: str
     kind: str
@@ -21,11 +27,11 @@ class Layer:
 
 
 def layers(classifier: CrackClassifier) -> list[Layer]:
-    """Returns the stages of `classifier` from feature map to logits for a picture of its image size."""
+    """Returns the layers of `classifier` from the backbone's first to the head, for a picture of its image size."""
     recorded: list[Layer] = []
-    stages = [(f"features.{name}", stage) for name, stage in classifier.features.named_children()]
-    stages += [(name, getattr(classifier, name)) for name in ("pool", "dropout", "head")]
-    hooks = [module.register_forward_hook(_recorder(name, recorded)) for name, module in stages]
+    modules = [(f"features.{name}", child) for name, child in classifier.features.named_children()]
+    modules += [(name, getattr(classifier, name)) for name in ("pool", "dropout", "head")]
+    hooks = [module.register_forward_hook(_recorder(name, recorded)) for name, module in modules]
     size = classifier.image_size
     device = classifier.pixel_mean.device
     try:

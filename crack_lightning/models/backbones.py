@@ -16,7 +16,7 @@ BACKBONES: dict[str, Cut] = {}
 
 
 def register(*names: str) -> Callable[[Cut], Cut]:
-    """Registers a function that cuts the layers up to the feature map from the torchvision models of these names."""
+    """Registers a function that returns the layers, up to the feature map, of torchvision's models of these names."""
 
     def add(cut: Cut) -> Cut:
         BACKBONES.update(dict.fromkeys(names, cut))
@@ -45,7 +45,7 @@ def _densenet(model: nn.Module) -> "OrderedDict[str, nn.Module]":
 
 @register("swin_t")
 def _swin(model: nn.Module) -> "OrderedDict[str, nn.Module]":
-    # Its stages give (N, h, w, C); the last layer puts the channels where the others have them.
+    # Its stages return (N, h, w, C); the last layer moves the channels to where other backbones have them.
     last = [(name, model.get_submodule(name)) for name in ("norm", "permute")]
     return OrderedDict([*model.get_submodule("features").named_children(), *last])
 
@@ -56,18 +56,18 @@ def _up_to_the_pool(model: nn.Module) -> "OrderedDict[str, nn.Module]":
 
 
 def check_backbone(name: str) -> None:
-    """Raises ValueError, with the most similar name, for a backbone that is not registered."""
+    """Raises ValueError, which suggests the most similar name, for a backbone that is not registered."""
     if name not in BACKBONES:
-        near = get_close_matches(name, BACKBONES, 1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise UserError(f"unknown backbone {name!r}: {hint}There are {', '.join(sorted(BACKBONES))}")
+        similar = get_close_matches(name, BACKBONES, 1)
+        hint = f"did you mean {similar[0]}? " if similar else ""
+        raise UserError(f"unknown backbone {name!r}: {hint}Choose one of {', '.join(sorted(BACKBONES))}")
 
 
 def build_features(name: str, state_dict: Mapping[str, torch.Tensor] | None) -> tuple[nn.Sequential, int]:
     """Returns the layers of torchvision's `name` up to its last feature map, and the map's number of channels.
 
-    Input (N, 3, h, w) normalised, output (N, channels, about h/32, about w/32). `state_dict` is the whole
-    torchvision model's, with or without its head; None: the weights stay random.
+    The layers turn normalised pictures (N, 3, h, w) into maps (N, channels, about h/32, about w/32). `state_dict` is
+    that of the whole torchvision model, with or without its head; for None the weights stay random.
 
     Raises ValueError for an unknown name or weights that do not fit.
     """
@@ -83,8 +83,8 @@ def build_features(name: str, state_dict: Mapping[str, torch.Tensor] | None) -> 
 
 def _load(name: str, model: nn.Module, features: nn.Module, state_dict: Mapping[str, torch.Tensor]) -> None:
     """Loads the tensors into `model`, except those of its head, which is cut off."""
-    tensors = {id(tensor) for tensor in features.state_dict(keep_vars=True).values()}
-    kept = [key for key, tensor in model.state_dict(keep_vars=True).items() if id(tensor) in tensors]
+    feature_ids = {id(tensor) for tensor in features.state_dict(keep_vars=True).values()}
+    kept = [key for key, tensor in model.state_dict(keep_vars=True).items() if id(tensor) in feature_ids]
     missing = [key for key in kept if key not in state_dict and not key.endswith("num_batches_tracked")]
     try:
         model.load_state_dict({key: state_dict[key] for key in kept if key in state_dict}, strict=False)

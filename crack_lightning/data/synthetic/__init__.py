@@ -1,1 +1,1 @@
-"""Concrete surfaces and cracks that are drawn procedurally, so that the project runs without photographs."""
+"""Concrete surfaces and cracks drawn by procedures, so that the project runs without photographs."""

@@ -1,6 +1,6 @@
 """Draws faults and features of the surface itself that are mistaken for a crack: pores, stains, spalls, stones, joints.
 
-Public functions take a picture (h, w, 3) float32 0..255 and return it with a fault, and where that is: (h, w) bool.
+Public functions take a picture (h, w, 3) float32 0..255 and return it with a fault, and a mask of that: (h, w) bool.
 """
 
 import numpy as np
@@ -22,8 +22,8 @@ from crack_lightning.data.synthetic.painting import (
     tinted,
 )
 
-# Red, green and blue under dirty water, rust and lime, as shares of the surface.
-RUN_RGB = np.array([[0.45, 0.45, 0.43], [0.8, 0.5, 0.3], [1.35, 1.35, 1.33]], np.float32)
+# RGB factors by which dirty water, rust and lime change the surface's colour.
+DRIP_RGB = np.array([[0.45, 0.45, 0.43], [0.8, 0.5, 0.3], [1.35, 1.35, 1.33]], np.float32)
 
 
 def pores(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
@@ -56,22 +56,22 @@ def stain(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
     return clipped(picture), (field > edge - 0.1) & (field < edge + softness + 0.1)
 
 
-def runs(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Draws drips, rust or lime that run down the surface or across it, soft at the sides, fading."""
+def drips(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Draws drips of dirty water, rust or lime down or across the surface: soft at the sides, fading along the way."""
     tint, sideways = int(rng.integers(3)), bool(rng.integers(2))
     size = picture.shape[:2]
     pen = Pen(size[::-1] if sideways else size)
     for _ in range(int(rng.integers(1, 9))):
-        _run(pen, rng)
+        _drip(pen, rng)
     cover = blurred(pen.cover(), rng.uniform(0.4, 3))
     if sideways:
         cover = cover.T
     strength = rng.uniform(0.3, 1)
-    return clipped(tinted(picture, cover * strength, RUN_RGB[tint])), cover > 0.08
+    return clipped(tinted(picture, cover * strength, DRIP_RGB[tint])), cover > 0.08
 
 
-def _run(pen: Pen, rng: np.random.Generator, points: int = 12) -> None:
-    """Draws one run, thinner and paler on its way down."""
+def _drip(pen: Pen, rng: np.random.Generator, points: int = 12) -> None:
+    """Draws one drip, which becomes thinner and paler on its way down."""
     x, top = rng.uniform(0, pen.size_hw[1]), rng.uniform(-60, 150)
     length, width = rng.uniform(30, 250), rng.lognormal(1.0, 0.8)
     path_x = x + np.cumsum(rng.normal(0, 0.8, points))
@@ -82,7 +82,7 @@ def _run(pen: Pen, rng: np.random.Generator, points: int = 12) -> None:
 
 
 def holes(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Draws holes of form ties and drills, and bolts: round, dark or filled, with a rim that catches light."""
+    """Draws form-tie holes, drill holes and bolts: round, dark or filled, with a rim that catches the light."""
     size = picture.shape[:2]
     inner, outer = Pen(size), Pen(size)
     for _ in range(int(rng.integers(1, 4))):
@@ -99,7 +99,7 @@ def holes(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
 
 
 def spall(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Draws broken-off places: ragged patches of rough, lighter or darker material with a shaded edge."""
+    """Draws spalls, where the surface broke off: ragged patches, rough, lighter or darker, with a shaded edge."""
     size = picture.shape[:2]
     field = noise(rng, size, 5) + 0.25 * noise(rng, size, 20) + 0.1 * noise(rng, size, 60)
     edge = rng.uniform(0.6, 1.6)
@@ -113,7 +113,7 @@ def spall(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
 
 
 def relief(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Draws fins, steps and ridges of a trowel: a bright line beside a dark one, straight or wavy."""
+    """Draws fins, steps and trowel ridges: a bright line beside a dark line, straight or wavy."""
     size = picture.shape[:2]
     distance = distance_from_line(rng, size)
     distance = distance + noise(rng, size, int(rng.integers(3, 12))) * one_of(rng, 0, rng.uniform(0, 10))
@@ -124,7 +124,7 @@ def relief(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
 
 
 def stones(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Draws aggregate that shows: many light and dark grains with edges."""
+    """Draws exposed aggregate: many light and dark grains with edges."""
     size = picture.shape[:2]
     pens, log_radius = (Pen(size), Pen(size)), rng.uniform(0.8, 2.2)
     for k in range(int(rng.integers(20, 140))):
@@ -138,7 +138,7 @@ def stones(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
 
 
 def joint(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Draws a groove between slabs or boards: straight, with parallel edges, at times broken ones, or filled."""
+    """Draws a straight groove between slabs or boards: its edges are parallel, at times broken; it may be filled."""
     size = picture.shape[:2]
     distance, half_width = distance_from_line(rng, size), rng.lognormal(0.9, 0.6)
     ragged = noise(rng, size, 40) * one_of(rng, 0, rng.uniform(0, 1.5))

@@ -1,6 +1,6 @@
-"""Draws marks of people that are mistaken for a crack: paint, lines, grids, writing, labels, scratches.
+"""Draws marks made by people that are mistaken for a crack: paint, lines, grids, writing, labels, scratches.
 
-Public functions take a picture (h, w, 3) float32 0..255 and return it with a mark, and where that is: (h, w) bool.
+Public functions take a picture (h, w, 3) float32 0..255 and return it with a mark, and a mask of that: (h, w) bool.
 """
 
 from functools import cache
@@ -26,8 +26,8 @@ from crack_lightning.data.synthetic.painting import (
     tinted,
 )
 
-LETTERS = list("ABCDEFGHKMNOPRSTUXYZabdefgknrsty0123456789.:/-")
-FONT_STEP_PX = 12  # a font takes milliseconds to load: only a few sizes are used, and kept
+CHARACTERS = list("ABCDEFGHKMNOPRSTUXYZabdefgknrsty0123456789.:/-")
+FONT_STEP_PX = 12  # fonts take milliseconds to load, so only multiples of this size are, once each
 
 
 def paint_edge(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
@@ -53,7 +53,7 @@ def lines(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
 
 
 def grid(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Draws tiles, bricks, grating, wire mesh or parallel boards, over all of the picture or a part."""
+    """Draws tiles, bricks, grating, wire mesh or parallel boards, over the whole picture or a part of it."""
     size = picture.shape[:2]
     angle, gap, half_width = rng.uniform(0, np.pi), rng.uniform(10, 90), rng.uniform(0.5, 3)
     distance = _distance_from_grid(rng, size, angle, gap)
@@ -65,22 +65,22 @@ def grid(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
 
 
 def _distance_from_grid(rng: np.random.Generator, size_hw: tuple[int, int], angle: float, gap: float) -> Array:
-    """Returns the distance in pixels (h, w) from the nearest line: parallels, a grid that may be skewed, or bricks."""
+    """Returns the distance in pixels (h, w) from the nearest line of parallels, a grid (maybe skewed) or bricks."""
     y, x = np.ogrid[: size_hw[0], : size_hw[1]]
     skew = angle + one_of(rng, np.pi / 2, rng.uniform(0.5, 2.6))
     u, v = (np.float32(np.cos(t)) * np.float32(x) + np.float32(np.sin(t)) * np.float32(y) for t in (angle, skew))
     distance = np.abs((u % gap) - gap / 2)
-    kind = rng.random()
-    if kind > 0.75:  # parallel lines alone
+    pattern = rng.random()
+    if pattern > 0.75:  # parallel lines alone
         return distance
     other_gap = gap * rng.uniform(0.4, 2.5)
-    if kind < 0.3:  # bricks: every second row is moved by half a brick
+    if pattern < 0.3:  # bricks: every second row is shifted by half a brick
         v = v + other_gap / 2 * (np.floor(u / gap) % 2)
     return np.minimum(distance, np.abs((v % other_gap) - other_gap / 2))
 
 
 def strokes(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Draws strokes of a brush, a marker or a spray can, curved and of even width."""
+    """Draws strokes of a brush, a marker or a spray can, curved and of constant width."""
     pen = Pen(picture.shape[:2])
     for _ in range(int(rng.integers(1, 4))):
         pen.line(random_curve(rng, picture.shape[:2]), rng.uniform(1, 15))
@@ -92,16 +92,16 @@ def strokes(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
 def writing(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
     """Draws numbers and letters: stencils, date stamps of cameras, handwritten notes and graffiti."""
     size = picture.shape[:2]
-    cover = _typed(rng, size) if rng.random() < 0.5 else _handwritten(rng, size)
+    cover = _typed_text(rng, size) if rng.random() < 0.5 else _handwriting(rng, size)
     cover = blurred(cover, one_of(rng, 0, rng.uniform(0, 2)))
     strength = rng.uniform(0.4, 1)
     return clipped(blended(picture, cover * strength, any_colour(rng, picture))), cover > 0.05
 
 
-def _typed(rng: np.random.Generator, size_hw: tuple[int, int]) -> Array:
+def _typed_text(rng: np.random.Generator, size_hw: tuple[int, int]) -> Array:
     pen = Pen(size_hw)
     height = int(rng.uniform(10, 90))
-    text = "".join(rng.choice(LETTERS) for _ in range(int(rng.integers(2, 9))))
+    text = "".join(rng.choice(CHARACTERS) for _ in range(int(rng.integers(2, 9))))
     x, y = rng.uniform(-0.1, 0.7, 2) * size_hw[::-1] * SUPERSAMPLING
     font = _font(height * SUPERSAMPLING // FONT_STEP_PX)
     pen.draw.text((float(x), float(y)), text, fill=255, font=font, stroke_width=int(rng.integers(0, 4)))
@@ -116,7 +116,7 @@ def _font(steps: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default((steps + 1) * FONT_STEP_PX)
 
 
-def _handwritten(rng: np.random.Generator, size_hw: tuple[int, int]) -> Array:
+def _handwriting(rng: np.random.Generator, size_hw: tuple[int, int]) -> Array:
     pen = Pen(size_hw)
     width, position = rng.uniform(1, 6), rng.uniform(0.05, 0.6, 2) * size_hw[::-1]
     height = rng.uniform(8, 50)
@@ -128,7 +128,7 @@ def _handwritten(rng: np.random.Generator, size_hw: tuple[int, int]) -> Array:
 
 
 def label(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Draws tape, a sticker, a crack gauge, a plate or a patch of other mortar: a box with edges."""
+    """Draws tape, a sticker, a crack gauge, a plate or a patch of another mortar: a rectangle with visible edges."""
     size = picture.shape[:2]
     pen, corners = Pen(size), _box(rng, size)
     pen.polygon(corners)
@@ -157,7 +157,7 @@ def _box(rng: np.random.Generator, size_hw: tuple[int, int]) -> Array:
 
 
 def scratches(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Draws thin smooth arcs, marks of trowels and saws: lighter or darker, often many side by side."""
+    """Draws thin smooth arcs, as left by trowels and saws: lighter or darker, often many side by side."""
     size = picture.shape[:2]
     pen, count = Pen(size), int(rng.choice([1, 2, 4, 12]))
     first = random_curve(rng, size, points=20)

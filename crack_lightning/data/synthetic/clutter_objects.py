@@ -1,6 +1,6 @@
-"""Draws objects that are mistaken for a crack: they hang before a wall, lie beside it or throw a shadow on it.
+"""Draws objects that are mistaken for a crack: in front of a wall, beside it, or throwing a shadow on it.
 
-Public functions take a picture (h, w, 3) float32 0..255 and return it with an object, and where that is: (h, w) bool.
+Public functions take a picture (h, w, 3) float32 0..255 and return it with an object, and a mask of that: (h, w) bool.
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ from crack_lightning.data.synthetic.painting import (
 
 
 def shadow(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Draws the shadow of something outside the picture: one long edge, sharp or soft."""
+    """Draws the shadow, with one long edge, sharp or soft, of something outside the picture."""
     softness, distance = rng.lognormal(1.2, 1.0), distance_from_line(rng, picture.shape[:2])
     cover = smoothstep(distance, -softness, softness)
     strength = rng.uniform(0.1, 0.7)
@@ -56,7 +56,7 @@ def _stroke(size_hw: tuple[int, int], xy: Array, width_px: float) -> Array:
 
 
 def border(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Draws the edge of a member, and beyond it another surface, the sky, glass or the dark."""
+    """Draws the edge of a structural member, and beyond it another surface, the sky, glass or darkness."""
     size = picture.shape[:2]
     distance = distance_from_line(rng, size)
     if rng.random() < 0.4:
@@ -64,7 +64,7 @@ def border(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
     beyond = _beyond(picture, rng)
     cover = smoothstep(distance, -rng.uniform(0.2, 1.5), rng.uniform(0.2, 1.5))
     picture = blended(picture, cover, beyond)
-    if rng.random() < 0.5:  # a chamfer, a gap or a bright edge along it
+    if rng.random() < 0.5:  # a chamfer, a gap or a bright line along the edge
         position, half_width = rng.uniform(-6, 6), rng.lognormal(0.5, 0.7)
         line = 1 - smoothstep(np.abs(distance - position), half_width, half_width + 1)
         picture = shaded(picture, 1 + rng.uniform(-0.8, 0.5) * line)
@@ -72,7 +72,7 @@ def border(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
 
 
 def _beyond(picture: Array, rng: np.random.Generator) -> Array:
-    """Returns the picture beyond an edge: any colour with mottles, or the given picture upside down."""
+    """Returns what is beyond an edge, (h, w, 3): a mottled colour, or the given picture turned by 180 degrees."""
     colour = any_colour(rng, picture)
     if rng.random() < 0.7:
         strength = rng.uniform(0, 0.25)
@@ -82,7 +82,7 @@ def _beyond(picture: Array, rng: np.random.Generator) -> Array:
 
 
 def plants(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Draws twigs, roots and grass with leaves, or only their shadow."""
+    """Draws twigs, roots and leafy grass, or only the shadow of them."""
     size = picture.shape[:2]
     pen, thickness = Pen(size), rng.uniform(0.6, 4)
     for _ in range(int(rng.integers(1, 7))):

@@ -9,12 +9,12 @@ Array = np.ndarray
 
 SUPERSAMPLING = 3  # masks are drawn this many times larger, then reduced: the thinnest line is a third of a pixel
 
-# Linear RGB of dry, damp, warm, bluish and lime-washed concrete; each surface lies between two of them.
+# Linear RGB of dry, damp, warm, bluish and lime-washed concrete; each surface mixes two of them.
 CONCRETE_RGB = np.array(
     [[0.64, 0.62, 0.58], [0.40, 0.40, 0.37], [0.66, 0.59, 0.51], [0.57, 0.60, 0.64], [0.80, 0.79, 0.77]],
     dtype=np.float32,
 )
-# Dark moisture, rust, lime, algae.
+# RGB factors by which moisture, rust, lime and algae change the surface's colour.
 STAIN_RGB = np.array([[0.55, 0.54, 0.52], [0.86, 0.66, 0.48], [1.30, 1.30, 1.28], [0.68, 0.74, 0.58]], dtype=np.float32)
 
 
@@ -22,8 +22,10 @@ STAIN_RGB = np.array([[0.55, 0.54, 0.52], [0.86, 0.66, 0.48], [1.30, 1.30, 1.28]
 class Surface:
     """A square of concrete before light falls on it.
 
-    `height` (n, n) in arbitrary units, `colour` (3, n, n) linear RGB in 0..1, `opening` (n, n) in 0..1:
-    how far each pixel lies in a hole that no light reaches. All float32.
+    All fields are float32.
+    `height` (n, n): relief, in arbitrary units.
+    `colour` (3, n, n): linear RGB in 0..1.
+    `opening` (n, n): share of each pixel that is a hole which no light reaches, 0..1.
     """
 
     height: Array
@@ -32,12 +34,12 @@ class Surface:
 
 
 def fractal_noise(rng: np.random.Generator, size: int, *, slope: float, stretch: float = 1.0) -> list[Array]:
-    """Returns two independent (size, size) fields of mean 0 and deviation 1 whose power falls as 1/f**slope.
+    """Returns two independent (size, size) fields of mean 0 and standard deviation 1 whose power falls as 1/f**slope.
 
-    All octaves are made at once, by filtering white noise in the frequency domain; `stretch` above 1 draws the
-    pattern out along one axis, as a trowel or a brush does.
+    All octaves are computed at once, by filtering white noise in the frequency domain. A `stretch` above 1 elongates
+    the pattern along one axis, as a trowel or a brush does.
     """
-    n = -(-size // 16) * 16  # factors of two are fast; the crop also hides that the field is periodic
+    n = -(-size // 16) * 16  # multiples of 16 are fast; the crop to `size` also hides that the field is periodic
     frequency = np.fft.fftfreq(n).astype(np.float32)
     squared = frequency[:, None] ** 2 + (stretch * frequency[None, :]) ** 2
     squared[0, 0] = 1.0
@@ -54,7 +56,7 @@ def _standardised(field: Array) -> Array:
 
 
 def _enlarged(field: Array, size: int) -> Array:
-    """Enlarges a field without fine detail, which costs a fraction of drawing it at full size."""
+    """Enlarges a field that has no fine detail; drawing it at full size would take several times as long."""
     return np.asarray(Image.fromarray(field).resize((size, size), Image.Resampling.BICUBIC))
 
 
@@ -71,12 +73,12 @@ def blank_mask(size: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
 
 
 def reduced(mask: Image.Image) -> Array:
-    """Returns the supersampled mask as (size, size) coverage in 0..1."""
+    """Reduces a supersampled mask to the share of each pixel that is drawn on, (h, w) in 0..1."""
     return np.asarray(mask.reduce(SUPERSAMPLING), dtype=np.float32) / 255.0
 
 
-def ramp(rng: np.random.Generator, size: int) -> Array:
-    """Returns the signed distance of every pixel from a random straight line: (size, size), in pixels."""
+def signed_distance(rng: np.random.Generator, size: int) -> Array:
+    """Returns every pixel's signed distance (size, size) from a random straight line, in pixels."""
     angle = rng.uniform(0, 2 * np.pi)
     x = np.arange(size, dtype=np.float32) - np.float32(rng.uniform(0.1, 0.9) * size)
     y = np.arange(size, dtype=np.float32) - np.float32(rng.uniform(0.1, 0.9) * size)
@@ -119,7 +121,7 @@ def _stained(rng: np.random.Generator, colour: Array, field: Array) -> Array:
 
 
 def pores(rng: np.random.Generator, size: int, *, roughness: Array) -> Array:
-    """Draws air voids and pits as coverage (size, size) in 0..1, their rims frayed by `roughness`."""
+    """Draws air voids and pits, with rims frayed by `roughness`: the share of each pixel, (size, size) in 0..1."""
     count = int(min(rng.lognormal(2.0, 1.1), 160))
     mask, pen = blank_mask(size)
     for x, y, radius in zip(
@@ -128,15 +130,16 @@ def pores(rng: np.random.Generator, size: int, *, roughness: Array) -> Array:
         np.minimum(rng.lognormal(0.1, 0.55, count), size / 20),
         strict=True,
     ):
-        wide, high = radius * rng.uniform(0.6, 1.3, 2)
-        pen.ellipse([SUPERSAMPLING * v for v in (x - wide, y - high, x + wide, y + high)], fill=255)
+        radius_x, radius_y = radius * rng.uniform(0.6, 1.3, 2)
+        box = (x - radius_x, y - radius_y, x + radius_x, y + radius_y)
+        pen.ellipse([SUPERSAMPLING * v for v in box], fill=255)
     depth = reduced(mask) * np.float32(rng.uniform(0.5, 1.0))
     return np.clip(depth * (1 + 0.3 * roughness), 0, 1)
 
 
 def _joint(rng: np.random.Generator, surface: Surface) -> Surface:
-    """Adds a straight groove between two slabs, its edges parallel and far smoother than a crack's."""
-    distance = ramp(rng, len(surface.height))
+    """Adds a straight groove between two slabs; its edges are parallel, and far smoother than those of a crack."""
+    distance = signed_distance(rng, len(surface.height))
     half_width = rng.uniform(1.0, 6.0)
     groove = 1 - smoothstep(np.abs(distance), half_width, half_width + rng.uniform(0.7, 2.0))
     other_slab = np.where(distance > 0, np.float32(rng.uniform(0.88, 1.1)), np.float32(1))
@@ -149,7 +152,7 @@ def _joint(rng: np.random.Generator, surface: Surface) -> Surface:
 
 def _formwork_line(rng: np.random.Generator, surface: Surface) -> Surface:
     """Adds the fin or step that forms at the gap between two shuttering boards."""
-    distance = ramp(rng, len(surface.height))
+    distance = signed_distance(rng, len(surface.height))
     fin = np.exp(-((distance / np.float32(rng.uniform(0.6, 2.5))) ** 2))
     step = smoothstep(distance, -1.5, 1.5) * np.float32(rng.uniform(-1.5, 1.5))
     board = 1 + np.float32(rng.uniform(-0.06, 0.06)) * (distance > 0)

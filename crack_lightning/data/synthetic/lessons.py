@@ -1,4 +1,8 @@
-"""Draws the pictures that a crack map is trained on (surface, clutter, crack, camera) and masks of what is in them."""
+"""Draws lessons, the synthetic training pictures of a crack map, and masks of their cracks and clutter.
+
+A lesson is drawn in the order surface, clutter, crack, camera. Clutter is what is mistaken for a crack: stains, joints,
+cables, writing and more.
+"""
 
 import io
 from dataclasses import dataclass
@@ -7,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from crack_lightning.data.synthetic.camera import photograph
-from crack_lightning.data.synthetic.clutter_faults import holes, joint, pores, relief, runs, spall, stain, stones
+from crack_lightning.data.synthetic.clutter_faults import drips, holes, joint, pores, relief, spall, stain, stones
 from crack_lightning.data.synthetic.clutter_marks import grid, label, lines, paint_edge, scratches, strokes, writing
 from crack_lightning.data.synthetic.clutter_objects import border, cable, plants, shadow
 from crack_lightning.data.synthetic.concrete import Array, smoothstep, sound_surface
@@ -22,14 +26,14 @@ from crack_lightning.data.synthetic.painting import (
     random_rgb,
 )
 
-SIDE = 256  # pixels
+SIDE = 256  # side of a lesson in pixels
 SIZE_HW = (SIDE, SIDE)
-CLUTTER_CHANCES = (0.25, 0.35, 0.27, 0.13)  # of 0, 1, 2, 3 pieces of clutter in a lesson
-CRACKED_SHARE = 0.8  # of the lessons
-# Relative frequency of each kind of clutter. Its function takes a picture (h, w, 3) float32 0..255 and a generator, and
-# returns the picture with the clutter, and where that is: (h, w) bool. Spalls and grids are twice as frequent: a crack
-# map loses most without them.
-FREQUENCY = {
+PIECE_CHANCES = (0.25, 0.35, 0.27, 0.13)  # chances that a lesson has 0, 1, 2 or 3 pieces of clutter
+CRACKED_SHARE = 0.8  # share of the lessons with a crack
+# Relative frequency of each type of clutter. Its function takes a picture (h, w, 3) float32 0..255 and a generator; it
+# returns the picture with the clutter, and a mask (h, w) bool of where the clutter is. Spalls and grids are twice as
+# frequent, because leaving them out makes a crack map worst.
+CLUTTER_FREQUENCY = {
     paint_edge: 1.0,
     lines: 1.0,
     grid: 2.0,
@@ -40,7 +44,7 @@ FREQUENCY = {
     cable: 1.0,
     writing: 1.0,
     border: 1.5,
-    runs: 1.0,
+    drips: 1.0,
     plants: 1.0,
     label: 1.0,
     holes: 1.0,
@@ -50,16 +54,17 @@ FREQUENCY = {
     stones: 1.0,
     joint: 1.0,
 }
-NO_CRACK = list(FREQUENCY)
-CHANCES = np.array(list(FREQUENCY.values())) / sum(FREQUENCY.values())
+CLUTTER = list(CLUTTER_FREQUENCY)
+CLUTTER_CHANCES = np.array(list(CLUTTER_FREQUENCY.values())) / sum(CLUTTER_FREQUENCY.values())
 
 
 @dataclass(frozen=True)
 class Lesson:
     """An RGB picture of SIDE x SIDE pixels and what was drawn in it.
 
-    `cover` and `strength` (SIDE, SIDE) float32 in 0..1: how much of a pixel lies in a crack's opening, and its
-    contrast; `clutter` (SIDE, SIDE) bool: where something that is mistaken for a crack lies, drawn before the crack;
+    `cover` (SIDE, SIDE) float32: share of each pixel that is in the opening of a crack, 0..1.
+    `strength` (SIDE, SIDE) float32: contrast of the crack in each pixel, 0..1.
+    `clutter` (SIDE, SIDE) bool: where clutter was drawn; the crack is drawn over it.
     `style`: the style of the crack, a key of STYLES; None without a crack.
     """
 
@@ -71,19 +76,19 @@ class Lesson:
 
     @property
     def thin(self) -> bool:
-        """Returns whether its cracks are of a style that draws thin lines."""
+        """Returns whether the style of its crack draws thin lines."""
         return self.style in THIN_STYLES
 
 
 def lesson(source: Image.Image | None, seed: int, index: int) -> Lesson:
-    """Draws lesson `index` onto `source`, a square picture of a sound surface, or onto a generated one if None.
+    """Draws lesson `index` onto `source`, a square picture of a sound surface; None generates a surface.
 
-    The same arguments give the same lesson, whatever the order and the process it is drawn in.
+    The same arguments give the same lesson, in whatever order and process lessons are drawn.
     """
     rng = np.random.default_rng([seed, index])
-    picture = _lit(rng, _generated(rng) if source is None else _reframed(rng, source))
+    picture = _lit(rng, _generated_surface(rng) if source is None else _reframed(rng, source))
     clutter = np.zeros(SIZE_HW, bool)
-    for _ in range(int(rng.choice(len(CLUTTER_CHANCES), p=CLUTTER_CHANCES))):
+    for _ in range(int(rng.choice(len(PIECE_CHANCES), p=PIECE_CHANCES))):
         picture, mask = add_clutter(picture, rng)
         clutter |= mask
     if rng.random() < 1 - CRACKED_SHARE:
@@ -97,7 +102,7 @@ def lesson(source: Image.Image | None, seed: int, index: int) -> Lesson:
 
 
 def _reframed(rng: np.random.Generator, source: Image.Image) -> Array:
-    """Turns and mirrors a picture of a sound surface at random, and shows it nearer or farther."""
+    """Turns and mirrors a picture of a sound surface at random, and zooms in or out."""
     zoom = one_of(rng, 1.0, 1.0, rng.uniform(0.5, 1), rng.uniform(1, 1.5))
     side = round(SIDE * zoom)
     resized = source.convert("RGB").resize((side, side), Image.Resampling.BILINEAR)
@@ -112,12 +117,12 @@ def _reframed(rng: np.random.Generator, source: Image.Image) -> Array:
     return picture[top : top + SIDE, left : left + SIDE]
 
 
-def _generated(rng: np.random.Generator) -> Array:
-    return np.asarray(photograph(rng, sound_surface(rng, SIDE))) if rng.random() < 0.5 else _grains(rng)
+def _generated_surface(rng: np.random.Generator) -> Array:
+    return np.asarray(photograph(rng, sound_surface(rng, SIDE))) if rng.random() < 0.5 else _coarse_surface(rng)
 
 
-def _grains(rng: np.random.Generator) -> Array:
-    """Draws rough plaster, asphalt or washed concrete: noise of several sizes, at times cut into stones."""
+def _coarse_surface(rng: np.random.Generator) -> Array:
+    """Draws rough plaster, asphalt or washed concrete: noise of several sizes, at times with patches like stones."""
     mottle = sum(np.float32(rng.exponential(1)) * noise(rng, SIZE_HW, cells) for cells in (4, 24, 48, 96))
     fine = rng.standard_normal(SIZE_HW, dtype=np.float32)
     grey = rng.uniform(60, 200) * (1 + rng.uniform(0.01, 0.06) * mottle + rng.uniform(0, 0.12) * fine)
@@ -130,7 +135,7 @@ def _grains(rng: np.random.Generator) -> Array:
 
 
 def _lit(rng: np.random.Generator, picture: Array) -> Array:
-    """Returns the picture, 0..255 of any number type, with a random exposure, contrast and tint: float32."""
+    """Applies a random exposure, contrast and tint to a picture, 0..255 of any number type; returns float32."""
     contrast, exposure = rng.uniform(0.6, 1.4), rng.uniform(0.6, 1.1)
     levels = np.arange(256) / 255
     curves = 255 * levels[:, None] ** contrast * exposure * random_rgb(rng, 0.9, 1.1)  # (256, 3)
@@ -142,7 +147,7 @@ def _lit(rng: np.random.Generator, picture: Array) -> Array:
 
 
 def _as_photographed(rng: np.random.Generator, picture: Array) -> Image.Image:
-    """Adds blur, sensor noise and JPEG compression, each only at times."""
+    """Adds blur, sensor noise and JPEG compression, each to some of the pictures only."""
     if rng.random() < 0.3:
         picture = blurred_picture(picture, rng.uniform(0.3, 1.3))
     if rng.random() < 0.3:
@@ -160,5 +165,5 @@ def _compressed(image: Image.Image, *, quality: int) -> Image.Image:
 
 
 def add_clutter(picture: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Draws one thing that is mistaken for a crack; returns the picture, and where that thing is: (h, w) bool."""
-    return NO_CRACK[int(rng.choice(len(NO_CRACK), p=CHANCES))](picture, rng)
+    """Draws a random piece of clutter; returns the picture, and a mask (h, w) bool of where the piece is."""
+    return CLUTTER[int(rng.choice(len(CLUTTER), p=CLUTTER_CHANCES))](picture, rng)

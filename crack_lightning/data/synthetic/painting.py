@@ -7,8 +7,8 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from crack_lightning.data.synthetic.concrete import SUPERSAMPLING, Array, reduced
 
-SMOOTH_CELLS = 40  # noise of fewer cells would show them if it were enlarged linearly
-BOX_OF_BLUR = 1.2  # radius of the box that blurs about as much as a Gaussian of deviation 1
+MIN_LINEAR_CELLS = 40  # noise with fewer cells shows them when it is enlarged linearly
+BOX_RADIUS = 1.2  # a box of this radius blurs about as much as a Gaussian of standard deviation 1
 
 
 class Pen:
@@ -41,11 +41,11 @@ class Pen:
 
 
 def noise(rng: np.random.Generator, size_hw: tuple[int, int], cells: int) -> Array:
-    """Returns smooth noise (h, w) of deviation about 1, with `cells` blobs along the longer side."""
+    """Returns smooth noise (h, w) of standard deviation about 1, with `cells` blobs along the longer side."""
     longest = max(size_hw)
     coarse = rng.standard_normal([-(-cells * side // longest) for side in size_hw], dtype=np.float32)
-    method = Image.Resampling.BICUBIC if cells < SMOOTH_CELLS else Image.Resampling.BILINEAR
-    # Enlarging averages neighbours, which lowers the deviation by a sixth.
+    method = Image.Resampling.BICUBIC if cells < MIN_LINEAR_CELLS else Image.Resampling.BILINEAR
+    # Enlarging averages neighbours, which lowers the standard deviation by a sixth.
     return np.asarray(Image.fromarray(coarse).resize(size_hw[::-1], method)) * np.float32(1.2)
 
 
@@ -58,7 +58,7 @@ def distance_from_line(rng: np.random.Generator, size_hw: tuple[int, int]) -> Ar
 
 
 def bezier(control_xy: Array, points: int) -> Array:
-    """Returns points (n, 2) along the cubic curve of four control points (4, 2)."""
+    """Returns `points` points (n, 2) along the cubic Bezier curve with the control points (4, 2)."""
     t = np.linspace(0, 1, points)[:, None]
     first, second, third, fourth = control_xy
     return (1 - t) ** 3 * first + 3 * (1 - t) ** 2 * t * second + 3 * (1 - t) * t**2 * third + t**3 * fourth
@@ -67,32 +67,32 @@ def bezier(control_xy: Array, points: int) -> Array:
 def random_curve(
     rng: np.random.Generator, size_hw: tuple[int, int], *, points: int = 36, beyond: float = 0.25
 ) -> Array:
-    """Returns points (n, 2) of a smooth curve whose control points lie up to `beyond` of a side outside the picture."""
+    """Returns points (n, 2) of a smooth curve with control points up to `beyond` times a side outside the picture."""
     return bezier(rng.uniform(-beyond, 1 + beyond, (4, 2)) * size_hw[::-1], points)
 
 
 def one_of(rng: np.random.Generator, *values: float) -> float:
-    """Returns one of the values at random, as a Python number, which keeps float32 arrays float32."""
+    """Returns one of the values at random, as a Python number, so that float32 arrays stay float32."""
     return float(rng.choice(values))
 
 
 def blurred(cover: Array, radius_px: float) -> Array:
-    """Blurs a mask (h, w) in 0..1, in 255 steps."""
+    """Blurs a mask (h, w) in 0..1, with a resolution of 1/255."""
     if radius_px < 0.15:
         return cover
     levels = Image.fromarray(np.uint8(255 * np.clip(cover, 0, 1)))
-    return np.asarray(levels.filter(ImageFilter.BoxBlur(BOX_OF_BLUR * radius_px)), np.float32) / 255
+    return np.asarray(levels.filter(ImageFilter.BoxBlur(BOX_RADIUS * radius_px)), np.float32) / 255
 
 
 def blurred_picture(picture: Array, radius_px: float) -> Array:
-    """Blurs the picture (h, w, 3), in whole levels."""
+    """Blurs the picture (h, w, 3); the result has whole numbers."""
     if radius_px < 0.2:
         return picture
-    return np.asarray(as_image(picture).filter(ImageFilter.BoxBlur(BOX_OF_BLUR * radius_px)), np.float32)
+    return np.asarray(as_image(picture).filter(ImageFilter.BoxBlur(BOX_RADIUS * radius_px)), np.float32)
 
 
 def shifted(values: Array, shift_yx: Array) -> Array:
-    """Moves the mask (h, w) by whole pixels; what moves in repeats the border."""
+    """Moves the mask (h, w) by whole pixels, and repeats its border where that leaves a gap."""
     margin = int(np.abs(shift_yx).max())
     padded = np.pad(values, margin, mode="edge")
     top, left = margin - shift_yx[0], margin - shift_yx[1]
@@ -100,7 +100,7 @@ def shifted(values: Array, shift_yx: Array) -> Array:
 
 
 def over_channels(values: Array) -> Array:
-    """Repeats (h, w) as (h, w, 3): numpy is several times as fast on it as on a last axis that it must stretch."""
+    """Repeats values (h, w) as (h, w, 3), on which numpy is several times as fast as if it broadcast them."""
     repeated = np.empty((*values.shape, 3), np.float32)
     for channel in range(3):
         repeated[..., channel] = values
@@ -109,7 +109,7 @@ def over_channels(values: Array) -> Array:
 
 def blended(picture: Array, cover: Array, colour: Array) -> Array:
     """Paints `colour`, (3,) or (h, w, 3), over the picture where `cover` (h, w) is 1."""
-    rows = picture.reshape(len(picture), -1)  # (h, 3 w): no short last axis
+    rows = picture.reshape(len(picture), -1)  # (h, 3 * w): numpy is slow on a last axis of 3
     over = np.tile(colour, picture.shape[1]) if colour.ndim == 1 else colour.reshape(len(picture), -1)
     out = over - rows
     out *= over_channels(cover).reshape(len(picture), -1)
@@ -144,7 +144,7 @@ def as_image(picture: Array) -> Image.Image:
 
 
 def mean_colour(picture: Array) -> Array:
-    """Returns the mean of each channel (3,) over every fourth row and column, which is near enough."""
+    """Returns the mean of each channel (3,) over every fourth row and column, which is accurate enough."""
     return picture[::4, ::4].mean((0, 1))
 
 
@@ -154,7 +154,7 @@ def random_rgb(rng: np.random.Generator, low: float, high: float) -> Array:
 
 
 def any_colour(rng: np.random.Generator, picture: Array) -> Array:
-    """Returns a shade of the picture (3,) more often than not, else any colour."""
+    """Returns a random colour (3,), more often than not a shade of the picture's own."""
     if rng.random() < 0.6:
         return mean_colour(picture) * rng.uniform(0.2, 1.5) * random_rgb(rng, 0.9, 1.1)
     return random_rgb(rng, 0, 255)

@@ -29,14 +29,13 @@ from crack_lightning.system.ranges import absolute_path, check_workers
 log = logging.getLogger(__name__)
 
 SIZES_PX = range(32, 2049)
-CHUNK = 16  # surfaces that a process draws at a time
-FEW = 128  # this many are drawn sooner than other processes start
+MAX_ALONE = 128  # one process draws up to this many before further ones have started
 VERSION = 1  # part of the cache's key: raise it with every change that draws other pixels
 
 
 @dataclass
 class GenerateOptions:
-    """Options of `generate`: how many surfaces to draw into which folder, and their side; the last class is cracked."""
+    """The options of `generate`, which draws surfaces into class folders; those of the last class are cracked."""
 
     out: str
     count: int = 1200
@@ -75,14 +74,14 @@ def write_surfaces(
     workers: int | None = None,
     kept: bool = False,
 ) -> None:
-    """Draws `count` photographs into `folder/<class>/000000.jpg`, classes in turn, the last class cracked.
+    """Draws `count` photographs into `folder/<class>/000000.jpg`, the classes in turn, the last class with cracks.
 
-    `folder` appears only when it is complete. `workers` processes draw (default: one a core); the result
-    does not depend on how many. A folder that is `kept` belongs to the cache, and may be removed from it.
+    `folder` appears only when it is complete. The number of processes, `workers` (default: one per core), does not
+    change the result. `kept` says that the folder belongs to the cache, from which it may be removed.
 
-    Raises FileExistsError if `folder` exists and is not empty, ValueError for numbers out of range.
+    Raises FileExistsError if `folder` exists and is not empty, ValueError for an invalid number or class name.
     """
-    _check_numbers(count=count, seed=seed, size_px=size_px, class_names=class_names, workers=workers)
+    _check_request(count=count, seed=seed, size_px=size_px, class_names=class_names, workers=workers)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"{folder} is there already: name another folder or delete this one")
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -93,7 +92,7 @@ def write_surfaces(
         for name in class_names:
             (unfinished / name).mkdir()
         draw = partial(_draw, folder=unfinished, seed=seed, size_px=size_px, class_names=tuple(class_names))
-        for _ in track(_mapped(draw, count, workers), "drawing surfaces", total=count):
+        for _ in track(_draw_all(draw, count, workers), "drawing surfaces", total=count):
             pass
         unfinished.chmod(0o755)  # mkdtemp makes it private
         unfinished.replace(folder)
@@ -114,7 +113,7 @@ def cached_surfaces(
     class_names: Sequence[str],
     workers: int | None = None,
 ) -> Path:
-    """Returns the folder in `cache` that holds exactly these surfaces, drawn now if it is not there yet."""
+    """Returns the folder in `cache` that holds exactly these surfaces; draws them first if it is missing."""
     request = {
         "version": VERSION,
         "count": count,
@@ -124,11 +123,11 @@ def cached_surfaces(
     }
     key = hashlib.sha256(json.dumps(request).encode()).hexdigest()[:12]
     folder = cache / "synthetic" / f"{count}-surfaces-{key}"
-    if _is_complete(folder, count):  # needs no lock, nor a writable cache
+    if _is_complete(folder, count):  # this case needs neither a lock nor a writable cache
         log.info("synthetic surfaces: %s", folder)
         return folder
     _create_folder(folder.parent)
-    with FileLock(folder.with_name(f"{folder.name}.lock")):  # only one of the runs that start together draws
+    with FileLock(folder.with_name(f"{folder.name}.lock")):  # of the runs that start together, only one draws
         if _is_complete(folder, count):
             return folder
         for leftover in [folder, *folder.parent.glob(f".{folder.name}-*")]:
@@ -144,31 +143,31 @@ def _create_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OSError(f"{folder} cannot be made ({error.strerror}): give another cache_dir=FOLDER") from error
+        raise OSError(f"{folder} cannot be created ({error.strerror}): give another cache_dir=FOLDER") from error
 
 
 def _is_complete(folder: Path, count: int) -> bool:
     return sum(1 for _ in folder.glob("*/*.jpg")) == count
 
 
-def _check_numbers(*, count: int, seed: int, size_px: int, class_names: Sequence[str], workers: int | None) -> None:
+def _check_request(*, count: int, seed: int, size_px: int, class_names: Sequence[str], workers: int | None) -> None:
     if len(class_names) != 2 or class_names[0] == class_names[1]:
         raise UserError(f"class_names={list(class_names)}: two different names are needed, sound and cracked")
     for name in class_names:
         if Path(name).name != name or name.startswith("."):
-            raise UserError(f"class_names={list(class_names)}: {name!r} is not a name for a folder")
+            raise UserError(f"class_names={list(class_names)}: {name!r} is not valid as the name of a folder")
     if count < len(class_names):
-        raise UserError(f"count={count}: at least one surface a class is needed, so {len(class_names)}")
+        raise UserError(f"count={count}: must be at least {len(class_names)}, one surface per class")
     if seed < 0:
-        raise UserError(f"seed={seed}: 0 or more")
+        raise UserError(f"seed={seed}: must be 0 or more")
     if workers is not None and workers < 1:
-        raise UserError(f"num_workers={workers}: at least 1, or null for one a core")
+        raise UserError(f"num_workers={workers}: must be at least 1, or null for one per core")
     if size_px not in SIZES_PX:
-        raise UserError(f"size_px={size_px}: surfaces are {SIZES_PX[0]} to {SIZES_PX[-1]} pixels wide")
+        raise UserError(f"size_px={size_px}: must be from {SIZES_PX[0]} to {SIZES_PX[-1]} pixels")
 
 
-def _mapped(draw: Callable[[int], None], count: int, workers: int | None) -> Iterator[None]:
-    workers = 1 if count <= FEW else workers or os.cpu_count() or 1
+def _draw_all(draw: Callable[[int], None], count: int, workers: int | None) -> Iterator[None]:
+    workers = 1 if count <= MAX_ALONE else workers or os.cpu_count() or 1
     if workers == 1:
         yield from map(draw, range(count))
         return
@@ -187,7 +186,7 @@ def _draw(index: int, *, folder: Path, seed: int, size_px: int, class_names: tup
 def render_surface(*, seed: int, index: int, positive: bool, size_px: int) -> bytes:
     """Returns the JPEG bytes of a square RGB photograph of concrete, with a crack if `positive`.
 
-    Surface `index` is the same however many surfaces are drawn, and in whichever process.
+    Surface `index` is the same however many surfaces are drawn and whichever process draws it.
     """
     rng = np.random.default_rng([seed, index, int(positive)])
     surface = sound_surface(rng, size_px)
@@ -196,7 +195,7 @@ def render_surface(*, seed: int, index: int, positive: bool, size_px: int) -> by
     return jpeg_bytes(rng, photograph(rng, surface))
 
 
-def drawn_surface(*, seed: int, index: int, positive: bool, size_px: int) -> Image.Image:
+def surface_image(*, seed: int, index: int, positive: bool, size_px: int) -> Image.Image:
     """Returns the RGB picture whose bytes `render_surface` returns."""
     content = render_surface(seed=seed, index=index, positive=positive, size_px=size_px)
     return Image.open(io.BytesIO(content), formats=["JPEG"])

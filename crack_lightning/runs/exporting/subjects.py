@@ -9,7 +9,7 @@ from torch import Tensor
 
 from crack_lightning.data.batches.transforms import plain_transform
 from crack_lightning.data.synthetic.lessons import lesson
-from crack_lightning.data.synthetic.surface_folder import drawn_surface
+from crack_lightning.data.synthetic.surface_folder import surface_image
 from crack_lightning.engines.pick import pick_engine
 from crack_lightning.engines.portable import SHARPENED, portable
 from crack_lightning.evaluation.metrics import binary_metrics
@@ -63,7 +63,7 @@ class ClassifierSubject:
 
     def synthetic_picture(self, seed: int, number: int, *, positive: bool) -> Image.Image:
         """Returns a synthetic picture that suits the network."""
-        return drawn_surface(seed=seed, index=number, positive=positive, size_px=self.network.patch_px or SYNTHETIC_PX)
+        return surface_image(seed=seed, index=number, positive=positive, size_px=self.network.patch_px or SYNTHETIC_PX)
 
     def synthetic_labels(self) -> list[int] | None:
         """Returns a label for each synthetic picture, 1 with a crack, else 0; None for a crack map, which has no

@@ -15,7 +15,7 @@ from crack_lightning.data.images.reading import read_image
 from crack_lightning.data.samples.listing import Sample
 from crack_lightning.data.samples.masks import mask_of
 from crack_lightning.evaluation.cell_counts import masked_cells, near
-from crack_lightning.evaluation.mask_counts import MaskCounts, counted, iou, mask_metrics
+from crack_lightning.evaluation.mask_counts import MaskCounts, count_against_mask, iou, mask_metrics
 from crack_lightning.inference.crack_maps import CrackMapReader, keep_cracks
 from crack_lightning.inference.overlay import heat_picture
 from crack_lightning.inference.photographs import WindowScale
@@ -65,7 +65,9 @@ def evaluate_photographs(
         pixels = np.asarray(heat_picture(marked, image.size)) >= 255 * threshold
         marks = marked.probability >= threshold
         evaluated.append(
-            EvaluatedPhotograph(sample, counted(marks, truth, pixels, mask, tolerance=tolerance), marks, truth)
+            EvaluatedPhotograph(
+                sample, count_against_mask(marks, truth, pixels, mask, tolerance=tolerance), marks, truth
+            )
         )
     groups = [photograph.sample.group for photograph in evaluated]
     precision = float(average_precision.compute()) if any(photograph.truth.any() for photograph in evaluated) else 0.0
@@ -92,7 +94,7 @@ def log_test_metrics(metrics: Mapping[str, float]) -> None:
 def _row(photograph: EvaluatedPhotograph) -> list[object]:
     cells = photograph.counts.cells
     shares = (cells.precision, cells.recall, cells.f1, iou(photograph.counts.pixels))
-    return [photograph.sample.path, *(f"{share:.4f}" for share in shares), cells.marked, cells.there]
+    return [photograph.sample.path, *(f"{share:.4f}" for share in shares), cells.marked, cells.cracked]
 
 
 def worst_photographs(evaluated: Sequence[EvaluatedPhotograph]) -> Figure:
