@@ -5,7 +5,7 @@ from torch.utils.data import DataLoader, default_collate
 
 from crack_lightning.data.batches.datamodule import collate_views
 from crack_lightning.data.batches.dataset import AugmentedDataset, PlainDataset, ViewSampler
-from crack_lightning.data.batches.transforms import augmented, plain_transform
+from crack_lightning.data.batches.transforms import augment, plain_transform
 from crack_lightning.data.samples.listing import find_samples
 
 
@@ -52,7 +52,7 @@ def test_pictures_turned_by_loading_processes_are_those_that_a_gpu_turns(surface
     images, labels = collate_views(items)
     plain, views, same_labels = default_collate(items)
     assert views.any()
-    assert images.equal(augmented(plain, views))
+    assert images.equal(augment(plain, views))
     assert labels.equal(same_labels)
     pairs = [(plain[0], 1), (plain[1], 0)]
     assert collate_views(pairs)[0].equal(plain[:2])

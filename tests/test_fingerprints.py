@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from crack_lightning.data.copies.duplicates import SIMILAR, clusters, near_copies
+from crack_lightning.data.copies.duplicates import MIN_CORRELATION, connected_clusters, near_copies
 from crack_lightning.data.copies.fingerprints import fingerprint, invariant_keys, orientations, similarity
 from crack_lightning.data.copies.neighbours import close_pairs
 from crack_lightning.data.synthetic.surface_folder import render_surface
@@ -52,7 +52,7 @@ def prints(images: list[Image.Image]) -> np.ndarray:
 @pytest.mark.parametrize("name", COPIES)
 def test_a_copy_is_recognised(surfaces: list[Image.Image], name: str) -> None:
     copies = prints([COPIES[name](image) for image in surfaces])
-    assert similarity(prints(surfaces), copies).min() > SIMILAR
+    assert similarity(prints(surfaces), copies).min() > MIN_CORRELATION
 
 
 def test_other_surfaces_are_no_copies(surfaces: list[Image.Image]) -> None:
@@ -62,7 +62,7 @@ def test_other_surfaces_are_no_copies(surfaces: list[Image.Image]) -> None:
 
 def test_all_copies_of_a_picture_become_one_cluster(surfaces: list[Image.Image]) -> None:
     images = [copy(image) for copy in COPIES.values() for image in surfaces]
-    found = clusters(len(images), near_copies(prints(images))[0])
+    found = connected_clusters(len(images), near_copies(prints(images))[0])
     assert sorted(found) == [list(range(k, len(images), len(surfaces))) for k in range(len(surfaces))]
 
 
@@ -107,4 +107,4 @@ def test_close_pairs_of_few_points_are_exact() -> None:
 
 
 def test_clusters_hang_together_by_chains() -> None:
-    assert clusters(7, [(0, 3), (3, 5), (2, 6)]) == [[0, 3, 5], [2, 6]]
+    assert connected_clusters(7, [(0, 3), (3, 5), (2, 6)]) == [[0, 3, 5], [2, 6]]

@@ -37,7 +37,7 @@ def test_a_caller_can_leave_folders_out(root: Path) -> None:
 
 def test_a_folder_that_cannot_be_listed_is_reported(root: Path) -> None:
     told: list[OSError] = []
-    assert list(walk(root / "missing", refused=told.append)) == []
+    assert list(walk(root / "missing", on_error=told.append)) == []
     assert told[0].filename == str(root / "missing")
     with pytest.raises(FileNotFoundError, match="missing"):
         list(walk(root / "missing"))

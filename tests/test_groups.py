@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from crack_lightning.data.samples.groups import grouped
+from crack_lightning.data.samples.groups import assign_groups
 from crack_lightning.data.samples.listing import Sample
 
 ROOT = Path("/photos")
@@ -17,7 +17,7 @@ SAMPLES = [Sample(ROOT / name, int(name.startswith("Cracked")), name, name) for 
 
 
 def groups(group_by: str) -> list[str]:
-    return [sample.group for sample in grouped(SAMPLES, group_by)]
+    return [sample.group for sample in assign_groups(SAMPLES, group_by)]
 
 
 def test_by_file_every_image_stands_alone() -> None:
@@ -62,7 +62,7 @@ def test_a_pattern_that_does_not_fit_is_refused(pattern: str, text: str) -> None
         (["path,group", *(f"{name},x" for name in NAMES[:2])], "has no group for 2 of 4 images: Cracked/site b"),
         (
             ["path,group", *(f"{name},x" for name in [*NAMES, "gone.jpg"])],
-            "names 1 files that are none of the images: gone",
+            "names 1 files that are not among the images: gone",
         ),
         (["path,group", f"{NAMES[0]},x", f"{NAMES[0]},y"], "twice (line 3)"),
         (["path,group", f"{NAMES[0]},"], "no group (line 2)"),

@@ -67,10 +67,10 @@ def test_names_of_the_table_may_be_spelled_otherwise(photos: Path) -> None:
         ("sub/N000000.jpg;Negative", r"names sub/N000000.jpg twice \(lines 2 and 42\)"),
         (
             "new.jpg;Unsure",
-            r"has the labels Negative, Positive, Unsure \('Unsure' in line 42\), declared are Neg",
+            r"has the labels Negative, Positive, Unsure \('Unsure' in line 42\), but data.class_names has Neg",
         ),
-        ("new.jpg;Negative;;dev", r"has the split 'dev' in line 42: train, val or test"),
-        ("new.jpg;Negative;;test", r"has a split for some rows and none for others"),
+        ("new.jpg;Negative;;dev", r"has the split 'dev' in line 42: must be train, val or test"),
+        ("new.jpg;Negative;;test", r"has a split for some rows only"),
     ],
 )
 def test_a_row_that_does_not_fit_is_named(photos: Path, line: str, text: str) -> None:

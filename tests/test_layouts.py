@@ -8,8 +8,8 @@ from omegaconf import DictConfig
 
 from crack_lightning.data.audit.inventory import inventory
 from crack_lightning.data.options import DataOptions
-from crack_lightning.data.samples.groups import grouped
-from crack_lightning.data.samples.layouts import LAYOUTS, layout_folders, recognised
+from crack_lightning.data.samples.groups import assign_groups
+from crack_lightning.data.samples.layouts import LAYOUTS, layout_folders, recognise_layout
 from crack_lightning.data.samples.listing import find_samples
 
 PUBLISHED = ("D/UD", "D/CD", "P/UP", "P/CP", "W/UW", "W/CW")
@@ -36,7 +36,7 @@ def test_sdnet_is_read_as_it_unpacks(tmp_path: Path, surfaces: Path, folders: tu
     assert len(samples) == 6 * len(folders)
     for sample in samples:
         assert sample.label == sample.path.parent.name.startswith("C")
-    assert recognised(root, ["Negative", "Positive"]) == "sdnet2018"
+    assert recognise_layout(root, ["Negative", "Positive"]) == "sdnet2018"
     listed, findings = inventory(root, None, layout="sdnet2018")
     assert not findings
     assert {(each.class_name, each.path.parent.name[0] == "C") for each in listed} == {
@@ -54,7 +54,7 @@ def test_labels_follow_the_role_and_not_the_folder_name(tmp_path: Path, surfaces
 def test_tiles_of_one_photograph_of_one_surface_belong_together(tmp_path: Path, surfaces: Path) -> None:
     root = laid_out(tmp_path / "sdnet", PUBLISHED, surfaces)
     samples = find_samples(root, NAMES, layout="sdnet2018", positive_class="Cracked")
-    groups = {sample.group for sample in grouped(samples, "photograph", layout="sdnet2018")}
+    groups = {sample.group for sample in assign_groups(samples, "photograph", layout="sdnet2018")}
     assert groups == {f"{folder[0]}/70{number}{k}" for number, folder in enumerate(PUBLISHED) for k in (0, 1)}
 
 
@@ -87,7 +87,7 @@ def test_an_unknown_layout_is_refused() -> None:
 def test_names_without_a_photograph_give_no_photograph(tmp_path: Path, surfaces: Path) -> None:
     samples = find_samples(surfaces, ["Negative", "Positive"])
     with pytest.raises(ValueError, match=r"data.group_by=photograph: the names of data.layout=metu"):
-        grouped(samples, "photograph", layout="metu")
+        assign_groups(samples, "photograph", layout="metu")
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
@@ -116,7 +116,7 @@ def test_clusters_are_kept_and_recomputed_when_an_image_changes(tmp_path: Path, 
     cache = tmp_path / "cache"
 
     def look() -> int:
-        grouped(find_samples(root, ["Negative", "Positive"]), "near_duplicates", cache=cache, workers=1)
+        assign_groups(find_samples(root, ["Negative", "Positive"]), "near_duplicates", cache=cache, workers=1)
         return len(list((cache / "groups").glob("*/groups.csv")))
 
     assert [look(), look()] == [1, 1]

@@ -15,7 +15,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from crack_lightning.data.images import formats
-from crack_lightning.data.images.reading import DIM, ORIENTATIONS, read_image, read_picture
+from crack_lightning.data.images.reading import DIM_DOUBT, ORIENTATIONS, read_image, read_picture
 
 GREY = np.linspace(0, 255, 40 * 30).reshape(40, 30).astype(np.uint8)
 SIXTEEN = GREY.astype(np.uint16) * 257
@@ -60,7 +60,9 @@ def test_levels_that_would_have_to_be_guessed_are_refused(tmp_path: Path) -> Non
         read_image(tmp_path / "x.tif")
     for levels in (GREY - np.float32(300), GREY * np.float32(1e9), np.full_like(GREY, np.nan, np.float32)):
         tifffile.imwrite(tmp_path / "x.tif", levels, photometric="minisblack")
-        with pytest.raises(ValueError, match=r"x.tif cannot be decoded: most of its levels are no numbers, or none is"):
+        with pytest.raises(
+            ValueError, match=r"x.tif cannot be decoded: most of its levels are not numbers, or none is"
+        ):
             read_image(tmp_path / "x.tif")
 
 
@@ -78,10 +80,10 @@ def test_twelve_bits_that_nobody_declares_are_in_doubt(
         (tmp_path / name).write_bytes(sixteen_bit_png(np.stack([TWELVE] * 3, axis=2)))
     else:
         Image.fromarray(TWELVE).save(tmp_path / name)
-    assert read_picture(tmp_path / name).doubt == DIM
+    assert read_picture(tmp_path / name).doubt == DIM_DOUBT
     read_image(tmp_path / name)
     read_image(tmp_path / name)
-    assert caplog.text.count(f"{name}: {DIM}") == 1
+    assert caplog.text.count(f"{name}: {DIM_DOUBT}") == 1
 
 
 def sixteen_bit_png(levels: np.ndarray) -> bytes:
@@ -146,7 +148,7 @@ def test_a_picture_of_too_many_pixels_is_not_decoded(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ending", formats.image_extensions())
 def test_every_ending_that_is_taken_for_an_image_is_read(tmp_path: Path, ending: str) -> None:
-    if ending in formats.HEIF:
+    if ending in formats.HEIF_EXTENSIONS:
         pytest.importorskip("pillow_heif")
     kind = next((name for name, endings in formats.FORMATS.items() if ending in endings), "HEIF")
     Image.fromarray(RGB).save(tmp_path / f"x{ending}", {"DIB": "BMP", "MPO": "JPEG"}.get(kind, kind))

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from crack_lightning.data.samples.listing import Sample
-from crack_lightning.data.samples.mask_labels import cracked, label_of
-from crack_lightning.data.samples.masks import find_masked, labelled, mask_of
+from crack_lightning.data.samples.mask_labels import crack_pixels, parse_crack_label
+from crack_lightning.data.samples.masks import find_masked, mask_of, with_crack_labels
 from crack_lightning.errors import UserError
 
 HALF = np.zeros((20, 30), np.uint8)
@@ -24,7 +24,7 @@ def put(path: Path, levels: np.ndarray, mode: str | None = None) -> Path:
 
 
 def read(path: Path, label: Any = None) -> np.ndarray:
-    return cracked(path, label_of(label, path.parent), megapixels=1)
+    return crack_pixels(path, parse_crack_label(label, path.parent), megapixels=1)
 
 
 @pytest.mark.parametrize("white", [1, 255, 38])
@@ -124,7 +124,7 @@ def find_labels(root: Path, *masks: Image.Image, label: Any = None) -> list[Samp
         put(root / "images" / f"{number}.png", np.zeros(mask.size[::-1], np.uint8))
         (root / "masks").mkdir(exist_ok=True)
         mask.save(root / "masks" / f"{number}.png")
-    return labelled(find_masked(root), label, root, megapixels=1)
+    return with_crack_labels(find_masked(root), label, root, megapixels=1)
 
 
 def test_labels_are_those_of_all_masks_together(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_labels_are_those_of_all_masks_together(tmp_path: Path) -> None:
     assert not mask_of(second, (30, 20)).any()
     with pytest.raises(UserError, match=r"none of 2 masks shows a crack.* there are the values 0, 1, 2"):
         find_labels(tmp_path, plain, two, label=7)
-    with pytest.raises(UserError, match=r"data.crack_label=crak: a value such as 1, a colour"):
+    with pytest.raises(UserError, match=r"data.crack_label=crak: must be a value such as 1, a colour"):
         find_labels(tmp_path, plain, label="crak")
 
 
@@ -157,5 +157,5 @@ def test_masks_stored_unturned_are_warned_of(tmp_path: Path, caplog: pytest.LogC
         (tmp_path / folder).mkdir()
     Image.fromarray(sensor.clip(0, 255).astype(np.uint8)).save(tmp_path / "images/a.jpg", exif=exif, quality=95)
     Image.fromarray(mask[::-1, ::-1] if stored == "upright" else mask).save(tmp_path / "masks/a.png")
-    labelled(find_masked(tmp_path), None, tmp_path, megapixels=1)
-    assert ("1 of 1 masks of photographs that EXIF turns lie on darker lines" in caplog.text) == (stored != "upright")
+    with_crack_labels(find_masked(tmp_path), None, tmp_path, megapixels=1)
+    assert ("1 of 1 masks of photographs that EXIF turns fit darker lines" in caplog.text) == (stored != "upright")

@@ -78,10 +78,10 @@ def changed(options: Any, values: Values) -> Any:
         (
             "evaluate",
             {"data.root": None, "data.roots": {"a": "x"}, "data.split": "test", "data.split_csv": "s.csv"},
-            "not for data.roots",
+            "not to data.roots",
         ),
         ("evaluate", {"data.root": None, "data.roots": ["x", "y"]}, "data.roots=.*folders by name"),
-        ("evaluate", {"data.root": None, "data.roots": {"a/b": "x"}}, "'a/b' is to be a folder's name"),
+        ("evaluate", {"data.root": None, "data.roots": {"a/b": "x"}}, "'a/b' must be a folder name"),
         ("inspect", {"mm_per_px": 0.0}, "mm_per_px=0.0: must be a number above 0"),
         ("inspect", {"mm_per_px": -1.0}, "mm_per_px=-1.0: must be a number above 0"),
         ("inspect", {"scales": []}, r"scales=\[\]"),

@@ -14,12 +14,12 @@ from verbs import audit
 
 from crack_lightning.data.copies.neighbours import nearest_others
 from crack_lightning.data.copies.overlaps import (
-    MOST,
+    MAX_POINTS,
     SMALL_PX,
     LocalFeatures,
     find_overlaps,
     local_features,
-    mirrored,
+    mirror_descriptors,
     overlapping,
 )
 from crack_lightning.data.synthetic.surface_folder import render_surface
@@ -74,7 +74,7 @@ def test_a_picture_of_one_colour_overlaps_nothing() -> None:
 
 def test_local_features_lie_within_the_picture(others: list[LocalFeatures]) -> None:
     for each in others:
-        assert 0 < len(each.points) == len(each.descriptors) <= MOST
+        assert 0 < len(each.points) == len(each.descriptors) <= MAX_POINTS
         assert each.points.min() >= 0
         assert each.points.max() < SMALL_PX
 
@@ -82,7 +82,9 @@ def test_local_features_lie_within_the_picture(others: list[LocalFeatures]) -> N
 def test_mirrored_descriptors_are_those_of_the_mirrored_picture(photographs: list[Image.Image]) -> None:
     whole = photographs[1].resize((SMALL_PX, SMALL_PX))
     one, other = local_features(whole), local_features(whole.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
-    distance = np.linalg.norm(mirrored(one.descriptors)[:, None] - other.descriptors[None].astype(float), axis=2)
+    distance = np.linalg.norm(
+        mirror_descriptors(one.descriptors)[:, None] - other.descriptors[None].astype(float), axis=2
+    )
     assert np.median(distance.min(axis=1)) < 30  # of lengths of 512; that of other points is about 300
 
 

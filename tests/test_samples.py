@@ -54,7 +54,7 @@ def test_other_files_are_ignored_with_a_note(root: Path, caplog: pytest.LogCaptu
     caplog.set_level(logging.INFO)
     (root / "Positive/notes.txt").touch()
     assert len(find_samples(root, NAMES)) == 4
-    assert "ignored 1 files that are no images" in caplog.text
+    assert "ignored 1 files that are not images" in caplog.text
     assert "1 .txt" in caplog.text
 
 
@@ -159,9 +159,9 @@ def test_what_is_no_data_by_convention_is_no_class(root: Path, name: str, caplog
 def test_classes_that_lie_deeper_are_found_and_named(root: Path, tmp_path: Path, below: str) -> None:
     (tmp_path / "zip" / below).parent.mkdir(parents=True)
     root.rename(tmp_path / "zip" / below)
-    with pytest.raises(FileNotFoundError, match=rf"they lie in {tmp_path}/zip/{below}: give '?data.root="):
+    with pytest.raises(FileNotFoundError, match=rf"they are in {tmp_path}/zip/{below}: give '?data.root="):
         find_samples(tmp_path / "zip", NAMES)
-    with pytest.raises(FileNotFoundError, match=rf"they lie in {tmp_path}/zip/{below}: give '?data.root="):
+    with pytest.raises(FileNotFoundError, match=rf"they are in {tmp_path}/zip/{below}: give '?data.root="):
         find_samples(tmp_path / "zip" / below / "Positive", NAMES)
 
 

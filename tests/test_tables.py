@@ -62,10 +62,10 @@ def test_what_is_no_such_table_is_named(tmp_path: Path) -> None:
 
 
 def test_composed_and_decomposed_names_are_one(tmp_path: Path) -> None:
-    from crack_lightning.data.samples.groups import grouped
+    from crack_lightning.data.samples.groups import assign_groups
     from crack_lightning.data.samples.listing import Sample
 
     names = [unicodedata.normalize("NFD", "ü.jpg"), "b/c.jpg"]
     (tmp_path / "t.csv").write_text("path;group\nü.jpg;x\nb\\c.jpg;y\n", encoding="utf-8")
     samples = [Sample(Path("/photos") / name, 0, name, name) for name in names]
-    assert [each.group for each in grouped(samples, str(tmp_path / "t.csv"))] == ["x", "y"]
+    assert [each.group for each in assign_groups(samples, str(tmp_path / "t.csv"))] == ["x", "y"]

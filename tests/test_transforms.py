@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 from torchvision.transforms import InterpolationMode, v2
 
-from crack_lightning.data.batches.transforms import augmented, plain_transform, random_view
+from crack_lightning.data.batches.transforms import augment, plain_transform, random_view
 
 NOISE = Image.effect_noise((90, 70), 60).convert("RGB")
 KERAS = {"flip_probability": 0.5, "rotation_degrees": 72.0}
@@ -16,7 +16,7 @@ def drawn(*, seed: int = 0, key: str = "a", number: int = 0) -> torch.Tensor:
 
 def shown(image: Image.Image, *views: tuple[float, float]) -> torch.Tensor:
     pictures = plain_transform(64)(image).expand(len(views), -1, -1, -1)
-    return augmented(pictures, torch.tensor(views))
+    return augment(pictures, torch.tensor(views))
 
 
 @pytest.mark.parametrize("size", [32, 180, 181])
@@ -68,7 +68,7 @@ def test_mirroring_is_that_of_torchvision() -> None:
 @pytest.mark.parametrize("degrees", [-72.0, -10.0, 30.0, 90.0])
 def test_turning_is_that_of_torchvision_where_the_picture_covers_it(degrees: float) -> None:
     picture = v2.functional.gaussian_blur(plain_transform(64)(NOISE), 5)
-    turned = augmented(picture[None], torch.tensor([[0.0, degrees]]))[0]
+    turned = augment(picture[None], torch.tensor([[0.0, degrees]]))[0]
     same = v2.functional.rotate(picture, degrees, InterpolationMode.BILINEAR)
     y, x = np.mgrid[:64, :64] - 31.5
     inside = torch.from_numpy(x**2 + y**2 < 30**2)
@@ -77,7 +77,7 @@ def test_turning_is_that_of_torchvision_where_the_picture_covers_it(degrees: flo
 
 def test_it_is_mirrored_first_and_turned_then() -> None:
     both = shown(NOISE, (1.0, 30.0))
-    one_by_one = augmented(shown(NOISE, (1.0, 0.0)), torch.tensor([[0.0, 30.0]]))
+    one_by_one = augment(shown(NOISE, (1.0, 0.0)), torch.tensor([[0.0, 30.0]]))
     assert (both.int() - one_by_one.int()).abs().max() <= 1
 
 

@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import BasePredictionWriter
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from crack_lightning.data.batches.datamodule import CrackDataModule, with_views
+from crack_lightning.data.batches.datamodule import CrackDataModule, augment_batch
 from crack_lightning.data.batches.transforms import VERSION
 from crack_lightning.engines.pick import Engine, pick_engine
 from crack_lightning.features.module import FeatureModule, MissingView
@@ -79,7 +79,7 @@ class MissingViews(LightningDataModule):
         return self.features.missing_pictures(self.views, self.trainer)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        return with_views(batch)
+        return augment_batch(batch)
 
     def release(self) -> None:
         """Releases the lock of the store."""

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from crack_lightning.data.images.formats import ending_of, is_image_name, is_unread_photograph, why_unread
-from crack_lightning.data.images.reading import opened, reason
+from crack_lightning.data.images.reading import open_image, reason
 from crack_lightning.errors import UserError
 from crack_lightning.inference.sources import Photograph, check_output_folder, find_photographs
 from crack_lightning.project.project import UPLOADS, Project, key_of_name
@@ -107,7 +107,10 @@ class Upload:
         if not self.written:
             raise UserError(f"{self.name} is empty (0 bytes)")
         try:
-            with self.path.open("rb") as file, opened(file, megapixels=self.project.options.max_megapixels) as image:
+            with (
+                self.path.open("rb") as file,
+                open_image(file, megapixels=self.project.options.max_megapixels) as image,
+            ):
                 ending = "" if is_image_name(self.name) else ending_of(image.format or "")
         except Exception as error:  # decoders raise whatever they like on damaged files
             raise UserError(f"{self.name} is not taken: {reason(error)}") from error

@@ -9,7 +9,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import Tensor
 
-from crack_lightning.data.batches.transforms import augmented
+from crack_lightning.data.batches.transforms import augment
 from crack_lightning.system.vision import make_grid
 
 PICTURE_COUNT = 32  # how many training pictures are shown
@@ -27,7 +27,7 @@ class TrainingPictures(Callback):
         indices = torch.linspace(0, len(dataset) - 1, min(PICTURE_COUNT, len(dataset))).long().tolist()
         shown = [dataset[index, trainer.current_epoch] for index in indices]
         pictures, views = (torch.stack(column) for column in list(zip(*shown, strict=True))[:2])
-        pictures = augmented(pictures, views)
+        pictures = augment(pictures, views)
         logger.experiment.add_image("train/augmented", make_grid(pictures, nrow=8), trainer.current_epoch)
 
 

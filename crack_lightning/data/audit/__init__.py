@@ -1,1 +1,1 @@
-"""Findings about a folder of pictures."""
+"""Finds what is wrong or remarkable in a folder of pictures."""

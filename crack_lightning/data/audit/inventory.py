@@ -1,4 +1,4 @@
-"""Lists what lies in a folder that is to become a data set, whatever state it is in."""
+"""Lists the contents of a folder that is to become a data set, whatever state it is in."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from pathlib import Path
 from crack_lightning.data.audit.findings import Finding
 from crack_lightning.data.images.folders import is_ignored, visible_folders, walk
 from crack_lightning.data.images.formats import is_image_name, is_unread_photograph, why_unread
-from crack_lightning.data.images.reading import opened
+from crack_lightning.data.images.reading import open_image
 from crack_lightning.data.samples.labels import read_labels
 from crack_lightning.data.samples.layouts import CLASS_FOLDERS, TABLE, layout_folders, matching_folders
 from crack_lightning.data.samples.presplit import SPLITS, named_split
@@ -18,7 +18,10 @@ from crack_lightning.system.names import matched
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A file, its class folder (empty: none) and its split (train, val, test or empty)."""
+    """A file in the inventory.
+
+    `class_name` is the name of its class folder, empty if there is none. `split` is train, val, test or empty.
+    """
 
     path: Path
     class_name: str
@@ -28,10 +31,10 @@ class Listed:
 def inventory(
     root: Path, class_names: Sequence[str] | None, *, layout: str = CLASS_FOLDERS, labels: str | None = None
 ) -> tuple[list[Listed], list[Finding]]:
-    """Returns all files below `root` that are images by name, sorted, and findings about its folders and other files.
+    """Returns all files below `root` with an image's extension, sorted, and findings about its folders and other files.
 
-    `class_names` are compared with the folders; None takes these as they are. A root without folders is one class.
-    In a known `layout` the classes are sound and cracked; in a table they are what `labels` calls them.
+    The folders are compared with `class_names`; None accepts any folders. A root without folders is a single class. In
+    the layout of a public data set, the classes are called sound and cracked; in a table, they are its labels.
     """
     listed: list[Listed] = []
     findings: list[Finding] = []
@@ -40,19 +43,19 @@ def inventory(
     if layout != CLASS_FOLDERS:
         findings += _layout_findings(root, layout)
         for name, folders in zip(("sound", "cracked"), matching_folders(root, layout), strict=True):
-            listed += [Listed(path, name, "") for folder in folders for path in _files(folder, findings)]
+            listed += [Listed(path, name, "") for folder in folders for path in _image_files(folder, findings)]
         return sorted(listed, key=lambda item: item.path), findings
-    for split, top in _tops(root).items():
-        folders = [entry for entry in _entries(top, findings) if entry.is_dir()]
+    for split, class_root in _class_roots(root).items():
+        folders = [entry for entry in _list_folder(class_root, findings) if entry.is_dir()]
         findings += [Finding("hidden_folder", item, "ignored") for item in folders if is_ignored(item.name)]
         classes = [item for item in folders if not is_ignored(item.name)]
-        findings += _class_findings(top, [item.name for item in classes], class_names)
-        loose = [] if classes else [Listed(path, "", split) for path in _files(top, findings)]
-        listed += loose
+        findings += _class_findings(class_root, [item.name for item in classes], class_names)
+        if not classes:
+            listed += [Listed(path, "", split) for path in _image_files(class_root, findings)]
         declared = set(matched(class_names or [], [item.name for item in classes]).values())
         for folder in classes:
             if class_names is None or folder.name in declared:
-                listed += [Listed(path, folder.name, split) for path in _files(folder, findings)]
+                listed += [Listed(path, folder.name, split) for path in _image_files(folder, findings)]
     return sorted(listed, key=lambda item: item.path), findings
 
 
@@ -66,7 +69,8 @@ def _layout_findings(root: Path, layout: str) -> list[Finding]:
     return []
 
 
-def _tops(root: Path) -> dict[str, Path]:
+def _class_roots(root: Path) -> dict[str, Path]:
+    """Returns the folders that hold class folders, by split: train/ val/ test/, or `root` itself under ""."""
     try:
         splits = {named_split(folder.name): folder for folder in visible_folders(root)}
     except OSError:
@@ -74,7 +78,7 @@ def _tops(root: Path) -> dict[str, Path]:
     return {name: splits[name] for name in SPLITS} if splits.keys() >= set(SPLITS) else {"": root}
 
 
-def _entries(folder: Path, findings: list[Finding]) -> list[Path]:
+def _list_folder(folder: Path, findings: list[Finding]) -> list[Path]:
     try:
         return sorted(folder.iterdir())
     except OSError as error:
@@ -82,28 +86,30 @@ def _entries(folder: Path, findings: list[Finding]) -> list[Path]:
         return []
 
 
-def _class_findings(top: Path, folder_names: Sequence[str], class_names: Sequence[str] | None) -> Iterator[Finding]:
+def _class_findings(
+    class_root: Path, folder_names: Sequence[str], class_names: Sequence[str] | None
+) -> Iterator[Finding]:
+    """Yields findings about class folders that are missing or not declared."""
     if class_names is None:
         return
     declared = matched(class_names, folder_names)
     for name in class_names:
         if name not in declared:
             near = get_close_matches(name, folder_names, 1)
-            yield Finding(
-                "missing_class", top / name, f"no such folder; did you mean {near[0]}?" if near else "no such folder"
-            )
+            hint = f"; did you mean {near[0]}?" if near else ""
+            yield Finding("missing_class", class_root / name, f"no such folder{hint}")
     for name in folder_names:
         if name not in declared.values():
-            yield Finding("undeclared_class", top / name, f"declared are {', '.join(class_names)}")
+            yield Finding("undeclared_class", class_root / name, f"declared classes: {', '.join(class_names)}")
 
 
-def _files(folder: Path, findings: list[Finding]) -> Iterator[Path]:
-    """Yields files with an image's extension; adds findings about the others to `findings`."""
+def _image_files(folder: Path, findings: list[Finding]) -> Iterator[Path]:
+    """Yields the files with an image's extension; appends findings about all other files to `findings`."""
 
-    def refused(error: OSError) -> None:
+    def on_error(error: OSError) -> None:
         findings.append(Finding("unreadable_folder", Path(error.filename or folder), error.strerror or str(error)))
 
-    for entry in walk(folder, refused=refused):
+    for entry in walk(folder, on_error=on_error):
         if entry.leads_to is not None:
             findings.append(
                 Finding("link_loop", entry.path, f"leads back to {entry.leads_to}, which is listed already")
@@ -111,19 +117,19 @@ def _files(folder: Path, findings: list[Finding]) -> Iterator[Path]:
         findings += [Finding("hidden_folder", entry.path / name, "ignored") for name in entry.hidden_folders]
         for name in sorted([*entry.folders, *entry.files]):
             if is_image_name(name):
-                yield entry.path / name  # a folder of that name too, which is then found unreadable
+                yield entry.path / name  # even if it is a folder, which is later found unreadable
             elif name in entry.files:
-                findings.append(_other_finding(entry.path / name))
+                findings.append(_finding_of_other_file(entry.path / name))
 
 
-def _other_finding(path: Path) -> Finding:
-    """Returns the finding about a file that by its name is not an image."""
+def _finding_of_other_file(path: Path) -> Finding:
+    """Returns the finding about a file without an image's extension."""
     if problem := not_a_file(path):
         return Finding("no_image", path, f"ignored: {problem}")
     if is_unread_photograph(path.name):
         return Finding("unread_photograph", path, why_unread(path.name))
     try:
-        with path.open("rb") as file, opened(file) as image:
-            return Finding("wrong_extension", path, f"is {image.format}, and not read under this name")
-    except Exception:  # what is not an image raises any error of the decoder that its first bytes suggest
+        with path.open("rb") as file, open_image(file) as image:
+            return Finding("wrong_extension", path, f"is {image.format}, which is not read under this name")
+    except Exception:  # decoders raise any kind of error for files that are not images
         return Finding("no_image", path, "ignored")

@@ -1,4 +1,4 @@
-"""Consequences of copies for a data set: conflicts of labels, and test images with a copy in training."""
+"""Shows what copies do to a data set: conflicting labels, and test images with a copy in training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,10 @@ from crack_lightning.data.copies.duplicates import Clusters
 
 
 def cluster_findings(kind: str, clusters: Clusters, paths: Sequence[Path]) -> list[Finding]:
-    """Returns a finding for each member of each cluster, the clusters numbered from 1."""
+    """Returns a finding for each member of each cluster; `clusters` hold indices of `paths`.
+
+    The clusters are numbered from 1.
+    """
     return [
         Finding(
             kind,
@@ -23,10 +26,10 @@ def cluster_findings(kind: str, clusters: Clusters, paths: Sequence[Path]) -> li
 
 
 def label_conflicts(clusters: Clusters, paths: Sequence[Path], classes: Sequence[str]) -> list[Finding]:
-    """Returns a finding for each member of the clusters that lie in more than one class."""
+    """Returns a finding for each member of a cluster whose pictures are in more than one class."""
     mixed = [cluster for cluster in clusters if len({classes[member] for member in cluster}) > 1]
     return [
-        Finding("label_conflict", paths[member], f"the same picture lies in {' and '.join(names)}", number)
+        Finding("label_conflict", paths[member], f"the same picture is in {' and '.join(names)}", number)
         for number, cluster in enumerate(mixed, 1)
         for names in [sorted({classes[member] for member in cluster})]
         for member in cluster
@@ -35,7 +38,10 @@ def label_conflicts(clusters: Clusters, paths: Sequence[Path], classes: Sequence
 
 @dataclass(frozen=True)
 class Leakage:
-    """The leakage of a class: of `tested` test images, `leaked` have a counterpart in training."""
+    """The leakage of a class.
+
+    `tested` is the number of its test images. `leaked` is how many of these have a copy in training.
+    """
 
     class_name: str
     leaked: int
@@ -43,20 +49,23 @@ class Leakage:
 
 
 def leakage(clusters: Clusters, classes: Sequence[str], splits: Sequence[str]) -> list[Leakage]:
-    """Returns a row for each class, by clusters of copies and the split (train, val, test or other) of every image."""
-    leaked = leaked_places(clusters, splits)
+    """Returns the leakage of each class.
+
+    `clusters` are of copies; `classes` and `splits` (train, val, test or other) have an entry for every image.
+    """
+    leaked = leaked_indices(clusters, splits)
     return [
         Leakage(
             name,
-            sum(classes[place] == name for place in leaked),
-            sum(a == name and b == "test" for a, b in zip(classes, splits, strict=True)),
+            sum(classes[index] == name for index in leaked),
+            sum(one_class == name and split == "test" for one_class, split in zip(classes, splits, strict=True)),
         )
         for name in sorted(set(classes))
     ]
 
 
-def leaked_places(clusters: Clusters, splits: Sequence[str]) -> list[int]:
-    """Returns places of test images that are in a cluster with a training image."""
+def leaked_indices(clusters: Clusters, splits: Sequence[str]) -> list[int]:
+    """Returns the indices of test images that are in a cluster with a training image."""
     return [
         member
         for cluster in clusters

@@ -1,1 +1,1 @@
-"""Pictures as batches of tensors."""
+"""Turns pictures into batches of tensors."""

@@ -1,4 +1,4 @@
-"""The LightningDataModule of a data set of any layout, from files or drawn."""
+"""The LightningDataModule that loads a data set, of any layout or drawn, as batches."""
 
 import itertools
 import logging
@@ -9,15 +9,15 @@ from lightning.pytorch import LightningDataModule, Trainer
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from crack_lightning.data.batches.dataset import AugmentedDataset, PlainDataset, ViewSampler
-from crack_lightning.data.batches.transforms import augmented, plain_transform
+from crack_lightning.data.batches.transforms import augment, plain_transform
 from crack_lightning.data.images.checks import unreadable_message
 from crack_lightning.data.options import DataOptions
-from crack_lightning.data.samples.finding import UNSPLIT, find_dataset, readable
-from crack_lightning.data.samples.groups import grouped
-from crack_lightning.data.samples.labels import table_of, table_splits
+from crack_lightning.data.samples.finding import UNSPLIT, find_dataset, keep_readable
+from crack_lightning.data.samples.groups import assign_groups
+from crack_lightning.data.samples.labels import labels_table, table_splits
 from crack_lightning.data.samples.layouts import CLASS_FOLDERS, MASKED, TABLE
 from crack_lightning.data.samples.listing import Sample
-from crack_lightning.data.samples.masks import labelled
+from crack_lightning.data.samples.masks import with_crack_labels
 from crack_lightning.data.samples.presplit import split_folders
 from crack_lightning.data.samples.splits import (
     Splits,
@@ -32,14 +32,14 @@ from crack_lightning.system.processes import default_workers, worker_options
 
 log = logging.getLogger(__name__)
 
-PHOTOGRAPH = "photograph"  # stands for the class of photographs with masks
+PHOTOGRAPH = "photograph"  # name of the only class of a data set with masks
 
 
 class CrackDataModule(LightningDataModule):
-    """Class folders as training, validation and test batches of (uint8 (N, 3, h, w), labels (N,)).
+    """Loads a data set as training, validation and test batches of (pictures (N, 3, h, w) uint8, labels (N,)).
 
-    `options.root` holds class folders, which are split by `fractions`, or `train/ val/ test/` with class folders in
-    each. With `surfaces` the folder is drawn instead, once, into `cache_dir`. Nothing is read before `prepare_data`.
+    `options` say where the data set is and how it is split. With `options.surfaces`, its pictures are drawn instead,
+    once, into `cache_dir`. Nothing is read before `prepare_data`.
     """
 
     def __init__(self, options: DataOptions, *, seed: int, cache_dir: str | None) -> None:
@@ -52,22 +52,22 @@ class CrackDataModule(LightningDataModule):
             "flip_probability": options.flip_probability,
             "rotation_degrees": options.rotation_degrees,
         }
-        self.first_epoch = 0  # in a resumed run, the one that it resumes with
+        self.first_epoch = 0  # in a resumed run, the epoch with which it resumes
         self.splits: Splits = {}
         self.unreadable: dict[Path, str] = {}
 
     def prepare_data(self) -> None:
-        """Draws the surfaces if they are wanted and not there yet."""
+        """Draws the surfaces if the options ask for them and they are not in the cache yet."""
         if self.options.surfaces is not None and self.root is None:
-            # The cracked class is drawn last, whatever its place among the names.
+            # The sound class is drawn first and the cracked one second, whatever the order of the names.
             names = sorted(self.class_names, key=lambda name: name == self.options.positive_class)
             self.root = cached_surfaces(cache_folder(self.cache_dir), class_names=names, **vars(self.options.surfaces))
 
     def setup(self, stage: str | None = None) -> None:
         """Finds and checks the photographs and splits them; the second call does nothing.
 
-        Raises ValueError or FileNotFoundError that names the folder, class or files at fault. Files that could not be
-        read are in `unreadable` then, and also if they were skipped.
+        Raises ValueError or FileNotFoundError that names the folder, class or files at fault. In any case, files that
+        cannot be read are then in `unreadable`.
         """
         if self.splits:
             return
@@ -85,48 +85,51 @@ class CrackDataModule(LightningDataModule):
             raise UserError("data.root is not set")
         self._check_unsplit(root)
         layout, positive = options.layout, options.positive_class
-        splits = self._readable(
+        splits = self._keep_readable(
             find_dataset(root, self.class_names, layout=layout, positive_class=positive, labels=options.labels)
         )
         if UNSPLIT not in splits:
             if layout == MASKED and self._asks_for_split():
-                raise UserError(f"{root} is split into train/ val/ test/ already: leave data.group_by, data.folds out")
+                raise UserError(f"{root} has train/ val/ test/ already: leave out data.group_by and data.folds")
             if layout == TABLE:
                 check_every_class(splits, self.class_names)
             return splits
         cache, workers = cache_folder(self.cache_dir), self.num_workers
-        own = CLASS_FOLDERS if layout == MASKED else layout
-        samples = grouped(splits[UNSPLIT], options.group_by, layout=own, cache=cache, workers=workers)
+        group_layout = CLASS_FOLDERS if layout == MASKED else layout
+        samples = assign_groups(splits[UNSPLIT], options.group_by, layout=group_layout, cache=cache, workers=workers)
         names = self.class_names
         if options.folds is not None:
             return fold_samples(samples, folds=options.folds, fold=options.fold, seed=self.seed, class_names=names)
         return split_samples(samples, options.fractions, seed=self.seed, class_names=names)
 
     def _check_unsplit(self, root: Path) -> None:
-        """Raises UserError for options that would split a data set which is split already."""
+        """Raises UserError if the options ask for a split and the data set has one already."""
         options = self.options
         if options.layout == MASKED:
-            return  # images/ and masks/ are looked for first
+            return  # checked later: root may hold images/ and masks/ itself
         if options.layout == TABLE:
             if self._asks_for_split() and table_splits(root, options.labels):
                 raise UserError(
-                    f"{table_of(root, options.labels)} says which split each picture belongs to: leave data.group_by "
-                    "and data.folds out, or the column split"
+                    f"{labels_table(root, options.labels)} says which split each picture belongs to: leave out "
+                    "data.group_by and data.folds, or the column split"
                 )
         elif (self._asks_for_split() or options.layout != CLASS_FOLDERS) and split_folders(root):
             raise UserError(
-                f"{root} is split into train/ val/ test/ already: leave data.group_by and data.folds out, and use "
+                f"{root} is split into train/ val/ test/ already: leave out data.group_by and data.folds, and use "
                 "data=folder"
             )
 
     def _asks_for_split(self) -> bool:
         return self.options.group_by != "file" or self.options.folds is not None
 
-    def _readable(self, splits: Splits) -> dict[str, list[Sample]]:
-        """Returns the samples that can be read, some of every class. The other files are in `unreadable`."""
+    def _keep_readable(self, splits: Splits) -> dict[str, list[Sample]]:
+        """Returns the readable samples of each split, and adds the other files to `unreadable`.
+
+        Raises UserError if a class has no readable sample in a split, or if unreadable files are not to be skipped.
+        """
         skip, megapixels, checked = self.options.on_error == "skip", self.options.max_megapixels, {}
         for split, samples in splits.items():
-            checked[split], reasons = readable(samples, skip=skip, megapixels=megapixels)
+            checked[split], reasons = keep_readable(samples, skip=skip, megapixels=megapixels)
             self.unreadable.update(reasons)
             if reasons and not skip:
                 raise UserError(unreadable_message(reasons))
@@ -135,29 +138,30 @@ class CrackDataModule(LightningDataModule):
                     if self.options.layout == MASKED:
                         raise UserError(f"no photograph in {self.root} can be read with its mask: see unreadable.csv")
                     raise UserError(f"class {name} has no readable image in {samples[0].path.parent.parent}")
-        return self._with_labels(checked)
+        return self._with_crack_labels(checked)
 
-    def _with_labels(self, checked: dict[str, list[Sample]]) -> dict[str, list[Sample]]:
-        """Returns the samples with the value that is crack in their masks: one for all splits."""
+    def _with_crack_labels(self, checked: dict[str, list[Sample]]) -> dict[str, list[Sample]]:
+        """Returns the samples, completed by the value that means crack in masks, which is the same in all splits."""
         options, all_samples = self.options, [sample for samples in checked.values() for sample in samples]
-        root = Path(str(options.root))
-        with_labels = iter(labelled(all_samples, options.crack_label, root, megapixels=options.max_megapixels))
-        return {split: list(itertools.islice(with_labels, len(samples))) for split, samples in checked.items()}
+        root, megapixels = Path(str(options.root)), options.max_megapixels
+        labelled_samples = iter(with_crack_labels(all_samples, options.crack_label, root, megapixels=megapixels))
+        return {split: list(itertools.islice(labelled_samples, len(samples))) for split, samples in checked.items()}
 
     def augmented_dataset(self) -> AugmentedDataset:
-        """Returns the training pictures with their views."""
+        """Returns the training pictures with their random views."""
         return AugmentedDataset(self.plain_dataset("train"), self.augmentation, seed=self.seed)
 
     def plain_dataset(self, split: str) -> PlainDataset:
-        """Returns the pictures of a split as they are."""
+        """Returns the pictures of a split without augmentation."""
         transform = plain_transform(self.options.image_size)
         return PlainDataset(self.splits[split], transform, megapixels=self.options.max_megapixels)
 
     def view_sampler(self, dataset: AugmentedDataset, trainer: Trainer | None) -> ViewSampler:
-        """Returns the order of training, shared out over the trainer's processes."""
+        """Returns the sampler that sets the order of training, with a share for each of the trainer's processes."""
         replicas, rank = (trainer.world_size, trainer.global_rank) if trainer else (1, 0)
         sampler = ViewSampler(dataset, num_replicas=replicas, rank=rank, seed=self.seed)
-        # Lightning sets the epoch after loading processes have started: a resumed run would repeat the first order.
+        # Lightning sets the epoch only after loading processes have started; without this line, a resumed run would
+        # begin with the order of epoch 0.
         sampler.set_epoch(self.first_epoch)
         return sampler
 
@@ -185,28 +189,28 @@ class CrackDataModule(LightningDataModule):
         )
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Applies the views of training pictures on the GPU that they are on by then, if not applied yet."""
-        return with_views(batch)
+        """Applies the views to training pictures, which are on the GPU by now, unless this was done while loading."""
+        return augment_batch(batch)
 
 
-def pins(trainer: Trainer | None) -> bool:
-    """Returns whether batches are copied to a GPU, which is faster from pinned memory."""
+def uses_gpu(trainer: Trainer | None) -> bool:
+    """Returns whether batches are copied to a CUDA GPU, which is faster from pinned memory."""
     return trainer is not None and trainer.strategy.root_device.type == "cuda"
 
 
 def for_device(trainer: Trainer | None) -> dict[str, Any]:
-    """Returns the options of a DataLoader of views: a GPU turns pictures itself, for a CPU its loading processes do."""
-    return {"pin_memory": True} if pins(trainer) else {"collate_fn": collate_views}
+    """Returns options for a DataLoader: views are applied on the GPU if there is one, else in the loading processes."""
+    return {"pin_memory": True} if uses_gpu(trainer) else {"collate_fn": collate_views}
 
 
 def collate_views(items: list[Any]) -> Any:
-    """Makes a batch of samples, with their views applied if they have any."""
-    return with_views(default_collate(items))
+    """Makes a batch of samples and applies their views, if they have any."""
+    return augment_batch(default_collate(items))
 
 
-def with_views(batch: Any) -> Any:
-    """Returns a batch of (pictures, views, labels) as (augmented pictures, labels), and any other unchanged."""
+def augment_batch(batch: Any) -> Any:
+    """Turns a batch (pictures, views, labels) into (augmented pictures, labels); returns any other batch unchanged."""
     if len(batch) != 3:
         return batch
     images, views, labels = batch
-    return augmented(images, views), labels
+    return augment(images, views), labels

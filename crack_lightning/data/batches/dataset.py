@@ -1,4 +1,4 @@
-"""Samples as tensors, and the order in which training sees them."""
+"""Data sets of samples as tensors, and the order in which training sees them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -12,7 +12,7 @@ from crack_lightning.system.names import comparable
 
 
 class PlainDataset(Dataset[tuple[Tensor, int]]):
-    """Samples without augmentation: `dataset[index]` is (uint8 picture (3, h, w), label), always the same."""
+    """Samples without augmentation: `dataset[index]` is (picture (3, h, w) uint8, label)."""
 
     def __init__(
         self, samples: Sequence[Sample], transform: PlainTransform, *, megapixels: float = MOST_MEGAPIXELS
@@ -30,9 +30,9 @@ class PlainDataset(Dataset[tuple[Tensor, int]]):
 
 
 class AugmentedDataset(Dataset[tuple[Tensor, Tensor, int]]):
-    """Samples with endlessly many views: `dataset[index, number]` is (plain picture, view (2,), label).
+    """Samples with any number of random views: `dataset[index, number]` is (plain picture, view (2,), label).
 
-    `augmented` applies the views to a batch of such pictures, on the device that they are on by then.
+    A view says how to mirror and turn the picture. `augment` does so later, for a whole batch and on its device.
     """
 
     def __init__(self, plain: PlainDataset, augmentation: Mapping[str, float], *, seed: int) -> None:
@@ -49,20 +49,20 @@ class AugmentedDataset(Dataset[tuple[Tensor, Tensor, int]]):
         return picture, self.view(index, number), label
 
     def view(self, index: int, number: int) -> Tensor:
-        """Returns the view (2,), as `random_view` does."""
+        """Returns view number `number` of a sample, (2,), from `random_view`."""
         key = self.key(self.plain.samples[index])
         return random_view(self.augmentation, seed=self.seed, key=key, view=number)
 
     @staticmethod
     def key(sample: Sample) -> str:
-        """Returns what a view depends on besides seed and number: class folder and file name, on any computer."""
+        """Returns class folder and file name, spelt the same on any computer; a view depends on it, seed and number."""
         return comparable(f"{sample.path.parent.name}/{sample.path.name}")
 
 
 class ViewSampler(DistributedSampler):
-    """A sampler that shuffles anew in every epoch, and asks for the view of that epoch.
+    """A sampler that shuffles differently in each epoch and asks for the view whose number is the epoch.
 
-    The order depends on (seed, epoch) alone; Lightning calls `set_epoch`, also after resuming.
+    The order depends only on (seed, epoch). Lightning calls `set_epoch`, also after resuming.
     """
 
     def __iter__(self) -> Iterator[tuple[int, int]]:

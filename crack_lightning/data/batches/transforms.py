@@ -1,4 +1,4 @@
-"""Turns a picture of any size into the tensor that the classifier takes, and makes random views of that tensor."""
+"""Converts a picture of any size to the tensor that the classifier takes, and makes random views of that tensor."""
 
 import math
 import random
@@ -12,24 +12,23 @@ from torch.nn import functional
 
 from crack_lightning.system.vision import pil_to_tensor
 
-VERSION = 2  # raised when the numbers change, so that features of older transforms are not mistaken for current ones
-CHUNK = 2  # pictures turned at a time on the CPU: more do not fit its cache
-
-WITH_BYTES = ("AVX2", "AVX512")  # processors on which torch resizes bytes as such, as torchvision has it do there
-
-PLAIN_VIEW = torch.zeros(2)
+# Raised when the transforms give other values, so that stored features of older transforms are not used.
+VERSION = 2
+CPU_CHUNK = 2  # number of pictures turned at once on the CPU; more do not fit into its cache
+BYTE_RESIZING = ("AVX2", "AVX512")  # on these CPUs, torchvision lets torch resize bytes without converting to floats
+PLAIN_VIEW = torch.zeros(2)  # neither mirrored nor turned
 PlainTransform = Callable[[Image.Image], Tensor]
 
 
 def plain_transform(image_size: int) -> PlainTransform:
-    """Returns what makes an RGB picture of any size uint8 (3, image_size, image_size), aspect ratio not kept."""
-    return partial(_resized, image_size=image_size)
+    """Returns a function from an RGB picture to uint8 (3, image_size, image_size); it ignores the aspect ratio."""
+    return partial(_resize, image_size=image_size)
 
 
-def _resized(image: Image.Image, *, image_size: int) -> Tensor:
-    """Returns what torchvision's `v2.Resize` gives, bilinear and antialiased; to import that takes 1.6 seconds."""
+def _resize(image: Image.Image, *, image_size: int) -> Tensor:
+    """Returns the same as torchvision's `v2.Resize`, bilinear and antialiased, whose import would take 1.6 seconds."""
     picture = pil_to_tensor(image)[None]
-    as_bytes = torch.backends.cpu.get_cpu_capability() in WITH_BYTES
+    as_bytes = torch.backends.cpu.get_cpu_capability() in BYTE_RESIZING
     size = (image_size, image_size)
     resized = functional.interpolate(picture if as_bytes else picture.float(), size, mode="bilinear", antialias=True)
     resized = resized if as_bytes else resized.round_().to(torch.uint8)
@@ -37,10 +36,11 @@ def _resized(image: Image.Image, *, image_size: int) -> Tensor:
 
 
 def random_view(augmentation: Mapping[str, float], *, seed: int, key: str, view: int) -> Tensor:
-    """Returns view number `view` of the sample `key` as (2,): 1 if mirrored else 0, and the degrees it is turned.
+    """Returns view number `view` of the sample `key` as (2,): 1 if mirrored, else 0, and the angle in degrees.
 
-    They are what torchvision's RandomHorizontalFlip(`flip_probability`) and RandomRotation(`rotation_degrees`) draw, as
-    a pure function of (seed, key, view): neither the order nor the process nor the global random state affects it.
+    The two have the same distributions as in torchvision's RandomHorizontalFlip(`flip_probability`) and
+    RandomRotation(`rotation_degrees`), but depend only on (seed, key, view): order of samples, number of processes and
+    global random state do not matter.
     """
     draw = random.Random(f"{seed}:{view}:{key}".encode("utf-8", "surrogateescape"))
     mirrored = draw.random() < augmentation["flip_probability"]
@@ -48,20 +48,20 @@ def random_view(augmentation: Mapping[str, float], *, seed: int, key: str, view:
     return torch.tensor([float(mirrored), degrees])
 
 
-def augmented(images: Tensor, views: Tensor) -> Tensor:
-    """Returns square pictures (N, 3, size, size) uint8, mirrored left to right, then turned, as `views` (N, 2) say.
+def augment(images: Tensor, views: Tensor) -> Tensor:
+    """Returns square pictures (N, 3, size, size) uint8, mirrored left to right and then turned, as `views` (N, 2) say.
 
-    Works on the device of `images`. The picture is reflected beyond its edges: the black corners of
-    RandomRotation look like crack edges, and it has no reflecting fill (pytorch/vision#9147).
+    Works on the device of `images`. Beyond its edges, a picture continues as its mirror image. RandomRotation cannot do
+    that (pytorch/vision#9147): it leaves black corners, whose edges look like cracks.
     """
     changed = views.any(dim=1).nonzero().flatten()
     result = images.clone()
-    for places in changed.split(CHUNK if images.device.type == "cpu" else len(images)):
-        result[places] = _turned(images[places], views[places])
+    for indices in changed.split(CPU_CHUNK if images.device.type == "cpu" else len(images)):
+        result[indices] = _transform_views(images[indices], views[indices])
     return result
 
 
-def _turned(images: Tensor, views: Tensor) -> Tensor:
+def _transform_views(images: Tensor, views: Tensor) -> Tensor:
     size = images.shape[-1]
     sign = (1 - 2 * views[:, 0])[:, None, None]
     angle = views[:, 1] * (math.pi / 180)

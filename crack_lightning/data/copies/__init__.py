@@ -1,1 +1,1 @@
-"""Copies and overlapping crops among pictures."""
+"""Finds copies and overlapping crops among pictures."""

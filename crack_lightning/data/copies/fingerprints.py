@@ -1,21 +1,22 @@
-"""Fingerprints of pictures: a few numbers that re-encoding, resizing and other light hardly change.
+"""Computes fingerprints of pictures: a few numbers that re-encoding, resizing and other light hardly change.
 
-They are the lowest cosine frequencies of the picture in grey (as in perceptual hashes, but kept as numbers: concrete is
-too even for their signs to be stable), without brightness and the linear shading of a wall lit from one side.
+They are the lowest cosine frequencies of the grey picture. Perceptual hashes keep only the signs of these, but concrete
+is so even that signs are not stable. The three frequencies of mean brightness and of the linear shading of a wall that
+is lit from one side are set to 0.
 """
 
 import numpy as np
 from PIL import Image
 from scipy.fft import dctn
 
-SIDE = 12  # frequencies each way
-GREY_PX = 48  # the picture is resized to this first
+SIDE = 12  # number of frequencies in each direction
+GREY_PX = 48  # side of the square to which the picture is resized first
 
 Array = np.ndarray
 
 
 def fingerprint(image: Image.Image) -> Array:
-    """Returns (SIDE, SIDE) float32 of unit length; zeros for a picture of one colour."""
+    """Returns the fingerprint (SIDE, SIDE), float32 of unit length; all zeros for a picture of one colour."""
     grey = np.asarray(image.convert("L").resize((GREY_PX, GREY_PX), Image.Resampling.BOX), np.float32)
     frequencies = dctn(grey, norm="ortho")[:SIDE, :SIDE]
     frequencies[0, 0] = frequencies[0, 1] = frequencies[1, 0] = 0
@@ -24,22 +25,23 @@ def fingerprint(image: Image.Image) -> Array:
 
 
 def orientations(prints: Array) -> Array:
-    """Returns frequencies (N, 8, D, D) of the eight mirrored and turned copies of each picture, from its own (N, D, D).
+    """Returns the fingerprints (N, 8, D, D) of the eight mirrored and turned copies of pictures, from theirs (N, D, D).
 
-    Number 4 t + 2 v + h is transposed if t, then turned upside down if v and mirrored if h.
+    Copy 4 t + 2 v + h is transposed if t = 1, then flipped top to bottom if v = 1, and left to right if h = 1.
     """
     side = prints.shape[-1]
     sign = (-1.0) ** np.arange(side, dtype=np.float32)
-    both = np.stack([prints, prints.swapaxes(1, 2)], axis=1)  # (N, 2, D, D)
+    both_ways = np.stack([prints, prints.swapaxes(1, 2)], axis=1)  # (N, 2, D, D)
     signs = np.stack([np.outer(a, b) for a in (sign**0, sign) for b in (sign**0, sign)])  # (4, D, D)
-    return (both[:, :, None] * signs).reshape(len(prints), 8, side, side)
+    return (both_ways[:, :, None] * signs).reshape(len(prints), 8, side, side)
 
 
 def invariant_keys(prints: Array) -> Array:
-    """Returns (N, SIDE * SIDE) float32 of unit length, the same for all eight mirrored and turned copies.
+    """Returns keys (N, SIDE * SIDE), float32 of unit length, which are the same for all eight copies of a picture.
 
-    Mirroring changes signs of frequencies, turning exchanges the two directions: sum and difference of their absolute
-    values remain. Keys are no farther apart than the fingerprints of the best fitting copies.
+    Mirroring changes signs of frequencies, and turning also exchanges the two directions; so the keys hold the sum and
+    difference of absolute values in the two directions. Two keys are no farther apart than the fingerprints of the two
+    pictures in the orientation that fits best.
     """
     amount = np.abs(prints)
     upper = np.triu_indices(SIDE, 1)
@@ -50,6 +52,6 @@ def invariant_keys(prints: Array) -> Array:
 
 
 def similarity(first: Array, other: Array) -> Array:
-    """Returns the correlation (N,) of fingerprints (N, SIDE, SIDE) in the best fitting orientation, -1..1."""
+    """Returns the correlations (N,), -1 to 1, of fingerprints (N, SIDE, SIDE) in the orientation that fits best."""
     turned = orientations(first).reshape(len(first), 8, -1)
     return np.einsum("noc,nc->no", turned, other.reshape(len(other), -1)).max(axis=1)

@@ -1,57 +1,61 @@
-"""Finds pairs of points that lie close together, without comparing all pairs.
+"""Finds pairs of points that are close together, without comparing all pairs.
 
-The search is the package's own: the trees of OpenCV find no more in 5 to 12 times the time, those of SciPy take 3,000
-times as long (docs/measurements.md, Audit); faiss-cpu has the same method, and an OpenMP that crashes beside torch's on
-a Mac (faiss-wheels/faiss-wheels#73).
+The package has its own search because the alternatives are worse: OpenCV's trees take 5 to 12 times as long and find no
+more, SciPy's take 3,000 times as long (docs/measurements.md, Audit). faiss-cpu has the same method, but its OpenMP
+crashes beside that of torch on a Mac (faiss-wheels/faiss-wheels#73).
 """
 
 import itertools
 
 import numpy as np
 
-CELL_POINTS = 256  # about that many points in each cell
-SMALL = 1024  # that many points or fewer are compared all at once
-ROUNDS = 4  # of k-means; the cells need not be the best
-BLOCK = 2048  # rows of distances at a time
+POINTS_PER_CELL = 256  # approximate number of points in a cell
+MAX_EXACT_POINTS = 1024  # up to this number of points, all pairs are compared
+KMEANS_ROUNDS = 4  # few, since the cells need not be optimal
+BLOCK_ROWS = 2048  # rows of the distance matrix computed at once
 
 Array = np.ndarray
 
 
 def close_pairs(points: Array, distance: float, *, probes: int = 3, seed: int = 0) -> Array:
-    """Returns pairs (M, 2) int64, first below second, of `points` (N, D) float32 no farther apart than `distance`.
+    """Returns index pairs (M, 2) int64 of `points` (N, D) float32 that are no farther apart than `distance`.
 
-    Each point is put into its `probes` nearest cells of a coarse k-means, and compared with the points there (the
-    inverted file of Jégou, Douze and Schmid 2011): nearly all pairs much closer than a cell is wide are found, in time
-    that grows as N to the power of 1.5. Exact for up to SMALL points.
+    In each pair, the first index is the smaller one. Each point is put into the `probes` nearest cells of a coarse
+    k-means and compared with the points there (the inverted file of Jégou, Douze and Schmid 2011). This finds nearly
+    all pairs that are much closer than a cell is wide, in time proportional to N to the power of 1.5. The result is
+    exact for up to MAX_EXACT_POINTS points.
     """
-    if len(points) <= SMALL:
-        return _within(points, np.arange(len(points)), distance)
-    centres = _centres(points, seed)
-    members, starts = _by_cell(_nearest(points, centres, min(probes, len(centres))), len(centres))
-    pairs = [_within(points, np.sort(members[start:end]), distance) for start, end in itertools.pairwise(starts)]
+    if len(points) <= MAX_EXACT_POINTS:
+        return _close_pairs_among(points, np.arange(len(points)), distance)
+    centres = _kmeans_centres(points, seed)
+    members, starts = _sort_by_cell(_nearest_centres(points, centres, min(probes, len(centres))), len(centres))
+    pairs = [
+        _close_pairs_among(points, np.sort(members[start:end]), distance) for start, end in itertools.pairwise(starts)
+    ]
     return np.unique(np.concatenate(pairs), axis=0)
 
 
-def _within(points: Array, places: Array, distance: float) -> Array:
-    """Returns the close pairs among the points at `places`."""
+def _close_pairs_among(points: Array, indices: Array, distance: float) -> Array:
+    """Returns the close pairs, as in `close_pairs`, among the points at `indices`."""
     pairs = [np.empty((0, 2), np.int64)]
-    selected = points[places]
-    length = (selected**2).sum(axis=1)
-    for start in range(0, len(places), BLOCK):
-        block = selected[start : start + BLOCK]
-        squared = length[start : start + BLOCK, None] + length[None, start:] - 2 * block @ selected[start:].T
-        row, column = np.nonzero(np.triu(squared <= distance**2, 1))
-        pairs.append(np.stack([places[start + row], places[start + column]], axis=1))
+    selected = points[indices]
+    squared_norms = (selected**2).sum(axis=1)
+    for start in range(0, len(indices), BLOCK_ROWS):
+        block = selected[start : start + BLOCK_ROWS]
+        norms = squared_norms[start : start + BLOCK_ROWS, None] + squared_norms[None, start:]
+        squared_distances = norms - 2 * block @ selected[start:].T
+        row, column = np.nonzero(np.triu(squared_distances <= distance**2, 1))
+        pairs.append(np.stack([indices[start + row], indices[start + column]], axis=1))
     return np.concatenate(pairs)
 
 
-def _centres(points: Array, seed: int) -> Array:
-    count = max(2, len(points) // CELL_POINTS)
+def _kmeans_centres(points: Array, seed: int) -> Array:
+    count = max(2, len(points) // POINTS_PER_CELL)
     random = np.random.default_rng(seed)
     sample = points[random.choice(len(points), min(len(points), 64 * count), replace=False)]
     centres = sample[:count].copy()
-    for _ in range(ROUNDS):
-        cell = _nearest(sample, centres, 1)[:, 0]
+    for _ in range(KMEANS_ROUNDS):
+        cell = _nearest_centres(sample, centres, 1)[:, 0]
         counts = np.bincount(cell, minlength=count)
         sums = np.zeros_like(centres)
         np.add.at(sums, cell, sample)
@@ -60,44 +64,53 @@ def _centres(points: Array, seed: int) -> Array:
     return centres
 
 
-def _nearest(points: Array, centres: Array, count: int) -> Array:
-    """Returns the places (N, count) of the nearest centres."""
-    places = []
+def _nearest_centres(points: Array, centres: Array, count: int) -> Array:
+    """Returns the indices (N, count) of the centres nearest to each point."""
+    indices = []
     offset = (centres**2).sum(axis=1) / 2
-    for start in range(0, len(points), BLOCK):
-        far = offset[None] - points[start : start + BLOCK] @ centres.T
-        near = far.argmin(axis=1)[:, None] if count == 1 else np.argpartition(far, count - 1, axis=1)[:, :count]
-        places.append(near.copy())  # a view would keep the places of all centres
-    return np.concatenate(places)
+    for start in range(0, len(points), BLOCK_ROWS):
+        # Half of each squared distance, less half of the point's squared norm, which does not change the order.
+        distances = offset[None] - points[start : start + BLOCK_ROWS] @ centres.T
+        if count == 1:
+            indices.append(distances.argmin(axis=1)[:, None])
+        else:  # copied, since a view would keep the indices of all centres in memory
+            indices.append(np.argpartition(distances, count - 1, axis=1)[:, :count].copy())
+    return np.concatenate(indices)
 
 
 def nearest_others(
     points: Array, owners: Array, queries: Array, *, probes: int = 1, seed: int = 0
 ) -> tuple[Array, Array]:
-    """Returns for each of `queries` (N, D) the place of the nearest of `points` (N, D) of another owner, and how near.
+    """Returns for each of `queries` (N, D) the index of the nearest of `points` (N, D), and its similarity.
 
-    Query k belongs to `owners[k]` (N,), as point k does; rows are of unit length, and nearness is their product (N,),
-    -1 where no other owner has a point in the cells that the query falls into.
+    Only points of another owner count: query k and point k both belong to `owners[k]` (N,). All rows have unit length.
+    The indices are (N,) and so are the similarities, which are the scalar products, or -1 where no other owner has a
+    point in the cells that were searched.
     """
-    centres = _centres(points, seed)
-    order, starts = _by_cell(_nearest(points, centres, 1), len(centres))
-    query_order, first = _by_cell(_nearest(queries, centres, min(probes, len(centres))), len(centres))
-    nearest, nearness = np.zeros(len(queries), np.int64), np.full(len(queries), -1, np.float32)
+    centres = _kmeans_centres(points, seed)
+    order, starts = _sort_by_cell(_nearest_centres(points, centres, 1), len(centres))
+    query_cells = _nearest_centres(queries, centres, min(probes, len(centres)))
+    query_order, query_starts = _sort_by_cell(query_cells, len(centres))
+    nearest, similarity = np.zeros(len(queries), np.int64), np.full(len(queries), -1, np.float32)
     for cell in range(len(centres)):
         members = order[starts[cell] : starts[cell + 1]]
-        for start in range(first[cell], first[cell + 1] if len(members) else first[cell], BLOCK):
-            block = query_order[start : min(start + BLOCK, first[cell + 1])]
+        first, end = query_starts[cell], query_starts[cell + 1] if len(members) else query_starts[cell]
+        for start in range(first, end, BLOCK_ROWS):
+            block = query_order[start : min(start + BLOCK_ROWS, end)]
             products = queries[block] @ points[members].T
             products[owners[block][:, None] == owners[members]] = -1
             best = products.argmax(axis=1)
-            product = products[np.arange(len(block)), best]
-            better = product > nearness[block]
-            nearest[block[better]], nearness[block[better]] = members[best[better]], product[better]
-    return nearest, nearness
+            best_product = products[np.arange(len(block)), best]
+            better = best_product > similarity[block]
+            nearest[block[better]], similarity[block[better]] = members[best[better]], best_product[better]
+    return nearest, similarity
 
 
-def _by_cell(cells: Array, count: int) -> tuple[Array, Array]:
-    """Returns rows of `cells` (N, probes) in order of their cells, and where each cell starts, (count + 1,)."""
+def _sort_by_cell(cells: Array, count: int) -> tuple[Array, Array]:
+    """Sorts the rows of `cells` (N, probes) by the cells in them.
+
+    Returns the row indices (N * probes,) and where the rows of each cell start among them (count + 1,).
+    """
     flat = cells.ravel()
     order = np.argsort(flat, kind="stable")
     return order // cells.shape[1], np.searchsorted(flat[order], np.arange(count + 1))

@@ -1,1 +1,1 @@
-"""Reads any image file as an upright RGB picture."""
+"""Reads image files of any format as upright RGB pictures, and finds damaged ones."""

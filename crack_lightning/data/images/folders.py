@@ -1,25 +1,26 @@
-"""Walks through folders of photographs, leaving out what by convention is not data, and links that loop."""
+"""Walks through folders of photographs, without hidden and system folders and without links that loop."""
 
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-# Names that systems, servers and archives put beside the data, in lower case.
-CONVENTIONS = {
+# Files and folders that operating systems, servers and archives put beside the data, in lower case.
+IGNORED_NAMES = {
     *("__macosx", "@eadir", "#recycle", "$recycle.bin", "recycler", "recycled", "system volume information"),
     *("lost+found", "thumbs.db", "thumbs.db:encryptable", "ehthumbs.db", "desktop.ini", "icon\r", "@recycle"),
     *("@recently-snapshot", "#snapshot", "@sharebin", "@tmp", "network trash folder", "temporary items"),
     *("found.000", "__pycache__", "$extend", "~snapshot"),
 }
-DEEPEST, MOST_FOLDERS = 3, 1000  # levels, and folders in all
+MAX_DEPTH, MAX_FOLDERS = 3, 1000  # limits of `folders_below`: levels, and folders in all
 
 
 @dataclass(frozen=True)
 class Folder:
-    """The contents of a folder by name, sorted. `folders` are walked next, unless the caller clears them.
+    """The contents of a folder: names, sorted.
 
-    `leads_to` is a folder that was walked already, where a link leads back to it: then all else is empty.
+    `folders` are walked next, unless the caller clears the list. If the folder is a link back to one that was walked
+    already, `leads_to` is that folder and the lists are empty.
     """
 
     path: Path
@@ -30,8 +31,8 @@ class Folder:
 
 
 def is_ignored(name: str) -> bool:
-    """Returns whether a file or folder of that name is hidden, or by convention not part of the data."""
-    return name.startswith(".") or name.lower() in CONVENTIONS
+    """Returns whether a file or folder with this name is hidden, or belongs to the system and not to the data."""
+    return name.startswith(".") or name.lower() in IGNORED_NAMES
 
 
 def visible_folders(root: Path) -> list[Path]:
@@ -39,32 +40,32 @@ def visible_folders(root: Path) -> list[Path]:
     return sorted(entry for entry in root.iterdir() if not is_ignored(entry.name) and entry.is_dir())
 
 
-def left_out_folders(root: Path) -> list[Path]:
-    """Returns the other folders in `root`, hidden or conventional, sorted."""
+def ignored_folders(root: Path) -> list[Path]:
+    """Returns the folders in `root` that are hidden or belong to the system, sorted."""
     return sorted(entry for entry in root.iterdir() if is_ignored(entry.name) and entry.is_dir())
 
 
 def folders_below(root: Path) -> list[Path]:
-    """Returns the folders of a few levels below `root`, the nearest first, to look for what `root` itself lacks."""
+    """Returns the folders up to three levels below `root`, the nearest first; `root` itself may lack what they hold."""
     level, below = [root], list[Path]()
-    for _ in range(DEEPEST):
+    for _ in range(MAX_DEPTH):
         try:
-            level = [folder for parent in level for folder in visible_folders(parent)][:MOST_FOLDERS]
+            level = [folder for parent in level for folder in visible_folders(parent)][:MAX_FOLDERS]
         except OSError:
             break
         below += level
-    return below[:MOST_FOLDERS]
+    return below[:MAX_FOLDERS]
 
 
 def raise_error(error: OSError) -> None:
-    """Raises the error of a folder that cannot be listed, where the caller of `walk` does nothing else about it."""
+    """Raises `error`; this is what `walk` does by default about a folder that cannot be listed."""
     raise error
 
 
-def walk(root: Path, *, refused: Callable[[OSError], None] = raise_error) -> Iterator[Folder]:
-    """Yields `root` and the folders below it; `refused` is called with the error of one that cannot be listed."""
+def walk(root: Path, *, on_error: Callable[[OSError], None] = raise_error) -> Iterator[Folder]:
+    """Yields `root` and the folders below it; `on_error` is called with the error of a folder that cannot be listed."""
     seen: set[Path] = set()
-    for parent, folders, files in os.walk(root, followlinks=True, onerror=refused):
+    for parent, folders, files in os.walk(root, followlinks=True, onerror=on_error):
         real = Path(parent).resolve()
         if real in seen:
             folders.clear()

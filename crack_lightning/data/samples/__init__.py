@@ -1,1 +1,1 @@
-"""The pictures of a data set, their classes, groups and splits."""
+"""Finds the pictures of a data set, their classes, masks, groups and splits."""

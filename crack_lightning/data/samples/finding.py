@@ -5,13 +5,13 @@ from pathlib import Path
 
 from crack_lightning.data.images.checks import find_unreadable
 from crack_lightning.data.samples.labels import table_splits
-from crack_lightning.data.samples.layouts import MASKED, TABLE, recognised
+from crack_lightning.data.samples.layouts import MASKED, TABLE, recognise_layout
 from crack_lightning.data.samples.listing import Sample, find_samples
-from crack_lightning.data.samples.masks import masked_samples, mismatched_masks
+from crack_lightning.data.samples.masks import find_masked_splits, mismatched_masks
 from crack_lightning.data.samples.presplit import SPLITS, split_folders
 from crack_lightning.data.samples.splits import Splits
 
-UNSPLIT = ""  # the key of all samples where a data set is not split yet
+UNSPLIT = ""  # the key of all samples of a data set that is not split yet
 
 
 def find_dataset(
@@ -23,11 +23,11 @@ def find_dataset(
     labels: str | None = None,
     only: str | None = None,
 ) -> Splits:
-    """Returns the samples in `root` by the splits that it has already: train/ val/ test/, or those of a table's column.
+    """Returns the samples in `root` by split, if it is split already by train/ val/ test/ or by a column of its table.
 
-    All samples are under WHOLE where there are none. `layout` None is the one that `recognised` returns; with masks
-    each sample has one, and label 0. `only` is the one split to look for where there are several. Raises
-    FileNotFoundError or UserError where files and folders do not fit the layout.
+    Otherwise, all samples are under UNSPLIT. If `layout` is None, `recognise_layout` finds it. In the layout with
+    masks, each sample has a mask and label 0. If `only` is given, no other split is looked for. Raises
+    FileNotFoundError or UserError if files and folders do not fit the layout.
     """
     wanted = SPLITS if only is None else (only,)
     if layout == TABLE:
@@ -39,10 +39,10 @@ def find_dataset(
             else {UNSPLIT: samples}
         )
     if layout == MASKED:
-        return masked_samples(root)
+        return find_masked_splits(root)
 
     def samples_in(folder: Path, prefix: str = "") -> list[Sample]:
-        folder_layout = layout or recognised(folder, class_names)
+        folder_layout = layout or recognise_layout(folder, class_names)
         return find_samples(folder, class_names, layout=folder_layout, positive_class=positive_class, prefix=prefix)
 
     if folders := split_folders(root):
@@ -50,10 +50,10 @@ def find_dataset(
     return {UNSPLIT: samples_in(root)}
 
 
-def readable(samples: Sequence[Sample], *, skip: bool, megapixels: float) -> tuple[list[Sample], dict[Path, str]]:
-    """Returns the samples that can be read, masks included, and the reason by path of each file that cannot.
+def keep_readable(samples: Sequence[Sample], *, skip: bool, megapixels: float) -> tuple[list[Sample], dict[Path, str]]:
+    """Returns the samples whose picture and mask can be read, and by path why other files cannot.
 
-    Files are decoded only if unreadable ones may be left out (`skip`); otherwise their headers alone are looked at.
+    All files are decoded if unreadable ones may be left out (`skip`); otherwise mostly their headers are read.
     """
     paths = [path for sample in samples for path in (sample.path, sample.mask) if path is not None]
     reasons = find_unreadable(paths, decode=skip, megapixels=megapixels)

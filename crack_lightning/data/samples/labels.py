@@ -1,4 +1,4 @@
-"""Reads labels from a table beside one folder of pictures."""
+"""Reads the labels of a folder of pictures from a table."""
 
 import logging
 from collections.abc import Sequence
@@ -16,13 +16,16 @@ from crack_lightning.system.tables import Row, read_table
 log = logging.getLogger(__name__)
 
 DEFAULT_TABLE = "labels.csv"
-MOST_NAMED = 5
+MAX_NAMED = 5  # largest number of pictures that a message names
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """A row of the table: picture, path below the root, label, group (empty: none), split (train, val, test or empty)
-    and line number."""
+class LabelledPicture:
+    """A row of the table.
+
+    `path` is the picture and `name` its path below the root. `group` may be empty; `split` is train, val, test or
+    empty. `line` is the number of the line in the table.
+    """
 
     path: Path
     name: str
@@ -32,57 +35,59 @@ class Labelled:
     line: int
 
 
-def table_of(root: Path, labels: str | None) -> Path:
-    """Returns the table that `data.labels` names, else labels.csv in the folder."""
+def labels_table(root: Path, labels: str | None) -> Path:
+    """Returns the path of the table: `labels` if it is given, else labels.csv in `root`."""
     return root / DEFAULT_TABLE if labels is None else expanded(labels).absolute()
 
 
-def read_labels(root: Path, labels: str | None) -> list[Labelled]:
-    """Returns the rows of a table path, label[, group][, split] with their pictures below `root`, sorted by path.
+def read_labels(root: Path, labels: str | None) -> list[LabelledPicture]:
+    """Returns the rows of a table with the columns path, label[, group][, split], sorted by path.
 
-    Raises ValueError or FileNotFoundError for a picture that is missing or occurs twice, and for an unknown split.
+    The pictures are below `root`. Raises ValueError or FileNotFoundError for a picture that is missing or occurs twice,
+    and for an unknown split.
     """
-    table = table_of(root, labels)
+    table = labels_table(root, labels)
     rows = read_table(table, ("path", "label"), key="data.labels")
     paths = [item.path / name for item in walk(root) for name in [*item.folders, *item.files] if is_image_name(name)]
     names = {path: path.relative_to(root).as_posix() for path in paths}
     pictures = {name: path for path, name in names.items()} | {str(path): path for path in paths}
-    places = matched([row["path"] for row in rows], pictures)
-    if missing := [row["path"] for row in rows if row["path"] not in places]:
-        first_names = ", ".join(missing[:MOST_NAMED]) + (
-            f" and {len(missing) - MOST_NAMED} more" * (len(missing) > MOST_NAMED)
+    picture_keys = matched([row["path"] for row in rows], pictures)
+    if missing := [row["path"] for row in rows if row["path"] not in picture_keys]:
+        first_names = ", ".join(missing[:MAX_NAMED]) + (
+            f" and {len(missing) - MAX_NAMED} more" * (len(missing) > MAX_NAMED)
         )
         raise FileNotFoundError(f"{table} names {len(missing)} pictures that are not in {root}: {first_names}")
     seen: dict[Path, int] = {}
     labelled = []
     for row in rows:
-        path = pictures[places[row["path"]]]
+        path = pictures[picture_keys[row["path"]]]
         if path in seen:
             raise UserError(f"{table} names {row['path']} twice (lines {seen[path]} and {row.line})")
         seen[path] = row.line
-        labelled.append(Labelled(path, names[path], row["label"].strip(), row["group"], _split(table, row), row.line))
+        label, split = row["label"].strip(), _split_of(table, row)
+        labelled.append(LabelledPicture(path, names[path], label, row["group"], split, row.line))
     if len(labelled) < len(paths):
         log.warning("%d pictures in %s have no row in %s: left out", len(paths) - len(labelled), root, table)
     if any(item.split for item in labelled) and not all(item.split for item in labelled):
-        raise UserError(f"{table} has a split for some rows and none for others: give all or leave the column out")
+        raise UserError(f"{table} has a split for some rows only: give each row a split, or leave the column out")
     return sorted(labelled, key=lambda item: str(item.path))
 
 
-def _split(table: Path, row: Row) -> str:
+def _split_of(table: Path, row: Row) -> str:
     text = row["split"].strip()
     split = named_split(text)
     if text and split is None:
-        raise UserError(f"{table} has the split {text!r} in line {row.line}: train, val or test")
+        raise UserError(f"{table} has the split {text!r} in line {row.line}: must be train, val or test")
     return split or ""
 
 
 def table_splits(root: Path, labels: str | None) -> dict[Path, str]:
-    """Returns train, val or test of every picture; empty where the table has no splits."""
+    """Returns the split of every picture (train, val or test); empty if the table has no splits."""
     return {row.path: row.split for row in read_labels(root, labels) if row.split}
 
 
-def label_numbers(rows: Sequence[Labelled], class_names: Sequence[str]) -> list[int] | None:
-    """Returns the place of each row's label among `class_names`; None where a label is not one of them."""
-    places = {comparable(name): number for number, name in enumerate(class_names)}
-    numbers = [places.get(comparable(row.label)) for row in rows]
-    return None if None in numbers else [number for number in numbers if number is not None]
+def label_indices(rows: Sequence[LabelledPicture], class_names: Sequence[str]) -> list[int] | None:
+    """Returns the index of each row's label in `class_names`; None if a label is not one of them."""
+    index_of = {comparable(name): index for index, name in enumerate(class_names)}
+    indices = [index_of.get(comparable(row.label)) for row in rows]
+    return None if None in indices else [index for index in indices if index is not None]

@@ -1,4 +1,4 @@
-"""Finds folders that are a split already: train/ val/ test/, also by the names that other programs give them."""
+"""Finds the split of a data set that is split already, into folders train/ val/ test/ or with similar names."""
 
 from pathlib import Path
 
@@ -7,20 +7,21 @@ from crack_lightning.errors import UserError
 from crack_lightning.system.arguments import typed
 
 SPLITS = ("train", "val", "test")
+# Names that other programs give to the folders, with the split that they mean.
 SPLIT_NAMES = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 SPLIT_NAMES |= {"testing": "test"}
 
 
 def named_split(name: str) -> str | None:
-    """Returns train, val or test for a name that means one, in upper or lower case."""
+    """Returns the split (train, val or test) that a name means, in upper or lower case; None if it means none."""
     return SPLIT_NAMES.get(name.strip().lower())
 
 
 def split_folders(root: Path) -> dict[str, Path]:
-    """Returns the folders of `root` that are train, val and test, by these names; empty where it holds class folders.
+    """Returns the folders of `root` under the keys train, val and test; empty if it has none of them.
 
-    Raises FileNotFoundError where the root or one of the three is missing, NotADirectoryError where the root is a file,
-    and ValueError for two folders of one split or other folders beside them.
+    Raises FileNotFoundError if the root or some of the three are missing, NotADirectoryError if the root is a file, and
+    ValueError for two folders of the same split or other folders beside them.
     """
     if not root.exists():
         raise FileNotFoundError(f"data.root={root} does not exist: name the folder that holds the class folders")
@@ -39,7 +40,7 @@ def split_folders(root: Path) -> dict[str, Path]:
         names = "/, ".join(folder.name for folder in splits.values())
         raise FileNotFoundError(
             f"{root} has {names}/ but not {'/, '.join(missing)}/: give all of train/ val/ test/, "
-            "or class folders alone, which are then split by data.fractions"
+            "or only class folders, which are then split by data.fractions"
         )
     others = [folder.name for folder in folders if folder not in splits.values()]
     if splits and others:
@@ -48,5 +49,5 @@ def split_folders(root: Path) -> dict[str, Path]:
 
 
 def root_hint(folder: Path) -> str:
-    """Returns how to name the folder that holds the classes."""
+    """Returns the option that names `folder` as the root."""
     return f"give {typed('data.root', str(folder))}"

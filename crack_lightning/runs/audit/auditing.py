@@ -9,14 +9,14 @@ from typing import TypeVar
 
 from crack_lightning.data.audit.findings import Finding, file_findings, imbalance
 from crack_lightning.data.audit.inventory import Listed, inventory
-from crack_lightning.data.audit.leakage import Leakage, cluster_findings, label_conflicts, leakage, leaked_places
+from crack_lightning.data.audit.leakage import Leakage, cluster_findings, label_conflicts, leakage, leaked_indices
 from crack_lightning.data.copies.duplicates import find_copies
 from crack_lightning.data.copies.facts import FileFacts, read_facts
 from crack_lightning.data.copies.overlaps import find_overlaps
 from crack_lightning.data.images.folders import folders_below, visible_folders
 from crack_lightning.data.images.formats import is_image_name
 from crack_lightning.data.options import AuditDataOptions
-from crack_lightning.data.samples.layouts import CLASS_FOLDERS, LAYOUTS, matching_folders, recognised
+from crack_lightning.data.samples.layouts import CLASS_FOLDERS, LAYOUTS, matching_folders, recognise_layout
 from crack_lightning.data.samples.presplit import root_hint
 from crack_lightning.data.samples.splits import read_splits
 from crack_lightning.errors import UserError
@@ -90,7 +90,7 @@ def _check_depth(root: Path, data: AuditDataOptions) -> None:
 def _layout(root: Path, data: AuditDataOptions) -> str:
     if data.layout is not None:
         return data.layout
-    layout = recognised(root, data.class_names or [])
+    layout = recognise_layout(root, data.class_names or [])
     # Class folders in the root itself are read by their own names, which say more than the layout.
     nested = layout in LAYOUTS and any(
         folder.parent != root for side in matching_folders(root, layout) for folder in side
@@ -138,7 +138,7 @@ def _copy_findings(
     findings += label_conflicts(copies.get("near_duplicate", copies["exact_duplicate"]), paths, classes)
     if "test" not in splits:
         return findings, {}
-    for index in leaked_places(loosest, splits):
+    for index in leaked_indices(loosest, splits):
         findings.append(Finding("leak", paths[index], "a test image that training has a copy or a part of"))
     return findings, {kind: leakage(clusters, classes, splits) for kind, clusters in copies.items()}
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from crack_lightning.data.images.checks import unreadable_message
 from crack_lightning.data.options import JudgedDataOptions
-from crack_lightning.data.samples.finding import UNSPLIT, find_dataset, readable
-from crack_lightning.data.samples.groups import by_photograph, grouped
-from crack_lightning.data.samples.layouts import CLASS_FOLDERS, MASKED, TABLE, recognised
+from crack_lightning.data.samples.finding import UNSPLIT, find_dataset, keep_readable
+from crack_lightning.data.samples.groups import assign_groups, group_by_photograph
+from crack_lightning.data.samples.layouts import CLASS_FOLDERS, MASKED, TABLE, recognise_layout
 from crack_lightning.data.samples.listing import Sample
-from crack_lightning.data.samples.masks import labelled
+from crack_lightning.data.samples.masks import with_crack_labels
 from crack_lightning.data.samples.presplit import split_folders
 from crack_lightning.data.samples.splits import read_split, read_split_rows
 from crack_lightning.errors import UserError
@@ -48,7 +48,7 @@ def find_images(
         if split is not None:
             samples = _samples_of_split(samples, Path(str(data.split_csv)), split, root)
     skip, megapixels = data.on_error == "skip", data.max_megapixels
-    kept, unreadable = readable(samples, skip=skip, megapixels=megapixels)
+    kept, unreadable = keep_readable(samples, skip=skip, megapixels=megapixels)
     write_unreadable(folder, unreadable)
     if unreadable and not skip:
         raise UserError(unreadable_message(unreadable))
@@ -58,7 +58,7 @@ def find_images(
         )
     if not kept:
         raise UserError(f"no image to evaluate on is left in {root}")
-    return labelled(kept, data.crack_label, root, megapixels=megapixels)
+    return with_crack_labels(kept, data.crack_label, root, megapixels=megapixels)
 
 
 def _class_names(data: JudgedDataOptions, decision: Decision) -> Sequence[str]:
@@ -87,10 +87,10 @@ def _with_groups(
 ) -> Sequence[Sample]:
     if data.layout == MASKED:
         return samples
-    layout = data.layout or recognised(root, names)
+    layout = data.layout or recognise_layout(root, names)
     if data.group_by is not None:
-        return grouped(samples, data.group_by, layout=layout)
-    return by_photograph(samples, recognised(root, []) if layout == CLASS_FOLDERS else layout)
+        return assign_groups(samples, data.group_by, layout=layout)
+    return group_by_photograph(samples, recognise_layout(root, []) if layout == CLASS_FOLDERS else layout)
 
 
 def _samples_of_split(samples: Sequence[Sample], table: Path, split: str, root: Path) -> list[Sample]:

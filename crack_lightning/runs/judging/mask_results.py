@@ -64,6 +64,7 @@ def evaluate_photographs(
         marked = keep_cracks(heat, threshold)
         pixels = np.asarray(heat_picture(marked, image.size)) >= 255 * threshold
         marks = marked.probability >= threshold
+        counts = count_against_mask(marks, truth, pixels, mask, tolerance=tolerance)
         evaluated.append(
             EvaluatedPhotograph(
                 sample, count_against_mask(marks, truth, pixels, mask, tolerance=tolerance), marks, truth

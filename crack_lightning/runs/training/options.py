@@ -85,7 +85,7 @@ class AdaptOptions:
 
     def __post_init__(self) -> None:
         check_above("max_megapixels", self.max_megapixels)
-        if self.lessons not in LESSONS:
-            raise UserError(f"lessons={self.lessons}: must be from {LESSONS[0]} to {LESSONS[-1]}")
+        if self.lessons not in LESSON_COUNTS:
+            raise UserError(f"lessons={self.lessons}: must be from {LESSON_COUNTS[0]} to {LESSON_COUNTS[-1]}")
         if not 0 <= self.seed <= MAX_SEED:
             raise UserError(f"seed={self.seed}: must be from 0 to {MAX_SEED}")

@@ -10,7 +10,6 @@ import yaml
 
 from crack_lightning import __version__
 from crack_lightning.data.batches.datamodule import CrackDataModule
-from crack_lightning.data.samples.groups import seen_in_training
 from crack_lightning.data.samples.splits import Splits, split_digest, write_split
 from crack_lightning.runs.judging.run_files import write_unreadable
 from crack_lightning.runs.training.options import TrainOptions
@@ -68,7 +67,7 @@ def leakage_metrics(splits: Splits, by: str, *, cache_dir: str | None, workers: 
     cache = cache_folder(cache_dir)
     for kind in dict.fromkeys(("exact", by)):
         name, text = LEAKAGE_WORDS[kind]
-        leaked = seen_in_training(splits, by=kind, cache=cache, workers=workers)
+        leaked = count_seen_in_training(splits, by=kind, cache=cache, workers=workers)
         log.log(logging.WARNING if leaked else logging.INFO, LEAKAGE_MESSAGE, leaked, len(splits["test"]), text)
         metrics[f"split/test_images_with_{name}_in_training"] = leaked
     return metrics
