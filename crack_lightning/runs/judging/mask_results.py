@@ -65,11 +65,7 @@ def evaluate_photographs(
         pixels = np.asarray(heat_picture(marked, image.size)) >= 255 * threshold
         marks = marked.probability >= threshold
         counts = count_against_mask(marks, truth, pixels, mask, tolerance=tolerance)
-        evaluated.append(
-            EvaluatedPhotograph(
-                sample, count_against_mask(marks, truth, pixels, mask, tolerance=tolerance), marks, truth
-            )
-        )
+        evaluated.append(EvaluatedPhotograph(sample, counts, marks, truth))
     groups = [photograph.sample.group for photograph in evaluated]
     precision = float(average_precision.compute()) if any(photograph.truth.any() for photograph in evaluated) else 0.0
     return evaluated, mask_metrics([photograph.counts for photograph in evaluated], precision, groups, seed=seed)

@@ -9,7 +9,7 @@ from crack_lightning.engines.engine_names import DEVICES
 from crack_lightning.errors import UserError
 from crack_lightning.evaluation.metric_names import METRICS, parse_threshold
 from crack_lightning.features.options import FeatureOptions
-from crack_lightning.models.options import IMAGE_SIZES, ModelOptions
+from crack_lightning.models.options import IMAGE_SIZES, LESSON_COUNTS, ModelOptions
 from crack_lightning.system.ranges import (
     absolute_path,
     check_above,

@@ -10,6 +10,7 @@ import yaml
 
 from crack_lightning import __version__
 from crack_lightning.data.batches.datamodule import CrackDataModule
+from crack_lightning.data.samples.groups import count_seen_in_training
 from crack_lightning.data.samples.splits import Splits, split_digest, write_split
 from crack_lightning.runs.judging.run_files import write_unreadable
 from crack_lightning.runs.training.options import TrainOptions
