@@ -202,9 +202,9 @@ def test_an_impossible_run_folder_is_reported_before_hydra_makes_it(tmp_path: Pa
     (tmp_path / "file").write_text("")
     key = "hydra.sweep.dir" if many else "hydra.run.dir"
     with pytest.raises(NotADirectoryError, match=r"out=.*file/run cannot be made: .*a file; give another out="):
-        check_folder([*many, f"{key}={tmp_path}/file/run"])
-    check_folder([*many, f"{key}={tmp_path}/new/run"])
-    check_folder([*many, f"{key}={tmp_path}/file/run", "--help"])
+        check_folder([*many, f"{key}={tmp_path}/file/run"], "inspect")
+    check_folder([*many, f"{key}={tmp_path}/new/run"], "inspect")
+    check_folder([*many, f"{key}={tmp_path}/file/run", "--help"], "inspect")
     assert not (tmp_path / "new").exists()
 
 

@@ -98,6 +98,24 @@ def test_results_of_other_photographs_are_not_overwritten(marked: cl.Marked, tmp
     marked.save(tmp_path)
 
 
+def test_results_of_another_command_are_not_overwritten(marked: cl.Marked, tmp_path: Path) -> None:
+    marked.save(tmp_path)
+    for call in (lambda: cl.audit(tmp_path, out=tmp_path), lambda: cl.train(tmp_path, out=tmp_path)):
+        with pytest.raises(cl.UserError, match="holds the results of `inspect`: give another folder"):
+            call()
+
+
+def test_one_name_of_two_pictures_is_noticed(tmp_path: Path) -> None:
+    cl.mark(np.asarray(wall()), **FAST).save(tmp_path)
+    with pytest.raises(cl.UserError, match=r"results of another picture called image.png"):
+        cl.mark(np.asarray(wall(crack=False)), **FAST).save(tmp_path)
+
+
+def test_results_are_not_written_among_photographs(photograph: Path, marked: cl.Marked) -> None:
+    with pytest.raises(cl.UserError, match="holds photographs"):
+        marked.save(photograph.parent)
+
+
 def test_results_of_python_are_not_taken_for_photographs(photograph: Path, marked: cl.Marked, tmp_path: Path) -> None:
     wall().save(tmp_path / "a.png")
     marked.save(tmp_path / "results")
@@ -166,6 +184,15 @@ def test_a_function_shows_the_options_with_their_defaults() -> None:
         (lambda path: cl.mark(np.zeros((3, 40, 50), np.uint8)), r"uint8 \(h, w, 3\), RGB"),
         (lambda path: cl.mark(np.zeros((90, 90), np.uint8), max_megapixels=0.001), "8100 pixels are more than"),
         (lambda path: cl.mark(path, ckpt_path=path.parent), "has no checkpoints/best.ckpt"),
+        (lambda path: cl.mark(""), "path of the photograph is empty"),
+        (
+            lambda path: cl.mark(Image.fromarray(np.full((50, 50), 90.0, np.float32))),
+            "its mode is F with values up to 90",
+        ),
+        (lambda path: cl.mark(path, device="gpu"), "device=gpu is not available: must be auto, cpu, cuda"),
+        (lambda path: cl.train(callbacks=[1]), "callbacks: 1 is not a callback"),
+        (lambda path: cl.train(epoch=1), r"no key epoch\. Did you mean epochs\?"),
+        (lambda path: cl.inspect(path.parent, out=""), "out is empty: give a folder"),
         (lambda path: cl.load("nowhere.ckpt"), "ckpt_path=nowhere.ckpt does not exist"),
         (lambda path: cl.train("nowhere", out=path.parent / "run"), "nowhere does not exist"),
         (lambda path: cl.train(lr=1), r"no key lr\. Did you mean optimizer.lr\?"),

@@ -21,6 +21,7 @@ from crack_lightning.errors import UserError
         ("inspect", "--cfg job photos", "--cfg job source=photos"),
         ("compare", "one two", "before=one after=two"),
         ("compare", "two before=one", "before=one after=two"),
+        ("compare", "one", "before=one"),
         ("evaluate", "best.ckpt /photos", "ckpt_path=best.ckpt data.root=/photos"),
         ("evaluate", "/photos", "data.root=/photos"),
         ("evaluate", "best.ckpt data.roots={a:x,b:y}", "data.roots={a:x,b:y} ckpt_path=best.ckpt"),
@@ -50,6 +51,9 @@ def test_words_and_short_keys_become_keys(command: str, typed: str, meant: str) 
         ("inspect", "a.jpg source=b.jpg", "a.jpg: crack inspect takes SOURCE"),
         ("compare", "a b c", "crack compare takes BEFORE AFTER"),
         ("cache", "clear", "crack cache takes key=value alone"),
+        ("inspect", "walls --out report", "--out: a key is written without dashes, out=VALUE"),
+        ("inspect", "walls --mm-per-px=0.3", "without dashes, mm_per_px=0.3"),
+        ("inspect", "walls out=", "out= is empty: give a folder, or leave it out"),
     ],
 )
 def test_more_words_than_places_are_refused(command: str, typed: str, text: str) -> None:

@@ -40,7 +40,7 @@ def inspect(
 ) -> InspectionRun:
     """Marks and measures the cracks in all photographs of a folder, a file or a pattern, and writes the report.
 
-    A photograph that cannot be read is a row with its error. Raises UserError or OSError where none can be inspected.
+    A photograph that cannot be read is a row with its error. Raises UserError or OSError if there is no photograph.
 
     >>> report = cl.inspect("bridge", out="report", mm_per_px=0.3)
     >>> print(report)

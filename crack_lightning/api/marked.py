@@ -19,9 +19,10 @@ from crack_lightning.errors import UserError
 from crack_lightning.inference.heat import Heat
 from crack_lightning.inference.overlay import crack_overlay, overlay
 from crack_lightning.inference.regions import Region
+from crack_lightning.inference.sources import check_output_folder
 from crack_lightning.measurement.record import CrackFacts, CrackRecord, figure_of
 from crack_lightning.runs.inspection.further_formats import check_formats
-from crack_lightning.runs.inspection.inspected import write_done
+from crack_lightning.runs.inspection.inspected import kept_inspected, levels_hash, same_picture, write_done
 from crack_lightning.runs.inspection.inspection import Inspection
 from crack_lightning.runs.inspection.method import method_of
 from crack_lightning.runs.inspection.options import check_named
@@ -136,6 +137,10 @@ class Marked:
 
     def _check_alone(self, run: Path) -> None:
         own = folder_of(run, self._read.photograph)
+        check_output_folder(run, [self._read.photograph])
+        kept = kept_inspected(own, self._read.photograph)
+        if kept is not None and not same_picture(kept.made_of.picture.rpartition("-")[2], levels_hash(self._read.grey)):
+            raise UserError(f"{run} holds the results of another picture called {self.name}: give another out")
         others = [path.parent for path in (run / "photographs").rglob("inspection.json") if path.parent != own]
         if others or (not own.exists() and (run / "inspection.csv").exists()):
             raise UserError(f"{run} holds the results of other photographs: give another out, or use inspect for all")

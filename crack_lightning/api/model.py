@@ -152,7 +152,7 @@ def checkpoint_path(given: str | Path) -> Path:
 
 
 @with_keys_of(InspectOptions, without=("source", *KEYS_OF_FOLDERS))
-def mark(image: Source, *, ckpt_path: str | Path | None = None, device: str = "auto", **options: Any) -> Marked:
+def mark(image: Source, *, ckpt_path: Model | str | Path | None = None, device: str = "auto", **options: Any) -> Marked:
     """Marks and measures the cracks in one photograph by the map of the package, or another checkpoint.
 
     `image` is a path, a PIL image or an array (h, w, 3) uint8, RGB. `mm_per_px` gives millimetres. The options are the
@@ -166,7 +166,8 @@ def mark(image: Source, *, ckpt_path: str | Path | None = None, device: str = "a
     >>> picture, rows = marked.overlay(), marked.table()
     >>> saved = marked.save("marked", formats=["coco"])
     """
-    return load(ckpt_path, device=device).mark(image, **options)
+    model = ckpt_path if isinstance(ckpt_path, Model) else load(ckpt_path, device=device)
+    return model.mark(image, **options)
 
 
 def _opened(image: Source, megapixels: float) -> tuple[Picture, Photograph, np.ndarray | None]:
@@ -175,12 +176,14 @@ def _opened(image: Source, megapixels: float) -> tuple[Picture, Photograph, np.n
         picture = picture_from(image, megapixels=megapixels)
         return picture, Photograph(Path("image.png"), "image.png"), np.asarray(picture.image)
     path = expanded(os.fspath(image)).absolute()
+    if not os.fspath(image):
+        raise UserError("the path of the photograph is empty")
     if path.is_dir():
         raise UserError(f"{image} is a folder: mark takes one photograph, inspect all of a folder")
     if not path.exists():
         raise FileNotFoundError(f"{image} does not exist: give a photograph, a PIL image or an array")
     if problem := not_a_file(path):
-        raise UserError(problem)
+        raise UserError(f"{image}: {problem}")
     return read_picture(path, megapixels=megapixels), Photograph(path, path.name), None
 
 

@@ -88,6 +88,8 @@ def train(
     >>> accuracy = run.metrics["test/accuracy"]
     >>> model, wrong = run.model, [row for row in run.predictions if row["label"] != row["predicted"]]
     """
+    if other := next((callback for callback in callbacks if not isinstance(callback, Callback)), None):
+        raise UserError(f"callbacks: {other!r} is not a callback of Lightning's")
     if options.get("ckpt_path") is not None:
         raise UserError("ckpt_path: a run is continued by the command line, python train.py ckpt_path=last.ckpt")
     section = data if data is not None else "synthetic" if root is None else "folder"

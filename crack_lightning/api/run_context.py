@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
 from crack_lightning import __version__
+from crack_lightning.errors import UserError
 from crack_lightning.inference.sources import CALL_MARK
 from crack_lightning.system.files import check_can_be_made, expanded, write_atomically
 from crack_lightning.system.logs import quiet
 from crack_lightning.system.progress import showing
+from crack_lightning.system.results import check_other_results
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -26,9 +28,15 @@ def results_folder(verb: str, out: Any, given: Mapping[str, Any], progress: bool
     what was asked for. Raises OSError where it cannot be made."""
     if out is None:
         out = Path("outputs") / verb / f"{datetime.now():%Y-%m-%d/%H-%M-%S-%f}"
+    if not str(out).strip():
+        raise UserError("out is empty: give a folder, or leave it out")
     folder = expanded(str(out)).absolute()
     check_can_be_made(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    check_other_results(folder, verb)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"out={folder} cannot be made: {error.strerror}; give another folder") from error
     facts = {"function": verb, "arguments": {key: str(value) for key, value in given.items()}, "version": __version__}
     write_atomically(folder / CALL_MARK / "call.json", json.dumps(facts, indent=2).encode("utf-8", "surrogateescape"))
     with showing(progress), quiet():

@@ -78,7 +78,7 @@ def run_job(job: Callable[[DictConfig], Any], *, config_name: str) -> None:
         sys.argv[1:] = as_given(rewritten(config_name, sys.argv[1:]), options_class(config_name))
         check_choices(sys.argv[1:])
         check_launcher(sys.argv[1:])
-        check_folder(sys.argv[1:])
+        check_folder(sys.argv[1:], config_name)
         hydra.main(config_path=str(CONF), config_name=config_name, version_base="1.3")(
             partial(_run, job, VERBS[config_name].needs, whole)
         )()

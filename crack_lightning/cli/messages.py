@@ -9,7 +9,7 @@ from omegaconf.errors import GrammarParseError, InterpolationResolutionError
 from crack_lightning.errors import UserError
 from crack_lightning.system.arguments import typed
 from crack_lightning.system.files import full_message, is_full
-from crack_lightning.system.option_keys import keys, near_key, section_of
+from crack_lightning.system.option_keys import keys, near_key, section_of, type_words
 
 # Raised by libraries, with a text meant for the user.
 WRITTEN_FOR_USERS = ("MisconfigurationException", "MlflowException")
@@ -49,6 +49,9 @@ def message(error: Exception, schema: type | None = None, *, folder: Path | None
 def _composition(error: Exception, schema: type | None) -> str:
     """Returns Hydra's words on a configuration, with the near key for one that there is none of."""
     words = " ".join(f"{error} {error.__cause__ or ''}".split("\n")[:4])
+    if schema is not None and (merged := re.match(r"Error merging override (\S+?)=(.*?) Value ", words)) is not None:
+        kind = type_words(dict(keys(schema)).get(merged[1]))
+        return f"{merged[1]}={merged[2]}: {kind} is needed" if kind else words
     if schema is None or (unknown := re.search(r"Could not override '([^']+)'", words)) is None:
         return words
     if not any(unknown[1].startswith(f"{key}.") and section_of(hint) is None for key, hint in keys(schema)):

@@ -8,6 +8,7 @@ from hydra.types import RunMode
 
 from crack_lightning.cli.command_line import MULTIRUN_FLAGS
 from crack_lightning.system.files import check_can_be_made
+from crack_lightning.system.results import check_other_results
 
 
 def run_folder() -> Path:
@@ -32,9 +33,11 @@ def wanted_folder(arguments: Sequence[str]) -> Path:
     return Path(values[-1].strip("'\"") if values else "outputs").absolute()
 
 
-def check_folder(arguments: Sequence[str]) -> None:
-    """Raises OSError where the run folder cannot be made: Hydra, which makes it, would end with a traceback."""
+def check_folder(arguments: Sequence[str], command: str) -> None:
+    """Raises OSError if the run folder cannot be made, for which Hydra would end with a traceback, and UserError if it
+    holds the results of another command."""
     if (
         not {argument for argument in arguments if argument.startswith("-")} - MULTIRUN_FLAGS
     ):  # --help, --cfg: nothing is written
         check_can_be_made(wanted_folder(arguments))
+        check_other_results(wanted_folder(arguments), command)

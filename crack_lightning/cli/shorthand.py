@@ -37,6 +37,7 @@ def rewritten(command: str, arguments: Sequence[str]) -> list[str]:
 
     Raises UserError for more words than the command has places.
     """
+    _check_dashes(command, arguments)
     words, others = _words_and_others(arguments)
     filled = _positional_keys(command, words, others)
     several = bool(MULTIRUN_FLAGS & set(arguments))
@@ -48,6 +49,17 @@ def rewritten(command: str, arguments: Sequence[str]) -> list[str]:
     if "out" not in known:
         short["out"] = "hydra.sweep.dir" if several else "hydra.run.dir"
     return [_with_long_key(argument, short) for argument in (*others, *filled)]
+
+
+def _check_dashes(command: str, arguments: Sequence[str]) -> None:
+    """Raises UserError for a key with dashes before it, as other programs have them, and for out= without a folder."""
+    known = {"out", *SHORT_KEYS, *(key for key, _ in keys(options_class(command)))}
+    for argument in arguments:
+        key, _, value = argument.lstrip("-").replace("-", "_").partition("=")
+        if argument.startswith("--") and key in known:
+            raise UserError(f"{argument}: a key is written without dashes, {key}={value or 'VALUE'}")
+        if argument in ("out=", "hydra.run.dir=", "hydra.sweep.dir="):
+            raise UserError(f"{argument} is empty: give a folder, or leave it out")
 
 
 def _words_and_others(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -62,7 +74,7 @@ def _words_and_others(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _positional_keys(command: str, words: Sequence[str], others: Sequence[str]) -> Iterator[str]:
-    """Yields the positional words as key=value; if there are fewer words than positions, they fill the last ones."""
+    """Yields the positional words as key=value; for `evaluate` a single word is the last of them, the folder."""
     named = {argument.partition("=")[0] for argument in others}
     places = [place for place in VERBS[command].places if place not in named]
     if len(words) > len(places):
@@ -73,7 +85,8 @@ def _positional_keys(command: str, words: Sequence[str], others: Sequence[str]) 
         )
     if len(words) == 1 and words[0].endswith(".ckpt") and "ckpt_path" in places:
         places = ["ckpt_path"]
-    for place, word in zip(places[len(places) - len(words) :], words, strict=True):
+    first = len(places) - len(words) if command == "evaluate" else 0  # its checkpoint may be left out
+    for place, word in zip(places[first:], words, strict=False):
         yield f"{place}={word}"
     if command == "train" and words and not {"data", "experiment"} & named:
         yield "data=folder"

@@ -1,5 +1,6 @@
 """Classifies a list of image files."""
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -67,7 +68,9 @@ def pick_device(name: str) -> torch.device:
     try:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:
-        raise UserError(f"device={name} is not available: {str(error).splitlines()[0]}; use auto or cpu") from error
+        known = re.match(r"(cpu|cuda|mps)\b", name)
+        reason = str(error).splitlines()[0] if known else "must be auto, cpu, cuda, cuda:1 or mps"
+        raise UserError(f"device={name} is not available: {reason}; use auto or cpu") from error
 
 
 def judge_files(classifier: CrackClassifier, paths: Sequence[Path | Picture], judging: Judging) -> FileLogits:

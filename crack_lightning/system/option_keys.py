@@ -15,6 +15,7 @@ from typing import Any, cast, get_args, get_type_hints
 
 from crack_lightning.errors import UserError
 
+TYPE_WORDS: dict[Any, str] = {bool: "true or false", str: "a text", int: "a whole number", float: "a number"}
 SHORT_KEYS = {"epochs": "trainer.max_epochs"}  # shorter names of keys, in Python and on the command line
 
 
@@ -34,12 +35,18 @@ def section_of(hint: Any) -> type | None:
 def near_key(unknown: str, options_type: type) -> str:
     """Returns the question whether a similar key was meant, empty where there is no similar one."""
     known = [key for key, _ in keys(options_type)]
+    known += [short for short, long in SHORT_KEYS.items() if long in known]
     by_last_part = {key.rpartition(".")[2]: key for key in reversed(known)}
     name = unknown.rpartition(".")[2]
     near = get_close_matches(unknown, known, 1, 0.7)
     near = near or [by_last_part[match] for match in get_close_matches(name, by_last_part, 1, 0.7)]
     near = near or [by_last_part[key] for key in by_last_part if key.startswith(name)]
     return f" Did you mean {near[0]}?" if near and near[0] != unknown else ""
+
+
+def type_words(hint: Any) -> str:
+    """Returns what a key of this type needs, in words; empty for other types."""
+    return next((TYPE_WORDS[part] for part in (hint, *get_args(hint)) if part in TYPE_WORDS), "")
 
 
 def comments_of(kind: type, above: str = "") -> dict[str, str]:
@@ -131,6 +138,5 @@ def _converted(key: str, value: Any, hint: Any) -> Any:
     if wanted in (bool, str) and isinstance(value, wanted):
         return value
     if wanted in (bool, str, int, float):
-        names = {bool: "True or False", str: "a text", int: "a whole number", float: "a number"}
-        raise UserError(f"{key}={value!r}: {names[wanted]} is needed")
+        raise UserError(f"{key}={value!r}: {TYPE_WORDS[wanted]} is needed")
     return value

@@ -1,8 +1,10 @@
 """Shows progress bars on standard error, by default only in a terminal or a notebook."""
 
+import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from importlib.util import find_spec
 from typing import TypeVar
 
 from rich.console import Console
@@ -10,6 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 _wanted: ContextVar[bool | None] = ContextVar("wanted", default=None)  # None: in a terminal or a notebook
 
@@ -34,6 +38,10 @@ def bar(unit: str) -> Progress:
     )
     wanted = _wanted.get()
     console = Console(stderr=True, force_terminal=True if wanted and not Console().is_jupyter else None)
+    if console.is_jupyter and find_spec("ipywidgets") is None:  # rich would warn at each bar
+        if wanted:
+            log.warning("bars in a notebook need ipywidgets: pip install ipywidgets")
+        wanted = False
     is_seen = console.is_terminal or console.is_jupyter
     return Progress(*columns, console=console, disable=not (is_seen if wanted is None else wanted))
 

@@ -90,7 +90,9 @@ def picture_from(image: Image.Image | np.ndarray, *, megapixels: float = MOST_ME
     if isinstance(image, np.ndarray):
         colours = image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)
         if image.dtype != np.uint8 or not colours or not image.size:
-            raise UserError(f"an array {image.dtype} {image.shape}: must be uint8 and (h, w, 3), RGB, or (h, w), grey")
+            raise UserError(f"an array {image.dtype} {image.shape}: must be uint8 (h, w, 3), RGB, or (h, w), not empty")
+        if image.shape[0] * image.shape[1] > megapixels * 1e6:
+            raise UserError(_too_many_pixels(image.shape[1::-1], megapixels))
         image = Image.fromarray(np.ascontiguousarray(image))
     if not isinstance(image, Image.Image):
         raise UserError(f"a {type(image).__name__}: must be a path, a PIL image or an array uint8 (h, w, 3)")
@@ -98,7 +100,11 @@ def picture_from(image: Image.Image | np.ndarray, *, megapixels: float = MOST_ME
         raise UserError(_too_many_pixels(image.size, megapixels))
     try:
         image.load()
-        return Picture(to_rgb(upright(image)))
+        brightest = float(np.asarray(image).max()) if image.mode in (*SIXTEEN_BIT_MODES, "F") else 0.0
+        if image.mode == "F" and brightest > 1:
+            raise UserError(f"its mode is F with values up to {brightest:g}, and 1 is white: convert it to L or RGB")
+        dim = image.mode in SIXTEEN_BIT_MODES and brightest <= 4095
+        return Picture(to_rgb(upright(image)), DIM_DOUBT if dim else "")
     except Exception as error:  # decoders raise whatever they like on damaged files
         raise UserError(f"the picture cannot be decoded: {reason(error)}") from error
 

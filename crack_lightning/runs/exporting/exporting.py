@@ -27,6 +27,7 @@ from crack_lightning.runs.exporting.quantising import Loss, quantised_network
 from crack_lightning.runs.exporting.subjects import KINDS, Subject, subject_of
 from crack_lightning.runs.inspection.inspection import content_of
 from crack_lightning.system.files import expanded, write_atomically
+from crack_lightning.system.libraries import library
 from crack_lightning.system.progress import track
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ def export_checkpoint(options: ExportOptions, folder: Path) -> list[Path]:
     Raises UserError if a file's answers differ from the checkpoint's, and for what cannot be exported; nothing is
     written then.
     """
+    _check_libraries(options.formats)
     network, provenance = load_with_provenance(options.ckpt_path)
     earlier_files = _earlier_files(folder)
     subject = subject_of(network)
@@ -67,6 +69,15 @@ def export_checkpoint(options: ExportOptions, folder: Path) -> list[Path]:
     write_atomically(folder / CARD, card.encode("utf-8", "replace"))
     log.info("%s: %s", ", ".join(files), folder)
     return [folder / file for file in files]
+
+
+def _check_libraries(formats: Sequence[str]) -> None:
+    """Raises MissingPackage, with the pip command, before anything slow if a format needs a library that is missing."""
+    needed = {"onnx": {ONNX, OPENVINO, DEEPNESS}, "onnxruntime": {ONNX, DEEPNESS}, "openvino": {OPENVINO}}
+    extras = {"onnx": "onnx", "onnxruntime": "onnx", "openvino": "openvino"}
+    for package, users in needed.items():
+        if wanted := [name for name in formats if name in users]:
+            library(package, f'format={wanted[0]} needs {package}: pip install -e ".[{extras[package]}]"')
 
 
 def _earlier_files(folder: Path) -> list[str]:

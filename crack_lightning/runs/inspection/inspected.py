@@ -148,8 +148,12 @@ class Inspected:
 
 def picture_of(path: Path, grey: np.ndarray) -> str:
     """Returns a text that identifies a picture: the hash of its file and the hash of its grey levels (h, w) uint8."""
-    levels = hashlib.blake2b(np.ascontiguousarray(grey).data, digest_size=8).hexdigest()
-    return f"{content_hash(path)[:16]}-{levels}"
+    return f"{content_hash(path)[:16]}-{levels_hash(grey)}"
+
+
+def levels_hash(grey: np.ndarray) -> str:
+    """Returns a hash of the grey levels (h, w) of a picture."""
+    return hashlib.blake2b(np.ascontiguousarray(grey).data, digest_size=8).hexdigest()
 
 
 def same_picture(first: str, other: str) -> bool:
