@@ -66,7 +66,7 @@ def test_one_photograph_is_judged_on_itself(
     surface(tmp_path / "site/only.png", 0)
     facts = json.loads((adapted() / "adaptation.json").read_text())
     assert not facts["held_back_apart"]
-    assert "one photograph only" in caplog.text
+    assert "there is only one photograph" in caplog.text
 
 
 def test_what_is_held_back_is_never_drawn_onto(composed: Callable[..., Any], tmp_path: Path) -> None:

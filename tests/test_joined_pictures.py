@@ -75,9 +75,9 @@ def test_a_photograph_that_is_away_is_said_and_stops_nothing(project: Callable[.
     (tmp_path / "site/b.png").unlink()
     again = project(source(tmp_path), inspected=False)
     assert again.missing_photographs == {"b.png": 1}
-    assert "1 corrections wait for b.png, which is not there" in " ".join(project_facts(again)["faults"])
+    assert "1 corrections belong to b.png, which is missing" in " ".join(project_facts(again)["faults"])
     (row,) = [row for row in rows(handed(again) / "inspection.csv") if row["path"] == "b.png"]
-    assert row["error"] == "it is not there, and 1 corrections wait for it"
+    assert row["error"] == "the photograph is missing; it has 1 corrections"
     with pytest.raises(UserError, match="too few to learn from"):  # one is left, and no file of the other is named
         relearn(again)
     again.close()

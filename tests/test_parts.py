@@ -156,7 +156,7 @@ def test_parts_that_grow_meanwhile_lose_nothing(tmp_path: Path) -> None:
         (["shard=2", "shards=2"], "shard=2: must be from 0 to 1, since {group}shards=2"),
         (["shard=-1", "shards=2"], "shard=-1: must be from 0 to 1, since {group}shards=2"),
         (["shard=0"], "shard=0: give the number of parts too, as {group}shards=N"),
-        (["shards=0"], "shards=0: 1 to 100000 parts"),
+        (["shards=0"], "shards=0: must be from 1 to 100000"),
     ],
 )
 def test_a_part_that_there_is_none_of_is_refused(composed: Any, overrides: list[str], words: str) -> None:

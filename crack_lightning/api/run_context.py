@@ -16,7 +16,7 @@ from crack_lightning.inference.sources import CALL_MARK
 from crack_lightning.system.files import check_can_be_made, expanded, write_atomically
 from crack_lightning.system.logs import quiet
 from crack_lightning.system.progress import showing
-from crack_lightning.system.results import check_other_results
+from crack_lightning.system.results_owner import check_other_results
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -8,7 +8,7 @@ from hydra.types import RunMode
 
 from crack_lightning.cli.command_line import MULTIRUN_FLAGS
 from crack_lightning.system.files import check_can_be_made
-from crack_lightning.system.results import check_other_results
+from crack_lightning.system.results_owner import check_other_results
 
 
 def run_folder() -> Path:
