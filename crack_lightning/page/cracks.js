@@ -43,7 +43,7 @@ function heading(cracks) {
   const total = kept.reduce((sum, crack) => sum + (scale ? crack.length_mm : crack.length_px), 0);
   const parts = [shown.name, `${kept.length} cracks, ${Math.round(total)} ${scale ? "mm" : "px"} together`];
   parts.push(scale ? `${scale.mm_per_px.toPrecision(3)} mm a pixel (${scale.source})` : "no scale: in pixels");
-  if (shown.surface < 0.9995) parts.push(`${Math.round(100 * (1 - shown.surface))} % is no surface`);
+  if (shown.surface < 0.9995) parts.push(`${Math.round(100 * (1 - shown.surface))} % is not surface`);
   facts.textContent = parts.join(" · ");
 }
 

@@ -7,8 +7,8 @@ import { camera, canvas, draw, goTo, move, size, toPhotograph, zoom } from "./vi
 const WORDS = {
   select: "click a crack to select it, drag to move, wheel to zoom",
   draw: "drag along the crack, or click points and double-click the last; keys: arrows move the cross, Space sets a point, Enter ends, Escape gives up",
-  erase: "drag over what is no crack; keys as for drawing",
-  exclude: "drag around what is no surface, or click its corners and double-click the last; keys as for drawing",
+  erase: "drag over what is not a crack; keys as for drawing",
+  exclude: "drag around what is not surface, or click its corners and double-click the last; keys as for drawing",
   points: "click two points whose distance you know; keys: arrows, Space",
 };
 const RUBBER_PX = 12; // on the screen, to each side
