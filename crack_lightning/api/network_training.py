@@ -32,7 +32,7 @@ FOLDER = "${hydra:runtime.output_dir}"  # how conf/ writes the folder of the run
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """What `train` wrote: the `folder`, and the `metrics` of training, validation and test, such as test/accuracy."""
+    """The results of `train`: the `folder`, and `metrics` of training, validation and test, such as test/accuracy."""
 
     folder: Path
     metrics: dict[str, float]
@@ -88,28 +88,31 @@ def train(
     >>> accuracy = run.metrics["test/accuracy"]
     >>> model, wrong = run.model, [row for row in run.predictions if row["label"] != row["predicted"]]
     """
-    if other := next((callback for callback in callbacks if not isinstance(callback, Callback)), None):
-        raise UserError(f"callbacks: {other!r} is not a callback of Lightning's")
     if options.get("ckpt_path") is not None:
         raise UserError("ckpt_path: a run is continued by the command line, python train.py ckpt_path=last.ckpt")
     section = data if data is not None else "synthetic" if root is None else "folder"
-    chosen = {**options, "model": model, "data": section}
-    given = _composed(chosen, {} if root is None else {"data.root": root}, epochs)
-    set_keys = {**options, **({} if epochs is None else {"epochs": epochs}), "model": model}
-    settings = options_from(TrainOptions, given)
-    _resolve(settings)
+    given = {**options, **({} if epochs is None else {"epochs": epochs})}
+    settings = _settings({**options, "model": model, "data": section}, root, epochs)
     if settings.model.is_map:
-        own = [key for key in (*options, *(["epochs"] if epochs is not None else [])) if key not in ("model", "data")]
-        check_map_keys([SHORT_KEYS.get(key, key) for key in own], masked=settings.data.layout == "masks")
-    with results_folder("train", out, {"root": root, "data": section, **set_keys}, progress) as folder:
-        made = [] if settings.model.is_map else [*_default_callbacks(settings, logged=logger is not None), *callbacks]
+        used_keys = [SHORT_KEYS.get(key, key) for key in given]
+        check_map_keys(used_keys, masked=settings.data.layout == "masks")
+    made = _all_callbacks(settings, callbacks, logged=logger is not None)
+    given["model"] = model
+    with results_folder("train", out, {"root": root, "data": section, **given}, progress) as folder:
         if progress is not None:
             settings.trainer.enable_progress_bar = progress
-        overrides = [typed(key, value if isinstance(value, Mapping) else str(value)) for key, value in set_keys.items()]
-        metrics = train_network(
-            settings, folder, callbacks=made, logger=_made_logger(logger, settings, folder), overrides=overrides
-        )
+        overrides = [typed(key, value if isinstance(value, Mapping) else str(value)) for key, value in given.items()]
+        logging_to = _made_logger(logger, settings, folder)
+        metrics = train_network(settings, folder, callbacks=made, logger=logging_to, overrides=overrides)
     return TrainingRun(folder, metrics or {})
+
+
+def _settings(chosen: Mapping[str, Any], root: str | Path | None, epochs: int | None) -> TrainOptions:
+    """Returns the options of a training, from its groups and keys."""
+    keys = {} if root is None else {"data.root": root}
+    settings: TrainOptions = options_from(TrainOptions, _composed(chosen, keys, epochs))
+    _resolve(settings)
+    return settings
 
 
 def _composed(chosen: Mapping[str, Any], keys: Mapping[str, Any], epochs: int | None) -> dict[str, Any]:
@@ -129,6 +132,13 @@ def _resolve(settings: TrainOptions) -> None:
         for name, value in options.items():
             if isinstance(value, str) and value.startswith("${"):
                 options[name] = attrgetter(value[2:-1])(settings)
+
+
+def _all_callbacks(settings: TrainOptions, added: Sequence[Callback], *, logged: bool) -> list[Callback]:
+    """Returns the default callbacks and those of the user; a crack map, which has no epochs, has none."""
+    if other := next((callback for callback in added if not isinstance(callback, Callback)), None):
+        raise UserError(f"callbacks: {other!r} is not a callback of Lightning's")
+    return [] if settings.model.is_map else [*_default_callbacks(settings, logged=logged), *added]
 
 
 def _default_callbacks(settings: TrainOptions, *, logged: bool) -> list[Callback]:

@@ -17,7 +17,7 @@ from crack_lightning.system.tables import records_of_table
 
 @dataclass(frozen=True)
 class InspectionRun:
-    """What `inspect` and `Marked.save` wrote: the `folder`, and what is known of each photograph."""
+    """The results of `inspect` and `Marked.save`: the `folder`, and what is known of each photograph."""
 
     folder: Path
     photographs: tuple[Inspected, ...] = field(repr=False)
@@ -45,8 +45,9 @@ class InspectionRun:
 
 @dataclass(frozen=True)
 class EvaluationRun:
-    """What `evaluate` found: `metrics` such as test/accuracy with their intervals; of several checkpoints or data sets
-    they stand in `table()` alone."""
+    """The results of `evaluate`: `metrics` such as test/accuracy with their intervals.
+
+    For several checkpoints or data sets `metrics` is empty, and `table()` has them."""
 
     folder: Path
     metrics: dict[str, float]
@@ -70,7 +71,7 @@ class EvaluationRun:
 
 @dataclass(frozen=True)
 class ComparisonRun:
-    """What `compare` found; `unmatched` is how many photographs of the later inspection have no earlier one."""
+    """The results of `compare`; `unmatched` is how many photographs of the later inspection have no earlier one."""
 
     folder: Path
     unmatched: int
@@ -89,7 +90,7 @@ class ComparisonRun:
 
 @dataclass(frozen=True)
 class ExportRun:
-    """What `export` wrote: the files of the network; model.json and model_card.md describe them."""
+    """The results of `export`: the files of the network; model.json and model_card.md describe them."""
 
     folder: Path
     files: tuple[Path, ...]
@@ -103,7 +104,7 @@ class ExportRun:
 
 @dataclass(frozen=True)
 class AuditRun:
-    """What `audit` found; `errors` is how many findings keep a folder from being trained on as it is."""
+    """The results of `audit`; `errors` is how many findings keep a folder from being trained on as it is."""
 
     folder: Path
     errors: int

@@ -91,7 +91,7 @@ def unfold_logits(output: Tensor, strides: Sequence[int]) -> Tensor:
 
 
 class WholeMap(nn.Module):
-    """All layers as one part: (N, 3, h, w) uint8 to logits without the bias, folded to a stride of STRIDE_PX."""
+    """The whole network as one part: (N, 3, h, w) uint8 to logits without the bias, folded to a stride of STRIDE_PX."""
 
     def __init__(self, network: CrackMap, weight: Tensor | None) -> None:
         super().__init__()

@@ -57,7 +57,7 @@ def _argmin(function: Callable[[float], float], low: float, high: float) -> floa
 
 @dataclass(frozen=True)
 class Reliability:
-    """How well probabilities agree with the truth, for each bin that holds images; each field is (bins,).
+    """The agreement of probabilities with the truth, for each bin that holds images; each field is (bins,).
 
     `probability`: mean probability of the positive class.
     `share`: share of positive images.

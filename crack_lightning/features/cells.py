@@ -12,7 +12,7 @@ from crack_lightning.data.synthetic.lessons import Lesson
 from crack_lightning.models.crack_map import CELL_PX, CrackMap
 
 CRACK, BESIDE, CLUTTER, PLAIN = range(4)  # kinds of cells: in a crack, next to one, clutter, plain surface
-MAX_CELLS_OF_KINDS = (120, 50, 160, 100)  # at most so many cells of each kind from one picture
+MAX_CELLS_OF_KINDS = (120, 50, 160, 100)  # at most this many cells of each kind from one picture
 EDGE_CELLS = 6  # width of the border that is left out, because the network sees its zero padding there
 # Of the pixels of a cell, the one that a crack covers most decides: above COVERED a crack, below BARE none.
 COVERED, BARE = 0.4, 0.05

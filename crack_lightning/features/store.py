@@ -38,7 +38,7 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class RowLocations:
-    """Where rows are: for each, the index of its part and its index in the part."""
+    """The locations of rows: for each, the index of its part and its index in the part."""
 
     part: Array
     row: Array

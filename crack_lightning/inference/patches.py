@@ -43,7 +43,7 @@ class FileLogits:
 
 @dataclass(frozen=True)
 class Judging:
-    """How files are classified.
+    """The settings by which files are classified.
 
     `batch_size`: pictures in a batch.
     `num_workers`: threads that read and compute; None is as many as suit the device.

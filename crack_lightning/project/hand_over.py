@@ -53,7 +53,7 @@ _folder_numbers = itertools.count()
 
 @dataclass(frozen=True)
 class HandedOver:
-    """What was handed over: the folder, its zip file, and the number of cracks by status."""
+    """A hand-over: the folder, its zip file, and the number of cracks by status."""
 
     folder: Path
     archive: Path

@@ -71,7 +71,7 @@ class InspectedPlace:
         records = kept_records(self.folder)
         if self.inspected.cracks is not None and self.inspected.cracks.number != len(records):
             raise UserError(
-                f"{self.folder} has {len(records)} cracks in {CRACKS_JSON}, but not so many in {DONE}: inspect it again"
+                f"{self.folder} has {len(records)} cracks in {CRACKS_JSON}, but another number in {DONE}: inspect again"
             )
         for record in records:
             widths_px = np.full(sum(map(len, record.lines)), np.nan) if record.along_px is None else record.along_px

@@ -25,7 +25,7 @@ LIBRARIES: dict[str, Callable[[], Any]] = {"dxf": drawings.library, "word": word
 
 @dataclass(frozen=True)
 class Contents:
-    """What is written to the files. `run` is the folder of the run, `inspected` its photographs, the worst first.
+    """The content of the files. `run` is the folder of the run, `inspected` its photographs, the worst first.
 
     `summary`, `method` and `cracks` are what the report says. `image_prefix` precedes the names of photographs in the
     Label Studio file.

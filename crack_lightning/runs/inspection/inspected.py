@@ -83,7 +83,7 @@ class MapPlaces:
 
 @dataclass(frozen=True)
 class MadeOf:
-    """What shows whether kept results are still valid: `key` changes with anything that changes the results, the
+    """Facts that show whether kept results are still valid: `key` changes with anything that changes the results, the
     file included; `map_key` changes with anything that changes the map.
 
     `file_bytes` and `file_mtime_ns` are the file's size and modification time when it was inspected, `threshold` is the

@@ -40,7 +40,7 @@ def sums_of(measured: Measured, most: int) -> CrackSums:
 
 @dataclass(frozen=True)
 class Measuring:
-    """How cracks are measured. `scales` finds the scale of a photograph; `settings` is a text of everything here that
+    """Measures cracks. `scales` finds the scale of a photograph; `settings` is a text of everything here that
     changes results and is not an option of `inspect`, such as the content of a table."""
 
     scales: Scales

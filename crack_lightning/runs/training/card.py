@@ -30,7 +30,7 @@ HUB_METRICS = {  # from a metric of the test to the name that model hubs give it
 
 @dataclass(frozen=True)
 class DataFacts:
-    """What the card says about a data set."""
+    """The facts about a data set on the card."""
 
     name: str
     citation: str
