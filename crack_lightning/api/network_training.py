@@ -17,6 +17,7 @@ from crack_lightning.api.model import Model, load
 from crack_lightning.api.notebook import table_html
 from crack_lightning.api.returned import headline
 from crack_lightning.api.run_context import results_folder, with_keys_of
+from crack_lightning.data.samples.layouts import MASKED
 from crack_lightning.errors import UserError
 from crack_lightning.runs.training.options import TrainOptions
 from crack_lightning.runs.training.training_run import train_network
@@ -57,10 +58,9 @@ class TrainingRun:
         return f"test {headline(self.metrics)}: {self.ckpt_path}"
 
     def _repr_html_(self) -> str:
-        rows = [{"metric": name, "value": f"{value:.4f}"} for name, value in self.metrics.items()]
-        return (
-            f"<p>{escape(str(self))}</p>{table_html([row for row in rows if str(row['metric']).startswith('test/')])}"
-        )
+        tested = {name: value for name, value in self.metrics.items() if name.startswith("test/")}
+        rows = [{"metric": name, "value": f"{value:.4f}"} for name, value in tested.items()]
+        return f"<p>{escape(str(self))}</p>{table_html(rows)}"
 
 
 @with_keys_of(TrainOptions, without=("ckpt_path",))
@@ -94,8 +94,7 @@ def train(
     given = {**options, **({} if epochs is None else {"epochs": epochs})}
     settings = _settings({**options, "model": model, "data": section}, root, epochs)
     if settings.model.is_map:
-        used_keys = [SHORT_KEYS.get(key, key) for key in given]
-        check_map_keys(used_keys, masked=settings.data.layout == "masks")
+        check_map_keys([SHORT_KEYS.get(key, key) for key in given], masked=settings.data.layout == MASKED)
     made = _all_callbacks(settings, callbacks, logged=logger is not None)
     given["model"] = model
     with results_folder("train", out, {"root": root, "data": section, **given}, progress) as folder:

@@ -78,7 +78,7 @@ def compute_cells(project: Project, network: CrackMap, labels: Sequence[Label]) 
         except (OSError, ValueError) as error:
             if is_full(error):
                 raise
-            log.warning("nothing is learned from %s: %s", name, error)
+            log.warning("%s is not used for training: %s", name, error)
             unread.add(name)
     return [label for label in labels if label.photograph not in unread or is_kept(label)]
 

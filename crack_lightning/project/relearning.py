@@ -40,7 +40,7 @@ class Proposal:
     """A head trained on corrections, with its evaluation on the cells of these corrections.
 
     `network`: the map with the new head. `before`: counts of the corrected cells that the first map marks. `after`:
-    the same for heads that were trained without these cells. `corrections`, `photographs`: how many it learned from.
+    the same for heads that were trained without these cells. `corrections`, `photographs`: how many it was trained on.
     `apart`: whether whole photographs were left out in the evaluation. `seconds`: how long the training took.
     """
 

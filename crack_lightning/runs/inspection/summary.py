@@ -47,24 +47,25 @@ def write_summary(
         }
         write_all_cracks(run, facts)
         cracks = cracks_shown(facts, {photo.name: photo for photo in mapped}, classes)
-    thumbnails = {
-        photo.name: (run / "photographs" / photo.name / "thumbnail.jpg").read_bytes()
-        for photo in ranked
-        if photo.marks is not None
-    }
     page = rendered(
         "inspection.html",
         summary=summary,
         method=method,
         colours=scale_colours(),
         inspected=ranked,
-        thumbnails=thumbnails,
+        thumbnails=_thumbnails(run, ranked),
         cracks=cracks,
         limits=LIMITS,
     )
     write_atomically(run / "report.html", page.encode())
     if cracks is not None:
         write_formats(formats, Contents(run, ranked, summary, method, classes, cracks, image_prefix))
+
+
+def _thumbnails(run: Path, inspected: Sequence[Inspected]) -> dict[str, bytes]:
+    """Returns the JPEG files that the report shows, by the names of photographs with results."""
+    marked = [photo.name for photo in inspected if photo.marks is not None]
+    return {name: (run / "photographs" / name / "thumbnail.jpg").read_bytes() for name in marked}
 
 
 def counted(inspected: Sequence[Inspected]) -> str:
