@@ -86,55 +86,58 @@ def lesson(source: Image.Image | None, seed: int, index: int) -> Lesson:
     The same arguments give the same lesson, in whatever order and process lessons are drawn.
     """
     rng = np.random.default_rng([seed, index])
-    picture = _lit(rng, _generated_surface(rng) if source is None else _reframed(rng, source))
+    picture = lit(rng, generated_surface(rng, SIDE) if source is None else reframed(rng, source, SIDE))
     clutter = np.zeros(SIZE_HW, bool)
     for _ in range(int(rng.choice(len(PIECE_CHANCES), p=PIECE_CHANCES))):
         picture, mask = add_clutter(picture, rng)
         clutter |= mask
     if rng.random() < 1 - CRACKED_SHARE:
         no_crack = np.zeros(SIZE_HW, np.float32)
-        return Lesson(_as_photographed(rng, picture), no_crack, no_crack, clutter, None)
+        return Lesson(as_photographed(rng, picture), no_crack, no_crack, clutter, None)
     cracks = add_cracks(picture, rng)
     picture = cracks.picture
     if rng.random() < 0.1:  # a shadow or a stain over the crack
         picture, _ = (shadow, stain)[int(rng.integers(2))](picture, rng)
-    return Lesson(_as_photographed(rng, picture), cracks.cover, cracks.strength, clutter, cracks.style)
+    return Lesson(as_photographed(rng, picture), cracks.cover, cracks.strength, clutter, cracks.style)
 
 
-def _reframed(rng: np.random.Generator, source: Image.Image) -> Array:
-    """Turns and mirrors a picture of a sound surface at random, and zooms in or out."""
+def reframed(rng: np.random.Generator, source: Image.Image, side_px: int) -> Array:
+    """Turns and mirrors a picture of a sound surface at random, and zooms in or out, to a square of `side_px`."""
     zoom = one_of(rng, 1.0, 1.0, rng.uniform(0.5, 1), rng.uniform(1, 1.5))
-    side = round(SIDE * zoom)
+    side = round(side_px * zoom)
     resized = source.convert("RGB").resize((side, side), Image.Resampling.BILINEAR)
     picture = np.rot90(np.asarray(resized), int(rng.integers(4)))
     if rng.random() < 0.5:
         picture = picture[:, ::-1]
-    if side < SIDE:
-        return np.pad(picture, ((0, SIDE - side), (0, SIDE - side), (0, 0)), mode="symmetric")
-    if side == SIDE:
+    if side < side_px:
+        return np.pad(picture, ((0, side_px - side), (0, side_px - side), (0, 0)), mode="symmetric")
+    if side == side_px:
         return picture
-    top, left = rng.integers(0, side - SIDE + 1, 2)
-    return picture[top : top + SIDE, left : left + SIDE]
+    top, left = rng.integers(0, side - side_px + 1, 2)
+    return picture[top : top + side_px, left : left + side_px]
 
 
-def _generated_surface(rng: np.random.Generator) -> Array:
-    return np.asarray(photograph(rng, sound_surface(rng, SIDE))) if rng.random() < 0.5 else _coarse_surface(rng)
+def generated_surface(rng: np.random.Generator, side_px: int) -> Array:
+    """Draws a sound surface (side_px, side_px, 3) 0..255: concrete as it is lit, or a rough one."""
+    if rng.random() < 0.5:
+        return np.asarray(photograph(rng, sound_surface(rng, side_px)))
+    return _coarse_surface(rng, (side_px, side_px))
 
 
-def _coarse_surface(rng: np.random.Generator) -> Array:
+def _coarse_surface(rng: np.random.Generator, size_hw: tuple[int, int]) -> Array:
     """Draws rough plaster, asphalt or washed concrete: noise of several sizes, at times with patches like stones."""
-    mottle = sum(np.float32(rng.exponential(1)) * noise(rng, SIZE_HW, cells) for cells in (4, 24, 48, 96))
-    fine = rng.standard_normal(SIZE_HW, dtype=np.float32)
+    mottle = sum(np.float32(rng.exponential(1)) * noise(rng, size_hw, cells) for cells in (4, 24, 48, 96))
+    fine = rng.standard_normal(size_hw, dtype=np.float32)
     grey = rng.uniform(60, 200) * (1 + rng.uniform(0.01, 0.06) * mottle + rng.uniform(0, 0.12) * fine)
     if rng.random() < 0.5:
-        field, edge = noise(rng, SIZE_HW, int(rng.integers(24, 110))), rng.uniform(-0.3, 1.2)
+        field, edge = noise(rng, size_hw, int(rng.integers(24, 110))), rng.uniform(-0.3, 1.2)
         strength = rng.uniform(-0.5, 0.4)
         grey = grey * (1 + strength * smoothstep(field, edge, edge + rng.uniform(0.1, 0.8)))
     coloured = over_channels(grey) * random_rgb(rng, 0.92, 1.08)
     return clipped(blurred_picture(coloured, rng.uniform(0, 1.2)))
 
 
-def _lit(rng: np.random.Generator, picture: Array) -> Array:
+def lit(rng: np.random.Generator, picture: Array) -> Array:
     """Applies a random exposure, contrast and tint to a picture, 0..255 of any number type; returns float32."""
     contrast, exposure = rng.uniform(0.6, 1.4), rng.uniform(0.6, 1.1)
     levels = np.arange(256) / 255
@@ -146,12 +149,12 @@ def _lit(rng: np.random.Generator, picture: Array) -> Array:
     return clipped(lit)
 
 
-def _as_photographed(rng: np.random.Generator, picture: Array) -> Image.Image:
+def as_photographed(rng: np.random.Generator, picture: Array) -> Image.Image:
     """Adds blur, sensor noise and JPEG compression, each to some of the pictures only."""
     if rng.random() < 0.3:
         picture = blurred_picture(picture, rng.uniform(0.3, 1.3))
     if rng.random() < 0.3:
-        grain = rng.standard_normal(SIZE_HW, dtype=np.float32) * np.float32(rng.uniform(1, 7))
+        grain = rng.standard_normal(picture.shape[:2], dtype=np.float32) * np.float32(rng.uniform(1, 7))
         picture = picture + over_channels(grain)
     image = as_image(picture)
     return _compressed(image, quality=int(rng.integers(40, 92))) if rng.random() < 0.25 else image
