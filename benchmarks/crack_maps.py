@@ -23,7 +23,8 @@ from torchmetrics.functional.classification import binary_auroc
 
 from crack_lightning.data.images.reading import read_image
 from crack_lightning.evaluation.cell_counts import counted_cells, masked_cells, total
-from crack_lightning.inference.crack_maps import SMALL_PX, CrackMapReader, crack_cells, keep_cracks
+from crack_lightning.inference.crack_maps import CrackMapReader
+from crack_lightning.inference.grouping import crack_cells, keep_cracks
 from crack_lightning.inference.patch_scores import map_logits
 from crack_lightning.inference.photographs import WindowScale
 from crack_lightning.models.crack_map import CrackMap
@@ -36,9 +37,7 @@ RECALL, FALSE_ALARMS = 0.9, 0.05
 
 def odds_of(reader: CrackMapReader, image: Image.Image) -> np.ndarray:
     """Log-odds of the cells of a photograph, 0 at the map's own threshold."""
-    small = max(image.size) <= SMALL_PX
-    level = reader.classifier.small_level if small else reader.classifier.level
-    found: np.ndarray = reader.above_median(reader.prepared_as(image, small=small), small=small).numpy() - level
+    found: np.ndarray = reader.above_median(reader.prepared(image)).numpy() - reader.classifier.level
     return found
 
 

@@ -34,8 +34,8 @@ from crack_lightning.inference.crack_maps import CrackMapReader
 from crack_lightning.inference.photographs import WindowScale
 from crack_lightning.models.checkpoint import classifier_from, read_checkpoint
 from crack_lightning.models.classifier import build_classifier
-from crack_lightning.models.crack_map import package_map
 from crack_lightning.models.decision import Decision
+from crack_lightning.models.package_map import package_map
 
 ROUNDS, BATCH, CALIBRATED = 3, 64, 240
 CLASSES = ("Negative", "Positive")

@@ -25,8 +25,8 @@ from crack_lightning.data.batches.transforms import plain_transform
 from crack_lightning.data.images.reading import read_image
 from crack_lightning.inference.patches import in_threads, one_core_each
 from crack_lightning.models.classifier import CrackClassifier, build_classifier
-from crack_lightning.models.crack_map import package_map
 from crack_lightning.models.decision import Decision
+from crack_lightning.models.package_map import package_map
 from crack_lightning.runs.training.map_training import scores_and_slopes
 from crack_lightning.system.processes import cores
 from crack_lightning.training.logistic import fit_logistic

@@ -30,7 +30,7 @@ from crack_lightning.measurement.centres import centred
 from crack_lightning.measurement.cracks import Crack, measure_crack
 from crack_lightning.measurement.network import Branch
 from crack_lightning.measurement.paths import length_of, resampled
-from crack_lightning.models.crack_map import package_map
+from crack_lightning.models.package_map import package_map
 
 Array = np.ndarray
 

@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image
 
 from crack_lightning.data.synthetic.lessons import lesson
+from crack_lightning.data.synthetic.scenes import scene
 
 DOCS = Path(__file__).parent
 WALL = (0, 0, 1600, 1244)  # box_xyxy of the wall in README.md, reduced
@@ -53,6 +54,7 @@ def main() -> None:
             failed.append(Image.open(patch).resize((SHOWN, SHOWN)))
         save(sheet(failed, 3), "package-map-fails.jpg")
     save(sheet([lesson(None, 7, index).image for index in range(32)], 8), "lessons.jpg")
+    save(sheet([scene(None, 7, index).image.reduce(2) for index in range(16)], 8), "scenes.jpg")
 
 
 def page_of(photographs: Path, folder: Path) -> Image.Image:

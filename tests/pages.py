@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from projects import PICTURE_COUNT, copy_inspected, inspect_all
+from projects import copy_inspected, inspect_all
 
 HOST = "127.0.0.1:8765"
 
@@ -62,7 +62,7 @@ def opened(folder: Path, walls: Path) -> Any:
     (folder / "site").mkdir()
     shutil.copy2(walls / "site/a.png", folder / "site")
     copy_inspected(walls, folder, "a.png")
-    given = [f"source={folder / 'site'}", "engine=folded", "max_upload_mb=1", f"cache_dir={walls / 'cache'}"]
+    given = [f"source={folder / 'site'}", "engine=folded", "max_upload_mb=1"]
     made = open_project(options_of(compose_into(folder / "project", "serve", given)), folder / "project")
     inspect_all(made)
     return made
@@ -76,7 +76,6 @@ def key_of(ask: Asked) -> str:
 @pytest.fixture
 def ask(walls_inspected: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Asked]:
     """A page of its own."""
-    monkeypatch.setattr(PICTURE_COUNT, 16)  # a second instead of ten
     made = opened(tmp_path, walls_inspected)
     yield served(made)
     made.close()

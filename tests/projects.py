@@ -2,35 +2,28 @@
 
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from walls import wall
 
-PICTURE_COUNT = "crack_lightning.project.synthetic_cells.PICTURE_COUNT"
-
 
 @pytest.fixture(scope="session")
 def walls_inspected(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two walls in site/, inspected in project/, and in cache/ what learning begins with. Not to be changed."""
+    """Two walls in site/, inspected in project/. Not to be changed."""
     from conftest import compose_into, once
 
     from crack_lightning.cli.options import options_of
     from crack_lightning.project.project import open_project
-    from crack_lightning.project.synthetic_cells import synthetic_cells
 
     def make(folder: Path) -> None:
         (folder / "site").mkdir(parents=True)
         wall().save(folder / "site/a.png")
         wall(700, 500).save(folder / "site/b.png")
-        given = ["engine=folded", f"source={folder / 'site'}", f"cache_dir={folder / 'cache'}"]
+        given = ["engine=folded", f"source={folder / 'site'}"]
         made = open_project(options_of(compose_into(folder / "project", "serve", given)), folder / "project")
         inspect_all(made)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(PICTURE_COUNT, 16)
-            synthetic_cells(made.network, made.options.cache_dir)
         made.close()
 
     return once(tmp_path_factory, "walls", make)
@@ -56,11 +49,8 @@ def copy_inspected(walls: Path, target: Path, *names: str) -> None:
 
 
 @pytest.fixture
-def project(
-    composed: Callable[..., Any], walls_inspected: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Any]:
+def project(composed: Callable[..., Any], walls_inspected: Path, tmp_path: Path) -> Callable[..., Any]:
     """Opens the project in tmp_path/project over tmp_path/site; its photographs are inspected."""
-    monkeypatch.setattr(PICTURE_COUNT, 16)  # a second instead of ten
 
     def opened(*overrides: str, inspected: bool = True, anew: bool = False) -> Any:
         from crack_lightning.project.project import open_project
@@ -69,7 +59,7 @@ def project(
         if inspected and not anew and list(overrides) == [source(tmp_path)]:
             copy_inspected(walls_inspected, tmp_path, "a.png", "b.png")
         options, folder = composed("serve", ["engine=folded", *overrides], run="project")
-        made = open_project(replace(options, cache_dir=str(walls_inspected / "cache")), folder)
+        made = open_project(options, folder)
         (inspect_all if inspected else load_photographs)(made)
         return made
 

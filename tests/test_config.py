@@ -75,7 +75,7 @@ def test_no_file_repeats_a_default(path: Path) -> None:
     made: object = TrainOptions(data=DataOptions(root=None, surfaces=surfaces))
     if path.parent != CONF and path.parent.name not in ("experiment", "sweep"):
         made = getattr(made, path.parent.name, None)
-    elif path.parent == CONF and path.stem in ("adapt", "compare", "explain", "export", "inspect", "predict", "serve"):
+    elif path.parent == CONF and path.stem in ("compare", "explain", "export", "inspect", "predict", "serve"):
         kind = options_class(path.stem)
         made = kind(**{key: "x" for key in ("source", "before", "after") if key in kind.__annotations__})
     values = OmegaConf.to_container(OmegaConf.load(path), resolve=False)

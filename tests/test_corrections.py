@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from crack_lightning.corrections.correction import Correction, active, to_redo, to_undo
-from crack_lightning.corrections.correction_labels import labels_of
 from crack_lightning.corrections.journal import Journal
 from crack_lightning.corrections.lines import cut_by, excluded_areas, judged_cracks, rejections, surface_share
 from crack_lightning.errors import UserError
@@ -142,18 +141,6 @@ def test_undo_and_redo_are_corrections_too() -> None:
     assert to_undo([]) is None
 
 
-def test_labels_leave_out_what_was_contradicted_and_what_is_no_surface() -> None:
-    area = np.array([[-5.0, 30], [50, 30], [50, 60], [-5, 60]])
-    labels = labels_of([said(1, "accept", line(10)), said(2, "reject", line(10, 100, 200)), said(3, "exclude", area)])
-    assert [(label.number, label.crack) for label in labels] == [(1, True), (2, False)]
-    assert labels[0].points[:, 0].max() < 93
-    (draw,) = labels_of([said(1, "draw", line(40)), said(3, "exclude", area)])
-    assert draw.points[:, 0].min() > 50
-    assert labels_of([said(1, "draw", line(40)), said(2, "erase", line(40))])[0].crack is False
-    other = said(2, "reject", line(10), photograph="other.jpg")
-    assert len(labels_of([said(1, "accept", line(10)), other])[0].points) == 51
-
-
 @pytest.mark.parametrize(
     ("facts", "words"),
     [
@@ -168,6 +155,9 @@ def test_labels_leave_out_what_was_contradicted_and_what_is_no_surface() -> None
         ({"kind": "draw", "lines": [[[1, 2], [3, 4]]]}, "name of a photograph"),
         ({"kind": "draw", "photograph": 3, "lines": [[[1, 2], [3, 4]]]}, "photograph must be a text"),
         ({"kind": "exclude", "photograph": NAME, "lines": [[[1, 2]] * 2001]}, "2000 points"),
+        ({"kind": "reject", "photograph": NAME, "lines": [[[1, 2]]], "reason": "joints"}, "must be one of joint, edge"),
+        ({"kind": "draw", "photograph": NAME, "lines": [[[1, 2], [3, 4]]], "reason": "joint"}, "given with reject"),
+        ({"kind": "reject", "photograph": NAME, "lines": [[[1, 2]]], "probability": 2}, "from 0 to 1"),
         ({"kind": "undo"}, "of="),
         ({"kind": "undo", "of": True}, "of="),
         ({"kind": "accept", "photograph": NAME, "of": 1, "lines": [[[1, 2]]]}, "of="),

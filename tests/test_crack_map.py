@@ -5,7 +5,7 @@ from conftest import some
 from PIL import Image
 from torch import Tensor
 
-from crack_lightning.engines.cell_maps import crack_mapper, unfold_logits
+from crack_lightning.engines.cell_maps import crack_mapper, unfold_maps
 from crack_lightning.engines.parts import PARTS
 from crack_lightning.inference.tiles import logit_map
 from crack_lightning.models.backbones import BACKBONES
@@ -23,10 +23,12 @@ def network() -> CrackMap:
 
 
 def drawn_map(backbone: str) -> CrackMap:
-    """One of random weights."""
+    """One of random weights, with a correction."""
     torch.manual_seed(0)
     weight = (0.1 * torch.randn(sum(tap.channels for tap in taps_of(backbone)))).tolist()
-    return CrackMap(backbone=backbone, decision=DECISION, state_dict=None, weight=weight, bias=0.5)
+    made = CrackMap(backbone=backbone, decision=DECISION, state_dict=None, weight=weight, bias=0.5, corrected=True)
+    torch.nn.init.normal_(made.correction.projection, std=0.1)  # type: ignore[union-attr]
+    return made
 
 
 @pytest.fixture
@@ -36,19 +38,21 @@ def images() -> Tensor:
 
 def test_heads_of_taps_equal_one_head_on_joined_features(network: CrackMap, images: Tensor) -> None:
     with torch.no_grad():
-        joined = torch.einsum("nchw,c->nhw", network.cells(images), network.weight) + network.bias
-        assert network(images).shape == (2, 24, 32)
-        torch.testing.assert_close(network(images), joined, rtol=1e-4, atol=1e-4)
+        rows = network.rows()
+        joined = torch.einsum("nchw,kc->nkhw", network.cells(images), rows)
+        assert network(images, rows).shape == (2, 17, 24, 32)
+        torch.testing.assert_close(network(images, rows), joined, rtol=1e-4, atol=1e-4)
 
 
 def whole_and_tiled(network: CrackMap, engine: str, *, memory_mb: float = 2) -> tuple[Tensor, Tensor]:
     """The map of a picture of noise, at once and in tiles."""
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (480, 608, 3), dtype=np.uint8))
     with torch.no_grad():
-        whole = network(torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None])[0]
-        mapper = crack_mapper(network, engine)
+        rows = network.rows()
+        whole = network(torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None], rows)
+        mapper = crack_mapper(network, engine, rows)
         output = logit_map(mapper, picture, memory_mb=memory_mb)
-    return whole, unfold_logits(output, [part.stride for part in mapper.parts]) + network.bias
+    return whole, unfold_maps(output, [part.stride for part in mapper.parts], len(rows))
 
 
 @pytest.mark.parametrize("engine", ["eager", "folded", "onnxruntime"])

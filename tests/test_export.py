@@ -69,10 +69,11 @@ def write_random_map(path: Path) -> Path:
     """A crack map whose head for cells and head for patches differ."""
     torch.manual_seed(0)
     channels = sum(tap.channels for tap in taps_of("mobilenet_v2"))
-    levels = {"level": 0.4, "small_level": 0.2, "patch_level": 1.5, "patch_scale": 0.5, "mm_per_px": 0.8}
-    made = CrackMap(backbone="mobilenet_v2", decision=DECISION, state_dict=None, bias=0.5, **levels)
+    levels = {"level": 0.4, "patch_level": 1.5, "patch_scale": 0.5, "mm_per_px": 0.8}
+    made = CrackMap(backbone="mobilenet_v2", decision=DECISION, state_dict=None, bias=0.5, corrected=True, **levels)
     made.weight.copy_(0.05 * torch.randn(channels))
     made.patch_weight.copy_(0.05 * torch.randn(channels))
+    torch.nn.init.normal_(made.correction.projection, std=0.05)
     with_statistics(made.features, torch.stack([pil_to_tensor(lesson(None, 0, k).image) for k in (0, 1)]) / 255 - 0.5)
     write_map(path, made, {"photographs": 3})
     return path
@@ -153,7 +154,8 @@ def test_every_format_of_a_map_answers_as_it_does(of_map: Path, tmp_path: Path, 
     image = lesson(None, 0, 4).image.resize((150, 101))
     answer = run(pil_to_tensor(image)[None])[1][0]
     for patches in (False, True):
-        own = CrackMapReader(network, engine="eager", patches=patches).logits_of(image)
+        reader = CrackMapReader(network, engine="eager", patches=patches)
+        own = reader.logits(reader.prepared(image))
         torch.testing.assert_close(answer[int(patches)], own, rtol=1e-4, atol=1e-3)
 
 

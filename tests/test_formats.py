@@ -145,8 +145,9 @@ def section(run: Path) -> CracksSection:
     (run / "close_ups").mkdir()
     Image.new("RGB", (72, 100)).save(run / "close_ups/1.png")
     texts = ("a.jpg", 1, "20 mm", 20, "0.60 ± 0.10 mm", 0.6, "0.90 mm", 0.9, "=1+1", "#e03131")
-    row = CrackRow(*texts, touches_edge=True, place=(0.5, 0.5), close_up="close_ups/1.png")  # type: ignore[arg-type]
-    return CracksSection([row], 1, {"=1+1": "#e03131"}, "ec2", [row], [Bar("0 to 1", 1, 1.0)], "mm", 0, ["key"])
+    judged = {"probability": 0.93, "likely": True, "place": (0.5, 0.5), "close_up": "close_ups/1.png"}
+    row = CrackRow(*texts, touches_edge=True, **judged)  # type: ignore[arg-type]
+    return CracksSection([row], 1, 0, {"=1+1": "#e03131"}, "ec2", [row], [Bar("0 to 1", 1, 1.0)], "mm", 0, ["key"])
 
 
 @pytest.mark.skipif(find_spec("docx") is None, reason="needs the extra reports")

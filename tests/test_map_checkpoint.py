@@ -24,7 +24,20 @@ def test_a_map_is_equal_after_its_file(network: CrackMap, tmp_path: Path) -> Non
     assert isinstance(found, CrackMap)
     assert (found.decision, found.facts()) == (network.decision, network.facts())
     images = torch.randint(0, 256, (1, 3, 64, 96), dtype=torch.uint8)
-    assert torch.equal(found(images), network(images))
+    assert torch.equal(found(images, found.rows()), network(images, network.rows()))
+
+
+def test_a_map_of_an_earlier_version_is_read_without_a_correction(network: CrackMap, tmp_path: Path) -> None:
+    write_map(tmp_path / "map.ckpt", network, {})
+    kept = torch.load(tmp_path / "map.ckpt", weights_only=True)
+    kept["crack_map"]["format"] = 1
+    del kept["crack_map"]["facts"]["corrected"]
+    kept["crack_map"]["facts"]["small_level"] = 1.0
+    torch.save(kept, tmp_path / "map.ckpt")
+    found = load_network(tmp_path / "map.ckpt")
+    assert isinstance(found, CrackMap)
+    assert (found.correction, found.level) == (None, network.level)
+    assert torch.equal(found.weight, network.weight)
 
 
 def test_a_classifier_is_loaded_as_one(checkpoint: Path) -> None:
@@ -44,6 +57,7 @@ def test_a_map_is_refused_where_a_classifier_is_needed(network: CrackMap, tmp_pa
         ("patch_scale", -1.0, "patch_scale=-1.0: must be above 0"),
         ("backbone", "swin_t", "cannot carry"),
         ("mm_per_px", -1, "mm_per_px=-1: must be above 0"),
+        ("corrected", 1, "corrected=1: must be true or false"),
         ("decision", {}, "cannot be used"),
         ("more", 1, "its facts must be exactly"),
     ],

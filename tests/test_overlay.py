@@ -44,7 +44,8 @@ def test_a_region_is_outlined_and_numbered() -> None:
 def test_a_number_never_covers_a_lower_one() -> None:
     def written(places: list[tuple[float, float]]) -> np.ndarray:
         picture = Image.new("RGB", (200, 100), "grey")
-        drawing.write_numbers(ImageDraw.Draw(picture), [np.array(place) for place in places], picture.size)
+        numbered = {number: np.array(place) for number, place in enumerate(places, 1)}
+        drawing.write_numbers(ImageDraw.Draw(picture), numbered, picture.size)
         return np.asarray(picture)
 
     assert np.array_equal(written([(50, 50), (55, 52)]), written([(50, 50)]))

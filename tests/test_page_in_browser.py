@@ -131,18 +131,6 @@ def test_the_keyboard_alone_is_enough(open_page: Callable[..., Shown], walls: li
     press("n")
     for key in ("+", "+", "-", "0", "v", "ArrowLeft"):
         press(key)
-    press("t")
-    page.focus("#relearn")
-    press("Enter")
-    shown.settled("document.querySelector('#judged:not([hidden])')")
-    numbers = page.locator("#judged td").all_inner_texts()
-    assert len(numbers) == 6
-    assert "%" in numbers[0]
-    page.focus("#take_head")
-    press("Enter")
-    shown.settled("document.querySelector('#learning').textContent.includes('site-1.ckpt')")
-    press("Escape")
-    shown.settled("document.querySelector('#bar').hidden")
     press("l")
     page.wait_for_selector("#places[open]")
     press("Escape")

@@ -4,7 +4,6 @@ from functools import partial
 
 from crack_lightning.cli.command import perform
 
-adapt = partial(perform, "adapt")
 audit = partial(perform, "audit")
 cache = partial(perform, "cache")
 compare = partial(perform, "compare")

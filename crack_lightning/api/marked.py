@@ -73,11 +73,11 @@ class MarkedCrack(CrackFacts):
 class Marked:
     """A photograph in which cracks were marked.
 
-    `verdict` is cracked, review or sound. `size_hw` is the height and width in pixels. `cracks` are sorted by length,
-    the longest first. `probability` is float32 in 0..1: by a crack map (h/4, w/4), a value for each cell of four
-    pixels; by a classifier a value for each window. A classifier gives no lines: `cracks` is empty then, and `regions`
-    are what it marks. `note` is what a reader of the result must know. It prints as one line, and shows itself in a
-    notebook as a picture with a table.
+    `verdict` is cracked, review or sound. `size_hw` is the height and width in pixels. `cracks` are sorted: the likely
+    ones come first, then marks that are probably no cracks (`likely` is false). The map's `probability` is float32 in
+    0..1: by a crack map (h/4, w/4), a value for each cell of four pixels; by a classifier a value for each window. A
+    classifier gives no lines: `cracks` is empty then, and `regions` are what it marks. `note` is what a reader of the
+    result must know. It prints as one line, and shows itself in a notebook as a picture with a table.
     """
 
     name: str
@@ -149,10 +149,14 @@ class Marked:
         if self._findings.measured is None:
             return f"{self.name}: {self.verdict}, {plural(len(self.regions), 'marked region')}"
         unit = "px" if self.mm_per_px is None else "mm"
-        length = sum(getattr(crack, f"length_{unit}") or 0 for crack in self.cracks)
-        widths = [width for crack in self.cracks if (width := getattr(crack, f"width_max_{unit}")) is not None]
+        likely = [crack for crack in self.cracks if crack.likely]
+        length = sum(getattr(crack, f"length_{unit}") or 0 for crack in likely)
+        widths = [width for crack in likely if (width := getattr(crack, f"width_max_{unit}")) is not None]
         widest = f", the widest {max(widths):.2f} {unit}" if widths else ""
-        return f"{self.name}: {self.verdict}, {plural(len(self.cracks), 'crack')} of {length:.0f} {unit} in all{widest}"
+        others = len(self.cracks) - len(likely)
+        unlikely = f", and {plural(others, 'mark')} that are probably none" if others else ""
+        cracks = f"{plural(len(likely), 'crack')} of {length:.0f} {unit} in all{widest}{unlikely}"
+        return f"{self.name}: {self.verdict}, {cracks}"
 
     def _repr_html_(self) -> str:
         names = SHOWN_PX_COLUMNS if self.mm_per_px is None else SHOWN_MM

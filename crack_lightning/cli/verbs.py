@@ -102,12 +102,6 @@ VERBS = {
         "crack_lightning.runs.judging.options:ExplainOptions",
         then="look at {folder}/explanations",
     ),
-    "adapt": Verb(
-        "makes a crack map of a site from its own photographs, without labels",
-        "crack_lightning.runs.training.adaptation:adapt_map",
-        "crack_lightning.runs.training.options:AdaptOptions",
-        then="crack inspect {source} ckpt_path={folder}/checkpoints/best.ckpt",
-    ),
     "export": Verb(
         "writes a checkpoint in the formats of other programs",
         "crack_lightning.runs.exporting.exporting:export_checkpoint",

@@ -17,6 +17,8 @@ Array = np.ndarray
 # Accept or reject a marked crack, draw a crack, erase parts of cracks, exclude an area that is not surface, set a
 # scale; undo a correction, or redo one that was undone.
 CORRECTION_KINDS = ("accept", "reject", "draw", "erase", "exclude", "scale", "undo", "redo")
+# What a rejected mark is instead of a crack.
+REASONS = ("joint", "edge", "writing", "plant", "shadow", "pit", "other")
 # Kinds that confirm a crack; kinds that undo or redo an earlier correction; kinds that need lines.
 CONFIRMING_KINDS, UNDO_OR_REDO = ("accept", "draw"), ("undo", "redo")
 LINE_KINDS = (*CONFIRMING_KINDS, "reject", "erase", "exclude")
@@ -25,7 +27,20 @@ MAX_POINTS, MAX_LINES = 20_000, 2_000  # points of all lines of a correction tog
 MAX_NAME_LENGTH = 80  # characters of a person's name
 MAX_SCALE = 1000.0  # millimetres per pixel
 MAX_OUTLINE_POINTS = 2_000  # points of an outline; few, because all pairs of its sides are checked for crossings
-KEYS = ("number", "time", "kind", "photograph", "by", "lines", "feature", "of", "scale", "picture")
+KEYS = (
+    "number",
+    "time",
+    "kind",
+    "photograph",
+    "by",
+    "lines",
+    "feature",
+    "of",
+    "scale",
+    "picture",
+    "probability",
+    "reason",
+)
 
 
 @dataclass(frozen=True)
@@ -37,7 +52,8 @@ class Correction:
     for accept, reject and draw; the erased parts for erase; the outline of the area for exclude. `feature` is the
     measurement of an accepted or drawn crack, as in cracks.geojson. `of` is the number of the correction that is undone
     or redone. `scale` is a matrix from pixels to millimetres with its uncertainty and source, or empty. `picture`
-    identifies the corrected picture, since another one may get its name later; it is empty if not known.
+    identifies the corrected picture, since another one may get its name later; it is empty if not known. `probability`
+    is that which the mark had to be a crack, None if it is not known. `reason` says what a rejected mark is.
     """
 
     number: int
@@ -50,15 +66,17 @@ class Correction:
     of: int | None = None
     scale: Mapping[str, Any] | None = None
     picture: str = ""
+    probability: float | None = None
+    reason: str = ""
 
     def facts(self) -> dict[str, Any]:
         """Returns plain values from which `correction_of` restores the correction."""
         facts: dict[str, Any] = {"number": self.number, "time": self.time, "kind": self.kind}
         facts |= {"photograph": self.photograph, "by": self.by}
-        facts |= {"picture": self.picture} if self.picture else {}
+        facts |= {name: value for name in ("picture", "reason") if (value := getattr(self, name))}
         if self.lines:
             facts["lines"] = [np.round(line, 2).tolist() for line in self.lines]
-        for name in ("feature", "of", "scale"):
+        for name in ("feature", "of", "scale", "probability"):
             if (value := getattr(self, name)) is not None:
                 facts[name] = value
         return facts
@@ -96,7 +114,25 @@ def correction_of(facts: Mapping[str, object], *, number: int) -> Correction:
         of=of,
         scale=checked_scale(scale) if kind == "scale" else None,
         picture=_text(facts, "picture", 64),
+        probability=_probability(facts.get("probability")),
+        reason=_reason(facts, kind),
     )
+
+
+def _probability(value: object) -> float | None:
+    if value is None:
+        return None
+    probability = number_of(value)
+    if not 0 <= probability <= 1:
+        raise UserError(f"probability={str(value)[:20]}: must be from 0 to 1")
+    return probability
+
+
+def _reason(facts: Mapping[str, object], kind: str) -> str:
+    reason = _text(facts, "reason", 40)
+    if reason and (kind != "reject" or reason not in REASONS):
+        raise UserError(f"reason={reason!r}: may be given with reject, and must be one of {', '.join(REASONS)}")
+    return reason
 
 
 def _text(facts: Mapping[str, object], name: str, max_length: int) -> str:

@@ -34,6 +34,11 @@ class JudgedCrack:
     correction: int | None = None
 
     @property
+    def folded(self) -> bool:
+        """Returns whether the first view leaves it out: a mark that is probably no crack, and that nobody judged."""
+        return self.status == UNSEEN and not self.record.likely
+
+    @property
     def name(self) -> str:
         """Returns a name that changes with the lines only, so that a correction of lines no longer shown is refused."""
         lines = b"".join(np.round(line, 1).tobytes() for line in self.record.lines)
@@ -41,7 +46,9 @@ class JudgedCrack:
 
 
 def judged_cracks(records: Sequence[CrackRecord], corrections: Sequence[Correction]) -> list[JudgedCrack]:
-    """Returns a photograph's cracks, the longest first, numbered from 1; `corrections` are its corrections in force.
+    """Returns a photograph's cracks, numbered from 1; `corrections` are its corrections in force.
+
+    Likely and judged cracks come before marks that are probably no cracks, and the longest first.
 
     Accepted and drawn cracks stay as they were, whatever the map marks now (`records`). The other marked cracks are cut
     where they run along an accepted or drawn crack, were erased, or are in an excluded area. If two corrections
@@ -65,7 +72,7 @@ def judged_cracks(records: Sequence[CrackRecord], corrections: Sequence[Correcti
         )
         if rest is not None and (rest is record or rest.length_px >= MIN_REST_PX):
             cracks.append(_rejected_or_unseen(rest, corrections, trees))
-    ordered = sorted(cracks, key=lambda crack: -crack.record.length_px)
+    ordered = sorted(cracks, key=lambda crack: (crack.folded, -crack.record.length_px))
     return [replace(crack, record=replace(crack.record, number=number)) for number, crack in enumerate(ordered, 1)]
 
 

@@ -20,7 +20,7 @@ from crack_lightning.engines.folded import Pixels, fold_batchnorms
 from crack_lightning.engines.maps import LogitMapper, compared_mapper
 from crack_lightning.engines.parts import PARTS, Part
 from crack_lightning.engines.pick import auto_engine
-from crack_lightning.models.crack_map import CELL_PX, CrackMap, resized_to_first
+from crack_lightning.models.crack_map import CELL_PX, CrackMap
 
 SAMPLE_HW = (96, 160)  # height and width of the random picture on which engines are compared
 # Stride, reach and memory for an input pixel (see Part) of the single part of a backbone that cannot be cut.
@@ -56,17 +56,17 @@ class TappedPart(nn.Module):
         return torch.cat([*([] if self.last else [maps]), *folded_sums, torch.stack(sums).sum(dim=0)], dim=1)
 
 
-def crack_mapper(network: CrackMap, engine: str, weight: Tensor | None = None) -> LogitMapper:
+def crack_mapper(network: CrackMap, engine: str, rows: Tensor) -> LogitMapper:
     """Returns a mapper that computes `network` by `engine`, on the device of `network`.
 
     Where the engine's result for a small picture differs from the network's own, the network's own layers are used.
-    `weight` (channels,), if given, replaces the head's. `unfold_logits` turns the mapper's output into logits.
+    `rows` (k, channels) are those of `CrackMap.forward`. `unfold_maps` turns the mapper's output into k maps.
     """
     check_engine(engine)
     name = auto_engine(network) if engine == "auto" else engine
     parts = _parts(network)
     return compared_mapper(
-        _networks(network, parts, weight),
+        _networks(network, parts, rows),
         parts,
         name,
         device=network.pixel_mean.device,
@@ -75,33 +75,36 @@ def crack_mapper(network: CrackMap, engine: str, weight: Tensor | None = None) -
     )
 
 
-def unfold_logits(output: Tensor, strides: Sequence[int]) -> Tensor:
-    """Returns logits (h/4, w/4), without the head's bias, from the last part's output (1, sums, h/32, w/32).
+def unfold_maps(output: Tensor, strides: Sequence[int], count: int) -> Tensor:
+    """Returns `count` maps (1, count, h/4, w/4), one for each row, from the last part's output (1, sums, h/32, w/32).
 
     `strides` are those of the parts, in order.
     """
     if len(strides) == 1:
-        return functional.pixel_shuffle(output, STRIDE_PX // CELL_PX)[0, 0]
+        return functional.pixel_shuffle(output, STRIDE_PX // CELL_PX)
     maps = []
     for stride in reversed(strides[1:]):
-        maps.append(output[:, -1:])
-        output = functional.pixel_shuffle(output[:, :-1], stride)
+        maps.append(output[:, -count:])
+        output = functional.pixel_shuffle(output[:, :-count], stride)
     maps.append(output if strides[0] == CELL_PX else functional.avg_pool2d(output, CELL_PX // strides[0]))
-    return torch.stack(resized_to_first(maps[::-1])).sum(dim=0)[0, 0]
+    whole = maps.pop()
+    for part in reversed(maps):
+        whole += functional.interpolate(part, whole.shape[-2:], mode="bilinear", align_corners=False)
+    return whole
 
 
 class WholeMap(nn.Module):
-    """The whole network as one part: (N, 3, h, w) uint8 to logits without the bias, folded to a stride of STRIDE_PX."""
+    """The whole network as one part: (N, 3, h, w) uint8 to the maps of `rows`, folded to a stride of STRIDE_PX."""
 
-    def __init__(self, network: CrackMap, weight: Tensor | None) -> None:
+    rows: Tensor
+
+    def __init__(self, network: CrackMap, rows: Tensor) -> None:
         super().__init__()
         self.network = copy.deepcopy(network).eval()
-        if weight is not None:
-            self.network.weight = weight
+        self.register_buffer("rows", rows)
 
     def forward(self, images: Tensor) -> Tensor:
-        logits = self.network.logits_by(self.network.tap_weights(), images)
-        return functional.pixel_unshuffle(logits[:, None], STRIDE_PX // CELL_PX)
+        return functional.pixel_unshuffle(self.network(images, self.rows), STRIDE_PX // CELL_PX)
 
 
 def _parts(network: CrackMap) -> list[Part]:
@@ -112,11 +115,11 @@ def _parts(network: CrackMap) -> list[Part]:
     return [Part(min(part.end, last), part.stride, part.reach, part.cell_bytes) for part in PARTS[network.backbone]]
 
 
-def _networks(network: CrackMap, parts: Sequence[Part], weight: Tensor | None) -> list[nn.Module]:
-    """Returns a copy of the layers of each part, with the heads of its taps."""
+def _networks(network: CrackMap, parts: Sequence[Part], rows: Tensor) -> list[nn.Module]:
+    """Returns a copy of the layers of each part, with the rows of its taps."""
     if len(parts) == 1:
-        return [WholeMap(network, weight).eval()]
-    children, heads = list(copy.deepcopy(network.features).eval()), network.tap_weights(weight)
+        return [WholeMap(network, rows).eval()]
+    children, heads = list(copy.deepcopy(network.features).eval()), network.split(rows.detach())
     networks: list[nn.Module] = []
     channels = 3
     for start, end in itertools.pairwise([0, *(part.end for part in parts)]):

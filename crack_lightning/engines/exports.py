@@ -15,7 +15,6 @@ from crack_lightning.engines.onnx import OPSET, onnx_session, to_onnx, write_mod
 from crack_lightning.engines.openvino import Compiled, openvino_runtime, write_precise
 from crack_lightning.engines.portable import INPUT, PortableClassifier, PortableMap
 from crack_lightning.models.decision import Decision
-from crack_lightning.system.libraries import library
 
 FILES = {ONNX: "model.onnx", OPENVINO: "model.xml", TORCH_EXPORT: "model.pt2", SAFETENSORS: "model.safetensors"}
 METADATA_KEY = "crack_lightning"  # key of the network's facts in a file's metadata
@@ -69,7 +68,8 @@ def write_torch(network: Portable, path: Path, facts: Mapping[str, object]) -> N
 
 def write_safe(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, object]) -> None:
     """Writes named tensors as safetensors, with plain values as metadata."""
-    save = library("safetensors.torch", 'safetensors is not installed: pip install -e ".[safetensors]"').save
+    from safetensors.torch import save
+
     contiguous = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     texts = {name: json.dumps(value) for name, value in metadata.items()}
     path.write_bytes(save(contiguous, metadata={**texts, "format": "pt"}))

@@ -1,6 +1,7 @@
 """Networks in the self-contained form in which they are exported: pictures of any size in, probabilities out."""
 
 import copy
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
@@ -12,6 +13,15 @@ from crack_lightning.engines.folded import Pixels, fold_batchnorms
 from crack_lightning.engines.resizing import resize
 from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.models.crack_map import CELL_PX, CrackMap, Network, resized_to_first
+from crack_lightning.models.shape_correction import (
+    COARSER_MARGIN,
+    HIDDEN,
+    SCALES,
+    CoarseView,
+    coarse_view,
+    enlarged,
+    joined_logits,
+)
 
 INPUT, PROBABILITIES, CRACK_MAP, LOGITS = "images", "probabilities", "crack_map", "logits"
 BATCH, HEIGHT, WIDTH = "batch", "height/4", "width/4"  # names of axes that may have any size
@@ -44,7 +54,7 @@ class PortableMap(nn.Module):
 
     Sides of maps are rounded up.
     For the probabilities, a picture's logits are taken above its median and sharpened; they are 0.5 at the network's
-    `level` for large photographs. The two logits are those of the head for cells and of the head for patches, for
+    `level`. The two logits are those of the head for cells and of the head for patches, for
     programs that assemble a photograph from tiles.
     """
 
@@ -61,25 +71,43 @@ class PortableMap(nn.Module):
             self.blocks.append(fold_batchnorms(nn.Sequential(*list(network.features)[start : tap.child + 1])))
             self.averaged.append(tap.stride < CELL_PX)
             start = tap.child + 1
-        pairs = zip(network.tap_weights(), network.tap_weights(network.patch_weight), strict=True)
-        for index, pair in enumerate(pairs):
-            self.register_buffer(f"head_{index}", torch.cat(pair))
+        # The rows: the head for patches, the head for cells, the projections of the correction.
+        rows = torch.cat([network.patch_weight[None], network.rows()])
+        for index, part in enumerate(network.split(rows)):
+            self.register_buffer(f"rows_{index}", part)
         self.register_buffer("bias", network.bias.clone())
-        self.level = network.level
+        self.correction, self.level = network.correction, network.level
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        height, width = images.shape[2], images.shape[3]
-        logits = self._logits(_with_margin(images))
-        logits = logits.index_select(2, _cell_indices(height)).index_select(3, _cell_indices(width))
-        return (_above_median(logits[:, 0]) - self.level).sigmoid(), logits
+        pictures = [images]
+        while len(pictures) < len(SCALES):
+            pictures.append(_halved(pictures[-1]))
+        maps = [self._maps(picture) for picture in pictures]
+        cells, patches = self._heads()
+        of_cells, coarse = self._joined([part[:, cells] for part in maps])
+        of_patches, _ = self._joined([part[:, patches] for part in maps])
+        return (_above_medians(of_cells, coarse) - self.level).sigmoid(), torch.stack([of_cells, of_patches], dim=1)
 
-    def _logits(self, pictures: Tensor) -> Tensor:
-        maps, sums = self.pixels(pictures), []
+    def _heads(self) -> tuple[list[int], list[int]]:
+        """Returns the rows of the head for cells and of that for patches, each followed by those of the correction."""
+        projections = [] if self.correction is None else list(range(2, 2 + HIDDEN))
+        return [1, *projections], [0, *projections]
+
+    def _joined(self, maps: Sequence[Tensor]) -> tuple[Tensor, CoarseView]:
+        fine, half, quarter = maps
+        coarse = coarse_view(half, quarter, self.correction)
+        return joined_logits(fine, coarse, self.correction)[0] + self.get_buffer("bias"), coarse
+
+    def _maps(self, images: Tensor) -> Tensor:
+        """Returns the maps (N, rows, h/4, w/4) of pictures at one scale."""
+        height, width = images.shape[2], images.shape[3]
+        maps, sums = self.pixels(_with_margin(images)), []
         for index, block in enumerate(self.blocks):
             maps = block(maps)
             tapped = functional.avg_pool2d(maps, 2) if self.averaged[index] else maps
-            sums.append(functional.conv2d(tapped, self.get_buffer(f"head_{index}")))
-        return torch.stack(resized_to_first(sums)).sum(dim=0) + self.get_buffer("bias")
+            sums.append(functional.conv2d(tapped, self.get_buffer(f"rows_{index}")))
+        whole = torch.stack(resized_to_first(sums)).sum(dim=0)
+        return whole.index_select(2, _cell_indices(height)).index_select(3, _cell_indices(width))
 
 
 def portable(network: Network) -> PortableClassifier | PortableMap:
@@ -87,6 +115,14 @@ def portable(network: Network) -> PortableClassifier | PortableMap:
     network = copy.deepcopy(network).cpu().eval()
     exportable = PortableMap(network) if isinstance(network, CrackMap) else PortableClassifier(network)
     return exportable.eval()
+
+
+def _halved(images: Tensor) -> Tensor:
+    """Returns uint8 pictures at half the size as `PIL.Image.reduce` does: rounded up, a last odd pixel stands alone."""
+    for axis in (2, 3):
+        side = images.shape[axis]
+        images = images.index_select(axis, torch.arange((side + 1) // 2 * 2).clamp(max=side - 1))
+    return (functional.avg_pool2d(images.to(torch.float32), 2) + 0.5).floor().to(torch.uint8)
 
 
 def _cell_indices(side: int) -> Tensor:
@@ -114,6 +150,12 @@ def _pixel_indices(side: int, short: Tensor) -> Tensor:
 def _traced_length(side: int) -> Tensor:
     """Returns `side` as a tensor that exporters trace, so that it is not a constant in the file."""
     return torch.ones(side, dtype=torch.int64).sum()
+
+
+def _above_medians(logits: Tensor, coarse: CoarseView) -> Tensor:
+    """Returns logits (N, h, w) as `CrackMapReader.above_median` does."""
+    fine, half, quarter = map(_above_median, (logits, coarse.logits[:, 0], coarse.coarsest[:, 0]))
+    return fine.maximum(enlarged(half.minimum(enlarged(quarter, half)), fine) - COARSER_MARGIN)
 
 
 def _above_median(logits: Tensor) -> Tensor:

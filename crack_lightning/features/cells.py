@@ -48,36 +48,22 @@ def sample_cells(
     network: CrackMap,
     lessons: Iterable[Lesson],
     generator: torch.Generator,
-    *,
-    plain: bool = True,
-    centred: bool = False,
 ) -> Cells:
-    """Returns random cells of each kind from every lesson.
-
-    Without `plain`, cells of the kind PLAIN are dropped; with `centred`, a lesson's mean is subtracted from features.
-    """
+    """Returns random cells of each kind from every lesson."""
     parts, batch = [], list[Lesson]()
     for lesson in lessons:
         batch.append(lesson)
         if len(batch) == BATCH_PICTURES:
-            parts += _batch_cells(network, batch, generator, centred=centred)
+            parts += _batch_cells(network, batch, generator)
             batch = []
     if batch:
-        parts += _batch_cells(network, batch, generator, centred=centred)
-    cells = join_cells(parts, generator)
-    if plain:
-        return cells
-    not_plain = cells.kinds != PLAIN
-    return Cells(cells.features[not_plain], cells.kinds[not_plain], cells.thin[not_plain])
+        parts += _batch_cells(network, batch, generator)
+    return join_cells(parts, generator)
 
 
-def _batch_cells(
-    network: CrackMap, lessons: Sequence[Lesson], generator: torch.Generator, *, centred: bool
-) -> list[Cells]:
+def _batch_cells(network: CrackMap, lessons: Sequence[Lesson], generator: torch.Generator) -> list[Cells]:
     pictures = torch.from_numpy(np.stack([np.asarray(lesson.image) for lesson in lessons])).permute(0, 3, 1, 2)
     maps = network.cells(pictures.to(network.pixel_mean.device)).cpu()
-    if centred:
-        maps = maps - maps.mean(dim=(2, 3), keepdim=True)
     return [_lesson_cells(features, lesson, generator) for features, lesson in zip(maps, lessons, strict=True)]
 
 

@@ -1,16 +1,21 @@
 """Extracts the cracks of a photograph from its crack map, as lines."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
+import torch
 from scipy import ndimage
 
-from crack_lightning.inference.crack_maps import LEAST_CELLS, keep_cracks
+from crack_lightning.inference.grouping import LEAST_CELLS, keep_cracks
 from crack_lightning.inference.heat import Heat
+from crack_lightning.inference.mark_traits import MarkTraits
 from crack_lightning.measurement.cracks import Crack, measure_crack
 from crack_lightning.measurement.network import Branch, refine_cracks
+from crack_lightning.measurement.record import is_likely
 from crack_lightning.measurement.skeletons import Skeleton, skeleton_of
 from crack_lightning.measurement.skeletons import lengths_of as lengths_in_cells
+from crack_lightning.models.mark_judge import MarkJudge
 
 Array = np.ndarray
 
@@ -19,18 +24,41 @@ FAINTEST_ODDS = 1.0  # a faint line may be down to these log-odds below the thre
 EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 
 
-def cracks_of(heat: Heat, grey: Array, threshold: float, *, shortest_px: float = 0.0) -> list[Crack]:
-    """Returns the cracks that a crack map marks at `threshold`, the longest first.
+def cracks_of(
+    heat: Heat, grey: Array, threshold: float, *, shortest_px: float = 0.0, judge: MarkJudge | None = None
+) -> list[Crack]:
+    """Returns the cracks that a crack map marks at `threshold`, those that are likely first, and the longest first.
 
     They are measured on the photograph's grey levels (h, w), 0..255. Cracks shorter than LEAST_CELLS or `shortest_px`
-    are dropped.
+    are dropped. With a `judge` each has the probability that it is a crack.
     """
     odds, marked = marked_cells(heat, threshold)
     skeleton = skeleton_of(marked, odds)
     lengths = lengths_in_cells(skeleton)
     branches = [branch for branch in _branches_in_pixels(skeleton, heat) if lengths[branch.group] >= LEAST_CELLS - 1]
     cracks = [measure_crack(parts, grey) for parts in refine_cracks(branches, grey)]
-    return sorted((crack for crack in cracks if crack.length_px >= shortest_px), key=lambda crack: -crack.length_px)
+    long_enough = [crack for crack in cracks if crack.length_px >= shortest_px]
+    return sorted(_judged(long_enough, heat, grey, judge), key=_rank)
+
+
+def _judged(cracks: list[Crack], heat: Heat, grey: Array, judge: MarkJudge | None) -> list[Crack]:
+    """Returns the cracks with the probabilities of `judge`, if there is one and the map says what the network saw."""
+    if judge is None or heat.seen is None or not cracks:
+        return cracks
+    describing = MarkTraits(heat, heat.seen, grey)
+    traits = np.stack([describing.of(crack.lines) for crack in cracks])
+    probabilities = judge(torch.from_numpy(traits)).sigmoid().tolist()
+    longest = max(heat.size_hw)
+    return [
+        replace(crack, probability=value, likely=is_likely(value, crack.length_px / longest))
+        for crack, value in zip(cracks, probabilities, strict=True)
+    ]
+
+
+def _rank(crack: Crack) -> tuple[bool, float]:
+    """Returns what cracks are sorted by: likely ones come first, and in both groups those with more length to lose."""
+    probability = 1.0 if crack.probability is None else crack.probability
+    return not crack.likely, -probability * crack.length_px
 
 
 def faint_lines(heat: Heat, threshold: float) -> list[tuple[Array, float]]:

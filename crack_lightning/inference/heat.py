@@ -11,11 +11,36 @@ Array = np.ndarray
 
 
 @dataclass(frozen=True)
+class Seen:
+    """What the network saw in the cells of faint cracks and better ones.
+
+    `cells` (n, 2): their rows and columns, row after row. `values` (n, k): the hidden maps of the correction in them,
+    less the mean of the photograph.
+    """
+
+    cells: Array
+    values: Array
+
+    def along(self, cells: Array, columns: int) -> Array:
+        """Returns the mean values (k,) in the known ones of `cells` (m, 2) of a map of `columns`; zeros if none is."""
+        kept, wanted = (part[:, 0].astype(np.int64) * columns + part[:, 1] for part in (self.cells, cells))
+        index = np.searchsorted(kept, wanted).clip(max=max(0, len(kept) - 1))
+        places = index[kept[index] == wanted] if len(kept) else index[:0]
+        return self.values[places].astype(np.float32).mean(axis=0) if len(places) else self.none
+
+    @property
+    def none(self) -> Array:
+        """Returns the values (k,) of the mean of the photograph."""
+        return np.zeros(self.values.shape[1], np.float32)
+
+
+@dataclass(frozen=True)
 class Heat:
     """A heat map of a photograph of `size_hw`.
 
     `probability` (rows, columns), 0..1: of windows of `window_px`, whose middles are `y_px` (rows,), `x_px` (columns,).
-    `tile_px`: the side of the tiles in tables; None is the size of a window.
+    `tile_px`: the side of the tiles in tables; None is the size of a window. `seen`: what the network of a crack map
+    with a correction saw in the cells of faint cracks.
     """
 
     probability: Array
@@ -24,6 +49,7 @@ class Heat:
     size_hw: tuple[int, int]
     window_px: float
     tile_px: float | None = None
+    seen: Seen | None = None
 
     def of_tile(self, box_xyxy: tuple[int, int, int, int]) -> float:
         """Returns the probability in the middle of a tile; with a `tile_px`, the highest one inside the tile."""

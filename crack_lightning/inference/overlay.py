@@ -1,6 +1,6 @@
 """Draws heat maps with regions, or the lines of cracks, and a scale bar over photographs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from matplotlib import colormaps
@@ -16,6 +16,7 @@ Array = np.ndarray
 COLOUR_MAP = "inferno"
 MAX_OPACITY = 0.6  # opacity of the heat map at a probability of 1
 OUTLINE_RGB = (0, 229, 255)  # a colour that concrete does not have
+UNLIKELY_RGB = (150, 155, 160)  # marks that are probably no cracks
 CONCRETE_GREY = 165  # grey level below the colours of the legend
 BAND_ROWS = 256  # rows of a picture that are computed at once, since they take a hundred bytes per pixel
 MAX_JPEG_SIDE_PX = 65_500  # longest side of a JPEG
@@ -63,7 +64,8 @@ def overlay(small: Image.Image, heat: Heat, regions: Sequence[Region], *, mm_per
         for ring in rings:
             draw.line([(x, y) for x, y in ring], fill=OUTLINE_RGB, width=width, joint="curve")
         outlines.append(rings[0])
-    write_numbers(draw, [outline[outline[:, 1].argmin()] for outline in outlines], picture.size)
+    tops = {number: outline[outline[:, 1].argmin()] for number, outline in enumerate(outlines, 1)}
+    write_numbers(draw, tops, picture.size)
     if mm_per_px is not None:
         _scale_bar(draw, picture.size, mm_per_px / factor[0])
     return picture
@@ -77,15 +79,20 @@ def crack_overlay(
     *,
     mm_per_px: float | None,
 ) -> Image.Image:
-    """Draws cracks, in the colours of their classes, over `small`, a reduced copy of a photograph of `size_hw`."""
+    """Draws cracks, in the colours of their classes, over `small`, a reduced copy of a photograph of `size_hw`.
+
+    Marks that are probably no cracks are drawn thin and grey, without a number.
+    """
     picture = small.copy()
     factor = np.array([small.width / size_hw[1], small.height / size_hw[0]])
     draw, width = ImageDraw.Draw(picture), max(2, round(max(small.size) / 700))
-    for record in reversed(records):  # draws the longest last, on top
-        colour = classes.colour_of(record.width_class)
+    for record in reversed(records):  # draws the first last, on top
+        colour = classes.colour_of(record.width_class) if record.likely else UNLIKELY_RGB
+        line_width = width if record.likely else max(1, width // 2)
         for line in record.lines:
-            draw.line([(x, y) for x, y in (line * factor).tolist()], fill=colour, width=width, joint="curve")
-    write_numbers(draw, [_middle(record) * factor for record in records], picture.size)
+            draw.line([(x, y) for x, y in (line * factor).tolist()], fill=colour, width=line_width, joint="curve")
+    numbers = {record.number: _middle(record) * factor for record in records if record.likely}
+    write_numbers(draw, numbers, picture.size)
     if mm_per_px is not None:
         _scale_bar(draw, picture.size, mm_per_px / float(factor[0]))
     return picture
@@ -111,11 +118,11 @@ def _coloured(band: Array, levels: Array) -> Array:
     return np.rint(band * (1 - alpha) + colours * alpha).astype(np.uint8)
 
 
-def write_numbers(draw: ImageDraw.ImageDraw, places: Sequence[Array], size: tuple[int, int]) -> None:
-    """Writes 1, 2, ... above `places` (x, y), within the picture; omits a number that would cover a lower one."""
+def write_numbers(draw: ImageDraw.ImageDraw, places: Mapping[int, Array], size: tuple[int, int]) -> None:
+    """Writes numbers above their `places` (x, y), within the picture; omits one that would cover an earlier one."""
     font_px = max(12, round(max(size) / 80))
     font, stroke, boxes = ImageFont.load_default(font_px), max(1, font_px // 8), list[tuple[float, ...]]()
-    for number, (x, y) in enumerate(places, 1):
+    for number, (x, y) in places.items():
         place = (min(max(x, font_px), size[0] - font_px), max(y, 1.2 * font_px))
         left, top, right, bottom = draw.textbbox(place, str(number), font, anchor="mb", stroke_width=stroke)
         if all(left > box[2] or right < box[0] or top > box[3] or bottom < box[1] for box in boxes):

@@ -9,7 +9,8 @@ from PIL import Image
 from torch import Tensor
 
 from crack_lightning.data.images.reading import MOST_MEGAPIXELS, Picture
-from crack_lightning.inference.crack_maps import CrackMapReader, Prepared, merged_scales
+from crack_lightning.inference.crack_maps import CrackMapReader, Prepared
+from crack_lightning.inference.framing import Framed, without_margin
 from crack_lightning.inference.patches import FileLogits, Judging, file_by_file, judge_files
 from crack_lightning.inference.photographs import WindowScale
 from crack_lightning.inference.stretches import best_stretch
@@ -88,10 +89,11 @@ def score_and_slope(network: CrackMap, prepared: Prepared) -> tuple[float, Tenso
 
 def logits_by(network: CrackMap, weight: Tensor, prepared: Prepared) -> Tensor:
     """Returns the map (h/4, w/4) of a head with `weight` (channels,) and no bias; gradients reach the weight."""
-    taps = network.tap_weights(weight)
-    framed = [picture.crop((0, 0, picture.width, picture.height)) for picture in prepared.pictures]
-    maps = [network.logits_by(taps, picture_tensor(picture, weight.device))[0] for picture in framed]
-    return merged_scales(maps, prepared.size_hw)
+    rows = network.rows(weight)
+    maps = [
+        without_margin(network(picture_tensor(picture, weight.device), rows), picture) for picture in prepared.pictures
+    ]
+    return network.joined_logits(maps)[0] - network.bias
 
 
 def best_above_mean(logits: Tensor) -> Tensor:
@@ -100,6 +102,7 @@ def best_above_mean(logits: Tensor) -> Tensor:
     return best.topk(min(BEST_STRETCHES, len(best))).values.mean()
 
 
-def picture_tensor(image: Image.Image, device: torch.device) -> Tensor:
-    """Returns an RGB picture as (1, 3, h, w) uint8."""
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].to(device)
+def picture_tensor(picture: Framed, device: torch.device) -> Tensor:
+    """Returns a framed RGB picture, margin included, as (1, 3, h, w) uint8."""
+    whole = picture.crop((0, 0, picture.width, picture.height))
+    return torch.from_numpy(np.array(whole)).permute(2, 0, 1)[None].to(device)

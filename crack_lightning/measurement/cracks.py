@@ -28,6 +28,8 @@ class Crack:
     """A crack: connected `lines` (n, 2), x and y, in pixels of the upright photograph.
 
     `width.along` has a width for each of their points, line after line; `profiles` are across each line.
+    `mean_probability` and `least_probability` are those of the cells along the lines, `probability` that of the whole
+    mark to be a crack, None where nothing judged it, `likely` whether it is in the first view.
     """
 
     lines: Sequence[Array]
@@ -36,6 +38,8 @@ class Crack:
     mean_probability: float
     least_probability: float
     touches_edge: bool
+    probability: float | None = None
+    likely: bool = True
 
     @property
     def length_px(self) -> float:

@@ -40,6 +40,8 @@ def record_from(feature: Mapping[str, Any]) -> CrackRecord:
             _number_in_range(facts["least_probability"], most=1.0),
             bool(facts["touches_edge"]),
             along_px=along,
+            probability=_probability_or_none(facts.get("probability")),
+            likely=bool(facts.get("likely", True)),
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise UserError(f"this is not a crack record as in cracks.geojson: {reason_of(error)}") from error
@@ -92,6 +94,10 @@ def _number_in_range(value: Any, *, least: float = 0.0, most: float = LARGEST_VA
 def _width_or_none(value: Any) -> float | None:
     """Returns a width at a point, None where it is not claimed; earlier versions wrote some a little below zero."""
     return None if value is None else max(0.0, _number_in_range(value, least=-1.0))
+
+
+def _probability_or_none(value: Any) -> float | None:
+    return None if value is None else _number_in_range(value, most=1.0)
 
 
 def _number_or_none(value: Any) -> float | None:

@@ -12,6 +12,9 @@ from crack_lightning.measurement.scale import Scale
 
 Array = np.ndarray
 
+# Probability of a mark to be a crack from which on it is in the first view: of any mark, and of one that has LONG_SHARE
+# of the photograph's longer side. Chosen on every second photograph of CrackSight, so that no long crack is left out.
+LIKELY, LONG_LIKELY, LONG_SHARE = 0.5, 0.2, 0.05
 IN_PIXELS = "pixels of the upright photograph, x to the right and y down from its upper left corner"
 
 
@@ -56,6 +59,8 @@ class CrackFacts:
     touches_edge: bool
     mean_probability: float
     least_probability: float
+    probability: float | None
+    likely: bool
     status: str
 
 
@@ -65,6 +70,7 @@ class CrackRecord:
 
     `lines`, `lines_mm`: x and y of points (n, 2), for each line.
     `along_px` (sum of n,): the width at each point, line after line, NaN where it is not claimed.
+    `probability`: of the mark to be a crack, None if nothing judged it. `likely`: whether the first view shows it.
     `status`: people's verdict in the page.
     """
 
@@ -82,6 +88,8 @@ class CrackRecord:
     width_class: str = ""
     status: str = ""
     along_px: Array | None = None
+    probability: float | None = None
+    likely: bool = True
 
     def facts(self) -> CrackFacts:
         """Returns all values except the lines, rounded as in the files."""
@@ -108,6 +116,8 @@ class CrackRecord:
             touches_edge=self.touches_edge,
             mean_probability=round(self.mean_probability, 4),
             least_probability=round(self.least_probability, 4),
+            probability=_rounded(self.probability, 3),
+            likely=self.likely,
             status=self.status,
         )
 
@@ -124,6 +134,15 @@ class CrackRecord:
         if self.lines_mm is not None:
             properties["lines_mm"] = [np.round(line, 2).tolist() for line in self.lines_mm]
         return {"type": "Feature", "id": self.number, "properties": properties, "geometry": geometry}
+
+
+def is_likely(probability: float | None, length_share: float) -> bool:
+    """Returns whether a mark is in the first view.
+
+    `probability`: of the mark to be a crack, None if nothing judged it. `length_share`: its length, as a share of the
+    photograph's longer side.
+    """
+    return probability is None or probability >= (LONG_LIKELY if length_share >= LONG_SHARE else LIKELY)
 
 
 def figure_of(record: CrackRecord) -> str:
@@ -173,6 +192,8 @@ def _pixel_record(number: int, crack: Crack) -> CrackRecord:
         crack.least_probability,
         crack.touches_edge,
         along_px=width.along,
+        probability=crack.probability,
+        likely=crack.likely,
     )
 
 

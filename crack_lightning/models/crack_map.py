@@ -1,10 +1,6 @@
-"""The crack map: a linear head on frozen features of several depths, which gives each cell of 4 x 4 pixels a logit."""
+"""The crack map: a head on frozen features of several depths, which gives each cell of 4 x 4 pixels a logit."""
 
-import json
-import logging
 from collections.abc import Mapping, Sequence
-from functools import cache
-from importlib.resources import files
 from typing import Any, TypeGuard
 
 import torch
@@ -14,32 +10,33 @@ from torch.nn import functional
 from crack_lightning.errors import UserError
 from crack_lightning.models.backbones import build_features
 from crack_lightning.models.classifier import CrackClassifier, normalisation
-from crack_lightning.models.decision import Decision, decision_from
+from crack_lightning.models.decision import Decision
+from crack_lightning.models.mark_judge import MarkJudge
+from crack_lightning.models.shape_correction import ShapeCorrection, coarse_view, joined_logits
 from crack_lightning.models.taps import taps_of
-from crack_lightning.models.weights import WeightsSource, resolve_weights
-
-log = logging.getLogger(__name__)
 
 CELL_PX = 4
 LESSON_PX = 256  # side of the synthetic pictures that a crack map is trained on
 # Settings that turn logits into probabilities.
-CALIBRATION = ("level", "small_level", "patch_level", "patch_scale")
-PACKAGE_MAP = "package_map.json"
+CALIBRATION = ("level", "patch_level", "patch_scale")
 
 
 class CrackMap(nn.Module):
     """Marks the cells of a picture that a crack runs through.
 
-    `forward` takes RGB pictures (N, 3, h, w), uint8 in 0..255, sides multiples of 32, and returns logits (N, h/4, w/4).
     `weight` (channels of all taps,) and `bias` are the linear head on the joined features of a cell. `patch_weight`
-    scores patches, and equals `weight` until it is trained on labelled patches. The head is computed as a 1x1
-    convolution of each tap's map; the results are resized and added. This equals the head on the joined features, since
-    both steps are linear.
+    scores patches, and equals `weight` until it is trained on labelled patches. `correction`, if there is one, adds to
+    the logits what shape says, and `judge` says which marks are cracks.
 
-    A cell has probability 0.5 where its logit exceeds the photograph's median by `level` (`small_level` in a small
-    photograph). A patch has probability 0.5 at the score `patch_level`; its log-odds grow by 1 with every `patch_scale`
-    above it. `decision` says what the probabilities of patches mean, `marking_decision` what those of cells mean.
-    `mm_per_px` is the scale of the pictures that the map was trained on, None if they had several scales.
+    `forward` takes RGB pictures (N, 3, h, w), uint8 in 0..255, sides multiples of 32, of one scale, and `rows`
+    (k, channels) of weights. It returns a map for each row, (N, k, h/4, w/4), computed as a 1x1 convolution of each
+    tap's map; the results are resized and added. This equals the rows times the joined features, since both steps are
+    linear. `coarse_view` and `joined_logits` make logits of such maps of three scales.
+
+    A cell has probability 0.5 where its logit exceeds the photograph's median by `level`. A patch has probability 0.5
+    at the score `patch_level`; its log-odds grow by 1 with every `patch_scale` above it. `decision` says what the
+    probabilities of patches mean, `marking_decision` what those of cells mean. `mm_per_px` is the scale of the pictures
+    that the map was trained on, None if they had several scales.
     """
 
     pixel_mean: Tensor
@@ -56,8 +53,8 @@ class CrackMap(nn.Module):
         state_dict: dict[str, Tensor] | None,
         weight: Sequence[float] | None = None,
         bias: float = 0.0,
+        corrected: bool = False,
         level: float = 0.0,
-        small_level: float = 0.0,
         patch_level: float = 0.0,
         patch_scale: float = 1.0,
         patch_px: int = LESSON_PX,
@@ -66,7 +63,7 @@ class CrackMap(nn.Module):
     ) -> None:
         super().__init__()
         self.backbone, self.decision, self.taps = backbone, decision, taps_of(backbone)
-        self.level, self.small_level = level, small_level
+        self.level = level
         self.patch_level, self.patch_scale = patch_level, patch_scale
         self.patch_px, self.mm_per_px = patch_px, mm_per_px
         self.weights = dict(weights or {})
@@ -82,6 +79,8 @@ class CrackMap(nn.Module):
         self.register_buffer("weight", head_weight)
         self.register_buffer("patch_weight", head_weight.clone())
         self.register_buffer("bias", torch.tensor(float(bias)))
+        self.correction = ShapeCorrection(channels).requires_grad_(False) if corrected else None
+        self.judge = MarkJudge() if corrected else None
         self.to(memory_format=torch.channels_last)
         self.eval()
 
@@ -93,6 +92,7 @@ class CrackMap(nn.Module):
             "patch_px": self.patch_px,
             "mm_per_px": self.mm_per_px,
             "weights": self.weights,
+            "corrected": self.correction is not None,
             **{name: getattr(self, name) for name in CALIBRATION},
         }
 
@@ -121,23 +121,27 @@ class CrackMap(nn.Module):
         """Computes the joined features of every cell (N, channels, h/4, w/4) of pictures (N, 3, h, w) uint8."""
         return torch.cat(resized_to_first(self.tap_maps(images)), dim=1)
 
-    def tap_weights(self, weight: Tensor | None = None) -> list[Tensor]:
-        """Splits the head's weight, or another `weight` (channels,), by taps: each part is (1, channels, 1, 1)."""
-        parts = (self.weight if weight is None else weight).split([tap.channels for tap in self.taps])
-        return [part[None, :, None, None] for part in parts]
+    def rows(self, weight: Tensor | None = None) -> Tensor:
+        """Returns the rows (k, channels) for `forward`: the head's weight, or another `weight` (channels,), and the
+        projections of the correction."""
+        head = (self.weight if weight is None else weight)[None]
+        return head if self.correction is None else torch.cat([head, self.correction.projection])
 
-    def forward(self, images: Tensor) -> Tensor:
-        return self.logits_by(self.tap_weights(), images) + self.bias
+    def split(self, rows: Tensor) -> list[Tensor]:
+        """Splits `rows` (k, channels) by taps: each part (k, channels of the tap, 1, 1) is a convolution's weight."""
+        return [part[:, :, None, None] for part in rows.split([tap.channels for tap in self.taps], dim=1)]
 
-    def logits_by(self, weights: Sequence[Tensor], images: Tensor) -> Tensor:
-        """Returns logits (N, h/4, w/4) of pictures (N, 3, h, w) uint8 by a head given as `tap_weights`, without bias.
-
-        Gradients reach the weights, but not the features.
-        """
+    def forward(self, images: Tensor, rows: Tensor) -> Tensor:
+        # Gradients reach the rows, but not the features.
         with torch.no_grad():
             tap_maps = self.tap_maps(images)
-        maps = [functional.conv2d(*pair) for pair in zip(tap_maps, weights, strict=True)]
-        return torch.stack(resized_to_first(maps)).sum(dim=0)[:, 0]
+        maps = [functional.conv2d(*pair) for pair in zip(tap_maps, self.split(rows), strict=True)]
+        return torch.stack(resized_to_first(maps)).sum(dim=0)
+
+    def joined_logits(self, maps: Sequence[Tensor]) -> Tensor:
+        """Returns logits (N, h/4, w/4) from the maps (N, k, h, w) of three scales that `forward` gives for `rows`."""
+        fine, half, quarter = maps
+        return joined_logits(fine, coarse_view(half, quarter, self.correction), self.correction)[0] + self.bias
 
     def positive_probabilities(self, logits: Tensor) -> Tensor:
         """Converts logits of patches (N, 2) to calibrated probabilities of the positive class (N,)."""
@@ -161,34 +165,3 @@ def resized_to_first(maps: Sequence[Tensor]) -> list[Tensor]:
         else functional.interpolate(feature_map, size, mode="bilinear", align_corners=False)
         for feature_map in maps
     ]
-
-
-@cache
-def package_facts() -> dict[str, Any]:
-    """Returns the facts of the package's own map: its head, its decision, and its provenance."""
-    facts: dict[str, Any] = json.loads(files("crack_lightning.models").joinpath(PACKAGE_MAP).read_text("utf-8"))
-    return facts
-
-
-def package_map(
-    decision: Decision | None = None,
-    *,
-    weights: tuple[dict[str, Tensor] | None, WeightsSource] | None = None,
-    **settings: Any,
-) -> CrackMap:
-    """Builds the package's map, trained on synthetic cracks; a `decision` replaces the package's own.
-
-    `weights` is an earlier result of `resolve_weights`. `settings` are `patch_px` and `mm_per_px`, which the map's
-    checkpoint keeps. Raises the errors of `resolve_weights`.
-    """
-    facts = package_facts()
-    log.info("using the package's crack map, trained on synthetic cracks only")
-    state_dict, source = weights or resolve_weights(facts["backbone"], facts["weights"])
-    return CrackMap(
-        backbone=facts["backbone"],
-        decision=decision or decision_from(facts["decision"]),
-        state_dict=state_dict,
-        weights=source.as_dict(),
-        **{name: facts[name] for name in ("weight", "bias", *CALIBRATION)},
-        **settings,
-    )

@@ -18,12 +18,14 @@ from crack_lightning.models.checkpoint import (
     classifier_from,
     open_checkpoint,
 )
-from crack_lightning.models.crack_map import CALIBRATION, CrackMap, Network, package_map
+from crack_lightning.models.crack_map import CALIBRATION, CrackMap, Network
 from crack_lightning.models.decision import decision_from
+from crack_lightning.models.package_map import package_map
 from crack_lightning.system.files import write_atomically
 
-FORMAT = 1
-FACT_NAMES = ("backbone", "decision", "patch_px", "mm_per_px", "weights", *CALIBRATION)
+# Format 1 had no correction, and a level of its own for small photographs.
+FORMAT, FORMER_FORMAT = 2, 1
+FACT_NAMES = ("backbone", "decision", "patch_px", "mm_per_px", "weights", "corrected", *CALIBRATION)
 
 
 def write_map(path: Path, network: CrackMap, provenance: Mapping[str, object]) -> None:
@@ -60,14 +62,16 @@ def load_with_provenance(path: str | Path | None) -> tuple[Network, dict[str, An
         return _map_from(checkpoint), dict(checkpoint[MAP_KEY]["provenance"])
     except (ValueError, TypeError, KeyError, RuntimeError, AttributeError) as error:
         reason = " ".join(str(error).split())[:300]
-        raise UserError(f"ckpt_path={path} cannot be used: {reason}. Use another copy, or adapt again") from error
+        raise UserError(f"ckpt_path={path} cannot be used: {reason}. Use another copy, or train again") from error
 
 
 def _map_from(checkpoint: Mapping[str, Any]) -> CrackMap:
     entry = checkpoint[MAP_KEY]
-    if not isinstance(entry, dict) or entry.get("format") != FORMAT:
-        raise UserError(f"this version reads format {FORMAT} only")
+    if not isinstance(entry, dict) or entry.get("format") not in (FORMER_FORMAT, FORMAT):
+        raise UserError(f"this version reads formats {FORMER_FORMAT} and {FORMAT} only")
     facts = entry.get("facts")
+    if isinstance(facts, dict) and entry["format"] == FORMER_FORMAT:
+        facts = {"corrected": False, **{name: value for name, value in facts.items() if name != "small_level"}}
     if not isinstance(facts, dict) or sorted(facts) != sorted(FACT_NAMES):
         raise UserError(f"its facts must be exactly {', '.join(FACT_NAMES)}")
     for name in CALIBRATION:
@@ -75,6 +79,8 @@ def _map_from(checkpoint: Mapping[str, Any]) -> CrackMap:
             raise UserError(f"{name}={facts[name]!r} is not a number")
     if facts["patch_scale"] <= 0:
         raise UserError(f"patch_scale={facts['patch_scale']}: must be above 0")
+    if type(facts["corrected"]) is not bool:
+        raise TypeError(f"corrected={facts['corrected']!r}: must be true or false")
     if not isinstance(facts["decision"], dict) or not isinstance(facts["backbone"], str):
         raise TypeError("its decision or its backbone has the wrong type")
     check_origin(facts)

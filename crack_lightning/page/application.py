@@ -11,7 +11,6 @@ from fastapi.responses import FileResponse, StreamingResponse
 
 from crack_lightning.errors import UserError
 from crack_lightning.page.news import News
-from crack_lightning.page.proposals import Proposals
 from crack_lightning.page.requests import answer_errors, json_of, number_in, with_photograph_name
 from crack_lightning.page.views import map_picture, photograph_facts, place_facts, project_facts
 from crack_lightning.page.worker import Worker
@@ -19,7 +18,6 @@ from crack_lightning.project.attention import places_to_look_at
 from crack_lightning.project.hand_over import hand_over
 from crack_lightning.project.kept_pictures import tile
 from crack_lightning.project.project import HANDED_OVER, Project
-from crack_lightning.project.relearning import use_checkpoint
 from crack_lightning.project.scale_choice import set_scale
 from crack_lightning.project.shown_cracks import MIN_THRESHOLD, correct
 from crack_lightning.project.site_photographs import add_source, check_size, receiving
@@ -41,14 +39,12 @@ PICTURE_NAMES = ("photograph.jpg", "thumbnail.jpg", "overlay.png")
 def application(project: Project, worker: Worker, news: News) -> FastAPI:
     """Returns the app that serves the page of a project."""
     app = FastAPI(title="crack_lightning", docs_url=None, redoc_url=None, openapi_url=None)
-    proposals = Proposals(project, news)
     answer_errors(app)
     _page_routes(app)
     _view_routes(app, project, worker, news)
     _picture_routes(app, project)
     _correction_routes(app, project, worker, news)
     _photograph_routes(app, project, worker, news)
-    _learning_routes(app, project, worker, news, proposals)
     _hand_over_routes(app, project)
     return app
 
@@ -125,7 +121,6 @@ def _correction_routes(app: FastAPI, project: Project, worker: Worker, news: New
         news.send(
             "correction", number=entry.number, photograph=showable(subject.photograph), scale=subject.kind == "scale"
         )
-        worker.request_cells()
         return {"number": entry.number}
 
     @app.post("/api/corrections")
@@ -182,26 +177,6 @@ def _photograph_routes(app: FastAPI, project: Project, worker: Worker, news: New
     async def queue(request: Request) -> Any:
         worker.set_paused(bool((await json_of(request)).get("paused")))
         return worker.facts()
-
-
-def _learning_routes(app: FastAPI, project: Project, worker: Worker, news: News, proposals: Proposals) -> None:
-    @app.post("/api/relearn")
-    def propose() -> Any:
-        return proposals.make()
-
-    @app.post("/api/checkpoint")
-    async def use(request: Request) -> Any:
-        name = str((await json_of(request)).get("name"))
-        await anyio.to_thread.run_sync(use_checkpoint, project, name)
-        news.send("settings", checkpoint=name)
-        worker.reinspect()
-        return {"name": name}
-
-    @app.post("/api/relearn/accept")
-    def accept() -> Any:
-        path = proposals.accept()
-        worker.reinspect()
-        return {"checkpoint": path.name, "path": showable(str(path))}
 
 
 def _hand_over_routes(app: FastAPI, project: Project) -> None:

@@ -1,7 +1,7 @@
 // The table of cracks beside the photograph, and the sliders that choose among them.
 
 import { post } from "./api.js";
-import { fail, loadPhotograph, on, select, shownCracks, state, tell } from "./state.js";
+import { fail, foldedCracks, loadPhotograph, on, select, shownCracks, state, tell } from "./state.js";
 import { hideMap, showMap } from "./viewer.js";
 import { show } from "./tools.js";
 
@@ -17,19 +17,39 @@ function table() {
     line.dataset.id = crack.id;
     line.className = crack.status;
     line.tabIndex = 0;
-    for (const text of [crack.number, lengthOf(crack), crack.width, crack.status]) {
+    const probability = crack.probability === null ? "" : crack.probability.toFixed(2);
+    for (const text of [crack.number, lengthOf(crack), crack.width, probability + (crack.why ? " *" : ""), crack.status]) {
       const cell = document.createElement("td");
       cell.textContent = text;
       line.append(cell);
     }
-    line.title = crack.figures;
+    line.title = crack.why ? `${crack.figures}; ${crack.why}` : crack.figures;
     line.addEventListener("click", () => show(crack));
     line.addEventListener("focus", () => crack.id !== state.selected && show(crack));
     return line;
   }));
   mark();
   heading(cracks);
+  folded();
 }
+
+function folded() {
+  const count = foldedCracks().length;
+  byId("folded").hidden = !count && !state.unlikely;
+  byId("folded").textContent = state.unlikely ? "hide marks that are probably no cracks" : `and ${count} marks that are probably no cracks`;
+}
+
+export function fold() {
+  state.unlikely = !state.unlikely;
+  table();
+  tell("selected");
+}
+
+byId("folded").addEventListener("click", fold);
+byId("by_probability").addEventListener("click", () => {
+  state.byProbability = !state.byProbability;
+  table();
+});
 
 function heading(cracks) {
   const shown = state.photograph;

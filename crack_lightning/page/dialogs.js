@@ -1,4 +1,4 @@
-// Adding, what to look at next, learning, scale, handing over: each a dialog.
+// Adding, what to look at next, scale, handing over: each a dialog.
 
 import { get, post, upload } from "./api.js";
 import { formats } from "./hand_over.js";
@@ -132,65 +132,6 @@ async function goToPlace(place) {
   say(`${place.reason}: A if it is a crack, R if it is none`);
 }
 
-// Learning
-
-const percent = (value) => `${(100 * value).toFixed(1)} %`;
-
-byId("relearn").addEventListener("click", async () => {
-  byId("relearn").disabled = true;
-  byId("learning").textContent = "learning…";
-  for (const id of ["judged", "previews", "take_head"]) byId(id).hidden = true;
-  byId("learn").querySelector(".error").replaceChildren();
-  byId("previews").querySelector("tbody").replaceChildren();
-  try {
-    const found = await post("relearn");
-    const [before, after] = [found.before, found.after];
-    byId("judged").querySelector("tbody").replaceChildren(...["precision", "recall", "f1"].map((name) => line("td", [name, percent(before[name]), percent(after[name])], true)));
-    byId("judged").querySelector("caption").textContent = `corrections: ${found.corrections}, photographs: ${found.photographs}; judged on ${found.apart ? "photographs" : "corrections"} that were left out`;
-    byId("judged").hidden = byId("take_head").hidden = false;
-    byId("learning").textContent = `learned in ${found.seconds.toFixed(1)} s; what it would change is being looked at below`;
-    byId("previews").hidden = false;
-  } catch (error) {
-    byId("learning").textContent = "";
-    trouble("learn", error);
-  }
-  byId("relearn").disabled = false;
-});
-
-export function preview(found) {
-  byId("previews").hidden = false;
-  byId("previews").querySelector("tbody").append(line("td", [found.name, ...[found.kept_px, found.new_px, found.gone_px].map((px) => `${px} px`)]));
-}
-
-byId("take_head").addEventListener("click", async () => {
-  try {
-    const found = await post("relearn/accept");
-    byId("take_head").hidden = true;
-    byId("learning").textContent = `${found.path}: inspect and predict take it as ckpt_path; all photographs are being marked with it, the worst first`;
-    await loadProject();
-    maps();
-  } catch (error) {
-    trouble("learn", error);
-  }
-});
-
-function maps() {
-  byId("maps").replaceChildren(...Object.entries(state.project.checkpoints ?? {}).map(([name, used]) => {
-    const option = document.createElement("option");
-    [option.textContent, option.value, option.selected] = [name, name, used];
-    return option;
-  }));
-}
-
-byId("maps").addEventListener("change", async () => {
-  try {
-    await post("checkpoint", { name: byId("maps").value });
-    await loadProject();
-  } catch (error) {
-    trouble("learn", error);
-  }
-});
-
 // Scale
 
 function scaleNow() {
@@ -232,4 +173,4 @@ function scaleAnew() {
   scaleNow();
 }
 
-const opened = { places, learn: maps, scale: scaleAnew, hand_over: formats };
+const opened = { places, scale: scaleAnew, hand_over: formats };

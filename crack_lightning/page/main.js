@@ -1,8 +1,8 @@
 // The page: what is told by the server, buttons and keys.
 
 import { listen, post } from "./api.js";
-import "./cracks.js";
-import { addFiles, dropped, open, preview } from "./dialogs.js";
+import { fold } from "./cracks.js";
+import { addFiles, dropped, open } from "./dialogs.js";
 import { next } from "./list.js";
 import { by, fail, loadPhotograph, loadProject, on, state, tell } from "./state.js";
 import { judge, step, turn, use, words } from "./tools.js";
@@ -52,7 +52,6 @@ listen({
   },
   correction: whole,
   settings: whole,
-  preview,
   trouble: ({ message }) => fail(message),
 });
 
@@ -67,7 +66,7 @@ byId("pause").addEventListener("click", () => post("queue", { paused: byId("paus
 
 // Buttons
 
-for (const id of ["add", "places", "learn", "scale", "hand_over", "help"]) byId(`open_${id}`).addEventListener("click", () => open(id));
+for (const id of ["add", "places", "scale", "hand_over", "help"]) byId(`open_${id}`).addEventListener("click", () => open(id));
 byId("empty_add").addEventListener("click", () => open("add"));
 document.querySelectorAll("[data-tool]").forEach((button) => button.addEventListener("click", () => {
   use(button.dataset.tool);
@@ -99,6 +98,8 @@ addEventListener("paste", (event) => event.clipboardData.files.length && addFile
 
 // Keys
 
+const REASONS = ["joint", "edge", "writing", "plant", "shadow", "pit"];
+
 const KEYS = {
   n: ["next photograph", () => next(1)],
   p: ["photograph before", () => next(-1)],
@@ -106,6 +107,8 @@ const KEYS = {
   k: ["crack before", () => step(-1)],
   a: ["accept the selected crack, and go to the next", () => judge("accept")],
   r: ["reject the selected crack, and go to the next", () => judge("reject")],
+  ...Object.fromEntries(REASONS.map((reason, number) => [number + 1, [`reject: ${reason}`, () => judge("reject", reason)]])),
+  m: ["show or hide marks that are probably no cracks", fold],
   v: ["select", () => focusWith("select")],
   d: ["draw a crack", () => focusWith("draw")],
   e: ["rub out", () => focusWith("erase")],
@@ -117,7 +120,6 @@ const KEYS = {
   0: ["the whole photograph", fit],
   o: ["add photographs", () => open("add")],
   l: ["what to look at next: then A if it is a crack, R if it is none", () => open("places")],
-  t: ["learn from the corrections", () => open("learn")],
   s: ["scale", () => open("scale")],
   h: ["hand over", () => open("hand_over")],
   "?": ["these keys, and your name", () => open("help")],

@@ -11,6 +11,8 @@ export const state = {
   place: null, // a line that may be a crack, shown to be judged
   threshold: 0.5,
   shortest: 0,
+  unlikely: false, // whether marks that are probably no cracks are shown
+  byProbability: false, // whether the table is sorted anew, which only a person asks for
   tool: "select",
 };
 
@@ -22,8 +24,18 @@ export const tell = (kind, facts) => (watching[kind] ?? []).forEach((handle) => 
 
 export const row = (key = state.key) => state.project.photographs.find((each) => each.key === key);
 
-export const shownCracks = () =>
-  (state.photograph?.cracks ?? []).filter((crack) => crack.length_px >= state.shortest || crack.correction);
+const wanted = (crack) => crack.likely || state.unlikely || crack.status !== "unseen" || crack.id === state.selected;
+
+const longEnough = () => (state.photograph?.cracks ?? []).filter((crack) => crack.length_px >= state.shortest || crack.correction);
+
+const atStake = (crack) => crack.length_px * (crack.probability ?? 1);
+
+export const shownCracks = () => {
+  const cracks = longEnough().filter(wanted);
+  return state.byProbability ? cracks.sort((one, other) => atStake(other) - atStake(one)) : cracks;
+};
+
+export const foldedCracks = () => longEnough().filter((crack) => !wanted(crack));
 
 export const selectedCrack = () => shownCracks().find((crack) => crack.id === state.selected);
 

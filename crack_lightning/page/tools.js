@@ -175,16 +175,16 @@ on("opening", () => ([path, cross, clicking] = [[], null, false]));
 
 // Accept, reject, and from one crack to the next
 
-export async function judge(kind) {
+export async function judge(kind, reason) {
   if (state.place) return judgePlace(kind);
   const crack = selectedCrack();
   if (!crack) return;
   const cracks = shownCracks().filter((each) => each.status === "unseen" && each.id !== crack.id);
   const next = cracks.find((each) => each.number > crack.number) ?? cracks[0];
-  if (await correct({ kind, crack: crack.id })) {
+  if (await correct({ kind, crack: crack.id, ...(reason ? { reason } : {}) })) {
     const there = next && shownCracks().find((each) => each.id === next.id);
     if (there) show(there);
-    say(`crack ${crack.number} is ${kind}ed${there ? `; now ${there.figures}` : ""}`);
+    say(`crack ${crack.number} is ${kind}ed${reason ? ` (${reason})` : ""}${there ? `; now ${there.figures}` : ""}`);
   }
 }
 
@@ -209,7 +209,7 @@ export function show(crack) {
   const [x, y] = [(longest[middle] - camera.x) * camera.scale, (longest[middle + 1] - camera.y) * camera.scale];
   const inside = x > 20 && y > 20 && x < canvas.clientWidth - 20 && y < canvas.clientHeight - 20;
   if (!inside) goTo(longest[middle], longest[middle + 1], camera.scale);
-  say(`${crack.figures}; ${crack.status}`);
+  say([crack.figures, crack.status, crack.why].filter(Boolean).join("; "));
 }
 
 export function step(by) {

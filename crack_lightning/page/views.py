@@ -14,12 +14,12 @@ from crack_lightning.corrections.correction import Correction, to_redo, to_undo
 from crack_lightning.corrections.lines import REJECTED, UNSEEN, JudgedCrack, excluded_areas, rejections, surface_share
 from crack_lightning.data.images.formats import png
 from crack_lightning.errors import UserError
-from crack_lightning.inference.crack_maps import steadied
-from crack_lightning.measurement.record import figure_of
+from crack_lightning.inference.grouping import steadied
+from crack_lightning.measurement.record import figure_of, is_likely
 from crack_lightning.project.attention import PlaceToLookAt
 from crack_lightning.project.kept_pictures import TILE_PX
+from crack_lightning.project.likeness import moved_marks
 from crack_lightning.project.project import HANDED_OVER, Project, key_of_name
-from crack_lightning.project.relearning import Proposal, checkpoints_of
 from crack_lightning.project.remembered import Remembered
 from crack_lightning.project.scale_choice import scale_of
 from crack_lightning.project.shown_cracks import is_shown, shown_cracks
@@ -46,7 +46,6 @@ def project_facts(project: Project) -> dict[str, Any]:
         "faults": _faults(project),
         "undo": _correction_facts(project, to_undo(corrections)),
         "redo": _correction_facts(project, to_redo(corrections)),
-        "checkpoints": checkpoints_of(project),
         "missing": missing_formats(),
         "handed_over": sorted(path.stem for path in (project.folder / HANDED_OVER).glob("*.zip")),
     }
@@ -107,7 +106,7 @@ def row_of(project: Project, key: str) -> dict[str, Any]:
 
 def _corrected_values(project: Project, key: str, corrections: Sequence[Correction]) -> dict[str, Any]:
     """Returns the values in a photograph's row that corrections change."""
-    cracks = [crack for crack in shown_cracks(project, key) if is_shown(project, crack)]
+    cracks = [crack for crack in shown_cracks(project, key) if is_shown(project, crack) and not crack.folded]
     counts = dict(Counter(crack.status for crack in cracks)) | {REJECTED: rejections(corrections)}
     lengths_px = [crack.record.length_px for crack in cracks if crack.status != REJECTED]
     verdict = "cracked" if lengths_px else "review" if project.inspected[key].note else "sound"
@@ -124,13 +123,29 @@ def photograph_facts(project: Project, key: str, threshold: float | None) -> dic
     excluded = [correction for correction in corrections if correction.kind == "exclude"]
     areas = [np.round(line, 1).tolist() for correction in excluded for line in correction.lines]
     return row | {
-        "cracks": [_crack_facts(project, crack) for crack in shown_cracks(project, key, threshold)],
+        "cracks": _cracks_facts(project, key, shown_cracks(project, key, threshold)),
         "areas": areas,
         "surface": surface_share(excluded_areas(corrections), (inspected.width_px, inspected.height_px)),
         "scale": None if scale is None else {"mm_per_px": scale.mm_per_px, "source": showable(scale.source)},
         "tile_px": TILE_PX,
         "cell": asdict(inspected.grid),
     }
+
+
+def _cracks_facts(project: Project, key: str, cracks: Sequence[JudgedCrack]) -> list[dict[str, Any]]:
+    """Returns cracks as plain values, with their probabilities as people's judgements moved them."""
+    pairs = zip(cracks, moved_marks(project, key, cracks), strict=True)
+    inspected = project.inspected[key]
+    longest = max(inspected.width_px, inspected.height_px, 1)
+    return [
+        _crack_facts(project, crack)
+        | {
+            "probability": None if moved is None else round(moved.probability, 3),
+            "why": "" if moved is None else moved.why,
+            "likely": moved is None or is_likely(moved.probability, crack.record.length_px / longest),
+        }
+        for crack, moved in pairs
+    ]
 
 
 def _crack_facts(project: Project, crack: JudgedCrack) -> dict[str, Any]:
@@ -147,7 +162,6 @@ def _crack_facts(project: Project, crack: JudgedCrack) -> dict[str, Any]:
         "width_px": record.width_px.median,
         "width_class": record.width_class,
         "colour": classes.colour_of(record.width_class),
-        "probability": round(record.mean_probability, 3),
         "lines": [np.round(line, 1).ravel().tolist() for line in record.lines],
     }
 
@@ -193,15 +207,3 @@ def place_facts(places: Sequence[PlaceToLookAt]) -> list[dict[str, Any]]:
         }
         for place in places
     ]
-
-
-def proposal_facts(proposal: Proposal) -> dict[str, Any]:
-    """Returns the evaluation of a proposed head as plain values."""
-    return {
-        "before": proposal.before.facts(),
-        "after": proposal.after.facts(),
-        "corrections": proposal.corrections,
-        "photographs": proposal.photographs,
-        "apart": proposal.apart,
-        "seconds": round(proposal.seconds, 2),
-    }

@@ -6,14 +6,10 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from crack_lightning.corrections.correction_labels import labels_of
 from crack_lightning.page.news import News
 from crack_lightning.page.requests import INTERNAL_ERROR
 from crack_lightning.project.first_look import first_look
-from crack_lightning.project.learning_cells import compute_cells
 from crack_lightning.project.project import Project
-from crack_lightning.project.relearning import base_network
-from crack_lightning.project.synthetic_cells import synthetic_cells
 from crack_lightning.runs.inspection.inspected import Inspected
 from crack_lightning.runs.inspection.inspecting import inspect_photograph
 from crack_lightning.runs.inspection.photograph_files import done_before, folder_of, key_of
@@ -22,13 +18,13 @@ log = logging.getLogger(__name__)
 
 
 class Worker(threading.Thread):
-    """A thread that inspects queued photographs and reports progress; when idle, it computes cells of corrections."""
+    """A thread that inspects queued photographs and reports progress."""
 
     def __init__(self, project: Project, news: News) -> None:
         super().__init__(name="inspecting", daemon=True)
         self.project, self.news = project, news
         self._waiting, self._change = deque[str](), threading.Condition()
-        self._paused = self._ended = self._cells_requested = False
+        self._paused = self._ended = False
         self._current: str | None = None
         self._done = self._total = 0
 
@@ -65,12 +61,6 @@ class Worker(threading.Thread):
             self._paused = paused
             self._change.notify()
         self.send_progress()
-
-    def request_cells(self) -> None:
-        """Asks for the missing cells of corrections, which are computed when no photograph is waiting."""
-        with self._change:
-            self._cells_requested = True
-            self._change.notify()
 
     def end(self) -> None:
         """Stops the thread, and waits until it has stopped."""
@@ -113,9 +103,6 @@ class Worker(threading.Thread):
                 if self._waiting and not self._paused:
                     self._current = self._waiting.popleft()
                     return self._inspect
-                if self._cells_requested:
-                    self._cells_requested = False
-                    return self._compute_cells
                 self._change.wait()
         return None
 
@@ -145,9 +132,3 @@ class Worker(threading.Thread):
             return done_before(folder, photograph, key_of(photograph, settings)) is not None
         except OSError:
             return True  # the file is gone, which its inspection will report
-
-    def _compute_cells(self) -> None:
-        project = self.project
-        network = base_network(project)
-        synthetic_cells(network, project.options.cache_dir)
-        compute_cells(project, network, labels_of(project.active))

@@ -67,12 +67,6 @@ def tile(path: Path, level: int, column: int, row: int, *, megapixels: float = M
     return jpeg(cut, quality=JPEG_QUALITY)
 
 
-def whole_picture(path: Path, *, megapixels: float = MOST_MEGAPIXELS) -> Image.Image:
-    """Returns the upright photograph, which must not be changed."""
-    with _guard:
-        return _level(path, 0, megapixels)
-
-
 def grey_levels(path: Path, *, megapixels: float = MOST_MEGAPIXELS) -> Array:
     """Returns the grey levels (h, w) uint8 of a photograph."""
     with _guard:

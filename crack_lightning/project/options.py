@@ -41,8 +41,6 @@ class ServeOptions:
     max_megapixels: float = 200.0  # larger files are not decoded
     max_upload_mb: float = 200.0  # limit of a photograph that is dropped into the page
     max_photographs: int = 10000  # in a project
-    # what is kept between runs; null: $XDG_CACHE_HOME/crack_lightning or ~/.cache/crack_lightning
-    cache_dir: str | None = None
 
     def __post_init__(self) -> None:
         check_choices(self)
@@ -65,5 +63,5 @@ class ServeOptions:
         for name in self.hosts:
             if not HOST_PATTERN.fullmatch(name):
                 raise UserError(f"hosts={name}: must be a name or name:port, without http:// and without a path")
-        self.cache_dir, self.source = absolute_path(self.cache_dir), absolute_path(self.source)
+        self.source = absolute_path(self.source)
         self.ckpt_path = absolute_path(self.ckpt_path)

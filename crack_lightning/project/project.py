@@ -27,7 +27,7 @@ from crack_lightning.system.files import write_atomically
 from crack_lightning.system.ranges import number_of
 
 SETTINGS_FILE, LOCK_FILE = "project.json", ".project.lock"
-UPLOADS, CHECKPOINTS, HANDED_OVER = "uploads", "checkpoints", "handed_over"  # folders in the project's folder
+UPLOADS, HANDED_OVER = "uploads", "handed_over"  # folders in the project's folder
 PARTIAL_PREFIX = ".writing-"  # of the name of a folder in HANDED_OVER that is not complete
 REOPEN_HINT = "open it in the page, which inspects it again"
 OVERLAY_PX = 1600  # longer side of the picture that the page shows before anybody zooms in
@@ -38,13 +38,12 @@ class Settings:
     """The settings that a project keeps beside its corrections.
 
     `sources`: the chosen folders, each with the prefix before the names of its photographs. `ckpt_path`: the checkpoint
-    that marks the cracks. `base_path`: the checkpoint that learning starts from. For both, None is the package's map.
+    that marks the cracks, None for the package's map.
     `threshold`: probability from which on a cell is marked. `shortest_px`: shorter cracks are not shown.
     """
 
     sources: tuple[tuple[str, str], ...] = ()
     ckpt_path: str | None = None
-    base_path: str | None = None
     threshold: float = 0.5
     shortest_px: float = 0.0
 
@@ -65,11 +64,6 @@ class Project:
     photographs: dict[str, Photograph] = field(default_factory=dict)
     inspected: dict[str, Inspected] = field(default_factory=dict)
     guard: Any = field(default_factory=threading.RLock)
-
-    @property
-    def network(self) -> CrackMap:
-        """Returns the crack map in use."""
-        return map_of(self.inspection.classifier, self.settings.ckpt_path)
 
     def photograph(self, key: str) -> Photograph:
         """Returns the photograph with this key. Raises UserError for an unknown key."""
@@ -188,7 +182,7 @@ def map_of(network: Network, ckpt_path: str | None) -> CrackMap:
     if not is_map(network):
         raise UserError(
             f"ckpt_path={ckpt_path} is a classifier, which marks windows, not lines that could be corrected: give a "
-            "checkpoint of model=crack_map or of adapt, or leave it out"
+            "checkpoint of model=crack_map, or leave it out"
         )
     return network
 
@@ -218,24 +212,16 @@ def _read_settings(folder: Path, options: ServeOptions) -> Settings:
             raise UserError(f"{path} is damaged ({error}): remove it, the corrections are in {JOURNAL}") from error
     chosen = {
         "ckpt_path": options.ckpt_path,
-        "base_path": None if _is_site_checkpoint(folder, options.ckpt_path) else options.ckpt_path,
         "threshold": options.threshold,
         "shortest_px": options.min_length_px,
     }
     return replace(kept, **{name: value for name, value in chosen.items() if value is not None})  # type: ignore[arg-type]
 
 
-def _is_site_checkpoint(folder: Path, ckpt_path: str | None) -> bool:
-    """Returns whether this project trained a checkpoint: it may mark cracks, but learning does not start from it."""
-    return ckpt_path is not None and Path(ckpt_path).resolve().is_relative_to((folder / CHECKPOINTS).resolve())
-
-
 def _checked(facts: Mapping[str, Any]) -> Settings:
-    loaded = Settings(**{**facts, "sources": tuple((source, prefix) for source, prefix in facts["sources"])})
-    texts = [
-        *sum(loaded.sources, ()),
-        *(path for path in (loaded.ckpt_path, loaded.base_path) if path is not None),
-    ]
+    known = {name: value for name, value in facts.items() if name != "base_path"}  # of an earlier version
+    loaded = Settings(**{**known, "sources": tuple((source, prefix) for source, prefix in facts["sources"])})
+    texts = [*sum(loaded.sources, ()), *([] if loaded.ckpt_path is None else [loaded.ckpt_path])]
     numbers = number_of(loaded.threshold), number_of(loaded.shortest_px)
     if not all(isinstance(text, str) for text in texts) or not 0 < numbers[0] < 1 or not numbers[1] >= 0:
         raise ValueError("its sources, checkpoints, threshold or length are not valid")

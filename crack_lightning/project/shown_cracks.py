@@ -62,7 +62,7 @@ def _kept_records(folder: Path) -> list[CrackRecord]:
 def _marked_records(project: Project, key: str, threshold: float) -> list[CrackRecord]:
     grey = project.grey_of(key)
     heat = read_heat(folder_of(project.folder, project.photograph(key)), _inspected(project, key))
-    return pixel_records(cracks_of(heat, grey, threshold))
+    return pixel_records(cracks_of(heat, grey, threshold, judge=project.inspection.judge))
 
 
 def shown_cracks(project: Project, key: str, threshold: float | None = None) -> list[JudgedCrack]:
@@ -92,6 +92,8 @@ def correct(project: Project, facts: Mapping[str, object]) -> Correction:
     """
     kind, name = facts.get("kind"), str(facts.get("photograph") or "")
     entry: dict[str, Any] = {"kind": kind, "photograph": name, "by": facts.get("by", "")}
+    if facts.get("reason"):
+        entry["reason"] = facts["reason"]
     if kind not in UNDO_OR_REDO and project.is_stale(key := project.key_of(name)):
         raise UserError(f"the file of {name} changed after it was inspected: {REOPEN_HINT}")
     if kind in ("accept", "reject") and "crack" in facts:
@@ -128,7 +130,8 @@ def _crack_values(project: Project, facts: Mapping[str, object]) -> dict[str, An
                 raise UserError(f"that crack is {crack.status} already")
             lines = [line.tolist() for line in crack.record.lines]
             feature = in_pixels(crack.record).feature() if facts.get("kind") == "accept" else None
-            return {"lines": lines, **({} if feature is None else {"feature": feature})}
+            known = {"feature": feature, "probability": crack.record.probability}
+            return {"lines": lines, **{name: value for name, value in known.items() if value is not None}}
     raise UserError("that crack is not there any more: it was changed in another window, or by another threshold")
 
 

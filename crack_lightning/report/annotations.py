@@ -112,7 +112,7 @@ def _annotation(
         "area": round(sum(shapely.Polygon(polygon).area for polygon in polygons), 2),
         "bbox": np.round([*low, *(high - low)], 2).tolist(),
         "iscrowd": 0,
-        "score": facts.mean_probability,
+        "score": facts.mean_probability if facts.probability is None else facts.probability,
         "attributes": {name: getattr(facts, name) for name in ATTRIBUTES},
     }
 

@@ -27,6 +27,8 @@ class CrackRow:
     width_class: str
     colour: str
     touches_edge: bool
+    probability: float | None
+    likely: bool
     place: tuple[float, float] | None
     close_up: str
 
@@ -42,12 +44,14 @@ class Bar:
 
 @dataclass(frozen=True)
 class CracksSection:
-    """The section on cracks. `rows` lists the longest of all `total` cracks, the longest first. `classes` maps the
-    width classes that occur to their colours. `bars` is the histogram of widths in `unit`; `unclaimed` cracks have no
-    known width. `scales` are the sources of the scales."""
+    """The section on cracks. `rows` lists the first of all `total` likely cracks, and after them the first of all
+    `unlikely` marks, which the page shows on request. `classes` maps the width classes that occur to their colours.
+    `bars` is the histogram of widths of likely cracks in `unit`; `unclaimed` of these have no known width. `scales`
+    are the sources of the scales."""
 
     rows: Sequence[CrackRow]
     total: int
+    unlikely: int
     classes: Mapping[str, str]
     preset: str
     close_ups: Sequence[CrackRow]

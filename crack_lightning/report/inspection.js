@@ -136,11 +136,12 @@ const cracks = document.querySelector("#crack_table tbody");
 
 if (cracks) {
   const list = [...cracks.children];
-  const [kinds, least] = ["crack_class", "crack_length"].map(byId);
+  const [kinds, least, unlikely] = ["crack_class", "crack_length", "unlikely"].map(byId);
   const choose = () => {
     for (const row of list) {
       const fits = !kinds.value || row.dataset.class === kinds.value;
-      row.hidden = !(fits && Number(row.dataset.length) >= Number(least.value));
+      const wanted = unlikely?.checked || !("unlikely" in row.dataset);
+      row.hidden = !(fits && wanted && Number(row.dataset.length) >= Number(least.value));
     }
     byId("crack_count").textContent = `${list.filter((row) => !row.hidden).length} of ${list.length}`;
   };
@@ -161,6 +162,7 @@ if (cracks) {
   sortable(cracks, list);
   kinds.addEventListener("change", choose);
   least.addEventListener("input", choose);
+  unlikely?.addEventListener("change", choose);
   cracks.addEventListener("click", (event) => jump(event.target.closest("tr")));
   cracks.addEventListener("keydown", (event) => event.key === "Enter" && jump(event.target.closest("tr")));
   choose();

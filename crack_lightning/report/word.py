@@ -58,9 +58,11 @@ def word_report(
         document.add_paragraph(f"{name}: {showable(value)}", style="List Bullet")
     document.add_page_break()
     document.add_heading("Cracks", 1)
-    limit = "" if cracks.total <= MAX_ROWS else f"; the longest {MAX_ROWS} are listed, cracks.csv has all"
-    document.add_paragraph(f"{cracks.total} cracks{limit}. Scale: {showable('; '.join(cracks.scales))}.")
-    _add_table(document, CRACK_COLUMNS, [_row(row) for row in cracks.rows[:MAX_ROWS]])
+    likely = [row for row in cracks.rows if row.likely]
+    limit = "" if cracks.total <= MAX_ROWS else f"; the first {MAX_ROWS} are listed, cracks.csv has all"
+    others = f", and {cracks.unlikely} marks that are probably none" if cracks.unlikely else ""
+    document.add_paragraph(f"{cracks.total} cracks{others}{limit}. Scale: {showable('; '.join(cracks.scales))}.")
+    _add_table(document, CRACK_COLUMNS, [_row(row) for row in likely[:MAX_ROWS]])
     document.add_heading("Photographs", 1)
     rows = [[photo.name, photo.verdict, photo.cracks, photo.length] for photo in photographs]
     _add_table(document, PHOTOGRAPH_COLUMNS, rows)

@@ -105,5 +105,5 @@ def _marked_picture(place: ComparedPlace, *, after: bool) -> Image.Image:
         lines = lines or [line for number in change.before for line in place.lines_before[number]]
         longest = max(lines, key=len)
         label_points.append(longest[len(longest) // 2] * place.factor)
-    write_numbers(draw, label_points, picture.size)
+    write_numbers(draw, dict(enumerate(label_points, 1)), picture.size)
     return picture

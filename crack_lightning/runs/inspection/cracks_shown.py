@@ -17,28 +17,31 @@ MAX_CLOSE_UPS = 12  # close-ups on the page
 def cracks_shown(
     cracks: Mapping[str, Sequence[CrackFacts]], photographs: Mapping[str, Inspected], classes: WidthClasses
 ) -> CracksSection:
-    """Returns the table of the longest cracks, close-ups of the widest among them, and the histogram of all widths.
+    """Returns the table of cracks, close-ups of the widest among them, and the histogram of all widths.
 
-    The keys of `cracks` and `photographs` are names of photographs.
+    Likely cracks come first, and those with more length to lose. The keys of `cracks` and `photographs` are names of
+    photographs.
     """
     rows = [(name, facts) for name, records in cracks.items() for facts in records]
     in_mm = any(facts.length_mm is not None for _, facts in rows)
-    ordered = sorted(rows, key=lambda row: -((row[1].length_mm if in_mm else row[1].length_px) or 0))
+    ordered = sorted(rows, key=lambda row: (not row[1].likely, -_expected_length(row[1], in_mm=in_mm)))
     shown = [_row(name, facts, photographs[name], classes) for name, facts in ordered[:MAX_ROWS]]
-    widths_or_none = (facts.width_mm if in_mm else facts.width_px for _, facts in rows)
+    likely = [facts for _, facts in rows if facts.likely]
+    widths_or_none = (facts.width_mm if in_mm else facts.width_px for facts in likely)
     widths = [width for width in widths_or_none if width is not None]
     present = [name for name in classes.names if any(facts.width_class == name for _, facts in rows)]
-    widest = sorted((row for row in shown if row.close_up), key=lambda row: -row.widest_value)
+    widest = sorted((row for row in shown if row.close_up and row.likely), key=lambda row: -row.widest_value)
     close_ups = widest[:MAX_CLOSE_UPS]
     return CracksSection(
         rows=shown,
-        total=len(rows),
+        total=len(likely),
+        unlikely=len(rows) - len(likely),
         classes={name: classes.colour_of(name) for name in present},
         preset=classes.name,
         close_ups=close_ups,
         bars=_bars(widths),
         unit="mm" if in_mm else "px",
-        unclaimed=len(rows) - len(widths),
+        unclaimed=len(likely) - len(widths),
         scales=sorted(
             {
                 photograph.scale.source if photograph.scale else "no scale: in pixels alone"
@@ -64,9 +67,17 @@ def _row(name: str, facts: CrackFacts, photograph: Inspected, classes: WidthClas
         width_class=facts.width_class,
         colour=classes.colour_of(facts.width_class),
         touches_edge=facts.touches_edge,
+        probability=facts.probability,
+        likely=facts.likely,
         place=widest_place,
         close_up=f"photographs/{name}/close_ups/{facts.id}.png" if widest_place is not None and facts.id <= 6 else "",
     )
+
+
+def _expected_length(facts: CrackFacts, *, in_mm: bool) -> float:
+    """Returns a crack's length times its probability."""
+    length = (facts.length_mm if in_mm else facts.length_px) or 0.0
+    return length * (1.0 if facts.probability is None else facts.probability)
 
 
 def _first_known(*values: float | None) -> float:

@@ -47,13 +47,14 @@ class Marks:
 
 @dataclass(frozen=True)
 class CrackSums:
-    """A summary of the cracks of a photograph: their `number`, their total length, and, as text, the figures of the
-    longest cracks."""
+    """A summary of the likely cracks of a photograph: their `number`, their total length, and, as text, the figures of
+    the first ones. `unlikely`: the number of marks that are probably no cracks."""
 
     number: int
     length_px: float
     length_mm: float | None
     figures: Sequence[str]
+    unlikely: int = 0
 
 
 @dataclass(frozen=True)
@@ -210,6 +211,7 @@ def facts_of(inspected: Inspected) -> dict[str, object]:
         "crack_figures": [] if cracks is None else list(cracks.figures),
         "crack_length_px": 0.0 if cracks is None else cracks.length_px,
         "crack_length_mm": None if cracks is None else cracks.length_mm,
+        "unlikely_cracks": 0 if cracks is None else cracks.unlikely,
     }
 
 
@@ -228,7 +230,9 @@ def inspected_from(facts: Any) -> Inspected:
     return Inspected(
         **{key: facts[key] for key in plain},
         marks=None if facts["peak"] is None else Marks(*marks),
-        cracks=None if facts["cracks"] is None else CrackSums(*sums),
+        cracks=None
+        if facts["cracks"] is None
+        else CrackSums(*sums, facts.get("unlikely_cracks", 0)),  # unknown to older ones
         scale=None if facts["mm_per_px"] is None else KnownScale(*scale),
         grid=grid,
         made_of=MadeOf(**{field.name: facts.get(field.name, field.default) for field in fields(MadeOf)}),
@@ -246,6 +250,7 @@ def _check_types(facts: Mapping[str, object]) -> None:
     numbers = [facts[name] for name in NUMBER_KEYS] + [
         facts[name] for name in OPTIONAL_NUMBER_KEYS if facts[name] is not None
     ]
+    numbers.append(facts.get("unlikely_cracks", 0))
     for value in largest if isinstance(largest, list) else [None]:
         numbers += value if isinstance(value, list) else [None]
     for positions in (facts["crack_map"], facts["heat_map"]):

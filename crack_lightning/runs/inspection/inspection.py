@@ -20,9 +20,11 @@ from crack_lightning.inference.photographs import (
 )
 from crack_lightning.inference.sources import Photograph
 from crack_lightning.measurement.scale import Scale
-from crack_lightning.models.crack_map import CrackMap, Network, is_map, package_facts
+from crack_lightning.models.crack_map import CrackMap, Network, is_map
 from crack_lightning.models.decision import Decision
 from crack_lightning.models.map_checkpoint import load_network
+from crack_lightning.models.mark_judge import MarkJudge
+from crack_lightning.models.package_map import package_facts
 from crack_lightning.runs.inspection.further_formats import check_formats
 from crack_lightning.runs.inspection.measuring import Measuring, measuring_of
 from crack_lightning.runs.inspection.method import unscaled
@@ -69,6 +71,11 @@ class Inspection:
         options = self.options
         results = [options.threshold, options.mm_per_px, options.overlay_px, options.min_length_px]
         return f"{self.map_settings}:{[*results, options.min_length_mm, self.measuring.settings]}"
+
+    @property
+    def judge(self) -> MarkJudge | None:
+        """Returns what judges whole marks; None for a classifier and for a map without it."""
+        return self.classifier.judge if isinstance(self.classifier, CrackMap) else None
 
     @property
     def is_map(self) -> bool:

@@ -26,15 +26,23 @@ class Measured:
     scale: Scale | None
     classes: WidthClasses
 
+    @property
+    def likely(self) -> list[CrackRecord]:
+        """Returns the records of the first view, without marks that are probably no cracks."""
+        return [record for record in self.records if record.likely]
+
 
 def sums_of(measured: Measured, most: int) -> CrackSums:
-    """Returns the number and total length of all cracks, and the figures of the `most` longest."""
-    lengths_mm = [record.length_mm for record in measured.records if record.length_mm is not None]
+    """Returns the number and total length of the likely cracks, the figures of the `most` longest, and the number of
+    other marks."""
+    likely = measured.likely
+    lengths_mm = [record.length_mm for record in likely if record.length_mm is not None]
     return CrackSums(
-        len(measured.records),
-        sum(record.length_px for record in measured.records),
+        len(likely),
+        sum(record.length_px for record in likely),
         None if measured.scale is None else sum(lengths_mm),
-        [figure_of(record) for record in measured.records[:most]],
+        [figure_of(record) for record in likely[:most]],
+        len(measured.records) - len(likely),
     )
 
 

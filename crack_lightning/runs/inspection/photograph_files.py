@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from PIL import Image
@@ -13,10 +14,11 @@ from PIL import Image
 from crack_lightning.data.images.formats import jpeg, png
 from crack_lightning.errors import UserError
 from crack_lightning.inference.geometry import tiles
-from crack_lightning.inference.heat import Heat
+from crack_lightning.inference.heat import Heat, Seen
 from crack_lightning.inference.overlay import crack_overlay, heat_picture, overlay
 from crack_lightning.inference.regions import Region, geojson
 from crack_lightning.inference.sources import Photograph
+from crack_lightning.models.shape_correction import HIDDEN
 from crack_lightning.runs.inspection.crack_files import CRACKS_CSV, CRACKS_JSON, write_cracks
 from crack_lightning.runs.inspection.inspected import DONE, Inspected, kept_inspected
 from crack_lightning.runs.inspection.measuring import Measured
@@ -24,6 +26,7 @@ from crack_lightning.system.files import write_atomically, write_csv
 
 FILES = ("overlay.png", "photograph.jpg", "regions.geojson", "tiles.csv", "thumbnail.jpg")
 MAP_NAMES = {False: "heat_map", True: "crack_map"}  # stem of NAME.png and NAME.npy; True: the values belong to cells
+SEEN_FILE = "seen.npz"  # what the network saw along faint cracks, by which the page finds marks that are alike
 FIGURES_SHOWN = 12  # regions or cracks whose figures the report shows
 THUMBNAIL_PX = 112  # longer side
 
@@ -77,7 +80,30 @@ def read_heat(folder: Path, inspected: Inspected) -> Heat:
     )
     if not (0 <= y[-1] < inspected.height_px + grid.window_px and 0 <= x[-1] < inspected.width_px + grid.window_px):
         raise UserError(f"{path} does not match the size of its photograph: remove its folder and inspect again")
-    return Heat(probability, y, x, (inspected.height_px, inspected.width_px), grid.window_px, grid.tile_px)
+    seen = read_seen(folder, probability.shape)
+    return Heat(probability, y, x, (inspected.height_px, inspected.width_px), grid.window_px, grid.tile_px, seen)
+
+
+def read_seen(folder: Path, map_hw: tuple[int, ...]) -> Seen | None:
+    """Returns what the network saw along faint cracks of a kept map of `map_hw` cells, None where it is not kept.
+
+    Raises UserError if the file is damaged.
+    """
+    path = folder / SEEN_FILE
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path) as file:
+            cells, values = file["cells"], file["values"]
+        if cells.dtype != np.uint16 or values.dtype != np.float16 or cells.shape != (len(values), 2):
+            raise ValueError("it has other arrays")
+        if values.ndim != 2 or values.shape[1] != 2 * HIDDEN or not np.isfinite(values).all():
+            raise ValueError("its values are not valid")
+        if len(cells) and (cells.max(axis=0) >= map_hw).any():
+            raise ValueError("its cells are outside the map")
+    except (OSError, ValueError, EOFError, KeyError, BadZipFile) as error:
+        raise UserError(f"{path} is missing or damaged: remove its folder and inspect again") from error
+    return Seen(cells, values)
 
 
 def as_kept(heat: Heat) -> Heat:
@@ -126,10 +152,21 @@ def write_photograph(
     write_atomically(folder / f"{name}.png", png(heat_picture(heat, small.size)))
     np.save(array, heat.probability.astype(np.float16) if inspected.is_mapped else heat.probability)
     write_atomically(folder / f"{name}.npy", array.getvalue())
+    _write_seen(folder, heat.seen)
     text = json.dumps(geojson(marked_regions, mm_per_px=mm_per_px), indent=1)
     write_atomically(folder / "regions.geojson", text.encode())
     header = ["row", "column", "left_px", "top_px", "right_px", "bottom_px", "probability"]
     write_csv(folder / "tiles.csv", header, _tiles(heat))
+
+
+def _write_seen(folder: Path, seen: Seen | None) -> None:
+    """Writes what the network saw along faint cracks; without it removes the file of an earlier inspection."""
+    if seen is None:
+        (folder / SEEN_FILE).unlink(missing_ok=True)
+        return
+    content = io.BytesIO()
+    np.savez_compressed(content, cells=seen.cells, values=seen.values)
+    write_atomically(folder / SEEN_FILE, content.getvalue())
 
 
 def write_pictures(folder: Path, small: Image.Image, marked: Image.Image) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from crack_lightning.data.images.reading import Picture, read_picture
 from crack_lightning.inference.crack_lines import cracks_of
-from crack_lightning.inference.crack_maps import LEAST_PX, keep_cracks
+from crack_lightning.inference.grouping import LEAST_PX, keep_cracks
 from crack_lightning.inference.heat import Heat
 from crack_lightning.inference.overlay import reduced
 from crack_lightning.inference.photographs import WindowScale, check_enlarged, check_zoomed_size
@@ -97,7 +97,7 @@ def findings_of(read: ReadPhotograph, heat: Heat, inspection: Inspection) -> Fin
     marked = [region for region in candidates if region.length_px >= least_px]
     measured = None
     if heat.tile_px is not None:
-        cracks = cracks_of(heat, read.grey, threshold, shortest_px=shortest_px)
+        cracks = cracks_of(heat, read.grey, threshold, shortest_px=shortest_px, judge=inspection.judge)
         measured = inspection.measuring.measured(cracks, read.scale)
     return Findings(_inspected(read, heat, marked, inspection, measured), marked, measured)
 
@@ -125,7 +125,7 @@ def _inspected(
     return Inspected(
         name=photograph.name,
         path=str(photograph.path),
-        verdict="cracked" if marked or (measured and measured.records) else "review" if needs_review else "sound",
+        verdict=_verdict(marked, measured, needs_review=needs_review),
         width_px=width,
         height_px=height,
         note=read.note,
@@ -136,6 +136,14 @@ def _inspected(
         grid=grid_of(heat),
         made_of=MadeOf(threshold=threshold),
     )
+
+
+def _verdict(marked: Sequence[Region], measured: Measured | None, *, needs_review: bool) -> str:
+    """Returns the verdict on a photograph: marks that are probably no cracks call for a review, no more."""
+    unlikely_alone = measured is not None and bool(measured.records) and not measured.likely
+    if not unlikely_alone and (marked or (measured is not None and measured.records)):
+        return "cracked"
+    return "review" if needs_review or unlikely_alone else "sound"
 
 
 def note_on_one_colour(grey: np.ndarray) -> str:

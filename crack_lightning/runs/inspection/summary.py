@@ -17,7 +17,7 @@ from crack_lightning.system.names import plural
 HEADER = [
     *("path", "verdict", "peak_probability", "share_above_threshold", "regions", "longest_region_px"),
     *("longest_region_mm", "width_px", "height_px", "seconds", "folder", "error", "note"),
-    *("cracks", "crack_length_px", "crack_length_mm", "mm_per_px", "scale"),
+    *("cracks", "crack_length_px", "crack_length_mm", "unlikely_cracks", "mm_per_px", "scale"),
 ]
 
 
@@ -82,7 +82,7 @@ def _rank(photo: Inspected) -> tuple[int, float, float]:
 def _row(photo: Inspected) -> list[object]:
     marks, mm_per_px = photo.marks, photo.mm_per_px
     if marks is None:
-        return [photo.path, photo.verdict, *[""] * (len(HEADER) - 9), photo.error, photo.note, *[""] * 5]
+        return [photo.path, photo.verdict, *[""] * (len(HEADER) - 10), photo.error, photo.note, *[""] * 6]
     numbers = ["" if value is None else f"{value:.6f}" for value in (marks.peak, marks.share)]
     longest = [f"{marks.longest_px:.1f}", "" if mm_per_px is None else f"{marks.longest_px * mm_per_px:.1f}"]
     facts = [marks.regions, *longest, photo.width_px, photo.height_px, f"{photo.seconds:.2f}"]
@@ -99,9 +99,10 @@ def _row(photo: Inspected) -> list[object]:
 
 
 def _measured_values(photo: Inspected) -> list[object]:
-    """Returns the number of cracks, their lengths, and the scale; empty texts for what is not known."""
-    columns, scale = ["", "", ""], photo.scale
+    """Returns the number of likely cracks, their lengths, the number of other marks, and the scale; empty texts for
+    what is not known."""
+    columns, scale = ["", "", "", ""], photo.scale
     if (cracks := photo.cracks) is not None:
         length_mm = "" if cracks.length_mm is None else f"{cracks.length_mm:.1f}"
-        columns = [str(cracks.number), f"{cracks.length_px:.1f}", length_mm]
+        columns = [str(cracks.number), f"{cracks.length_px:.1f}", length_mm, str(cracks.unlikely)]
     return [*columns, *(["", ""] if scale is None else [f"{scale.mm_per_px:.6g}", scale.source])]

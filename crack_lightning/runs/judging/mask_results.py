@@ -16,7 +16,8 @@ from crack_lightning.data.samples.listing import Sample
 from crack_lightning.data.samples.masks import mask_of
 from crack_lightning.evaluation.cell_counts import masked_cells, near
 from crack_lightning.evaluation.mask_counts import MaskCounts, count_against_mask, iou, mask_metrics
-from crack_lightning.inference.crack_maps import CrackMapReader, keep_cracks
+from crack_lightning.inference.crack_maps import CrackMapReader
+from crack_lightning.inference.grouping import keep_cracks
 from crack_lightning.inference.overlay import heat_picture
 from crack_lightning.inference.photographs import WindowScale
 from crack_lightning.models.crack_map import CELL_PX

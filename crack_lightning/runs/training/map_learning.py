@@ -19,7 +19,8 @@ from crack_lightning.data.images.reading import read_image
 from crack_lightning.data.synthetic.lessons import Lesson, lesson
 from crack_lightning.evaluation.cell_counts import CellCounts, counted_cells, masked_cells, total
 from crack_lightning.features.cells import COVERED, VISIBLE, Cells, join_cells, sample_cells
-from crack_lightning.inference.crack_maps import CrackMapReader, crack_cells
+from crack_lightning.inference.crack_maps import CrackMapReader
+from crack_lightning.inference.grouping import crack_cells
 from crack_lightning.inference.patch_scores import patch_score
 from crack_lightning.inference.photographs import WindowScale
 from crack_lightning.models.crack_map import LESSON_PX, CrackMap
@@ -35,10 +36,9 @@ SURFACE_STEP = 7919  # step through the list of surfaces, so that neighbours in 
 FIRST_HELD_OUT = 1_000_000  # index from which on no head is trained on lessons
 TRIED_LEVELS = np.arange(0.5, 3.51, 0.25)  # log-odds above the median
 # Added to levels that suit lessons, which are too low for photographs: these show more that is mistaken for cracks.
-# The first two were chosen by benchmarks/crack_maps.py on the masks of CrackSight and of DeepCrack. The last one makes
-# the level of patches 1.8, which about three of 60 sound patches of METU exceeded.
-LEVEL_MARGINS = {"level": 1.0, "small_level": 0.4, "patch_level": 0.45}
-PRIOR_L2 = 0.5  # pull towards the package's head; on pavements and walls slightly better than 0.1 and 2.0
+# The first was chosen by benchmarks/crack_maps.py on the masks of CrackSight and of DeepCrack. The second makes the
+# level of patches 1.8, which about three of 60 sound patches of METU exceeded.
+LEVEL_MARGINS = {"level": 0.65, "patch_level": 0.45}
 TOLERANCE_CELLS = 1  # distance at which a marked cell and a cell of a crack still match
 SCORE_START = (2.2, -3.0)  # initial slope and offset of the score of patches, from the package's own lessons
 
@@ -70,32 +70,27 @@ def train_head(
     level_count: int,
     seeds: Sequence[int],
     level_surfaces: Sequence[Surface] | None = None,
-    plain: bool = True,
-    prior_l2: float | None = None,
 ) -> Head:
     """Trains a head for each of `seeds` on `count` lessons; gives `network` the mean of these heads, and returns it.
 
     Its levels suit `level_count` other lessons. Every second lesson is drawn onto one of `surfaces`, or of
-    `level_surfaces` (if given) to choose levels; the rest are drawn onto generated surfaces. Without `plain`, the bare
-    parts of `surfaces` are not learned as sound: they may be cracked. `prior_l2` pulls the heads to the former one.
+    `level_surfaces` (if given) to choose levels; the rest are drawn onto generated surfaces.
     """
-    heads = [_train_with_seed(network, surfaces, count, seed, plain, prior_l2) for seed in seeds]
+    heads = [_train_with_seed(network, surfaces, count, seed) for seed in seeds]
     for buffer in (network.weight, network.patch_weight):
         buffer.copy_(torch.stack([weight for weight, _ in heads]).mean(dim=0))
     network.bias.fill_(float(np.mean([bias for _, bias in heads])))
     level_surfaces = surfaces if level_surfaces is None else level_surfaces
-    levels = levels_for_photographs(network, level_surfaces, count=level_count, seed=seeds[0])
+    levels = level_for_photographs(network, level_surfaces, count=level_count, seed=seeds[0])
     reader = CrackMapReader(network, engine="folded")
-    levels |= _with_margins(patch_levels(reader, _held_out(level_surfaces, level_count, seeds[0])))
+    levels |= _with_margins(patch_levels(reader, held_out_lessons(level_surfaces, level_count, seeds[0])))
     return Head(network.weight.cpu(), network.bias.item(), levels)
 
 
-def levels_for_photographs(
-    network: CrackMap, surfaces: Sequence[Surface], *, count: int, seed: int
-) -> dict[str, float]:
-    """Returns `level` and `small_level` for the head of `network`, from `count` lessons that it was not trained on."""
+def level_for_photographs(network: CrackMap, surfaces: Sequence[Surface], *, count: int, seed: int) -> dict[str, float]:
+    """Returns `level` for the head of `network`, from `count` lessons that it was not trained on."""
     reader = CrackMapReader(network, engine="folded")
-    return _with_margins(_levels_for_lessons(reader, _held_out(surfaces, count, seed)))
+    return _with_margins({"level": _level_for_lessons(reader, held_out_lessons(surfaces, count, seed))})
 
 
 def _with_margins(levels: Mapping[str, float]) -> dict[str, float]:
@@ -103,27 +98,22 @@ def _with_margins(levels: Mapping[str, float]) -> dict[str, float]:
     return {name: level + LEVEL_MARGINS.get(name, 0.0) for name, level in levels.items()}
 
 
-def _held_out(surfaces: Sequence[Surface], count: int, seed: int) -> list[Lesson]:
+def held_out_lessons(surfaces: Sequence[Surface], count: int, seed: int) -> list[Lesson]:
+    """Returns lessons that no head is trained on."""
     return [example for block in lessons(surfaces, FIRST_HELD_OUT, count, seed) for example in block]
 
 
-def _train_with_seed(
-    network: CrackMap, surfaces: Sequence[Surface], count: int, seed: int, plain: bool, prior_l2: float | None
-) -> tuple[Tensor, float]:
-    cells = _sample_cells(network, surfaces, count, seed, plain)
+def _train_with_seed(network: CrackMap, surfaces: Sequence[Surface], count: int, seed: int) -> tuple[Tensor, float]:
+    cells = _sample_cells(network, surfaces, count, seed)
     log.info("seed %d: %d cells of %d lessons", seed, len(cells.kinds), count)
-    if prior_l2 is None:
-        return fit_head(cells)
-    return fit_head(cells, l2=prior_l2, prior=(network.weight.cpu().clone(), network.bias.item()))
+    return fit_head(cells)
 
 
-def _sample_cells(network: CrackMap, surfaces: Sequence[Surface], count: int, seed: int, plain: bool) -> Cells:
+def _sample_cells(network: CrackMap, surfaces: Sequence[Surface], count: int, seed: int) -> Cells:
     generator = torch.Generator().manual_seed(seed)
     parts = []
     for block in lessons(surfaces, 0, count, seed):
-        drawn_on, generated = block[1::2], block[0::2]  # `lessons` draws those with odd indices onto surfaces
-        parts.append(sample_cells(network, generated, generator))
-        parts.append(sample_cells(network, drawn_on, generator, plain=plain))
+        parts += [sample_cells(network, half, generator) for half in (block[0::2], block[1::2])]
     return join_cells(parts, generator)
 
 
@@ -148,16 +138,12 @@ def _lesson(seed: int, task: tuple[Surface | None, int]) -> Lesson:
     return lesson(read_image(surface) if isinstance(surface, Path) else surface, seed, index)
 
 
-def _levels_for_lessons(reader: CrackMapReader, held_out: Sequence[Lesson]) -> dict[str, float]:
-    """Returns the `level` and `small_level` with the highest F1 of cells, within TOLERANCE_CELLS."""
-    truths = [_crack_cells(lesson) for lesson in held_out]
-    levels = {}
-    for name, small in (("level", False), ("small_level", True)):
-        pictures = (reader.prepared_as(lesson.image, small=small) for lesson in held_out)
-        maps = [reader.above_median(picture, small=small).numpy() for picture in pictures]
-        levels[name], counts = best_level(maps, truths)
-        log.info("%s %.1f: F1 of cells %.3f on held-out lessons", name, levels[name], counts.f1)
-    return levels
+def _level_for_lessons(reader: CrackMapReader, held_out: Sequence[Lesson]) -> float:
+    """Returns the level with the highest F1 of cells, within TOLERANCE_CELLS."""
+    maps = [reader.above_median(reader.prepared(lesson.image)).numpy() for lesson in held_out]
+    level, counts = best_level(maps, [_crack_cells(lesson) for lesson in held_out])
+    log.info("level %.1f: F1 of cells %.3f on held-out lessons", level, counts.f1)
+    return level
 
 
 def best_level(maps: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> tuple[float, CellCounts]:

@@ -23,14 +23,15 @@ from crack_lightning.evaluation.predictions import JudgedSamples
 from crack_lightning.inference.crack_maps import CrackMapReader
 from crack_lightning.inference.patch_scores import map_logits, prepared_patch, score_and_slope
 from crack_lightning.inference.patches import in_threads, one_core_each, pick_device
-from crack_lightning.models.crack_map import CrackMap, package_facts, package_map
+from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.models.decision import Decision
 from crack_lightning.models.map_checkpoint import write_map
+from crack_lightning.models.package_map import package_facts, package_map
 from crack_lightning.models.taps import taps_of
 from crack_lightning.models.weights import resolve_weights
 from crack_lightning.report.figures import pull_figure
 from crack_lightning.runs.judging.evaluating import metrics_of
-from crack_lightning.runs.training.map_learning import levels_for_photographs, train_head
+from crack_lightning.runs.training.map_learning import level_for_photographs, train_head
 from crack_lightning.runs.training.options import TrainOptions
 from crack_lightning.runs.training.results import write_results
 from crack_lightning.system.processes import cores
@@ -143,7 +144,7 @@ def learn_patches(network: CrackMap, data: CrackDataModule) -> PatchFit:
     network.set_levels({"patch_level": fit.level, "patch_scale": fit.scale})
     if fit.pull is not None:
         network.set_levels(
-            levels_for_photographs(network, sound_paths(data)["val"], count=LEVEL_LESSONS, seed=data.seed)
+            level_for_photographs(network, sound_paths(data)["val"], count=LEVEL_LESSONS, seed=data.seed)
         )
     if fit.pull is None:
         log.warning("the labels do not improve predictions for patches that were left out: the head stays as it was")

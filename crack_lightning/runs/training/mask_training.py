@@ -19,12 +19,14 @@ from crack_lightning.data.batches.datamodule import CrackDataModule
 from crack_lightning.data.images.reading import read_image
 from crack_lightning.data.samples.listing import Sample
 from crack_lightning.data.samples.masks import mask_of
-from crack_lightning.evaluation.cell_counts import masked_cells, near, total
+from crack_lightning.evaluation.cell_counts import masked_cells, near
 from crack_lightning.features.cells import Cells, join_cells, pick_cells, sample_cells
-from crack_lightning.inference.crack_maps import SMALL_PX, CrackMapReader, evenly_lit, merged_scales, padded
+from crack_lightning.inference.crack_maps import CrackMapReader
+from crack_lightning.inference.framing import scales_of, without_margin
 from crack_lightning.inference.patch_scores import picture_tensor
 from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.models.map_checkpoint import write_map
+from crack_lightning.models.shape_correction import joined
 from crack_lightning.runs.judging.mask_results import evaluate_photographs, log_test_metrics, write_mask_results
 from crack_lightning.runs.training.card import write_mask_card
 from crack_lightning.runs.training.map_learning import TOLERANCE_CELLS, best_level, lessons
@@ -125,26 +127,26 @@ def _sample_cells(
     """Yields random cells of each kind, with the features that the map computes, from each tile of a photograph."""
     image = read_image(sample.path, megapixels=megapixels)
     mask = mask_of(sample, image.size, megapixels=megapixels)
-    small = max(image.size) <= SMALL_PX
-    lit = image if small else evenly_lit(image)
     for box in _boxes(image.size, generator):
         left, top, right, bottom = box
-        features = _features(network, lit.crop(box), small=small)
+        features = _features(network, image.crop(box))
         truth = torch.from_numpy(masked_cells(mask[top:bottom, left:right]))
         yield pick_cells(features, _kind_masks(network, features, truth), generator, most=MAX_CELLS, thin=False)
 
 
-def _features(network: CrackMap, tile: Image.Image, *, small: bool) -> Tensor:
-    """Returns the joined features (channels, h/4, w/4) of a tile; in a small photograph the mean of two scales."""
-    pictures = [padded(picture) for picture in ([tile, tile.reduce(2)] if small and min(tile.size) > 1 else [tile])]
-    cells = [network.cells(picture_tensor(picture, network.weight.device))[0].cpu() for picture in pictures]
-    return merged_scales(cells, (tile.height, tile.width))
+def _features(network: CrackMap, tile: Image.Image) -> Tensor:
+    """Returns the features (channels, h/4, w/4) of a tile that the head is applied to, joined over the scales."""
+    device = network.weight.device
+    cells = [
+        without_margin(network.cells(picture_tensor(picture, device)), picture).cpu() for picture in scales_of(tile)
+    ]
+    return joined(cells)[0]
 
 
 def _boxes(size: tuple[int, int], generator: torch.Generator) -> list[tuple[int, int, int, int]]:
-    """Returns one box around a small photograph, or the boxes of random tiles from a grid over a larger one."""
+    """Returns one box around a photograph of up to two tiles a side, else boxes of random tiles from a grid."""
     width, height = size
-    if max(size) <= SMALL_PX:
+    if max(size) <= 2 * TILE_PX:
         return [(0, 0, width, height)]
     corners = [(x, y) for y in range(0, height, TILE_PX) for x in range(0, width, TILE_PX)]
     indices = torch.randperm(len(corners), generator=generator)[:MAX_TILES].tolist()
@@ -164,12 +166,10 @@ def _kind_masks(network: CrackMap, features: Tensor, truth: Tensor) -> list[Tens
 def _best_levels(network: CrackMap, val: Sequence[Sample], megapixels: float) -> tuple[float, dict[str, float]]:
     """Returns the F1 of cells over all validation photographs at the levels that suit them best, and these levels."""
     reader = CrackMapReader(network, engine="folded")
-    maps: dict[str, list[tuple[Array, Array]]] = {"level": [], "small_level": []}
+    maps, truths = list[Array](), list[Array]()
     for sample in val:
         image = read_image(sample.path, megapixels=megapixels)
-        small = max(image.size) <= SMALL_PX
-        truth = masked_cells(mask_of(sample, image.size, megapixels=megapixels))
-        odds = reader.above_median(reader.prepared_as(image, small=small), small=small).numpy()
-        maps["small_level" if small else "level"].append((odds, truth))
-    best = {name: best_level(*zip(*pairs, strict=True)) for name, pairs in maps.items() if pairs}
-    return total(counts for _, counts in best.values()).f1, {name: level for name, (level, _) in best.items()}
+        truths.append(masked_cells(mask_of(sample, image.size, megapixels=megapixels)))
+        maps.append(reader.above_median(reader.prepared(image)).numpy())
+    level, counts = best_level(maps, truths)
+    return counts.f1, {"level": level}

@@ -1,22 +1,19 @@
-"""The options of `train.py` and `adapt`: the one place that defines their defaults and ranges."""
+"""The options of `train.py`: the one place that defines their defaults and ranges."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
 from crack_lightning.data.options import DataOptions
 from crack_lightning.data.samples.layouts import LEAKAGE_KINDS, MASKED
-from crack_lightning.engines.engine_names import DEVICES
 from crack_lightning.errors import UserError
 from crack_lightning.evaluation.metric_names import METRICS, parse_threshold
 from crack_lightning.features.options import FeatureOptions
-from crack_lightning.models.options import IMAGE_SIZES, LESSON_COUNTS, ModelOptions
+from crack_lightning.models.options import IMAGE_SIZES, ModelOptions
 from crack_lightning.system.ranges import (
     absolute_path,
-    check_above,
     check_among,
     check_choices,
     one_of,
-    suggested,
 )
 from crack_lightning.training.options import OptimizerOptions, SchedulerOptions, TaskOptions, TrainerOptions
 
@@ -71,21 +68,3 @@ class TrainOptions:
             if (monitor := (callback or {}).get("monitor")) is not None:
                 check_among(f"callbacks.{name}.monitor", monitor, MONITORED)
         self.cache_dir = absolute_path(self.cache_dir)
-
-
-@dataclass
-class AdaptOptions:
-    """The options of `adapt`."""
-
-    source: str  # a folder with its subfolders, a file, or a pattern such as /photos/*/*.jpg
-    lessons: int = 800  # synthetic pictures that it is trained on, half of them drawn onto the site's photographs
-    seed: int = 0
-    device: str = suggested("auto", DEVICES)  # auto, cpu, cuda, cuda:1, mps
-    max_megapixels: float = 200.0  # larger files are not decoded
-
-    def __post_init__(self) -> None:
-        check_above("max_megapixels", self.max_megapixels)
-        if self.lessons not in LESSON_COUNTS:
-            raise UserError(f"lessons={self.lessons}: must be from {LESSON_COUNTS[0]} to {LESSON_COUNTS[-1]}")
-        if not 0 <= self.seed <= MAX_SEED:
-            raise UserError(f"seed={self.seed}: must be from 0 to {MAX_SEED}")

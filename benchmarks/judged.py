@@ -1,0 +1,94 @@
+"""How well the other marks of a photograph are told from cracks after a person judged some of them.
+
+    python benchmarks/judged.py MASKED [MASKED ...] [--counts 10 20] [--draws 10]
+
+MASKED holds images/ and masks/, as data=masks has them. A mark is a crack where most of its line lies within 8 pixels
+of the mask's cracks. AUROC of the marks that were not judged, before and after, with marks judged at random;
+photographs with fewer than the judged and 15 more marks, or fewer than three cracks among them, are left out.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from package_judge import THRESHOLD, is_true
+from scipy import ndimage
+from torchmetrics.functional.classification import binary_auroc
+
+from crack_lightning.data.images.reading import read_image
+from crack_lightning.inference.crack_lines import cracks_of
+from crack_lightning.inference.crack_maps import CrackMapReader
+from crack_lightning.inference.mark_traits import seen_along
+from crack_lightning.inference.photographs import WindowScale
+from crack_lightning.models.crack_map import CrackMap
+from crack_lightning.models.map_checkpoint import load_network
+from crack_lightning.project.likeness import standardised, step_of
+
+Marks = tuple[np.ndarray, np.ndarray, np.ndarray]  # log-odds (n,), values of unit length (n, k), true (n,)
+
+
+def marks_in(reader: CrackMapReader, photograph: Path, mask: Path) -> Marks:
+    """Returns the marks of a photograph with a mask."""
+    image, judge = read_image(photograph), reader.classifier.judge
+    heat = reader.heat(reader.scaled(image, WindowScale(227)))
+    if judge is None or heat.seen is None:
+        raise SystemExit("this map does not judge marks")
+    away = ndimage.distance_transform_edt(np.asarray(read_image(mask).convert("L")) <= 127)
+    cracks = cracks_of(heat, np.asarray(image.convert("L")), THRESHOLD, judge=judge)
+    probability = np.array([crack.probability or 0.0 for crack in cracks]).clip(1e-6, 1 - 1e-6)
+    values = [standardised(seen_along(heat, heat.seen, crack.lines), judge) for crack in cracks]
+    return (
+        np.log(probability / (1 - probability)),
+        np.array(values),
+        np.array([is_true(crack, away) for crack in cracks]),
+    )
+
+
+def auroc(odds: np.ndarray, true: np.ndarray) -> float:
+    return float(binary_auroc(torch.from_numpy(odds), torch.from_numpy(true.astype(int))))
+
+
+def judged_once(marks: Marks, count: int, rng: np.random.Generator) -> tuple[float, float] | None:
+    """Returns the AUROC of the other marks before and after `count` random ones were judged."""
+    odds, values, true = marks
+    chosen = rng.permutation(len(true))[:count]
+    rest = np.setdiff1d(np.arange(len(true)), chosen)
+    if true[rest].all() or not true[rest].any():
+        return None
+    surprise = true[chosen] - 1 / (1 + np.exp(-odds[chosen]))
+    steps = np.array([step_of(values[chosen] @ values[k], np.ones(count), surprise) for k in rest])
+    return auroc(odds[rest], true[rest]), auroc(odds[rest] + steps, true[rest])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("--ckpt", type=Path)
+    parser.add_argument("--counts", nargs="+", type=int, default=[10, 20])
+    parser.add_argument("--draws", type=int, default=10)
+    options = parser.parse_args()
+    network = load_network(options.ckpt)
+    if not isinstance(network, CrackMap):
+        parser.error(f"{options.ckpt} is a classifier")
+    reader, rng = CrackMapReader(network, engine="auto"), np.random.default_rng(0)
+    print("| photographs | judged | AUROC before | after | worst photograph |\n|---|---|---|---|---|")
+    for folder in options.folders:
+        paths = sorted((folder / "images").iterdir())
+        found = [marks_in(reader, path, folder / "masks" / f"{path.stem}.png") for path in paths]
+        odds, true = (np.concatenate([marks[k] for marks in found]) for k in (0, 2))
+        print(f"| {folder.name}: all {len(true)} marks, {true.sum()} cracks | 0 | {auroc(odds, true):.3f} | | |")
+        for count in options.counts:
+            rows = []
+            for marks in found:
+                if len(marks[2]) >= count + 15 and marks[2].sum() >= 3:
+                    pairs = [judged_once(marks, count, rng) for _ in range(options.draws)]
+                    rows.append(np.mean([pair for pair in pairs if pair], axis=0))
+            if rows:
+                before, after = np.mean(rows, axis=0)
+                worst = min(row[1] - row[0] for row in rows)
+                print(f"| {folder.name}, {len(rows)} | {count} | {before:.3f} | {after:.3f} | {worst:+.3f} |")
+
+
+if __name__ == "__main__":
+    main()
