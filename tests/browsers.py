@@ -75,9 +75,7 @@ def open_page(browser: Any, composed: Callable[..., Any], tmp_path: Path) -> Ite
     problems = list[str]()
 
     def opened(*overrides: str, size: tuple[int, int] = (1280, 800)) -> Shown:
-        options, folder = composed(
-            "serve", ["port=0", "open=false", f"cache_dir={tmp_path}/cache", *overrides], run="bridge"
-        )
+        options, folder = composed("serve", ["port=0", "open=false", *overrides], run="bridge")
         served = PageServer(options, folder)
         thread = threading.Thread(target=served.run)
         thread.start()
