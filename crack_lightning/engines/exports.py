@@ -19,7 +19,7 @@ from crack_lightning.models.decision import Decision
 FILES = {ONNX: "model.onnx", OPENVINO: "model.xml", TORCH_EXPORT: "model.pt2", SAFETENSORS: "model.safetensors"}
 METADATA_KEY = "crack_lightning"  # key of the network's facts in a file's metadata
 SAMPLE_HW = (203, 301)  # height and width of the random pictures with which networks are traced
-MIN_SIDE_PX = 8  # smallest side of a picture that a torch.export file accepts
+MIN_SIDE_PX = 17  # smallest side of a picture that a torch.export file accepts: two cells at a quarter of the size
 DYNAMIC_AXES = {"batch": {}, "height": {"min": MIN_SIDE_PX}, "width": {"min": MIN_SIDE_PX}}
 
 Portable = PortableClassifier | PortableMap

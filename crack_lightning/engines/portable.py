@@ -13,15 +13,7 @@ from crack_lightning.engines.folded import Pixels, fold_batchnorms
 from crack_lightning.engines.resizing import resize
 from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.models.crack_map import CELL_PX, CrackMap, Network, resized_to_first
-from crack_lightning.models.shape_correction import (
-    COARSER_MARGIN,
-    HIDDEN,
-    SCALES,
-    CoarseView,
-    coarse_view,
-    enlarged,
-    joined_logits,
-)
+from crack_lightning.models.shape_correction import HIDDEN, SCALES, coarse_view, joined_logits
 
 INPUT, PROBABILITIES, CRACK_MAP, LOGITS = "images", "probabilities", "crack_map", "logits"
 BATCH, HEIGHT, WIDTH = "batch", "height/4", "width/4"  # names of axes that may have any size
@@ -84,19 +76,18 @@ class PortableMap(nn.Module):
             pictures.append(_halved(pictures[-1]))
         maps = [self._maps(picture) for picture in pictures]
         cells, patches = self._heads()
-        of_cells, coarse = self._joined([part[:, cells] for part in maps])
-        of_patches, _ = self._joined([part[:, patches] for part in maps])
-        return (_above_medians(of_cells, coarse) - self.level).sigmoid(), torch.stack([of_cells, of_patches], dim=1)
+        of_cells, of_patches = (self._joined([part[:, used] for part in maps]) for used in (cells, patches))
+        return (_above_median(of_cells) - self.level).sigmoid(), torch.stack([of_cells, of_patches], dim=1)
 
     def _heads(self) -> tuple[list[int], list[int]]:
         """Returns the rows of the head for cells and of that for patches, each followed by those of the correction."""
         projections = [] if self.correction is None else list(range(2, 2 + HIDDEN))
         return [1, *projections], [0, *projections]
 
-    def _joined(self, maps: Sequence[Tensor]) -> tuple[Tensor, CoarseView]:
+    def _joined(self, maps: Sequence[Tensor]) -> Tensor:
         fine, half, quarter = maps
         coarse = coarse_view(half, quarter, self.correction)
-        return joined_logits(fine, coarse, self.correction)[0] + self.get_buffer("bias"), coarse
+        return joined_logits(fine, coarse, self.correction)[0] + self.get_buffer("bias")
 
     def _maps(self, images: Tensor) -> Tensor:
         """Returns the maps (N, rows, h/4, w/4) of pictures at one scale."""
@@ -118,11 +109,16 @@ def portable(network: Network) -> PortableClassifier | PortableMap:
 
 
 def _halved(images: Tensor) -> Tensor:
-    """Returns uint8 pictures at half the size as `PIL.Image.reduce` does: rounded up, a last odd pixel stands alone."""
+    """Returns uint8 pictures at half the size as `PIL.Image.reduce` does: rounded up, a last odd pixel stands alone.
+
+    Sums are whole numbers of 32 bits: OpenVINO would round fractions to 8 bits.
+    """
+    total = images.to(torch.int32)
     for axis in (2, 3):
         side = images.shape[axis]
-        images = images.index_select(axis, torch.arange((side + 1) // 2 * 2).clamp(max=side - 1))
-    return (functional.avg_pool2d(images.to(torch.float32), 2) + 0.5).floor().to(torch.uint8)
+        first = torch.arange((side + 1) // 2) * 2
+        total = total.index_select(axis, first) + total.index_select(axis, (first + 1).clamp(max=side - 1))
+    return torch.div(total + 2, 4, rounding_mode="trunc").to(torch.uint8)
 
 
 def _cell_indices(side: int) -> Tensor:
@@ -150,12 +146,6 @@ def _pixel_indices(side: int, short: Tensor) -> Tensor:
 def _traced_length(side: int) -> Tensor:
     """Returns `side` as a tensor that exporters trace, so that it is not a constant in the file."""
     return torch.ones(side, dtype=torch.int64).sum()
-
-
-def _above_medians(logits: Tensor, coarse: CoarseView) -> Tensor:
-    """Returns logits (N, h, w) as `CrackMapReader.above_median` does."""
-    fine, half, quarter = map(_above_median, (logits, coarse.logits[:, 0], coarse.coarsest[:, 0]))
-    return fine.maximum(enlarged(half.minimum(enlarged(quarter, half)), fine) - COARSER_MARGIN)
 
 
 def _above_median(logits: Tensor) -> Tensor:

@@ -64,7 +64,7 @@ class ShapeCorrection(nn.Module):
         if coarser is not None:
             maps = maps + self.carries[scale](enlarged(coarser, maps))
         for layer, dilation in zip(self.blocks[scale].children(), DILATIONS, strict=True):
-            maps = maps + functional.relu(layer(functional.pad(maps, (dilation,) * 4, mode="replicate")))
+            maps = maps + functional.relu(layer(_repeated_edges(maps, dilation)))
         return self.outputs[scale](maps), maps
 
 
@@ -75,12 +75,12 @@ def coarse_view(half: Tensor, quarter: Tensor, correction: ShapeCorrection | Non
     `correction`.
     """
     if correction is None:
-        return CoarseView(_joined(1, half[:, :1], quarter[:, :1]), quarter[:, :1], None, None)
-    mean = half[:, 1:].mean(dim=(2, 3), keepdim=True)
-    added, hidden = correction(quarter[:, 1:] - quarter[:, 1:].mean(dim=(2, 3), keepdim=True), 2, None)
-    coarsest = quarter[:, :1] + added
-    added, hidden = correction(half[:, 1:] - mean, 1, hidden)
-    return CoarseView(_joined(1, half[:, :1] + added, coarsest), coarsest, hidden, mean)
+        return CoarseView(_joined(1, _logits(half), _logits(quarter)), _logits(quarter), None, None)
+    mean = _projected(half).mean(dim=(2, 3), keepdim=True)
+    added, hidden = correction(_projected(quarter) - _projected(quarter).mean(dim=(2, 3), keepdim=True), 2, None)
+    coarsest = _logits(quarter) + added
+    added, hidden = correction(_projected(half) - mean, 1, hidden)
+    return CoarseView(_joined(1, _logits(half) + added, coarsest), coarsest, hidden, mean)
 
 
 def joined_logits(fine: Tensor, coarse: CoarseView, correction: ShapeCorrection | None) -> tuple[Tensor, Tensor | None]:
@@ -89,9 +89,9 @@ def joined_logits(fine: Tensor, coarse: CoarseView, correction: ShapeCorrection 
     Also returns the hidden maps (N, 2 * HIDDEN, h, w) at full and at half size, None without a correction.
     """
     if correction is None or coarse.mean is None or coarse.hidden is None:
-        return _joined(0, fine[:, :1], coarse.logits)[:, 0], None
-    added, hidden = correction(fine[:, 1:] - coarse.mean, 0, coarse.hidden)
-    logits = _joined(0, fine[:, :1] + added, coarse.logits)[:, 0]
+        return _joined(0, _logits(fine), coarse.logits)[:, 0], None
+    added, hidden = correction(_projected(fine) - coarse.mean, 0, coarse.hidden)
+    logits = _joined(0, _logits(fine) + added, coarse.logits)[:, 0]
     return logits, torch.cat([hidden, enlarged(coarse.hidden, hidden)], dim=1)
 
 
@@ -105,8 +105,29 @@ def _joined(scale: int, own: Tensor, coarser: Tensor) -> Tensor:
     return OWN_SHARES[scale] * own + (1 - OWN_SHARES[scale]) * enlarged(coarser, own)
 
 
+def _logits(maps: Tensor) -> Tensor:
+    # Not a slice: OpenVINO would split at it, and round.
+    return maps.index_select(1, torch.zeros(1, dtype=torch.int64, device=maps.device))
+
+
+def _projected(maps: Tensor) -> Tensor:
+    return maps.index_select(1, torch.arange(1, maps.shape[1], device=maps.device))
+
+
+def _repeated_edges(maps: Tensor, width: int) -> Tensor:
+    """Repeats the outermost cells of maps (N, c, h, w) `width` times; OpenVINO would round in a layer for padding."""
+    for axis in (2, 3):
+        count = maps.shape[axis]
+        indices = torch.arange(-width, count + width, device=maps.device).clamp(0, count - 1)
+        maps = maps.index_select(axis, indices)
+    return maps
+
+
 def enlarged(coarse: Tensor, fine: Tensor) -> Tensor:
     """Enlarges maps (..., h, w) to twice their size, and cuts them to the size of `fine`."""
     flat = coarse.reshape(1, -1, *coarse.shape[-2:])
-    larger = functional.interpolate(flat, scale_factor=2, mode="bilinear", align_corners=False)
-    return larger[..., : fine.shape[-2], : fine.shape[-1]].reshape(*coarse.shape[:-2], *fine.shape[-2:])
+    size = 2 * coarse.shape[-2], 2 * coarse.shape[-1]
+    larger = functional.interpolate(flat, size, mode="bilinear", align_corners=False)
+    for axis in (-2, -1):  # a slice would make exporters check its length
+        larger = larger.index_select(axis, torch.arange(fine.shape[axis], device=larger.device))
+    return larger.reshape(*coarse.shape[:-2], *fine.shape[-2:])

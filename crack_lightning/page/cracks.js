@@ -36,7 +36,7 @@ function table() {
 function folded() {
   const count = foldedCracks().length;
   byId("folded").hidden = !count && !state.unlikely;
-  byId("folded").textContent = state.unlikely ? "hide marks that are probably no cracks" : `and ${count} marks that are probably no cracks`;
+  byId("folded").textContent = state.unlikely ? "hide marks that are probably no cracks" : `and ${count} ${count === 1 ? "mark that is probably no crack" : "marks that are probably no cracks"}`;
 }
 
 export function fold() {

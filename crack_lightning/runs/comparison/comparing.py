@@ -66,14 +66,15 @@ class InspectedPlace:
         return np.asarray(self.report_picture().convert("L").resize(self.size, Image.Resampling.BICUBIC))
 
     def view(self) -> View:
-        """Returns the grey levels and the cracks of the photograph. Raises UserError if its files disagree."""
+        """Returns the grey levels and the likely cracks of the photograph. Raises UserError if its files disagree."""
         cracks = []
         records = kept_records(self.folder)
-        if self.inspected.cracks is not None and self.inspected.cracks.number != len(records):
+        sums = self.inspected.cracks
+        if sums is not None and sums.number + sums.unlikely != len(records):
             raise UserError(
                 f"{self.folder} has {len(records)} cracks in {CRACKS_JSON}, but another number in {DONE}: inspect again"
             )
-        for record in records:
+        for record in (record for record in records if record.likely):
             widths_px = np.full(sum(map(len, record.lines)), np.nan) if record.along_px is None else record.along_px
             claimed = record.width_px.uncertainty if np.isfinite(widths_px).any() else None
             cracks.append(ViewedCrack(record.number, record.lines, widths_px, claimed))

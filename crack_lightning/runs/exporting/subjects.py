@@ -11,9 +11,10 @@ from crack_lightning.data.batches.transforms import plain_transform
 from crack_lightning.data.synthetic.lessons import lesson
 from crack_lightning.data.synthetic.surface_folder import surface_image
 from crack_lightning.engines.pick import pick_engine
-from crack_lightning.engines.portable import portable
+from crack_lightning.engines.portable import SHARPENED, portable
 from crack_lightning.evaluation.metrics import binary_metrics
 from crack_lightning.inference.crack_maps import CrackMapReader
+from crack_lightning.inference.grouping import sharpened
 from crack_lightning.models.checkpoint import FACTS_KEY, MAP_KEY, PREFIX, checkpoint_facts
 from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.models.crack_map import CELL_PX, CrackMap, Network
@@ -152,8 +153,9 @@ class MapSubject:
         return torch.from_numpy(np.array(middle.resize((MAP_SIDE_PX, MAP_SIDE_PX)))).permute(2, 0, 1)
 
     def reference_answers(self, pictures: Sequence[Image.Image]) -> Tensor:
-        above = [self.reader.above_median(self.reader.prepared(picture)) for picture in pictures]
-        return (torch.stack(above) - self.network.level).sigmoid()
+        logits = (self.reader.logits(self.reader.prepared(picture)) for picture in pictures)
+        above = torch.stack([sharpened(values - values.median(), SHARPENED) for values in logits])
+        return (above - self.network.level).sigmoid()
 
     def answers(self, images: Tensor) -> Tensor:
         module = portable(self.network)
