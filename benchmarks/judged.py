@@ -1,4 +1,4 @@
-"""How well the other marks of a photograph are told from cracks after a person judged some of them.
+"""How well the other marks of a photograph are distinguished from cracks after a person judged some of them.
 
     python benchmarks/judged.py MASKED [MASKED ...] [--counts 10 20] [--draws 10]
 
@@ -23,7 +23,7 @@ from crack_lightning.inference.mark_traits import seen_along
 from crack_lightning.inference.photographs import WindowScale
 from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.models.map_checkpoint import load_network
-from crack_lightning.project.likeness import standardised, step_of
+from crack_lightning.project.likeness import step_of
 
 Marks = tuple[np.ndarray, np.ndarray, np.ndarray]  # log-odds (n,), values of unit length (n, k), true (n,)
 
@@ -37,7 +37,7 @@ def marks_in(reader: CrackMapReader, photograph: Path, mask: Path) -> Marks:
     away = ndimage.distance_transform_edt(np.asarray(read_image(mask).convert("L")) <= 127)
     cracks = cracks_of(heat, np.asarray(image.convert("L")), THRESHOLD, judge=judge)
     probability = np.array([crack.probability or 0.0 for crack in cracks]).clip(1e-6, 1 - 1e-6)
-    values = [standardised(seen_along(heat, heat.seen, crack.lines), judge) for crack in cracks]
+    values = [judge.direction(seen_along(heat, heat.seen, crack.lines)) for crack in cracks]
     return (
         np.log(probability / (1 - probability)),
         np.array(values),

@@ -18,7 +18,7 @@ from crack_lightning.engines.portable import MARGIN_PX
 from crack_lightning.features.cells import kind_masks
 from crack_lightning.inference.framing import Framed, scales_of
 from crack_lightning.models.crack_map import CELL_PX, CrackMap, resized_to_first
-from crack_lightning.models.shape_correction import HIDDEN, SCALES, ShapeCorrection, coarse_view, joined_logits
+from crack_lightning.models.shape_correction import HIDDEN, SCALES, ShapeCorrection, coarse_view, corrected_logits
 from crack_lightning.system.processes import in_processes
 from crack_lightning.system.progress import showing, track
 
@@ -205,7 +205,7 @@ def _logits_of_scales(maps: Sequence[Tensor], correction: ShapeCorrection) -> tu
     fine, half, quarter = maps
     added, _ = correction(quarter[:, 1:] - quarter[:, 1:].mean(dim=(2, 3), keepdim=True), 2, None)
     coarse = coarse_view(half, quarter, correction)
-    return (quarter[:, :1] + added)[:, 0], coarse.logits[:, 0], joined_logits(fine, coarse, correction)[0]
+    return (quarter[:, :1] + added)[:, 0], coarse.logits[:, 0], corrected_logits(fine, coarse, correction)[0]
 
 
 def _coarser(kinds: Tensor, factor: int) -> Tensor:

@@ -10,7 +10,14 @@ import pytest
 
 from crack_lightning.corrections.correction import Correction, active, to_redo, to_undo
 from crack_lightning.corrections.journal import Journal
-from crack_lightning.corrections.lines import cut_by, excluded_areas, judged_cracks, rejections, surface_share
+from crack_lightning.corrections.lines import (
+    cut_by,
+    excluded_areas,
+    judged_cracks,
+    rejections,
+    standing_judgements,
+    surface_share,
+)
 from crack_lightning.errors import UserError
 from crack_lightning.measurement.kept_records import record_from, restricted_to, whole_record
 from crack_lightning.measurement.record import CrackRecord, Widths
@@ -89,6 +96,23 @@ def test_what_was_accepted_stays_when_the_map_changes() -> None:
         ("unseen", 200),
     ]  # numbers do not move with what is said
     assert states([record(line(13, 0, 225))], accepted) == [("accepted", 200)]  # a rest of 17 px is none
+
+
+def test_what_somebody_called_a_crack_is_likely() -> None:
+    reject = said(1, "reject", line(10))
+    unlikely = replace(record(line(10)), probability=0.1, likely=False)
+    accepted = replace(said(1, "accept", line(10)), feature=unlikely.feature())
+    (crack,) = judged_cracks([unlikely], [accepted])
+    assert (crack.status, crack.record.likely) == ("accepted", True)
+    (crack,) = judged_cracks([unlikely], [reject])
+    assert (crack.status, crack.record.likely) == ("rejected", False)
+
+
+def test_a_judgement_stands_until_a_later_one_contradicts_it() -> None:
+    accept, reject, draw = said(1, "accept", line(10)), said(2, "reject", line(11)), said(3, "draw", line(90))
+    assert standing_judgements([accept, reject, draw]) == [reject, draw]
+    assert standing_judgements([accept, said(2, "accept", line(11)), said(3, "erase", line(10))])[0] == accept
+    assert standing_judgements([reject, said(3, "accept", line(10))])[0].kind == "accept"
 
 
 def test_rejections_are_counted_as_decisions() -> None:

@@ -160,8 +160,14 @@ def test_every_format_of_a_map_answers_as_it_does(of_map: Path, tmp_path: Path, 
 
 
 @pytest.mark.slow
-def test_a_map_on_openvino_says_which_setting_it_needs(of_map: Path, tmp_path: Path) -> None:
+def test_a_map_on_openvino_needs_no_setting(of_map: Path, tmp_path: Path) -> None:
+    openvino = pytest.importorskip("openvino")
     path = file_of(of_map, "openvino", tmp_path / "run")
+    image = pil_to_tensor(lesson(None, 0, 4).image.resize((150, 101)))[None]
+    compiled = openvino.Core().compile_model(path, "CPU")  # with bfloat16, where the processor has it
+    expected = run_of("openvino", path)(image)
+    for output, own in zip(compiled.outputs, expected, strict=True):
+        torch.testing.assert_close(torch.from_numpy(compiled(image.numpy())[output]), own, rtol=1e-4, atol=1e-3)
     layers = list(ElementTree.parse(path).iterfind("layers/layer"))
     assert {layer.get("version") for layer in layers if layer.get("type") == "Interpolate"} == {"opset4"}
     assert all(layer.find("rt_info/attribute[@name='precise']") is not None for layer in layers)

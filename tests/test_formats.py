@@ -123,7 +123,7 @@ def test_geojson_is_what_shapely_reads(parts: int) -> None:
 def test_a_drawing_has_a_layer_for_each_class_and_true_size(mm_per_px: float | None) -> None:
     import ezdxf
 
-    records = [record(1), record(2, name="")]
+    records = [record(1), record(2, name=""), replace(record(3), likely=False)]
     if mm_per_px is None:
         records = [replace(each, lines_mm=None) for each in records]
     content = drawings.drawing(records, {"> 0.4 mm": "#e03131"}, height_px=300, mm_per_px=mm_per_px)

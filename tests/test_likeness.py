@@ -40,6 +40,7 @@ def test_what_is_rejected_lowers_its_likes_until_it_is_undone(project: Callable[
         assert old is not None
         assert new is not None
         assert new.probability <= old.probability
+    assert any("rejected (joint)" in mark.why for mark in after if mark is not None)
     said(one, "undo", of=rejected.number)
     assert moved_marks(one, key, cracks) == before
     said(one, "accept", crack=keyed(one)[1][0].name)

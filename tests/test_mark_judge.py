@@ -59,6 +59,29 @@ def test_a_trait_far_from_its_mean_does_not_decide_alone() -> None:
     assert judge(torch.full((1, TRAITS), 1e6)).item() == 3 * TRAITS
 
 
+def test_what_was_seen_is_compared_as_a_direction() -> None:
+    judge, seen = MarkJudge(), np.linspace(-1, 1, 2 * HIDDEN).astype(np.float32)
+    assert np.linalg.norm(judge.direction(seen)) == pytest.approx(1, abs=1e-5)
+    assert judge.direction(seen) @ judge.direction(2 * seen) == pytest.approx(1, abs=1e-5)
+    assert not judge.direction(0 * seen).any()
+
+
+@pytest.mark.gpu
+@needs_weights
+def test_a_network_on_a_gpu_stays_there_and_judges_as_on_the_cpu() -> None:
+    image = wall()
+    found = []
+    for device in ("cpu", "cuda"):
+        network = package_map().to(device)
+        reader = CrackMapReader(network, engine="eager")
+        heat = reader.heat(reader.scaled(image, WindowScale(227)))
+        found.append(cracks_of(heat, np.asarray(image.convert("L")), 0.5, judge=network.judge))
+        assert {tensor.device.type for tensor in network.state_dict().values()} == {device}
+    assert [crack.probability for crack in found[0]] == pytest.approx(
+        [crack.probability for crack in found[1]], abs=0.02
+    )
+
+
 @needs_weights
 def test_likely_marks_come_first() -> None:
     reader = CrackMapReader(package_map(), engine="folded")

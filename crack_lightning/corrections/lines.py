@@ -21,6 +21,7 @@ ACCEPTED, REJECTED, DRAWN, UNSEEN = "accepted", "rejected", "drawn", "unseen"
 REACH_PX = 8.0  # two cells; a point this near to a line belongs to its crack
 SAME_SHARE = 0.5  # two cracks are the same if at least this share of one runs along the other
 MIN_REST_PX = 32.0  # a shorter remainder of a crack that was cut is dropped
+JUDGING = (*CONFIRMING_KINDS, "reject")  # kinds of corrections that say whether a mark is a crack
 CROSSING_PX = 24.0  # cracks that cross or meet may run beside each other over less than this length
 POINT_STEP_PX = 2.0  # distance between the points of a tree
 
@@ -76,19 +77,24 @@ def judged_cracks(records: Sequence[CrackRecord], corrections: Sequence[Correcti
     return [replace(crack, record=replace(crack.record, number=number)) for number, crack in enumerate(ordered, 1)]
 
 
+def standing_judgements(corrections: Sequence[Correction]) -> list[Correction]:
+    """Returns those of a photograph's corrections in force that accept, draw or reject a crack, and that no later one
+    contradicts."""
+    judging = [(correction, lines_near(correction.lines)) for correction in corrections if correction.kind in JUDGING]
+    return [
+        correction
+        for index, (correction, _) in enumerate(judging)
+        if not any(
+            (later.kind == "reject") != (correction.kind == "reject")
+            and _runs_along(np.concatenate(list(correction.lines)), tree)
+            for later, tree in judging[index + 1 :]
+        )
+    ]
+
+
 def rejections(corrections: Sequence[Correction]) -> int:
     """Counts the rejections of cracks that were not accepted or drawn later."""
-    trees = {
-        correction.number: lines_near(correction.lines)
-        for correction in corrections
-        if correction.kind in CONFIRMING_KINDS
-    }
-    count = 0
-    for correction in corrections:
-        if correction.kind == "reject":
-            points = np.concatenate(list(correction.lines))
-            count += not any(number > correction.number and _runs_along(points, tree) for number, tree in trees.items())
-    return count
+    return sum(correction.kind == "reject" for correction in standing_judgements(corrections))
 
 
 def _confirmed_crack(
@@ -118,7 +124,7 @@ def _confirmed_crack(
     for other in later_corrections:
         if other.kind == "reject" and _runs_along(points, trees[other.number]):
             status, number = REJECTED, other.number
-    return JudgedCrack(rest, status, number)
+    return JudgedCrack(replace(rest, likely=True), status, number)
 
 
 def _rejected_or_unseen(

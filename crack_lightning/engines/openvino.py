@@ -15,6 +15,7 @@ from crack_lightning.engines.onnx import Step
 from crack_lightning.system.libraries import library
 from crack_lightning.system.processes import cores
 
+MAX_BIAS_VALUES = 4096  # biases have fewer values, most weights have more
 PRECISE = {"INFERENCE_PRECISION_HINT": "f32"}  # else processors with bfloat16 compute with a mantissa of 8 bits
 
 
@@ -40,6 +41,7 @@ def write_precise(model: Any, path: Path) -> None:
             replacement = NodeFactory("opset4").create("Interpolate", inputs, layer.get_attributes())
             replacement.set_friendly_name(layer.get_friendly_name())
             layer.output(0).replace(replacement.output(0))
+    _give_layers_their_own_biases(model)
     openvino_runtime().save_model(model, str(path), compress_to_fp16=False)
     tree = ElementTree.parse(path)
     for element in tree.iterfind("layers/layer"):
@@ -49,6 +51,20 @@ def write_precise(model: Any, path: Path) -> None:
             element.insert(int(element.find("data") is not None), marks)
         ElementTree.SubElement(marks, "attribute", name="precise", version="0")
     tree.write(path, encoding="utf-8", xml_declaration=True)
+
+
+def _give_layers_their_own_biases(model: Any) -> None:
+    """Gives each layer its own copy of a small constant that several layers share.
+
+    A crack map applies the same layers to three scales. OpenVINO does not join a shared bias with its convolution, and
+    the sum that remains loses its mark.
+    """
+    from openvino import opset4
+
+    for layer in list(model.get_ops()):
+        if layer.get_type_name() == "Constant" and layer.get_output_shape(0) and layer.data.size <= MAX_BIAS_VALUES:
+            for target in list(layer.output(0).get_target_inputs())[1:]:
+                target.replace_source_output(opset4.constant(layer.data).output(0))
 
 
 class Compiled:

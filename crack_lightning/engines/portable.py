@@ -13,7 +13,12 @@ from crack_lightning.engines.folded import Pixels, fold_batchnorms
 from crack_lightning.engines.resizing import resize
 from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.models.crack_map import CELL_PX, CrackMap, Network, resized_to_first
-from crack_lightning.models.shape_correction import HIDDEN, SCALES, coarse_view, joined_logits
+from crack_lightning.models.shape_correction import (
+    HIDDEN,
+    SCALES,
+    coarse_view,
+    corrected_logits,
+)
 
 INPUT, PROBABILITIES, CRACK_MAP, LOGITS = "images", "probabilities", "crack_map", "logits"
 BATCH, HEIGHT, WIDTH = "batch", "height/4", "width/4"  # names of axes that may have any size
@@ -76,7 +81,7 @@ class PortableMap(nn.Module):
             pictures.append(_halved(pictures[-1]))
         maps = [self._maps(picture) for picture in pictures]
         cells, patches = self._heads()
-        of_cells, of_patches = (self._joined([part[:, used] for part in maps]) for used in (cells, patches))
+        of_cells, of_patches = (self._logits([part[:, used] for part in maps]) for used in (cells, patches))
         return (_above_median(of_cells) - self.level).sigmoid(), torch.stack([of_cells, of_patches], dim=1)
 
     def _heads(self) -> tuple[list[int], list[int]]:
@@ -84,10 +89,10 @@ class PortableMap(nn.Module):
         projections = [] if self.correction is None else list(range(2, 2 + HIDDEN))
         return [1, *projections], [0, *projections]
 
-    def _joined(self, maps: Sequence[Tensor]) -> Tensor:
+    def _logits(self, maps: Sequence[Tensor]) -> Tensor:
         fine, half, quarter = maps
         coarse = coarse_view(half, quarter, self.correction)
-        return joined_logits(fine, coarse, self.correction)[0] + self.get_buffer("bias")
+        return corrected_logits(fine, coarse, self.correction)[0] + self.get_buffer("bias")
 
     def _maps(self, images: Tensor) -> Tensor:
         """Returns the maps (N, rows, h/4, w/4) of pictures at one scale."""
@@ -109,10 +114,7 @@ def portable(network: Network) -> PortableClassifier | PortableMap:
 
 
 def _halved(images: Tensor) -> Tensor:
-    """Returns uint8 pictures at half the size as `PIL.Image.reduce` does: rounded up, a last odd pixel stands alone.
-
-    Sums are whole numbers of 32 bits: OpenVINO would round fractions to 8 bits.
-    """
+    """Returns uint8 pictures at half the size as `PIL.Image.reduce` does: rounded up, a last odd pixel stands alone."""
     total = images.to(torch.int32)
     for axis in (2, 3):
         side = images.shape[axis]

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
-import torch
 from scipy import ndimage
 
 from crack_lightning.inference.grouping import LEAST_CELLS, keep_cracks
@@ -46,8 +45,7 @@ def _judged(cracks: list[Crack], heat: Heat, grey: Array, judge: MarkJudge | Non
     if judge is None or heat.seen is None or not cracks:
         return cracks
     describing = MarkTraits(heat, heat.seen, grey)
-    traits = np.stack([describing.of(crack.lines) for crack in cracks])
-    probabilities = judge(torch.from_numpy(traits)).sigmoid().tolist()
+    probabilities = judge.probabilities(np.stack([describing.of(crack.lines) for crack in cracks])).tolist()
     longest = max(heat.size_hw)
     return [
         replace(crack, probability=value, likely=is_likely(value, crack.length_px / longest))

@@ -1,5 +1,6 @@
 """Applies the crack-map network to whole photographs, at three scales that are joined."""
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -22,8 +23,8 @@ from crack_lightning.models.shape_correction import (
     REACH_CELLS,
     CoarseView,
     coarse_view,
+    corrected_logits,
     enlarged,
-    joined_logits,
 )
 from crack_lightning.system.processes import cores
 
@@ -57,7 +58,9 @@ class CrackMapReader:
         self.classifier, self.memory_mb = network, memory_mb or MB_PER_CORE * cores()
         self._rows = network.rows(network.patch_weight if patches else None)
         self._mapper = crack_mapper(network, engine, self._rows)
-        self._correction = None if network.correction is None else network.correction.cpu()
+        self._correction = copy.deepcopy(network.correction)  # the network itself may be on a GPU
+        if self._correction is not None:
+            self._correction.cpu()
 
     def scaled(self, image: Image.Image, scale: WindowScale) -> Prepared:
         """Prepares an upright RGB photograph for `heat`, at `scale.zoom` times its size; each tile is a window."""
@@ -98,8 +101,8 @@ class CrackMapReader:
         coarse = coarse_view(half, quarter, self._correction)
         bands, hidden_bands = list[Tensor](), list[Tensor]()
         for rows, counted in _bands(fine.shape[2]):
-            view = coarse.cut(slice(rows.start // 2, -(-rows.stop // 2)), slice(None))
-            logits, hidden = joined_logits(fine[:, :, rows], view, self._correction)
+            view = coarse.cut(slice(rows.start // 2, -(-rows.stop // 2)))
+            logits, hidden = corrected_logits(fine[:, :, rows], view, self._correction)
             bands.append(logits[0, counted])
             if wants_hidden and hidden is not None:
                 hidden_bands.append(hidden[0, :, counted].half())

@@ -12,8 +12,6 @@ from crack_lightning.engines.portable import MARGIN_PX
 from crack_lightning.models.crack_map import CELL_PX
 from crack_lightning.models.shape_correction import SCALES
 
-PAD_PX = MARGIN_PX  # margin by which a picture is reflected
-
 Array = np.ndarray
 
 
@@ -34,17 +32,17 @@ def zoomed(image: Image.Image, factor: float) -> Image.Image:
 
 
 class Framed:
-    """A picture (h, w, 3) uint8, reflected by PAD_PX beyond every edge.
+    """A picture (h, w, 3) uint8, reflected by MARGIN_PX beyond every edge.
 
     On the right and below, it is reflected further, up to a multiple of STRIDE_PX. Only requested parts are computed.
     """
 
     def __init__(self, pixels: Array) -> None:
         self.size_hw = pixels.shape[:2]
-        mode: Literal["reflect", "symmetric"] = "reflect" if min(pixels.shape[:2]) > 2 * PAD_PX else "symmetric"
+        mode: Literal["reflect", "symmetric"] = "reflect" if min(pixels.shape[:2]) > 2 * MARGIN_PX else "symmetric"
         self._pixels = pixels
         self._rows, self._columns = (
-            np.pad(np.arange(side), (PAD_PX, PAD_PX + -side % STRIDE_PX), mode=mode) for side in pixels.shape[:2]
+            np.pad(np.arange(side), (MARGIN_PX, MARGIN_PX + -side % STRIDE_PX), mode=mode) for side in pixels.shape[:2]
         )
 
     @property
@@ -66,5 +64,5 @@ class Framed:
 def without_margin(maps: Tensor, picture: Framed) -> Tensor:
     """Returns the maps (..., h/4, w/4) of a framed picture without the cells of its margin."""
     rows, columns = (-(-side // CELL_PX) for side in picture.size_hw)
-    first = PAD_PX // CELL_PX
+    first = MARGIN_PX // CELL_PX
     return maps[..., first : first + rows, first : first + columns]

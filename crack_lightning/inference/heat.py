@@ -12,7 +12,7 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Seen:
-    """What the network saw in the cells of faint cracks and better ones.
+    """Holds what the network saw in the cells of faint cracks and better ones.
 
     `cells` (n, 2): their rows and columns, row after row. `values` (n, k): the hidden maps of the correction in them,
     less the mean of the photograph.

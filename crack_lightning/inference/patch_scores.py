@@ -93,7 +93,7 @@ def logits_by(network: CrackMap, weight: Tensor, prepared: Prepared) -> Tensor:
     maps = [
         without_margin(network(picture_tensor(picture, weight.device), rows), picture) for picture in prepared.pictures
     ]
-    return network.joined_logits(maps)[0] - network.bias
+    return network.corrected_logits(maps)[0] - network.bias
 
 
 def best_above_mean(logits: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from crack_lightning.models.backbones import build_features
 from crack_lightning.models.classifier import CrackClassifier, normalisation
 from crack_lightning.models.decision import Decision
 from crack_lightning.models.mark_judge import MarkJudge
-from crack_lightning.models.shape_correction import ShapeCorrection, coarse_view, joined_logits
+from crack_lightning.models.shape_correction import ShapeCorrection, coarse_view, corrected_logits
 from crack_lightning.models.taps import taps_of
 
 CELL_PX = 4
@@ -31,7 +31,7 @@ class CrackMap(nn.Module):
     `forward` takes RGB pictures (N, 3, h, w), uint8 in 0..255, sides multiples of 32, of one scale, and `rows`
     (k, channels) of weights. It returns a map for each row, (N, k, h/4, w/4), computed as a 1x1 convolution of each
     tap's map; the results are resized and added. This equals the rows times the joined features, since both steps are
-    linear. `coarse_view` and `joined_logits` make logits of such maps of three scales.
+    linear. `corrected_logits` makes logits of such maps of three scales.
 
     A cell has probability 0.5 where its logit exceeds the photograph's median by `level`. A patch has probability 0.5
     at the score `patch_level`; its log-odds grow by 1 with every `patch_scale` above it. `decision` says what the
@@ -138,10 +138,10 @@ class CrackMap(nn.Module):
         maps = [functional.conv2d(*pair) for pair in zip(tap_maps, self.split(rows), strict=True)]
         return torch.stack(resized_to_first(maps)).sum(dim=0)
 
-    def joined_logits(self, maps: Sequence[Tensor]) -> Tensor:
+    def corrected_logits(self, maps: Sequence[Tensor]) -> Tensor:
         """Returns logits (N, h/4, w/4) from the maps (N, k, h, w) of three scales that `forward` gives for `rows`."""
         fine, half, quarter = maps
-        return joined_logits(fine, coarse_view(half, quarter, self.correction), self.correction)[0] + self.bias
+        return corrected_logits(fine, coarse_view(half, quarter, self.correction), self.correction)[0] + self.bias
 
     def positive_probabilities(self, logits: Tensor) -> Tensor:
         """Converts logits of patches (N, 2) to calibrated probabilities of the positive class (N,)."""

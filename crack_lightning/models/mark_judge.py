@@ -1,5 +1,6 @@
 """Judges marks as wholes: a logistic regression from their traits to the probability that they are cracks."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -32,10 +33,16 @@ class MarkJudge(nn.Module):
         """Returns traits (n, TRAITS) in deviations from their mean, limited to MAX_DEVIATIONS."""
         return ((traits - self.mean) / self.deviation).clamp(-MAX_DEVIATIONS, MAX_DEVIATIONS)
 
-    def seen_in_deviations(self, values: Tensor) -> Tensor:
-        """Returns the last traits (..., 2 * HIDDEN), which the network saw, in deviations from their mean, limited."""
-        deviations = (values - self.mean[SHAPE_TRAITS:]) / self.deviation[SHAPE_TRAITS:]
-        return deviations.clamp(-MAX_DEVIATIONS, MAX_DEVIATIONS)
-
     def forward(self, traits: Tensor) -> Tensor:
         return self.standardised(traits) @ self.weight + self.bias
+
+    def probabilities(self, traits: np.ndarray) -> np.ndarray:
+        """Returns the probabilities (n,) that marks with `traits` (n, TRAITS) are cracks, 0..1."""
+        return np.asarray(self(torch.from_numpy(traits).to(self.mean.device)).sigmoid().cpu())
+
+    def direction(self, seen: np.ndarray) -> np.ndarray:
+        """Returns what the network saw along a mark, (2 * HIDDEN,), the last of its traits, standardised as a vector of
+        unit length."""
+        mean, deviation = (values[SHAPE_TRAITS:].cpu().numpy() for values in (self.mean, self.deviation))
+        deviations = ((seen - mean) / deviation).clip(-MAX_DEVIATIONS, MAX_DEVIATIONS)
+        return np.asarray(deviations / max(float(np.linalg.norm(deviations)), 1e-6))

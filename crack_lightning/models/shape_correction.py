@@ -1,11 +1,10 @@
-"""Joins the maps of three scales of a photograph, and corrects them by a small network that sees lines and structures.
+"""Corrects the map of a photograph by a small network that sees lines and structures, at three scales.
 
 The linear head gives each cell a logit by what the backbone sees around it; it knows nothing of the line that the cell
 belongs to. The shape correction reads a few projections of the same features at all scales, with a field of view of 480
-pixels, and adds to the logits. Without a correction, the logits of the scales are averaged.
+pixels, and adds to the logits.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -13,8 +12,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 SCALES = (1, 2, 4)  # factors by which a photograph is reduced before the backbone sees it
-# Share of a scale's own logits; the remainder is that of the next coarser scale, which is joined to its coarser one.
-OWN_SHARES = (0.7, 0.8, 1.0)
 # Margin in log-odds by which half and quarter size must both exceed the level, to mark where full size does not: a gap
 # too wide for it shows there. On half of the photographs 0.25 was better than 0.75, and than either size alone.
 COARSER_MARGIN = 0.25
@@ -25,19 +22,21 @@ REACH_CELLS = sum(DILATIONS) + 1  # how far a cell depends on other cells of its
 
 @dataclass(frozen=True)
 class CoarseView:
-    """What half and quarter size say about a photograph: `logits` (N, 1, h/8, w/8) of both, `coarsest` logits
-    (N, 1, h/16, w/16) of quarter size alone, and for the correction `hidden` maps (N, HIDDEN, h/8, w/8) and the `mean`
-    (N, HIDDEN, 1, 1) of the projections at half size."""
+    """Holds what half and quarter size say about a photograph.
+
+    `logits` (N, 1, h/8, w/8) are of half size, `coarsest` (N, 1, h/16, w/16) of quarter size. For the correction,
+    `hidden` are maps (N, HIDDEN, h/8, w/8), and `shift` (N, HIDDEN, 1, 1) centres the projections at half size.
+    """
 
     logits: Tensor
     coarsest: Tensor
     hidden: Tensor | None
-    mean: Tensor | None
+    shift: Tensor | None
 
-    def cut(self, rows: slice, columns: slice) -> "CoarseView":
-        """Returns the view of a part of the photograph, in cells of half size."""
-        hidden = None if self.hidden is None else self.hidden[..., rows, columns]
-        return replace(self, logits=self.logits[..., rows, columns], hidden=hidden)
+    def cut(self, rows: slice) -> "CoarseView":
+        """Returns the view without the coarsest logits for some rows of the photograph, in cells of half size."""
+        hidden = None if self.hidden is None else self.hidden[..., rows, :]
+        return replace(self, logits=self.logits[..., rows, :], hidden=hidden)
 
 
 class ShapeCorrection(nn.Module):
@@ -45,8 +44,8 @@ class ShapeCorrection(nn.Module):
 
     `projection` (HIDDEN, channels) projects the joined features of a cell. Projections are taken less their mean over
     the photograph, so that light and texture of a surface do not count. `forward` takes the centred projections
-    (N, HIDDEN, h, w) of the scale with an index into SCALES, and the hidden maps of the coarser scale. It returns
-    corrections (N, 1, h, w) and the hidden maps (N, HIDDEN, h, w).
+    (N, HIDDEN, h, w) of the scale with an index into SCALES, and the enlarged hidden maps of the coarser one, if any.
+    It returns corrections (N, 1, h, w) and the hidden maps (N, HIDDEN, h, w).
     """
 
     def __init__(self, channels: int) -> None:
@@ -62,7 +61,7 @@ class ShapeCorrection(nn.Module):
     def forward(self, centred: Tensor, scale: int, coarser: Tensor | None) -> tuple[Tensor, Tensor]:
         maps = functional.relu(centred + self.offsets[scale][:, None, None])
         if coarser is not None:
-            maps = maps + self.carries[scale](enlarged(coarser, maps))
+            maps = maps + self.carries[scale](coarser)
         for layer, dilation in zip(self.blocks[scale].children(), DILATIONS, strict=True):
             maps = maps + functional.relu(layer(_repeated_edges(maps, dilation)))
         return self.outputs[scale](maps), maps
@@ -75,38 +74,32 @@ def coarse_view(half: Tensor, quarter: Tensor, correction: ShapeCorrection | Non
     `correction`.
     """
     if correction is None:
-        return CoarseView(_joined(1, _logits(half), _logits(quarter)), _logits(quarter), None, None)
-    mean = _projected(half).mean(dim=(2, 3), keepdim=True)
-    added, hidden = correction(_projected(quarter) - _projected(quarter).mean(dim=(2, 3), keepdim=True), 2, None)
-    coarsest = _logits(quarter) + added
-    added, hidden = correction(_projected(half) - mean, 1, hidden)
-    return CoarseView(_joined(1, _logits(half) + added, coarsest), coarsest, hidden, mean)
+        return CoarseView(_logits(half), _logits(quarter), None, None)
+    added, hidden = correction(_projected(quarter) + _shift(_projected(quarter)), 2, None)
+    coarsest, shift = _logits(quarter) + added, _shift(_projected(half))
+    added, hidden = correction(_projected(half) + shift, 1, enlarged(hidden, half))
+    return CoarseView(_logits(half) + added, coarsest, hidden, shift)
 
 
-def joined_logits(fine: Tensor, coarse: CoarseView, correction: ShapeCorrection | None) -> tuple[Tensor, Tensor | None]:
+def corrected_logits(
+    fine: Tensor, coarse: CoarseView, correction: ShapeCorrection | None
+) -> tuple[Tensor, Tensor | None]:
     """Returns the logits (N, h, w) of a photograph, or of a part, from its maps (N, 1 + HIDDEN, h, w) at full size.
 
     Also returns the hidden maps (N, 2 * HIDDEN, h, w) at full and at half size, None without a correction.
     """
-    if correction is None or coarse.mean is None or coarse.hidden is None:
-        return _joined(0, _logits(fine), coarse.logits)[:, 0], None
-    added, hidden = correction(_projected(fine) - coarse.mean, 0, coarse.hidden)
-    logits = _joined(0, _logits(fine) + added, coarse.logits)[:, 0]
-    return logits, torch.cat([hidden, enlarged(coarse.hidden, hidden)], dim=1)
+    if correction is None or coarse.shift is None or coarse.hidden is None:
+        return _logits(fine)[:, 0], None
+    larger = enlarged(coarse.hidden, fine)
+    added, hidden = correction(_projected(fine) + coarse.shift, 0, larger)
+    return (_logits(fine) + added)[:, 0], torch.cat([hidden, larger], dim=1)
 
 
-def joined(maps: Sequence[Tensor]) -> Tensor:
-    """Joins maps (..., h, w) of the three scales, the finest first, as the logits of the linear head are joined."""
-    fine, half, quarter = maps
-    return _joined(0, fine, _joined(1, half, quarter))
-
-
-def _joined(scale: int, own: Tensor, coarser: Tensor) -> Tensor:
-    return OWN_SHARES[scale] * own + (1 - OWN_SHARES[scale]) * enlarged(coarser, own)
+# OpenVINO replaces slices, subtractions and layers for padding by others, which lose the mark that they are computed
+# with 32 bits: the following functions do without.
 
 
 def _logits(maps: Tensor) -> Tensor:
-    # Not a slice: OpenVINO would split at it, and round.
     return maps.index_select(1, torch.zeros(1, dtype=torch.int64, device=maps.device))
 
 
@@ -114,8 +107,13 @@ def _projected(maps: Tensor) -> Tensor:
     return maps.index_select(1, torch.arange(1, maps.shape[1], device=maps.device))
 
 
+def _shift(projected: Tensor) -> Tensor:
+    """Returns what centres projections (N, HIDDEN, h, w) when it is added."""
+    return (projected * -1.0).mean(dim=(2, 3), keepdim=True)
+
+
 def _repeated_edges(maps: Tensor, width: int) -> Tensor:
-    """Repeats the outermost cells of maps (N, c, h, w) `width` times; OpenVINO would round in a layer for padding."""
+    """Repeats the outermost cells of maps (N, c, h, w) `width` times."""
     for axis in (2, 3):
         count = maps.shape[axis]
         indices = torch.arange(-width, count + width, device=maps.device).clamp(0, count - 1)
@@ -128,6 +126,6 @@ def enlarged(coarse: Tensor, fine: Tensor) -> Tensor:
     flat = coarse.reshape(1, -1, *coarse.shape[-2:])
     size = 2 * coarse.shape[-2], 2 * coarse.shape[-1]
     larger = functional.interpolate(flat, size, mode="bilinear", align_corners=False)
-    for axis in (-2, -1):  # a slice would make exporters check its length
-        larger = larger.index_select(axis, torch.arange(fine.shape[axis], device=larger.device))
+    for axis in (2, 3):  # a slice would make exporters check its length
+        larger = larger.index_select(axis, torch.arange(fine.shape[axis - 4], device=larger.device))
     return larger.reshape(*coarse.shape[:-2], *fine.shape[-2:])

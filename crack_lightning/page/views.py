@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from crack_lightning import __version__
-from crack_lightning.corrections.correction import Correction, to_redo, to_undo
+from crack_lightning.corrections.correction import REASONS, Correction, to_redo, to_undo
 from crack_lightning.corrections.lines import REJECTED, UNSEEN, JudgedCrack, excluded_areas, rejections, surface_share
 from crack_lightning.data.images.formats import png
 from crack_lightning.errors import UserError
@@ -46,6 +46,7 @@ def project_facts(project: Project) -> dict[str, Any]:
         "faults": _faults(project),
         "undo": _correction_facts(project, to_undo(corrections)),
         "redo": _correction_facts(project, to_redo(corrections)),
+        "reasons": list(REASONS),
         "missing": missing_formats(),
         "handed_over": sorted(path.stem for path in (project.folder / HANDED_OVER).glob("*.zip")),
     }

@@ -4,23 +4,25 @@ The log-odds of a mark move by the judged marks' surprise, weighted by likeness:
 along both, in deviations from the mean of the marks that the judge was trained on.
 """
 
+import logging
 import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from crack_lightning.corrections.correction import CONFIRMING_KINDS, Correction
-from crack_lightning.corrections.lines import UNSEEN, JudgedCrack
+from crack_lightning.corrections.lines import UNSEEN, JudgedCrack, standing_judgements
 from crack_lightning.errors import UserError
 from crack_lightning.inference.heat import Heat
 from crack_lightning.inference.mark_traits import seen_along
 from crack_lightning.models.mark_judge import MarkJudge
-from crack_lightning.project.project import Project, key_of_name
+from crack_lightning.project.project import Project
 from crack_lightning.project.remembered import Remembered
 from crack_lightning.runs.inspection.photograph_files import folder_of, read_heat
+
+log = logging.getLogger(__name__)
 
 Array = np.ndarray
 
@@ -97,15 +99,13 @@ def _why(likeness: Array, judged: Sequence[_Judged], step: float) -> str:
 
 
 def _judged_marks(project: Project, judge: MarkJudge) -> list[_Judged]:
-    """Returns the marks that corrections in force accept, draw or reject, in photographs that are inspected."""
+    """Returns the marks that somebody judged, in photographs that are inspected."""
     marks = []
-    for correction in project.active:
-        key = key_of_name(correction.photograph)
-        if correction.kind not in (*CONFIRMING_KINDS, "reject") or key not in project.photographs:
-            continue
-        values = _values_along(project, key, correction.lines, f"correction-{correction.number}", judge)
-        if values is not None:
-            marks.append(_Judged(correction.photograph, values, _surprise(correction), _kind(correction)))
+    for key, photograph in list(project.photographs.items()):
+        for correction in standing_judgements(project.corrections_of(photograph.name)):
+            values = _values_along(project, key, correction.lines, f"correction-{correction.number}", judge)
+            if values is not None:
+                marks.append(_Judged(photograph.name, values, _surprise(correction), _kind(correction)))
     return marks
 
 
@@ -130,15 +130,10 @@ def _values_along(project: Project, key: str, lines: Sequence[Array], question: 
     def values() -> Array:
         try:
             heat = _heats.of((folder, map_key), lambda: read_heat(folder, inspected))
-        except UserError:
+        except UserError as error:
+            log.warning("%s", error)
             return np.zeros(0)
-        return np.zeros(0) if heat.seen is None else standardised(seen_along(heat, heat.seen, lines), judge)
+        return np.zeros(0) if heat.seen is None else judge.direction(seen_along(heat, heat.seen, lines))
 
     result = _values.of((folder, map_key, question), values)
     return result if len(result) else None
-
-
-def standardised(values: Array, judge: MarkJudge) -> Array:
-    """Returns what the network saw along a mark, (k,), in deviations from the mean, of unit length."""
-    deviations = judge.seen_in_deviations(torch.from_numpy(values)).numpy()
-    return np.asarray(deviations / max(float(np.linalg.norm(deviations)), 1e-6))

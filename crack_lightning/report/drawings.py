@@ -21,15 +21,16 @@ def drawing(
 ) -> bytes:
     """Draws the lines and numbers of the cracks, the numbers on a layer of their own; returns the content of the file.
 
-    The unit is the millimetre if the scale is known, else the pixel. The origin is the photograph's lower left corner,
-    and y points upwards. `colours` has `#rrggbb` for each width class. Raises UserError without ezdxf.
+    Marks that are probably no cracks are left out. The unit is the millimetre if the scale is known, else the pixel.
+    The origin is the photograph's lower left corner, and y points upwards. `colours` has `#rrggbb` for each class.
+    Raises UserError without ezdxf.
     """
     ezdxf = library()
     logging.getLogger("ezdxf").setLevel(logging.WARNING)  # at INFO, ezdxf reports every header that it leaves empty
     document = ezdxf.new("R2010", units=UNITLESS if mm_per_px is None else MILLIMETRES)
     document.layers.add(NUMBER_LAYER)
     space, height = document.modelspace(), height_px * (mm_per_px or 1.0)
-    for record in records:
+    for record in (record for record in records if record.likely):
         layer = _layer(document, record.width_class or UNKNOWN_NAME, colours)
         parts = [line * [1, -1] + [0, height] for line in record.lines_mm or record.lines]
         for points in parts:

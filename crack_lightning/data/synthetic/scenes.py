@@ -8,6 +8,7 @@ from crack_lightning.data.synthetic.clutter_marks import writing
 from crack_lightning.data.synthetic.clutter_objects import cable, plants, shadow
 from crack_lightning.data.synthetic.concrete import Array
 from crack_lightning.data.synthetic.drawn_cracks import add_cracks
+from crack_lightning.data.synthetic.foreground import beyond, fence, gauge, growth, pipe
 from crack_lightning.data.synthetic.lessons import (
     Lesson,
     add_clutter,
@@ -17,16 +18,11 @@ from crack_lightning.data.synthetic.lessons import (
     reframed,
 )
 from crack_lightning.data.synthetic.structures import (
-    beyond,
     edge_stains,
-    fence,
     formwork,
-    gauge,
     graffiti,
-    growth,
     ledge,
     paving,
-    pipe,
     slab_joint,
     spray,
 )
@@ -61,7 +57,7 @@ def scene(source: Image.Image | None, seed: int, index: int) -> Lesson:
             cracks = add_cracks(picture, rng)
             picture, style = cracks.picture, cracks.style
             cover, strength = np.maximum(cover, cracks.cover), np.maximum(strength, cracks.strength)
-        if rng.random() < 0.1:  # a shadow or a stain over the crack
+        if rng.random() < 0.1:  # a shadow over the crack
             picture, _ = shadow(picture, rng)
     for _ in range(min(2, rng.poisson(OBJECTS_MEAN))):
         picture, mask = BEFORE_IT[int(rng.integers(len(BEFORE_IT)))](picture, rng)

@@ -54,7 +54,7 @@ def export_checkpoint(options: ExportOptions, folder: Path) -> list[Path]:
     with tempfile.TemporaryDirectory(prefix=".exporting-", dir=folder) as name:
         partial = Path(name)
         rows, int8 = _write_formats(subject, facts, options, pictures, partial)
-        _check([row for row in rows if row.format != NO_SETTINGS_NAME], must_agree=int8 is None)
+        _check([row for row in rows if row.format != NO_SETTINGS_NAME or subject.is_map], must_agree=int8 is None)
         files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(partial.iterdir())}
         settings = {"settings": {OPENVINO: PRECISE}} if OPENVINO in options.formats else {}
         described = facts | {"inputs": _inputs(), "outputs": subject.outputs, **_parity(rows, int8), "files": files}
