@@ -18,7 +18,7 @@ from crack_lightning.data.images.exif import (
 )
 from crack_lightning.errors import UserError
 from crack_lightning.inference.sources import Photograph
-from crack_lightning.measurement.scale import agreed_scale, from_distance, from_two_points, uniform_scale
+from crack_lightning.measurement.scale import Scale, agreed_scale, from_distance, from_two_points, uniform_scale
 from crack_lightning.runs.inspection.options import InspectOptions
 from crack_lightning.runs.inspection.scales import Scales, scales_of
 
@@ -155,6 +155,12 @@ def test_a_distance_without_a_focal_length_is_a_fault(tmp_path: Path, focal: dic
     kept, found = scales_of(options(distance_m=2.0, mm_per_px=0.3), []).of(path, "a.jpg", GREY)
     assert kept is not None  # what else was given still holds
     assert fault in found
+
+
+def test_a_width_is_finite_where_a_line_turns_back() -> None:
+    scale = Scale(np.array([[0.5, 0.0], [0.0, 0.4]]), 0.0, "test")
+    widths = scale.width_mm(np.array([2.0, 2.0, 2.0]), np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]))
+    assert widths == pytest.approx([0.8, 1.0, 2 * scale.mm_per_px])
 
 
 def test_points_too_near_each_other_are_refused() -> None:

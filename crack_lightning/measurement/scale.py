@@ -39,10 +39,14 @@ class Scale:
         return length_of(line @ self.matrix.T)
 
     def width_mm(self, width_px: Array, along: Array) -> Array:
-        """Returns widths (n,) in millimetres, from widths in pixels at right angles to directions `along` (n, 2)."""
-        unit = along / np.maximum(np.hypot(*along.T), 1e-9)[:, None]
-        stretched = np.hypot(*(unit @ self.matrix.T).T)
-        return np.asarray(width_px * abs(np.linalg.det(self.matrix)) / np.maximum(stretched, 1e-12))
+        """Returns widths (n,) in millimetres, from widths in pixels at right angles to directions `along` (n, 2).
+
+        Where a line turns back its direction is (0, 0), and the mean scale counts.
+        """
+        lengths = np.hypot(*along.T)
+        stretched = np.hypot(*(along @ self.matrix.T).T) / np.maximum(lengths, 1e-9)
+        across = abs(np.linalg.det(self.matrix)) / np.maximum(stretched, 1e-12)
+        return np.asarray(width_px * np.where(lengths > 1e-9, across, self.mm_per_px))
 
 
 def check_scale(scale: Scale) -> Scale:
@@ -61,12 +65,17 @@ def uniform_scale(mm_per_px: float, source: str, *, deviation: float = 0.0) -> S
     return Scale(np.eye(2) * mm_per_px, deviation, source)
 
 
-def from_two_points(first: Sequence[float], second: Sequence[float], length_mm: float, source: str) -> Scale:
-    """Returns the scale from two points, x and y in pixels, `length_mm` apart. Raises UserError if they are close."""
+def from_two_points(
+    first: Sequence[float], second: Sequence[float], length_mm: float, source: str, *, click_px: float = 1.0
+) -> Scale:
+    """Returns the scale from two points, x and y in pixels, `length_mm` apart. Raises UserError if they are close.
+
+    `click_px` is the size of a pixel of the screen on which the points were clicked, in pixels of the photograph.
+    """
     apart = math.dist(first, second)
     if apart < 10 or length_mm <= 0:
         raise UserError(f"{source}: two points {apart:.1f} px apart for {length_mm:g} mm: give two that are far apart")
-    return uniform_scale(length_mm / apart, source, deviation=1.0 / apart)
+    return uniform_scale(length_mm / apart, source, deviation=max(1.0, click_px) / apart)
 
 
 def from_distance(distance_m: float, *, focal_35mm: float, size: tuple[int, int]) -> Scale:

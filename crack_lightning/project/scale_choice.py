@@ -27,7 +27,7 @@ def scale_of(project: Project, key: str) -> Scale | None:
     if corrections:
         return scale_from(max(corrections, key=lambda correction: correction.number).scale or {})
     mm_per_px = project.options.mm_per_px
-    return None if mm_per_px is None else uniform_scale(mm_per_px, "mm_per_px")
+    return None if mm_per_px is None else uniform_scale(mm_per_px, "given when the page was started")
 
 
 def scale_from(facts: Mapping[str, object]) -> Scale | None:
@@ -66,7 +66,7 @@ def set_scale(project: Project, facts: Mapping[str, object]) -> Correction:
 
 def _scale_in(project: Project, name: str, facts: Mapping[str, object]) -> Scale | None:
     if facts.get("mm_per_px") is not None:
-        return uniform_scale(_number(facts, "mm_per_px"), "mm_per_px, set in the page")
+        return uniform_scale(_number(facts, "mm_per_px"), "set in the page")
     if facts.get("length_mm") is not None:
         x1, y1, x2, y2, length_mm = (_number(facts, field) for field in TWO_POINT_FIELDS)
         inspected = project.inspected.get(key_of_name(name))
@@ -77,7 +77,9 @@ def _scale_in(project: Project, name: str, facts: Mapping[str, object]) -> Scale
         ):
             size = f"{inspected.width_px} x {inspected.height_px}"
             raise UserError(f"a point is outside {name}, which has {size} pixels: mark both points in the photograph")
-        return from_two_points((x1, y1), (x2, y2), length_mm, f"two points {length_mm:g} mm apart in {name}")
+        click_px = _number(facts, "click_px") if "click_px" in facts else 1.0
+        source = f"two points {length_mm:g} mm apart in {name}"
+        return from_two_points((x1, y1), (x2, y2), length_mm, source, click_px=click_px)
     if facts.get("marker_mm") is not None:
         return marker_scale(project.grey_of(project.key_of(name)), _number(facts, "marker_mm"))
     return None
