@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 from PIL import Image, ImageDraw
 
@@ -5,6 +7,7 @@ from crack_lightning.inference import overlay as drawing
 from crack_lightning.inference.heat import Heat
 from crack_lightning.inference.overlay import bar_length_mm, heat_picture, overlay, reduced, scale_colours
 from crack_lightning.inference.regions import regions
+from crack_lightning.measurement.classes import COLOURS, UNKNOWN_COLOUR
 
 
 def sloping(width: int, height: int) -> Heat:
@@ -69,3 +72,25 @@ def test_the_legend_has_bare_concrete_and_the_overlay_colours() -> None:
 
 def test_a_scale_bar_is_a_round_length() -> None:
     assert [bar_length_mm(width) for width in (100, 240, 1000, 33_000)] == [20, 20, 200, 5000]
+
+
+def test_classes_are_told_apart_with_every_kind_of_colour_vision() -> None:
+    """By the simulations of Machado, Oliveira and Fernandes (2009) of those who lack one kind of cone."""
+    simulated = [
+        np.eye(3),
+        np.array([[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]),
+        np.array([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]),
+        np.array([[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]),
+    ]
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+
+    def lab(colour: str, matrix: np.ndarray) -> np.ndarray:
+        levels = np.array([int(colour[start : start + 2], 16) for start in (1, 3, 5)]) / 255
+        linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
+        x, y, z = np.cbrt(to_xyz @ (matrix @ linear).clip(0, 1) / [0.95047, 1, 1.08883])
+        return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+    for matrix in simulated:
+        seen = {colour: lab(colour, matrix) for colour in (*COLOURS, UNKNOWN_COLOUR)}
+        for one, other in itertools.combinations(seen, 2):
+            assert np.linalg.norm(seen[one] - seen[other]) > 12, (one, other)

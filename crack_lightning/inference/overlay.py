@@ -17,6 +17,7 @@ COLOUR_MAP = "inferno"
 MAX_OPACITY = 0.6  # opacity of the heat map at a probability of 1
 OUTLINE_RGB = (0, 229, 255)  # a colour that concrete does not have
 UNLIKELY_RGB = (150, 155, 160)  # marks that are probably no cracks
+DASH_EDGE_RGB = (13, 17, 23)  # beside the dashes of a crack of unknown width
 CONCRETE_GREY = 165  # grey level below the colours of the legend
 BAND_ROWS = 256  # rows of a picture that are computed at once, since they take a hundred bytes per pixel
 MAX_JPEG_SIDE_PX = 65_500  # longest side of a JPEG
@@ -81,7 +82,7 @@ def crack_overlay(
 ) -> Image.Image:
     """Draws cracks, in the colours of their classes, over `small`, a reduced copy of a photograph of `size_hw`.
 
-    Marks that are probably no cracks are drawn thin and grey, without a number.
+    Cracks of unknown width are dashed. Marks that are probably no cracks are drawn thin and grey, without a number.
     """
     picture = small.copy()
     factor = np.array([small.width / size_hw[1], small.height / size_hw[0]])
@@ -90,12 +91,34 @@ def crack_overlay(
         colour = classes.colour_of(record.width_class) if record.likely else UNLIKELY_RGB
         line_width = width if record.likely else max(1, width // 2)
         for line in record.lines:
-            draw.line([(x, y) for x, y in (line * factor).tolist()], fill=colour, width=line_width, joint="curve")
+            points = line * factor
+            parts = [points] if record.width_class or not record.likely else _dashes(points, 8 * line_width)
+            if len(parts) > 1:
+                _draw_lines(draw, parts, DASH_EDGE_RGB, line_width + 2)
+            _draw_lines(draw, parts, colour, line_width)
     numbers = {record.number: _middle(record) * factor for record in records if record.likely}
     write_numbers(draw, numbers, picture.size)
     if mm_per_px is not None:
         _scale_bar(draw, picture.size, mm_per_px / float(factor[0]))
     return picture
+
+
+def _draw_lines(
+    draw: ImageDraw.ImageDraw, lines: Sequence[Array], colour: str | tuple[int, int, int], width: int
+) -> None:
+    for line in lines:
+        draw.line([(x, y) for x, y in line.tolist()], fill=colour, width=width, joint="curve")
+
+
+def _dashes(line: Array, period_px: float) -> list[Array]:
+    """Returns the dashes of a line (n, 2): two thirds of every `period_px` along it."""
+    along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
+    dashes = []
+    for start in np.arange(0, along[-1], period_px):
+        inside = along[(along > start) & (along < start + period_px * 2 / 3)]
+        places = np.concatenate([[start], inside, [min(start + period_px * 2 / 3, along[-1])]])
+        dashes.append(np.column_stack([np.interp(places, along, column) for column in line.T]))
+    return dashes or [line]
 
 
 def _middle(record: CrackRecord) -> Array:

@@ -15,9 +15,10 @@ PRESETS = {
     "japan": (0.2,),
 }
 PRESET_NAMES = tuple(PRESETS)
-COLOURS = ("#00b8d9", "#2ca02c", "#f2c200", "#ff7f0e", "#e03131", "#8e24aa", "#5d4037", "#111111")
+# The palette of Okabe and Ito (Color Universal Design, 2008), which people with colour blindness tell apart.
+COLOURS = ("#56b4e9", "#009e73", "#f0e442", "#e69f00", "#d55e00", "#cc79a7", "#0072b2", "#000000")
 UNKNOWN_NAME = "width not known"
-UNKNOWN_COLOUR = "#00e5ff"  # colour of a crack whose width in millimetres is not known
+UNKNOWN_COLOUR = "#c8ccd1"  # colour of a crack whose width in millimetres is not known
 
 
 @dataclass(frozen=True)
