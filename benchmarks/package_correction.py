@@ -31,7 +31,7 @@ LEVEL = 2.0  # logits above the median that are a probability of 0.5 in training
 JITTER = 0.15  # deviation of the random factors of channels, so that no single one decides
 SHARE = 0.35  # of what was learned that is used: more is better on close-ups and worse on structures
 TILES_ACROSS = 18  # of a photograph of SDNET2018
-BLOCK = 64  # scenes in memory at a time before their features are computed
+BLOCK = 128  # scenes in memory at a time before their features are computed
 
 Taps = list[list[Tensor]]  # by scale, by tap
 

@@ -3,17 +3,20 @@
     python benchmarks/page.py first PHOTOGRAPH.jpg [--times 5]
     python benchmarks/page.py frames [--count 500]
     python benchmarks/page.py memory PHOTOGRAPHS
+    python benchmarks/page.py day [--photographs 2000] [--corrected 400] [--corrections 3000]
 
 first: seconds from the drop until lines are drawn (a first look at a reduced size, for photographs of more than 4
 megapixels) and until the whole photograph is inspected, with a server that runs already. frames: the time between two
 frames while the list of small drawn photographs is scrolled, against an empty page of the same browser. memory: the
-largest resident size of the server while it inspects a folder, and the size at its end. Needs the extras page and
-browser, and chromium.
+largest resident size of the server while it inspects a folder, and the size at its end. day: what a key, the list, a
+new threshold and "what next" cost in a large project of drawn photographs. Needs the extras page and browser, and
+chromium.
 """
 
 import argparse
 import contextlib
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -27,6 +30,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+from page_project import THRESHOLD, project_folder
 from PIL import Image
 
 PORT = 8791
@@ -149,6 +153,113 @@ def memory(source: Path) -> None:
             time.sleep(30)
 
 
+def day(photographs: int, corrected: int, corrections: int) -> None:
+    """The rows of a table."""
+    with tempfile.TemporaryDirectory() as folder:
+        rows = list[tuple[str, str]]()
+        for few in (1, corrected):
+            place = project_folder(Path(folder) / str(few), photographs, few, corrections * few // corrected)
+            with served(place / "project", f"source={place / 'site'}") as server:
+                began_s = time.perf_counter()
+                while asked("project")["progress"]["waiting"] or any(row["computing"] for row in listed()):
+                    time.sleep(1)
+                rows.append((f"rows computed at the start, {few} corrected, s", f"{time.perf_counter() - began_s:.0f}"))
+                rows += keys(server, few)
+                if few == corrected:
+                    rows += [("project list, ms", spread([timed("project") for _ in range(9)]))]
+                    rows += [("what next, first and later, ms", f"{timed('places'):.0f}, {timed('places'):.0f}")]
+                    rows += four_keys()
+                    rows += threshold()
+    print("| | |\n|---|---|")
+    for name, value in rows:
+        print(f"| {name} | {value} |")
+
+
+def listed() -> list[dict[str, Any]]:
+    return list(asked("project")["photographs"])
+
+
+def timed(what: str) -> float:
+    began_s = time.perf_counter()
+    asked(what)
+    return 1000 * (time.perf_counter() - began_s)
+
+
+def spread(values: list[float]) -> str:
+    return f"{median(values):.0f} ({min(values):.0f} to {max(values):.0f})"
+
+
+def sent(what: str, facts: dict[str, Any]) -> Any:
+    """What the server answers to a post."""
+    body = json.dumps(facts).encode()
+    request = urllib.request.Request(f"{ADDRESS}api/{what}", body, {"content-type": "application/json"})
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)
+
+
+def cpu_ms(server: subprocess.Popen[bytes]) -> float:
+    fields = Path(f"/proc/{server.pid}/stat").read_text().rsplit(")")[1].split()
+    return 1000 * (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def keys(server: subprocess.Popen[bytes], corrected: int) -> list[tuple[str, str]]:
+    """What a key costs the server: one request each, in a photograph without corrections."""
+    key = listed()[-1]["key"]
+    shown = asked(f"photographs/{key}")
+    marks, revision = [crack["id"] for crack in shown["cracks"]], shown["revision"]
+    costs, times = list[float](), list[float]()
+    for crack in marks[:30]:
+        before, began_s = cpu_ms(server), time.perf_counter()
+        facts = {"key": key, "kind": "reject", "crack": crack, "revision": revision, "window": "benchmark"}
+        revision = sent("corrections", facts)["photograph"]["revision"]
+        times.append(1000 * (time.perf_counter() - began_s))
+        costs.append(cpu_ms(server) - before)
+    name = f"of {len(marks)} marks, {corrected} photographs corrected"
+    return [
+        (f"a key, answer, ms, {name}", spread(times)),
+        (f"a key, the server's CPU, ms, {name}", f"{np.mean(costs):.0f}"),
+    ]
+
+
+def four_keys() -> list[tuple[str, str]]:
+    """How many of four keys that are pressed 0.1 s apart accept, and how many requests they make."""
+    with browser() as page:
+        asked_for = list[str]()
+        page.goto(ADDRESS)
+        page.wait_for_timeout(4000)
+        page.evaluate("() => document.querySelector('.row:nth-last-child(2)').click()")
+        page.wait_for_timeout(3000)
+        before = sum(row["corrections"] for row in listed())
+        page.keyboard.press("j")
+        page.wait_for_timeout(500)
+        page.on("request", lambda request: asked_for.append(request.url))
+        for _ in range(4):
+            page.keyboard.press("a")
+            page.wait_for_timeout(100)
+        page.wait_for_timeout(2000)
+        done = sum(row["corrections"] for row in listed()) - before
+        requests = [url for url in asked_for if "/api/" in url and "tiles" not in url]
+    return [("four keys 0.1 s apart accept", str(done)), ("requests for them", str(len(requests)))]
+
+
+def threshold() -> list[tuple[str, str]]:
+    """How long the list takes while a new threshold is computed, and the open photograph."""
+    key = listed()[0]["key"]
+    began_s = time.perf_counter()
+    sent("settings", {"threshold": THRESHOLD + 0.1, "key": key})
+    waits = [timed("project")]
+    while asked(f"photographs/{key}")["computing"]:
+        waits.append(timed("project"))
+    opened_s = time.perf_counter() - began_s
+    while time.perf_counter() - began_s < 20:
+        waits.append(timed("project"))
+        time.sleep(0.2)
+    return [
+        ("list while a threshold is computed, ms", spread(waits)),
+        ("the open photograph follows, s", f"{opened_s:.1f}"),
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="what", required=True)
@@ -157,11 +268,16 @@ def main() -> None:
     command.add_argument("--times", type=int, default=5)
     commands.add_parser("frames").add_argument("--count", type=int, default=500)
     commands.add_parser("memory").add_argument("photographs", type=Path)
+    command = commands.add_parser("day")
+    for name, value in (("photographs", 2000), ("corrected", 400), ("corrections", 3000)):
+        command.add_argument(f"--{name}", type=int, default=value)
     arguments = parser.parse_args()
     if arguments.what == "first":
         first(arguments.photograph, arguments.times)
     elif arguments.what == "frames":
         frames(arguments.count)
+    elif arguments.what == "day":
+        day(arguments.photographs, arguments.corrected, arguments.corrections)
     else:
         memory(arguments.photographs)
 

@@ -109,3 +109,5 @@ def walls(tmp_path: Path) -> list[Path]:
 
 
 INSPECTED = "document.querySelectorAll('.row .cracked, .row .sound, .row .review').length === %d"
+# Whether a crack of the open photograph has this state.
+SOME = "[...document.querySelectorAll('#rows td:last-child')].some(td => td.textContent === '%s')"

@@ -49,7 +49,7 @@ def served(project: Any, token: str | None = None) -> Asked:
 
     news = News()
     worker = Worker(project, news)  # it does not run: nothing happens behind the tests
-    return Asked(Guard(application(project, worker, news), hosts=[HOST], token=token), project, news)
+    return Asked(Guard(application(project, worker), hosts=[HOST], token=token), project, news)
 
 
 def opened(folder: Path, walls: Path) -> Any:

@@ -31,6 +31,7 @@ def walls_inspected(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def inspect_all(project: Any) -> None:
     """Take in a project's photographs, and inspect those that are not inspected yet."""
+    from crack_lightning.project.attention import are_found, find_places
     from crack_lightning.project.site_photographs import load_photographs
     from crack_lightning.runs.inspection.inspecting import inspect_photograph
 
@@ -38,6 +39,8 @@ def inspect_all(project: Any) -> None:
     for key, photograph in project.photographs.items():
         if key not in project.inspected:
             project.inspected[key] = inspect_photograph(photograph, project.folder, project.inspection)
+        if not are_found(project, key):
+            find_places(project, key)
 
 
 def copy_inspected(walls: Path, target: Path, *names: str) -> None:
@@ -79,6 +82,6 @@ def keyed(project: Any, name: str = "a.png") -> tuple[str, list[Any]]:
 
 
 def said(project: Any, kind: str, name: str = "a.png", **facts: Any) -> Any:
-    from crack_lightning.project.shown_cracks import correct
+    from crack_lightning.project.correcting import correct
 
-    return correct(project, {"kind": kind, "photograph": name, **facts})
+    return correct(project, {"kind": kind, "photograph": name, **facts})[0]

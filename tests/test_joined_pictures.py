@@ -14,10 +14,11 @@ from projects import keyed, said, source
 from walls import wall
 
 from crack_lightning.errors import UserError
-from crack_lightning.page.views import photograph_facts, project_facts, row_of
+from crack_lightning.page.views import Views, project_facts
 from crack_lightning.project import hand_over as hand_overs
 from crack_lightning.project.hand_over import hand_over
 from crack_lightning.project.project import Project
+from crack_lightning.project.rows import Rows, row_facts
 from crack_lightning.project.shown_cracks import shown_cracks
 from crack_lightning.runs.inspection.inspecting import inspect_photograph
 
@@ -31,7 +32,9 @@ def test_what_was_found_is_not_joined_with_another_picture(project: Callable[...
     path = tmp_path / "site/a.png"
     first = path.read_bytes()
     wall(450, 301, crack=False).save(path)  # another picture of the same name and size
-    assert (row_of(one, key)["verdict"], photograph_facts(one, key, None)["cracks"]) == ("waiting", [])
+    rows_ = Rows(one)
+    assert row_facts(one, rows_, key)["verdict"] == "waiting"
+    assert Views().photograph(one, rows_, key, None)["cracks"] == []
     with pytest.raises(UserError, match=r"file of a\.png changed after it was inspected"):
         said(one, "draw", stroke=[[50, 40], [150, 60], [250, 50]])
     with pytest.raises(UserError, match="replaced by another picture"):
@@ -41,7 +44,7 @@ def test_what_was_found_is_not_joined_with_another_picture(project: Callable[...
     assert table["b.png"]["error"] == ""
     one.inspected[key] = inspect_photograph(one.photograph(key), one.folder, one.inspection)
     assert [each.status for each in shown_cracks(one, key)].count("accepted") == 0
-    assert "1 corrections were made on another picture of this name" in row_of(one, key)["note"]
+    assert "1 corrections were made on another picture of this name" in row_facts(one, rows_, key)["note"]
     path.write_bytes(first)
     one.inspected[key] = inspect_photograph(one.photograph(key), one.folder, one.inspection)
     assert [each.status for each in shown_cracks(one, key)].count("accepted") == 1  # nothing is lost
@@ -74,7 +77,7 @@ def test_a_photograph_that_is_away_is_said_and_stops_nothing(project: Callable[.
     (tmp_path / "site/b.png").unlink()
     again = project(source(tmp_path), inspected=False)
     assert again.missing_photographs == {"b.png": 1}
-    assert "1 corrections belong to b.png, which is missing" in " ".join(project_facts(again)["faults"])
+    assert "1 corrections belong to b.png, which is missing" in " ".join(project_facts(again, Rows(again))["faults"])
     (row,) = [row for row in rows(handed(again) / "inspection.csv") if row["path"] == "b.png"]
     assert row["error"] == "the photograph is missing; it has 1 corrections"
     again.close()

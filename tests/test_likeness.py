@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from projects import keyed, said, source
 
-from crack_lightning.project.likeness import GAIN, moved_marks, step_of
+from crack_lightning.project.learned import go_back, proposal, take_over
+from crack_lightning.project.likeness import moved_marks
 from crack_lightning.project.project import Project
+from crack_lightning.project.taught import GAIN, step_of
 
 ONE = np.ones(1)
 
@@ -35,14 +37,24 @@ def test_what_is_rejected_lowers_its_likes_until_it_is_undone(project: Callable[
     assert not any(mark is None or mark.why for mark in before)
     rejected = said(one, "reject", crack=keyed(one)[1][0].name, reason="joint")
     assert (rejected.reason, rejected.probability is not None) == ("joint", True)
+    assert moved_marks(one, key, cracks) == before  # of another photograph, and not taken over yet
+    found = proposal(one, lambda done, total: None)
+    assert (found.judged, found.helps) == (1, False)
+    take_over(one)
     after = moved_marks(one, key, cracks)
     for old, new in zip(before, after, strict=True):
         assert old is not None
         assert new is not None
         assert new.probability <= old.probability
     assert any("rejected (joint)" in mark.why for mark in after if mark is not None)
-    said(one, "undo", of=rejected.number)
+    go_back(one)
     assert moved_marks(one, key, cracks) == before
+    take_over(one)
+    assert [mark.why for mark in moved_marks(one, key, cracks) if mark] == [mark.why for mark in after if mark]
+    one.close()
+    one = project(source(tmp_path), inspected=False)  # what was taken over is kept
+    assert [mark.why for mark in moved_marks(one, key, cracks) if mark] == [mark.why for mark in after if mark]
+    said(one, "undo", of=rejected.number)
     said(one, "accept", crack=keyed(one)[1][0].name)
     own_key, own = keyed(one)
     assert moved_marks(one, own_key, own)[0] is None  # it is judged itself

@@ -30,14 +30,14 @@ def test_a_crack_is_corrected_and_the_correction_is_on_disk(ask: Asked, key: str
     cracks = ask.json("GET", f"/api/photographs/{key}")["cracks"]
     assert cracks[0]["status"] == "unseen"
     facts = {"key": key, "kind": "reject", "crack": cracks[0]["id"], "by": "me"}
-    assert ask.json("POST", "/api/corrections", facts) == {"number": 1}
+    answer = ask.json("POST", "/api/corrections", facts)
+    assert (answer["number"], answer["key"], answer["photograph"]["state"]) == (1, key, "in work")
     written = json.loads((ask.project.folder / "corrections.jsonl").read_text())
     assert (written["kind"], written["photograph"], written["by"]) == ("reject", "a.png", "me")
-    whole = ask.json("GET", "/api/project")
-    assert whole["undo"] == {"of": 1, "kind": "reject", "photograph": "a.png"}
-    assert whole["photographs"][0]["counts"]["rejected"] == 1
-    ask.json("POST", "/api/corrections", {"kind": "undo", "of": 1})
-    assert ask.json("GET", "/api/project")["redo"]["of"] == 1
+    assert answer["photograph"]["undo"] == {"of": 1, "kind": "reject", "photograph": "a.png", "key": key}
+    assert ask.json("GET", "/api/project")["photographs"][0]["counts"]["rejected"] == 1
+    undone = ask.json("POST", "/api/corrections", {"key": key, "kind": "undo", "of": 1})
+    assert undone["photograph"]["redo"]["of"] == 1
     assert ask.json("GET", f"/api/photographs/{key}")["cracks"][0]["status"] == "unseen"
 
 
@@ -65,9 +65,10 @@ def test_scale_settings_places_and_hand_over(ask: Asked, key: str) -> None:
     shown = ask.json("GET", f"/api/photographs/{key}")
     assert shown["scale"]["mm_per_px"] == 0.5
     assert shown["cracks"][0]["length_mm"] > 0
+    place = ask.json("GET", "/api/places")["places"][0]
     ask.json("POST", "/api/settings", {"threshold": 0.6, "shortest_px": 20})
     assert ask.json("GET", "/api/project")["threshold"] == 0.6
-    place = ask.json("GET", "/api/places")[0]
+    assert ask.json("GET", f"/api/photographs/{key}")["computing"]
     assert (place["key"], place["name"]) == (key, "a.png")
     assert 0 < place["value"] <= 1
     ask.json("POST", "/api/corrections", {"key": key, "kind": "draw", "stroke": [[40, 40], [300, 43]]})
@@ -112,7 +113,7 @@ def test_a_full_disk_is_said_and_nothing_is_confirmed(ask: Asked, key: str, monk
     assert answer.status_code == 507
     assert "no room is left" in answer.json()["error"]
     monkeypatch.undo()
-    assert ask.json("GET", "/api/project")["corrections"] == 0
+    assert ask.json("GET", "/api/project")["photographs"][0]["corrections"] == 0
 
 
 def test_two_posts_at_once_are_two_corrections(ask: Asked, key: str) -> None:
@@ -150,7 +151,7 @@ def test_every_window_hears_what_happens(ask: Asked) -> None:
 
 
 def test_what_is_our_fault_is_no_traceback_in_the_page(ask: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crack_lightning.page.application.project_facts", lambda project: 1 / 0)
+    monkeypatch.setattr("crack_lightning.page.application.project_facts", lambda project, rows: 1 / 0)
     answer = ask("GET", "/api/project")
     assert answer.status_code == 500
     assert "our fault" in answer.json()["error"]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsers import INSPECTED, Shown, settle
+from browsers import INSPECTED, SOME, Shown, settle
 from PIL import Image
 
 pytestmark = [
@@ -34,17 +34,21 @@ def test_photographs_are_dropped_marked_and_corrected(
     # a crack is rejected, another one drawn; both are there after the page is loaded again
     page.click("#rows tr:first-child")
     page.click("#reject")
-    shown.settled("[...document.querySelectorAll('#rows td:last-child')].some(td => td.textContent === 'rejected')")
+    shown.settled(SOME % "rejected")
     page.click("[data-tool=draw]")
     shown.drag([(100, 60), (250, 80), (400, 70)])
-    shown.settled("[...document.querySelectorAll('#rows td:last-child')].some(td => td.textContent === 'drawn')")
+    shown.settled(
+        "[...document.querySelectorAll('#rows td:last-child')].some(td => td.textContent === 'added by hand')"
+    )
     states = sorted(shown.states())
     assert [one["kind"] for one in shown.corrections()] == ["reject", "draw"]
     page.reload()
     shown.marked()
     corrected = shown.corrections()[0]["photograph"]
     page.locator(".row").filter(has=page.get_by_text(corrected, exact=True)).click()
-    shown.settled("[...document.querySelectorAll('#rows td:last-child')].some(td => td.textContent === 'drawn')")
+    shown.settled(
+        "[...document.querySelectorAll('#rows td:last-child')].some(td => td.textContent === 'added by hand')"
+    )
     assert sorted(shown.states()) == states
 
 
@@ -102,9 +106,11 @@ def test_sliders_act_at_once_and_two_windows_see_each_other(
     page.wait_for_timeout(600)
     page.click("#rows tr:first-child")
     page.click("#accept")
-    settle(other, "[...document.querySelectorAll('#rows td:last-child')].some(td => td.textContent === 'accepted')")
+    settle(other, SOME % "accepted")
     other.keyboard.press("Control+z")
-    shown.settled("[...document.querySelectorAll('#rows td:last-child')].every(td => td.textContent === 'unseen')")
+    shown.settled(
+        "[...document.querySelectorAll('#rows td:last-child')].every(td => td.textContent === 'not reviewed')"
+    )
     assert [one["kind"] for one in shown.corrections()] == ["accept", "undo"]
 
 
@@ -123,11 +129,17 @@ def test_the_keyboard_alone_is_enough(open_page: Callable[..., Shown], walls: li
             press("ArrowUp")
         press("Shift+ArrowRight")
     press("Enter")
-    shown.settled("[...document.querySelectorAll('#rows td:last-child')].some(td => td.textContent === 'drawn')")
+    shown.settled(
+        "[...document.querySelectorAll('#rows td:last-child')].some(td => td.textContent === 'added by hand')"
+    )
     press("u")
-    shown.settled("![...document.querySelectorAll('#rows td:last-child')].some(td => td.textContent === 'drawn')")
+    shown.settled(
+        "![...document.querySelectorAll('#rows td:last-child')].some(td => td.textContent === 'added by hand')"
+    )
     press("y")
-    shown.settled("[...document.querySelectorAll('#rows td:last-child')].some(td => td.textContent === 'drawn')")
+    shown.settled(
+        "[...document.querySelectorAll('#rows td:last-child')].some(td => td.textContent === 'added by hand')"
+    )
     press("n")
     for key in ("+", "+", "-", "0", "v", "ArrowLeft"):
         press(key)
@@ -177,7 +189,7 @@ def test_scale_by_two_points_and_every_exported_file_opens(
 
     assert len(list(ezdxf.readfile(folder / "cracks.dxf").modelspace())) > 0  # type: ignore[attr-defined]
     assert docx.Document(str(run / "report.docx")).paragraphs
-    with Image.open(folder / "overlay.png") as picture:
+    with Image.open(folder / "overlay.jpg") as picture:
         assert picture.size == (700, 500)
     page.goto((run / "report.html").as_uri())
     assert "accepted" in page.locator("body").inner_text()

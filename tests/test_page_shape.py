@@ -22,7 +22,7 @@ def test_nothing_serious_is_found_by_axe(open_page: Callable[..., Shown], walls:
     shown.marked()
     for scheme in ("light", "dark"):
         shown.page.emulate_media(color_scheme=scheme)
-        for dialog in (None, "add", "places", "scale", "hand_over", "help"):
+        for dialog in (None, "add", "places", "scale", "learning", "hand_over", "help"):
             if dialog:
                 shown.page.click(f"#open_{dialog}")
                 shown.page.wait_for_timeout(200)

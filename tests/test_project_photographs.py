@@ -15,11 +15,11 @@ from walls import wall
 
 from crack_lightning.errors import UserError
 from crack_lightning.inference.sources import Photograph
-from crack_lightning.project.attention import places_to_look_at
-from crack_lightning.project.hand_over import hand_over
+from crack_lightning.project.attention import find_places, places_to_look_at
+from crack_lightning.project.hand_over import HandedOver, hand_over
 from crack_lightning.project.project import Project
 from crack_lightning.project.shown_cracks import shown_cracks
-from crack_lightning.project.site_photographs import add_source, receiving
+from crack_lightning.project.site_photographs import add_source, receiving, take_back, take_out
 from crack_lightning.runs.inspection.inspected import facts_of, kept_inspected
 from crack_lightning.runs.inspection.inspecting import inspect_photograph
 from crack_lightning.runs.inspection.photograph_files import folder_of
@@ -140,6 +140,7 @@ def test_a_damaged_map_is_named_and_harms_no_other(
     path.unlink() if content is None else path.write_bytes(content)
     with pytest.raises(UserError, match=r"crack_map\.npy is missing or damaged"):
         shown_cracks(one, one.key_of("a.png"), 0.4)
+    find_places(one, one.key_of("a.png"))
     assert {place.photograph for place in places_to_look_at(one)} == {"b.png"}
     found = inspect_photograph(one.photograph(one.key_of("a.png")), one.folder, one.inspection.at(threshold=0.4))
     assert not found.error  # it is computed again
@@ -195,6 +196,39 @@ def test_a_photograph_that_is_gone_is_one_row(project: Callable[..., Project], t
     assert "a.png" in rows[str(tmp_path / "site/a.png")]["error"]
     assert rows[str(tmp_path / "site/b.png")]["error"] == ""
     one.close()
+
+
+def test_a_photograph_that_was_renamed_is_found_by_its_content(project: Callable[..., Project], tmp_path: Path) -> None:
+    one = project(source(tmp_path))
+    said(one, "accept", crack=keyed(one)[1][0].name)
+    one.close()
+    (tmp_path / "site/a.png").rename(tmp_path / "site/pier 3.png")
+    again = project(source(tmp_path), inspected=False)
+    assert sorted(photograph.name for photograph in again.photographs.values()) == ["a.png", "b.png"]
+    assert again.missing_photographs == {}
+    assert keyed(again)[1][0].status == "accepted"
+    again.close()
+
+
+def test_a_photograph_is_taken_out_and_added_again(project: Callable[..., Project], tmp_path: Path) -> None:
+    one = project(source(tmp_path))
+    said(one, "accept", crack=keyed(one)[1][0].name)
+    (key,) = take_out(one, "a.png")
+    assert key not in one.photographs
+    assert one.missing_photographs == {}
+    assert [row["path"][-5:] for row in rows(hand_over(one, included="not_rejected", formats=[]))] == ["b.png"]
+    one.close()
+    again = project(source(tmp_path), inspected=False)
+    assert [photograph.name for photograph in again.photographs.values()] == ["b.png"]
+    assert take_back(again, "a.png") == [key]
+    assert keyed(again)[1][0].status == "accepted"
+    with pytest.raises(UserError, match="was not taken out"):
+        take_back(again, "a.png")
+    again.close()
+
+
+def rows(made: HandedOver) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO((made.folder / "inspection.csv").read_text())))
 
 
 def test_a_photograph_that_cannot_be_read_is_said_so(project: Callable[..., Project], tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_a_crack_that_is_not_there_any_more_is_not_corrected(project: Callable[.
     said(one, "accept", crack=left.name)
     with pytest.raises(UserError, match="is accepted already"):
         said(one, "accept", crack=left.name)
-    with pytest.raises(UserError, match="nothing marked to rub out"):
+    with pytest.raises(UserError, match="nothing marked to erase"):
         said(one, "erase", stroke=[[5, 5], [20, 5]], radius_px=5)
     with pytest.raises(UserError, match="too short"):
         said(one, "draw", stroke=[[5, 5], [8, 5]])

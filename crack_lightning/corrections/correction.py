@@ -1,31 +1,38 @@
 """A person's correction of a photograph's cracks: an entry of the journal, which is checked before it is written."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from crack_lightning.corrections.nearness import PointTree, lines_near
 from crack_lightning.errors import UserError
 from crack_lightning.measurement.kept_records import checked_lines, record_from
+from crack_lightning.measurement.record import CrackRecord
 from crack_lightning.system.ranges import number_of
 
 Array = np.ndarray
 
 # Accept or reject a marked crack, draw a crack, erase parts of cracks, exclude an area that is not surface, set a
-# scale; undo a correction, or redo one that was undone.
-CORRECTION_KINDS = ("accept", "reject", "draw", "erase", "exclude", "scale", "undo", "redo")
+# scale, describe a crack, call a photograph reviewed; undo a correction, or redo one that was undone.
+CORRECTION_KINDS = ("accept", "reject", "draw", "erase", "exclude", "scale", "describe", "review", "undo", "redo")
 # What a rejected mark is instead of a crack.
 REASONS = ("joint", "edge", "writing", "plant", "shadow", "pit", "other")
 # Kinds that confirm a crack; kinds that undo or redo an earlier correction; kinds that need lines.
 CONFIRMING_KINDS, UNDO_OR_REDO = ("accept", "draw"), ("undo", "redo")
 LINE_KINDS = (*CONFIRMING_KINDS, "reject", "erase", "exclude")
+JUDGING_KINDS = (*CONFIRMING_KINDS, "reject")  # kinds that say whether a mark is a crack
+LABELS = ("crack", "joint", "spall", "other")  # what a person calls an accepted mark
+MAX_NOTE_LENGTH = 500  # characters
 MIN_POINTS = {"exclude": 3, "draw": 2}  # points of each line, by kind; 1 for every other kind
 MAX_POINTS, MAX_LINES = 20_000, 2_000  # points of all lines of a correction together; number of its lines
 MAX_NAME_LENGTH = 80  # characters of a person's name
 MAX_SCALE = 1000.0  # millimetres per pixel
+MAX_COUNT = 10**9  # numbers of cracks and corrections are not larger
 MAX_OUTLINE_POINTS = 2_000  # points of an outline; few, because all pairs of its sides are checked for crossings
 KEYS = (
     "number",
@@ -40,6 +47,11 @@ KEYS = (
     "picture",
     "probability",
     "reason",
+    "crack",
+    "replaces",
+    "label",
+    "note",
+    "batch",
 )
 
 
@@ -53,7 +65,10 @@ class Correction:
     measurement of an accepted or drawn crack, as in cracks.geojson. `of` is the number of the correction that is undone
     or redone. `scale` is a matrix from pixels to millimetres with its uncertainty and source, or empty. `picture`
     identifies the corrected picture, since another one may get its name later; it is empty if not known. `probability`
-    is that which the mark had to be a crack, None if it is not known. `reason` says what a rejected mark is.
+    is that which the mark had to be a crack, None if it is not known. `reason` says what a rejected mark is. `crack` is
+    the number of the crack in its photograph, which it keeps for life; None in journals of earlier versions. `replaces`
+    are the numbers of cracks that a drawn one takes the place of. `label` and `note` describe a crack. Corrections that
+    were made at once have the number of the first of them as `batch`; they are undone at once.
     """
 
     number: int
@@ -68,18 +83,36 @@ class Correction:
     picture: str = ""
     probability: float | None = None
     reason: str = ""
+    crack: int | None = None
+    replaces: Sequence[int] = ()
+    label: str = ""
+    note: str = ""
+    batch: int | None = None
+
+    @cached_property
+    def tree(self) -> PointTree:
+        """Returns a search tree of points along the lines, None without lines."""
+        return lines_near(self.lines)
+
+    @cached_property
+    def record(self) -> CrackRecord | None:
+        """Returns the accepted or drawn crack in pixels, None for other kinds."""
+        if self.kind not in CONFIRMING_KINDS or self.feature is None:
+            return None
+        record = replace(record_from(self.feature), likely=True)
+        return record if self.crack is None else replace(record, number=self.crack)
 
     def facts(self) -> dict[str, Any]:
         """Returns plain values from which `correction_of` restores the correction."""
         facts: dict[str, Any] = {"number": self.number, "time": self.time, "kind": self.kind}
         facts |= {"photograph": self.photograph, "by": self.by}
-        facts |= {name: value for name in ("picture", "reason") if (value := getattr(self, name))}
+        facts |= {name: value for name in ("picture", "reason", "label", "note") if (value := getattr(self, name))}
         if self.lines:
             facts["lines"] = [np.round(line, 2).tolist() for line in self.lines]
-        for name in ("feature", "of", "scale", "probability"):
+        for name in ("feature", "of", "scale", "probability", "crack", "batch"):
             if (value := getattr(self, name)) is not None:
                 facts[name] = value
-        return facts
+        return facts | ({"replaces": list(self.replaces)} if self.replaces else {})
 
 
 def correction_of(facts: Mapping[str, object], *, number: int) -> Correction:
@@ -92,7 +125,7 @@ def correction_of(facts: Mapping[str, object], *, number: int) -> Correction:
     if unknown := sorted(set(facts) - set(KEYS)):
         raise UserError(f"a correction has no key {unknown[0][:40]!r}; it may have {', '.join(KEYS)}")
     photograph, by = _text(facts, "photograph", 4096), _text(facts, "by", MAX_NAME_LENGTH)
-    if kind in LINE_KINDS and not photograph:
+    if kind in (*LINE_KINDS, "describe", "review") and not photograph:
         raise UserError(f"{kind} needs the name of a photograph")
     of, scale, feature = facts.get("of"), facts.get("scale"), facts.get("feature")
     if not isinstance(of, int | None) or (kind in UNDO_OR_REDO) != (type(of) is int):
@@ -115,7 +148,12 @@ def correction_of(facts: Mapping[str, object], *, number: int) -> Correction:
         scale=checked_scale(scale) if kind == "scale" else None,
         picture=_text(facts, "picture", 64),
         probability=_probability(facts.get("probability")),
-        reason=_reason(facts, kind),
+        reason=_choice(facts, "reason", REASONS if kind == "reject" else ()),
+        crack=_whole(facts, "crack"),
+        replaces=_numbers(facts.get("replaces") or []),
+        label=_choice(facts, "label", LABELS if kind == "describe" else ()),
+        note=_text(facts, "note", MAX_NOTE_LENGTH),
+        batch=_whole(facts, "batch"),
     )
 
 
@@ -128,11 +166,25 @@ def _probability(value: object) -> float | None:
     return probability
 
 
-def _reason(facts: Mapping[str, object], kind: str) -> str:
-    reason = _text(facts, "reason", 40)
-    if reason and (kind != "reject" or reason not in REASONS):
-        raise UserError(f"reason={reason!r}: may be given with reject, and must be one of {', '.join(REASONS)}")
-    return reason
+def _choice(facts: Mapping[str, object], name: str, choices: Sequence[str]) -> str:
+    text = _text(facts, name, 40)
+    if text and text not in choices:
+        kind, known = facts.get("kind"), ", ".join(choices)
+        raise UserError(f"{name}={text!r}: must be one of {known}" if choices else f"{kind} must not have a {name}")
+    return text
+
+
+def _whole(facts: Mapping[str, object], name: str) -> int | None:
+    value = facts.get(name)
+    if value is not None and (type(value) is not int or not 0 < value <= MAX_COUNT):
+        raise UserError(f"{name}={str(value)[:20]!r}: must be a whole number from 1 to {MAX_COUNT}")
+    return value
+
+
+def _numbers(given: object) -> tuple[int, ...]:
+    if not isinstance(given, list) or len(given) > MAX_LINES:
+        raise UserError("replaces must be a list of the numbers of cracks")
+    return tuple(number for value in given if (number := _whole({"replaces": value}, "replaces")) is not None)
 
 
 def _text(facts: Mapping[str, object], name: str, max_length: int) -> str:
@@ -188,21 +240,34 @@ def active(corrections: Sequence[Correction]) -> list[Correction]:
     ]
 
 
-def to_undo(corrections: Sequence[Correction]) -> int | None:
-    """Returns the number of the last correction in force, which is the next to undo; None if there is none."""
+def to_undo(corrections: Sequence[Correction], photograph: str | None = None) -> int | None:
+    """Returns the number of the last correction in force, which is the next to undo; None if there is none.
+
+    With a `photograph` it is the last one of that photograph if there is one, else the last of all.
+    """
     in_force = active(corrections)
-    return in_force[-1].number if in_force else None
+    own = [correction for correction in in_force if correction.photograph == photograph]
+    return (own or in_force)[-1].number if in_force else None
 
 
-def to_redo(corrections: Sequence[Correction]) -> int | None:
+def to_redo(corrections: Sequence[Correction], photograph: str | None = None) -> int | None:
     """Returns the number of the correction to redo: the last one undone. None if there is none, or if a new correction
-    was made since."""
-    undone = list[int]()
+    was made since, in the `photograph` if one is given."""
+    undone, names = list[int](), {correction.number: correction.photograph for correction in corrections}
     for correction in corrections:
         if correction.kind == "undo" and correction.of is not None:
             undone.append(correction.of)
         elif correction.kind == "redo" and correction.of in undone:
             undone.remove(correction.of)
         elif correction.kind not in UNDO_OR_REDO:
-            undone.clear()
-    return undone[-1] if undone else None
+            undone = [number for number in undone if photograph is not None and names[number] != correction.photograph]
+    own = [number for number in undone if names[number] == photograph]
+    return (own or undone)[-1] if undone else None
+
+
+def made_at_once(corrections: Sequence[Correction], number: int) -> list[Correction]:
+    """Returns the corrections that were made at once with the one with this number, itself included."""
+    (chosen,) = (correction for correction in corrections if correction.number == number)
+    if chosen.batch is None:
+        return [chosen]
+    return [correction for correction in corrections if correction.batch == chosen.batch]

@@ -30,6 +30,7 @@ class Journal:
         self.path, self.guard, self._lock = path, threading.RLock(), threading.Lock()
         self.faults = list[str]()
         self._kept, self._lines = list[Correction](), 0
+        self._crack_numbers: tuple[int, dict[str, set[int]]] = (0, {})
         self._indexed: tuple[int, list[Correction], dict[str, list[Correction]]] = (0, [], {})
         path.parent.mkdir(parents=True, exist_ok=True)
         content = path.read_bytes() if path.exists() else b""
@@ -57,17 +58,31 @@ class Journal:
         photographs."""
         return self._index()[2].get(photograph, [])
 
+    def crack_numbers(self, photograph: str) -> set[int]:
+        """Returns the numbers that cracks of a photograph ever had in corrections, undone ones included."""
+        known, numbers = self._crack_numbers
+        for correction in self._kept[known:]:
+            if correction.crack is not None:
+                numbers.setdefault(correction.photograph, set()).add(correction.crack)
+        self._crack_numbers = len(self._kept), numbers
+        return numbers.get(photograph, set())
+
     def numbered(self, number: int) -> Correction:
         """Returns the correction with this number, which must exist."""
         return next(correction for correction in reversed(self._kept) if correction.number == number)
 
     def _index(self) -> tuple[int, list[Correction], dict[str, list[Correction]]]:
         """Returns the number of all corrections, those in force, and those in force by the name of their photograph."""
-        if self._indexed[0] != len(self._kept):
-            count, in_force, by_name = len(self._kept), active(self._kept), dict[str, list[Correction]]()
-            for correction in in_force:
-                by_name.setdefault(correction.photograph, []).append(correction)
-            self._indexed = count, in_force, by_name
+        known, in_force, by_name = self._indexed
+        if known == len(self._kept):
+            return self._indexed
+        count, new = len(self._kept), self._kept[known : len(self._kept)]
+        if any(correction.kind in UNDO_OR_REDO for correction in new):
+            in_force, by_name, new = [], {}, active(self._kept[:count])
+        by_name = dict(by_name)  # others may be reading the lists that are known so far
+        for correction in new:
+            by_name[correction.photograph] = [*by_name.get(correction.photograph, []), correction]
+        self._indexed = count, [*in_force, *new], by_name
         return self._indexed
 
     def _read_line(self, line: bytes) -> None:
@@ -88,15 +103,27 @@ class Journal:
         Raises UserError if `facts` are not a valid correction, and OSError if it cannot be written; the file then stays
         unchanged.
         """
+        return self.append_all([facts])[0]
+
+    def append_all(self, entries: Sequence[Mapping[str, object]]) -> list[Correction]:
+        """Writes corrections that are made at once, and returns them once all are on disk.
+
+        Raises the errors of `append`; then none of them is written.
+        """
         with self._lock:
-            correction = correction_of(facts, number=max(self._last, self._lines) + 1)
-            if correction.kind in UNDO_OR_REDO:
-                self._check_undo_or_redo(correction)
-            line = _line(correction)
-            self._write(line)
-            self._bytes, self._lines = self._bytes + len(line), self._lines + 1
-            self._kept.append(correction)
-            return correction
+            first = max(self._last, self._lines) + 1
+            batch = {"batch": first} if len(entries) > 1 else {}
+            corrections = [
+                correction_of({**facts, **batch}, number=number) for number, facts in enumerate(entries, first)
+            ]
+            for correction in corrections:
+                if correction.kind in UNDO_OR_REDO:
+                    self._check_undo_or_redo(correction)
+            content = b"".join(map(_line, corrections))
+            self._write(content)
+            self._bytes, self._lines = self._bytes + len(content), self._lines + len(corrections)
+            self._kept += corrections
+            return corrections
 
     def _finish_last_line(self, rest: bytes) -> None:
         """Completes a last line that has no line end if it is a correction, else removes it."""

@@ -1,95 +1,124 @@
 """Applies corrections to the cracks that a map marks: accepts, rejects, adds and cuts them."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from functools import cached_property
 
 import numpy as np
 import shapely
-from scipy.spatial import cKDTree
 
-from crack_lightning.corrections.correction import CONFIRMING_KINDS, Correction
-from crack_lightning.measurement.kept_records import record_from, restricted_to
-from crack_lightning.measurement.paths import length_of, resampled
+from crack_lightning.corrections.correction import CONFIRMING_KINDS, JUDGING_KINDS, Correction
+from crack_lightning.corrections.nearness import Places, PointTree, lines_near, near, near_any
+from crack_lightning.measurement.kept_records import restricted_to
+from crack_lightning.measurement.paths import length_of
 from crack_lightning.measurement.record import CrackRecord
 
 Array = np.ndarray
-PointTree: TypeAlias = cKDTree | None
 
 ACCEPTED, REJECTED, DRAWN, UNSEEN = "accepted", "rejected", "drawn", "unseen"
-REACH_PX = 8.0  # two cells; a point this near to a line belongs to its crack
 SAME_SHARE = 0.5  # two cracks are the same if at least this share of one runs along the other
 MIN_REST_PX = 32.0  # a shorter remainder of a crack that was cut is dropped
-JUDGING = (*CONFIRMING_KINDS, "reject")  # kinds of corrections that say whether a mark is a crack
 CROSSING_PX = 24.0  # cracks that cross or meet may run beside each other over less than this length
-POINT_STEP_PX = 2.0  # distance between the points of a tree
+SHORT_SHARE = 0.02  # of the photograph's longer side: shorter marks that nobody judged are not in the first view
 
 
 @dataclass(frozen=True)
 class JudgedCrack:
-    """A crack in pixels, its status, and the number of the correction that gave it this status."""
+    """A crack in pixels, its status, and the number of the correction that gave it this status.
+
+    `label` and `note` are what a person wrote about it. `moved` is the probability of a mark after people's judgements
+    of others, and `why` says by which.
+    """
 
     record: CrackRecord
     status: str = UNSEEN
     correction: int | None = None
+    label: str = ""
+    note: str = ""
+    moved: float | None = None
+    why: str = ""
 
-    @property
-    def folded(self) -> bool:
-        """Returns whether the first view leaves it out: a mark that is probably no crack, and that nobody judged."""
-        return self.status == UNSEEN and not self.record.likely
-
-    @property
+    @cached_property
     def name(self) -> str:
         """Returns a name that changes with the lines only, so that a correction of lines no longer shown is refused."""
         lines = b"".join(np.round(line, 1).tobytes() for line in self.record.lines)
         return hashlib.blake2b(lines, digest_size=6).hexdigest()
 
+    def is_folded(self, longest_px: float) -> bool:
+        """Returns whether the first view leaves it out: a mark that nobody judged, and that is probably no crack or is
+        short in a photograph whose longer side is `longest_px`."""
+        short = self.record.length_px < SHORT_SHARE * longest_px
+        return self.status == UNSEEN and (short or not self.record.likely)
 
-def judged_cracks(records: Sequence[CrackRecord], corrections: Sequence[Correction]) -> list[JudgedCrack]:
-    """Returns a photograph's cracks, numbered from 1; `corrections` are its corrections in force.
 
-    Likely and judged cracks come before marks that are probably no cracks, and the longest first.
+def judged_cracks(
+    records: Sequence[CrackRecord],
+    corrections: Sequence[Correction],
+    number_of: Callable[[Sequence[Array], Collection[int]], int] | None = None,
+) -> list[JudgedCrack]:
+    """Returns a photograph's cracks by their numbers; `corrections` are its corrections in force.
 
     Accepted and drawn cracks stay as they were, whatever the map marks now (`records`). The other marked cracks are cut
     where they run along an accepted or drawn crack, were erased, or are in an excluded area. If two corrections
-    contradict each other, the later one counts.
+    contradict each other, the later one counts. A piece of a crack whose number another one has gets the number that
+    `number_of` returns for its lines and the numbers that are taken; without it, the next free one.
     """
-    areas, trees = (
-        excluded_areas(corrections),
-        {correction.number: lines_near(correction.lines) for correction in corrections},
-    )
-    candidates = (_confirmed_crack(correction, corrections, areas, trees) for correction in corrections)
-    confirmed = [crack for crack in candidates if crack is not None]
-    confirmed_tree = lines_near([line for crack in confirmed for line in crack.record.lines])
-    erased_tree = lines_near(
-        [line for correction in corrections if correction.kind == "erase" for line in correction.lines]
-    )
-    cracks = list(confirmed)
-    for record in records:
-        points = np.concatenate(list(record.lines))
-        rest = restricted_to(
-            record, ~(within(points, areas) | along(record, confirmed_tree) | near(points, erased_tree))
-        )
-        if rest is not None and (rest is record or rest.length_px >= MIN_REST_PX):
-            cracks.append(_rejected_or_unseen(rest, corrections, trees))
-    ordered = sorted(cracks, key=lambda crack: (crack.folded, -crack.record.length_px))
-    return [replace(crack, record=replace(crack.record, number=number)) for number, crack in enumerate(ordered, 1)]
+    areas = excluded_areas(corrections)
+    places = Places(correction for correction in corrections if correction.kind not in ("exclude", "describe"))
+    replaced = {number: correction.number for correction in corrections for number in correction.replaces}
+    confirmed = [
+        crack
+        for correction in corrections
+        if correction.number >= replaced.get(correction.crack or 0, 0)
+        and (crack := _confirmed_crack(correction, places, areas)) is not None
+    ]
+    marked = [_marked_crack(record, places, areas) for record in records if record.number not in replaced]
+    cracks = [*confirmed, *(crack for crack in marked if crack is not None)]
+    return _described(_numbered(cracks, number_of or _next_free), corrections)
+
+
+def _next_free(lines: Sequence[Array], taken: Collection[int]) -> int:
+    return max(taken, default=0) + 1
+
+
+def _numbered(
+    cracks: Sequence[JudgedCrack], number_of: Callable[[Sequence[Array], Collection[int]], int]
+) -> list[JudgedCrack]:
+    """Gives other numbers to cracks whose number an earlier one has; returns them by number."""
+    taken, free, result = {crack.record.number for crack in cracks}, set[int](), list[JudgedCrack]()
+    for crack in cracks:
+        if crack.record.number in free:
+            number = number_of(crack.record.lines, taken)
+            crack = replace(crack, record=replace(crack.record, number=number))
+            taken.add(number)
+        free.add(crack.record.number)
+        result.append(crack)
+    return sorted(result, key=lambda crack: crack.record.number)
+
+
+def _described(cracks: Sequence[JudgedCrack], corrections: Sequence[Correction]) -> list[JudgedCrack]:
+    said = {correction.crack: correction for correction in corrections if correction.kind == "describe"}
+    return [
+        replace(crack, label=said[crack.record.number].label, note=said[crack.record.number].note)
+        if crack.record.number in said
+        else crack
+        for crack in cracks
+    ]
 
 
 def standing_judgements(corrections: Sequence[Correction]) -> list[Correction]:
     """Returns those of a photograph's corrections in force that accept, draw or reject a crack, and that no later one
     contradicts."""
-    judging = [(correction, lines_near(correction.lines)) for correction in corrections if correction.kind in JUDGING]
-    return [
-        correction
-        for index, (correction, _) in enumerate(judging)
-        if not any(
-            (later.kind == "reject") != (correction.kind == "reject")
-            and _runs_along(np.concatenate(list(correction.lines)), tree)
-            for later, tree in judging[index + 1 :]
-        )
-    ]
+    places = Places(correction for correction in corrections if correction.kind in JUDGING_KINDS)
+    standing = []
+    for correction in places.placed:
+        points = np.concatenate(list(correction.lines))
+        later = [other for other in places.beside(points) if other.number > correction.number]
+        contrary = [other for other in later if (other.kind == "reject") != (correction.kind == "reject")]
+        if not any(_runs_along(points, other) for other in contrary):
+            standing.append(correction)
+    return standing
 
 
 def rejections(corrections: Sequence[Correction]) -> int:
@@ -98,59 +127,57 @@ def rejections(corrections: Sequence[Correction]) -> int:
 
 
 def _confirmed_crack(
-    correction: Correction,
-    corrections: Sequence[Correction],
-    areas: Sequence[shapely.Polygon],
-    trees: Mapping[int, PointTree],
+    correction: Correction, places: Places[Correction], areas: Sequence[shapely.Polygon]
 ) -> JudgedCrack | None:
     """Returns the remainder of an accepted or drawn crack; None if nothing remains, and for other corrections."""
-    if correction.kind not in CONFIRMING_KINDS or correction.feature is None:
+    record = correction.record
+    if record is None:
         return None
-    later_corrections = [other for other in corrections if other.number > correction.number]
-    record, status, number = (
-        record_from(correction.feature),
-        ACCEPTED if correction.kind == "accept" else DRAWN,
-        correction.number,
-    )
     points = np.concatenate(list(record.lines))
-    erased_tree = lines_near([line for other in later_corrections if other.kind == "erase" for line in other.lines])
-    later_tree = lines_near(
-        [line for other in later_corrections if other.kind in CONFIRMING_KINDS for line in other.lines]
-    )
-    rest = restricted_to(record, ~(within(points, areas) | near(points, erased_tree) | along(record, later_tree)))
+    later = [other for other in places.beside(points) if other.number > correction.number]
+    erased = near_any(points, [other.tree for other in later if other.kind == "erase"])
+    covered = along(record, [other.tree for other in later if other.kind in CONFIRMING_KINDS])
+    rest = restricted_to(record, ~(within(points, areas) | erased | covered))
+    if rest is None or (rest is not record and rest.length_px < MIN_REST_PX):
+        return None
+    status, number = ACCEPTED if correction.kind == "accept" else DRAWN, correction.number
+    points = np.concatenate(list(rest.lines))
+    for other in later:
+        if other.kind == "reject" and _runs_along(points, other):
+            status, number = REJECTED, other.number
+    return JudgedCrack(rest, status, number)
+
+
+def _marked_crack(
+    record: CrackRecord, places: Places[Correction], areas: Sequence[shapely.Polygon]
+) -> JudgedCrack | None:
+    """Returns what remains of a mark beside accepted and drawn cracks, None if nothing does, and whether it is
+    rejected."""
+    points = np.concatenate(list(record.lines))
+    beside = places.beside(points)
+    covered = along(record, [other.tree for other in beside if other.record is not None])
+    erased = near_any(points, [other.tree for other in beside if other.kind == "erase"])
+    rest = restricted_to(record, ~(within(points, areas) | covered | erased))
     if rest is None or (rest is not record and rest.length_px < MIN_REST_PX):
         return None
     points = np.concatenate(list(rest.lines))
-    for other in later_corrections:
-        if other.kind == "reject" and _runs_along(points, trees[other.number]):
-            status, number = REJECTED, other.number
-    return JudgedCrack(replace(rest, likely=True), status, number)
+    for other in reversed(beside):
+        if other.kind == "reject" and _runs_along(points, other):
+            return JudgedCrack(rest, REJECTED, other.number)
+    return JudgedCrack(rest)
 
 
-def _rejected_or_unseen(
-    record: CrackRecord, corrections: Sequence[Correction], trees: Mapping[int, PointTree]
-) -> JudgedCrack:
+def _runs_along(points: Array, other: Correction) -> bool:
+    return float(near(points, other.tree).mean()) >= SAME_SHARE
+
+
+def along(record: CrackRecord, trees: Sequence[PointTree]) -> Array:
+    """Returns which points of a crack run along the lines of one of `trees`; points where it only crosses or meets them
+    do not."""
     points = np.concatenate(list(record.lines))
-    for other in reversed(corrections):
-        if other.kind == "reject" and _runs_along(points, trees[other.number]):
-            return JudgedCrack(record, REJECTED, other.number)
-    return JudgedCrack(record)
-
-
-def _runs_along(points: Array, tree: PointTree) -> bool:
-    if tree is None:
-        return False
-    # Quick check for the common case: the bounding boxes are apart.
-    if (points.min(axis=0) > tree.maxes + REACH_PX).any() or (points.max(axis=0) < tree.mins - REACH_PX).any():
-        return False
-    return float(near(points, tree).mean()) >= SAME_SHARE
-
-
-def along(record: CrackRecord, tree: PointTree) -> Array:
-    """Returns which points of a crack run along the lines of `tree`; points where it only crosses or meets them do
-    not."""
-    points = np.concatenate(list(record.lines))
-    is_near, start = near(points, tree), 0
+    is_near, start = near_any(points, trees), 0
+    if not is_near.any():
+        return is_near
     for line in record.lines:
         is_near_line = is_near[start : start + len(line)]
         edges = np.flatnonzero(np.diff(np.concatenate([[False], is_near_line, [False]]).astype(int)))
@@ -159,19 +186,6 @@ def along(record: CrackRecord, tree: PointTree) -> Array:
                 is_near_line[first:end] = False
         start += len(line)
     return is_near
-
-
-def lines_near(lines: Iterable[Array]) -> PointTree:
-    """Returns a search tree of points along lines (n, 2); None if there are no lines."""
-    points = [resampled(line, POINT_STEP_PX) for line in lines]
-    return cKDTree(np.concatenate(points)) if points else None
-
-
-def near(points: Array, tree: PointTree, reach_px: float = REACH_PX) -> Array:
-    """Returns which points (n, 2) are within `reach_px` of the lines of `tree`, which `lines_near` made."""
-    if tree is None:
-        return np.zeros(len(points), bool)
-    return np.asarray(np.isfinite(tree.query(points, distance_upper_bound=reach_px)[0]))
 
 
 def excluded_areas(corrections: Iterable[Correction]) -> list[shapely.Polygon]:

@@ -61,6 +61,8 @@ def whole_record(feature: Mapping[str, Any]) -> CrackRecord:
             lines_mm=None if lines_mm is None else checked_lines(lines_mm),
             width_class=str(facts["width_class"]),
             status=str(facts.get("status", "")),
+            kind=str(facts.get("kind", "")),
+            note=str(facts.get("note", "")),
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise UserError(f"this is not a crack record as in cracks.geojson: {reason_of(error)}") from error

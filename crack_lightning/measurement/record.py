@@ -62,6 +62,8 @@ class CrackFacts:
     probability: float | None
     likely: bool
     status: str
+    kind: str
+    note: str
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class CrackRecord:
     `lines`, `lines_mm`: x and y of points (n, 2), for each line.
     `along_px` (sum of n,): the width at each point, line after line, NaN where it is not claimed.
     `probability`: of the mark to be a crack, None if nothing judged it. `likely`: whether the first view shows it.
-    `status`: people's verdict in the page.
+    `status`: what people decided in the page. `kind`, `note`: what they wrote about it.
     """
 
     number: int
@@ -90,6 +92,8 @@ class CrackRecord:
     along_px: Array | None = None
     probability: float | None = None
     likely: bool = True
+    kind: str = ""
+    note: str = ""
 
     def facts(self) -> CrackFacts:
         """Returns all values except the lines, rounded as in the files."""
@@ -119,6 +123,8 @@ class CrackRecord:
             probability=_rounded(self.probability, 3),
             likely=self.likely,
             status=self.status,
+            kind=self.kind,
+            note=self.note,
         )
 
     def feature(self) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The routes of the page's server: each address, with the function that answers its requests."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -9,18 +10,21 @@ import anyio
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
 
+from crack_lightning.corrections.correction import Correction
 from crack_lightning.errors import UserError
-from crack_lightning.page.news import News
 from crack_lightning.page.requests import answer_errors, json_of, number_in, with_photograph_name
-from crack_lightning.page.views import map_picture, photograph_facts, place_facts, project_facts
+from crack_lightning.page.views import Views, map_picture, place_facts, project_facts
 from crack_lightning.page.worker import Worker
-from crack_lightning.project.attention import places_to_look_at
-from crack_lightning.project.hand_over import hand_over
+from crack_lightning.project.attention import are_found, places_to_look_at
+from crack_lightning.project.correcting import correct, threshold_in
+from crack_lightning.project.hand_over import form_from, hand_over
 from crack_lightning.project.kept_pictures import tile
-from crack_lightning.project.project import HANDED_OVER, Project
+from crack_lightning.project.learned import go_back, take_over
+from crack_lightning.project.marks import MIN_THRESHOLD
+from crack_lightning.project.project import HANDED_OVER, Project, key_of_name
+from crack_lightning.project.rows import row_facts
 from crack_lightning.project.scale_choice import set_scale
-from crack_lightning.project.shown_cracks import MIN_THRESHOLD, correct
-from crack_lightning.project.site_photographs import add_source, check_size, receiving
+from crack_lightning.project.site_photographs import add_source, check_size, receiving, take_back, take_out
 from crack_lightning.runs.inspection.photograph_files import folder_of
 from crack_lightning.system.files import is_own_file
 from crack_lightning.system.names import showable
@@ -36,16 +40,18 @@ MAX_UPLOADS = 100  # at the same time
 PICTURE_NAMES = ("photograph.jpg", "thumbnail.jpg", "overlay.png")
 
 
-def application(project: Project, worker: Worker, news: News) -> FastAPI:
+def application(project: Project, worker: Worker) -> FastAPI:
     """Returns the app that serves the page of a project."""
     app = FastAPI(title="crack_lightning", docs_url=None, redoc_url=None, openapi_url=None)
     answer_errors(app)
     _page_routes(app)
-    _view_routes(app, project, worker, news)
+    views = Views()
+    _view_routes(app, project, worker, views)
     _picture_routes(app, project)
-    _correction_routes(app, project, worker, news)
-    _photograph_routes(app, project, worker, news)
-    _hand_over_routes(app, project)
+    _correction_routes(app, project, worker, views)
+    _learning_routes(app, project, worker)
+    _photograph_routes(app, project, worker)
+    _hand_over_routes(app, project, worker)
     return app
 
 
@@ -73,27 +79,32 @@ def _assets() -> Iterator[str]:
             yield str(entry)
 
 
-def _view_routes(app: FastAPI, project: Project, worker: Worker, news: News) -> None:
+def _view_routes(app: FastAPI, project: Project, worker: Worker, views: Views) -> None:
     @app.get("/api/project")
     def overview() -> Any:
-        return {**project_facts(project), "progress": worker.facts()}
+        return {**project_facts(project, worker.rows), "progress": worker.facts()}
 
     @app.get("/api/news")
     async def listen() -> Response:
-        return StreamingResponse(news.listen(), media_type="text/event-stream")
+        return StreamingResponse(worker.news.listen(), media_type="text/event-stream")
 
     @app.get("/api/photographs/{key}")
-    def photograph(key: str, threshold: float | None = None) -> Any:
+    def photograph(key: str, threshold: float | None = None, revision: str = "") -> Any:
         if threshold is not None and not MIN_THRESHOLD <= threshold <= 1 - MIN_THRESHOLD:
             raise UserError(f"threshold={threshold}: must be from {MIN_THRESHOLD:g} to {1 - MIN_THRESHOLD:g}")
         if project.is_stale(key):
             worker.add([key])
         worker.prioritise(key)
-        return photograph_facts(project, key, threshold)
+        facts = views.photograph(project, worker.rows, key, threshold, revision)
+        if facts.get("computing") and threshold is not None:
+            worker.measure(key, threshold)
+        return facts
 
     @app.get("/api/places")
     def places() -> Any:
-        return place_facts(places_to_look_at(project))
+        pending = [key for key in list(project.inspected) if not are_found(project, key)]
+        worker.follow(pending)
+        return {"places": place_facts(places_to_look_at(project)), "pending": len(pending)}
 
 
 def _picture_routes(app: FastAPI, project: Project) -> None:
@@ -114,22 +125,38 @@ def _picture_routes(app: FastAPI, project: Project) -> None:
         return Response(content, media_type="image/jpeg", headers=CACHE_HEADERS)
 
 
-def _correction_routes(app: FastAPI, project: Project, worker: Worker, news: News) -> None:
-    def record(write: Callable[[Project, Any], Any], facts: Any) -> Any:
-        entry = write(project, facts)
-        subject = entry if entry.of is None else project.journal.numbered(entry.of)
-        news.send(
-            "correction", number=entry.number, photograph=showable(subject.photograph), scale=subject.kind == "scale"
+def _correction_routes(app: FastAPI, project: Project, worker: Worker, views: Views) -> None:
+    def recorded(write: Callable[[Project, Any], Sequence[Correction]], facts: Any) -> Any:
+        """Returns the photograph that changed, as a window which knows `revision` of it has to change its view."""
+        corrections = write(project, facts)
+        first = corrections[0] if corrections[0].of is None else project.journal.numbered(corrections[0].of)
+        name = first.photograph or str(facts.get("photograph") or "")
+        result: dict[str, Any] = {"number": corrections[0].number, "count": len(corrections)}
+        if key_of_name(name) in project.photographs:
+            key = key_of_name(name)
+            known = str(facts.get("revision") or "") if key == facts.get("key") else ""
+            threshold = threshold_in(project, facts)
+            result |= {"key": key, "photograph": views.photograph(project, worker.rows, key, threshold, known)}
+        worker.follow([result["key"]] if "key" in result else [])
+        row = row_facts(project, worker.rows, result["key"]) if "key" in result else None
+        worker.news.send(
+            "correction",
+            number=result["number"],
+            window=str(facts.get("window") or "")[:40],
+            row=row,
+            all=first.kind == "scale" and not first.photograph,
         )
-        return {"number": entry.number}
+        return result
 
     @app.post("/api/corrections")
     async def correction(request: Request) -> Any:
-        return await anyio.to_thread.run_sync(record, correct, with_photograph_name(project, await json_of(request)))
+        facts = with_photograph_name(project, await json_of(request))
+        return await anyio.to_thread.run_sync(recorded, correct, facts)
 
     @app.post("/api/scale")
     async def scale(request: Request) -> Any:
-        return await anyio.to_thread.run_sync(record, set_scale, with_photograph_name(project, await json_of(request)))
+        facts = with_photograph_name(project, await json_of(request))
+        return await anyio.to_thread.run_sync(recorded, lambda *given: [set_scale(*given)], facts)
 
     @app.post("/api/settings")
     async def settings(request: Request) -> Any:
@@ -140,17 +167,39 @@ def _correction_routes(app: FastAPI, project: Project, worker: Worker, news: New
             raise UserError(f"threshold={changes['threshold']:g}: must be from {low:g} to {high:g}")
         if not 0 <= changes.get("shortest_px", 0) < MAX_SHORTEST_PX:
             raise UserError(f"shortest_px={changes['shortest_px']:g}: must be 0 or more, and below {MAX_SHORTEST_PX:g}")
+        before = project.settings.threshold
         await anyio.to_thread.run_sync(lambda: project.set(**changes))
-        news.send("settings", **changes)
-        worker.reinspect()
+        worker.news.send("settings", **changes)
+        if project.settings.threshold != before:
+            worker.reinspect(first=str(facts.get("key") or ""))
+        worker.follow(list(project.inspected))
         return changes
 
 
-def _photograph_routes(app: FastAPI, project: Project, worker: Worker, news: News) -> None:
+def _learning_routes(app: FastAPI, project: Project, worker: Worker) -> None:
+    @app.get("/api/learning")
+    def look() -> Any:
+        """Starts to find out what taking over would change; the news say what."""
+        worker.propose()
+        return {"taken_over": len(project.settings.learned)}
+
+    @app.post("/api/learning")
+    async def change(request: Request) -> Any:
+        facts = await json_of(request)
+        action = {"take_over": take_over, "go_back": go_back}.get(str(facts.get("action")))
+        if action is None:
+            raise UserError("action must be take_over or go_back")
+        await anyio.to_thread.run_sync(action, project)
+        worker.follow(list(project.inspected))
+        worker.news.send("learned", count=len(project.settings.learned))
+        return {"taken_over": len(project.settings.learned)}
+
+
+def _photograph_routes(app: FastAPI, project: Project, worker: Worker) -> None:
     upload_slots = anyio.CapacityLimiter(MAX_UPLOADS)
 
     def announce(keys: list[str]) -> Any:
-        news.send("photographs", count=len(keys))
+        worker.news.send("photographs", rows=[row_facts(project, worker.rows, key) for key in keys])
         worker.add(keys)
         return {"keys": keys}
 
@@ -173,20 +222,37 @@ def _photograph_routes(app: FastAPI, project: Project, worker: Worker, news: New
                     photograph.write(chunk)
                 return announce([await anyio.to_thread.run_sync(photograph.keep)])
 
+    @app.post("/api/left_out")
+    async def leave_out(request: Request) -> Any:
+        facts = with_photograph_name(project, await json_of(request))
+        action = take_back if facts.get("back") else take_out
+        name = str(facts.get("photograph") or facts.get("name") or "")
+        keys = await anyio.to_thread.run_sync(action, project, name)
+        if facts.get("back"):
+            announce(keys)
+        else:
+            for key in keys:
+                worker.rows.forget(key)
+            worker.news.send("left_out", keys=keys)
+        return {"left_out": [showable(left) for left in project.settings.left_out]}
+
     @app.post("/api/queue")
     async def queue(request: Request) -> Any:
         worker.set_paused(bool((await json_of(request)).get("paused")))
         return worker.facts()
 
 
-def _hand_over_routes(app: FastAPI, project: Project) -> None:
+def _hand_over_routes(app: FastAPI, project: Project, worker: Worker) -> None:
     @app.post("/api/hand_over")
     async def make(request: Request) -> Any:
         facts = await json_of(request)
         included, formats = str(facts.get("included"))[:40], facts.get("formats") or []
         if not isinstance(formats, list) or not all(isinstance(name, str) for name in formats):
             raise UserError("formats must be a list of names")
-        result = await anyio.to_thread.run_sync(lambda: hand_over(project, included=included, formats=formats))
+        form = form_from(facts.get("form"))
+        report = partial(worker.news.send, "handing_over")
+        make_all = partial(hand_over, project, included=included, formats=formats, form=form, report=report)
+        result = await anyio.to_thread.run_sync(make_all)
         return {"name": result.archive.stem, "folder": showable(str(result.folder)), "counts": result.counts}
 
     @app.get("/api/handed_over/{name}.zip")

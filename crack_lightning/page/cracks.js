@@ -1,139 +1,153 @@
-// The table of cracks beside the photograph, and the sliders that choose among them.
+// @ts-check
+// The table of cracks beside the photograph.
 
-import { post } from "./api.js";
-import { fail, foldedCracks, loadPhotograph, on, select, shownCracks, state, tell } from "./state.js";
-import { hideMap, showMap } from "./viewer.js";
-import { show } from "./tools.js";
+import { byId, WORDS } from "./elements.js";
+import { choose, foldedCracks, on, select, shownCracks, state, tell } from "./state.js";
+import { show } from "./judging.js";
 
-const byId = (id) => document.getElementById(id);
-const [body, facts, legend, threshold, shortest, keep] = ["rows", "facts", "legend", "threshold", "shortest", "keep"].map(byId);
+/** @typedef {import("./state.js").Crack} Crack */
 
+const body = byId("rows");
+const facts = byId("facts");
+
+/** @param {Crack} crack */
 const lengthOf = (crack) => (crack.length_mm === null ? `${Math.round(crack.length_px)} px` : `${Math.round(crack.length_mm)} mm`);
 
-function table() {
+/** @param {Crack} crack */
+function line(crack) {
+  const element = document.createElement("tr");
+  element.dataset.id = crack.id;
+  element.className = crack.status;
+  element.tabIndex = 0;
+  const probability = crack.probability === null ? "" : crack.probability.toFixed(2);
+  const kind = [crack.label, crack.note && "\u270d"].filter(Boolean).join(" ");
+  const texts = [crack.number, lengthOf(crack), crack.width, probability + (crack.why ? " *" : ""), kind, WORDS[crack.status]];
+  for (const text of texts) {
+    const cell = document.createElement("td");
+    cell.textContent = String(text);
+    element.append(cell);
+  }
+  element.title = [crack.figures, crack.why, crack.note].filter(Boolean).join("; ");
+  element.addEventListener("click", (event) => {
+    if (event.shiftKey) toggle(crack.id);
+    else show(crack);
+  });
+  element.addEventListener("focus", () => {
+    if (crack.id !== state.selected && !state.chosen.size) show(crack);
+  });
+  return element;
+}
+
+/** Adds a crack to those that are judged at once, or takes it away. @param {string} id */
+export function toggle(id) {
+  const chosen = new Set(state.chosen.size ? state.chosen : state.selected ? [state.selected] : []);
+  if (!chosen.delete(id)) chosen.add(id);
+  choose(chosen);
+}
+
+/** @type {Map<string, {written: string, element: HTMLElement}>} */
+let lines = new Map();
+
+export function table() {
   const cracks = shownCracks();
-  body.replaceChildren(...cracks.map((crack) => {
-    const line = document.createElement("tr");
-    line.dataset.id = crack.id;
-    line.className = crack.status;
-    line.tabIndex = 0;
-    const probability = crack.probability === null ? "" : crack.probability.toFixed(2);
-    for (const text of [crack.number, lengthOf(crack), crack.width, probability + (crack.why ? " *" : ""), crack.status]) {
-      const cell = document.createElement("td");
-      cell.textContent = text;
-      line.append(cell);
-    }
-    line.title = crack.why ? `${crack.figures}; ${crack.why}` : crack.figures;
-    line.addEventListener("click", () => show(crack));
-    line.addEventListener("focus", () => crack.id !== state.selected && show(crack));
-    return line;
+  const before = lines;
+  lines = new Map(cracks.map((crack) => {
+    const written = JSON.stringify({ ...crack, lines: 0 });
+    const old = before.get(crack.id);
+    return [crack.id, old?.written === written ? old : { written, element: line(crack) }];
   }));
+  const elements = [...lines.values()].map(({ element }) => element);
+  const focused = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset?.id;
+  if (elements.length !== body.children.length || elements.some((element, at) => element !== body.children[at])) {
+    body.replaceChildren(...elements);
+    if (focused && lines.has(focused)) lines.get(focused)?.element.focus({ preventScroll: true });
+  }
   mark();
   heading(cracks);
   folded();
 }
 
 function folded() {
-  const count = foldedCracks().length;
-  byId("folded").hidden = !count && !state.unlikely;
-  byId("folded").textContent = state.unlikely ? "hide marks that are probably no cracks" : `and ${count} ${count === 1 ? "mark that is probably no crack" : "marks that are probably no cracks"}`;
+  const marks = foldedCracks();
+  const longest = Math.max(state.photograph?.width ?? 0, state.photograph?.height ?? 0);
+  const short = marks.filter((crack) => crack.length_px < 0.02 * longest).length;
+  const rest = marks.length - short;
+  const parts = [short && `${short} short`, rest && `${rest} that ${rest === 1 ? "is" : "are"} probably no crack`].filter(Boolean);
+  byId("folded").hidden = !marks.length && !state.unfolded;
+  byId("folded").textContent = state.unfolded ? "hide short marks, and those that are probably none" : `and ${parts.join(", and ")}`;
 }
 
 export function fold() {
-  state.unlikely = !state.unlikely;
+  state.unfolded = !state.unfolded;
   table();
   tell("selected");
 }
 
 byId("folded").addEventListener("click", fold);
-byId("by_probability").addEventListener("click", () => {
-  state.byProbability = !state.byProbability;
+byId("by_stake").addEventListener("click", () => {
+  state.byStake = !state.byStake;
   table();
 });
 
+/** @param {Crack[]} cracks */
 function heading(cracks) {
   const shown = state.photograph;
   if (!shown) return (facts.textContent = "");
   if (!shown.cell) {
-    const look = state.looks[state.key] ? "; dashed lines are a first look" : "";
+    const look = state.looks[/** @type {string} */ (state.key)] ? "; dashed lines are a first look" : "";
     return (facts.textContent = shown.verdict === "waiting" ? `${shown.name}: not inspected yet${look}` : `${shown.name}: ${shown.note}`);
   }
   const kept = cracks.filter((crack) => crack.status !== "rejected");
   const scale = shown.scale;
-  const total = kept.reduce((sum, crack) => sum + (scale ? crack.length_mm : crack.length_px), 0);
+  const total = kept.reduce((sum, crack) => sum + (scale ? crack.length_mm ?? 0 : crack.length_px), 0);
   const parts = [shown.name, `${kept.length} cracks, ${Math.round(total)} ${scale ? "mm" : "px"} together`];
+  if (shown.computing && shown.threshold !== state.threshold) parts.push(`computing: these are the marks at ${shown.threshold?.toFixed(2)}`);
   parts.push(scale ? `${scale.mm_per_px.toPrecision(3)} mm a pixel (${scale.source})` : "no scale: in pixels");
-  if (shown.surface < 0.9995) parts.push(`${Math.round(100 * (1 - shown.surface))} % is not surface`);
+  if ((shown.surface ?? 1) < 0.9995) parts.push(`${Math.round(100 * (1 - (shown.surface ?? 1)))} % is not surface`);
+  if (shown.state === "reviewed") parts.push("reviewed");
   facts.textContent = parts.join(" · ");
 }
 
 function mark() {
-  for (const line of body.children) {
-    const chosen = line.dataset.id === state.selected;
-    line.setAttribute("aria-selected", chosen);
-    if (chosen) line.scrollIntoView({ block: "nearest" });
+  for (const [id, { element }] of lines) {
+    const chosen = state.chosen.size ? state.chosen.has(id) : id === state.selected;
+    element.setAttribute("aria-selected", String(chosen));
+    if (id === state.selected) element.scrollIntoView({ block: "nearest" });
   }
-  for (const id of ["accept", "reject"]) byId(id).disabled = !state.selected && !state.place;
+  const many = state.chosen.size;
+  for (const id of ["accept", "reject"]) byId(id).disabled = !state.selected && !state.place && !many;
+  byId("chosen").textContent = many ? `${many} chosen` : "";
+  byId("join").hidden = many < 2;
+  byId("describe").disabled = !state.selected;
 }
 
-function classes() {
+function legend() {
   const names = state.photograph?.scale ? Object.entries(state.project.classes) : [];
-  legend.replaceChildren(...[...names, ["width not claimed, or no scale", "#00e5ff"]].map(([name, colour]) => {
+  const unknown = ["no width claimed", state.project.unknown_colour, [4, 3]];
+  byId("legend").replaceChildren(...[...names, unknown].map(([name, colour, dash]) => {
     const part = document.createElement("span");
     const swatch = document.createElement("canvas"); // a style attribute is not allowed here
     [swatch.width, swatch.height] = [20, 6];
-    const pen = swatch.getContext("2d");
-    pen.fillStyle = colour;
-    pen.fillRect(0, 0, 20, 6);
+    const pen = /** @type {CanvasRenderingContext2D} */ (swatch.getContext("2d"));
+    [pen.strokeStyle, pen.lineWidth] = [colour, 4];
+    pen.setLineDash(dash ?? []);
+    pen.beginPath();
+    pen.moveTo(0, 3);
+    pen.lineTo(20, 3);
+    pen.stroke();
     part.append(swatch, name);
     return part;
   }));
 }
 
-function sliders() {
-  if (document.activeElement !== threshold) threshold.value = state.threshold;
-  if (document.activeElement !== shortest) shortest.value = state.shortest;
-  byId("threshold_value").textContent = state.threshold.toFixed(2);
-  byId("shortest_value").textContent = `${state.shortest} px`;
-  keep.hidden = state.threshold === state.project.threshold && state.shortest === state.project.shortest_px;
-}
-
-let waiting;
-
-threshold.addEventListener("input", () => {
-  state.threshold = Number(threshold.value);
-  sliders();
-  showMap().catch(fail);
-  clearTimeout(waiting);
-  waiting = setTimeout(() => loadPhotograph().then(hideMap).catch(fail), 250);
-});
-
-shortest.addEventListener("input", () => {
-  state.shortest = Number(shortest.value);
-  sliders();
-  table();
-  tell("selected");
-});
-
-keep.addEventListener("click", async () => {
-  try {
-    await post("settings", { threshold: state.threshold, shortest_px: state.shortest });
-    state.project.threshold = state.threshold;
-    state.project.shortest_px = state.shortest;
-    sliders();
-  } catch (error) {
-    fail(error);
-  }
-});
-
 on("photograph", () => {
   table();
-  classes();
-  sliders();
+  legend();
 });
 on("opening", () => {
+  lines = new Map();
   body.replaceChildren();
   select(null);
 });
-on("selected", mark);
-on("project", sliders);
+on("selected", table);
+on("shortest", table);

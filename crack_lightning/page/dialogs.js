@@ -1,63 +1,75 @@
-// Adding, what to look at next, scale, handing over: each a dialog.
+// @ts-check
+// Dialogs: they open by a key, Enter does what their button does, and Escape leaves them.
 
+import { act, correct } from "./acting.js";
 import { get, post, upload } from "./api.js";
-import { formats } from "./hand_over.js";
-import { by, fail, loadProject, on, openPhotograph, row, say, state, tell } from "./state.js";
+import { byId, made } from "./elements.js";
+import { describe, goToPlace } from "./judging.js";
+import { fail, say } from "./messages.js";
+import { by, dropRows, loadProject, on, openPhotograph, row, selectedCrack, state, tell } from "./state.js";
 import { use } from "./tools.js";
+import { camera } from "./viewer.js";
 
-const byId = (id) => document.getElementById(id);
+/** @param {string} id */
 export const open = (id) => {
   const dialog = byId(id);
   if (dialog.open) return;
   dialog.querySelector(".error")?.replaceChildren();
   dialog.showModal();
-  opened[id]?.();
+  tell(`opened_${id}`);
 };
 
+/** @param {string} id @param {any} error */
 const trouble = (id, error) => (byId(id).querySelector(".error").textContent = error.message ?? String(error));
 
-function line(tag, texts, head) {
-  const element = document.createElement("tr");
-  texts.forEach((text, number) => {
-    const cell = document.createElement(head && !number ? "th" : tag);
-    cell.textContent = text;
-    element.append(cell);
-  });
-  return element;
-}
+addEventListener("keydown", (event) => {
+  const field = /** @type {HTMLElement} */ (event.target).closest?.("dialog input, dialog select");
+  if (event.key !== "Enter" || !field) return;
+  const named = /** @type {HTMLElement | null} */ (field.closest("[data-enter]"));
+  event.preventDefault();
+  if (named) byId(/** @type {string} */ (named.dataset.enter)).click();
+});
 
-// Adding
+// Adding, taking out, taking back
 
 const AT_ONCE = 2;
 
+/** @param {Iterable<File>} files */
 export async function addFiles(files) {
   const wanted = [...files];
+  const total = wanted.length;
+  /** @type {string[]} */
   const failed = [];
-  let [done, shown] = [0, null];
+  /** @type {?string} */
+  let shown = null;
+  let done = 0;
   const one = async () => {
     for (let file = wanted.shift(); file; file = wanted.shift()) {
       try {
         const { keys } = await upload(file);
         shown ??= keys[0];
       } catch (error) {
-        failed.push(`${file.name}: ${error.message}`);
+        failed.push(`${file.name}: ${/** @type {Error} */ (error).message}`);
       }
-      say(`${++done} of ${files.length} files sent${failed.length ? `, ${failed.length} not taken` : ""}`);
+      say(`${++done} of ${total} files sent${failed.length ? `, ${failed.length} not taken` : ""}`);
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, one));
-  if (failed.length) fail(`${failed.length} of ${files.length} were not taken: ${failed.slice(0, 10).join("; ")}`, 60);
-  await loadProject().catch(fail);
+  if (failed.length) fail(`${failed.length} of ${total} were not taken: ${failed.slice(0, 10).join("; ")}`, 60);
   if (shown) await openPhotograph(shown).catch(fail); // what was just dropped is what is to be seen
 }
 
+/** @param {DataTransfer} transfer */
 export async function dropped(transfer) {
-  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter((entry) => entry !== null && entry !== undefined);
+  /** @type {File[]} */
   const files = [];
+  /** @param {any} entry @returns {Promise<any>} */
   const walk = async (entry) => {
     if (entry.isFile) return files.push(await new Promise((yes, no) => entry.file(yes, no)));
     const reader = entry.createReader();
     for (;;) {
+      /** @type {any[]} */
       const part = await new Promise((yes, no) => reader.readEntries(yes, no));
       if (!part.length) return;
       for (const inner of part) await walk(inner);
@@ -76,7 +88,7 @@ for (const id of ["files", "folder"]) {
   });
 }
 
-byId("take").addEventListener("click", async () => {
+byId("take").addEventListener("click", () => act(async () => {
   try {
     await post("sources", { path: byId("path").value });
     byId("add").close();
@@ -84,76 +96,101 @@ byId("take").addEventListener("click", async () => {
   } catch (error) {
     trouble("add", error);
   }
-});
-byId("path").addEventListener("keydown", (event) => {
-  if (event.key !== "Enter") return;
-  event.preventDefault();
-  byId("take").click();
+}));
+
+byId("take_out").addEventListener("click", () => act(async () => {
+  const name = row()?.name;
+  if (!name || !state.key) return;
+  try {
+    const { left_out: names } = await post("left_out", { key: state.key });
+    state.project.left_out = names;
+    dropRows([state.key]);
+    byId("add").close();
+    const next = state.project.photographs[0];
+    state.key = null;
+    if (next) await openPhotograph(next.key);
+    say(`${name} is out of this project; its file and its corrections stay, and it can be added again`);
+  } catch (error) {
+    trouble("add", error);
+  }
+}));
+
+on("opened_add", () => {
+  byId("take_out").disabled = !row();
+  byId("take_out").textContent = row() ? `take ${row()?.name} out of this project` : "take the open photograph out";
+  byId("left_out").replaceChildren(...(state.project.left_out ?? []).map((/** @type {string} */ name) => {
+    const button = /** @type {HTMLButtonElement} */ (made("button", `add ${name} again`));
+    button.type = "button";
+    button.addEventListener("click", () => act(async () => {
+      state.project.left_out = (await post("left_out", { name, back: true })).left_out;
+      byId("add").close();
+      await loadProject();
+    }));
+    return made("li", "", button);
+  }));
 });
 
 // What to look at next
 
-async function places() {
+on("opened_places", async () => {
   const list = byId("place_list");
   list.replaceChildren("looking…");
   try {
-    const found = await get("places");
-    list.replaceChildren(...found.map((place) => {
-      const item = document.createElement("li");
-      const button = document.createElement("button");
+    const { places, pending } = await get("places");
+    list.replaceChildren(...places.map((/** @type {any} */ place) => {
+      const button = /** @type {HTMLButtonElement} */ (made("button", "", place.name, made("span", place.reason)));
       button.type = "button";
-      const reason = document.createElement("span");
-      reason.textContent = place.reason;
-      button.append(place.name, reason);
-      button.addEventListener("click", async () => {
+      button.addEventListener("click", () => act(async () => {
         byId("places").close();
         await goToPlace(place);
         byId("canvas").focus();
-      });
-      item.append(button);
-      return item;
+      }));
+      return made("li", "", button);
     }));
-    if (!found.length) trouble("places", "nothing is in doubt, or nothing is inspected yet");
+    if (pending) trouble("places", `${pending} photographs are still to be looked through: open this again in a moment`);
+    else if (!places.length) trouble("places", "nothing is in doubt, or nothing is inspected yet");
   } catch (error) {
     list.replaceChildren();
     trouble("places", error);
   }
-}
-
-on("judged", async () => {
-  const [place] = await get("places").catch(() => []);
-  if (place) await goToPlace(place);
 });
 
-async function goToPlace(place) {
-  await openPhotograph(place.key, [place.x, place.y]).catch(fail);
-  state.place = place.line;
-  tell("selected");
-  say(`${place.reason}: A if it is a crack, R if it is none`);
-}
+// Kind and note of a crack
+
+on("opened_describing", () => {
+  const crack = selectedCrack();
+  byId("describing_title").textContent = crack ? `Crack ${crack.number}` : "No crack is selected";
+  byId("labels").replaceChildren(...state.project.labels.map((/** @type {string} */ label) => {
+    const box = /** @type {HTMLInputElement} */ (document.createElement("input"));
+    [box.type, box.name, box.value, box.checked] = ["radio", "label", label, label === (crack?.label || "crack")];
+    return made("label", "", box, ` ${label}`);
+  }));
+  byId("note").value = crack?.note ?? "";
+  byId("save_note").disabled = !crack;
+});
+byId("save_note").addEventListener("click", () => act(async () => {
+  const label = byId("labels").querySelector("input:checked")?.value ?? "";
+  byId("describing").close();
+  await describe(label, byId("note").value);
+}));
 
 // Scale
 
 function scaleNow() {
   const scale = state.photograph?.scale;
-  byId("scale_now").textContent = row() ? `${row().name}: ${scale ? `${scale.mm_per_px.toPrecision(4)} mm a pixel, by ${scale.source}` : "no scale; lengths are in pixels"}` : "no photograph is open";
+  byId("scale_now").textContent = row() ? `${row()?.name}: ${scale ? `${scale.mm_per_px.toPrecision(4)} mm a pixel, by ${scale.source}` : "no scale; lengths are in pixels"}` : "no photograph is open";
 }
 
-async function setScale(facts) {
-  try {
-    await post("scale", { by: by(), key: state.key ?? "", all: byId("of_all").checked, ...facts });
-    await openPhotograph(state.key);
-    await loadProject();
-    scaleNow();
-    byId("scale").querySelector(".error").replaceChildren();
-    return true;
-  } catch (error) {
-    trouble("scale", error);
-    if (!byId("scale").open) fail(error);
-    return false;
-  }
-}
+/** @param {Record<string, any>} facts */
+const setScale = (facts) => act(async () => {
+  const open = byId("scale").open;
+  if (!(await correct({ all: byId("of_all").checked, ...facts }, "scale"))) return open && trouble("scale", byId("toast").textContent);
+  scaleNow();
+  byId("scale").querySelector(".error").replaceChildren();
+  say(byId("scale_now").textContent);
+});
 
+/** @param {string} id */
 const number = (id) => Number(byId(id).value);
 byId("by_number").addEventListener("click", () => setScale({ mm_per_px: number("mm_per_px") }));
 byId("by_marker").addEventListener("click", () => setScale({ marker_mm: number("marker_mm") }));
@@ -163,14 +200,16 @@ byId("two_points").addEventListener("click", () => {
   use("points");
   byId("canvas").focus();
 });
-on("points", async ([[x1, y1], [x2, y2]]) => {
+on("points", ([[x1, y1], [x2, y2]]) => {
   use("select");
-  if (await setScale({ x1, y1, x2, y2, length_mm: number("length_mm") })) say(byId("scale_now").textContent);
+  setScale({ x1, y1, x2, y2, length_mm: number("length_mm"), click_px: 1 / camera.scale });
 });
-
-function scaleAnew() {
+on("opened_scale", () => {
   byId("of_all").checked = false;
   scaleNow();
-}
+});
 
-const opened = { places, scale: scaleAnew, hand_over: formats };
+// The name of the person
+
+byId("by").value = by();
+byId("by").addEventListener("change", () => localStorage.setItem("by", byId("by").value));

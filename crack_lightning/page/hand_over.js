@@ -1,48 +1,61 @@
-// Handing over: which files, and the archives that were made.
+// @ts-check
+// Handing over: what the cover says, which files, and the archives that were made.
 
+import { act } from "./acting.js";
 import { address, post } from "./api.js";
-import { loadProject, state } from "./state.js";
+import { byId, made, WORDS } from "./elements.js";
+import { loadProject, on, state } from "./state.js";
 
-const byId = (id) => document.getElementById(id);
-const trouble = (error) => (byId("hand_over").querySelector(".error").textContent = error.message ?? String(error));
+const dialog = byId("hand_over");
+const FIELDS = ["structure", "place", "date", "inspector", "client"];
 
-byId("make").addEventListener("click", async () => {
-  const dialog = byId("hand_over");
+byId("make").addEventListener("click", () => act(async () => {
   const formats = [...dialog.querySelectorAll("[name=format]:checked")].map((box) => box.value);
+  const form = Object.fromEntries(FIELDS.map((name) => [name, byId(`form_${name}`).value]));
+  const included = dialog.querySelector("[name=included]:checked").value;
   byId("make").disabled = true;
   byId("making").textContent = "writing…";
   dialog.querySelector(".error").replaceChildren();
   try {
-    const made = await post("hand_over", { included: dialog.querySelector("[name=included]:checked").value, formats });
-    const counts = Object.entries(made.counts).map(([status, count]) => `${count} ${status}`).join(", ");
-    byId("making").textContent = `${made.folder} (${counts || "no cracks"})`;
+    const result = await post("hand_over", { included, formats, form });
+    const counts = Object.entries(result.counts).map(([status, count]) => `${count} ${WORDS[status]}`).join(", ");
+    byId("making").textContent = `${result.folder} (${counts || "no cracks"})`;
     await loadProject();
     archives();
   } catch (error) {
     byId("making").textContent = "";
-    trouble(error);
+    dialog.querySelector(".error").textContent = /** @type {Error} */ (error).message;
   }
   byId("make").disabled = false;
-});
+}));
+
+/** @param {{done: number, total: number}} progress */
+export function handingOver({ done, total }) {
+  if (byId("make").disabled) byId("making").textContent = `writing: ${done} of ${total} photographs`;
+}
 
 function archives() {
   byId("archives").replaceChildren(...[...(state.project.handed_over ?? [])].reverse().map((name) => {
-    const item = document.createElement("li");
-    const link = document.createElement("a");
+    const link = /** @type {HTMLAnchorElement} */ (made("a", `${name}.zip`));
     link.href = address(`handed_over/${encodeURIComponent(name)}.zip`);
-    link.textContent = `${name}.zip`;
     link.download = "";
-    item.append(link);
-    return item;
+    return made("li", "", link);
   }));
 }
 
-export function formats() {
-  for (const box of byId("hand_over").querySelectorAll("[name=format]")) {
+function open() {
+  for (const box of dialog.querySelectorAll("[name=format]")) {
     const missing = state.project.missing?.[box.value];
     box.disabled = Boolean(missing);
     box.parentElement.title = missing ?? "";
   }
   byId("missing").textContent = Object.values(state.project.missing ?? {}).join("; ");
+  for (const name of FIELDS) {
+    const kept = state.project.form?.[name];
+    if (kept !== undefined || !byId(`form_${name}`).value) byId(`form_${name}`).value = kept ?? "";
+  }
+  byId("form_date").value ||= new Date().toISOString().slice(0, 10);
   archives();
 }
+
+on("opened_hand_over", open);

@@ -1,26 +1,23 @@
-// The page: what is told by the server, buttons and keys.
+// @ts-check
+// The page: what the server reports, and buttons.
 
-import { listen, post } from "./api.js";
-import { fold } from "./cracks.js";
+import { act } from "./acting.js";
+import { listen, post, windowName } from "./api.js";
 import { addFiles, dropped, open } from "./dialogs.js";
-import { next } from "./list.js";
-import { by, fail, loadPhotograph, loadProject, on, state, tell } from "./state.js";
-import { judge, step, turn, use, words } from "./tools.js";
+import { byId } from "./elements.js";
+import { handingOver } from "./hand_over.js";
+import { join, judge, review, turn, words } from "./judging.js";
+import "./keys.js";
+import { learned, proposed, proposing } from "./learning.js";
+import { clear, fail } from "./messages.js";
+import { dropRows, loadPhotograph, loadProject, on, setRow, state, tell } from "./state.js";
+import { rejectRest } from "./sliders.js";
+import { undo } from "./tools.js";
 import { fit, zoom } from "./viewer.js";
 
-const byId = (id) => document.getElementById(id);
+/** @typedef {import("./state.js").Row} Row */
 
-// What the server reports. It may report many photographs in a second: the project is loaded once for all of them.
-
-let loading;
-
-function later() {
-  loading ??= setTimeout(() => {
-    loading = null;
-    loadProject().catch(fail);
-  }, 200);
-}
-
+/** @param {{done: number, total: number, waiting: number, paused: boolean}} facts */
 function progress({ done, total, waiting, paused }) {
   byId("bar").hidden = byId("pause").hidden = !waiting;
   byId("bar").max = Math.max(1, total);
@@ -29,58 +26,87 @@ function progress({ done, total, waiting, paused }) {
   byId("pause").textContent = paused ? "go on" : "stop";
 }
 
-byId("toast").addEventListener("click", () => (byId("toast").textContent = ""));
+/** @param {string} [key] */
+const again = (key) => (!key || key === state.key) && act(() => loadPhotograph());
 
-const whole = () => loadProject().then(() => loadPhotograph()).catch(fail);
+/** @param {{threshold?: number, shortest_px?: number}} changes */
+function settings({ threshold, shortest_px: shortest }) {
+  const followed = state.threshold === state.project.threshold && state.shortest === state.project.shortest_px;
+  if (threshold !== undefined && threshold !== state.project.threshold) {
+    state.project.threshold = threshold;
+    for (const each of state.project.photographs) if (each.counts) setRow({ ...each, computing: true });
+  }
+  if (shortest !== undefined) state.project.shortest_px = shortest;
+  if (followed) [state.threshold, state.shortest] = [state.project.threshold, state.project.shortest_px];
+  tell("project");
+  again();
+}
 
 listen({
   hello: () => {
-    byId("toast").textContent = "";
-    whole();
+    clear();
+    act(async () => {
+      await loadProject();
+      await loadPhotograph();
+    });
   },
-  lost: () => fail("the server does not answer: is it still running?"),
+  lost: () => fail("the server does not answer: start it again, the page goes on by itself"),
   progress,
-  photographs: later,
-  photograph: ({ key }) => {
-    delete state.looks[key];
-    later();
-    if (key === state.key) loadPhotograph().catch(fail);
+  row: ({ row }) => setRow(row),
+  photographs: ({ rows }) => {
+    rows.forEach(setRow);
+    tell("project");
   },
+  photograph: ({ key, row }) => {
+    delete state.looks[key];
+    setRow(row);
+    again(key);
+  },
+  left_out: ({ keys }) => dropRows(keys),
   first_look: ({ key, ...look }) => {
     state.looks[key] = look;
     tell("looks");
   },
-  correction: whole,
-  settings: whole,
+  correction: ({ window, row, all }) => {
+    if (window === windowName) return;
+    if (row) setRow(row);
+    if (all || row?.key === state.key) again();
+  },
+  measured: ({ key, threshold }) => threshold === state.threshold && again(key),
+  settings,
+  learned,
+  proposing,
+  proposal: proposed,
+  handing_over: handingOver,
   trouble: ({ message }) => fail(message),
 });
 
-on("project", () => {
-  if (state.project.progress) progress(state.project.progress);
-  byId("undo").title = state.project.undo ? `undo: ${words(state.project.undo)} (U)` : "nothing to undo";
-  byId("undo").disabled = !state.project.undo;
-  byId("redo").disabled = !state.project.redo;
+on("project", () => state.project.progress && progress(state.project.progress));
+on("photograph", () => {
+  const { undo: last, redo: undone, review: reviewed } = /** @type {import("./state.js").Photograph} */ (state.photograph);
+  byId("undo").title = last ? `undo: ${words(last)} (U)` : "nothing to undo";
+  byId("undo").disabled = !last;
+  byId("redo").disabled = !undone;
+  byId("review").disabled = !state.photograph?.cell;
+  byId("review").setAttribute("aria-pressed", String(Boolean(reviewed)));
 });
-
-byId("pause").addEventListener("click", () => post("queue", { paused: byId("pause").textContent === "stop" }).then(progress).catch(fail));
 
 // Buttons
 
-for (const id of ["add", "places", "scale", "hand_over", "help"]) byId(`open_${id}`).addEventListener("click", () => open(id));
+byId("pause").addEventListener("click", () => act(async () => progress(await post("queue", { paused: byId("pause").textContent === "stop" }))));
+for (const id of ["add", "places", "scale", "learning", "hand_over", "help"]) byId(`open_${id}`).addEventListener("click", () => open(id));
 byId("empty_add").addEventListener("click", () => open("add"));
-document.querySelectorAll("[data-tool]").forEach((button) => button.addEventListener("click", () => {
-  use(button.dataset.tool);
-  byId("canvas").focus();
-}));
-byId("accept").addEventListener("click", () => judge("accept"));
-byId("reject").addEventListener("click", () => judge("reject"));
-byId("undo").addEventListener("click", () => turn("undo"));
-byId("redo").addEventListener("click", () => turn("redo"));
+byId("describe").addEventListener("click", () => open("describing"));
+byId("accept").addEventListener("click", () => act(() => judge("accept")));
+byId("reject").addEventListener("click", () => act(() => judge("reject")));
+byId("join").addEventListener("click", () => act(join));
+byId("review").addEventListener("click", () => act(review));
+byId("reject_rest").addEventListener("click", () => rejectRest(false));
+byId("undo").addEventListener("click", undo);
+byId("redo").addEventListener("click", () => act(() => turn("redo")));
 byId("in").addEventListener("click", () => zoom(1.5));
 byId("out").addEventListener("click", () => zoom(1 / 1.5));
 byId("fit").addEventListener("click", fit);
-byId("by").value = by();
-byId("by").addEventListener("change", () => localStorage.setItem("by", byId("by").value));
 
 // Files that are dropped anywhere
 
@@ -92,58 +118,7 @@ addEventListener("dragleave", (event) => event.relatedTarget ?? document.body.cl
 addEventListener("drop", (event) => {
   event.preventDefault();
   document.body.classList.remove("over");
-  if (event.dataTransfer.items?.length || event.dataTransfer.files.length) dropped(event.dataTransfer).catch(fail);
+  const { dataTransfer: transfer } = event;
+  if (transfer?.items?.length || transfer?.files.length) dropped(transfer).catch(fail);
 });
-addEventListener("paste", (event) => event.clipboardData.files.length && addFiles(event.clipboardData.files));
-
-// Keys
-
-const REASONS = ["joint", "edge", "writing", "plant", "shadow", "pit"];
-
-const KEYS = {
-  n: ["next photograph", () => next(1)],
-  p: ["photograph before", () => next(-1)],
-  j: ["next crack", () => step(1)],
-  k: ["crack before", () => step(-1)],
-  a: ["accept the selected crack, and go to the next", () => judge("accept")],
-  r: ["reject the selected crack, and go to the next", () => judge("reject")],
-  ...Object.fromEntries(REASONS.map((reason, number) => [number + 1, [`reject: ${reason}`, () => judge("reject", reason)]])),
-  m: ["show or hide marks that are probably no cracks", fold],
-  v: ["select", () => focusWith("select")],
-  d: ["draw a crack", () => focusWith("draw")],
-  e: ["rub out", () => focusWith("erase")],
-  x: ["outline what is not surface", () => focusWith("exclude")],
-  u: ["undo (also Ctrl+Z)", () => turn("undo")],
-  y: ["redo (also Ctrl+Y)", () => turn("redo")],
-  "+": ["zoom in", () => zoom(1.5)],
-  "-": ["zoom out", () => zoom(1 / 1.5)],
-  0: ["the whole photograph", fit],
-  o: ["add photographs", () => open("add")],
-  l: ["what to look at next: then A if it is a crack, R if it is none", () => open("places")],
-  s: ["scale", () => open("scale")],
-  h: ["hand over", () => open("hand_over")],
-  "?": ["these keys, and your name", () => open("help")],
-};
-
-function focusWith(tool) {
-  use(tool);
-  byId("canvas").focus();
-}
-
-for (const [key, [meaning]] of [...Object.entries(KEYS), ["arrows", ["move the photograph, or the cross of a tool"]], ["Space, Enter, Escape", ["with a tool: set a point, end, give up"]]]) {
-  const [term, text] = [document.createElement("dt"), document.createElement("dd")];
-  [term.textContent, text.textContent] = [key, meaning];
-  byId("keys").append(term, text);
-}
-
-addEventListener("keydown", (event) => {
-  const writing = event.target.closest?.("input:not([type=range], [type=checkbox], [type=radio]), dialog");
-  if (writing || event.altKey) return;
-  const key = event.key.toLowerCase();
-  if (event.ctrlKey || event.metaKey) {
-    if (key !== "z" && key !== "y") return;
-    turn(key === "y" || event.shiftKey ? "redo" : "undo");
-  } else if (KEYS[key === "=" ? "+" : key]) KEYS[key === "=" ? "+" : key][1]();
-  else return;
-  event.preventDefault();
-});
+addEventListener("paste", (event) => event.clipboardData?.files.length && addFiles(event.clipboardData.files));

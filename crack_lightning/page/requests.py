@@ -59,10 +59,9 @@ async def json_of(request: Request) -> dict[str, Any]:
 
 
 def with_photograph_name(project: Project, facts: Mapping[str, object]) -> dict[str, Any]:
-    """Returns `facts` with the `key` replaced by the photograph's name, whose exact bytes the page does not know."""
-    others = {name: value for name, value in facts.items() if name != "key"}
+    """Returns `facts` with the name of the photograph with their `key`, whose exact bytes the page does not know."""
     key = str(facts.get("key") or "")
-    return others | {"photograph": project.photograph(key).name} if key else others
+    return {**facts, "photograph": project.photograph(key).name} if key else dict(facts)
 
 
 def number_in(facts: Mapping[str, object], name: str) -> float:

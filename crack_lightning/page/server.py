@@ -51,9 +51,7 @@ class PageServer:
         host = f"[{host}]" if ":" in host else host
         names = {host, "127.0.0.1", "localhost", "[::1]"}
         hosts = {f"{name}:{port}" for name in names} | (names if port == HTTP_PORT else set())
-        guarded = Guard(
-            application(self.project, self.worker, self.news), hosts=hosts, token=token, named=options.hosts
-        )
+        guarded = Guard(application(self.project, self.worker), hosts=hosts, token=token, named=options.hosts)
         self.address = f"http://{host}:{port}/" + ("" if token is None else f"#token={token}")
         self._server = uvicorn.Server(
             uvicorn.Config(

@@ -1,43 +1,105 @@
-// What the page knows: the project, the photograph that is open with its cracks, and who is to be told when that changes.
+// @ts-check
+// What the page knows, and who is told when it changes. The rest of the page draws it, or asks the server to change it.
 
-import { get, post } from "./api.js";
+import { get } from "./api.js";
+
+/**
+ * A crack as the server describes it. `lines` are flat lists x, y, x, y, ... in pixels of the upright photograph.
+ * @typedef {{id: string, number: number, status: string, correction: ?number, figures: string, length_px: number,
+ *   length_mm: ?number, width: string, width_px: ?number, width_class: string, colour: string, probability: ?number,
+ *   why: string, label: string, note: string, folded: boolean, lines: number[][]}} Crack
+ *
+ * A photograph in the list.
+ * @typedef {{key: string, name: string, verdict: string, length_px: number, state: string, corrections: number,
+ *   note?: string, version?: string, width?: number, height?: number, counts?: Record<string, number>, folded?: number,
+ *   computing?: boolean}} Row
+ *
+ * The next correction to undo or redo.
+ * @typedef {{of: number, kind: string, photograph: string, key: string}} Turned
+ *
+ * The open photograph. `order` names all its cracks, of which an answer holds those that changed.
+ * @typedef {Row & {cracks: Crack[], order: string[], areas: number[][][], surface?: number, tile_px: number,
+ *   scale: ?{mm_per_px: number, source: string}, cell?: any, threshold?: number, revision?: string, review?: ?number,
+ *   undo: ?Turned, redo: ?Turned}} Photograph
+ */
 
 export const state = {
-  project: { photographs: [], classes: {}, threshold: 0.5, shortest_px: 0 },
+  /** @type {any} */
+  project: { photographs: [], classes: {}, reasons: [], labels: [], threshold: 0.5, shortest_px: 0 },
+  /** @type {?string} */
   key: null, // of the open photograph
-  photograph: null, // what the server says of it
+  /** @type {?Photograph} */
+  photograph: null,
+  /** @type {Record<string, any>} */
   looks: {}, // lines of photographs that are not inspected yet
+  /** @type {?string} */
   selected: null, // the name of a crack
+  /** @type {Set<string>} */
+  chosen: new Set(), // the names of several cracks that are judged at once
+  /** @type {?number[]} */
   place: null, // a line that may be a crack, shown to be judged
   threshold: 0.5,
   shortest: 0,
-  unlikely: false, // whether marks that are probably no cracks are shown
-  byProbability: false, // whether the table is sorted anew, which only a person asks for
+  unfolded: false, // whether marks that are short or probably no cracks are shown
+  byStake: false, // whether the table is sorted by probability and length, which only a person asks for
+  hidden: false, // whether nothing is drawn over the photograph
   tool: "select",
 };
 
+/** @type {Record<string, ((facts?: any) => void)[]>} */
 const watching = {};
 
+/** @param {string} kinds @param {(facts?: any) => void} handle */
 export const on = (kinds, handle) => kinds.split(" ").forEach((kind) => (watching[kind] ??= []).push(handle));
 
+/** @param {string} kind @param {any} [facts] */
 export const tell = (kind, facts) => (watching[kind] ?? []).forEach((handle) => handle(facts));
 
-export const row = (key = state.key) => state.project.photographs.find((each) => each.key === key);
+/** @returns {Row | undefined} */
+export const row = (key = state.key) => state.project.photographs.find((/** @type {Row} */ each) => each.key === key);
 
-const wanted = (crack) => crack.likely || state.unlikely || crack.status !== "unseen" || crack.id === state.selected;
+// Cracks
+
+/** @param {Crack} crack */
+const wanted = (crack) => !crack.folded || state.unfolded || crack.status !== "unseen" || crack.id === state.selected;
 
 const longEnough = () => (state.photograph?.cracks ?? []).filter((crack) => crack.length_px >= state.shortest || crack.correction);
 
+/** @param {Crack} crack */
 const atStake = (crack) => crack.length_px * (crack.probability ?? 1);
 
 export const shownCracks = () => {
   const cracks = longEnough().filter(wanted);
-  return state.byProbability ? cracks.sort((one, other) => atStake(other) - atStake(one)) : cracks;
+  return state.byStake ? cracks.sort((one, other) => atStake(other) - atStake(one)) : cracks;
 };
 
 export const foldedCracks = () => longEnough().filter((crack) => !wanted(crack));
 
 export const selectedCrack = () => shownCracks().find((crack) => crack.id === state.selected);
+
+/** The cracks that a judgement is about: those that are chosen, or the selected one. */
+export const judgedCracks = () => {
+  const chosen = shownCracks().filter((crack) => state.chosen.has(crack.id));
+  const one = selectedCrack();
+  return chosen.length ? chosen : one ? [one] : [];
+};
+
+/** @param {?string} id */
+export function select(id) {
+  state.selected = id;
+  state.chosen = new Set();
+  state.place = null;
+  tell("selected");
+}
+
+/** @param {Iterable<string>} ids */
+export function choose(ids) {
+  state.chosen = new Set(ids);
+  state.place = null;
+  tell("selected");
+}
+
+// The project: loaded once, and kept up to date by what the server reports
 
 let asked = 0;
 
@@ -50,15 +112,34 @@ export async function loadProject() {
     [state.threshold, state.shortest] = [project.threshold, project.shortest_px];
   }
   state.project = project;
-  if (first && project.faults.length) fail(project.faults.join("; "), 60);
   tell("project");
+  if (first && project.faults.length) tell("trouble", project.faults.join("; "));
   if (!state.key && project.photographs.length) await openPhotograph(project.photographs[0].key);
 }
 
+/** @param {Row} changed */
+export function setRow(changed) {
+  const at = state.project.photographs.findIndex((/** @type {Row} */ each) => each.key === changed.key);
+  const { key, name, verdict, length_px, state: reached, corrections, note, version, width, height, counts, folded, computing } = changed;
+  const told = { key, name, verdict, length_px, state: reached, corrections, note, version, width, height, counts, folded, computing };
+  if (at < 0) state.project.photographs.push(told);
+  else state.project.photographs[at] = told;
+  tell("row", told);
+}
+
+/** @param {string[]} keys */
+export function dropRows(keys) {
+  state.project.photographs = state.project.photographs.filter((/** @type {Row} */ each) => !keys.includes(each.key));
+  tell("project");
+}
+
+// The open photograph
+
+/** @param {string} key @param {number[]} [place] */
 export async function openPhotograph(key, place) {
   const other = key !== state.key;
   state.key = key;
-  if (other) [state.photograph, state.selected] = [null, null];
+  if (other) [state.photograph, state.selected, state.chosen] = [null, null, new Set()];
   state.place = null;
   tell(other ? "opening" : "photograph", { place });
   await loadPhotograph(place);
@@ -66,59 +147,36 @@ export async function openPhotograph(key, place) {
 
 let looked = 0;
 
+/** @param {number[]} [place] */
 export async function loadPhotograph(place) {
   const key = state.key;
   if (!key) return;
   const number = ++looked; // answers may come in another order than they were asked for
-  const changed = state.threshold !== state.project.threshold;
-  const found = await get(`photographs/${key}`, changed ? { threshold: state.threshold } : {});
-  if (key !== state.key || number !== looked) return;
-  state.photograph = found;
-  if (!shownCracks().some((crack) => crack.id === state.selected)) state.selected = null;
+  const changed = state.threshold !== state.project.threshold ? { threshold: state.threshold } : {};
+  const found = await get(`photographs/${key}`, { ...changed, revision: state.photograph?.revision ?? "" });
+  if (key === state.key && number === looked) await takeView(found, place);
+}
+
+/**
+ * Takes an answer about the open photograph, which holds what changed since the revision that was named.
+ * @param {Photograph} view @param {number[]} [place]
+ */
+export async function takeView(view, place) {
+  looked++;
+  setRow(view);
+  if (view.key !== state.key) return;
+  const known = new Map((state.photograph?.cracks ?? []).map((crack) => [crack.id, crack]));
+  for (const crack of view.cracks) known.set(crack.id, { ...known.get(crack.id), ...crack });
+  const cracks = /** @type {Crack[]} */ (view.order.map((id) => known.get(id)));
+  if (cracks.some((crack) => !crack?.lines)) { // an answer to another question
+    state.photograph = null;
+    await loadPhotograph(place);
+    return;
+  }
+  state.photograph = { ...view, cracks };
+  if (!cracks.some((crack) => crack.id === state.selected)) state.selected = null;
+  state.chosen = new Set([...state.chosen].filter((id) => view.order.includes(id)));
   tell("photograph", { place });
 }
 
-export function select(id) {
-  state.selected = id;
-  state.place = null;
-  tell("selected");
-}
-
-export function say(text) {
-  document.getElementById("said").textContent = text;
-}
-
-let hiding;
-
-export function fail(error, forS = 8) {
-  const toast = document.getElementById("toast");
-  toast.textContent = error.message ?? String(error);
-  clearTimeout(hiding);
-  hiding = setTimeout(() => (toast.textContent = ""), forS * 1000);
-}
-
 export const by = () => localStorage.getItem("by") ?? "";
-
-let sent = null; // the correction that is on its way, with what is loaded after it
-
-export const idle = () => sent ?? Promise.resolve();
-
-export async function correct(facts, path = "corrections") {
-  if (sent) return false; // a key that is pressed twice says the same once
-  sent = said(facts, path);
-  return sent;
-}
-
-async function said(facts, path) {
-  try {
-    await post(path, { by: by(), threshold: state.threshold, key: state.key ?? "", ...facts });
-    await Promise.all([loadPhotograph(), loadProject()]);
-    return true;
-  } catch (error) {
-    say("");
-    fail(error);
-    return false;
-  } finally {
-    sent = null;
-  }
-}

@@ -1,27 +1,35 @@
+// @ts-check
 // The photograph: zoomed and moved, tiles of it read as they are needed, and what lies over it.
 
 import { address } from "./api.js";
+import { byId, WORDS } from "./elements.js";
+import { say } from "./messages.js";
 import { drawOverlay } from "./overlay.js";
-import { on, row, say, state, tell } from "./state.js";
+import { on, row, state, tell } from "./state.js";
 
-export const canvas = document.getElementById("canvas");
-const stage = document.getElementById("stage");
-const context = canvas.getContext("2d");
-const wipe = document.getElementById("wipe");
+/** @type {HTMLCanvasElement} */
+export const canvas = byId("canvas");
+const stage = byId("stage");
+const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+const wipe = byId("wipe");
 
 export const camera = { x: 0, y: 0, scale: 1 }; // the photograph's pixel in the upper left corner; screen pixels per pixel
+/** @type {?HTMLImageElement} */
 let base = null; // the reduced picture of the whole
+/** @type {Map<string, HTMLImageElement>} */
 let tiles = new Map(); // by "level/column/row"
+/** @type {?OffscreenCanvas} */
 let map = null; // of cells, while the threshold is moved
 let asked = false;
 let fitted = true;
 
 export const size = () => {
   const shown = state.photograph ?? row();
-  const look = state.looks[state.key];
+  const look = state.looks[state.key ?? ""];
   return { width: shown?.width || look?.width || base?.naturalWidth || 0, height: shown?.height || look?.height || base?.naturalHeight || 0 };
 };
 
+/** @param {number} x @param {number} y */
 export const toPhotograph = (x, y) => [camera.x + x / camera.scale, camera.y + y / camera.scale];
 
 export function draw() {
@@ -59,8 +67,9 @@ function paint() {
 
 const KEPT = 160;
 
+/** @param {{width: number, height: number}} whole @param {number} ratio */
 function drawTiles(whole, ratio) {
-  if (!state.photograph?.tile_px || camera.scale * ratio <= 1.1 * (base.naturalWidth / whole.width)) return;
+  if (!base || !state.photograph?.tile_px || camera.scale * ratio <= 1.1 * (base.naturalWidth / whole.width)) return;
   const level = Math.max(0, Math.floor(Math.log2(1 / (camera.scale * ratio))));
   const side = state.photograph.tile_px * 2 ** level;
   const [left, top] = toPhotograph(0, 0);
@@ -76,21 +85,23 @@ function drawTiles(whole, ratio) {
   }
 }
 
+/** @param {number} level @param {number} column @param {number} row */
 function tileAt(level, column, row) {
   const name = `${level}/${column}/${row}`;
   let tile = tiles.get(name);
   if (!tile) {
     tile = new Image();
     tile.onload = draw;
-    tile.src = address(`photographs/${state.key}/tiles/${name}`, { v: state.photograph.version });
+    tile.src = address(`photographs/${state.key}/tiles/${name}`, { v: state.photograph?.version });
     tiles.set(name, tile);
-    if (tiles.size > KEPT) tiles.delete(tiles.keys().next().value);
+    if (tiles.size > KEPT) tiles.delete([...tiles.keys()][0]);
   }
   return tile;
 }
 
 // The kept map, coloured where it lies above the threshold: what a threshold does is seen while it is moved.
 
+/** @type {?{wanted: string, drawn: OffscreenCanvas, pen: OffscreenCanvasRenderingContext2D, levels: ImageData}} */
 let cells = null;
 
 export async function showMap() {
@@ -102,7 +113,7 @@ export async function showMap() {
     image.src = address(`photographs/${key}/map.png`, { v: wanted });
     await image.decode();
     const drawn = new OffscreenCanvas(image.naturalWidth, image.naturalHeight);
-    const pen = drawn.getContext("2d", { willReadFrequently: true });
+    const pen = /** @type {OffscreenCanvasRenderingContext2D} */ (drawn.getContext("2d", { willReadFrequently: true }));
     pen.drawImage(image, 0, 0);
     cells = { wanted, drawn, pen, levels: pen.getImageData(0, 0, drawn.width, drawn.height) };
   }
@@ -124,6 +135,7 @@ export function hideMap() {
 }
 
 function drawMap() {
+  if (!map || !state.photograph) return;
   const { left_px: left, top_px: top, across_px: across, down_px: down } = state.photograph.cell;
   context.imageSmoothingEnabled = false;
   context.drawImage(map, left - across / 2, top - down / 2, map.width * across, map.height * down);
@@ -142,6 +154,7 @@ export function fit() {
   draw();
 }
 
+/** @param {number} factor */
 export function zoom(factor, x = stage.clientWidth / 2, y = stage.clientHeight / 2) {
   const whole = size();
   if (!whole.width) return;
@@ -153,15 +166,39 @@ export function zoom(factor, x = stage.clientWidth / 2, y = stage.clientHeight /
   draw();
 }
 
+/** @param {number} dx @param {number} dy */
 export function move(dx, dy) {
   const whole = size();
-  const clamp = (value, side, view) => Math.min(side - view / 4, Math.max(-view * 0.75, value));
+  const clamp = (/** @type {number} */ value, /** @type {number} */ side, /** @type {number} */ view) => Math.min(side - view / 4, Math.max(-view * 0.75, value));
   camera.x = clamp(camera.x - dx / camera.scale, whole.width, stage.clientWidth / camera.scale);
   camera.y = clamp(camera.y - dy / camera.scale, whole.height, stage.clientHeight / camera.scale);
   fitted = false;
   draw();
 }
 
+/** Moves to lines: so that their middle is in view, or so that they fill a third of the view. @param {number[][]} lines @param {boolean} close */
+export function zoomTo(lines, close) {
+  const [width, height] = [stage.clientWidth, stage.clientHeight];
+  if (close) {
+    let [left, top, right, bottom] = [Infinity, Infinity, -Infinity, -Infinity];
+    for (const line of lines) {
+      for (let at = 0; at < line.length; at += 2) {
+        [left, right] = [Math.min(left, line[at]), Math.max(right, line[at])];
+        [top, bottom] = [Math.min(top, line[at + 1]), Math.max(bottom, line[at + 1])];
+      }
+    }
+    const whole = Math.min(width / (size().width || 1), height / (size().height || 1));
+    const third = Math.min(width / 3 / Math.max(1, right - left), height / 3 / Math.max(1, bottom - top));
+    return goTo((left + right) / 2, (top + bottom) / 2, Math.max(whole, Math.min(4, third)));
+  }
+  const longest = lines.reduce((a, b) => (b.length > a.length ? b : a));
+  const middle = 2 * Math.floor(longest.length / 4);
+  const [x, y] = [(longest[middle] - camera.x) * camera.scale, (longest[middle + 1] - camera.y) * camera.scale];
+  if (x > 20 && y > 20 && x < width - 20 && y < height - 20) return draw();
+  goTo(longest[middle], longest[middle + 1], camera.scale);
+}
+
+/** @param {number} x @param {number} y @param {number} [scale] */
 export function goTo(x, y, scale) {
   camera.scale = scale ?? Math.max(camera.scale, Math.min(1, (2 * stage.clientWidth) / (size().width || 1)));
   camera.x = x - stage.clientWidth / 2 / camera.scale;
@@ -172,17 +209,18 @@ export function goTo(x, y, scale) {
 
 // Loading
 
+/** @type {string | undefined} */
 let version;
 
 function load() {
   const shown = row();
   if (!shown) return;
-  const wanted = `${state.key}-${shown.version ?? state.looks[state.key]?.width ?? ""}`;
+  const key = state.key ?? "";
+  const wanted = `${key}-${shown.version ?? state.looks[key]?.width ?? ""}`;
   if (wanted === version) return draw();
   version = wanted;
-  if (!shown.version && !state.looks[state.key]) return draw();
+  if (!shown.version && !state.looks[key]) return draw();
   const image = new Image();
-  const key = state.key;
   image.onload = () => {
     if (key !== state.key) return;
     const first = !base;
@@ -199,21 +237,30 @@ on("opening", () => {
   tiles = new Map();
   fitted = true;
   load();
-  document.getElementById("empty").hidden = true;
+  byId("empty").hidden = true;
   say("");
 });
 on("photograph", ({ place } = {}) => {
   load();
   describe();
-  if (place) goTo(...place);
+  if (place) goTo(place[0], place[1]);
 });
-on("project looks", load);
+on("project looks row", load);
 on("selected", draw);
+
+// The original beneath, while a key is held
+
+/** @param {boolean} hidden */
+export function hide(hidden) {
+  if (state.hidden === hidden) return;
+  state.hidden = hidden;
+  draw();
+}
 
 function describe() {
   const shown = state.photograph;
   if (!shown) return;
-  const counts = Object.entries(shown.counts ?? {}).map(([status, count]) => `${count} ${status}`).join(", ");
+  const counts = Object.entries(shown.counts ?? {}).map(([status, count]) => `${count} ${WORDS[status]}`).join(", ");
   canvas.setAttribute("aria-label", `${shown.name}: ${shown.verdict}; cracks: ${counts || "none"}`);
   if (shown.note) say(shown.note);
 }

@@ -1,6 +1,8 @@
 """Describes a project to the page in plain values, which the page shows as text, never as markup."""
 
-from collections import Counter
+import itertools
+import re
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,46 +12,53 @@ import numpy as np
 from PIL import Image
 
 from crack_lightning import __version__
-from crack_lightning.corrections.correction import REASONS, Correction, to_redo, to_undo
-from crack_lightning.corrections.lines import REJECTED, UNSEEN, JudgedCrack, excluded_areas, rejections, surface_share
+from crack_lightning.corrections.correction import LABELS, REASONS, to_redo, to_undo
+from crack_lightning.corrections.lines import JudgedCrack, excluded_areas, surface_share
 from crack_lightning.data.images.formats import png
 from crack_lightning.errors import UserError
 from crack_lightning.inference.grouping import steadied
-from crack_lightning.measurement.record import figure_of, is_likely
+from crack_lightning.measurement.classes import UNKNOWN_COLOUR
+from crack_lightning.measurement.record import figure_of
 from crack_lightning.project.attention import PlaceToLookAt
 from crack_lightning.project.kept_pictures import TILE_PX
-from crack_lightning.project.likeness import moved_marks
+from crack_lightning.project.marks import is_measured
 from crack_lightning.project.project import HANDED_OVER, Project, key_of_name
 from crack_lightning.project.remembered import Remembered
+from crack_lightning.project.rows import Rows, row_facts
 from crack_lightning.project.scale_choice import scale_of
-from crack_lightning.project.shown_cracks import is_shown, shown_cracks
+from crack_lightning.project.shown_cracks import longer_side, shown_cracks
 from crack_lightning.runs.inspection.further_formats import missing_formats
-from crack_lightning.runs.inspection.inspected import VERDICTS, CrackSums
 from crack_lightning.runs.inspection.photograph_files import folder_of, read_heat
 from crack_lightning.system.names import showable
 
 
-def project_facts(project: Project) -> dict[str, Any]:
-    """Returns all photographs, the worst first, with the settings and the number and state of corrections."""
-    corrections, classes = project.journal.corrections, project.inspection.measuring.classes
-    rows = [row_of(project, key) for key in list(project.photographs)]
-    rows.sort(key=lambda row: (ORDER.index(row["verdict"]), -row["length_px"], row["name"]))
+def project_facts(project: Project, rows: Rows) -> dict[str, Any]:
+    """Returns all photographs by name, with the settings and what can be handed over."""
+    classes = project.inspection.measuring.classes
     return {
         "folder": showable(str(project.folder)),
         "version": __version__,
-        "photographs": rows,
+        "photographs": sorted((row_facts(project, rows, key) for key in list(project.photographs)), key=_by_name),
         "threshold": project.settings.threshold,
         "shortest_px": project.settings.shortest_px,
         "checkpoint": Path(project.settings.ckpt_path).name if project.settings.ckpt_path else "of the package",
         "classes": {name: classes.colour_of(name) for name in classes.names},
-        "corrections": len(project.active),
+        "unknown_colour": UNKNOWN_COLOUR,
         "faults": _faults(project),
-        "undo": _correction_facts(project, to_undo(corrections)),
-        "redo": _correction_facts(project, to_redo(corrections)),
         "reasons": list(REASONS),
+        "labels": list(LABELS),
+        "learned": len(project.settings.learned),
+        "left_out": [showable(name) for name in project.settings.left_out],
+        "form": dict(project.settings.form),
         "missing": missing_formats(),
         "handed_over": sorted(path.stem for path in (project.folder / HANDED_OVER).glob("*.zip")),
     }
+
+
+def _by_name(row: dict[str, Any]) -> list[tuple[int, str]]:
+    """Returns what sorts names as people do: photograph 2 comes before photograph 10."""
+    parts = re.split(r"(\d+)", row["name"].lower())
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def _faults(project: Project) -> list[str]:
@@ -67,86 +76,70 @@ def _correction_facts(project: Project, number: int | None) -> dict[str, Any] | 
     if number is None:
         return None
     correction = project.journal.numbered(number)
-    return {"of": number, "kind": correction.kind, "photograph": showable(correction.photograph)}
+    name = correction.photograph
+    key = key_of_name(name) if name and key_of_name(name) in project.photographs else ""
+    return {"of": number, "kind": correction.kind, "photograph": showable(name), "key": key}
 
 
-_remembered_rows = Remembered[dict[str, Any]](2**14)
+class Views:
+    """What windows of the page know of photographs, so that an answer holds only what changed."""
 
-ORDER = (*VERDICTS[:2], "waiting", *VERDICTS[2:])
+    def __init__(self) -> None:
+        self._sent, self._numbers = Remembered[dict[str, Any]](512), itertools.count(1)
+        self._started = time.time_ns()  # revisions of an earlier server are others
 
+    def photograph(
+        self, project: Project, rows: Rows, key: str, threshold: float | None, known: str = ""
+    ) -> dict[str, Any]:
+        """Returns a photograph's row with its cracks at `threshold`, its areas that are not surface, and its scale.
 
-def row_of(project: Project, key: str) -> dict[str, Any]:
-    """Returns a photograph's row in the list; what corrections change is computed again only if something changed."""
-    photograph, inspected = project.photograph(key), project.inspected.get(key)
-    row: dict[str, Any] = {"key": key, "name": showable(photograph.name), "verdict": "waiting", "length_px": 0.0}
-    if inspected is None:
-        return row
-    if project.is_stale(key):
-        return row | {"note": "its file changed after it was inspected: open it to inspect it again"}
-    count = project.count_of_replaced(photograph.name)
-    unused = f"{count} corrections were made on another picture of this name, and are not used" if count else ""
-    row |= {
-        "verdict": inspected.verdict,
-        "note": showable("; ".join(filter(None, (inspected.error, inspected.note, unused)))),
-    }
-    row |= {"version": inspected.made_of.key, "width": inspected.width_px, "height": inspected.height_px}
-    if not inspected.is_mapped:
-        return row
-    corrections = project.corrections_of(photograph.name)
-    if not corrections:
-        sums = inspected.cracks or CrackSums(0, 0.0, None, ())
-        return row | {"counts": {UNSEEN: sums.number}, "length_px": sums.length_px, "corrections": 0}
-    settings = project.settings.threshold, project.settings.shortest_px
-    question = project.folder, key, inspected.made_of, settings, tuple(correction.number for correction in corrections)
-    try:
-        corrected = _remembered_rows.of(question, lambda: _corrected_values(project, key, corrections))
-    except (OSError, ValueError) as error:
-        corrected = {"verdict": "error", "note": showable(str(error))}
-    return row | corrected | {"corrections": len(corrections)}
-
-
-def _corrected_values(project: Project, key: str, corrections: Sequence[Correction]) -> dict[str, Any]:
-    """Returns the values in a photograph's row that corrections change."""
-    cracks = [crack for crack in shown_cracks(project, key) if is_shown(project, crack) and not crack.folded]
-    counts = dict(Counter(crack.status for crack in cracks)) | {REJECTED: rejections(corrections)}
-    lengths_px = [crack.record.length_px for crack in cracks if crack.status != REJECTED]
-    verdict = "cracked" if lengths_px else "review" if project.inspected[key].note else "sound"
-    return {"counts": counts, "length_px": sum(lengths_px), "verdict": verdict}
-
-
-def photograph_facts(project: Project, key: str, threshold: float | None) -> dict[str, Any]:
-    """Returns a photograph's row with its cracks at `threshold`, its excluded areas (not surface) and its scale."""
-    row, photograph, scale = row_of(project, key), project.photograph(key), scale_of(project, key)
-    inspected = project.inspected.get(key)
-    if inspected is None or inspected.grid is None or not inspected.is_mapped or project.is_stale(key):
-        return row | {"cracks": [], "areas": [], "scale": None, "tile_px": TILE_PX}
-    corrections = project.corrections_of(photograph.name)
-    excluded = [correction for correction in corrections if correction.kind == "exclude"]
-    areas = [np.round(line, 1).tolist() for correction in excluded for line in correction.lines]
-    return row | {
-        "cracks": _cracks_facts(project, key, shown_cracks(project, key, threshold)),
-        "areas": areas,
-        "surface": surface_share(excluded_areas(corrections), (inspected.width_px, inspected.height_px)),
-        "scale": None if scale is None else {"mm_per_px": scale.mm_per_px, "source": showable(scale.source)},
-        "tile_px": TILE_PX,
-        "cell": asdict(inspected.grid),
-    }
-
-
-def _cracks_facts(project: Project, key: str, cracks: Sequence[JudgedCrack]) -> list[dict[str, Any]]:
-    """Returns cracks as plain values, with their probabilities as people's judgements moved them."""
-    pairs = zip(cracks, moved_marks(project, key, cracks), strict=True)
-    inspected = project.inspected[key]
-    longest = max(inspected.width_px, inspected.height_px, 1)
-    return [
-        _crack_facts(project, crack)
-        | {
-            "probability": None if moved is None else round(moved.probability, 3),
-            "why": "" if moved is None else moved.why,
-            "likely": moved is None or is_likely(moved.probability, crack.record.length_px / longest),
+        `cracks` are those that a window which knows the revision `known` does not have as they are, without lines where
+        it has these; `order` names all cracks. `computing` says that the cracks are those of another threshold.
+        """
+        facts, inspected = row_facts(project, rows, key), project.inspected.get(key)
+        facts |= _turns(project, key) | {"cracks": [], "order": [], "areas": [], "scale": None, "tile_px": TILE_PX}
+        if inspected is None or inspected.grid is None or not inspected.is_mapped or project.is_stale(key):
+            return facts
+        wanted = project.settings.threshold if threshold is None else threshold
+        used = wanted if is_measured(project, key, wanted) else inspected.made_of.threshold
+        corrections = project.corrections_of(project.photograph(key).name)
+        excluded = [correction for correction in corrections if correction.kind == "exclude"]
+        scale = scale_of(project, key)
+        cracks = shown_cracks(project, key, used)
+        if used == project.settings.threshold:
+            rows.keep(key, cracks)
+            facts |= row_facts(project, rows, key)
+        return facts | {
+            **self._changed(project, key, cracks, known),
+            "threshold": used,
+            "computing": used != wanted,
+            "areas": [np.round(line, 1).tolist() for correction in excluded for line in correction.lines],
+            "surface": surface_share(excluded_areas(corrections), (inspected.width_px, inspected.height_px)),
+            "scale": None if scale is None else {"mm_per_px": scale.mm_per_px, "source": showable(scale.source)},
+            "cell": asdict(inspected.grid),
+            "review": next((one.number for one in reversed(corrections) if one.kind == "review"), None),
         }
-        for crack, moved in pairs
-    ]
+
+    def _changed(self, project: Project, key: str, cracks: Sequence[JudgedCrack], known: str) -> dict[str, Any]:
+        longest_px = longer_side(project, key)
+        signatures = {crack.name: _signature(crack) for crack in cracks}
+        earlier = self._sent.of(f"{key}/{known}", dict)
+        changed = list[dict[str, Any]]()
+        for crack in cracks:
+            if earlier.get(crack.name) != signatures[crack.name]:
+                facts = _crack_facts(project, crack) | {"folded": crack.is_folded(longest_px)}
+                if crack.name not in earlier:
+                    facts["lines"] = [np.round(line, 1).ravel().tolist() for line in crack.record.lines]
+                changed.append(facts)
+        revision = f"{self._started}-{next(self._numbers)}"
+        self._sent.of(f"{key}/{revision}", lambda: signatures)
+        return {"revision": revision, "order": list(signatures), "cracks": changed}
+
+
+def _signature(crack: JudgedCrack) -> tuple[object, ...]:
+    record, moved = crack.record, None if crack.moved is None else round(crack.moved, 3)
+    told = (crack.status, crack.correction, crack.label, crack.note, crack.why)
+    return (record.number, moved, record.likely, record.length_mm, record.width_mm.median, record.width_class, *told)
 
 
 def _crack_facts(project: Project, crack: JudgedCrack) -> dict[str, Any]:
@@ -163,7 +156,19 @@ def _crack_facts(project: Project, crack: JudgedCrack) -> dict[str, Any]:
         "width_px": record.width_px.median,
         "width_class": record.width_class,
         "colour": classes.colour_of(record.width_class),
-        "lines": [np.round(line, 1).ravel().tolist() for line in record.lines],
+        "probability": None if crack.moved is None else round(crack.moved, 3),
+        "why": crack.why,
+        "label": crack.label,
+        "note": showable(crack.note),
+    }
+
+
+def _turns(project: Project, key: str) -> dict[str, Any]:
+    """Returns the corrections that undo and redo would turn, while this photograph is open."""
+    corrections, name = project.journal.corrections, project.photograph(key).name
+    return {
+        "undo": _correction_facts(project, to_undo(corrections, name)),
+        "redo": _correction_facts(project, to_redo(corrections, name)),
     }
 
 

@@ -4,12 +4,18 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
+from crack_lightning.page.jobs import LEARNING, PLACES, ROW, TRIED, Jobs
 from crack_lightning.page.news import News
 from crack_lightning.page.requests import INTERNAL_ERROR
+from crack_lightning.project.attention import are_found, find_places
 from crack_lightning.project.first_look import first_look
+from crack_lightning.project.learned import proposal
 from crack_lightning.project.project import Project
+from crack_lightning.project.rows import Rows, is_due, row_facts
+from crack_lightning.project.shown_cracks import shown_cracks
 from crack_lightning.runs.inspection.inspected import Inspected
 from crack_lightning.runs.inspection.inspecting import inspect_photograph
 from crack_lightning.runs.inspection.photograph_files import done_before, folder_of, key_of
@@ -18,15 +24,47 @@ log = logging.getLogger(__name__)
 
 
 class Worker(threading.Thread):
-    """A thread that inspects queued photographs and reports progress."""
+    """A thread that inspects queued photographs and reports progress; `jobs` computes what follows from it."""
 
     def __init__(self, project: Project, news: News) -> None:
         super().__init__(name="inspecting", daemon=True)
-        self.project, self.news = project, news
+        self.project, self.news, self.rows, self.jobs = project, news, Rows(project), Jobs()
         self._waiting, self._change = deque[str](), threading.Condition()
         self._paused = self._ended = False
         self._current: str | None = None
         self._done = self._total = 0
+
+    def start(self) -> None:
+        """Starts both threads, and computes what an earlier server left."""
+        self.jobs.start()
+        super().start()
+        self.follow(list(self.project.inspected))
+
+    def follow(self, keys: Iterable[str]) -> None:
+        """Computes the rows of photographs, and what to look at next in them, where they are not kept."""
+        for key in keys:
+            if is_due(self.project, self.rows, key):
+                self.jobs.add(ROW, ("row", key), partial(self._compute_row, key))
+            if not are_found(self.project, key):
+                self.jobs.add(PLACES, ("places", key), partial(find_places, self.project, key))
+
+    def _compute_row(self, key: str) -> None:
+        if is_due(self.project, self.rows, key):
+            self.rows.compute(key)
+            self.send_row(key)
+
+    def send_row(self, key: str) -> None:
+        """Sends a photograph's row to every window."""
+        self.news.send("row", row=row_facts(self.project, self.rows, key))
+
+    def measure(self, key: str, threshold: float) -> None:
+        """Measures the marks of a photograph at a threshold that somebody tries, and says so when it is done."""
+
+        def job() -> None:
+            shown_cracks(self.project, key, threshold)
+            self.news.send("measured", key=key, threshold=threshold)
+
+        self.jobs.add(TRIED, ("tried", key, threshold), job)
 
     def add(self, keys: Iterable[str]) -> None:
         """Adds to the queue those of these photographs that are not waiting already."""
@@ -39,14 +77,24 @@ class Worker(threading.Thread):
             self._change.notify()
         self.send_progress()
 
-    def reinspect(self) -> None:
-        """Queues all inspected photographs again, those with the longest cracks first."""
+    def propose(self) -> None:
+        """Finds out what taking over people's judgements would change, and reports progress and the result."""
+
+        def report(done: int, total: int) -> None:
+            self.news.send("proposing", done=done, total=total)
+
+        self.jobs.add(
+            LEARNING, "learning", lambda: self.news.send("proposal", **proposal(self.project, report).facts())
+        )
+
+    def reinspect(self, first: str = "") -> None:
+        """Queues all inspected photographs again: the `first` one, then those with the longest cracks."""
         with self.project.guard:
             lengths = {
                 key: inspected.cracks.length_px if inspected.cracks else 0.0
                 for key, inspected in self.project.inspected.items()
             }
-        self.add(sorted(lengths, key=lambda key: -lengths[key]))
+        self.add(sorted(lengths, key=lambda key: (key != first, -lengths[key])))
 
     def prioritise(self, key: str) -> None:
         """Moves a photograph that somebody looks at to the front of the queue."""
@@ -67,6 +115,7 @@ class Worker(threading.Thread):
         with self._change:
             self._ended = True
             self._change.notify()
+        self.jobs.end()
         if self.is_alive():
             self.join()
 
@@ -118,11 +167,14 @@ class Worker(threading.Thread):
                 self.news.send("first_look", key=key, **look)
             inspected: Inspected = inspect_photograph(photograph, project.folder, inspection)
             with project.guard:
-                project.inspected[key] = inspected
+                if key in project.photographs:
+                    project.inspected[key] = inspected
+            self.follow([key])
         finally:
             with self._change:
                 self._current, self._done = None, self._done + 1
-            self.news.send("photograph", key=key)
+            if key in project.photographs:
+                self.news.send("photograph", key=key, row=row_facts(project, self.rows, key))
             self.send_progress()
 
     def _has_results(self, key: str) -> bool:

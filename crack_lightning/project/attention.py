@@ -1,28 +1,31 @@
 """Ranks the places to look at next by how useful a correction there would be, and gives the reasons."""
 
+import json
 import logging
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from crack_lightning.corrections.correction import Correction
-from crack_lightning.corrections.lines import lines_near, near
+from crack_lightning.corrections.nearness import Places, near_any
 from crack_lightning.errors import UserError
 from crack_lightning.inference.crack_lines import faint_lines
+from crack_lightning.measurement.kept_records import checked_lines
 from crack_lightning.measurement.paths import length_of
 from crack_lightning.project.project import Project
 from crack_lightning.project.remembered import Remembered
-from crack_lightning.runs.inspection.inspected import Inspected
 from crack_lightning.runs.inspection.photograph_files import folder_of, read_heat
+from crack_lightning.system.files import write_atomically
 
 log = logging.getLogger(__name__)
 
 Array = np.ndarray
 
-_remembered = Remembered[list[tuple[Array, float]]](4096)  # for as many photographs
+Lines = list[tuple[Array, float]]  # lines (n, 2), each with its mean log-odds relative to the threshold
+
+PLACES_FILE = "places.json"  # in the folder of a photograph
+_remembered = Remembered[Lines | None](2**13)  # for as many photographs
 
 DOUBTFUL_ODDS = 1.0  # a place is in doubt if its log-odds are within this of the threshold
 FULL_LENGTH_PX = 400.0  # greater length does not make a place more important
@@ -54,37 +57,80 @@ class PlaceToLookAt:
 
 
 def places_to_look_at(project: Project, *, max_count: int = 20) -> list[PlaceToLookAt]:
-    """Returns at most `max_count` uncorrected places of all inspected photographs, the most useful first; the best two
-    of every photograph come before the third of any."""
-    corrections = project.active
+    """Returns at most `max_count` uncorrected places of all photographs whose places are found, the most useful first;
+    the best two of every photograph come before the third of any."""
     ranked = list[tuple[int, PlaceToLookAt]]()
     for key in list(project.inspected):
-        places = places_of(project, key, corrections)
-        ranked += list(enumerate(places[:max_count]))
+        ranked += list(enumerate(places_of(project, key)[:max_count]))
     ranked.sort(key=lambda pair: (pair[0] // 2, -pair[1].value))
     return [place for _, place in ranked[:max_count]]
 
 
-def places_of(project: Project, key: str, corrections: Sequence[Correction]) -> list[PlaceToLookAt]:
-    """Returns the uncorrected places of one photograph, the most useful first."""
-    inspected = project.inspected.get(key)
-    if inspected is None or not inspected.is_mapped or key not in project.photographs:
+def places_of(project: Project, key: str) -> list[PlaceToLookAt]:
+    """Returns the uncorrected places of one photograph, the most useful first; none where they are not found yet."""
+    lines = _found(project, key)
+    if not lines:
         return []
-    photograph, threshold = project.photograph(key), project.settings.threshold
-    folder = folder_of(project.folder, photograph)
-    lines = _remembered.of((folder, inspected.made_of.map_key, threshold), lambda: _lines(folder, inspected, threshold))
-    photograph_corrections = [
-        correction
-        for correction in corrections
-        if correction.photograph == photograph.name and correction.kind != "scale"
-    ]
-    corrected_tree = lines_near([line for correction in photograph_corrections for line in correction.lines])
-    novelty = HALVING_CORRECTIONS / (HALVING_CORRECTIONS + len(photograph_corrections))
+    name = project.photograph(key).name
+    corrections = [correction for correction in project.corrections_of(name) if correction.lines]
+    beside, novelty = Places(corrections), HALVING_CORRECTIONS / (HALVING_CORRECTIONS + len(corrections))
     places = []
     for line, odds in lines:
-        if near(line, corrected_tree, CORRECTED_PX).mean() < CORRECTED_SHARE:
-            places.append(_place(photograph.name, line, odds, novelty, corrected=bool(photograph_corrections)))
+        trees = [correction.tree for correction in beside.beside(line)]
+        if near_any(line, trees, CORRECTED_PX).mean() < CORRECTED_SHARE:
+            places.append(_place(name, line, odds, novelty, corrected=bool(corrections)))
     return sorted(places, key=lambda place: -place.value)
+
+
+def are_found(project: Project, key: str) -> bool:
+    """Returns whether the places of a photograph are known, or it has none because it could not be inspected."""
+    return not _is_mapped(project, key) or _found(project, key) is not None
+
+
+def find_places(project: Project, key: str) -> None:
+    """Finds the lines in a photograph that its kept map marks or nearly marks, and keeps them beside it."""
+    if not _is_mapped(project, key):
+        return
+    folder, made_of = _question(project, key)
+    try:
+        heat = read_heat(folder, project.inspected[key])
+        lines = faint_lines(heat, project.settings.threshold)[:MAX_PLACES]
+    except UserError as error:
+        log.warning("%s", error)
+        lines = []
+    kept = [[np.round(line, 1).tolist(), round(odds, 3)] for line, odds in lines]
+    write_atomically(folder / PLACES_FILE, json.dumps({"made_of": made_of, "lines": kept}).encode())
+    _remembered.forget((folder, made_of))
+
+
+def _is_mapped(project: Project, key: str) -> bool:
+    inspected = project.inspected.get(key)
+    return inspected is not None and inspected.is_mapped and key in project.photographs
+
+
+def _question(project: Project, key: str) -> tuple[Path, str]:
+    map_key = project.inspected[key].made_of.map_key
+    return folder_of(project.folder, project.photograph(key)), f"{map_key}:{project.settings.threshold}"
+
+
+def _found(project: Project, key: str) -> Lines | None:
+    if not _is_mapped(project, key):
+        return None
+    folder, made_of = _question(project, key)
+    return _remembered.of((folder, made_of), lambda: _read(folder / PLACES_FILE, made_of))
+
+
+def _read(path: Path, made_of: str) -> Lines | None:
+    try:
+        kept = json.loads(path.read_text())
+        if kept["made_of"] != made_of:
+            return None
+        return [(checked_lines([line])[0], float(odds)) for line, odds in kept["lines"]]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        log.warning("%s is damaged (%s): it is made anew", path, error)
+        return None
 
 
 def _place(name: str, line: Array, odds: float, novelty: float, *, corrected: bool) -> PlaceToLookAt:
@@ -98,13 +144,3 @@ def _place(name: str, line: Array, odds: float, novelty: float, *, corrected: bo
     return PlaceToLookAt(
         name, line, length_px, odds, doubt * stake * novelty, f"{marking}; {length_px:.0f} px long; {history}"
     )
-
-
-def _lines(folder: Path, inspected: Inspected, threshold: float) -> list[tuple[Array, float]]:
-    """Returns lines (n, 2) that the kept map marks or nearly marks, with mean log-odds relative to the threshold."""
-    try:
-        heat = read_heat(folder, inspected)
-    except UserError as error:
-        log.warning("%s", error)
-        return []
-    return faint_lines(heat, threshold)[:MAX_PLACES]

@@ -6,13 +6,14 @@ import logging
 import shutil
 import zipfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 
+from crack_lightning.corrections.correction import Correction
 from crack_lightning.corrections.lines import (
     ACCEPTED,
     DRAWN,
@@ -30,6 +31,7 @@ from crack_lightning.measurement.network import Branch
 from crack_lightning.measurement.record import CrackRecord
 from crack_lightning.project.kept_pictures import small_picture
 from crack_lightning.project.project import HANDED_OVER, OVERLAY_PX, PARTIAL_PREFIX, Project
+from crack_lightning.project.rows import REVIEWED, state_of
 from crack_lightning.project.scale_choice import scale_of
 from crack_lightning.project.shown_cracks import is_shown, shown_cracks
 from crack_lightning.runs.inspection.crack_files import write_cracks
@@ -46,8 +48,16 @@ from crack_lightning.system.ranges import check_among
 log = logging.getLogger(__name__)
 
 INCLUDED_STATUSES = {"accepted": (ACCEPTED, DRAWN), "not_rejected": (ACCEPTED, DRAWN, UNSEEN)}
+STATUS_WORDS = {ACCEPTED: "accepted", DRAWN: "added by hand", REJECTED: "rejected", UNSEEN: "not reviewed"}
+SHOWN_WORDS = {
+    "accepted": "accepted cracks and those added by hand",
+    "not_rejected": "all cracks that nobody rejected",
+}
 HALF_BAND_PX = 6.0  # a crack is measured again within this distance of its line
 NO_NAME = "nobody gave a name"
+FORM_FIELDS = ("structure", "place", "date", "inspector", "client")  # of the cover
+MAX_FIELD_LENGTH = 200  # characters
+JPEG_QUALITY = 80  # of the pictures that are handed over, so that a few dozen photographs can be sent by e-mail
 _folder_numbers = itertools.count()
 
 
@@ -60,11 +70,30 @@ class HandedOver:
     counts: Mapping[str, int]
 
 
-def hand_over(project: Project, *, included: str, formats: Sequence[str]) -> HandedOver:
+def form_from(given: object) -> dict[str, str]:
+    """Returns the fields of the cover that are filled. Raises UserError for a field that there is not, or too long."""
+    form = given or {}
+    if not isinstance(form, dict) or not set(form) <= set(FORM_FIELDS):
+        raise UserError(f"form may have {', '.join(FORM_FIELDS)}")
+    for name, value in form.items():
+        if not isinstance(value, str) or len(value) > MAX_FIELD_LENGTH:
+            raise UserError(f"{name} must be a text of at most {MAX_FIELD_LENGTH} characters")
+    return {name: form[name].strip() for name in FORM_FIELDS if form.get(name, "").strip()}
+
+
+def hand_over(
+    project: Project,
+    *,
+    included: str,
+    formats: Sequence[str],
+    form: Mapping[str, str] | None = None,
+    report: Callable[..., None] | None = None,
+) -> HandedOver:
     """Writes the report and the files named in `formats`, for the accepted cracks or for all that are not rejected.
 
-    `included` is a key of INCLUDED_STATUSES. Raises UserError for unknown formats, a missing library, and where no
-    photograph is inspected.
+    `included` is a key of INCLUDED_STATUSES. `form` is what the cover says, by FORM_FIELDS; the project keeps it for
+    the next time. `report` gets the number of photographs that are `done`, and of all (`total`). Raises UserError for
+    unknown formats, a missing library, and where no photograph is inspected.
     """
     check_among("included", included, list(INCLUDED_STATUSES))
     check_named(formats)
@@ -72,10 +101,12 @@ def hand_over(project: Project, *, included: str, formats: Sequence[str]) -> Han
     inspected = list(project.inspected)
     if not any(project.inspected[key].is_mapped for key in inspected):
         raise UserError("no photograph is inspected yet: there is nothing to hand over")
+    if form is not None:
+        project.set(form=tuple(form.items()))
     partial = project.folder / HANDED_OVER / f"{PARTIAL_PREFIX}{next(_folder_numbers)}"  # renamed when complete
     partial.mkdir(parents=True)
     try:
-        counts = _write(project, partial, inspected, included, formats)
+        counts = _write(project, partial, inspected, included, formats, report)
         run = _renamed(project, partial)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
@@ -83,10 +114,19 @@ def hand_over(project: Project, *, included: str, formats: Sequence[str]) -> Han
     return HandedOver(run, _archive(run), counts)
 
 
-def _write(project: Project, run: Path, keys: Sequence[str], included: str, formats: Sequence[str]) -> dict[str, int]:
+def _write(
+    project: Project,
+    run: Path,
+    keys: Sequence[str],
+    included: str,
+    formats: Sequence[str],
+    report: Callable[..., None] | None,
+) -> dict[str, int]:
     """Writes all files; returns the number of cracks by status."""
     counts, written = Counter[str](), list[Inspected]()
-    for key in keys:
+    for index, key in enumerate(keys):
+        if report is not None:
+            report(done=index, total=len(keys))
         try:
             cracks = [crack for crack in shown_cracks(project, key) if is_shown(project, crack)]
             written.append(_write_photograph(project, run, key, cracks, INCLUDED_STATUSES[included]))
@@ -102,7 +142,8 @@ def _write(project: Project, run: Path, keys: Sequence[str], included: str, form
         written.append(Inspected(name, name, "error", error=f"the photograph is missing; it has {count} corrections"))
     method = _method_rows(project, included, counts, written)
     classes, prefix = project.inspection.measuring.classes, project.options.image_prefix
-    write_summary(run, written, method, classes, formats, image_prefix=prefix)
+    cover = dict(project.settings.form) | _review_facts(project, keys)
+    write_summary(run, written, method, classes, formats, image_prefix=prefix, cover=cover)
     facts = {
         "included": included,
         "method": method,
@@ -110,6 +151,11 @@ def _write(project: Project, run: Path, keys: Sequence[str], included: str, form
     }
     write_atomically(run / "corrections.json", json.dumps(facts, indent=1).encode())
     return dict(counts)
+
+
+def _review_facts(project: Project, keys: Sequence[str]) -> dict[str, str]:
+    reviewed = sum(state_of(project.corrections_of(project.photograph(key).name)) == REVIEWED for key in keys)
+    return {"reviewed": f"{reviewed} of {len(keys)} photographs"}
 
 
 def _renamed(project: Project, partial: Path) -> Path:
@@ -140,10 +186,10 @@ def _method_rows(
         **facts,
         "checkpoint hash": inspection.content[:16],
         "shortest crack": f"{project.settings.shortest_px:g} px",
-        "shown here": "accepted and drawn cracks" if included == "accepted" else "all cracks that nobody rejected",
-        "accepted": f"{counts[ACCEPTED]} and {counts[DRAWN]} drawn",
+        "shown here": SHOWN_WORDS[included],
+        "accepted": f"{counts[ACCEPTED]} and {counts[DRAWN]} added by hand",
         "rejected": str(counts[REJECTED]),
-        "seen by nobody": str(counts[UNSEEN]),
+        "not reviewed": str(counts[UNSEEN]),
         "corrections by": ", ".join(f"{name}: {count}" for name, count in people.items()) or "nobody",
     }
 
@@ -154,15 +200,18 @@ def _write_photograph(
     """Writes the files of one photograph and returns its row; its cracks with these `statuses` are measured again."""
     photograph, inspected = project.photograph(key), project.inspected[key]
     folder, scale, classes = folder_of(run, photograph), scale_of(project, key), project.inspection.measuring.classes
-    kept_records = [replace(crack.record, status=crack.status) for crack in cracks if crack.status in statuses]
+    records = [
+        replace(crack.record, status=crack.status, kind=crack.label, note=crack.note)
+        for crack in cracks
+        if crack.status in statuses
+    ]
     megapixels, grey = project.options.max_megapixels, project.grey_of(key)
-    records = [replace(crack, number=number) for number, crack in enumerate(kept_records, 1)]
     remeasured = [measure_crack(_parts(record), grey) for record in records]  # for the close-ups of their widest points
     write_cracks(folder, photograph.name, remeasured, records, scale, grey)
     small = small_picture(photograph.path, OVERLAY_PX, megapixels=megapixels)
     mm_per_px = None if scale is None else scale.mm_per_px
     marked = crack_overlay(small, records, classes, (inspected.height_px, inspected.width_px), mm_per_px=mm_per_px)
-    write_pictures(folder, small, marked)
+    write_pictures(folder, small, marked, jpeg_quality=JPEG_QUALITY)
     sums = sums_of(Measured(remeasured, records, scale, classes), FIGURES_SHOWN)
     row = replace(_row(project, inspected, records, cracks), scale=known_scale(scale), cracks=sums)
     write_done(folder, row)
@@ -174,14 +223,23 @@ def _row(
 ) -> Inspected:
     corrections, statuses = project.corrections_of(inspected.name), Counter(crack.status for crack in cracks)
     statuses[REJECTED], areas = rejections(corrections), excluded_areas(corrections)
-    parts = [f"{statuses[name]} {name}" for name in (ACCEPTED, DRAWN, REJECTED, UNSEEN) if statuses[name]]
+    parts = [f"{statuses[name]} {word}" for name, word in STATUS_WORDS.items() if statuses[name]]
     if areas:
         parts.append(f"{1 - surface_share(areas, (inspected.width_px, inspected.height_px)):.0%} is not surface")
-    note = "; ".join(filter(None, [inspected.note, ", ".join(parts)]))
+    note = "; ".join(filter(None, [inspected.note, ", ".join(parts), _review_text(corrections, found=bool(cracks))]))
     verdict = "cracked" if records else "review" if statuses[UNSEEN] or inspected.note else "sound"
     longest = max((record.length_px for record in records), default=0.0)
     marks = Marks(inspected.marks.peak if inspected.marks else 0.0, None, len(records), longest)
     return replace(inspected, verdict=verdict, note=note, marks=marks)
+
+
+def _review_text(corrections: Sequence[Correction], *, found: bool) -> str:
+    """Returns whether a person went through a photograph, for the report."""
+    review = next((correction for correction in reversed(corrections) if correction.kind == "review"), None)
+    if review is None:
+        return "not reviewed" if found else "not reviewed: the map found nothing"
+    by = f" by {review.by}" if review.by else ""
+    return f"reviewed{by}" if found else f"reviewed{by}: nothing found"
 
 
 def _parts(record: CrackRecord) -> list[tuple[np.ndarray, Branch]]:

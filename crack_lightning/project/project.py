@@ -20,6 +20,7 @@ from crack_lightning.inference.sources import Photograph
 from crack_lightning.models.crack_map import CrackMap, Network, is_map
 from crack_lightning.project.kept_pictures import grey_levels
 from crack_lightning.project.options import ServeOptions
+from crack_lightning.project.taught import NOTHING_TAUGHT, Taught, read_taught
 from crack_lightning.runs.inspection.inspected import Inspected, same_picture
 from crack_lightning.runs.inspection.inspection import Inspection, inspection_of
 from crack_lightning.runs.inspection.options import InspectOptions
@@ -39,13 +40,18 @@ class Settings:
 
     `sources`: the chosen folders, each with the prefix before the names of its photographs. `ckpt_path`: the checkpoint
     that marks the cracks, None for the package's map.
-    `threshold`: probability from which on a cell is marked. `shortest_px`: shorter cracks are not shown.
+    `threshold`: probability from which on a cell is marked. `shortest_px`: shorter cracks are not shown. `learned`: the
+    files of judged marks that were taken over for all photographs, the last of which is used. `left_out`: the names of
+    photographs that were taken out. `form`: what the hand-over's cover says.
     """
 
     sources: tuple[tuple[str, str], ...] = ()
     ckpt_path: str | None = None
     threshold: float = 0.5
     shortest_px: float = 0.0
+    learned: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    form: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(eq=False)
@@ -63,6 +69,7 @@ class Project:
     lock: FileLock
     photographs: dict[str, Photograph] = field(default_factory=dict)
     inspected: dict[str, Inspected] = field(default_factory=dict)
+    learned: Taught = NOTHING_TAUGHT
     guard: Any = field(default_factory=threading.RLock)
 
     def photograph(self, key: str) -> Photograph:
@@ -112,7 +119,8 @@ class Project:
     def missing_photographs(self) -> dict[str, int]:
         """Returns the names of corrected photographs that are missing, each with its number of corrections."""
         names = Counter(correction.photograph for correction in self.journal.active if correction.photograph)
-        return {name: count for name, count in names.items() if key_of_name(name) not in self.photographs}
+        known = {photograph.name for photograph in self.photographs.values()} | set(self.settings.left_out)
+        return {name: count for name, count in names.items() if name not in known}
 
     def picture_of(self, name: str) -> str:
         """Returns the hashes that identify a photograph's picture, empty where they are not known."""
@@ -158,6 +166,7 @@ def open_project(options: ServeOptions, folder: Path) -> Project:
         project = Project(
             folder, options, settings, open_inspection(options, settings), Journal(folder / JOURNAL), lock
         )
+        project.learned = read_taught(folder, settings.learned)
         project.set()
     except BaseException:
         lock.release()
@@ -220,8 +229,12 @@ def _read_settings(folder: Path, options: ServeOptions) -> Settings:
 
 def _checked(facts: Mapping[str, Any]) -> Settings:
     known = {name: value for name, value in facts.items() if name != "base_path"}  # of an earlier version
-    loaded = Settings(**{**known, "sources": tuple((source, prefix) for source, prefix in facts["sources"])})
-    texts = [*sum(loaded.sources, ()), *([] if loaded.ckpt_path is None else [loaded.ckpt_path])]
+    given = {"form": (), "learned": (), "left_out": (), **known}  # an earlier version kept sources alone
+    pairs = {name: tuple((key, value) for key, value in given[name]) for name in ("sources", "form")}
+    lists = {name: tuple(given[name]) for name in ("learned", "left_out")}
+    loaded = Settings(**{**given, **pairs, **lists})
+    texts = [*sum(loaded.sources + loaded.form, ()), *loaded.learned, *loaded.left_out]
+    texts += [] if loaded.ckpt_path is None else [loaded.ckpt_path]
     numbers = number_of(loaded.threshold), number_of(loaded.shortest_px)
     if not all(isinstance(text, str) for text in texts) or not 0 < numbers[0] < 1 or not numbers[1] >= 0:
         raise ValueError("its sources, checkpoints, threshold or length are not valid")

@@ -17,7 +17,8 @@ from crack_lightning.inference.sources import Photograph, check_output_folder, f
 from crack_lightning.project.project import UPLOADS, Project, key_of_name
 from crack_lightning.runs.inspection.inspected import kept_inspected
 from crack_lightning.runs.inspection.photograph_files import folder_of
-from crack_lightning.system.files import expanded, short_name, writing_beside
+from crack_lightning.system.files import content_hash, expanded, short_name, writing_beside
+from crack_lightning.system.names import showable
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,24 @@ def load_photographs(project: Project) -> None:
     if any(is_image_name(path.name) for path in (project.folder / UPLOADS).glob("*")):
         uploads = find_photographs(str(project.folder / UPLOADS)).photographs
         _register(project, [_uploaded(upload) for upload in uploads if not upload.path.is_symlink()])
+    _find_renamed(project)
+
+
+def _find_renamed(project: Project) -> None:
+    """Gives photographs whose files were renamed the names that they have in the project; they are found by content."""
+    with project.guard:
+        for name in project.missing_photographs:
+            kept = kept_inspected(folder_of(project.folder, Photograph(Path(name), name)), Photograph(Path(name), name))
+            if kept is None or not kept.made_of.picture:
+                continue
+            for key, photograph in list(project.photographs.items()):
+                if key in project.inspected or photograph.path.stat().st_size != kept.made_of.file_bytes:
+                    continue
+                if content_hash(photograph.path)[:16] == kept.made_of.picture.partition("-")[0]:
+                    log.info("%s is now in the file %s", name, photograph.path)
+                    del project.photographs[key]
+                    _register(project, [Photograph(photograph.path, name)])
+                    break
 
 
 def add_source(project: Project, given: str) -> list[str]:
@@ -68,6 +87,29 @@ def add_source(project: Project, given: str) -> list[str]:
         _check_count(project, len(photographs))
         project.set(sources=(*project.settings.sources, (str(source), prefix)))
         return _register(project, photographs)
+
+
+def take_out(project: Project, name: str) -> list[str]:
+    """Takes a photograph out of the project, and returns its key. Its file, findings and corrections stay."""
+    with project.guard:
+        key = project.key_of(name)
+        project.set(left_out=(*project.settings.left_out, name))
+        project.photographs.pop(key)
+        project.inspected.pop(key, None)
+    return [key]
+
+
+def take_back(project: Project, name: str) -> list[str]:
+    """Adds a photograph that was taken out again, and returns its key. Raises UserError where it is not there."""
+    with project.guard:
+        names = {showable(left): left for left in project.settings.left_out}
+        if name not in names:
+            raise UserError(f"{name[:80]!r} was not taken out of this project")
+        left_out = tuple(left for left in project.settings.left_out if left != names[name])
+        known = set(project.photographs)
+        project.set(left_out=left_out)
+        load_photographs(project)
+        return [key for key in project.photographs if key not in known]
 
 
 def _resolved(given: str) -> Path:
@@ -188,6 +230,8 @@ def _register(project: Project, photographs: Iterable[Photograph]) -> list[str]:
     keys = []
     with project.guard:
         for photograph in photographs:
+            if photograph.name in project.settings.left_out:
+                continue
             key = key_of_name(photograph.name)
             known = project.photographs.setdefault(key, photograph)
             if known.path != photograph.path:

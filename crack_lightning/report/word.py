@@ -46,16 +46,22 @@ def library() -> Any:
 
 
 def word_report(
-    run: Path, summary: str, method: Mapping[str, str], cracks: CracksSection, photographs: Sequence[Pictured]
+    run: Path,
+    summary: str,
+    method: Mapping[str, str],
+    cracks: CracksSection,
+    photographs: Sequence[Pictured],
+    cover: Mapping[str, str] | None = None,
 ) -> bytes:
     """Returns the document on the `photographs`, which are sorted, the worst first; their pictures are in the folder
-    `run`."""
+    `run`. `cover` is what the first page says, `method` what the last one says."""
     document = library().Document()
     _set_paper(document)
-    document.add_heading("Inspection for cracks", 0)
+    facts = dict(cover or {})
+    document.add_heading(showable(facts.pop("structure", "Inspection for cracks")), 0)
+    for name, value in facts.items():
+        document.add_paragraph(f"{name}: {showable(value)}")
     document.add_paragraph(summary)
-    for name, value in method.items():
-        document.add_paragraph(f"{name}: {showable(value)}", style="List Bullet")
     document.add_page_break()
     document.add_heading("Cracks", 1)
     likely = [row for row in cracks.rows if row.likely]
@@ -82,6 +88,8 @@ def word_report(
         f"and the tone that the crack would have without blur. Width classes: {cracks.preset}, by the median width."
     )
     document.add_paragraph(LIMITS)
+    for name, value in method.items():
+        document.add_paragraph(f"{name}: {showable(value)}", style="List Bullet")
     file = io.BytesIO()
     document.save(file)
     return file.getvalue()

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from crack_lightning.report.annotations import Drawn, coco, label_studio
 from crack_lightning.report.cracks_section import CracksSection
 from crack_lightning.runs.inspection.crack_files import kept_records
 from crack_lightning.runs.inspection.inspected import Inspected
+from crack_lightning.runs.inspection.photograph_files import overlay_of
 from crack_lightning.system.files import write_atomically
 
 DXF, COCO, LABEL_STUDIO, WORD = "cracks.dxf", "cracks_coco.json", "cracks_label_studio.json", "report.docx"
@@ -27,8 +28,8 @@ LIBRARIES: dict[str, Callable[[], Any]] = {"dxf": drawings.library, "word": word
 class Contents:
     """The content of the files. `run` is the folder of the run, `inspected` its photographs, the worst first.
 
-    `summary`, `method` and `cracks` are what the report says. `image_prefix` precedes the names of photographs in the
-    Label Studio file.
+    `summary`, `method`, `cracks` and `cover` are what the report says. `image_prefix` precedes the
+    names of photographs in the Label Studio file.
     """
 
     run: Path
@@ -38,6 +39,7 @@ class Contents:
     classes: WidthClasses
     cracks: CracksSection
     image_prefix: str = ""
+    cover: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def mapped(self) -> list[Inspected]:
@@ -139,17 +141,22 @@ def _write_dxf(contents: Contents) -> None:
 
 def _write_word(contents: Contents) -> None:
     document = word.word_report(
-        contents.run, contents.summary, contents.method, contents.cracks, list(map(_page_of, contents.inspected))
+        contents.run,
+        contents.summary,
+        contents.method,
+        contents.cracks,
+        [_page_of(contents.run, photo) for photo in contents.inspected],
+        contents.cover,
     )
     write_atomically(contents.run / WORD, document)
 
 
-def _page_of(inspected: Inspected) -> word.Pictured:
+def _page_of(run: Path, inspected: Inspected) -> word.Pictured:
     cracks, notes = inspected.cracks, [note for note in (inspected.error, inspected.note) if note]
     figures = list(cracks.figures) if cracks else []
     return word.Pictured(
         name=inspected.name,
-        overlay="" if cracks is None else f"photographs/{inspected.name}/overlay.png",
+        overlay="" if cracks is None else str(overlay_of(run, inspected.name)),
         verdict=inspected.verdict,
         cracks="" if cracks is None else str(cracks.number),
         length=_length(inspected),

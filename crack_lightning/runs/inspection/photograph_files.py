@@ -24,7 +24,8 @@ from crack_lightning.runs.inspection.inspected import DONE, Inspected, kept_insp
 from crack_lightning.runs.inspection.measuring import Measured
 from crack_lightning.system.files import write_atomically, write_csv
 
-FILES = ("overlay.png", "photograph.jpg", "regions.geojson", "tiles.csv", "thumbnail.jpg")
+OVERLAY, SMALL_OVERLAY = "overlay.png", "overlay.jpg"
+FILES = (OVERLAY, "photograph.jpg", "regions.geojson", "tiles.csv", "thumbnail.jpg")
 MAP_NAMES = {False: "heat_map", True: "crack_map"}  # stem of NAME.png and NAME.npy; True: the values belong to cells
 SEEN_FILE = "seen.npz"  # what the network saw along faint cracks, by which the page finds marks that are alike
 FIGURES_SHOWN = 12  # regions or cracks whose figures the report shows
@@ -169,10 +170,23 @@ def _write_seen(folder: Path, seen: Seen | None) -> None:
     write_atomically(folder / SEEN_FILE, content.getvalue())
 
 
-def write_pictures(folder: Path, small: Image.Image, marked: Image.Image) -> None:
-    """Writes `small` as photograph.jpg, and `marked`, the same picture with marks, as overlay.png and thumbnail.jpg."""
-    write_small(folder, small)
-    write_atomically(folder / "overlay.png", png(marked))
+def overlay_of(run: Path, name: str) -> Path:
+    """Returns the path of the picture with marks of the photograph `name`, relative to the folder of the run."""
+    folder = Path("photographs") / name
+    return folder / (SMALL_OVERLAY if (run / folder / SMALL_OVERLAY).is_file() else OVERLAY)
+
+
+def write_pictures(folder: Path, small: Image.Image, marked: Image.Image, *, jpeg_quality: int | None = None) -> None:
+    """Writes `small` as photograph.jpg, and `marked`, the same picture with marks, as overlay.png and thumbnail.jpg.
+
+    With a `jpeg_quality` there is overlay.jpg instead of overlay.png, and both pictures have this quality.
+    """
+    if jpeg_quality is None:
+        write_small(folder, small)
+        write_atomically(folder / OVERLAY, png(marked))
+    else:
+        write_atomically(folder / "photograph.jpg", jpeg(small, quality=jpeg_quality))
+        write_atomically(folder / SMALL_OVERLAY, jpeg(marked, quality=jpeg_quality))
     thumbnail = marked.copy()
     thumbnail.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
     write_atomically(folder / "thumbnail.jpg", jpeg(thumbnail, quality=70))

@@ -11,6 +11,7 @@ from crack_lightning.runs.inspection.crack_files import kept_records, write_all_
 from crack_lightning.runs.inspection.cracks_shown import cracks_shown
 from crack_lightning.runs.inspection.further_formats import Contents, write_formats, write_positions
 from crack_lightning.runs.inspection.inspected import VERDICTS, Inspected
+from crack_lightning.runs.inspection.photograph_files import overlay_of
 from crack_lightning.system.files import write_atomically, write_csv
 from crack_lightning.system.names import plural
 
@@ -29,11 +30,13 @@ def write_summary(
     formats: Sequence[str] = (),
     *,
     image_prefix: str = "",
+    cover: Mapping[str, str] | None = None,
 ) -> None:
     """Writes inspection.csv, cracks.csv and report.html for all photographs, the worst first; photographs.geojson if
     cameras recorded positions; and the files of `formats`.
 
-    `method` is what the report says about how it was made. `image_prefix` precedes the names in the Label Studio file.
+    `method` is what the report says at its end about how it was made, `cover` what it says at its beginning.
+    `image_prefix` precedes the names in the Label Studio file.
     """
     ranked = sorted(inspected, key=_rank)
     write_csv(run / "inspection.csv", HEADER, [_row(photo) for photo in ranked])
@@ -51,6 +54,8 @@ def write_summary(
         "inspection.html",
         summary=summary,
         method=method,
+        cover=cover or {},
+        overlays={photo.name: str(overlay_of(run, photo.name)) for photo in ranked},
         colours=scale_colours(),
         inspected=ranked,
         thumbnails=_thumbnails(run, ranked),
@@ -59,7 +64,7 @@ def write_summary(
     )
     write_atomically(run / "report.html", page.encode())
     if cracks is not None:
-        write_formats(formats, Contents(run, ranked, summary, method, classes, cracks, image_prefix))
+        write_formats(formats, Contents(run, ranked, summary, method, classes, cracks, image_prefix, cover or {}))
 
 
 def _thumbnails(run: Path, inspected: Sequence[Inspected]) -> dict[str, bytes]:

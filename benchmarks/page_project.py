@@ -1,0 +1,73 @@
+"""A large project of drawn photographs for benchmarks/page.py: inspected, and corrected by many."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from crack_lightning.corrections.journal import JOURNAL
+from crack_lightning.data.synthetic.scenes import scene
+from crack_lightning.project.attention import find_places
+from crack_lightning.project.options import ServeOptions
+from crack_lightning.project.project import open_project
+from crack_lightning.project.rows import Rows
+from crack_lightning.project.shown_cracks import shown_cracks
+from crack_lightning.project.site_photographs import load_photographs
+from crack_lightning.runs.inspection.inspecting import inspect_photograph
+
+THRESHOLD, SCENES = 0.3, 6  # of the project, and across and down a photograph
+
+
+def drawn(folder: Path, count: int) -> None:
+    """Writes one drawn photograph of 7 megapixels under `count` names."""
+    folder.mkdir(parents=True)
+    side = 512
+    picture = Image.new("RGB", (SCENES * side, SCENES * side * 3 // 4))
+    for index in range(SCENES * SCENES):
+        picture.paste(scene(None, 3, index).image, (index % SCENES * side, index // SCENES * side))
+    picture.save(folder / "0000.jpg", quality=90)
+    for number in range(1, count):
+        os.link(folder / "0000.jpg", folder / f"{number:04d}.jpg")
+
+
+def project_folder(folder: Path, count: int, corrected: int, corrections: int) -> Path:
+    """Makes a project of `count` photographs, of which `corrected` have `corrections` in all; returns its folder."""
+    source, project = folder / "site", folder / "project"
+    drawn(source, count)
+    opened = open_project(ServeOptions(source=str(source), port=0, open=False, threshold=THRESHOLD), project)
+    load_photographs(opened)
+    key = opened.key_of("0000.jpg")
+    opened.inspected[key] = inspect_photograph(opened.photograph(key), project, opened.inspection)
+    cracks = shown_cracks(opened, key)
+    Rows(opened).compute(key)  # is that of every photograph that nobody corrected
+    find_places(opened, key)
+    picture = opened.picture_of("0000.jpg")
+    opened.close()
+    first = project / "photographs/0000.jpg"
+    facts = json.loads((first / "inspection.json").read_text())
+    for number in range(1, count):
+        name = f"{number:04d}.jpg"
+        other = shutil.copytree(first, first.with_name(name), copy_function=os.link)
+        (other / "inspection.json").unlink()
+        told = facts | {"name": name, "path": str(source / name)}
+        (other / "inspection.json").write_text(json.dumps(told))
+    lines = list[str]()
+    each = max(1, corrections // max(1, corrected))
+    for number in range(corrected):
+        for index in range(each):
+            crack = cracks[index % len(cracks)].record
+            accepted = index % 2 == 0
+            entry = {"number": len(lines) + 1, "time": "2026-11-30T08:00:00+00:00", "by": "", "crack": crack.number}
+            entry |= {"kind": "accept" if accepted else "reject", "photograph": f"{number:04d}.jpg"}
+            entry |= {
+                "picture": picture,
+                "probability": 0.5,
+                "lines": [np.round(one, 2).tolist() for one in crack.lines],
+            }
+            lines.append(json.dumps(entry | ({"feature": crack.feature()} if accepted else {})))
+    (project / JOURNAL).write_text("".join(f"{line}\n" for line in lines))
+    print(f"{count} photographs of {len(cracks)} marks, {len(lines)} corrections", flush=True)
+    return folder

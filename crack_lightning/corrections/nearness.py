@@ -1,0 +1,64 @@
+"""Finds what lies near lines: search trees of their points, and boxes by which those far away are left out."""
+
+from collections.abc import Iterable, Sequence
+from typing import Generic, Protocol, TypeAlias, TypeVar
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from crack_lightning.measurement.paths import resampled
+
+Array = np.ndarray
+PointTree: TypeAlias = cKDTree | None
+
+REACH_PX = 8.0  # two cells; a point this near to a line belongs to its crack
+POINT_STEP_PX = 2.0  # distance between the points of a tree
+
+
+class WithTree(Protocol):
+    """Something that lies along lines."""
+
+    @property
+    def tree(self) -> PointTree: ...
+
+
+Placed = TypeVar("Placed", bound=WithTree)
+
+
+class Places(Generic[Placed]):
+    """Things that lie along lines, by the boxes around them."""
+
+    def __init__(self, placed: Iterable[Placed]) -> None:
+        pairs = [(one, tree) for one in placed if (tree := one.tree) is not None]
+        self.placed = [one for one, _ in pairs]
+        boxes = [np.concatenate([tree.mins - REACH_PX, tree.maxes + REACH_PX]) for _, tree in pairs]
+        self._boxes = np.array(boxes).reshape(-1, 4)
+
+    def beside(self, points: Array) -> list[Placed]:
+        """Returns those whose boxes come within REACH_PX of points (n, 2), in their order."""
+        if not self.placed:
+            return []
+        low, high = points.min(axis=0), points.max(axis=0)
+        meets = (self._boxes[:, :2] <= high).all(axis=1) & (self._boxes[:, 2:] >= low).all(axis=1)
+        return [self.placed[index] for index in np.flatnonzero(meets)]
+
+
+def lines_near(lines: Iterable[Array]) -> PointTree:
+    """Returns a search tree of points along lines (n, 2); None if there are no lines."""
+    points = [resampled(line, POINT_STEP_PX) for line in lines]
+    return cKDTree(np.concatenate(points)) if points else None
+
+
+def near(points: Array, tree: PointTree, reach_px: float = REACH_PX) -> Array:
+    """Returns which points (n, 2) are within `reach_px` of the lines of `tree`, which `lines_near` made."""
+    if tree is None:
+        return np.zeros(len(points), bool)
+    return np.asarray(np.isfinite(tree.query(points, distance_upper_bound=reach_px)[0]))
+
+
+def near_any(points: Array, trees: Sequence[PointTree], reach_px: float = REACH_PX) -> Array:
+    """Returns which points (n, 2) are within `reach_px` of the lines of one of the trees."""
+    result = np.zeros(len(points), bool)
+    for tree in trees:
+        result |= near(points, tree, reach_px)
+    return result

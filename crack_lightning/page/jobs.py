@@ -1,0 +1,69 @@
+"""Computes for the page in the background, beside the inspection: what somebody waits for comes first."""
+
+import heapq
+import itertools
+import logging
+import threading
+from collections.abc import Callable, Hashable
+
+from crack_lightning.errors import UserError
+
+log = logging.getLogger(__name__)
+
+TRIED, ROW, LEARNING, PLACES = range(4)  # urgency of jobs, the most urgent first
+Job = Callable[[], None]
+
+
+class Jobs(threading.Thread):
+    """A thread that does jobs, the most urgent first; a job that waits already is not added again."""
+
+    def __init__(self) -> None:
+        super().__init__(name="computing", daemon=True)
+        self._queue, self._waiting = list[tuple[int, int, Hashable]](), dict[Hashable, tuple[int, Job]]()
+        self._change, self._ended, self._numbers = threading.Condition(), False, itertools.count()
+
+    def add(self, urgency: int, name: Hashable, job: Job) -> None:
+        """Adds a job; of jobs with the same name only one waits, with the greater urgency."""
+        with self._change:
+            known = self._waiting.get(name)
+            if known is None or urgency < known[0]:
+                self._waiting[name] = urgency, job
+                heapq.heappush(self._queue, (urgency, next(self._numbers), name))
+                self._change.notify_all()
+
+    def run(self) -> None:
+        """Works until `end` is called."""
+        while (job := self._next()) is not None:
+            try:
+                job()
+            except (UserError, OSError) as error:
+                log.warning("%s", error)
+            except Exception:
+                log.exception("a computation in the background failed")
+            with self._change:
+                self._change.notify_all()
+
+    def do_all(self) -> None:
+        """Does all jobs that wait, in the calling thread; for tests."""
+        while self._waiting:
+            job = self._next()
+            if job is not None:
+                job()
+
+    def end(self) -> None:
+        """Stops the thread, and waits until it has stopped."""
+        with self._change:
+            self._ended = True
+            self._change.notify_all()
+        if self.is_alive():
+            self.join()
+
+    def _next(self) -> Job | None:
+        with self._change:
+            while not self._ended:
+                while self._queue:
+                    _, _, name = heapq.heappop(self._queue)
+                    if name in self._waiting:
+                        return self._waiting.pop(name)[1]
+                self._change.wait()
+        return None

@@ -1,0 +1,111 @@
+"""Marks that people judged, and how they move the probabilities of others.
+
+The log-odds of a mark move by the judged marks' surprise, weighted by likeness: the cosine of what the network saw
+along both, in deviations from the mean of the marks that the judge was trained on.
+"""
+
+import io
+import logging
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from crack_lightning.system.files import write_atomically
+
+log = logging.getLogger(__name__)
+
+Array = np.ndarray
+
+LEARNED = "learned"  # folder in the project's folder
+# Chosen on CrackSight: with more reach or gain single photographs become worse (benchmarks/judged.py).
+REACH, GAIN = 0.15, 10.0  # scale of the likeness, and how far marks move
+ELSEWHERE = 0.5  # weight of marks in other photographs: they were taken in other light
+ALIKE = 0.5  # cosine from which on two marks are called alike
+
+
+@dataclass(frozen=True)
+class Moved:
+    """The `probability` of a mark after people's judgements, and why it moved: a text, empty if it did not."""
+
+    probability: float
+    why: str
+
+
+@dataclass(frozen=True)
+class Taught:
+    """n judged marks.
+
+    `values` (n, k): what the network saw along them, of unit length. `surprise` (n,): how far the judgements were from
+    what was expected, -1..1. `kinds` (n,): the corrections with their reasons. `photographs` (n,): their names.
+    """
+
+    values: Array
+    surprise: Array
+    kinds: Sequence[str]
+    photographs: Sequence[str]
+
+    def without(self, photograph: str) -> "Taught":
+        """Returns the marks of other photographs."""
+        kept = [index for index, name in enumerate(self.photographs) if name != photograph]
+        kinds, names = [self.kinds[index] for index in kept], [self.photographs[index] for index in kept]
+        return Taught(self.values[kept], self.surprise[kept], kinds, names)
+
+
+NOTHING_TAUGHT = Taught(np.zeros((0, 1), np.float32), np.zeros(0, np.float32), (), ())
+
+
+def moved_by(teachers: Sequence[tuple[Taught, float]], values: Array, probability: float) -> Moved:
+    """Returns how judged marks, each group with a weight by where they are, move a mark that has `values` (k,)."""
+    likeness = np.concatenate([taught.values @ values for taught, _ in teachers] or [np.zeros(0)])
+    nearness = np.concatenate([np.full(len(taught.surprise), weight) for taught, weight in teachers] or [np.zeros(0)])
+    surprise = np.concatenate([taught.surprise for taught, _ in teachers] or [np.zeros(0)])
+    step = step_of(likeness, nearness, surprise)
+    odds = math.log(max(probability, 1e-6)) - math.log(max(1 - probability, 1e-6)) + step
+    kinds = [kind for taught, _ in teachers for kind in taught.kinds]
+    return Moved(1 / (1 + math.exp(-odds)), _why(likeness, surprise, kinds, step))
+
+
+def step_of(likeness: Array, nearness: Array, surprise: Array) -> float:
+    """Returns by how much the log-odds of a mark change by n judged marks.
+
+    `likeness` (n,): the cosine with each of them, -1..1. `nearness` (n,): their weights by where they are. `surprise`
+    (n,): how far the judgements were from what was expected, -1..1.
+    """
+    weights = np.exp((likeness - 1) / REACH) * nearness
+    return GAIN * float(weights @ surprise) / (1 + float(weights.sum()))
+
+
+def _why(likeness: Array, surprise: Array, kinds: Sequence[str], step: float) -> str:
+    """Returns which judged marks moved a mark by `step`, such as "like 3 that you rejected (joint)"."""
+    counts = Counter(kinds[int(index)] for index in np.flatnonzero((likeness >= ALIKE) & (surprise * step > 0)))
+    return "; ".join(f"like {count} that you {kind}" for kind, count in counts.most_common(2))
+
+
+def write_taught(folder: Path, number: int, taught: Taught) -> str:
+    """Writes judged marks into the folder of a project, and returns the name of the file."""
+    content = io.BytesIO()
+    kinds, photographs = np.array(taught.kinds), np.array(taught.photographs)
+    np.savez(content, values=taught.values, surprise=taught.surprise, kinds=kinds, photographs=photographs)
+    write_atomically(folder / LEARNED / f"{number}.npz", content.getvalue())
+    return f"{number}.npz"
+
+
+def read_taught(folder: Path, names: Sequence[str]) -> Taught:
+    """Returns what was taken over last; a damaged or missing file counts as nothing, with a warning."""
+    if not names:
+        return NOTHING_TAUGHT
+    path = folder / LEARNED / names[-1]
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            values, surprise = file["values"].astype(np.float32), file["surprise"].astype(np.float32)
+            kinds, photographs = file["kinds"].astype(str).tolist(), file["photographs"].astype(str).tolist()
+        if values.ndim != 2 or not len(values) == len(surprise) == len(kinds) == len(photographs):
+            raise ValueError("its arrays do not belong together")
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        log.warning("%s is missing or damaged (%s): what was judged counts in its own photograph alone", path, error)
+        return NOTHING_TAUGHT
+    return Taught(values, surprise, kinds, photographs)
