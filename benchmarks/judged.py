@@ -23,7 +23,7 @@ from crack_lightning.inference.mark_traits import seen_along
 from crack_lightning.inference.photographs import WindowScale
 from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.models.map_checkpoint import load_network
-from crack_lightning.project.taught import step_of
+from crack_lightning.project.judged_marks import step_of
 
 Marks = tuple[np.ndarray, np.ndarray, np.ndarray]  # log-odds (n,), values of unit length (n, k), true (n,)
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from projects import keyed, said, source
 
+from crack_lightning.project.judged_marks import GAIN, step_of
 from crack_lightning.project.learned import go_back, proposal, take_over
 from crack_lightning.project.likeness import moved_marks
 from crack_lightning.project.project import Project
-from crack_lightning.project.taught import GAIN, step_of
 
 ONE = np.ones(1)
 

@@ -98,10 +98,10 @@ def _numbered(
 
 
 def _described(cracks: Sequence[JudgedCrack], corrections: Sequence[Correction]) -> list[JudgedCrack]:
-    said = {correction.crack: correction for correction in corrections if correction.kind == "describe"}
+    descriptions = {correction.crack: correction for correction in corrections if correction.kind == "describe"}
     return [
-        replace(crack, label=said[crack.record.number].label, note=said[crack.record.number].note)
-        if crack.record.number in said
+        replace(crack, label=descriptions[crack.record.number].label, note=descriptions[crack.record.number].note)
+        if crack.record.number in descriptions
         else crack
         for crack in cracks
     ]

@@ -29,8 +29,8 @@ class Places(Generic[Placed]):
     """Things that lie along lines, by the boxes around them."""
 
     def __init__(self, placed: Iterable[Placed]) -> None:
-        pairs = [(one, tree) for one in placed if (tree := one.tree) is not None]
-        self.placed = [one for one, _ in pairs]
+        pairs = [(thing, tree) for thing in placed if (tree := thing.tree) is not None]
+        self.placed = [thing for thing, _ in pairs]
         boxes = [np.concatenate([tree.mins - REACH_PX, tree.maxes + REACH_PX]) for _, tree in pairs]
         self._boxes = np.array(boxes).reshape(-1, 4)
 

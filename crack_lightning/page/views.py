@@ -117,7 +117,7 @@ class Views:
             "surface": surface_share(excluded_areas(corrections), (inspected.width_px, inspected.height_px)),
             "scale": None if scale is None else {"mm_per_px": scale.mm_per_px, "source": showable(scale.source)},
             "cell": asdict(inspected.grid),
-            "review": next((one.number for one in reversed(corrections) if one.kind == "review"), None),
+            "review": next((given.number for given in reversed(corrections) if given.kind == "review"), None),
         }
 
     def _changed(self, project: Project, key: str, cracks: Sequence[JudgedCrack], known: str) -> dict[str, Any]:
@@ -138,8 +138,8 @@ class Views:
 
 def _signature(crack: JudgedCrack) -> tuple[object, ...]:
     record, moved = crack.record, None if crack.moved is None else round(crack.moved, 3)
-    told = (crack.status, crack.correction, crack.label, crack.note, crack.why)
-    return (record.number, moved, record.likely, record.length_mm, record.width_mm.median, record.width_class, *told)
+    texts = (crack.status, crack.correction, crack.label, crack.note, crack.why)
+    return (record.number, moved, record.likely, record.length_mm, record.width_mm.median, record.width_class, *texts)
 
 
 def _crack_facts(project: Project, crack: JudgedCrack) -> dict[str, Any]:

@@ -76,7 +76,8 @@ def _turn(project: Project, kind: str, facts: Facts) -> list[Correction]:
     if type(of) is not int or of not in {correction.number for correction in corrections}:
         raise UserError(f"{kind}: there is no correction {str(of)[:20]} to {kind}")
     in_force = {correction.number for correction in project.journal.active}
-    turned = [one.number for one in made_at_once(corrections, of) if (one.number in in_force) == (kind == "undo")]
+    numbers = [correction.number for correction in made_at_once(corrections, of)]
+    turned = [number for number in numbers if (number in in_force) == (kind == "undo")]
     entries = [{"kind": kind, "of": number, "by": facts.get("by", "")} for number in turned or [of]]
     return project.journal.append_all(entries)
 
@@ -111,10 +112,10 @@ def _wanted(project: Project, key: str, facts: Facts) -> list[JudgedCrack]:
     valid = isinstance(names, list) and all(isinstance(name, str) for name in names)
     if not isinstance(names, list) or not valid or not 0 < len(names) <= MAX_LINES:
         raise UserError(f"crack must be the name of a crack, cracks a list of 1 to {MAX_LINES}")
-    found = {crack.name: crack for crack in shown_cracks(project, key, threshold_in(project, facts))}
-    if any(name not in found for name in names):
+    by_name = {crack.name: crack for crack in shown_cracks(project, key, threshold_in(project, facts))}
+    if any(name not in by_name for name in names):
         raise UserError("that crack is not there any more: it was changed in another window, or by another threshold")
-    return [found[name] for name in dict.fromkeys(names)]
+    return [by_name[name] for name in dict.fromkeys(names)]
 
 
 def threshold_in(project: Project, facts: Facts) -> float:

@@ -226,20 +226,22 @@ def _row(
     parts = [f"{statuses[name]} {word}" for name, word in STATUS_WORDS.items() if statuses[name]]
     if areas:
         parts.append(f"{1 - surface_share(areas, (inspected.width_px, inspected.height_px)):.0%} is not surface")
-    note = "; ".join(filter(None, [inspected.note, ", ".join(parts), _review_text(corrections, found=bool(cracks))]))
+    note = "; ".join(
+        filter(None, [inspected.note, ", ".join(parts), _review_text(corrections, has_marks=bool(cracks))])
+    )
     verdict = "cracked" if records else "review" if statuses[UNSEEN] or inspected.note else "sound"
     longest = max((record.length_px for record in records), default=0.0)
     marks = Marks(inspected.marks.peak if inspected.marks else 0.0, None, len(records), longest)
     return replace(inspected, verdict=verdict, note=note, marks=marks)
 
 
-def _review_text(corrections: Sequence[Correction], *, found: bool) -> str:
+def _review_text(corrections: Sequence[Correction], *, has_marks: bool) -> str:
     """Returns whether a person went through a photograph, for the report."""
     review = next((correction for correction in reversed(corrections) if correction.kind == "review"), None)
     if review is None:
-        return "not reviewed" if found else "not reviewed: the map found nothing"
+        return "not reviewed" if has_marks else "not reviewed: the map found nothing"
     by = f" by {review.by}" if review.by else ""
-    return f"reviewed{by}" if found else f"reviewed{by}: nothing found"
+    return f"reviewed{by}" if has_marks else f"reviewed{by}: nothing found"
 
 
 def _parts(record: CrackRecord) -> list[tuple[np.ndarray, Branch]]:

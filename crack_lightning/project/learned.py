@@ -13,10 +13,10 @@ from crack_lightning.corrections.lines import UNSEEN, JudgedCrack
 from crack_lightning.errors import UserError
 from crack_lightning.measurement.record import is_likely
 from crack_lightning.models.mark_judge import MarkJudge
-from crack_lightning.project.likeness import moved_marks, taught_by, values_along
+from crack_lightning.project.judged_marks import ELSEWHERE, NO_MARKS, JudgedMarks, moved_by, read_marks, write_marks
+from crack_lightning.project.likeness import marks_judged_in, moved_marks, values_along
 from crack_lightning.project.project import Project, key_of_name
 from crack_lightning.project.shown_cracks import is_shown, longer_side, shown_cracks
-from crack_lightning.project.taught import ELSEWHERE, NOTHING_TAUGHT, Taught, moved_by, read_taught, write_taught
 
 MIN_JUDGED = 10  # marks on which it is checked whether other photographs help
 MIN_GAIN = 0.005  # of the AUROC of judged marks, from which on taking over is proposed
@@ -58,14 +58,14 @@ class Proposal:
         return asdict(self) | {"helps": self.helps}
 
 
-def taught(project: Project) -> Taught:
+def all_judged(project: Project) -> JudgedMarks:
     """Returns all marks that somebody judged, in photographs that are inspected."""
     names = {correction.photograph for correction in project.active if correction.photograph}
-    parts = [taught_by(project, key) for name in sorted(names) if (key := key_of_name(name)) in project.inspected]
+    parts = [marks_judged_in(project, key) for name in sorted(names) if (key := key_of_name(name)) in project.inspected]
     parts = [part for part in parts if len(part.surprise)]
     if not parts:
-        return NOTHING_TAUGHT
-    return Taught(
+        return NO_MARKS
+    return JudgedMarks(
         np.concatenate([part.values for part in parts]),
         np.concatenate([part.surprise for part in parts]),
         [kind for part in parts for kind in part.kinds],
@@ -75,7 +75,7 @@ def taught(project: Project) -> Taught:
 
 def proposal(project: Project, report: Callable[[int, int], None]) -> Proposal:
     """Returns what taking over would change; `report` gets the number of photographs that are done, and of all."""
-    judged, keys, changes = taught(project), list(project.inspected), list[MarkChange]()
+    judged, keys, changes = all_judged(project), list(project.inspected), list[MarkChange]()
     before, after = _checked(project, judged)
     for index, key in enumerate(keys):
         if key in project.photographs and project.inspected[key].is_mapped:
@@ -84,7 +84,7 @@ def proposal(project: Project, report: Callable[[int, int], None]) -> Proposal:
     return Proposal(len(judged.surprise), before, after, changes)
 
 
-def _changes(project: Project, key: str, judged: Taught) -> list[MarkChange]:
+def _changes(project: Project, key: str, judged: JudgedMarks) -> list[MarkChange]:
     """Returns the marks of a photograph that would come into the first view, or leave it."""
     cracks = [crack for crack in shown_cracks(project, key) if crack.status == UNSEEN and is_shown(project, crack)]
     longest_px, name, changes = longer_side(project, key), project.photograph(key).name, list[MarkChange]()
@@ -105,7 +105,7 @@ def _middle(crack: JudgedCrack) -> tuple[float, float]:
     return float(x), float(y)
 
 
-def _checked(project: Project, judged: Taught) -> tuple[float | None, float | None]:
+def _checked(project: Project, judged: JudgedMarks) -> tuple[float | None, float | None]:
     """Returns the AUROC of the judged marks by the judge alone, and with what was judged in other photographs."""
     marks = [correction for correction in project.active if _is_checkable(correction)]
     true = torch.tensor([int(correction.kind == "accept") for correction in marks])
@@ -138,11 +138,11 @@ def _values_of(project: Project, correction: Correction, judge: MarkJudge) -> np
 
 def take_over(project: Project) -> None:
     """Keeps what was judged so far, and uses it in all photographs."""
-    judged = taught(project)
+    judged = all_judged(project)
     if not len(judged.surprise):
         raise UserError("nobody judged a mark yet: accept or reject some first")
     number = max((correction.number for correction in project.active), default=0)
-    name = write_taught(project.folder, number, judged)
+    name = write_marks(project.folder, number, judged)
     project.set(learned=(*[kept for kept in project.settings.learned if kept != name], name))
     project.learned = judged
 
@@ -152,4 +152,4 @@ def go_back(project: Project) -> None:
     if not project.settings.learned:
         raise UserError("nothing was taken over: there is nothing to go back to")
     project.set(learned=project.settings.learned[:-1])
-    project.learned = read_taught(project.folder, project.settings.learned)
+    project.learned = read_marks(project.folder, project.settings.learned)

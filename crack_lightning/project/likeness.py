@@ -14,9 +14,9 @@ from crack_lightning.errors import UserError
 from crack_lightning.inference.heat import Heat
 from crack_lightning.inference.mark_traits import seen_along
 from crack_lightning.models.mark_judge import MarkJudge
+from crack_lightning.project.judged_marks import ELSEWHERE, NO_MARKS, JudgedMarks, Moved, moved_by
 from crack_lightning.project.project import Project
 from crack_lightning.project.remembered import Remembered
-from crack_lightning.project.taught import ELSEWHERE, NOTHING_TAUGHT, Moved, Taught, moved_by
 from crack_lightning.runs.inspection.photograph_files import folder_of, read_heat
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ _heats, _values = Remembered[Heat](8), Remembered[Array](2**16)
 
 
 def moved_marks(
-    project: Project, key: str, cracks: Sequence[JudgedCrack], learned: Taught | None = None
+    project: Project, key: str, cracks: Sequence[JudgedCrack], learned: JudgedMarks | None = None
 ) -> list[Moved | None]:
     """Returns the moved probability of each of a photograph's `cracks`; None for those that are judged themselves, and
     where nothing judges marks. `learned` are marks of other photographs, None those that were taken over."""
@@ -38,13 +38,13 @@ def moved_marks(
         return [None] * len(cracks)
     name = project.photograph(key).name
     others = (project.learned if learned is None else learned).without(name)
-    teachers = [(own, 1.0) for own in [taught_by(project, key)] if len(own.surprise)]
+    teachers = [(own, 1.0) for own in [marks_judged_in(project, key)] if len(own.surprise)]
     teachers += [(others, ELSEWHERE)] if len(others.surprise) else []
     return [_moved(project, key, crack, teachers, judge) if crack.status == UNSEEN else None for crack in cracks]
 
 
 def _moved(
-    project: Project, key: str, crack: JudgedCrack, teachers: Sequence[tuple[Taught, float]], judge: MarkJudge
+    project: Project, key: str, crack: JudgedCrack, teachers: Sequence[tuple[JudgedMarks, float]], judge: MarkJudge
 ) -> Moved | None:
     probability = crack.record.probability
     if probability is None:
@@ -55,11 +55,11 @@ def _moved(
     return moved_by(teachers, values, probability)
 
 
-def taught_by(project: Project, key: str) -> Taught:
+def marks_judged_in(project: Project, key: str) -> JudgedMarks:
     """Returns the marks of a photograph that somebody judged; none where nothing judges marks."""
     judge, name = project.inspection.judge, project.photograph(key).name
     if judge is None:
-        return NOTHING_TAUGHT
+        return NO_MARKS
     values, surprise, kinds = list[Array](), list[float](), list[str]()
     for correction in standing_judgements(project.corrections_of(name)):
         seen = values_along(project, key, correction.lines, f"correction-{correction.number}", judge)
@@ -68,8 +68,8 @@ def taught_by(project: Project, key: str) -> Taught:
             surprise.append(_surprise(correction))
             kinds.append(_kind(correction))
     if not values:
-        return NOTHING_TAUGHT
-    return Taught(np.stack(values), np.array(surprise, np.float32), kinds, [name] * len(kinds))
+        return NO_MARKS
+    return JudgedMarks(np.stack(values), np.array(surprise, np.float32), kinds, [name] * len(kinds))
 
 
 def _surprise(correction: Correction) -> float:

@@ -18,9 +18,9 @@ from crack_lightning.corrections.journal import JOURNAL, Journal
 from crack_lightning.errors import UserError
 from crack_lightning.inference.sources import Photograph
 from crack_lightning.models.crack_map import CrackMap, Network, is_map
+from crack_lightning.project.judged_marks import NO_MARKS, JudgedMarks, read_marks
 from crack_lightning.project.kept_pictures import grey_levels
 from crack_lightning.project.options import ServeOptions
-from crack_lightning.project.taught import NOTHING_TAUGHT, Taught, read_taught
 from crack_lightning.runs.inspection.inspected import Inspected, same_picture
 from crack_lightning.runs.inspection.inspection import Inspection, inspection_of
 from crack_lightning.runs.inspection.options import InspectOptions
@@ -69,7 +69,7 @@ class Project:
     lock: FileLock
     photographs: dict[str, Photograph] = field(default_factory=dict)
     inspected: dict[str, Inspected] = field(default_factory=dict)
-    learned: Taught = NOTHING_TAUGHT
+    learned: JudgedMarks = NO_MARKS
     guard: Any = field(default_factory=threading.RLock)
 
     def photograph(self, key: str) -> Photograph:
@@ -166,7 +166,7 @@ def open_project(options: ServeOptions, folder: Path) -> Project:
         project = Project(
             folder, options, settings, open_inspection(options, settings), Journal(folder / JOURNAL), lock
         )
-        project.learned = read_taught(folder, settings.learned)
+        project.learned = read_marks(folder, settings.learned)
         project.set()
     except BaseException:
         lock.release()

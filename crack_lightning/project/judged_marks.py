@@ -36,7 +36,7 @@ class Moved:
 
 
 @dataclass(frozen=True)
-class Taught:
+class JudgedMarks:
     """n judged marks.
 
     `values` (n, k): what the network saw along them, of unit length. `surprise` (n,): how far the judgements were from
@@ -48,24 +48,24 @@ class Taught:
     kinds: Sequence[str]
     photographs: Sequence[str]
 
-    def without(self, photograph: str) -> "Taught":
+    def without(self, photograph: str) -> "JudgedMarks":
         """Returns the marks of other photographs."""
         kept = [index for index, name in enumerate(self.photographs) if name != photograph]
         kinds, names = [self.kinds[index] for index in kept], [self.photographs[index] for index in kept]
-        return Taught(self.values[kept], self.surprise[kept], kinds, names)
+        return JudgedMarks(self.values[kept], self.surprise[kept], kinds, names)
 
 
-NOTHING_TAUGHT = Taught(np.zeros((0, 1), np.float32), np.zeros(0, np.float32), (), ())
+NO_MARKS = JudgedMarks(np.zeros((0, 1), np.float32), np.zeros(0, np.float32), (), ())
 
 
-def moved_by(teachers: Sequence[tuple[Taught, float]], values: Array, probability: float) -> Moved:
+def moved_by(teachers: Sequence[tuple[JudgedMarks, float]], values: Array, probability: float) -> Moved:
     """Returns how judged marks, each group with a weight by where they are, move a mark that has `values` (k,)."""
-    likeness = np.concatenate([taught.values @ values for taught, _ in teachers] or [np.zeros(0)])
-    nearness = np.concatenate([np.full(len(taught.surprise), weight) for taught, weight in teachers] or [np.zeros(0)])
-    surprise = np.concatenate([taught.surprise for taught, _ in teachers] or [np.zeros(0)])
+    likeness = np.concatenate([marks.values @ values for marks, _ in teachers] or [np.zeros(0)])
+    nearness = np.concatenate([np.full(len(marks.surprise), weight) for marks, weight in teachers] or [np.zeros(0)])
+    surprise = np.concatenate([marks.surprise for marks, _ in teachers] or [np.zeros(0)])
     step = step_of(likeness, nearness, surprise)
     odds = math.log(max(probability, 1e-6)) - math.log(max(1 - probability, 1e-6)) + step
-    kinds = [kind for taught, _ in teachers for kind in taught.kinds]
+    kinds = [kind for marks, _ in teachers for kind in marks.kinds]
     return Moved(1 / (1 + math.exp(-odds)), _why(likeness, surprise, kinds, step))
 
 
@@ -85,19 +85,19 @@ def _why(likeness: Array, surprise: Array, kinds: Sequence[str], step: float) ->
     return "; ".join(f"like {count} that you {kind}" for kind, count in counts.most_common(2))
 
 
-def write_taught(folder: Path, number: int, taught: Taught) -> str:
+def write_marks(folder: Path, number: int, marks: JudgedMarks) -> str:
     """Writes judged marks into the folder of a project, and returns the name of the file."""
     content = io.BytesIO()
-    kinds, photographs = np.array(taught.kinds), np.array(taught.photographs)
-    np.savez(content, values=taught.values, surprise=taught.surprise, kinds=kinds, photographs=photographs)
+    kinds, photographs = np.array(marks.kinds), np.array(marks.photographs)
+    np.savez(content, values=marks.values, surprise=marks.surprise, kinds=kinds, photographs=photographs)
     write_atomically(folder / LEARNED / f"{number}.npz", content.getvalue())
     return f"{number}.npz"
 
 
-def read_taught(folder: Path, names: Sequence[str]) -> Taught:
+def read_marks(folder: Path, names: Sequence[str]) -> JudgedMarks:
     """Returns what was taken over last; a damaged or missing file counts as nothing, with a warning."""
     if not names:
-        return NOTHING_TAUGHT
+        return NO_MARKS
     path = folder / LEARNED / names[-1]
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -107,5 +107,5 @@ def read_taught(folder: Path, names: Sequence[str]) -> Taught:
             raise ValueError("its arrays do not belong together")
     except (OSError, ValueError, KeyError, EOFError) as error:
         log.warning("%s is missing or damaged (%s): what was judged counts in its own photograph alone", path, error)
-        return NOTHING_TAUGHT
-    return Taught(values, surprise, kinds, photographs)
+        return NO_MARKS
+    return JudgedMarks(values, surprise, kinds, photographs)
