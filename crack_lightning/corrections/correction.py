@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from crack_lightning.corrections.nearness import PointTree, lines_near
+from crack_lightning.corrections.nearness import PointTree, box_of, lines_near, name_of, runs_along
 from crack_lightning.errors import UserError
 from crack_lightning.measurement.kept_records import checked_lines, record_from
 from crack_lightning.measurement.record import CrackRecord
@@ -93,6 +93,31 @@ class Correction:
     def tree(self) -> PointTree:
         """Returns a search tree of points along the lines, None without lines."""
         return lines_near(self.lines)
+
+    @cached_property
+    def points(self) -> Array:
+        """Returns the points (n, 2) of all lines."""
+        return np.concatenate(list(self.lines)) if self.lines else np.zeros((0, 2))
+
+    @cached_property
+    def name(self) -> str:
+        """Returns the name of the lines, which is that of the crack that was corrected."""
+        return name_of(self.lines)
+
+    @cached_property
+    def box(self) -> Array:
+        """Returns the box (4,) around the lines, which must be some: left, top, right, bottom."""
+        return box_of(self.points)
+
+    @cached_property
+    def _shares(self) -> dict[int, bool]:
+        return {}
+
+    def runs_along(self, other: "Correction") -> bool:
+        """Returns whether most of these lines runs along those of another correction of the photograph."""
+        if other.number not in self._shares:
+            self._shares[other.number] = runs_along(self.points, other.tree)
+        return self._shares[other.number]
 
     @cached_property
     def record(self) -> CrackRecord | None:

@@ -1,15 +1,22 @@
 """Applies corrections to the cracks that a map marks: accepts, rejects, adds and cuts them."""
 
-import hashlib
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 import shapely
 
 from crack_lightning.corrections.correction import CONFIRMING_KINDS, JUDGING_KINDS, Correction
-from crack_lightning.corrections.nearness import Places, PointTree, lines_near, near, near_any
+from crack_lightning.corrections.nearness import (
+    Places,
+    PointTree,
+    box_of,
+    lines_near,
+    name_of,
+    near,
+    near_any,
+    runs_along,
+)
 from crack_lightning.measurement.kept_records import restricted_to
 from crack_lightning.measurement.paths import length_of
 from crack_lightning.measurement.record import CrackRecord
@@ -17,9 +24,9 @@ from crack_lightning.measurement.record import CrackRecord
 Array = np.ndarray
 
 ACCEPTED, REJECTED, DRAWN, UNSEEN = "accepted", "rejected", "drawn", "unseen"
-SAME_SHARE = 0.5  # two cracks are the same if at least this share of one runs along the other
 MIN_REST_PX = 32.0  # a shorter remainder of a crack that was cut is dropped
 CROSSING_PX = 24.0  # cracks that cross or meet may run beside each other over less than this length
+MAX_KNOWN = 10_000  # results that are kept for a photograph
 SHORT_SHARE = 0.02  # of the photograph's longer side: shorter marks that nobody judged are not in the first view
 
 
@@ -27,8 +34,9 @@ SHORT_SHARE = 0.02  # of the photograph's longer side: shorter marks that nobody
 class JudgedCrack:
     """A crack in pixels, its status, and the number of the correction that gave it this status.
 
-    `label` and `note` are what a person wrote about it. `moved` is the probability of a mark after people's judgements
-    of others, and `why` says by which.
+    `name` changes with the lines only, so that a correction of lines no longer shown is refused. `label` and `note` are
+    what a person wrote about it. `moved` is the probability of a mark after people's judgements of others, and `why`
+    says by which.
     """
 
     record: CrackRecord
@@ -38,12 +46,11 @@ class JudgedCrack:
     note: str = ""
     moved: float | None = None
     why: str = ""
+    name: str = ""
 
-    @cached_property
-    def name(self) -> str:
-        """Returns a name that changes with the lines only, so that a correction of lines no longer shown is refused."""
-        lines = b"".join(np.round(line, 1).tobytes() for line in self.record.lines)
-        return hashlib.blake2b(lines, digest_size=6).hexdigest()
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", name_of(self.record.lines))
 
     def is_folded(self, longest_px: float) -> bool:
         """Returns whether the first view leaves it out: a mark that nobody judged, and that is probably no crack or is
@@ -52,30 +59,64 @@ class JudgedCrack:
         return self.status == UNSEEN and (short or not self.record.likely)
 
 
-def judged_cracks(
-    records: Sequence[CrackRecord],
-    corrections: Sequence[Correction],
-    number_of: Callable[[Sequence[Array], Collection[int]], int] | None = None,
-) -> list[JudgedCrack]:
+class Judging:
+    """Judges a photograph's marks (`records`) by its corrections, again and again.
+
+    Near a new correction the cracks are judged anew, all others are known.
+    """
+
+    def __init__(self, records: Sequence[CrackRecord]) -> None:
+        self.records = records
+        boxes = [box_of(np.concatenate(list(record.lines))) for record in records]
+        self._boxes = np.array(boxes).reshape(-1, 4)
+        self._known = dict[tuple[object, ...], JudgedCrack | None]()
+
+    def cracks(
+        self,
+        corrections: Sequence[Correction],
+        number_of: Callable[[Sequence[Array], Collection[int]], int] | None = None,
+    ) -> list[JudgedCrack]:
+        """Returns the cracks by their numbers, see `judged_cracks`."""
+        if len(self._known) > MAX_KNOWN:
+            self._known.clear()
+        areas = excluded_areas(corrections)
+        excluding = tuple(correction.number for correction in corrections if correction.kind == "exclude")
+        places = Places(correction for correction in corrections if correction.kind not in ("exclude", "describe"))
+        replaced = {number: correction.number for correction in corrections for number in correction.replaces}
+        cracks = list[JudgedCrack | None]()
+        drawn = [correction for correction in places.placed if correction.record is not None]
+        for correction, beside in zip(drawn, places.beside_all(_boxes(drawn)), strict=True):
+            if correction.number < replaced.get(correction.crack or 0, 0):
+                continue
+            later = [other for other in beside if other.number > correction.number]
+            question = ("crack", correction.number, tuple(other.number for other in later), excluding)
+            if question not in self._known:
+                self._known[question] = _confirmed_crack(correction, later, areas)
+            cracks.append(self._known[question])
+        marks = [index for index, record in enumerate(self.records) if record.number not in replaced]
+        for index, beside in zip(marks, places.beside_all(self._boxes[marks]), strict=True):
+            question = ("mark", index, tuple(other.number for other in beside), excluding)
+            if question not in self._known:
+                self._known[question] = _marked_crack(self.records[index], beside, areas)
+            cracks.append(self._known[question])
+        kept = [crack for crack in cracks if crack is not None]
+        return _described(_numbered(kept, number_of or _next_free), corrections)
+
+
+def _boxes(corrections: Sequence[Correction]) -> Array:
+    """Returns the boxes (n, 4) around the lines of corrections."""
+    return np.array([correction.box for correction in corrections]).reshape(-1, 4)
+
+
+def judged_cracks(records: Sequence[CrackRecord], corrections: Sequence[Correction]) -> list[JudgedCrack]:
     """Returns a photograph's cracks by their numbers; `corrections` are its corrections in force.
 
     Accepted and drawn cracks stay as they were, whatever the map marks now (`records`). The other marked cracks are cut
     where they run along an accepted or drawn crack, were erased, or are in an excluded area. If two corrections
     contradict each other, the later one counts. A piece of a crack whose number another one has gets the number that
-    `number_of` returns for its lines and the numbers that are taken; without it, the next free one.
+    `Judging.cracks` asks for by its lines and the numbers that are taken, here the next free one.
     """
-    areas = excluded_areas(corrections)
-    places = Places(correction for correction in corrections if correction.kind not in ("exclude", "describe"))
-    replaced = {number: correction.number for correction in corrections for number in correction.replaces}
-    confirmed = [
-        crack
-        for correction in corrections
-        if correction.number >= replaced.get(correction.crack or 0, 0)
-        and (crack := _confirmed_crack(correction, places, areas)) is not None
-    ]
-    marked = [_marked_crack(record, places, areas) for record in records if record.number not in replaced]
-    cracks = [*confirmed, *(crack for crack in marked if crack is not None)]
-    return _described(_numbered(cracks, number_of or _next_free), corrections)
+    return Judging(records).cracks(corrections)
 
 
 def _next_free(lines: Sequence[Array], taken: Collection[int]) -> int:
@@ -112,11 +153,10 @@ def standing_judgements(corrections: Sequence[Correction]) -> list[Correction]:
     contradicts."""
     places = Places(correction for correction in corrections if correction.kind in JUDGING_KINDS)
     standing = []
-    for correction in places.placed:
-        points = np.concatenate(list(correction.lines))
-        later = [other for other in places.beside(points) if other.number > correction.number]
-        contrary = [other for other in later if (other.kind == "reject") != (correction.kind == "reject")]
-        if not any(_runs_along(points, other) for other in contrary):
+    beside_all = places.beside_all(_boxes(places.placed))
+    for correction, beside in zip(places.placed, beside_all, strict=True):
+        contrary = [other for other in beside if (other.kind == "reject") != (correction.kind == "reject")]
+        if not any(correction.runs_along(other) for other in contrary if other.number > correction.number):
             standing.append(correction)
     return standing
 
@@ -127,14 +167,16 @@ def rejections(corrections: Sequence[Correction]) -> int:
 
 
 def _confirmed_crack(
-    correction: Correction, places: Places[Correction], areas: Sequence[shapely.Polygon]
+    correction: Correction, later: Sequence[Correction], areas: Sequence[shapely.Polygon]
 ) -> JudgedCrack | None:
-    """Returns the remainder of an accepted or drawn crack; None if nothing remains, and for other corrections."""
+    """Returns the remainder of an accepted or drawn crack; None if nothing remains, and for other corrections.
+
+    `later` corrections are those near it.
+    """
     record = correction.record
     if record is None:
         return None
     points = np.concatenate(list(record.lines))
-    later = [other for other in places.beside(points) if other.number > correction.number]
     erased = near_any(points, [other.tree for other in later if other.kind == "erase"])
     covered = along(record, [other.tree for other in later if other.kind in CONFIRMING_KINDS])
     rest = restricted_to(record, ~(within(points, areas) | erased | covered))
@@ -143,18 +185,16 @@ def _confirmed_crack(
     status, number = ACCEPTED if correction.kind == "accept" else DRAWN, correction.number
     points = np.concatenate(list(rest.lines))
     for other in later:
-        if other.kind == "reject" and _runs_along(points, other):
+        if other.kind == "reject" and runs_along(points, other.tree):
             status, number = REJECTED, other.number
     return JudgedCrack(rest, status, number)
 
 
 def _marked_crack(
-    record: CrackRecord, places: Places[Correction], areas: Sequence[shapely.Polygon]
+    record: CrackRecord, beside: Sequence[Correction], areas: Sequence[shapely.Polygon]
 ) -> JudgedCrack | None:
-    """Returns what remains of a mark beside accepted and drawn cracks, None if nothing does, and whether it is
-    rejected."""
+    """Returns what remains of a mark by the corrections `beside` it; None if nothing does."""
     points = np.concatenate(list(record.lines))
-    beside = places.beside(points)
     covered = along(record, [other.tree for other in beside if other.record is not None])
     erased = near_any(points, [other.tree for other in beside if other.kind == "erase"])
     rest = restricted_to(record, ~(within(points, areas) | covered | erased))
@@ -162,13 +202,9 @@ def _marked_crack(
         return None
     points = np.concatenate(list(rest.lines))
     for other in reversed(beside):
-        if other.kind == "reject" and _runs_along(points, other):
+        if other.kind == "reject" and runs_along(points, other.tree):
             return JudgedCrack(rest, REJECTED, other.number)
     return JudgedCrack(rest)
-
-
-def _runs_along(points: Array, other: Correction) -> bool:
-    return float(near(points, other.tree).mean()) >= SAME_SHARE
 
 
 def along(record: CrackRecord, trees: Sequence[PointTree]) -> Array:

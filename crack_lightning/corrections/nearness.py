@@ -1,5 +1,6 @@
 """Finds what lies near lines: search trees of their points, and boxes by which those far away are left out."""
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
@@ -12,6 +13,7 @@ Array = np.ndarray
 PointTree: TypeAlias = cKDTree | None
 
 REACH_PX = 8.0  # two cells; a point this near to a line belongs to its crack
+SAME_SHARE = 0.5  # two cracks are the same if at least this share of one runs along the other
 POINT_STEP_PX = 2.0  # distance between the points of a tree
 
 
@@ -36,11 +38,27 @@ class Places(Generic[Placed]):
 
     def beside(self, points: Array) -> list[Placed]:
         """Returns those whose boxes come within REACH_PX of points (n, 2), in their order."""
-        if not self.placed:
-            return []
-        low, high = points.min(axis=0), points.max(axis=0)
-        meets = (self._boxes[:, :2] <= high).all(axis=1) & (self._boxes[:, 2:] >= low).all(axis=1)
-        return [self.placed[index] for index in np.flatnonzero(meets)]
+        return self.beside_all(box_of(points)[None])[0]
+
+    def beside_all(self, boxes: Array) -> list[list[Placed]]:
+        """Returns those that come within REACH_PX of each of `boxes` (n, 4): left, top, right, bottom."""
+        meets = (self._boxes[None, :, :2] <= boxes[:, None, 2:]).all(axis=2)
+        meets &= (self._boxes[None, :, 2:] >= boxes[:, None, :2]).all(axis=2)
+        result: list[list[Placed]] = [[] for _ in boxes]
+        for row, column in zip(*np.nonzero(meets), strict=True):
+            result[row].append(self.placed[column])
+        return result
+
+
+def box_of(points: Array) -> Array:
+    """Returns the box (4,) around points (n, 2): left, top, right, bottom."""
+    return np.concatenate([points.min(axis=0), points.max(axis=0)])
+
+
+def name_of(lines: Iterable[Array]) -> str:
+    """Returns a name for lines (n, 2), which changes with them."""
+    content = b"".join(np.round(line, 1).tobytes() for line in lines)
+    return hashlib.blake2b(content, digest_size=6).hexdigest()
 
 
 def lines_near(lines: Iterable[Array]) -> PointTree:
@@ -54,6 +72,11 @@ def near(points: Array, tree: PointTree, reach_px: float = REACH_PX) -> Array:
     if tree is None:
         return np.zeros(len(points), bool)
     return np.asarray(np.isfinite(tree.query(points, distance_upper_bound=reach_px)[0]))
+
+
+def runs_along(points: Array, tree: PointTree) -> bool:
+    """Returns whether most of a crack's points (n, 2) is near the lines of `tree`: then both are the same crack."""
+    return float(near(points, tree).mean()) >= SAME_SHARE
 
 
 def near_any(points: Array, trees: Sequence[PointTree], reach_px: float = REACH_PX) -> Array:

@@ -137,7 +137,9 @@ def _correction_routes(app: FastAPI, project: Project, worker: Worker, views: Vi
             known = str(facts.get("revision") or "") if key == facts.get("key") else ""
             threshold = threshold_in(project, facts)
             result |= {"key": key, "photograph": views.photograph(project, worker.rows, key, threshold, known)}
-        worker.follow([result["key"]] if "key" in result else [])
+        if "key" in result:
+            worker.follow([result["key"]])
+            worker.write_row(result["key"])
         row = row_facts(project, worker.rows, result["key"]) if "key" in result else None
         worker.news.send(
             "correction",

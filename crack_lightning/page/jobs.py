@@ -10,7 +10,7 @@ from crack_lightning.errors import UserError
 
 log = logging.getLogger(__name__)
 
-TRIED, ROW, LEARNING, PLACES = range(4)  # urgency of jobs, the most urgent first
+TRIED, ROW, LEARNING, WRITING, PLACES = range(5)  # urgency of jobs, the most urgent first
 Job = Callable[[], None]
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from crack_lightning import __version__
 from crack_lightning.corrections.correction import LABELS, REASONS, to_redo, to_undo
-from crack_lightning.corrections.lines import JudgedCrack, excluded_areas, surface_share
+from crack_lightning.corrections.lines import UNSEEN, JudgedCrack, excluded_areas, surface_share
 from crack_lightning.data.images.formats import png
 from crack_lightning.errors import UserError
 from crack_lightning.inference.grouping import steadied
@@ -137,9 +137,15 @@ class Views:
 
 
 def _signature(crack: JudgedCrack) -> tuple[object, ...]:
-    record, moved = crack.record, None if crack.moved is None else round(crack.moved, 3)
+    record, moved = crack.record, _probability_of(crack)
     texts = (crack.status, crack.correction, crack.label, crack.note, crack.why)
     return (record.number, moved, record.likely, record.length_mm, record.width_mm.median, record.width_class, *texts)
+
+
+def _probability_of(crack: JudgedCrack) -> float | None:
+    """Returns the probability that a mark is a crack, None where a person decided that."""
+    probability = crack.record.probability if crack.moved is None else crack.moved
+    return None if probability is None or crack.status != UNSEEN else round(probability, 3)
 
 
 def _crack_facts(project: Project, crack: JudgedCrack) -> dict[str, Any]:
@@ -156,7 +162,7 @@ def _crack_facts(project: Project, crack: JudgedCrack) -> dict[str, Any]:
         "width_px": record.width_px.median,
         "width_class": record.width_class,
         "colour": classes.colour_of(record.width_class),
-        "probability": None if crack.moved is None else round(crack.moved, 3),
+        "probability": _probability_of(crack),
         "why": crack.why,
         "label": crack.label,
         "note": showable(crack.note),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from crack_lightning.page.jobs import LEARNING, PLACES, ROW, TRIED, Jobs
+from crack_lightning.page.jobs import LEARNING, PLACES, ROW, TRIED, WRITING, Jobs
 from crack_lightning.page.news import News
 from crack_lightning.page.requests import INTERNAL_ERROR
 from crack_lightning.project.attention import are_found, find_places
@@ -38,7 +38,7 @@ class Worker(threading.Thread):
         """Starts both threads, and computes what an earlier server left."""
         self.jobs.start()
         super().start()
-        self.follow(list(self.project.inspected))
+        self.jobs.add(ROW, "what an earlier server left", lambda: self.follow(list(self.project.inspected)))
 
     def follow(self, keys: Iterable[str]) -> None:
         """Computes the rows of photographs, and what to look at next in them, where they are not kept."""
@@ -52,6 +52,10 @@ class Worker(threading.Thread):
         if is_due(self.project, self.rows, key):
             self.rows.compute(key)
             self.send_row(key)
+
+    def write_row(self, key: str) -> None:
+        """Writes the row of a photograph that a correction changed, after what is more urgent."""
+        self.jobs.add(WRITING, ("write", key), partial(self.rows.write, key))
 
     def send_row(self, key: str) -> None:
         """Sends a photograph's row to every window."""

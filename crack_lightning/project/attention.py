@@ -3,16 +3,18 @@
 import json
 import logging
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from crack_lightning.corrections.correction import Correction
 from crack_lightning.corrections.nearness import Places, near_any
 from crack_lightning.errors import UserError
 from crack_lightning.inference.crack_lines import faint_lines
 from crack_lightning.measurement.kept_records import checked_lines
-from crack_lightning.measurement.paths import length_of
+from crack_lightning.measurement.paths import length_of, resampled
 from crack_lightning.project.project import Project
 from crack_lightning.project.remembered import Remembered
 from crack_lightning.runs.inspection.photograph_files import folder_of, read_heat
@@ -22,16 +24,17 @@ log = logging.getLogger(__name__)
 
 Array = np.ndarray
 
-Lines = list[tuple[Array, float]]  # lines (n, 2), each with its mean log-odds relative to the threshold
+Lines = list[tuple[Array, float, float]]  # lines (n, 2), each with its length and mean log-odds beside the threshold
 
 PLACES_FILE = "places.json"  # in the folder of a photograph
 _remembered = Remembered[Lines | None](2**13)  # for as many photographs
+_ranked = Remembered["list[PlaceToLookAt]"](2**13)  # for as many photographs
 
 DOUBTFUL_ODDS = 1.0  # a place is in doubt if its log-odds are within this of the threshold
 FULL_LENGTH_PX = 400.0  # greater length does not make a place more important
 HALVING_CORRECTIONS = 3.0  # with this many corrections in a photograph, a further one is half as useful
 CORRECTED_PX, CORRECTED_SHARE = 12.0, 0.5  # corrected places: this share of them is this near to a corrected line
-MAX_PLACES = 40  # in each photograph
+MAX_PLACES, STEP_PX = 12, 8.0  # places in each photograph, and distance between the points of their lines
 
 
 @dataclass(frozen=True)
@@ -73,12 +76,17 @@ def places_of(project: Project, key: str) -> list[PlaceToLookAt]:
         return []
     name = project.photograph(key).name
     corrections = [correction for correction in project.corrections_of(name) if correction.lines]
+    question = (*_question(project, key), tuple(correction.number for correction in corrections))
+    return _ranked.of(question, lambda: _uncorrected(name, lines, corrections))
+
+
+def _uncorrected(name: str, lines: Lines, corrections: Sequence[Correction]) -> list[PlaceToLookAt]:
     beside, novelty = Places(corrections), HALVING_CORRECTIONS / (HALVING_CORRECTIONS + len(corrections))
     places = []
-    for line, odds in lines:
-        trees = [correction.tree for correction in beside.beside(line)]
-        if near_any(line, trees, CORRECTED_PX).mean() < CORRECTED_SHARE:
-            places.append(_place(name, line, odds, novelty, corrected=bool(corrections)))
+    for line, length_px, odds in lines:
+        trees = [correction.tree for correction in beside.beside(line)] if corrections else []
+        if not trees or near_any(line, trees, CORRECTED_PX).mean() < CORRECTED_SHARE:
+            places.append(_place(name, line, length_px, odds, novelty, corrected=bool(corrections)))
     return sorted(places, key=lambda place: -place.value)
 
 
@@ -94,11 +102,15 @@ def find_places(project: Project, key: str) -> None:
     folder, made_of = _question(project, key)
     try:
         heat = read_heat(folder, project.inspected[key])
-        lines = faint_lines(heat, project.settings.threshold)[:MAX_PLACES]
+        lines = [(line, length_of(line), odds) for line, odds in faint_lines(heat, project.settings.threshold)]
     except UserError as error:
         log.warning("%s", error)
         lines = []
-    kept = [[np.round(line, 1).tolist(), round(odds, 3)] for line, odds in lines]
+    lines.sort(key=lambda facts: -_worth(*facts[1:]))
+    kept = [
+        [np.rint(resampled(line, STEP_PX)).tolist(), round(length_px, 1), round(odds, 3)]
+        for line, length_px, odds in lines[:MAX_PLACES]
+    ]
     write_atomically(folder / PLACES_FILE, json.dumps({"made_of": made_of, "lines": kept}).encode())
     _remembered.forget((folder, made_of))
 
@@ -125,7 +137,8 @@ def _read(path: Path, made_of: str) -> Lines | None:
         kept = json.loads(path.read_text())
         if kept["made_of"] != made_of:
             return None
-        return [(checked_lines([line])[0], float(odds)) for line, odds in kept["lines"]]
+        lines = checked_lines([line for line, _, _ in kept["lines"]]) if kept["lines"] else []
+        return [(line, float(facts[1]), float(facts[2])) for line, facts in zip(lines, kept["lines"], strict=True)]
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
@@ -133,14 +146,16 @@ def _read(path: Path, made_of: str) -> Lines | None:
         return None
 
 
-def _place(name: str, line: Array, odds: float, novelty: float, *, corrected: bool) -> PlaceToLookAt:
-    length_px = length_of(line)
-    doubt = math.exp(-((odds / DOUBTFUL_ODDS) ** 2) / 2)
-    stake = min(1.0, length_px / FULL_LENGTH_PX) ** 0.5
+def _worth(length_px: float, odds: float) -> float:
+    """Returns how useful a correction of a line would be in a photograph without corrections, 0..1."""
+    return float(math.exp(-((odds / DOUBTFUL_ODDS) ** 2) / 2) * min(1.0, length_px / FULL_LENGTH_PX) ** 0.5)
+
+
+def _place(name: str, line: Array, length_px: float, odds: float, novelty: float, *, corrected: bool) -> PlaceToLookAt:
     marking = "marked, but only just" if odds >= 0 else "not marked, but nearly"
     if abs(odds) > DOUBTFUL_ODDS:
         marking = "marked with confidence" if odds > 0 else "hardly marked"
     history = "this photograph has no correction yet" if not corrected else "this photograph has corrections already"
     return PlaceToLookAt(
-        name, line, length_px, odds, doubt * stake * novelty, f"{marking}; {length_px:.0f} px long; {history}"
+        name, line, length_px, odds, _worth(length_px, odds) * novelty, f"{marking}; {length_px:.0f} px long; {history}"
     )

@@ -6,8 +6,6 @@ along both, in deviations from the mean of the marks that the judge was trained 
 
 import io
 import logging
-import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,31 +56,40 @@ class JudgedMarks:
 NO_MARKS = JudgedMarks(np.zeros((0, 1), np.float32), np.zeros(0, np.float32), (), ())
 
 
-def moved_by(teachers: Sequence[tuple[JudgedMarks, float]], values: Array, probability: float) -> Moved:
-    """Returns how judged marks, each group with a weight by where they are, move a mark that has `values` (k,)."""
-    likeness = np.concatenate([marks.values @ values for marks, _ in teachers] or [np.zeros(0)])
-    nearness = np.concatenate([np.full(len(marks.surprise), weight) for marks, weight in teachers] or [np.zeros(0)])
-    surprise = np.concatenate([marks.surprise for marks, _ in teachers] or [np.zeros(0)])
-    step = step_of(likeness, nearness, surprise)
-    odds = math.log(max(probability, 1e-6)) - math.log(max(1 - probability, 1e-6)) + step
+def moved_by(teachers: Sequence[tuple[JudgedMarks, float]], values: Array, probabilities: Array) -> list[Moved]:
+    """Returns how judged marks, each group with a weight by where they are, move n marks.
+
+    `values` (n, k): what the network saw along them, of unit length. `probabilities` (n,): before.
+    """
+    likeness = values @ np.concatenate([marks.values for marks, _ in teachers]).T
+    nearness = np.concatenate([np.full(len(marks.surprise), weight) for marks, weight in teachers])
+    surprise = np.concatenate([marks.surprise for marks, _ in teachers])
     kinds = [kind for marks, _ in teachers for kind in marks.kinds]
-    return Moved(1 / (1 + math.exp(-odds)), _why(likeness, surprise, kinds, step))
+    steps = step_of(likeness, nearness, surprise)
+    clipped = probabilities.clip(1e-6, 1 - 1e-6)
+    moved = 1 / (1 + np.exp(-(np.log(clipped) - np.log1p(-clipped) + steps)))
+    causes = (likeness >= ALIKE) & (surprise[None] * steps[:, None] > 0)
+    return [Moved(float(value), _why(cause, kinds)) for value, cause in zip(moved, causes, strict=True)]
 
 
-def step_of(likeness: Array, nearness: Array, surprise: Array) -> float:
-    """Returns by how much the log-odds of a mark change by n judged marks.
+def step_of(likeness: Array, nearness: Array, surprise: Array) -> Array:
+    """Returns by how much the log-odds of m marks change by n judged ones.
 
-    `likeness` (n,): the cosine with each of them, -1..1. `nearness` (n,): their weights by where they are. `surprise`
-    (n,): how far the judgements were from what was expected, -1..1.
+    `likeness` (m, n): the cosines, -1..1. `nearness` (n,): weights by where the judged marks are. `surprise` (n,): how
+    far the judgements were from what was expected, -1..1.
     """
     weights = np.exp((likeness - 1) / REACH) * nearness
-    return GAIN * float(weights @ surprise) / (1 + float(weights.sum()))
+    return np.asarray(GAIN * (weights @ surprise) / (1 + weights.sum(axis=-1)))
 
 
-def _why(likeness: Array, surprise: Array, kinds: Sequence[str], step: float) -> str:
-    """Returns which judged marks moved a mark by `step`, such as "like 3 that you rejected (joint)"."""
-    counts = Counter(kinds[int(index)] for index in np.flatnonzero((likeness >= ALIKE) & (surprise * step > 0)))
-    return "; ".join(f"like {count} that you {kind}" for kind, count in counts.most_common(2))
+def _why(causes: Array, kinds: Sequence[str]) -> str:
+    """Returns which judged marks moved a mark, such as "like 3 that you rejected (joint)"."""
+    indices = np.flatnonzero(causes)
+    if not len(indices):
+        return ""
+    names = [kinds[index] for index in indices.tolist()]
+    counts = sorted(((names.count(kind), kind) for kind in set(names)), reverse=True)
+    return "; ".join(f"like {count} that you {kind}" for count, kind in counts[:2])
 
 
 def write_marks(folder: Path, number: int, marks: JudgedMarks) -> str:

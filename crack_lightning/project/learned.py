@@ -118,7 +118,8 @@ def _checked(project: Project, judged: JudgedMarks) -> tuple[float | None, float
         probability, seen = float(correction.probability or 0.0), _values_of(project, correction, judge)
         before.append(probability)
         if seen is not None and correction.photograph in others:
-            probability = moved_by([(others[correction.photograph], ELSEWHERE)], seen, probability).probability
+            teachers = [(others[correction.photograph], ELSEWHERE)]
+            probability = moved_by(teachers, seen[None], np.array([probability]))[0].probability
         after.append(probability)
     first, second = (float(binary_auroc(torch.tensor(values), true)) for values in (before, after))
     return round(first, 3), round(second, 3)
@@ -133,7 +134,7 @@ def _values_of(project: Project, correction: Correction, judge: MarkJudge) -> np
     key = key_of_name(correction.photograph)
     if key not in project.photographs:
         return None
-    return values_along(project, key, correction.lines, f"correction-{correction.number}", judge)
+    return values_along(project, key, correction.lines, correction.name, judge)
 
 
 def take_over(project: Project) -> None:

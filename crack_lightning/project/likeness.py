@@ -25,7 +25,7 @@ Array = np.ndarray
 
 UNKNOWN_PROBABILITY = 0.5  # of a mark that was judged before its probability was kept
 
-_heats, _values = Remembered[Heat](8), Remembered[Array](2**16)
+_heats, _values = Remembered[Heat](8), Remembered[dict[str, Array | None]](2**12)
 
 
 def moved_marks(
@@ -40,19 +40,21 @@ def moved_marks(
     others = (project.learned if learned is None else learned).without(name)
     teachers = [(own, 1.0) for own in [marks_judged_in(project, key)] if len(own.surprise)]
     teachers += [(others, ELSEWHERE)] if len(others.surprise) else []
-    return [_moved(project, key, crack, teachers, judge) if crack.status == UNSEEN else None for crack in cracks]
-
-
-def _moved(
-    project: Project, key: str, crack: JudgedCrack, teachers: Sequence[tuple[JudgedMarks, float]], judge: MarkJudge
-) -> Moved | None:
-    probability = crack.record.probability
-    if probability is None:
-        return None
-    values = values_along(project, key, crack.record.lines, crack.name, judge) if teachers else None
-    if values is None:
-        return Moved(probability, "")
-    return moved_by(teachers, values, probability)
+    result: list[Moved | None] = [None] * len(cracks)
+    indices, values = list[int](), list[Array]()
+    for index, crack in enumerate(cracks):
+        if crack.status != UNSEEN or crack.record.probability is None:
+            continue
+        result[index] = Moved(crack.record.probability, "")
+        seen = values_along(project, key, crack.record.lines, crack.name, judge) if teachers else None
+        if seen is not None:
+            indices.append(index)
+            values.append(seen)
+    if indices:
+        probabilities = np.array([cracks[index].record.probability for index in indices], float)
+        for index, moved in zip(indices, moved_by(teachers, np.stack(values), probabilities), strict=True):
+            result[index] = moved
+    return result
 
 
 def marks_judged_in(project: Project, key: str) -> JudgedMarks:
@@ -62,7 +64,7 @@ def marks_judged_in(project: Project, key: str) -> JudgedMarks:
         return NO_MARKS
     values, surprise, kinds = list[Array](), list[float](), list[str]()
     for correction in standing_judgements(project.corrections_of(name)):
-        seen = values_along(project, key, correction.lines, f"correction-{correction.number}", judge)
+        seen = values_along(project, key, correction.lines, correction.name, judge)
         if seen is not None:
             values.append(seen)
             surprise.append(_surprise(correction))
@@ -84,19 +86,23 @@ def _kind(correction: Correction) -> str:
 
 def values_along(project: Project, key: str, lines: Sequence[Array], question: str, judge: MarkJudge) -> Array | None:
     """Returns what the network saw along lines (n, 2) of a photograph, of unit length; None if it is not kept."""
+    known = _known_values(project, key)
+    if known is None:
+        return None
+    if question not in known:
+        folder, inspected = folder_of(project.folder, project.photograph(key)), project.inspected[key]
+        try:
+            heat = _heats.of((folder, inspected.made_of.map_key), lambda: read_heat(folder, inspected))
+        except UserError as error:
+            log.warning("%s", error)
+            return None
+        known[question] = None if heat.seen is None else judge.direction(seen_along(heat, heat.seen, lines))
+    return known[question]
+
+
+def _known_values(project: Project, key: str) -> dict[str, Array | None] | None:
+    """Returns what is known along lines of a photograph, by their names; None where there is no map."""
     inspected = project.inspected.get(key)
     if inspected is None or not inspected.is_mapped:
         return None
-    folder = folder_of(project.folder, project.photograph(key))
-    map_key = inspected.made_of.map_key
-
-    def values() -> Array:
-        try:
-            heat = _heats.of((folder, map_key), lambda: read_heat(folder, inspected))
-        except UserError as error:
-            log.warning("%s", error)
-            return np.zeros(0)
-        return np.zeros(0) if heat.seen is None else judge.direction(seen_along(heat, heat.seen, lines))
-
-    result = _values.of((folder, map_key, question), values)
-    return result if len(result) else None
+    return _values.of((project.folder, key, inspected.made_of.map_key), dict[str, Array | None])

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crack_lightning.corrections.lines import SAME_SHARE
-from crack_lightning.corrections.nearness import Places, PointTree, lines_near, near
+from crack_lightning.corrections.nearness import SAME_SHARE, Places, PointTree, lines_near, near, runs_along
 from crack_lightning.errors import UserError
 from crack_lightning.measurement.kept_records import checked_lines
 from crack_lightning.measurement.record import CrackRecord
@@ -72,7 +71,7 @@ class NumberBook:
         with self.guard:
             points = np.concatenate(list(lines))
             for mark in Places(mark for mark in self.marks if mark.number not in taken).beside(points):
-                if near(points, mark.tree).mean() >= SAME_SHARE:
+                if runs_along(points, mark.tree):
                     return mark.number
             number = max(self.next_free(), max(taken, default=0) + 1)
             self._learn([Numbered(number, lines)])

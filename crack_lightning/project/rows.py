@@ -63,9 +63,11 @@ class Rows:
         return self._kept[key]
 
     def compute(self, key: str) -> PhotographRow:
-        """Computes a photograph's row, and keeps it."""
+        """Computes a photograph's row, and writes it."""
         made_of = self._made_of(key)
-        return self.keep(key, shown_cracks(self.project, key), made_of)
+        row = self.keep(key, shown_cracks(self.project, key), made_of)
+        self.write(key)
+        return row
 
     def keep(self, key: str, cracks: Sequence[JudgedCrack], made_of: str | None = None) -> PhotographRow:
         """Keeps the row of a photograph that shows these cracks at the project's threshold."""
@@ -76,11 +78,14 @@ class Rows:
         lengths_px = [crack.record.length_px for crack in shown if crack.status != REJECTED]
         verdict = "cracked" if lengths_px else "review" if project.inspected[key].note else "sound"
         row = PhotographRow(made_of, counts, round(sum(lengths_px), 1), len(cracks) - len(shown), verdict)
-        if row != self._kept.get(key):
-            folder = folder_of(project.folder, project.photograph(key))
-            write_atomically(folder / ROW_FILE, json.dumps(asdict(row)).encode())
-            self._kept[key] = row
+        self._kept[key] = row
         return row
+
+    def write(self, key: str) -> None:
+        """Writes a photograph's row beside its findings, for the next server."""
+        if key in self._kept and key in self.project.photographs:
+            folder = folder_of(self.project.folder, self.project.photograph(key))
+            write_atomically(folder / ROW_FILE, json.dumps(asdict(self._kept[key])).encode())
 
     def forget(self, key: str) -> None:
         """Forgets a photograph that is taken out of the project."""

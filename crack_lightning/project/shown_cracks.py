@@ -1,11 +1,13 @@
 """The cracks of a photograph as the page shows them: marks with corrections and what was learned from people."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 from crack_lightning.corrections.correction import Correction
-from crack_lightning.corrections.lines import JudgedCrack, judged_cracks
-from crack_lightning.measurement.record import in_mm, is_likely
+from crack_lightning.corrections.lines import JudgedCrack, Judging
+from crack_lightning.measurement.classes import WidthClasses
+from crack_lightning.measurement.record import CrackRecord, in_mm, is_likely
+from crack_lightning.measurement.scale import Scale
 from crack_lightning.project.likeness import moved_marks
 from crack_lightning.project.marks import book_of, inspected_of, records_at
 from crack_lightning.project.project import Project
@@ -13,6 +15,27 @@ from crack_lightning.project.remembered import Remembered
 from crack_lightning.project.scale_choice import scale_of
 
 _remembered = Remembered[list[JudgedCrack]](64)  # the last that were shown
+_judging = Remembered["_Marks"](16)  # for each photograph and threshold
+
+
+class _Marks:
+    """The marks of a photograph at a threshold, and its cracks in millimetres, which one scale makes of those."""
+
+    def __init__(self, records: Sequence[CrackRecord]) -> None:
+        self.judging, self._scale = Judging(records), b""
+        self._in_mm = dict[int, tuple[JudgedCrack, JudgedCrack]]()  # by the identity of the first
+
+    def in_mm(self, cracks: Sequence[JudgedCrack], scale: Scale, classes: WidthClasses) -> list[JudgedCrack]:
+        """Returns cracks with values in millimetres."""
+        used = scale.matrix.tobytes() + repr((scale.deviation, scale.source)).encode()
+        before = self._in_mm if used == self._scale else dict[int, tuple[JudgedCrack, JudgedCrack]]()
+        self._in_mm, self._scale = {}, used
+        for crack in cracks:
+            known = before.get(id(crack))
+            if known is None or known[0] is not crack:
+                known = crack, replace(crack, record=in_mm(crack.record, scale, classes))
+            self._in_mm[id(crack)] = known
+        return [self._in_mm[id(crack)][1] for crack in cracks]
 
 
 def shown_cracks(project: Project, key: str, threshold: float | None = None) -> list[JudgedCrack]:
@@ -23,24 +46,27 @@ def shown_cracks(project: Project, key: str, threshold: float | None = None) -> 
     used, name = project.settings.threshold if threshold is None else threshold, project.photograph(key).name
     corrections, scales = project.corrections_of(name), [scale.number for scale in project.journal.of("")]
     numbers = tuple(correction.number for correction in corrections), tuple(scales)
-    question = (project.folder, key, inspected_of(project, key).made_of, used, numbers, project.settings.learned[-1:])
-    return list(_remembered.of(question, lambda: _shown(project, key, used, corrections)))
+    marks = project.folder, key, inspected_of(project, key).made_of, used
+    question = (*marks, numbers, project.settings.learned[-1:])
+    return list(_remembered.of(question, lambda: _shown(project, key, marks, corrections)))
 
 
-def _shown(project: Project, key: str, threshold: float, corrections: Sequence[Correction]) -> list[JudgedCrack]:
-    records = records_at(project, key, threshold)
-    cracks = _moved(project, key, judged_cracks(records, corrections, book_of(project, key).number_of))
+def _shown(
+    project: Project, key: str, question: tuple[Hashable, str, Hashable, float], corrections: Sequence[Correction]
+) -> list[JudgedCrack]:
+    marks = _judging.of(question, lambda: _Marks(records_at(project, key, question[3])))
+    cracks = marks.judging.cracks(corrections, book_of(project, key).number_of)
     scale = scale_of(project, key)
-    if scale is None:
-        return cracks
-    classes = project.inspection.measuring.classes
-    return [replace(crack, record=in_mm(crack.record, scale, classes)) for crack in cracks]
+    if scale is not None:
+        cracks = marks.in_mm(cracks, scale, project.inspection.measuring.classes)
+    return _moved(project, key, cracks)
 
 
 def _moved(project: Project, key: str, cracks: Sequence[JudgedCrack]) -> list[JudgedCrack]:
+    """Returns cracks of which those that people's judgements moved have other probabilities."""
     result, longest_px = list[JudgedCrack](), longer_side(project, key)
     for crack, moved in zip(cracks, moved_marks(project, key, cracks), strict=True):
-        if moved is None:
+        if moved is None or (not moved.why and moved.probability == crack.record.probability):
             result.append(crack)
             continue
         likely = is_likely(moved.probability, crack.record.length_px / longest_px)
