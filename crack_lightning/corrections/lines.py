@@ -59,7 +59,7 @@ class JudgedCrack:
         return self.status == UNSEEN and (short or not self.record.likely)
 
 
-class Judging:
+class MarkJudging:
     """Judges a photograph's marks (`records`) by its corrections, again and again.
 
     Near a new correction the cracks are judged anew, all others are known.
@@ -114,9 +114,9 @@ def judged_cracks(records: Sequence[CrackRecord], corrections: Sequence[Correcti
     Accepted and drawn cracks stay as they were, whatever the map marks now (`records`). The other marked cracks are cut
     where they run along an accepted or drawn crack, were erased, or are in an excluded area. If two corrections
     contradict each other, the later one counts. A piece of a crack whose number another one has gets the number that
-    `Judging.cracks` asks for by its lines and the numbers that are taken, here the next free one.
+    `MarkJudging.cracks` asks for by its lines and the numbers that are taken, here the next free one.
     """
-    return Judging(records).cracks(corrections)
+    return MarkJudging(records).cracks(corrections)
 
 
 def _next_free(lines: Sequence[Array], taken: Collection[int]) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 from crack_lightning.corrections.correction import Correction
-from crack_lightning.corrections.lines import JudgedCrack, Judging
+from crack_lightning.corrections.lines import JudgedCrack, MarkJudging
 from crack_lightning.measurement.classes import WidthClasses
 from crack_lightning.measurement.record import CrackRecord, in_mm, is_likely
 from crack_lightning.measurement.scale import Scale
@@ -22,7 +22,7 @@ class _Marks:
     """The marks of a photograph at a threshold, and its cracks in millimetres, which one scale makes of those."""
 
     def __init__(self, records: Sequence[CrackRecord]) -> None:
-        self.judging, self._scale = Judging(records), b""
+        self.judging, self._scale = MarkJudging(records), b""
         self._in_mm = dict[int, tuple[JudgedCrack, JudgedCrack]]()  # by the identity of the first
 
     def in_mm(self, cracks: Sequence[JudgedCrack], scale: Scale, classes: WidthClasses) -> list[JudgedCrack]:
