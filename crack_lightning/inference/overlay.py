@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from crack_lightning.inference.heat import Heat
 from crack_lightning.inference.regions import Region
-from crack_lightning.measurement.classes import WidthClasses
+from crack_lightning.measurement.classes import UNKNOWN_COLOUR, WidthClasses
 from crack_lightning.measurement.record import CrackRecord
 
 Array = np.ndarray
@@ -92,8 +92,9 @@ def crack_overlay(
         line_width = width if record.likely else max(1, width // 2)
         for line in record.lines:
             points = line * factor
-            parts = [points] if record.width_class or not record.likely else _dashes(points, 8 * line_width)
-            if len(parts) > 1:
+            dashed = record.likely and record.width_px.median is None
+            parts = _dashes(points, 8 * line_width) if dashed else [points]
+            if dashed or colour == UNKNOWN_COLOUR:
                 _draw_lines(draw, parts, DASH_EDGE_RGB, line_width + 2)
             _draw_lines(draw, parts, colour, line_width)
     numbers = {record.number: _middle(record) * factor for record in records if record.likely}

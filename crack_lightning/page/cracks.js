@@ -62,6 +62,7 @@ export function table() {
     body.replaceChildren(...elements);
     if (focused && lines.has(focused)) lines.get(focused)?.element.focus({ preventScroll: true });
   }
+  body.parentElement.classList.toggle("kinds", cracks.some((crack) => crack.label || crack.note));
   mark();
   heading(cracks);
   folded();
@@ -123,8 +124,9 @@ function mark() {
 
 function legend() {
   const names = state.photograph?.scale ? Object.entries(state.project.classes) : [];
-  const unknown = ["no width claimed", state.project.unknown_colour, [4, 3]];
-  byId("legend").replaceChildren(...[...names, unknown].map(([name, colour, dash]) => {
+  const grey = state.project.unknown_colour;
+  const unknown = [["no width claimed", grey, [4, 3]], ...(state.photograph?.scale ? [] : [["width in pixels, no scale", grey]])];
+  byId("legend").replaceChildren(...[...names, ...unknown].map(([name, colour, dash]) => {
     const part = document.createElement("span");
     const swatch = document.createElement("canvas"); // a style attribute is not allowed here
     [swatch.width, swatch.height] = [20, 6];

@@ -19,6 +19,9 @@ function ask() {
   get("learning").catch((error) => (byId("would").textContent = error.message));
 }
 
+/** @param {number} count @param {string} noun */
+const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
+
 /** @param {{done: number, total: number}} progress */
 export function proposing({ done, total }) {
   if (dialog.open) byId("would").textContent = `finding out what would change: ${done} of ${total} photographs`;
@@ -29,16 +32,16 @@ export function proposed({ judged, before, after, helps, changes }) {
   if (!dialog.open) return;
   const [gone, come] = [false, true].map((appears) => changes.filter((/** @type {any} */ each) => each.appears === appears).length);
   const photographs = new Set(changes.map((/** @type {any} */ each) => each.key)).size;
-  const effect = changes.length ? `In ${photographs} photographs ${gone} marks would be folded away, and ${come} would come into the first view.` : "No mark would come into the first view or leave it.";
+  const effect = changes.length ? `In ${plural(photographs, "photograph")} ${plural(gone, "mark")} would be folded away, and ${come} would come into the first view.` : "No mark would come into the first view or leave it.";
   const check = before === null
     ? "There are too few judged marks, or all are of one kind, to tell whether that is better: judge ten or more, some of them cracks."
     : `Of two marks that you judged, a crack and another, the more probable one is the crack in ${Math.round(100 * after)} % of pairs with what you judged in other photographs, and in ${Math.round(100 * before)} % without.`;
-  byId("would").textContent = `${judged} judged marks. ${effect} ${check} ${helps ? "Take it over." : "Do not take it over."}`;
+  byId("would").textContent = `${plural(judged, "judged mark")}. ${effect} ${check} ${helps ? "Take it over." : "Do not take it over."}`;
   byId("take_over").disabled = !judged;
   byId("take_over").classList.toggle("proposed", helps);
   byId("leave").classList.toggle("proposed", !helps);
   byId("changes").replaceChildren(...changes.slice(0, MOST).map((/** @type {any} */ change) => {
-    const button = /** @type {HTMLButtonElement} */ (made("button", `${change.name}, ${change.number}: ${change.appears ? "comes" : "goes"}; ${change.why}`));
+    const button = /** @type {HTMLButtonElement} */ (made("button", [`${change.name}, ${change.number}: ${change.appears ? "comes" : "goes"}`, change.why].filter(Boolean).join("; ")));
     button.type = "button";
     button.addEventListener("click", () => act(() => goTo(change)));
     return made("li", "", button);

@@ -70,7 +70,7 @@ function drawCrack(context, crack, px) {
     return stroke(context, crack.lines, 2 * px, "#5b2a2a", dash);
   }
   const sure = crack.status === "accepted" || crack.status === "drawn";
-  const dash = crack.width_class ? [] : [7 * px, 3 * px];
+  const dash = crack.width_px === null ? [7 * px, 3 * px] : [];
   stroke(context, crack.lines, (sure ? 5.5 : 3.5) * px, DARK, dash);
   stroke(context, crack.lines, (sure ? 3.2 : 2) * px, crack.colour, dash);
 }
