@@ -16,8 +16,8 @@ HOST = "127.0.0.1:8765"
 class Asked:
     """A client of the ASGI app, without a network; `headers` are those of a page of this server."""
 
-    def __init__(self, app: Any, project: Any, news: Any) -> None:
-        self.app, self.project, self.news = app, project, news
+    def __init__(self, app: Any, project: Any, worker: Any) -> None:
+        self.app, self.project, self.worker, self.news = app, project, worker, worker.news
         self.headers = {"host": HOST, "origin": f"http://{HOST}", "sec-fetch-site": "same-origin"}
 
     def __call__(self, method: str, path: str, *, content: Any = None, **headers: str | None) -> Any:
@@ -49,7 +49,7 @@ def served(project: Any, token: str | None = None) -> Asked:
 
     news = News()
     worker = Worker(project, news)  # it does not run: nothing happens behind the tests
-    return Asked(Guard(application(project, worker), hosts=[HOST], token=token), project, news)
+    return Asked(Guard(application(project, worker), hosts=[HOST], token=token), project, worker)
 
 
 def opened(folder: Path, walls: Path) -> Any:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,46 @@ def test_a_crack_is_corrected_and_the_correction_is_on_disk(ask: Asked, key: str
     undone = ask.json("POST", "/api/corrections", {"key": key, "kind": "undo", "of": 1})
     assert undone["photograph"]["redo"]["of"] == 1
     assert ask.json("GET", f"/api/photographs/{key}")["cracks"][0]["status"] == "unseen"
+
+
+def test_an_answer_holds_what_changed(ask: Asked, key: str) -> None:
+    whole = ask.json("GET", f"/api/photographs/{key}")
+    assert [crack["id"] for crack in whole["cracks"]] == whole["order"]
+    facts = {"key": key, "kind": "reject", "crack": whole["order"][0], "revision": whole["revision"]}
+    answer = ask.json("POST", "/api/corrections", facts)["photograph"]
+    assert answer["order"] == whole["order"]
+    changed = {crack["id"]: crack for crack in answer["cracks"]}
+    assert changed[whole["order"][0]]["status"] == "rejected"
+    assert all("lines" not in crack for crack in answer["cracks"])
+    again = ask.json("GET", f"/api/photographs/{key}?revision={answer['revision']}")
+    assert again["cracks"] == []
+    assert len(ask.json("GET", f"/api/photographs/{key}?revision=forged")["cracks"]) == len(whole["order"])
+
+
+def test_a_request_measures_nothing(ask: Asked, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def measured(*given: object, **more: object) -> None:
+        raise AssertionError("a request measured")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("crack_lightning.project.marks.cracks_of", measured)
+        tried = ask.json("GET", f"/api/photographs/{key}?threshold=0.37")
+        assert (tried["threshold"], tried["computing"]) == (0.5, True)  # those of before, with a sign
+        ask.json("POST", "/api/settings", {"threshold": 0.61})
+        listed = ask.json("GET", "/api/project")["photographs"][0]
+        assert listed["computing"]
+    ask.worker.jobs.do_all()
+    assert not ask.json("GET", f"/api/photographs/{key}?threshold=0.37")["computing"]
+
+
+def test_jobs_are_done_by_urgency_and_once() -> None:
+    from crack_lightning.page.jobs import PLACES, ROW, TRIED, Jobs
+
+    jobs, done = Jobs(), list[str]()
+    for urgency, name in ((PLACES, "places"), (ROW, "row"), (ROW, "row"), (TRIED, "tried"), (PLACES, "late")):
+        jobs.add(urgency, name, partial(done.append, name))
+    jobs.add(TRIED, "late", partial(done.append, "late"))
+    jobs.do_all()
+    assert done == ["tried", "late", "row", "places"]
 
 
 def test_pictures_tiles_and_the_map_are_served(ask: Asked, key: str) -> None:
