@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 from browsers import INSPECTED, Shown
@@ -37,15 +38,50 @@ def test_nothing_serious_is_found_by_axe(open_page: Callable[..., Shown], walls:
                 shown.page.keyboard.press("Escape")
 
 
-@pytest.mark.parametrize("size", [(1280, 800), (820, 1180), (390, 844)])
-def test_the_page_fits_its_window(open_page: Callable[..., Shown], walls: list[Path], size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("size", [(1280, 800), (820, 1180), (390, 844), (640, 400)])  # the last at a zoom of 200 %
+def test_the_page_fits_its_window(
+    open_page: Callable[..., Shown], walls: list[Path], size: tuple[int, int], tmp_path: Path
+) -> None:
     shown = open_page(f"source={walls[0]}", size=size)
     shown.marked()
     width = shown.page.evaluate("document.documentElement.scrollWidth")
     assert width <= size[0]
     stage = shown.page.locator("#stage").bounding_box()
     assert stage["width"] > 0.4 * size[0]
-    assert stage["height"] > 0.4 * size[1]
+    assert stage["height"] >= 0.5 * size[1]
+    for scheme in ("light", "dark"):
+        shown.page.emulate_media(color_scheme=scheme)
+        shown.page.screenshot(path=str(tmp_path / f"page-{size[0]}-{scheme}.png"))
+    for name in ("#said", "#threshold", "#undo", "#rows"):  # all of it can be reached
+        shown.page.locator(name).scroll_into_view_if_needed()
+        place = shown.page.locator(name).bounding_box()
+        assert -1 <= place["x"] <= size[0]
+        assert -1 <= place["y"] <= size[1]
+
+
+def test_fingers_select_move_and_zoom(open_page: Callable[..., Shown], walls: list[Path], browser: Any) -> None:
+    shown = open_page(f"source={walls[0]}")
+    shown.marked()
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(shown.served.address)
+    phone = Shown(page, shown.served)
+    phone.marked()
+    page.wait_for_timeout(500)
+    line = page.evaluate(
+        "async () => (await import('/assets/state.js')).state.photograph.cracks[0].lines[0].slice(20, 22)"
+    )
+    page.touchscreen.tap(*phone.at(*line))
+    phone.settled("document.querySelector('#rows [aria-selected=true]') !== null")
+    touch = context.new_cdp_session(page)
+    scale = "async () => (await import('/assets/viewer.js')).camera.scale"
+    before = page.evaluate(scale)
+    x, y = phone.at(*line)
+    for kind, apart in (("touchStart", 20), ("touchMove", 40), ("touchMove", 80)):
+        points = [{"x": x - apart, "y": y, "id": 0}, {"x": x + apart, "y": y, "id": 1}]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    assert page.evaluate(scale) > 1.5 * before
 
 
 def test_a_large_photograph_reaches_the_browser_in_tiles(open_page: Callable[..., Shown], tmp_path: Path) -> None:
