@@ -22,20 +22,22 @@ class _Marks:
     """The marks of a photograph at a threshold, and its cracks in millimetres, which one scale makes of those."""
 
     def __init__(self, records: Sequence[CrackRecord]) -> None:
-        self.judging, self._scale = MarkJudging(records), b""
-        self._in_mm = dict[int, tuple[JudgedCrack, JudgedCrack]]()  # by the identity of the first
+        self.judging = MarkJudging(records)
+        self._in_mm: tuple[bytes, dict[int, tuple[JudgedCrack, JudgedCrack]]] = b"", {}  # by the identity of the first
 
     def in_mm(self, cracks: Sequence[JudgedCrack], scale: Scale, classes: WidthClasses) -> list[JudgedCrack]:
         """Returns cracks with values in millimetres."""
         used = scale.matrix.tobytes() + repr((scale.deviation, scale.source)).encode()
-        before = self._in_mm if used == self._scale else dict[int, tuple[JudgedCrack, JudgedCrack]]()
-        self._in_mm, self._scale = {}, used
+        last, known_cracks = self._in_mm
+        before = known_cracks if used == last else {}
+        converted = dict[int, tuple[JudgedCrack, JudgedCrack]]()
         for crack in cracks:
             known = before.get(id(crack))
             if known is None or known[0] is not crack:
                 known = crack, replace(crack, record=in_mm(crack.record, scale, classes))
-            self._in_mm[id(crack)] = known
-        return [self._in_mm[id(crack)][1] for crack in cracks]
+            converted[id(crack)] = known
+        self._in_mm = used, converted  # at once: other threads may be converting too
+        return [converted[id(crack)][1] for crack in cracks]
 
 
 def shown_cracks(project: Project, key: str, threshold: float | None = None) -> list[JudgedCrack]:
