@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from crack_lightning.errors import UserError
 from crack_lightning.project.correcting import correct
 from crack_lightning.project.marks import records_at
 from crack_lightning.project.project import Project
-from crack_lightning.project.rows import IN_WORK, NOT_REVIEWED, REVIEWED, Rows, row_facts, state_of
+from crack_lightning.project.rows import CHANGED, IN_WORK, NOT_REVIEWED, REVIEWED, Rows, row_facts, state_of
 from crack_lightning.project.shown_cracks import shown_cracks
 from crack_lightning.runs.inspection.inspecting import inspect_photograph
 
@@ -73,6 +74,24 @@ def test_a_stroke_from_the_end_of_a_crack_makes_it_longer(one: Project) -> None:
     assert joined.record.number == number
     assert joined.record.length_px > length_px + 100
     assert draw(one, 70) != number  # far from both ends
+    one.close()
+
+
+def test_a_drawn_crack_is_as_long_as_what_was_drawn(one: Project) -> None:
+    draw(one, 40, 40, 200)
+    assert keyed(one)[1][-1].record.length_px == pytest.approx(160, abs=8)
+    draw(one, 40, 190, 330)  # it overlaps the end that it continues
+    (joined,) = [crack for crack in keyed(one)[1] if crack.status == "drawn"]
+    assert joined.record.length_px == pytest.approx(290, abs=16)
+
+
+def test_a_reason_is_added_to_what_was_rejected(one: Project) -> None:
+    crack = keyed(one)[1][0]
+    said(one, "reject", crack=crack.name)
+    said(one, "reject", crack=crack.name, reason="edge")
+    assert keyed(one)[1][0].reason == "edge"
+    with pytest.raises(UserError, match="rejected already"):
+        said(one, "reject", crack=crack.name, reason="edge")
     one.close()
 
 
@@ -139,6 +158,7 @@ def test_undo_is_by_photograph_and_else_of_the_last_one(one: Project) -> None:
     assert to_undo(one.journal.corrections, "a.png") == there.number
     said(one, "reject", "b.png", lines=[[[5, 5], [60, 60]]])  # another photograph's change forbids no redo here
     assert to_redo(one.journal.corrections, "a.png") == 1
+    assert to_redo(one.journal.corrections, "c.png") is None
     draw(one, 80)
     assert to_redo(one.journal.corrections, "a.png") is None
     one.close()
@@ -158,13 +178,16 @@ def test_a_crack_has_a_kind_and_a_note(one: Project) -> None:
 
 def test_a_photograph_is_reviewed_until_that_is_taken_back(one: Project) -> None:
     key, rows = keyed(one)[0], Rows(one)
-    assert state_of(one.corrections_of("a.png")) == NOT_REVIEWED
+    assert row_facts(one, rows, key)["state"] == NOT_REVIEWED
     draw(one, 40)
     assert row_facts(one, rows, key)["state"] == IN_WORK
     review = said(one, "review")
     assert row_facts(one, rows, key)["state"] == REVIEWED
     with pytest.raises(UserError, match="reviewed already"):
         said(one, "review")
+    assert review.seen == tuple(number for number, status in numbers(one).items() if status == "unseen")
+    forged = [replace(review, seen=())]
+    assert state_of(forged, shown_cracks(one, key)) == CHANGED  # as when new marks come with another threshold
     said(one, "undo", of=review.number)
     assert row_facts(one, rows, key)["state"] == IN_WORK
     one.close()

@@ -91,11 +91,14 @@ def test_a_scale_gives_millimetres_at_once(project: Callable[..., Project], tmp_
     assert other[0].record.length_mm is None
     set_scale(one, {"all": True, "mm_per_px": 2})
     assert shown_cracks(one, one.key_of("b.png"))[0].record.length_mm is not None
-    assert shown_cracks(one, key)[0].record.length_mm == pytest.approx(2 * before[0].record.length_px, rel=1e-3)
+    measured = shown_cracks(one, key)[0].record.length_mm
+    assert measured == pytest.approx(before[0].record.length_px / 4, rel=1e-3)  # what was measured is not replaced
     set_scale(one, {"photograph": "a.png"})
+    assert shown_cracks(one, key)[0].record.length_mm == pytest.approx(2 * before[0].record.length_px, rel=1e-3)
+    set_scale(one, {"all": True})
     assert shown_cracks(one, key)[0].record.length_mm is None
     for facts, words in (
-        ({"photograph": "a.png", "mm_per_px": -1}, "mm_per_px"),
+        ({"photograph": "a.png", "mm_per_px": -1}, "millimetres a pixel"),
         ({"photograph": "a.png", "mm_per_px": 50}, "must be from 0.001 to 20"),
         ({"mm_per_px": 1}, "no photograph is open"),
         ({"photograph": "c.png", "mm_per_px": 1}, "no photograph 'c.png'"),

@@ -52,6 +52,7 @@ KEYS = (
     "label",
     "note",
     "batch",
+    "seen",
 )
 
 
@@ -68,7 +69,8 @@ class Correction:
     is that which the mark had to be a crack, None if it is not known. `reason` says what a rejected mark is. `crack` is
     the number of the crack in its photograph, which it keeps for life; None in journals of earlier versions. `replaces`
     are the numbers of cracks that a drawn one takes the place of. `label` and `note` describe a crack. Corrections that
-    were made at once have the number of the first of them as `batch`; they are undone at once.
+    were made at once have the number of the first of them as `batch`; they are undone at once. `seen` are the numbers
+    of the marks that a review left as they were.
     """
 
     number: int
@@ -88,6 +90,7 @@ class Correction:
     label: str = ""
     note: str = ""
     batch: int | None = None
+    seen: Sequence[int] = ()
 
     @cached_property
     def tree(self) -> PointTree:
@@ -137,7 +140,8 @@ class Correction:
         for name in ("feature", "of", "scale", "probability", "crack", "batch"):
             if (value := getattr(self, name)) is not None:
                 facts[name] = value
-        return facts | ({"replaces": list(self.replaces)} if self.replaces else {})
+        lists = {"replaces": list(self.replaces), "seen": list(self.seen)}
+        return facts | {name: numbers for name, numbers in lists.items() if numbers}
 
 
 def correction_of(facts: Mapping[str, object], *, number: int) -> Correction:
@@ -175,7 +179,8 @@ def correction_of(facts: Mapping[str, object], *, number: int) -> Correction:
         probability=_probability(facts.get("probability")),
         reason=_choice(facts, "reason", REASONS if kind == "reject" else ()),
         crack=_whole(facts, "crack"),
-        replaces=_numbers(facts.get("replaces") or []),
+        replaces=_numbers(facts, "replaces"),
+        seen=_numbers(facts, "seen"),
         label=_choice(facts, "label", LABELS if kind == "describe" else ()),
         note=_text(facts, "note", MAX_NOTE_LENGTH),
         batch=_whole(facts, "batch"),
@@ -206,10 +211,11 @@ def _whole(facts: Mapping[str, object], name: str) -> int | None:
     return value
 
 
-def _numbers(given: object) -> tuple[int, ...]:
+def _numbers(facts: Mapping[str, object], name: str) -> tuple[int, ...]:
+    given = facts.get(name) or []
     if not isinstance(given, list) or len(given) > MAX_LINES:
-        raise UserError("replaces must be a list of the numbers of cracks")
-    return tuple(number for value in given if (number := _whole({"replaces": value}, "replaces")) is not None)
+        raise UserError(f"{name} must be a list of the numbers of cracks")
+    return tuple(number for value in given if (number := _whole({name: value}, name)) is not None)
 
 
 def _text(facts: Mapping[str, object], name: str, max_length: int) -> str:
@@ -277,17 +283,22 @@ def to_undo(corrections: Sequence[Correction], photograph: str | None = None) ->
 
 def to_redo(corrections: Sequence[Correction], photograph: str | None = None) -> int | None:
     """Returns the number of the correction to redo: the last one undone. None if there is none, or if a new correction
-    was made since, in the `photograph` if one is given."""
-    undone, names = list[int](), {correction.number: correction.photograph for correction in corrections}
+    was made since.
+
+    With a `photograph` it is the last one undone of that photograph, if no correction of it was made since, else the
+    last of all, if none at all was made since.
+    """
+    undone, own, names = list[int](), list[int](), {other.number: other.photograph for other in corrections}
     for correction in corrections:
         if correction.kind == "undo" and correction.of is not None:
             undone.append(correction.of)
-        elif correction.kind == "redo" and correction.of in undone:
-            undone.remove(correction.of)
+            own += [correction.of] if names[correction.of] == photograph else []
+        elif correction.kind == "redo" and correction.of is not None:
+            undone, own = ([number for number in part if number != correction.of] for part in (undone, own))
         elif correction.kind not in UNDO_OR_REDO:
-            undone = [number for number in undone if photograph is not None and names[number] != correction.photograph]
-    own = [number for number in undone if names[number] == photograph]
-    return (own or undone)[-1] if undone else None
+            undone = []
+            own = [] if correction.photograph == photograph else own
+    return (own or undone)[-1] if own or undone else None
 
 
 def made_at_once(corrections: Sequence[Correction], number: int) -> list[Correction]:

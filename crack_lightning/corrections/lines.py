@@ -36,7 +36,7 @@ class JudgedCrack:
 
     `name` changes with the lines only, so that a correction of lines no longer shown is refused. `label` and `note` are
     what a person wrote about it. `moved` is the probability of a mark after people's judgements of others, and `why`
-    says by which.
+    says by which. `reason` is what a rejected mark is.
     """
 
     record: CrackRecord
@@ -46,6 +46,7 @@ class JudgedCrack:
     note: str = ""
     moved: float | None = None
     why: str = ""
+    reason: str = ""
     name: str = ""
 
     def __post_init__(self) -> None:
@@ -182,12 +183,12 @@ def _confirmed_crack(
     rest = restricted_to(record, ~(within(points, areas) | erased | covered))
     if rest is None or (rest is not record and rest.length_px < MIN_REST_PX):
         return None
-    status, number = ACCEPTED if correction.kind == "accept" else DRAWN, correction.number
+    status, number, reason = ACCEPTED if correction.kind == "accept" else DRAWN, correction.number, ""
     points = np.concatenate(list(rest.lines))
     for other in later:
         if other.kind == "reject" and runs_along(points, other.tree):
-            status, number = REJECTED, other.number
-    return JudgedCrack(rest, status, number)
+            status, number, reason = REJECTED, other.number, other.reason
+    return JudgedCrack(rest, status, number, reason=reason)
 
 
 def _marked_crack(
@@ -203,7 +204,7 @@ def _marked_crack(
     points = np.concatenate(list(rest.lines))
     for other in reversed(beside):
         if other.kind == "reject" and runs_along(points, other.tree):
-            return JudgedCrack(rest, REJECTED, other.number)
+            return JudgedCrack(rest, REJECTED, other.number, reason=other.reason)
     return JudgedCrack(rest)
 
 

@@ -40,7 +40,7 @@ class Branch:
 
 def refine_cracks(branches: Sequence[Branch], grey: Array) -> list[list[tuple[Array, Branch]]]:
     """Returns the lines (n, 2) of each crack, refined on the photograph (h, w) of grey levels, each with its branch."""
-    pairs = _without_doubles([(_centre_line(grey, branch), branch) for branch in branches])
+    pairs = _without_doubles([(centre_line(grey, branch), branch) for branch in branches])
     lines, kept = _rejoined_at_forks(pairs), [branch for _, branch in pairs]
     free = [_free_ends(branch, Counter(_position_of_end(b, end) for b in kept for end in (0, -1))) for branch in kept]
     line_map, joined = LineMap(grey, lines), dict[int, int]()
@@ -54,7 +54,7 @@ def refine_cracks(branches: Sequence[Branch], grey: Array) -> list[list[tuple[Ar
     return list(cracks.values())
 
 
-def _centre_line(grey: Array, branch: Branch) -> Array:
+def centre_line(grey: Array, branch: Branch) -> Array:
     """Returns the line of a branch (n, 2) along the darkest path, or midway between the flanks of a wide crack."""
     line = centred(grey, branch.points, branch.radius_px)
     if len(line) < 4 or branch.radius_px < WIDE_BAND_PX:

@@ -164,6 +164,7 @@ def _crack_facts(project: Project, crack: JudgedCrack) -> dict[str, Any]:
         "colour": classes.colour_of(record.width_class),
         "probability": _probability_of(crack),
         "why": crack.why,
+        "reason": crack.reason,
         "label": crack.label,
         "note": showable(crack.note),
     }

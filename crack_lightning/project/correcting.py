@@ -7,16 +7,18 @@ from typing import Any
 import numpy as np
 
 from crack_lightning.corrections.correction import MAX_LINES, Correction, lines_of, made_at_once
-from crack_lightning.corrections.lines import ACCEPTED, DRAWN, REJECTED, JudgedCrack, cut_by
+from crack_lightning.corrections.lines import ACCEPTED, DRAWN, REJECTED, UNSEEN, JudgedCrack, cut_by
+from crack_lightning.corrections.nearness import lines_near, near
 from crack_lightning.errors import UserError
 from crack_lightning.measurement.cracks import measure_crack
 from crack_lightning.measurement.kept_records import restricted_to
-from crack_lightning.measurement.network import Branch, refine_cracks
+from crack_lightning.measurement.network import Branch, centre_line
 from crack_lightning.measurement.paths import length_of, resampled, smoothed
 from crack_lightning.measurement.record import CrackRecord, pixel_records
 from crack_lightning.project.marks import MIN_THRESHOLD, book_of, in_pixels, inspected_of, records_at
 from crack_lightning.project.project import REOPEN_HINT, Project
-from crack_lightning.project.shown_cracks import shown_cracks
+from crack_lightning.project.rows import REVIEWED, state_of
+from crack_lightning.project.shown_cracks import first_view, shown_cracks
 from crack_lightning.system.ranges import number_of
 
 Array = np.ndarray
@@ -41,6 +43,7 @@ STROKE_BAND_PX = 6.0  # a drawn crack is looked for within this distance of its 
 STROKE_STEP_PX, STROKE_SIGMA = 4.0, 2.0  # a stroke gets a point every 4 pixels, and is smoothed over 2 points
 RUBBER_RADII_PX = (2.0, 400.0)  # smallest and largest
 MAX_SIDE_SUMS = 4.0  # greatest length of a stroke or outline, as a multiple of the photograph's width plus height
+OVERLAP_PX = 3.0  # what is drawn along a crack that it continues, within this distance of it, does not count twice
 JOIN_PX = 16.0  # what is drawn from an end of a crack, within this distance of it, belongs to that crack
 
 
@@ -89,13 +92,10 @@ def _judging_values(project: Project, key: str, facts: Facts) -> list[dict[str, 
         return [{"lines": _clipped_lines(project, key, facts, "lines"), **reason}]
     status = {"accept": ACCEPTED, "reject": REJECTED}[kind]
     cracks = _wanted(project, key, facts)
-    if len(cracks) == 1 and cracks[0].status == status:
-        raise UserError(f"that crack is {status} already")
-    return [_of_crack(crack, kind) | reason for crack in cracks if crack.status != status] or _nothing(status)
-
-
-def _nothing(status: str) -> list[dict[str, Any]]:
-    raise UserError(f"all of these are {status} already")
+    others = [crack for crack in cracks if crack.status != status or (reason and crack.reason != reason["reason"])]
+    if not others:
+        raise UserError(f"{'that crack is' if len(cracks) == 1 else 'all of these are'} {status} already")
+    return [_of_crack(crack, kind) | reason for crack in others]
 
 
 def _of_crack(crack: JudgedCrack, kind: str) -> dict[str, Any]:
@@ -139,9 +139,10 @@ def _draw_values(project: Project, key: str, facts: Facts) -> list[dict[str, Any
     record = measured_along([stroke], grey)
     if not ends:
         return [_drawn(record, book_of(project, key).next_free())]
-    joined = measured_along(
-        [*record.lines, *(line for crack in ends for line in crack.record.lines)], grey, smooth=False
-    )
+    known = [line for crack in ends for line in crack.record.lines]
+    beside = near(np.concatenate(list(record.lines)), lines_near(known), OVERLAP_PX)
+    new = restricted_to(record, ~beside)
+    joined = measured_along([*([] if new is None else new.lines), *known], grey, smooth=False)
     return [_replacing(joined, ends)]
 
 
@@ -220,7 +221,7 @@ def measured_along(strokes: Sequence[Array], grey: Array, *, smooth: bool = True
     for stroke in strokes:
         points = smoothed(resampled(stroke, STROKE_STEP_PX), STROKE_SIGMA) if smooth else stroke
         branches.append(Branch(points, 1, STROKE_BAND_PX, np.ones(len(points))))
-    (parts,) = refine_cracks(branches, grey)
+    parts = [(centre_line(grey, branch), branch) for branch in branches]
     (record,) = pixel_records([measure_crack(parts, grey)])
     return record
 
@@ -248,10 +249,10 @@ def _describe_values(project: Project, key: str, facts: Facts) -> list[dict[str,
 
 
 def _review_values(project: Project, key: str, facts: Facts) -> list[dict[str, Any]]:
-    name = project.photograph(key).name
-    if any(correction.kind == "review" for correction in project.corrections_of(name)):
+    name, shown = project.photograph(key).name, first_view(project, key, shown_cracks(project, key))
+    if state_of(project.corrections_of(name), shown) == REVIEWED:
         raise UserError(f"{name} is reviewed already")
-    return [{}]
+    return [{"seen": [crack.record.number for crack in shown if crack.status == UNSEEN]}]
 
 
 _VALUES = {

@@ -30,10 +30,10 @@ from crack_lightning.measurement.cracks import measure_crack
 from crack_lightning.measurement.network import Branch
 from crack_lightning.measurement.record import CrackRecord
 from crack_lightning.project.kept_pictures import small_picture
-from crack_lightning.project.project import HANDED_OVER, OVERLAY_PX, PARTIAL_PREFIX, Project
-from crack_lightning.project.rows import REVIEWED, state_of
+from crack_lightning.project.project import HANDED_OVER, OVERLAY_PX, PARTIAL_PREFIX, Project, key_of_name
+from crack_lightning.project.rows import NOT_REVIEWED, REVIEWED, state_of
 from crack_lightning.project.scale_choice import scale_of
-from crack_lightning.project.shown_cracks import is_shown, shown_cracks
+from crack_lightning.project.shown_cracks import first_view, shown_cracks
 from crack_lightning.runs.inspection.crack_files import write_cracks
 from crack_lightning.runs.inspection.further_formats import check_formats
 from crack_lightning.runs.inspection.inspected import Inspected, Marks, known_scale, write_done
@@ -57,7 +57,7 @@ HALF_BAND_PX = 6.0  # a crack is measured again within this distance of its line
 NO_NAME = "nobody gave a name"
 FORM_FIELDS = ("structure", "place", "date", "inspector", "client")  # of the cover
 MAX_FIELD_LENGTH = 200  # characters
-JPEG_QUALITY = 80  # of the pictures that are handed over, so that a few dozen photographs can be sent by e-mail
+JPEG_QUALITY = 75  # of the pictures that are handed over, so that a few dozen photographs can be sent by e-mail
 _folder_numbers = itertools.count()
 
 
@@ -128,7 +128,7 @@ def _write(
         if report is not None:
             report(done=index, total=len(keys))
         try:
-            cracks = [crack for crack in shown_cracks(project, key) if is_shown(project, crack)]
+            cracks = first_view(project, key, shown_cracks(project, key))
             written.append(_write_photograph(project, run, key, cracks, INCLUDED_STATUSES[included]))
             counts.update(crack.status for crack in cracks if crack.status != REJECTED)
             counts[REJECTED] += rejections(project.corrections_of(project.photograph(key).name))
@@ -154,8 +154,15 @@ def _write(
 
 
 def _review_facts(project: Project, keys: Sequence[str]) -> dict[str, str]:
-    reviewed = sum(state_of(project.corrections_of(project.photograph(key).name)) == REVIEWED for key in keys)
+    reviewed = sum(_state(project, key) == REVIEWED for key in keys)
     return {"reviewed": f"{reviewed} of {len(keys)} photographs"}
+
+
+def _state(project: Project, key: str) -> str:
+    if not project.inspected[key].is_mapped:
+        return NOT_REVIEWED
+    shown = first_view(project, key, shown_cracks(project, key))
+    return state_of(project.corrections_of(project.photograph(key).name), shown)
 
 
 def _renamed(project: Project, partial: Path) -> Path:
@@ -205,6 +212,7 @@ def _write_photograph(
         for crack in cracks
         if crack.status in statuses
     ]
+    records.sort(key=lambda record: -record.length_px)
     megapixels, grey = project.options.max_megapixels, project.grey_of(key)
     remeasured = [measure_crack(_parts(record), grey) for record in records]  # for the close-ups of their widest points
     write_cracks(folder, photograph.name, remeasured, records, scale, grey)
@@ -226,22 +234,22 @@ def _row(
     parts = [f"{statuses[name]} {word}" for name, word in STATUS_WORDS.items() if statuses[name]]
     if areas:
         parts.append(f"{1 - surface_share(areas, (inspected.width_px, inspected.height_px)):.0%} is not surface")
-    note = "; ".join(
-        filter(None, [inspected.note, ", ".join(parts), _review_text(corrections, has_marks=bool(cracks))])
-    )
+    state = _state(project, key_of_name(inspected.name))
+    review = _review_text(state, corrections, has_marks=bool(cracks))
+    note = "; ".join(filter(None, [inspected.note, ", ".join(parts), review]))
     verdict = "cracked" if records else "review" if statuses[UNSEEN] or inspected.note else "sound"
     longest = max((record.length_px for record in records), default=0.0)
     marks = Marks(inspected.marks.peak if inspected.marks else 0.0, None, len(records), longest)
     return replace(inspected, verdict=verdict, note=note, marks=marks)
 
 
-def _review_text(corrections: Sequence[Correction], *, has_marks: bool) -> str:
-    """Returns whether a person went through a photograph, for the report."""
-    review = next((correction for correction in reversed(corrections) if correction.kind == "review"), None)
-    if review is None:
-        return "not reviewed" if has_marks else "not reviewed: the map found nothing"
-    by = f" by {review.by}" if review.by else ""
-    return f"reviewed{by}" if has_marks else f"reviewed{by}: nothing found"
+def _review_text(state: str, corrections: Sequence[Correction], *, has_marks: bool) -> str:
+    """Returns how far people went through a photograph, for the report."""
+    by = next((correction.by for correction in reversed(corrections) if correction.kind == "review"), "")
+    text = f"{state} by {by}" if by else state
+    if has_marks:
+        return text
+    return f"{text}: nothing found" if state == REVIEWED else f"{text}: the map found nothing"
 
 
 def _parts(record: CrackRecord) -> list[tuple[np.ndarray, Branch]]:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from crack_lightning.corrections.correction import Correction
-from crack_lightning.corrections.lines import REJECTED, JudgedCrack, rejections
+from crack_lightning.corrections.lines import REJECTED, UNSEEN, JudgedCrack, rejections
 from crack_lightning.errors import UserError
 from crack_lightning.project.project import Project
 from crack_lightning.project.shown_cracks import first_view, shown_cracks
@@ -24,7 +24,7 @@ from crack_lightning.system.names import showable
 log = logging.getLogger(__name__)
 
 ROW_FILE = "row.json"  # in the folder of a photograph
-NOT_REVIEWED, IN_WORK, REVIEWED = "not reviewed", "in work", "reviewed"
+NOT_REVIEWED, IN_WORK, REVIEWED, CHANGED = "not reviewed", "in work", "reviewed", "changed since it was reviewed"
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class PhotographRow:
     """What the list says of an inspected photograph.
 
     `made_of` changes with anything that changes the row. `counts`: the number of cracks by status. `length_px`: the
-    length of those that are not rejected. `folded`: the number of marks that are not in the first view.
+    length of those that are not rejected. `folded`: the number of marks that are not in the first view. `unjudged`: the
+    numbers of the marks in it that nobody judged.
     """
 
     made_of: str
@@ -40,6 +41,7 @@ class PhotographRow:
     length_px: float
     folded: int
     verdict: str
+    unjudged: Sequence[int] = ()
 
 
 class Rows:
@@ -77,7 +79,9 @@ class Rows:
         counts = dict(Counter(crack.status for crack in shown)) | {REJECTED: rejections(corrections)}
         lengths_px = [crack.record.length_px for crack in shown if crack.status != REJECTED]
         verdict = "cracked" if lengths_px else "review" if project.inspected[key].note else "sound"
-        row = PhotographRow(made_of, counts, round(sum(lengths_px), 1), len(cracks) - len(shown), verdict)
+        unjudged = [crack.record.number for crack in shown if crack.status == UNSEEN]
+        folded, length_px = len(cracks) - len(shown), round(sum(lengths_px), 1)
+        row = PhotographRow(made_of, counts, length_px, folded, verdict, unjudged)
         self._kept[key] = row
         return row
 
@@ -105,7 +109,9 @@ def _read(path: Any) -> PhotographRow | None:
         row = PhotographRow(**json.loads(path.read_text()))
         counts = {str(name): int(count) for name, count in row.counts.items()}
         valid = row.verdict in VERDICTS and row.length_px >= 0 and row.folded >= 0 and isinstance(row.made_of, str)
-        return PhotographRow(row.made_of, counts, float(row.length_px), int(row.folded), row.verdict) if valid else None
+        numbers = [int(number) for number in row.unjudged]
+        kept = PhotographRow(row.made_of, counts, float(row.length_px), int(row.folded), row.verdict, numbers)
+        return kept if valid else None
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
@@ -113,12 +119,22 @@ def _read(path: Any) -> PhotographRow | None:
         return None
 
 
-def state_of(corrections: Sequence[Correction]) -> str:
-    """Returns how far people are with a photograph; `corrections` are its corrections in force."""
+def state_of(corrections: Sequence[Correction], shown: Sequence[JudgedCrack] | Sequence[int]) -> str:
+    """Returns how far people are with a photograph.
+
+    `corrections` are its corrections in force, `shown` its cracks in the first view or the numbers of those that nobody
+    judged: where new ones came since the review, it changed.
+    """
     kinds = {correction.kind for correction in corrections}
     if "review" in kinds:
-        return REVIEWED
+        seen = {number for correction in corrections if correction.kind == "review" for number in correction.seen}
+        numbers = (one if isinstance(one, int) else one.record.number for one in shown if _is_unjudged(one))
+        return REVIEWED if seen.issuperset(numbers) else CHANGED
     return IN_WORK if kinds - {"scale"} else NOT_REVIEWED
+
+
+def _is_unjudged(crack: JudgedCrack | int) -> bool:
+    return isinstance(crack, int) or crack.status == UNSEEN
 
 
 def row_facts(project: Project, rows: Rows, key: str) -> dict[str, Any]:
@@ -126,7 +142,8 @@ def row_facts(project: Project, rows: Rows, key: str) -> dict[str, Any]:
     photograph, inspected = project.photograph(key), project.inspected.get(key)
     corrections = project.corrections_of(photograph.name)
     facts: dict[str, Any] = {"key": key, "name": showable(photograph.name), "verdict": "waiting", "length_px": 0.0}
-    facts |= {"state": state_of(corrections), "corrections": len(corrections)}
+    row = rows.last(key)
+    facts |= {"state": state_of(corrections, row.unjudged if row else ()), "corrections": len(corrections)}
     if inspected is None:
         return facts
     if project.is_stale(key):
@@ -138,7 +155,6 @@ def row_facts(project: Project, rows: Rows, key: str) -> dict[str, Any]:
     facts |= {"version": inspected.made_of.key, "width": inspected.width_px, "height": inspected.height_px}
     if not inspected.is_mapped:
         return facts
-    row = rows.last(key)
     computing = rows.current(key) is None or inspected.made_of.threshold != project.settings.threshold
     facts["computing"] = computing
     if row is None:

@@ -12,20 +12,21 @@ from crack_lightning.measurement.scale import Scale, check_scale, from_two_point
 from crack_lightning.project.project import Project, key_of_name
 from crack_lightning.system.ranges import number_of
 
+NAMES = {"mm_per_px": "millimetres a pixel", "length_mm": "the distance in mm", "marker_mm": "the marker's width in mm"}
 TWO_POINT_FIELDS = ("x1", "y1", "x2", "y2", "length_mm")
 
 
 def scale_of(project: Project, key: str) -> Scale | None:
-    """Returns the scale set last, for this photograph or for all, else the one in the options; None without one."""
-    name = project.photograph(key).name
-    corrections = [
-        correction
-        for target in (name, "")
-        for correction in project.corrections_of(target)
-        if correction.kind == "scale"
-    ]
-    if corrections:
-        return scale_from(max(corrections, key=lambda correction: correction.number).scale or {})
+    """Returns the scale that was set last for this photograph, else that for all, else the one in the options.
+
+    None without any of them. What was measured in a photograph is not replaced by a scale for all.
+    """
+    for target in (project.photograph(key).name, ""):
+        corrections = [correction for correction in project.corrections_of(target) if correction.kind == "scale"]
+        if corrections and corrections[-1].scale:
+            return scale_from(corrections[-1].scale)
+        if corrections and not target:
+            return None  # that for all was forgotten
     mm_per_px = project.options.mm_per_px
     return None if mm_per_px is None else uniform_scale(mm_per_px, "given when the page was started")
 
@@ -91,5 +92,5 @@ def _number(facts: Mapping[str, object], name: str) -> float:
     number = number_of(value)
     if np.isnan(number) or number < 0 or (number == 0 and not may_be_zero):
         wanted = "of 0 or more" if may_be_zero else "above 0"
-        raise UserError(f"{name}={str(value)[:20]!r} is not a number {wanted}")
+        raise UserError(f"{NAMES.get(name, name)}: {str(value)[:20]!r} is not a number {wanted}")
     return number

@@ -114,9 +114,9 @@ def _set_paper(document: Any) -> None:
 def _add_picture(document: Any, path: Path) -> None:
     """Adds a picture as large as fits on the page, reduced so that a document of many pictures stays small."""
     image = read_image(path)
-    image.thumbnail((1600, 1600))
+    image.thumbnail((1400, 1400))
     width_cm = min(PICTURE_CM[0], PICTURE_CM[1] * image.width / image.height)
-    document.add_picture(io.BytesIO(jpeg(image, quality=85)), width=_cm(width_cm))
+    document.add_picture(io.BytesIO(jpeg(image, quality=75)), width=_cm(width_cm))
 
 
 def _row(row: CrackRow) -> list[str]:

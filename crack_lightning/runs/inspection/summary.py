@@ -1,6 +1,7 @@
 """Writes the files that cover all photographs of an inspection: tables, report, positions, and further formats."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from crack_lightning.inference.overlay import scale_colours
@@ -39,7 +40,8 @@ def write_summary(
     `image_prefix` precedes the names in the Label Studio file.
     """
     ranked = sorted(inspected, key=_rank)
-    write_csv(run / "inspection.csv", HEADER, [_row(photo) for photo in ranked])
+    rows = ranked if cover is None else [replace(photo, path=photo.name) for photo in ranked]  # paths are for oneself
+    write_csv(run / "inspection.csv", HEADER, [_row(photo) for photo in rows])
     write_positions(run, ranked)
     summary = f"{plural(len(inspected), 'photograph')}: {counted(inspected)}"
     mapped = [photo for photo in ranked if photo.cracks is not None]
