@@ -1,7 +1,7 @@
 // @ts-check
 // The table of cracks beside the photograph.
 
-import { byId, WORDS } from "./elements.js";
+import { byId, plural, statusOf } from "./elements.js";
 import { choose, foldedCracks, on, select, shownCracks, state, tell } from "./state.js";
 import { show } from "./judging.js";
 
@@ -21,7 +21,7 @@ function line(crack) {
   element.tabIndex = 0;
   const probability = crack.probability === null ? "" : crack.probability.toFixed(2);
   const kind = [crack.label, crack.note && "\u270d"].filter(Boolean).join(" ");
-  const texts = [crack.number, lengthOf(crack), crack.width, probability + (crack.why ? " *" : ""), kind, WORDS[crack.status]];
+  const texts = [crack.number, lengthOf(crack), crack.width, probability + (crack.why ? " *" : ""), kind, statusOf(crack)];
   for (const text of texts) {
     const cell = document.createElement("td");
     cell.textContent = String(text);
@@ -101,11 +101,11 @@ function heading(cracks) {
   const kept = cracks.filter((crack) => crack.status !== "rejected");
   const scale = shown.scale;
   const total = kept.reduce((sum, crack) => sum + (scale ? crack.length_mm ?? 0 : crack.length_px), 0);
-  const parts = [shown.name, `${kept.length} cracks, ${Math.round(total)} ${scale ? "mm" : "px"} together`];
+  const parts = [shown.name, `${plural(kept.length, "crack")}, ${Math.round(total)} ${scale ? "mm" : "px"} together`];
   if (shown.computing && shown.threshold !== state.threshold) parts.push(`computing: these are the marks at ${shown.threshold?.toFixed(2)}`);
   parts.push(scale ? `${scale.mm_per_px.toPrecision(3)} mm a pixel (${scale.source})` : "no scale: in pixels");
   if ((shown.surface ?? 1) < 0.9995) parts.push(`${Math.round(100 * (1 - (shown.surface ?? 1)))} % is not surface`);
-  if (shown.state === "reviewed") parts.push("reviewed");
+  if (shown.state.includes("reviewed") && shown.state !== "not reviewed") parts.push(shown.state);
   facts.textContent = parts.join(" · ");
 }
 

@@ -102,11 +102,12 @@ byId("take_out").addEventListener("click", () => act(async () => {
   const name = row()?.name;
   if (!name || !state.key) return;
   try {
+    const after = document.getElementById(`row_${state.key}`)?.nextElementSibling?.id.slice(4);
     const { left_out: names } = await post("left_out", { key: state.key });
     state.project.left_out = names;
     dropRows([state.key]);
     byId("add").close();
-    const next = state.project.photographs[0];
+    const next = row(after) ?? state.project.photographs[0];
     state.key = null;
     if (next) await openPhotograph(next.key);
     say(`${name} is out of this project; its file and its corrections stay, and it can be added again`);
@@ -178,7 +179,7 @@ byId("save_note").addEventListener("click", () => act(async () => {
 
 function scaleNow() {
   const scale = state.photograph?.scale;
-  byId("scale_now").textContent = row() ? `${row()?.name}: ${scale ? `${scale.mm_per_px.toPrecision(4)} mm a pixel, by ${scale.source}` : "no scale; lengths are in pixels"}` : "no photograph is open";
+  byId("scale_now").textContent = row() ? `${row()?.name}: ${scale ? `${scale.mm_per_px.toPrecision(4)} mm a pixel (${scale.source})` : "no scale; lengths are in pixels"}` : "no photograph is open";
 }
 
 /** @param {Record<string, any>} facts */

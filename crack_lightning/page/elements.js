@@ -17,3 +17,9 @@ export function made(tag, text = "", ...children) {
 
 /** What statuses are called: the journal's names are older than these words. @type {Record<string, string>} */
 export const WORDS = { unseen: "not reviewed", accepted: "accepted", drawn: "added by hand", rejected: "rejected" };
+
+/** What a crack's status is called, with the reason. @param {{status: string, reason?: string}} crack */
+export const statusOf = (crack) => WORDS[crack.status] + (crack.reason ? ` (${crack.reason})` : "");
+
+/** @param {number} count @param {string} noun */
+export const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;

@@ -3,7 +3,7 @@
 
 import { correct } from "./acting.js";
 import { get } from "./api.js";
-import { WORDS } from "./elements.js";
+import { statusOf } from "./elements.js";
 import { say } from "./messages.js";
 import { crackAt } from "./overlay.js";
 import { judgedCracks, openPhotograph, select, selectedCrack, shownCracks, state } from "./state.js";
@@ -20,7 +20,7 @@ const unjudged = () => shownCracks().filter((crack) => crack.status === "unseen"
 export function show(crack, close = false) {
   select(crack.id);
   zoomTo(crack.lines, close);
-  say([crack.figures, WORDS[crack.status], crack.why, crack.note].filter(Boolean).join("; "));
+  say([crack.figures, statusOf(crack), crack.why, crack.note].filter(Boolean).join("; "));
 }
 
 /** @param {number} by */
@@ -43,6 +43,7 @@ export async function judge(kind, reason) {
   const rest = unjudged().filter((crack) => !ids.has(crack.id));
   const next = rest.find((crack) => crack.number > last) ?? rest[0];
   if (next) show(next);
+  else select(null); // so that another key changes nothing
   say(next ? `${done}; now ${next.figures}` : `${done}; that was the last mark: W marks the photograph as reviewed, N goes on`);
 }
 
@@ -82,7 +83,10 @@ export async function turn(kind) {
 }
 
 /** @param {import("./state.js").Turned} turned */
-export const words = (turned) => `${turned.kind} in ${turned.photograph || "all photographs"}`;
+export const words = (turned) => `${CHANGES[turned.kind] ?? turned.kind} in ${turned.photograph || "all photographs"}`;
+
+/** @type {Record<string, string>} */
+const CHANGES = { accept: "accepting", reject: "rejecting", draw: "drawing or reshaping", erase: "erasing", exclude: "what is not concrete", scale: "the scale", describe: "a note", review: "the review" };
 
 /** Says that somebody went through this photograph, or that it is to be gone through again. */
 export async function review() {

@@ -7,9 +7,10 @@ import { open } from "./dialogs.js";
 import { byId, made } from "./elements.js";
 import { join, judge, review, step, turn } from "./judging.js";
 import { next } from "./list.js";
-import { on, state } from "./state.js";
+import { on, selectedCrack, state } from "./state.js";
 import { rejectRest } from "./sliders.js";
-import { escape, undo, use } from "./tools.js";
+import { say } from "./messages.js";
+import { drawing, escape, undo, use } from "./tools.js";
 import { fit, zoom } from "./viewer.js";
 
 /** @param {string} tool */
@@ -27,7 +28,7 @@ const KEYS = {
   a: ["accept the selected crack or those that are chosen, and go to the next", () => judge("accept"), true],
   r: ["reject them, and go to the next", () => judge("reject"), true],
   w: ["mark this photograph as reviewed, or take that back", review, true],
-  i: ["kind and note of the selected crack", () => open("describing"), true],
+  i: ["kind and note of the selected crack", () => (selectedCrack() ? open("describing") : say("select a crack first")), true],
   t: ["join the chosen cracks", join, true],
   m: ["show or fold short marks and those that are probably no cracks", fold],
   v: ["select", tool("select")],
@@ -81,11 +82,12 @@ addEventListener("keydown", (event) => {
     if (key === "y" || event.shiftKey) act(() => turn("redo"));
     else undo();
   } else if (event.key === "R" && event.shiftKey) rejectRest(false);
-  else if (reason && reason !== "other") act(() => judge("reject", reason));
+  else if (reason && reason !== "other" && !drawing()) act(() => judge("reject", reason));
   else {
     const found = KEYS[key === "=" ? "+" : key];
     if (!found) return;
-    if (found[2]) act(found[1]);
+    if (found[2] && drawing()) say("end what you draw first: Enter ends it, Escape gives it up");
+    else if (found[2]) act(found[1]);
     else found[1]();
   }
   event.preventDefault();

@@ -3,7 +3,7 @@
 
 import { act } from "./acting.js";
 import { get, post } from "./api.js";
-import { byId, made } from "./elements.js";
+import { byId, made, plural } from "./elements.js";
 import { say } from "./messages.js";
 import { loadPhotograph, on, openPhotograph, select, state } from "./state.js";
 
@@ -18,9 +18,6 @@ function ask() {
   byId("would").textContent = "finding out what would change…";
   get("learning").catch((error) => (byId("would").textContent = error.message));
 }
-
-/** @param {number} count @param {string} noun */
-const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 
 /** @param {{done: number, total: number}} progress */
 export function proposing({ done, total }) {
@@ -40,8 +37,9 @@ export function proposed({ judged, before, after, helps, changes }) {
   byId("take_over").disabled = !judged;
   byId("take_over").classList.toggle("proposed", helps);
   byId("leave").classList.toggle("proposed", !helps);
+  byId(helps ? "take_over" : "leave").focus();
   byId("changes").replaceChildren(...changes.slice(0, MOST).map((/** @type {any} */ change) => {
-    const button = /** @type {HTMLButtonElement} */ (made("button", [`${change.name}, ${change.number}: ${change.appears ? "comes" : "goes"}`, change.why].filter(Boolean).join("; ")));
+    const button = /** @type {HTMLButtonElement} */ (made("button", [`${change.name}, ${change.number}: ${change.appears ? "would be shown" : "would be folded away"}`, change.why].filter(Boolean).join("; ")));
     button.type = "button";
     button.addEventListener("click", () => act(() => goTo(change)));
     return made("li", "", button);

@@ -39,7 +39,7 @@ function makeRow(photograph) {
 /** @type {Record<string, string>} */
 const SIGNS = { accepted: "\u2713", drawn: "\u270e", rejected: "\u2715", unseen: "?" };
 /** @type {Record<string, string>} */
-const STATES = { "not reviewed": "", "in work": "\u25d0 in work", reviewed: "\u2714 reviewed" };
+const STATES = { "not reviewed": "", "in work": "\u25d0 in work", reviewed: "\u2714 reviewed", "changed since it was reviewed": "\u26a0 changed since" };
 
 /** @param {HTMLElement} element @param {Row} photograph */
 function fill(element, photograph) {
@@ -73,6 +73,9 @@ const ORDERS = {
   found: (one, other) => VERDICTS.indexOf(one.verdict) - VERDICTS.indexOf(other.verdict) || other.length_px - one.length_px,
 };
 
+/** A name as people type it in a hurry: without accents, in small letters. @param {string} name */
+const plain = (name) => name.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
+
 /** Sorts the list, which nothing but a person asks for; photographs that are new come last. */
 function sort() {
   sorted = [...state.project.photographs].sort(ORDERS[order.value]).map((each) => each.key);
@@ -80,14 +83,14 @@ function sort() {
 }
 
 function update() {
-  const text = find.value.toLowerCase();
+  const text = plain(find.value);
   /** @type {Row[]} */
   const photographs = state.project.photographs;
   const byKey = new Map(photographs.map((each) => [each.key, each]));
   const known = new Set(sorted);
   if (!sorted.length || order.value === "name") sorted = [...photographs].sort(ORDERS[order.value]).map((each) => each.key);
   else sorted = [...sorted.filter((key) => byKey.has(key)), ...photographs.filter((each) => !known.has(each.key)).map((each) => each.key)];
-  shown = sorted.map((key) => /** @type {Row} */ (byKey.get(key))).filter((each) => each.name.toLowerCase().includes(text));
+  shown = sorted.map((key) => /** @type {Row} */ (byKey.get(key))).filter((each) => plain(each.name).includes(text));
   const elements = shown.map((each) => rows.get(each.key) ?? makeRow(each));
   shown.forEach((each, number) => fill(elements[number], each));
   if (elements.length !== list.children.length || elements.some((element, number) => element !== list.children[number])) {

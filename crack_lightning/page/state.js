@@ -7,7 +7,7 @@ import { get } from "./api.js";
  * A crack as the server describes it. `lines` are flat lists x, y, x, y, ... in pixels of the upright photograph.
  * @typedef {{id: string, number: number, status: string, correction: ?number, figures: string, length_px: number,
  *   length_mm: ?number, width: string, width_px: ?number, width_class: string, colour: string, probability: ?number,
- *   why: string, label: string, note: string, folded: boolean, lines: number[][]}} Crack
+ *   why: string, reason: string, label: string, note: string, folded: boolean, lines: number[][]}} Crack
  *
  * A photograph in the list.
  * @typedef {{key: string, name: string, verdict: string, length_px: number, state: string, corrections: number,
@@ -114,7 +114,8 @@ export async function loadProject() {
   state.project = project;
   tell("project");
   if (first && project.faults.length) tell("trouble", project.faults.join("; "));
-  if (!state.key && project.photographs.length) await openPhotograph(project.photographs[0].key);
+  const last = sessionStorage.getItem("open") ?? "";
+  if (!state.key && project.photographs.length) await openPhotograph((row(last) ?? project.photographs[0]).key);
 }
 
 /** @param {Row} changed */
@@ -139,6 +140,7 @@ export function dropRows(keys) {
 export async function openPhotograph(key, place) {
   const other = key !== state.key;
   state.key = key;
+  sessionStorage.setItem("open", key);
   if (other) [state.photograph, state.selected, state.chosen] = [null, null, new Set()];
   state.place = null;
   tell(other ? "opening" : "photograph", { place });

@@ -39,6 +39,7 @@ let pointer = null; // in pixels of the photograph, for the loupe
 let bending = null;
 let moving = false;
 let clicking = false; // points one by one, instead of a drag
+let farthest = 0; // from where the pointer was pressed, on the screen
 /** @type {Map<number, Point>} */
 const fingers = new Map();
 
@@ -74,6 +75,7 @@ canvas.addEventListener("pointerdown", (event) => {
   canvas.setPointerCapture(event.pointerId);
   fingers.set(event.pointerId, place(event));
   pressed = place(event);
+  farthest = 0;
   moving = state.tool === "select" || event.button === 1 || fingers.size > 1;
   if (fingers.size > 1) [path, bending] = [[], null];
   else if (!moving) start(inPhotograph(pressed));
@@ -95,6 +97,7 @@ canvas.addEventListener("pointermove", (event) => {
   }
   const last = fingers.get(event.pointerId);
   if (!last) return;
+  if (pressed) farthest = Math.max(farthest, Math.hypot(now[0] - pressed[0], now[1] - pressed[1]));
   if (fingers.size === 2) {
     const other = /** @type {[number, Point]} */ ([...fingers].find(([id]) => id !== event.pointerId))[1];
     const apart = (/** @type {Point} */ a) => Math.hypot(a[0] - other[0], a[1] - other[1]);
@@ -116,7 +119,7 @@ function release(event) {
   if (!fingers.delete(event.pointerId) || !pressed) return;
   const now = place(event);
   const at = inPhotograph(now);
-  const clicked = Math.hypot(now[0] - pressed[0], now[1] - pressed[1]) < CLICK_PX;
+  const clicked = Math.max(farthest, Math.hypot(now[0] - pressed[0], now[1] - pressed[1])) < CLICK_PX;
   pressed = null;
   if (bending) return endBend();
   if (state.tool === "select") return clicked && pick(at, event.shiftKey);
@@ -173,7 +176,12 @@ canvas.addEventListener("wheel", (event) => {
   zoom(Math.exp(-event.deltaY * 0.0015), ...place(event));
 }, { passive: false });
 
+/** Whether something is being drawn, which other keys must not disturb. */
+export const drawing = () => path.length > 0;
+
 function finish() {
+  const least = state.tool === "exclude" ? 3 : 2;
+  if (clicking && path.length < least) return say(`set ${least - path.length} more ${least - path.length === 1 ? "point" : "points"} first, or Escape gives up`);
   const [drawn, tool] = [path, state.tool];
   [path, cross, clicking] = [[], null, false];
   draw();

@@ -200,9 +200,12 @@ export function zoomTo(lines, close) {
 
 /** @param {number} x @param {number} y @param {number} [scale] */
 export function goTo(x, y, scale) {
-  camera.scale = scale ?? Math.max(camera.scale, Math.min(1, (2 * stage.clientWidth) / (size().width || 1)));
-  camera.x = x - stage.clientWidth / 2 / camera.scale;
-  camera.y = y - stage.clientHeight / 2 / camera.scale;
+  const whole = size();
+  camera.scale = scale ?? Math.max(camera.scale, Math.min(1, (2 * stage.clientWidth) / (whole.width || 1)));
+  const [width, height] = [stage.clientWidth / camera.scale, stage.clientHeight / camera.scale];
+  const within = (/** @type {number} */ start, /** @type {number} */ view, /** @type {number} */ side) => (side > view ? Math.min(side - view, Math.max(0, start)) : (side - view) / 2);
+  camera.x = within(x - width / 2, width, whole.width);
+  camera.y = within(y - height / 2, height, whole.height);
   fitted = false;
   draw();
 }
