@@ -12,11 +12,13 @@ def inspected(verdict: str, *, marks: Marks | None = MARKS, **facts: Any) -> Ins
 
 def page(*photographs: Inspected, **method: str) -> str:
     thumbnails = {photograph.name: b"jpeg" for photograph in photographs if photograph.marks is not None}
+    overlays = {photograph.name: f"photographs/{photograph.name}/overlay.png" for photograph in photographs}
     values = {"colours": ["rgb(1,2,3)"], "thumbnails": thumbnails, "cracks": None, "limits": ""}
+    values |= {"cover": {}, "overlays": overlays}
     return rendered("inspection.html", summary="", method=method, inspected=photographs, **values)
 
 
-def test_the_page_begins_with_method_and_existing_verdicts() -> None:
+def test_the_page_has_method_and_existing_verdicts() -> None:
     text = page(inspected("review"), checkpoint="<best>.ckpt")
     assert "<strong>&lt;best&gt;.ckpt</strong>" in text
     assert "linear-gradient(to right,rgb(1,2,3))" in text

@@ -69,7 +69,7 @@ def test_who_forwards_to_the_page_is_named(
 
     named = ["bridge.example.org", "localhost:9000"]
     guarded = Guard(attacked.app.app, hosts=[HOST], token=token, named=named)
-    asked = Asked(guarded, attacked.project, attacked.news)
+    asked = Asked(guarded, attacked.project, attacked.worker)
     answer = asked("GET", "/api/project", host=host, origin=origin, authorization=f"Bearer {token}")
     assert answer.status_code == status
     assert status != 421 or f"start it with hosts=[{host.lower()}]" in answer.text
