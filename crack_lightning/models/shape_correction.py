@@ -1,10 +1,11 @@
-"""Corrects the map of a photograph by a small network that sees lines and structures, at three scales.
+"""Joins the maps of three scales of a photograph, and corrects them by a small network that sees lines and structures.
 
 The linear head gives each cell a logit by what the backbone sees around it; it knows nothing of the line that the cell
 belongs to. The shape correction reads a few projections of the same features at all scales, with a field of view of 480
-pixels, and adds to the logits.
+pixels, and adds to the logits. Without a correction, the logits of the scales are averaged.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -12,6 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 SCALES = (1, 2, 4)  # factors by which a photograph is reduced before the backbone sees it
+# Share of the own logits of full and half size; the remainder is that of the next coarser scale, which is joined.
+OWN_SHARES = (0.7, 0.8)
 # Margin in log-odds by which half and quarter size must both exceed the level, to mark where full size does not: a gap
 # too wide for it shows there. On half of the photographs 0.25 was better than 0.75, and than either size alone.
 COARSER_MARGIN = 0.25
@@ -24,7 +27,7 @@ REACH_CELLS = sum(DILATIONS) + 1  # how far a cell depends on other cells of its
 class CoarseView:
     """Holds what half and quarter size say about a photograph.
 
-    `logits` (N, 1, h/8, w/8) are of half size, `coarsest` (N, 1, h/16, w/16) of quarter size. For the correction,
+    `logits` (N, 1, h/8, w/8) are of both, `coarsest` (N, 1, h/16, w/16) of quarter size alone. For the correction,
     `hidden` are maps (N, HIDDEN, h/8, w/8), and `shift` (N, HIDDEN, 1, 1) centres the projections at half size.
     """
 
@@ -74,11 +77,14 @@ def coarse_view(half: Tensor, quarter: Tensor, correction: ShapeCorrection | Non
     `correction`.
     """
     if correction is None:
-        return CoarseView(_logits(half), _logits(quarter), None, None)
+        coarsest = _logits(quarter)
+        return CoarseView(_joined(1, _logits(half), enlarged(coarsest, half)), coarsest, None, None)
     added, hidden = correction(_projected(quarter) + _shift(_projected(quarter)), 2, None)
-    coarsest, shift = _logits(quarter) + added, _shift(_projected(half))
-    added, hidden = correction(_projected(half) + shift, 1, enlarged(hidden, half))
-    return CoarseView(_logits(half) + added, coarsest, hidden, shift)
+    coarsest = _logits(quarter) + added
+    larger = enlarged(torch.cat([coarsest, hidden], dim=1), half)
+    shift = _shift(_projected(half))
+    added, hidden = correction(_projected(half) + shift, 1, _projected(larger))
+    return CoarseView(_joined(1, _logits(half) + added, _logits(larger)), coarsest, hidden, shift)
 
 
 def corrected_logits(
@@ -89,10 +95,21 @@ def corrected_logits(
     Also returns the hidden maps (N, 2 * HIDDEN, h, w) at full and at half size, None without a correction.
     """
     if correction is None or coarse.shift is None or coarse.hidden is None:
-        return _logits(fine)[:, 0], None
-    larger = enlarged(coarse.hidden, fine)
-    added, hidden = correction(_projected(fine) + coarse.shift, 0, larger)
-    return (_logits(fine) + added)[:, 0], torch.cat([hidden, larger], dim=1)
+        return _joined(0, _logits(fine), enlarged(coarse.logits, fine))[:, 0], None
+    larger = enlarged(torch.cat([coarse.logits, coarse.hidden], dim=1), fine)
+    added, hidden = correction(_projected(fine) + coarse.shift, 0, _projected(larger))
+    logits = _joined(0, _logits(fine) + added, _logits(larger))[:, 0]
+    return logits, torch.cat([hidden, _projected(larger)], dim=1)
+
+
+def joined(maps: Sequence[Tensor]) -> Tensor:
+    """Joins maps (..., h, w) of the three scales, the finest first, as the logits of the linear head are joined."""
+    fine, half, quarter = maps
+    return _joined(0, fine, enlarged(_joined(1, half, enlarged(quarter, half)), fine))
+
+
+def _joined(scale: int, own: Tensor, coarser: Tensor) -> Tensor:
+    return OWN_SHARES[scale] * own + (1 - OWN_SHARES[scale]) * coarser
 
 
 # OpenVINO replaces slices, subtractions and layers for padding by others, which lose the mark that they are computed

@@ -26,6 +26,7 @@ from crack_lightning.inference.framing import scales_of, without_margin
 from crack_lightning.inference.patch_scores import picture_tensor
 from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.models.map_checkpoint import write_map
+from crack_lightning.models.shape_correction import joined
 from crack_lightning.runs.judging.mask_results import evaluate_photographs, log_test_metrics, write_mask_results
 from crack_lightning.runs.training.card import write_mask_card
 from crack_lightning.runs.training.map_learning import TOLERANCE_CELLS, best_level, lessons
@@ -134,9 +135,12 @@ def _sample_cells(
 
 
 def _features(network: CrackMap, tile: Image.Image) -> Tensor:
-    """Returns the features (channels, h/4, w/4) of a tile that the head is applied to."""
-    picture = scales_of(tile)[0]
-    return without_margin(network.cells(picture_tensor(picture, network.weight.device)), picture).cpu()[0]
+    """Returns the features (channels, h/4, w/4) of a tile that the head is applied to, joined over the scales."""
+    device = network.weight.device
+    cells = [
+        without_margin(network.cells(picture_tensor(picture, device)), picture).cpu() for picture in scales_of(tile)
+    ]
+    return joined(cells)[0]
 
 
 def _boxes(size: tuple[int, int], generator: torch.Generator) -> list[tuple[int, int, int, int]]:
