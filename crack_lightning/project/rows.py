@@ -128,7 +128,8 @@ def state_of(corrections: Sequence[Correction], shown: Sequence[JudgedCrack] | S
     kinds = {correction.kind for correction in corrections}
     if "review" in kinds:
         seen = {number for correction in corrections if correction.kind == "review" for number in correction.seen}
-        numbers = (one if isinstance(one, int) else one.record.number for one in shown if _is_unjudged(one))
+        marks = [crack for crack in shown if _is_unjudged(crack)]
+        numbers = [crack if isinstance(crack, int) else crack.record.number for crack in marks]
         return REVIEWED if seen.issuperset(numbers) else CHANGED
     return IN_WORK if kinds - {"scale"} else NOT_REVIEWED
 
