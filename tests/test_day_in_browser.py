@@ -142,6 +142,7 @@ def test_a_day_with_twelve_photographs(browser: Any, tmp_path: Path) -> None:
     page.click("#keep")
     shown.settled("![...document.querySelectorAll('.row .faint')].some(text => text.textContent.includes('computing'))")
     page.click(".row:first-child")
+    opened(shown, "pier 1.png")
     shown.settled(SOME % "accepted")
     assert marks(shown)["accepted"] == first["not reviewed"][:1]  # the numbers are those of the morning
 
