@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -67,6 +68,9 @@ def test_a_request_measures_nothing(ask: Asked, key: str, monkeypatch: pytest.Mo
         ask.json("POST", "/api/settings", {"threshold": 0.61})
         listed = ask.json("GET", "/api/project")["photographs"][0]
         assert listed["computing"]
+        shown = ask.json("GET", f"/api/photographs/{key}")
+        for facts in ({"kind": "accept", "crack": shown["order"][0]}, {"kind": "review"}):
+            ask.json("POST", "/api/corrections", {"key": key, "threshold": 0.61, **facts})
     ask.worker.jobs.do_all()
     assert not ask.json("GET", f"/api/photographs/{key}?threshold=0.37")["computing"]
 
@@ -74,12 +78,25 @@ def test_a_request_measures_nothing(ask: Asked, key: str, monkeypatch: pytest.Mo
 def test_jobs_are_done_by_urgency_and_once() -> None:
     from crack_lightning.page.jobs import PLACES, ROW, TRIED, Jobs
 
-    jobs, done = Jobs(), list[str]()
+    done, troubles = list[str](), list[str]()
+    jobs = Jobs(troubles.append)
     for urgency, name in ((PLACES, "places"), (ROW, "row"), (ROW, "row"), (TRIED, "tried"), (PLACES, "late")):
         jobs.add(urgency, name, partial(done.append, name))
     jobs.add(TRIED, "late", partial(done.append, "late"))
     jobs.do_all()
     assert done == ["tried", "late", "row", "places"]
+    jobs.add(ROW, "failing", read_taken_out)
+    jobs.start()
+    jobs.add(ROW, "other", partial(done.append, "other"))
+    end_s = time.monotonic() + 30
+    while "other" not in done and time.monotonic() < end_s:
+        time.sleep(0.01)
+    jobs.end()
+    assert troubles == ["it is gone"]  # said to people, and the thread goes on
+
+
+def read_taken_out() -> None:
+    raise UserError("it is gone")
 
 
 def test_pictures_tiles_and_the_map_are_served(ask: Asked, key: str) -> None:

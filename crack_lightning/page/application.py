@@ -174,7 +174,7 @@ def _correction_routes(app: FastAPI, project: Project, worker: Worker, views: Vi
         worker.news.send("settings", **changes)
         if project.settings.threshold != before:
             worker.reinspect(first=str(facts.get("key") or ""))
-        worker.follow(list(project.inspected))
+        worker.follow_all()
         return changes
 
 
@@ -192,7 +192,7 @@ def _learning_routes(app: FastAPI, project: Project, worker: Worker) -> None:
         if action is None:
             raise UserError("action must be take_over or go_back")
         await anyio.to_thread.run_sync(action, project)
-        worker.follow(list(project.inspected))
+        worker.follow_all()
         worker.news.send("learned", count=len(project.settings.learned))
         return {"taken_over": len(project.settings.learned)}
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Hashable
 
 from crack_lightning.errors import UserError
+from crack_lightning.page.requests import INTERNAL_ERROR
 
 log = logging.getLogger(__name__)
 
@@ -15,9 +16,13 @@ Job = Callable[[], None]
 
 
 class Jobs(threading.Thread):
-    """A thread that does jobs, the most urgent first; a job that waits already is not added again."""
+    """A thread that does jobs, the most urgent first; a job that waits already is not added again.
 
-    def __init__(self) -> None:
+    `trouble` gets a message for the user where a job fails.
+    """
+
+    def __init__(self, trouble: Callable[[str], None]) -> None:
+        self._trouble = trouble
         super().__init__(name="computing", daemon=True)
         self._queue, self._waiting = list[tuple[int, int, Hashable]](), dict[Hashable, tuple[int, Job]]()
         self._change, self._ended, self._numbers = threading.Condition(), False, itertools.count()
@@ -38,10 +43,10 @@ class Jobs(threading.Thread):
                 job()
             except (UserError, OSError) as error:
                 log.warning("%s", error)
+                self._trouble(str(error))
             except Exception:
                 log.exception("a computation in the background failed")
-            with self._change:
-                self._change.notify_all()
+                self._trouble(INTERNAL_ERROR)
 
     def do_all(self) -> None:
         """Does all jobs that wait, in the calling thread; for tests."""

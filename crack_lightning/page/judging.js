@@ -92,7 +92,7 @@ const CHANGES = { accept: "accepting", reject: "rejecting", draw: "drawing or re
 export async function review() {
   const shown = state.photograph;
   if (!shown?.cell) return;
-  const again = shown.review;
+  const again = shown.state === "reviewed" ? shown.review : null;
   if (await correct(again ? { kind: "undo", of: again } : { kind: "review" })) {
     say(again ? "not reviewed any more" : "reviewed: N goes on to the next photograph");
   }

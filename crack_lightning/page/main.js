@@ -83,12 +83,12 @@ listen({
 
 on("project", () => state.project.progress && progress(state.project.progress));
 on("photograph", () => {
-  const { undo: last, redo: undone, review: reviewed } = /** @type {import("./state.js").Photograph} */ (state.photograph);
+  const { undo: last, redo: undone, state: reached } = /** @type {import("./state.js").Photograph} */ (state.photograph);
   byId("undo").title = last ? `undo: ${words(last)} (U)` : "nothing to undo";
   byId("undo").disabled = !last;
   byId("redo").disabled = !undone;
   byId("review").disabled = !state.photograph?.cell;
-  byId("review").setAttribute("aria-pressed", String(Boolean(reviewed)));
+  byId("review").setAttribute("aria-pressed", String(reached === "reviewed"));
 });
 
 // Buttons

@@ -21,7 +21,7 @@ from crack_lightning.measurement.classes import UNKNOWN_COLOUR
 from crack_lightning.measurement.record import figure_of
 from crack_lightning.project.attention import PlaceToLookAt
 from crack_lightning.project.kept_pictures import TILE_PX
-from crack_lightning.project.marks import is_measured
+from crack_lightning.project.marks import shown_threshold
 from crack_lightning.project.project import HANDED_OVER, Project, key_of_name
 from crack_lightning.project.remembered import Remembered
 from crack_lightning.project.rows import Rows, row_facts
@@ -82,7 +82,7 @@ def _correction_facts(project: Project, number: int | None) -> dict[str, Any] | 
 
 
 class Views:
-    """What windows of the page know of photographs, so that an answer holds only what changed."""
+    """Remembers what windows of the page know of photographs, so that an answer holds only what changed."""
 
     def __init__(self) -> None:
         self._sent, self._numbers = Remembered[dict[str, Any]](512), itertools.count(1)
@@ -101,7 +101,7 @@ class Views:
         if inspected is None or inspected.grid is None or not inspected.is_mapped or project.is_stale(key):
             return facts
         wanted = project.settings.threshold if threshold is None else threshold
-        used = wanted if is_measured(project, key, wanted) else inspected.made_of.threshold
+        used = shown_threshold(project, key, wanted)
         corrections = project.corrections_of(project.photograph(key).name)
         excluded = [correction for correction in corrections if correction.kind == "exclude"]
         scale = scale_of(project, key)

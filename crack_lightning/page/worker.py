@@ -28,7 +28,8 @@ class Worker(threading.Thread):
 
     def __init__(self, project: Project, news: News) -> None:
         super().__init__(name="inspecting", daemon=True)
-        self.project, self.news, self.rows, self.jobs = project, news, Rows(project), Jobs()
+        self.project, self.news, self.rows = project, news, Rows(project)
+        self.jobs = Jobs(lambda message: news.send("trouble", message=message))
         self._waiting, self._change = deque[str](), threading.Condition()
         self._paused = self._ended = False
         self._current: str | None = None
@@ -38,7 +39,11 @@ class Worker(threading.Thread):
         """Starts both threads, and computes what an earlier server left."""
         self.jobs.start()
         super().start()
-        self.jobs.add(ROW, "what an earlier server left", lambda: self.follow(list(self.project.inspected)))
+        self.follow_all()
+
+    def follow_all(self) -> None:
+        """Looks in the background for what has to be computed of any photograph."""
+        self.jobs.add(ROW, "all", lambda: self.follow(list(self.project.inspected)))
 
     def follow(self, keys: Iterable[str]) -> None:
         """Computes the rows of photographs, and what to look at next in them, where they are not kept."""
@@ -163,6 +168,8 @@ class Worker(threading.Thread):
         key, project = str(self._current), self.project
         try:
             self.send_progress()
+            if key not in project.photographs:  # it was taken out
+                return
             photograph = project.photograph(key)
             inspection = project.inspection
             shows_first_look = self._done == 0 and not self._has_results(key)

@@ -15,7 +15,7 @@ from crack_lightning.measurement.kept_records import restricted_to
 from crack_lightning.measurement.network import Branch, centre_line
 from crack_lightning.measurement.paths import length_of, resampled, smoothed
 from crack_lightning.measurement.record import CrackRecord, pixel_records
-from crack_lightning.project.marks import MIN_THRESHOLD, book_of, in_pixels, inspected_of, records_at
+from crack_lightning.project.marks import MIN_THRESHOLD, book_of, in_pixels, inspected_of, shown_threshold
 from crack_lightning.project.project import REOPEN_HINT, Project
 from crack_lightning.project.rows import REVIEWED, state_of
 from crack_lightning.project.shown_cracks import first_view, shown_cracks
@@ -65,8 +65,6 @@ def correct(project: Project, facts: Facts) -> list[Correction]:
     key = project.key_of(name)
     if project.is_stale(key):
         raise UserError(f"the file of {name} changed after it was inspected: {REOPEN_HINT}")
-    if "crack" in facts or "cracks" in facts:
-        records_at(project, key, threshold_in(project, facts))  # the slow part, done before the journal is locked
     entry = {"photograph": name, "by": facts.get("by", ""), "picture": project.picture_of(name)}
     with project.journal.guard:  # otherwise two windows could write the same correction
         values = _VALUES[str(kind)](project, key, facts)
@@ -112,10 +110,15 @@ def _wanted(project: Project, key: str, facts: Facts) -> list[JudgedCrack]:
     valid = isinstance(names, list) and all(isinstance(name, str) for name in names)
     if not isinstance(names, list) or not valid or not 0 < len(names) <= MAX_LINES:
         raise UserError(f"crack must be the name of a crack, cracks a list of 1 to {MAX_LINES}")
-    by_name = {crack.name: crack for crack in shown_cracks(project, key, threshold_in(project, facts))}
+    by_name = {crack.name: crack for crack in _shown(project, key, facts)}
     if any(name not in by_name for name in names):
         raise UserError("that crack is not there any more: it was changed in another window, or by another threshold")
     return [by_name[name] for name in dict.fromkeys(names)]
+
+
+def _shown(project: Project, key: str, facts: Facts) -> list[JudgedCrack]:
+    """Returns the cracks that the window of a request shows, which are measured already."""
+    return shown_cracks(project, key, shown_threshold(project, key, threshold_in(project, facts)))
 
 
 def threshold_in(project: Project, facts: Facts) -> float:
@@ -135,7 +138,7 @@ def _draw_values(project: Project, key: str, facts: Facts) -> list[dict[str, Any
     if length_of(stroke) < MIN_STROKE_PX:
         raise UserError(f"a stroke of {length_of(stroke):.0f} pixels is too short: draw along the crack")
     grey = project.grey_of(key)
-    ends = [crack for crack in shown_cracks(project, key) if crack.status != REJECTED and _ends_meet(crack, stroke)]
+    ends = [crack for crack in _shown(project, key, facts) if _ends_meet(crack, stroke)]
     record = measured_along([stroke], grey)
     if not ends:
         return [_drawn(record, book_of(project, key).next_free())]
@@ -232,7 +235,7 @@ def _erase_values(project: Project, key: str, facts: Facts) -> list[dict[str, An
     if not RUBBER_RADII_PX[0] <= radius_px <= RUBBER_RADII_PX[1]:
         low, high = RUBBER_RADII_PX
         raise UserError(f"radius_px={str(facts.get('radius_px'))[:20]}: must be from {low:g} to {high:g}")
-    cracks = shown_cracks(project, key, threshold_in(project, facts))
+    cracks = _shown(project, key, facts)
     parts = cut_by([crack.record for crack in cracks if crack.status != REJECTED], stroke, radius_px)
     if not parts:
         raise UserError("there is nothing marked to erase")
@@ -249,7 +252,7 @@ def _describe_values(project: Project, key: str, facts: Facts) -> list[dict[str,
 
 
 def _review_values(project: Project, key: str, facts: Facts) -> list[dict[str, Any]]:
-    name, shown = project.photograph(key).name, first_view(project, key, shown_cracks(project, key))
+    name, shown = project.photograph(key).name, first_view(project, key, _shown(project, key, facts))
     if state_of(project.corrections_of(name), shown) == REVIEWED:
         raise UserError(f"{name} is reviewed already")
     return [{"seen": [crack.record.number for crack in shown if crack.status == UNSEEN]}]

@@ -51,7 +51,7 @@ INCLUDED_STATUSES = {"accepted": (ACCEPTED, DRAWN), "not_rejected": (ACCEPTED, D
 STATUS_WORDS = {ACCEPTED: "accepted", DRAWN: "added by hand", REJECTED: "rejected", UNSEEN: "not reviewed"}
 SHOWN_WORDS = {
     "accepted": "accepted cracks and those added by hand",
-    "not_rejected": "all cracks that nobody rejected",
+    "not_rejected": "all of the first view that nobody rejected",
 }
 HALF_BAND_PX = 6.0  # a crack is measured again within this distance of its line
 NO_NAME = "nobody gave a name"
@@ -89,7 +89,8 @@ def hand_over(
     form: Mapping[str, str] | None = None,
     report: Callable[..., None] | None = None,
 ) -> HandedOver:
-    """Writes the report and the files named in `formats`, for the accepted cracks or for all that are not rejected.
+    """Writes the report and the files named in `formats`, for accepted cracks or for all in the first view that nobody
+    rejected.
 
     `included` is a key of INCLUDED_STATUSES. `form` is what the cover says, by FORM_FIELDS; the project keeps it for
     the next time. `report` gets the number of photographs that are `done`, and of all (`total`). Raises UserError for

@@ -37,7 +37,7 @@ class MarkChange:
 
 @dataclass(frozen=True)
 class Proposal:
-    """What taking over would change.
+    """Says what taking over would change.
 
     `judged`: the number of marks that somebody judged. `before`, `after`: AUROC of these marks without and with the
     judgements in other photographs, None where there are too few.

@@ -42,6 +42,15 @@ def is_measured(project: Project, key: str, threshold: float) -> bool:
     return inspected.made_of.threshold == threshold or (folder, inspected.made_of.map_key, threshold) in _remembered
 
 
+def shown_threshold(project: Project, key: str, wanted: float) -> float:
+    """Returns the threshold whose marks the page shows: the `wanted` one, or until it is measured that of the kept
+    findings."""
+    if is_measured(project, key, wanted):
+        return wanted
+    kept = inspected_of(project, key).made_of.threshold
+    return wanted if kept is None else kept
+
+
 def inspected_of(project: Project, key: str) -> Inspected:
     """Returns what was found in a photograph. Raises UserError where it is not inspected yet, or could not be."""
     name, inspected = project.photograph(key).name, project.inspected.get(key)

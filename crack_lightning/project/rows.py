@@ -9,6 +9,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from crack_lightning.corrections.correction import Correction
@@ -29,7 +30,7 @@ NOT_REVIEWED, IN_WORK, REVIEWED, CHANGED = "not reviewed", "in work", "reviewed"
 
 @dataclass(frozen=True)
 class PhotographRow:
-    """What the list says of an inspected photograph.
+    """Holds what the list says of an inspected photograph.
 
     `made_of` changes with anything that changes the row. `counts`: the number of cracks by status. `length_px`: the
     length of those that are not rejected. `folded`: the number of marks that are not in the first view. `unjudged`: the
@@ -104,7 +105,7 @@ class Rows:
         return hashlib.blake2b(repr(parts).encode(), digest_size=12).hexdigest()
 
 
-def _read(path: Any) -> PhotographRow | None:
+def _read(path: Path) -> PhotographRow | None:
     try:
         row = PhotographRow(**json.loads(path.read_text()))
         counts = {str(name): int(count) for name, count in row.counts.items()}

@@ -1,4 +1,4 @@
-"""The cracks of a photograph as the page shows them: marks with corrections and what was learned from people."""
+"""The cracks of a photograph as the page shows them: marks with corrections, moved by what people judged."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
