@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from projects import keyed, said, source
 
-from crack_lightning.corrections.correction import to_redo, to_undo
+from crack_lightning.corrections.undoing import to_redo, to_undo
 from crack_lightning.errors import UserError
 from crack_lightning.project.correcting import correct
 from crack_lightning.project.marks import records_at

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crack_lightning.corrections.correction import Correction, active, to_redo, to_undo
+from crack_lightning.corrections.correction import Correction
 from crack_lightning.corrections.journal import Journal
 from crack_lightning.corrections.lines import (
     cut_by,
@@ -18,6 +18,7 @@ from crack_lightning.corrections.lines import (
     standing_judgements,
     surface_share,
 )
+from crack_lightning.corrections.undoing import active, to_redo, to_undo
 from crack_lightning.errors import UserError
 from crack_lightning.measurement.kept_records import record_from, restricted_to, whole_record
 from crack_lightning.measurement.record import CrackRecord, Widths

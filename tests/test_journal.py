@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from crack_lightning.corrections import journal as journals
-from crack_lightning.corrections.correction import active, correction_of
+from crack_lightning.corrections.correction import correction_of
 from crack_lightning.corrections.journal import Journal
+from crack_lightning.corrections.undoing import active
 from crack_lightning.errors import UserError
 
 NAME = "wall.jpg"

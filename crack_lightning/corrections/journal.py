@@ -8,7 +8,8 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from crack_lightning.corrections.correction import UNDO_OR_REDO, Correction, active, correction_of
+from crack_lightning.corrections.correction import UNDO_OR_REDO, Correction, correction_of
+from crack_lightning.corrections.undoing import active
 from crack_lightning.errors import UserError
 from crack_lightning.system.files import full_message, is_full, write_atomically
 

@@ -1,6 +1,6 @@
 """The routes of the page's server: each address, with the function that answers its requests."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -51,6 +51,7 @@ def application(project: Project, worker: Worker) -> FastAPI:
     _correction_routes(app, project, worker, views)
     _learning_routes(app, project, worker)
     _photograph_routes(app, project, worker)
+    _left_out_routes(app, project, worker)
     _hand_over_routes(app, project, worker)
     return app
 
@@ -127,28 +128,7 @@ def _picture_routes(app: FastAPI, project: Project) -> None:
 
 def _correction_routes(app: FastAPI, project: Project, worker: Worker, views: Views) -> None:
     def recorded(write: Callable[[Project, Any], Sequence[Correction]], facts: Any) -> Any:
-        """Returns the photograph that changed, as a window which knows `revision` of it has to change its view."""
-        corrections = write(project, facts)
-        first = corrections[0] if corrections[0].of is None else project.journal.numbered(corrections[0].of)
-        name = first.photograph or str(facts.get("photograph") or "")
-        result: dict[str, Any] = {"number": corrections[0].number, "count": len(corrections)}
-        if key_of_name(name) in project.photographs:
-            key = key_of_name(name)
-            known = str(facts.get("revision") or "") if key == facts.get("key") else ""
-            threshold = threshold_in(project, facts)
-            result |= {"key": key, "photograph": views.photograph(project, worker.rows, key, threshold, known)}
-        if "key" in result:
-            worker.follow([result["key"]])
-            worker.write_row(result["key"])
-        row = row_facts(project, worker.rows, result["key"]) if "key" in result else None
-        worker.news.send(
-            "correction",
-            number=result["number"],
-            window=str(facts.get("window") or "")[:40],
-            row=row,
-            all=first.kind == "scale" and not first.photograph,
-        )
-        return result
+        return _recorded(project, worker, views, write(project, facts), facts)
 
     @app.post("/api/corrections")
     async def correction(request: Request) -> Any:
@@ -178,6 +158,28 @@ def _correction_routes(app: FastAPI, project: Project, worker: Worker, views: Vi
         return changes
 
 
+def _recorded(
+    project: Project, worker: Worker, views: Views, corrections: Sequence[Correction], facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Tells all windows of corrections that a request with these `facts` made.
+
+    Returns the photograph that changed, as a window which knows its `revision` has to change the view.
+    """
+    first = corrections[0] if corrections[0].of is None else project.journal.numbered(corrections[0].of)
+    key, row = key_of_name(first.photograph or str(facts.get("photograph") or "")), None
+    result: dict[str, Any] = {"number": corrections[0].number, "count": len(corrections)}
+    if key in project.photographs:
+        known = str(facts.get("revision") or "") if key == facts.get("key") else ""
+        shown = views.photograph(project, worker.rows, key, threshold_in(project, facts), known)
+        result |= {"key": key, "photograph": shown}
+        worker.follow([key])
+        worker.write_row(key)
+        row = row_facts(project, worker.rows, key)
+    window, for_all = str(facts.get("window") or "")[:40], first.kind == "scale" and not first.photograph
+    worker.news.send("correction", number=result["number"], window=window, row=row, all=for_all)
+    return result
+
+
 def _learning_routes(app: FastAPI, project: Project, worker: Worker) -> None:
     @app.get("/api/learning")
     def look() -> Any:
@@ -200,18 +202,13 @@ def _learning_routes(app: FastAPI, project: Project, worker: Worker) -> None:
 def _photograph_routes(app: FastAPI, project: Project, worker: Worker) -> None:
     upload_slots = anyio.CapacityLimiter(MAX_UPLOADS)
 
-    def announce(keys: list[str]) -> Any:
-        worker.news.send("photographs", rows=[row_facts(project, worker.rows, key) for key in keys])
-        worker.add(keys)
-        return {"keys": keys}
-
     @app.post("/api/sources")
     async def source(request: Request) -> Any:
         facts = await json_of(request)
         path = facts.get("path") or ""
         if not isinstance(path, str) or len(path) > MAX_PATH_LENGTH or "\0" in path:
             raise UserError(f"path must be a text of at most {MAX_PATH_LENGTH} characters")
-        return announce(await anyio.to_thread.run_sync(add_source, project, path))
+        return worker.announce(await anyio.to_thread.run_sync(add_source, project, path))
 
     @app.put("/api/uploads")
     async def upload(request: Request, name: str) -> Any:
@@ -222,8 +219,15 @@ def _photograph_routes(app: FastAPI, project: Project, worker: Worker) -> None:
             with receiving(project, name[:MAX_PATH_LENGTH]) as photograph:
                 async for chunk in request.stream():  # in the event loop: a stalled upload would block a thread
                     photograph.write(chunk)
-                return announce([await anyio.to_thread.run_sync(photograph.keep)])
+                return worker.announce([await anyio.to_thread.run_sync(photograph.keep)])
 
+    @app.post("/api/queue")
+    async def queue(request: Request) -> Any:
+        worker.set_paused(bool((await json_of(request)).get("paused")))
+        return worker.facts()
+
+
+def _left_out_routes(app: FastAPI, project: Project, worker: Worker) -> None:
     @app.post("/api/left_out")
     async def leave_out(request: Request) -> Any:
         facts = with_photograph_name(project, await json_of(request))
@@ -231,17 +235,12 @@ def _photograph_routes(app: FastAPI, project: Project, worker: Worker) -> None:
         name = str(facts.get("photograph") or facts.get("name") or "")
         keys = await anyio.to_thread.run_sync(action, project, name)
         if facts.get("back"):
-            announce(keys)
+            worker.announce(keys)
         else:
             for key in keys:
                 worker.rows.forget(key)
             worker.news.send("left_out", keys=keys)
         return {"left_out": [showable(left) for left in project.settings.left_out]}
-
-    @app.post("/api/queue")
-    async def queue(request: Request) -> Any:
-        worker.set_paused(bool((await json_of(request)).get("paused")))
-        return worker.facts()
 
 
 def _hand_over_routes(app: FastAPI, project: Project, worker: Worker) -> None:

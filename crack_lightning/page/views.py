@@ -12,8 +12,9 @@ import numpy as np
 from PIL import Image
 
 from crack_lightning import __version__
-from crack_lightning.corrections.correction import LABELS, REASONS, to_redo, to_undo
+from crack_lightning.corrections.correction import LABELS, REASONS
 from crack_lightning.corrections.lines import UNSEEN, JudgedCrack, excluded_areas, surface_share
+from crack_lightning.corrections.undoing import to_redo, to_undo
 from crack_lightning.data.images.formats import png
 from crack_lightning.errors import UserError
 from crack_lightning.inference.grouping import steadied

@@ -86,6 +86,12 @@ class Worker(threading.Thread):
             self._change.notify()
         self.send_progress()
 
+    def announce(self, keys: list[str]) -> dict[str, list[str]]:
+        """Sends the rows of photographs that were added to every window, and adds them to the queue."""
+        self.news.send("photographs", rows=[row_facts(self.project, self.rows, key) for key in keys])
+        self.add(keys)
+        return {"keys": keys}
+
     def propose(self) -> None:
         """Finds out what taking over people's judgements would change, and reports progress and the result."""
 

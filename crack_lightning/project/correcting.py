@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from crack_lightning.corrections.correction import MAX_LINES, Correction, lines_of, made_at_once
+from crack_lightning.corrections.correction import MAX_LINES, Correction, lines_of
 from crack_lightning.corrections.lines import ACCEPTED, DRAWN, REJECTED, UNSEEN, JudgedCrack, cut_by
 from crack_lightning.corrections.nearness import lines_near, near
+from crack_lightning.corrections.undoing import made_at_once
 from crack_lightning.errors import UserError
 from crack_lightning.measurement.cracks import measure_crack
 from crack_lightning.measurement.kept_records import restricted_to

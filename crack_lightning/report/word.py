@@ -57,12 +57,7 @@ def word_report(
     `run`. `cover` is what the first page says, `method` what the last one says."""
     document = library().Document()
     _set_paper(document)
-    facts = dict(cover or {})
-    document.add_heading(showable(facts.pop("structure", "Inspection for cracks")), 0)
-    for name, value in facts.items():
-        document.add_paragraph(f"{name}: {showable(value)}")
-    document.add_paragraph(summary)
-    document.add_page_break()
+    _add_cover(document, summary, dict(cover or {}))
     document.add_heading("Cracks", 1)
     likely = [row for row in cracks.rows if row.likely]
     limit = "" if cracks.total <= MAX_ROWS else f"; the first {MAX_ROWS} are listed, cracks.csv has all"
@@ -80,6 +75,21 @@ def word_report(
         _add_picture(document, run / photo.overlay)
         document.add_paragraph(showable(photo.text))
     _add_close_ups(document, run, cracks)
+    _add_method(document, method, cracks)
+    file = io.BytesIO()
+    document.save(file)
+    return file.getvalue()
+
+
+def _add_cover(document: Any, summary: str, facts: dict[str, str]) -> None:
+    document.add_heading(showable(facts.pop("structure", "Inspection for cracks")), 0)
+    for name, value in facts.items():
+        document.add_paragraph(f"{name}: {showable(value)}")
+    document.add_paragraph(summary)
+    document.add_page_break()
+
+
+def _add_method(document: Any, method: Mapping[str, str], cracks: CracksSection) -> None:
     document.add_heading("Method and limits", 1)
     document.add_paragraph(
         "A crack map marks cells of 4 x 4 pixels; the lines through them are moved onto the darkest path at the "
@@ -90,9 +100,6 @@ def word_report(
     document.add_paragraph(LIMITS)
     for name, value in method.items():
         document.add_paragraph(f"{name}: {showable(value)}", style="List Bullet")
-    file = io.BytesIO()
-    document.save(file)
-    return file.getvalue()
 
 
 def _cm(length: float) -> Any:
