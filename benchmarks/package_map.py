@@ -1,4 +1,4 @@
-"""Make the crack map of the package anew: some twenty-five minutes on two cores, 12 GB of memory.
+"""Make a crack map as that of the package: two hours beside other work on two cores, 12 GB of memory.
 
     python benchmarks/package_map.py METU SDNET2018 [--output crack_lightning/models/package_map.safetensors]
 

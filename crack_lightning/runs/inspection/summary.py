@@ -6,7 +6,7 @@ from pathlib import Path
 
 from crack_lightning.inference.overlay import scale_colours
 from crack_lightning.measurement.classes import WidthClasses
-from crack_lightning.report.cracks_section import LIMITS
+from crack_lightning.report.cracks_section import LIMITS, CracksSection
 from crack_lightning.report.templates import rendered
 from crack_lightning.runs.inspection.crack_files import kept_records, write_all_cracks
 from crack_lightning.runs.inspection.cracks_shown import cracks_shown
@@ -52,11 +52,24 @@ def write_summary(
         }
         write_all_cracks(run, facts)
         cracks = cracks_shown(facts, {photo.name: photo for photo in mapped}, classes)
-    page = rendered(
+    write_atomically(run / "report.html", _page(run, ranked, summary, method, cover or {}, cracks).encode())
+    if cracks is not None:
+        write_formats(formats, Contents(run, ranked, summary, method, classes, cracks, image_prefix, cover or {}))
+
+
+def _page(
+    run: Path,
+    ranked: Sequence[Inspected],
+    summary: str,
+    method: Mapping[str, str],
+    cover: Mapping[str, str],
+    cracks: CracksSection | None,
+) -> str:
+    return rendered(
         "inspection.html",
         summary=summary,
         method=method,
-        cover=cover or {},
+        cover=cover,
         overlays={photo.name: str(overlay_of(run, photo.name)) for photo in ranked},
         colours=scale_colours(),
         inspected=ranked,
@@ -64,9 +77,6 @@ def write_summary(
         cracks=cracks,
         limits=LIMITS,
     )
-    write_atomically(run / "report.html", page.encode())
-    if cracks is not None:
-        write_formats(formats, Contents(run, ranked, summary, method, classes, cracks, image_prefix, cover or {}))
 
 
 def _thumbnails(run: Path, inspected: Sequence[Inspected]) -> dict[str, bytes]:
