@@ -44,12 +44,19 @@ def test_what_was_accepted_is_handed_over(project: Callable[..., Project], tmp_p
         assert words in text, words
     assert "<b>Bob" not in text
     assert made.counts["accepted"] == made.counts["drawn"] == 1
+    assert verdicts(made.folder) == {"a.png": "cracked", "b.png": "review"}, "nobody reviewed it to the end"
+    said(one, "review", "b.png")
     everything = hand_over(one, included="not_rejected", formats=[])
+    assert verdicts(everything.folder)["b.png"] == "sound"
     assert everything.folder != made.folder
     for wrong in ({"included": "all", "formats": []}, {"included": "accepted", "formats": ["pdf"]}):
         with pytest.raises(UserError, match=r"one of|print report"):
             hand_over(one, **wrong)  # type: ignore[arg-type]
     one.close()
+
+
+def verdicts(folder: Path) -> dict[str, str]:
+    return {row["path"]: row["verdict"] for row in csv.DictReader(io.StringIO((folder / "inspection.csv").read_text()))}
 
 
 def test_nothing_is_handed_over_before_anything_is_inspected(project: Callable[..., Project]) -> None:

@@ -22,7 +22,7 @@ def test_the_page_has_method_and_existing_verdicts() -> None:
     text = page(inspected("review"), checkpoint="<best>.ckpt")
     assert "<strong>&lt;best&gt;.ckpt</strong>" in text
     assert "linear-gradient(to right,rgb(1,2,3))" in text
-    assert "no region, but it needs review" in text
+    assert "nothing is marked, but it needs review" in text
     assert "at least one region" not in text, "no photograph has that verdict"
 
 
@@ -35,8 +35,9 @@ def test_of_a_photograph_without_results_there_is_nothing_to_open() -> None:
 
 
 def test_regions_are_in_millimetres_where_the_scale_is_known() -> None:
-    assert ">1: 9 px long, 30 px², peak 0.50</td>" in page(inspected("cracked"))
-    assert ">1: 18 mm long, 120 mm², peak 0.50</td>" in page(inspected("cracked", scale=KnownScale(2.0, "key", 0.0)))
+    assert ">1: 9 px long, 30 px², probability up to 0.50</td>" in page(inspected("cracked"))
+    scaled = page(inspected("cracked", scale=KnownScale(2.0, "key", 0.0)))
+    assert ">1: 18 mm long, 120 mm², probability up to 0.50</td>" in scaled
 
 
 def test_the_page_needs_nothing_else() -> None:

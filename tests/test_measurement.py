@@ -13,7 +13,7 @@ from crack_lightning.measurement.centres import centred
 from crack_lightning.measurement.classes import PRESETS, width_classes
 from crack_lightning.measurement.cracks import Crack, measure_crack
 from crack_lightning.measurement.network import Branch, refine_cracks
-from crack_lightning.measurement.paths import length_of, resampled, smoothed
+from crack_lightning.measurement.paths import length_of, passed_once, resampled, smoothed
 from crack_lightning.measurement.profiles import _sharpness
 from crack_lightning.measurement.record import COLUMNS, collection, records_of
 from crack_lightning.measurement.scale import Scale, uniform_scale
@@ -157,6 +157,19 @@ def test_a_map_of_noise_with_thousands_of_branches_is_taken_apart() -> None:
     lengths = [measure_crack(parts, grey).length_px for parts in refine_cracks(some, grey)]
     assert lengths
     assert min(lengths) > 0
+
+
+def test_a_line_that_runs_back_counts_once() -> None:
+    there = np.array([[0.0, 50.0], [200.0, 50.0]])
+    back_and_on = np.concatenate([there, there[::-1] + 2.0, [[0.0, 52.0], [0.0, 252.0]]])
+    parts = passed_once(back_and_on, 6.0, 4.0)
+    assert sum(map(length_of, parts)) == pytest.approx(400, abs=30)
+    turns = np.linspace(0, 2 * np.pi, 100)
+    ring = 50 * np.column_stack([np.cos(turns), np.sin(turns)])
+    eight = 80 * np.column_stack([np.sin(turns), np.sin(2 * turns)])
+    for whole in (there, ring, eight):
+        (same,) = passed_once(whole, 6.0, 4.0)
+        assert length_of(same) == pytest.approx(length_of(whole), rel=0.02)
 
 
 def test_resampling_keeps_ends_and_length() -> None:

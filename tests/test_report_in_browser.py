@@ -51,8 +51,9 @@ def test_a_person_can_sort_filter_and_compare(
         page.click("th:has-text('photograph') button")
         names = [name.split("\n")[0] for name in page.locator("tbody td.path").all_inner_texts()]
         assert names == sorted(names, reverse=descending)
-    page.click("th:has-text('peak') button")
-    peaks = [float(text) for text in page.locator("tbody td[data-name=peak]").all_inner_texts() if text]
+    page.click("th:has-text('highest probability') button")
+    cells = page.locator("tbody td[data-name='highest probability']")
+    peaks = [float(text) for text in cells.all_inner_texts() if text]
     assert peaks == sorted(peaks, reverse=True)
     page.click("th:has-text('photograph') button")
     page.check("#pictures")

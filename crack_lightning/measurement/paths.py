@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from scipy import ndimage
+from scipy.spatial import cKDTree
 
 Array = np.ndarray
 
@@ -36,6 +37,20 @@ def smoothed(points: Array, sigma: float) -> Array:
     before, behind = 2 * points[0] - points[reach:0:-1], 2 * points[-1] - points[-2 : -2 - reach : -1]
     whole = ndimage.gaussian_filter1d(np.concatenate([before, points, behind]), sigma, axis=0)
     return np.asarray(whole[reach : reach + len(points)])
+
+
+def passed_once(points: Array, reach: float, step: float) -> list[Array]:
+    """Returns the parts (n, 2) of a line without the stretches that run along what the line passed before, within
+    `reach`; where it only crosses itself or closes a ring, it stays whole. Points are about `step` apart."""
+    points = resampled(points, step)
+    lag = int(np.ceil(3 * reach / step))
+    pairs = cKDTree(points).query_pairs(reach, output_type="ndarray")
+    again = np.zeros(len(points), bool)
+    again[pairs[pairs[:, 1] - pairs[:, 0] > lag, 1]] = True
+    runs, _ = ndimage.label(again)
+    again &= np.bincount(runs)[runs] > lag
+    parts, count = ndimage.label(~again)
+    return [points[parts == part + 1] for part in range(count) if (parts == part + 1).sum() > 1]
 
 
 def normals(points: Array, sigma: float) -> Array:

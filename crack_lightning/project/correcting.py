@@ -14,7 +14,7 @@ from crack_lightning.errors import UserError
 from crack_lightning.measurement.cracks import measure_crack
 from crack_lightning.measurement.kept_records import restricted_to
 from crack_lightning.measurement.network import Branch, centre_line
-from crack_lightning.measurement.paths import length_of, resampled, smoothed
+from crack_lightning.measurement.paths import length_of, passed_once, resampled, smoothed
 from crack_lightning.measurement.record import CrackRecord, pixel_records
 from crack_lightning.project.marks import MIN_THRESHOLD, book_of, in_pixels, inspected_of, shown_threshold
 from crack_lightning.project.project import REOPEN_HINT, Project
@@ -140,7 +140,7 @@ def _draw_values(project: Project, key: str, facts: Facts) -> list[dict[str, Any
         raise UserError(f"a stroke of {length_of(stroke):.0f} pixels is too short: draw along the crack")
     grey = project.grey_of(key)
     ends = [crack for crack in _shown(project, key, facts) if _ends_meet(crack, stroke)]
-    record = measured_along([stroke], grey)
+    record = measured_along(passed_once(stroke, STROKE_BAND_PX, STROKE_STEP_PX), grey)
     if not ends:
         return [_drawn(record, book_of(project, key).next_free())]
     known = [line for crack in ends for line in crack.record.lines]

@@ -238,7 +238,7 @@ def _row(
     state = _state(project, key_of_name(inspected.name))
     review = _review_text(state, corrections, has_marks=bool(cracks))
     note = "; ".join(filter(None, [inspected.note, ", ".join(parts), review]))
-    verdict = "cracked" if records else "review" if statuses[UNSEEN] or inspected.note else "sound"
+    verdict = "cracked" if records else "sound" if state == REVIEWED and not inspected.note else "review"
     longest = max((record.length_px for record in records), default=0.0)
     marks = Marks(inspected.marks.peak if inspected.marks else 0.0, None, len(records), longest)
     return replace(inspected, verdict=verdict, note=note, marks=marks)

@@ -80,7 +80,7 @@ function show(row) {
   under.src = row.dataset.photograph;
   over.src = row.dataset.overlay;
   const among = viewable();
-  const numbers = [...row.querySelectorAll("td.n")].filter((cell) => cell.textContent && cell.dataset.name !== "seconds");
+  const numbers = [...row.querySelectorAll("td.n")].filter((cell) => cell.textContent);
   const facts = numbers.map((cell) => `${cell.dataset.name} ${cell.textContent}`);
   byId("name").textContent = [row.dataset.name, row.dataset.verdict, ...facts].join("   ·   ") +
     `   (${among.indexOf(row) + 1} of ${among.length})`;
