@@ -159,7 +159,7 @@ def day(photographs: int, corrected: int, corrections: int) -> None:
         rows = list[tuple[str, str]]()
         for few in (1, corrected):
             place = project_folder(Path(folder) / str(few), photographs, few, corrections * few // corrected)
-            with served(place / "project", f"source={place / 'site'}") as server:
+            with served(place / "project", f"source={place / 'site'}", f"threshold={THRESHOLD}") as server:
                 began_s = time.perf_counter()
                 while asked("project")["progress"]["waiting"] or any(row["computing"] for row in listed()):
                     time.sleep(1)

@@ -17,6 +17,7 @@ from crack_lightning.project.rows import Rows
 from crack_lightning.project.shown_cracks import shown_cracks
 from crack_lightning.project.site_photographs import load_photographs
 from crack_lightning.runs.inspection.inspecting import inspect_photograph
+from crack_lightning.runs.inspection.photograph_files import key_of
 
 THRESHOLD, SCENES = 0.3, 6  # of the project, and across and down a photograph
 
@@ -44,7 +45,8 @@ def project_folder(folder: Path, count: int, corrected: int, corrections: int) -
     cracks = shown_cracks(opened, key)
     Rows(opened).compute(key)  # is that of every photograph that nobody corrected
     find_places(opened, key)
-    picture = opened.picture_of("0000.jpg")
+    picture, settings = opened.picture_of("0000.jpg"), opened.inspection.settings
+    keys = {photograph.name: key_of(photograph, settings) for photograph in opened.photographs.values()}
     opened.close()
     first = project / "photographs/0000.jpg"
     facts = json.loads((first / "inspection.json").read_text())
@@ -52,7 +54,7 @@ def project_folder(folder: Path, count: int, corrected: int, corrections: int) -
         name = f"{number:04d}.jpg"
         other = shutil.copytree(first, first.with_name(name), copy_function=os.link)
         (other / "inspection.json").unlink()
-        told = facts | {"name": name, "path": str(source / name)}
+        told = facts | {"name": name, "path": str(source / name), "key": keys[name]}
         (other / "inspection.json").write_text(json.dumps(told))
     lines = list[str]()
     each = max(1, corrections // max(1, corrected))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crack_lightning.corrections.nearness import SAME_SHARE, Places, PointTree, lines_near, near, runs_along
+from crack_lightning.corrections.nearness import SAME_SHARE, Places, PointTree, lines_near, name_of, near, runs_along
 from crack_lightning.errors import UserError
 from crack_lightning.measurement.kept_records import checked_lines
 from crack_lightning.measurement.record import CrackRecord
@@ -30,6 +30,11 @@ class Numbered:
 
     number: int
     lines: Sequence[Array]
+
+    @cached_property
+    def name(self) -> str:
+        """Returns what these lines are called: a mark with the same ones is the same."""
+        return name_of(self.lines)
 
     @cached_property
     def tree(self) -> PointTree:
@@ -83,16 +88,19 @@ class NumberBook:
 
     def _known(self, records: Sequence[CrackRecord]) -> dict[int, int]:
         """Returns the numbers of the marks that are known, by their index; those alike over most length come first."""
-        if not self.marks:
-            return {}
-        pairs, places = list[tuple[float, int, int]](), Places(self.marks)
-        for index, record in enumerate(records):
-            points = np.concatenate(list(record.lines))
+        names = {mark.name: mark.number for mark in self.marks}
+        own = [names.get(name_of(record.lines)) for record in records]
+        known = {index: number for index, number in enumerate(own) if number is not None}
+        used, pairs = set(known.values()), list[tuple[float, int, int]]()
+        rest = [index for index in range(len(records)) if index not in known]
+        places = Places(mark for mark in self.marks if rest and mark.number not in used)
+        for index in rest:
+            lines = records[index].lines
+            points, tree = np.concatenate(list(lines)), lines_near(lines)
             for mark in places.beside(points):
-                here, there = near(points, mark.tree), near(np.concatenate(list(mark.lines)), lines_near(record.lines))
+                here, there = near(points, mark.tree), near(np.concatenate(list(mark.lines)), tree)
                 if max(here.mean(), there.mean()) >= SAME_SHARE:
-                    pairs.append((float(here.mean()) * record.length_px, index, mark.number))
-        known, used = dict[int, int](), set[int]()
+                    pairs.append((float(here.mean()) * records[index].length_px, index, mark.number))
         for _, index, number in sorted(pairs, key=lambda pair: (-pair[0], pair[1:])):
             if index not in known and number not in used:
                 known[index] = number
