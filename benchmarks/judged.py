@@ -1,13 +1,16 @@
 """How well the other marks of a photograph are distinguished from cracks after a person judged some of them.
 
-    python benchmarks/judged.py MASKED [MASKED ...] [--counts 10 20] [--draws 10]
+    python benchmarks/judged.py MASKED [MASKED ...] [--counts 10 20] [--draws 10] [--across 30]
 
 MASKED holds images/ and masks/, as data=masks has them. A mark is a crack where most of its line lies within 8 pixels
 of the mask's cracks. AUROC of the marks that were not judged, before and after, with marks judged at random;
-photographs with fewer than the judged and 15 more marks, or fewer than three cracks among them, are left out.
+photographs with fewer than the judged and 15 more marks, or fewer than three cracks among them, are left out. Then
+that many marks (--across) judged in five photographs move the marks of five others: how many false ones, and how many
+true ones, the first view shows before and after; the mean over draws of photographs and marks.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +24,12 @@ from crack_lightning.inference.crack_lines import cracks_of
 from crack_lightning.inference.crack_maps import CrackMapReader
 from crack_lightning.inference.mark_traits import seen_along
 from crack_lightning.inference.photographs import WindowScale
+from crack_lightning.measurement.record import LIKELY
 from crack_lightning.models.crack_map import CrackMap
 from crack_lightning.models.map_checkpoint import load_network
-from crack_lightning.project.judged_marks import step_of
+from crack_lightning.project.judged_marks import ELSEWHERE, step_of
 
+PHOTOGRAPHS = 5  # that are judged, and that are looked at
 Marks = tuple[np.ndarray, np.ndarray, np.ndarray]  # log-odds (n,), values of unit length (n, k), true (n,)
 
 
@@ -61,12 +66,34 @@ def judged_once(marks: Marks, count: int, rng: np.random.Generator) -> tuple[flo
     return auroc(odds[rest], true[rest]), auroc(odds[rest] + steps, true[rest])
 
 
+def judged_elsewhere(found: Sequence[Marks], count: int, rng: np.random.Generator) -> np.ndarray:
+    """Returns the false and the true marks shown in five photographs, before and after marks of five others were
+    judged (2, 2)."""
+    order = [found[index] for index in rng.permutation(len(found))[: 2 * PHOTOGRAPHS]]
+    odds, values, true = (np.concatenate([marks[k] for marks in order[:PHOTOGRAPHS]]) for k in range(3))
+    chosen = rng.permutation(len(true))[:count]
+    surprise = true[chosen] - 1 / (1 + np.exp(-odds[chosen]))
+    before, others, truths = (np.concatenate([marks[k] for marks in order[PHOTOGRAPHS:]]) for k in range(3))
+    after = before + step_of(others @ values[chosen].T, np.full(len(chosen), ELSEWHERE), surprise)
+    least = np.log(LIKELY / (1 - LIKELY))
+    return np.array([[(shown & ~truths).sum(), (shown & truths).sum()] for shown in (before >= least, after >= least)])
+
+
+def across(found: Sequence[Marks], count: int, draws: int, rng: np.random.Generator) -> None:
+    rows = np.mean([judged_elsewhere(found, count, rng) for _ in range(draws)], axis=0)
+    print(f"| {count} marks judged in {PHOTOGRAPHS} photographs: shown in {PHOTOGRAPHS} others | before | after |")
+    print("|---|---|---|")
+    for name, column in (("false", 0), ("true", 1)):
+        print(f"| {name} | {rows[0, column]:.1f} | {rows[1, column]:.1f} |")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--ckpt", type=Path)
     parser.add_argument("--counts", nargs="+", type=int, default=[10, 20])
     parser.add_argument("--draws", type=int, default=10)
+    parser.add_argument("--across", type=int, default=30)
     options = parser.parse_args()
     network = load_network(options.ckpt)
     if not isinstance(network, CrackMap):
@@ -88,6 +115,7 @@ def main() -> None:
                 before, after = np.mean(rows, axis=0)
                 worst = min(row[1] - row[0] for row in rows)
                 print(f"| {folder.name}, {len(rows)} | {count} | {before:.3f} | {after:.3f} | {worst:+.3f} |")
+        across(found, options.across, 20 * options.draws, rng)
 
 
 if __name__ == "__main__":

@@ -3,16 +3,18 @@
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from crack_lightning.corrections.journal import JOURNAL
+from crack_lightning.corrections.lines import JudgedCrack
 from crack_lightning.data.synthetic.scenes import scene
 from crack_lightning.project.attention import find_places
 from crack_lightning.project.options import ServeOptions
-from crack_lightning.project.project import open_project
+from crack_lightning.project.project import Project, open_project
 from crack_lightning.project.rows import Rows
 from crack_lightning.project.shown_cracks import shown_cracks
 from crack_lightning.project.site_photographs import load_photographs
@@ -20,6 +22,7 @@ from crack_lightning.runs.inspection.inspecting import inspect_photograph
 from crack_lightning.runs.inspection.photograph_files import key_of
 
 THRESHOLD, SCENES = 0.3, 6  # of the project, and across and down a photograph
+CRACK_EVERY = 7  # of so many scenes one has a crack, so that a photograph has about as many marks as one of a bridge
 
 
 def drawn(folder: Path, count: int) -> None:
@@ -27,23 +30,40 @@ def drawn(folder: Path, count: int) -> None:
     folder.mkdir(parents=True)
     side = 512
     picture = Image.new("RGB", (SCENES * side, SCENES * side * 3 // 4))
+    scenes = [scene(None, 3, index) for index in range(24)]
+    cracked, others = ([each for each in scenes if bool(each.cover.any()) is wanted] for wanted in (True, False))
     for index in range(SCENES * SCENES):
-        picture.paste(scene(None, 3, index).image, (index % SCENES * side, index // SCENES * side))
+        among = others if index % CRACK_EVERY else cracked
+        picture.paste(among[index % len(among)].image, (index % SCENES * side, index // SCENES * side))
     picture.save(folder / "0000.jpg", quality=90)
     for number in range(1, count):
         os.link(folder / "0000.jpg", folder / f"{number:04d}.jpg")
+
+
+def project_of(source: Path, folder: Path) -> Project:
+    opened = open_project(ServeOptions(source=str(source), port=0, open=False, threshold=THRESHOLD), folder)
+    load_photographs(opened)
+    return opened
+
+
+def keep_rows(source: Path, folder: Path, cracks: Sequence[JudgedCrack]) -> None:
+    """Writes the row of every photograph, as a server would have done after its inspection."""
+    opened = project_of(source, folder)
+    rows = Rows(opened)
+    for key in opened.inspected:
+        rows.keep(key, cracks)
+        rows.write(key)
+    opened.close()
 
 
 def project_folder(folder: Path, count: int, corrected: int, corrections: int) -> Path:
     """Makes a project of `count` photographs, of which `corrected` have `corrections` in all; returns its folder."""
     source, project = folder / "site", folder / "project"
     drawn(source, count)
-    opened = open_project(ServeOptions(source=str(source), port=0, open=False, threshold=THRESHOLD), project)
-    load_photographs(opened)
+    opened = project_of(source, project)
     key = opened.key_of("0000.jpg")
     opened.inspected[key] = inspect_photograph(opened.photograph(key), project, opened.inspection)
     cracks = shown_cracks(opened, key)
-    Rows(opened).compute(key)  # is that of every photograph that nobody corrected
     find_places(opened, key)
     picture, settings = opened.picture_of("0000.jpg"), opened.inspection.settings
     keys = {photograph.name: key_of(photograph, settings) for photograph in opened.photographs.values()}
@@ -56,6 +76,7 @@ def project_folder(folder: Path, count: int, corrected: int, corrections: int) -
         (other / "inspection.json").unlink()
         told = facts | {"name": name, "path": str(source / name), "key": keys[name]}
         (other / "inspection.json").write_text(json.dumps(told))
+    keep_rows(source, project, cracks)
     lines = list[str]()
     each = max(1, corrections // max(1, corrected))
     for number in range(corrected):

@@ -3,6 +3,7 @@
 import logging
 import secrets
 import socket
+import sys
 import threading
 import webbrowser
 from contextlib import suppress
@@ -23,6 +24,9 @@ INSTALL_HINT = 'serve needs FastAPI and uvicorn: pip install -e ".[page]"'
 ALL_ADDRESSES = ("0.0.0.0", "::")  # hosts that listen on every address of this computer
 HTTP_PORT = 80
 GRACE_S = 2  # seconds that answers in progress may still take when the server ends
+# How long a thread that computes may keep Python from one that answers: at 5 ms, Python's own, the list of 2,000
+# photographs took 4 s beside two threads at work, and 0.4 s at this.
+SWITCH_S = 0.0005
 
 
 class PageServer:
@@ -70,9 +74,12 @@ class PageServer:
         """Answers requests until `stop`, or until Ctrl-C."""
         self.worker.start()
         self.worker.add(self.project.photographs)
+        former_s = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH_S)
         try:
             self._server.run(sockets=[self._socket])
         finally:
+            sys.setswitchinterval(former_s)
             self.news.close()
             self.worker.end()
             self.close()

@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,8 @@ class Project:
 
     def corrections_of(self, name: str) -> list[Correction]:
         """Returns the corrections in force that were made on the current picture of the photograph `name`."""
-        return [correction for correction in self.journal.of(name) if self._is_of_picture(correction)]
+        picture = self.picture_of(name)
+        return [correction for correction in self.journal.of(name) if same_picture(correction.picture, picture)]
 
     def count_of_replaced(self, name: str) -> int:
         """Returns the number of corrections in force that were made on an earlier picture of that name."""
@@ -181,6 +183,7 @@ def open_inspection(options: ServeOptions, settings: Settings) -> Inspection:
     return inspection
 
 
+@lru_cache(2**14)
 def key_of_name(name: str) -> str:
     """Returns a hash of the photograph's name, which stands for it in the page's addresses."""
     return hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()

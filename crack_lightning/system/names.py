@@ -3,6 +3,7 @@
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 # Characters that change the direction of writing, with which a name can be made to look like another.
 DIRECTION_MARKS = {chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F)}
@@ -44,6 +45,7 @@ def matched(wanted: Iterable[str], among: Iterable[str]) -> dict[str, str]:
     return matches
 
 
+@lru_cache(2**14)
 def showable(text: str, *, keep: str = "") -> str:
     """Returns `text` safe to show anywhere: control characters and bytes that are not UTF-8 become \\r or \\xfc.
 
