@@ -156,23 +156,25 @@ def memory(source: Path) -> None:
 def day(photographs: int, corrected: int, corrections: int) -> None:
     """The rows of a table."""
     with tempfile.TemporaryDirectory() as folder:
-        rows = list[tuple[str, str]]()
+        print("| | |\n|---|---|")
         for few in (1, corrected):
             place = project_folder(Path(folder) / str(few), photographs, few, corrections * few // corrected)
             with served(place / "project", f"source={place / 'site'}", f"threshold={THRESHOLD}") as server:
                 began_s = time.perf_counter()
                 while asked("project")["progress"]["waiting"] or any(row["computing"] for row in listed()):
                     time.sleep(1)
-                rows.append((f"rows computed at the start, {few} corrected, s", f"{time.perf_counter() - began_s:.0f}"))
-                rows += keys(server, few)
+                say((f"rows computed at the start, {few} corrected, s", f"{time.perf_counter() - began_s:.0f}"))
+                say(*keys(server, few))
                 if few == corrected:
-                    rows += [("project list, ms", spread([timed("project") for _ in range(9)]))]
-                    rows += [("what next, first and later, ms", f"{timed('places'):.0f}, {timed('places'):.0f}")]
-                    rows += four_keys()
-                    rows += threshold()
-    print("| | |\n|---|---|")
+                    say(("project list, ms", spread([timed("project") for _ in range(9)])))
+                    say(("what next, first and later, ms", f"{timed('places'):.0f}, {timed('places'):.0f}"))
+                    say(*four_keys())
+                    say(*threshold())
+
+
+def say(*rows: tuple[str, str]) -> None:
     for name, value in rows:
-        print(f"| {name} | {value} |")
+        print(f"| {name} | {value} |", flush=True)
 
 
 def listed() -> list[dict[str, Any]]:

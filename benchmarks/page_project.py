@@ -65,8 +65,14 @@ def project_folder(folder: Path, count: int, corrected: int, corrections: int) -
     opened.inspected[key] = inspect_photograph(opened.photograph(key), project, opened.inspection)
     cracks = shown_cracks(opened, key)
     find_places(opened, key)
-    picture, settings = opened.picture_of("0000.jpg"), opened.inspection.settings
-    keys = {photograph.name: key_of(photograph, settings) for photograph in opened.photographs.values()}
+    picture, inspection = opened.picture_of("0000.jpg"), opened.inspection
+    made_of = {
+        photograph.name: {
+            "key": key_of(photograph, inspection.settings),
+            "map_key": key_of(photograph, inspection.map_settings),
+        }
+        for photograph in opened.photographs.values()
+    }
     opened.close()
     first = project / "photographs/0000.jpg"
     facts = json.loads((first / "inspection.json").read_text())
@@ -74,7 +80,7 @@ def project_folder(folder: Path, count: int, corrected: int, corrections: int) -
         name = f"{number:04d}.jpg"
         other = shutil.copytree(first, first.with_name(name), copy_function=os.link)
         (other / "inspection.json").unlink()
-        told = facts | {"name": name, "path": str(source / name), "key": keys[name]}
+        told = facts | {"name": name, "path": str(source / name)} | made_of[name]
         (other / "inspection.json").write_text(json.dumps(told))
     keep_rows(source, project, cracks)
     lines = list[str]()
