@@ -123,6 +123,7 @@ def test_rejections_are_counted_as_decisions() -> None:
     assert [status for status, _ in states(pieces, reject)] == ["rejected", "rejected"]
     assert (rejections([reject]), rejections([reject, said(2, "accept", line(10))])) == (1, 0)
     assert rejections([said(1, "accept", line(10)), said(2, "reject", line(10)), said(3, "reject", line(90))]) == 2
+    assert rejections([reject, said(2, "reject", line(11))]) == 1, "rejected again, for another reason"
 
 
 def test_a_drawn_crack_takes_the_place_of_what_the_map_marks_there() -> None:

@@ -164,7 +164,7 @@ def test_a_word_report_names_all_and_fits_its_pages(tmp_path: Path) -> None:
     assert "a width is not a depth" in "\n".join(paragraph.text for paragraph in document.paragraphs)
     cracks, photographs = document.tables
     assert [cell.text for cell in cracks.rows[1].cells] == [
-        *("a.jpg", "1", "20 mm", "0.60 ± 0.10 mm", "0.90 mm", "'=1+1", "touches")
+        *("a.jpg", "1", "20 mm", "0.60 ± 0.10 mm", "0.90 mm", "'=1+1", "touches", "")
     ]
     assert [row.cells[0].text for row in photographs.rows[1:]] == [*(f"{k}.jpg" for k in range(12)), "'@gone.jpg"]
     page = document.sections[0]

@@ -216,7 +216,7 @@ def test_what_nobody_looked_at_is_reported_everywhere(
     assert found["scan.tif"]["verdict"] in ("cracked", "review")
     assert found["wall 0.jfif"]["verdict"] != "unread"
     page = (tmp_path / "inspected/report.html").read_text()
-    for text in ("3 photographs are skipped (2 .cr2, 1 .dng)", "1 other files are skipped: 1 .txt"):
+    for text in ("skipped: 3 photographs (2 .cr2, 1 .dng)", "1 other files are skipped: 1 .txt"):
         assert text in caplog.text
     assert "nobody looked at it" in page
     assert "page 1 of 3" in page

@@ -14,7 +14,7 @@ def page(*photographs: Inspected, **method: str) -> str:
     thumbnails = {photograph.name: b"jpeg" for photograph in photographs if photograph.marks is not None}
     overlays = {photograph.name: f"photographs/{photograph.name}/overlay.png" for photograph in photographs}
     values = {"colours": ["rgb(1,2,3)"], "thumbnails": thumbnails, "cracks": None, "limits": ""}
-    values |= {"cover": {}, "overlays": overlays}
+    values |= {"cover": {}, "overlays": overlays, "longest_px": {}}
     return rendered("inspection.html", summary="", method=method, inspected=photographs, **values)
 
 

@@ -150,14 +150,15 @@ def _described(cracks: Sequence[JudgedCrack], corrections: Sequence[Correction])
 
 
 def standing_judgements(corrections: Sequence[Correction]) -> list[Correction]:
-    """Returns those of a photograph's corrections in force that accept, draw or reject a crack, and that no later one
-    contradicts."""
+    """Returns those of a photograph's corrections in force that accept, draw or reject a crack and that no later one
+    contradicts or repeats: a crack that was rejected again, for another reason, is one rejected crack."""
     places = Places(correction for correction in corrections if correction.kind in JUDGING_KINDS)
     standing = []
     beside_all = places.beside_all(_boxes(places.placed))
     for correction, beside in zip(places.placed, beside_all, strict=True):
-        contrary = [other for other in beside if (other.kind == "reject") != (correction.kind == "reject")]
-        if not any(correction.runs_along(other) for other in contrary if other.number > correction.number):
+        rejected = correction.kind == "reject"
+        other_ones = [other for other in beside if rejected or other.kind == "reject"]
+        if not any(correction.runs_along(other) for other in other_ones if other.number > correction.number):
             standing.append(correction)
     return standing
 

@@ -17,6 +17,7 @@ from crack_lightning.data.images.formats import (
 from crack_lightning.errors import UserError
 from crack_lightning.system.arguments import typed
 from crack_lightning.system.files import expanded, short_name
+from crack_lightning.system.names import plural
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ def log_left_out(source: Source) -> None:
     """Logs which files are skipped, and why."""
     if source.unread:
         notes = "; ".join(dict.fromkeys(f"{path.name}: {why_unread(path.name)}" for path in source.unread[:MAX_NAMED]))
-        log.warning("%d photographs are skipped (%s): %s", len(source.unread), source.left_out, notes)
+        log.warning("skipped: %s (%s): %s", plural(len(source.unread), "photograph"), source.left_out, notes)
     if source.others:
         log.info("%d other files are skipped: %s", len(source.others), kinds_of(source.others))
 

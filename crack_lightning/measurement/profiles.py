@@ -1,6 +1,6 @@
 """Profiles of grey levels across a crack: their flanks, depth, darkness and sharpness."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -16,6 +16,7 @@ SAMPLE_PX = 0.5  # distance between the samples of a profile
 SMOOTHING_POINTS = 2.0  # standard deviation of the Gaussian that smooths along the line
 DARKEST_WITHIN_PX = 2.5  # the darkest sample is searched for up to this distance from the line
 FLANK_MARGIN_PX = 1.5  # the background begins at this distance beyond a flank
+MIN_SIDE_SHARE = 0.25  # depth below the background of one side, relative to that below the other
 DEPTH_SHARES = (0.25, 0.5, 0.75)  # shares of the depth at which the widths show how sharp the flanks are
 
 
@@ -48,17 +49,31 @@ class Profiles:
         return self.right - self.left
 
     @property
+    def closed(self) -> Array:
+        """Returns where (n,) the profile has both flanks of the crack: within its reach, and with a lighter background
+        beyond each. Along one rim of a wide gap one side is as dark as the middle."""
+        reach = self.offsets[-1] - 1
+        sides = self.background - (self.background.mean(axis=1) - self.depth)[:, None]
+        two_sided = sides.min(axis=1) >= MIN_SIDE_SHARE * sides.max(axis=1)
+        return np.asarray((self.left > -reach) & (self.right < reach) & two_sided)
+
+    @property
     def clear(self) -> Array:
         """Returns where (n,) the crack is alone, stands out from the noise, and has both flanks within the profile."""
-        reach = self.offsets[-1] - 1
-        inside = (self.left > -reach) & (self.right < reach) & self.alone
-        return np.asarray(inside & (self.depth > 3 * self.noise) & (self.depth > 2))
+        return np.asarray(self.closed & self.alone & (self.depth > 3 * self.noise) & (self.depth > 2))
 
 
 def profiles_along(grey: Array, line: Array, reach_px: float, alone: Array | None = None) -> Profiles:
-    """Returns the profiles across a line (n, 2), x and y, of grey levels (h, w), `reach_px` to each side."""
-    offsets = np.arange(-reach_px, reach_px + SAMPLE_PX / 2, SAMPLE_PX)
-    return profiles_of(across(grey, line, normals(line, NORMAL_POINTS), offsets), offsets, alone)
+    """Returns the profiles across a line (n, 2), x and y, of grey levels (h, w), `reach_px` to each side.
+
+    A profile whose flanks are not both within the picture counts as one beside another line: no width is claimed.
+    """
+    offsets, normal = np.arange(-reach_px, reach_px + SAMPLE_PX / 2, SAMPLE_PX), normals(line, NORMAL_POINTS)
+    profiles = profiles_of(across(grey, line, normal, offsets), offsets, alone)
+    beyond = np.stack([profiles.left - FLANK_MARGIN_PX, profiles.right + FLANK_MARGIN_PX], axis=1)
+    ends = line[:, None] + normal[:, None] * beyond[..., None]  # (n, 2, 2)
+    within = ((ends >= 0) & (ends <= np.array(grey.shape[::-1]))).all(axis=(1, 2))
+    return replace(profiles, alone=profiles.alone & within)
 
 
 def profiles_of(levels: Array, offsets: Array, alone: Array | None = None) -> Profiles:

@@ -14,6 +14,7 @@ Array = np.ndarray
 
 # Probability of a mark to be a crack from which on it is in the first view: of any mark, and of one that has LONG_SHARE
 # of the photograph's longer side. Chosen on every second photograph of CrackSight, so that no long crack is left out.
+CRACK_KIND = "crack"  # among the kinds that people give marks; others are joints, spalls, ...
 LIKELY, LONG_LIKELY, LONG_SHARE = 0.5, 0.2, 0.05
 IN_PIXELS = "pixels of the upright photograph, x to the right and y down from its upper left corner"
 
@@ -65,6 +66,11 @@ class CrackFacts:
     kind: str
     note: str
 
+    @property
+    def is_crack(self) -> bool:
+        """Returns whether nobody called it a joint, a spall or something else."""
+        return self.kind in ("", CRACK_KIND)
+
 
 @dataclass(frozen=True)
 class CrackRecord:
@@ -94,6 +100,11 @@ class CrackRecord:
     likely: bool = True
     kind: str = ""
     note: str = ""
+
+    @property
+    def is_crack(self) -> bool:
+        """Returns whether nobody called it a joint, a spall or something else."""
+        return self.kind in ("", CRACK_KIND)
 
     def facts(self) -> CrackFacts:
         """Returns all values except the lines, rounded as in the files."""
@@ -151,15 +162,21 @@ def is_likely(probability: float | None, length_share: float) -> bool:
     return probability is None or probability >= (LONG_LIKELY if length_share >= LONG_SHARE else LIKELY)
 
 
+def length_text(record: CrackRecord) -> str:
+    """Returns a crack's length as text, as the tables have it."""
+    length, unit = (record.length_px, "px") if record.length_mm is None else (record.length_mm, "mm")
+    return f"{_rounded(length, 1):.0f} {unit}"
+
+
 def figure_of(record: CrackRecord) -> str:
     """Returns the crack's number, length and width as text."""
-    length, widths, unit, digits = record.length_px, record.width_px, "px", 1
+    widths, unit, digits = _rounded_widths(record.width_px, 2), "px", 1
     if record.length_mm is not None:
-        length, widths, unit, digits = record.length_mm, record.width_mm, "mm", 2
+        widths, unit, digits = _rounded_widths(record.width_mm, 3), "mm", 2
     width_text = "" if widths.below is None else f", less than {widths.below:.{digits}f} {unit} wide"
     if widths.median is not None and widths.maximum is not None:
-        width_text = f", {widths.median:.{digits}f} {unit} wide, {widths.maximum:.{digits}f} at the widest"
-    return f"{record.number}: {length:.0f} {unit} long{width_text}"
+        width_text = f", {widths.median:.{digits}f} {unit} wide, {widths.maximum:.{digits}f} {unit} at the widest"
+    return f"{record.number}: {length_text(record)} long{width_text}"
 
 
 def _rounded_widths(widths: Widths, digits: int) -> Widths:
@@ -187,7 +204,7 @@ def pixel_records(cracks: Sequence[Crack]) -> list[CrackRecord]:
 
 def _pixel_record(number: int, crack: Crack) -> CrackRecord:
     width = crack.width
-    below = width.limit if width.median is None else None
+    below = width.limit if width.median is None and np.isfinite(width.limit) else None
     return CrackRecord(
         number,
         crack.lines,

@@ -49,7 +49,8 @@ class Width:
     `median`, `p95`, `maximum`: median, 95th percentile and maximum.
     `widest`: the index of the widest point.
     `uncertainty`: the standard error of the median.
-    `limit`: the smallest width that the picture can show; an upper limit of the width where none is claimed.
+    `limit`: the smallest width that the picture can show; an upper limit of the width where none is claimed, infinite
+    where most profiles do not show both flanks.
     """
 
     along: Array
@@ -69,6 +70,8 @@ def width_of(parts: Sequence[Profiles]) -> Width:
     min_flanks, depth = max(MIN_FLANKS_PX, MIN_FLANKS_BLURS * sharpest), _unblurred_depth(stretches)
     along = np.concatenate([_widths_along(part, min_flanks, depth) for part in parts]) if parts else np.empty(0)
     seen = np.isfinite(along)
+    if parts and np.concatenate([part.closed for part in parts]).mean() < MIN_CLEAR_SHARE:
+        return _unclaimed(along, np.inf)
     if seen.sum() < MIN_CLEAR_POINTS or not blurs:
         return _unclaimed(along, max(MIN_WIDTH_PX, MIN_WIDTH_BLURS * blur if blurs else 0.0))
     median = float(np.median(along[seen]))

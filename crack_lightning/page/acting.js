@@ -2,7 +2,7 @@
 // What people do, one thing after the other: a key that is pressed while an answer is awaited acts after it.
 
 import { post, windowName } from "./api.js";
-import { fail, say } from "./messages.js";
+import { clear, fail, say } from "./messages.js";
 import { by, openPhotograph, state, takeView } from "./state.js";
 
 let last = Promise.resolve();
@@ -29,6 +29,7 @@ export async function correct(facts, path = "corrections") {
   const told = { by: by(), threshold: state.threshold, key: state.key ?? "", revision: state.photograph?.revision ?? "", window: windowName };
   try {
     const answer = await post(path, { ...told, ...facts });
+    clear();
     if (answer.photograph && answer.key === state.key) await takeView(answer.photograph);
     else if (answer.key) await openPhotograph(answer.key);
     return answer;

@@ -11,9 +11,6 @@ const body = byId("rows");
 const facts = byId("facts");
 
 /** @param {Crack} crack */
-const lengthOf = (crack) => (crack.length_mm === null ? `${Math.round(crack.length_px)} px` : `${Math.round(crack.length_mm)} mm`);
-
-/** @param {Crack} crack */
 function line(crack) {
   const element = document.createElement("tr");
   element.dataset.id = crack.id;
@@ -21,13 +18,14 @@ function line(crack) {
   element.tabIndex = 0;
   const probability = crack.probability === null ? "" : crack.probability.toFixed(2);
   const kind = [crack.label, crack.note && "\u270d"].filter(Boolean).join(" ");
-  const texts = [crack.number, lengthOf(crack), crack.width, probability + (crack.why ? " *" : ""), kind, statusOf(crack)];
+  const texts = [crack.number, crack.length, crack.width, probability + (crack.why ? " *" : ""), kind, statusOf(crack)];
   for (const text of texts) {
     const cell = document.createElement("td");
     cell.textContent = String(text);
     element.append(cell);
   }
   element.title = [crack.figures, crack.why, crack.note].filter(Boolean).join("; ");
+  element.addEventListener("mousedown", (event) => event.shiftKey && event.preventDefault()); // neither text nor this one alone
   element.addEventListener("click", (event) => {
     if (event.shiftKey) toggle(crack.id);
     else show(crack);

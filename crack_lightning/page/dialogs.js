@@ -16,6 +16,7 @@ export const open = (id) => {
   if (dialog.open) return;
   dialog.querySelector(".error")?.replaceChildren();
   dialog.showModal();
+  dialog.scrollTop = 0; // a field at its end has the focus
   tell(`opened_${id}`);
 };
 
@@ -148,6 +149,7 @@ on("opened_places", async () => {
       }));
       return made("li", "", button);
     }));
+    list.querySelector("button")?.focus(); // Enter goes to the first
     if (pending) trouble("places", `${pending} photographs are still to be looked through: open this again in a moment`);
     else if (!places.length) trouble("places", "nothing is in doubt, or nothing is inspected yet");
   } catch (error) {
@@ -192,7 +194,7 @@ const setScale = (facts) => act(async () => {
 });
 
 /** @param {string} id */
-const number = (id) => Number(byId(id).value);
+const number = (id) => Number(byId(id).value.trim().replace(",", ".") || NaN); // a comma as people write it
 byId("by_number").addEventListener("click", () => setScale({ mm_per_px: number("mm_per_px") }));
 byId("by_marker").addEventListener("click", () => setScale({ marker_mm: number("marker_mm") }));
 byId("forget").addEventListener("click", () => setScale({}));

@@ -3,7 +3,7 @@
 
 import { act } from "./acting.js";
 import { address, post } from "./api.js";
-import { byId, made, WORDS } from "./elements.js";
+import { byId, made, plural, WORDS } from "./elements.js";
 import { loadProject, on, state } from "./state.js";
 
 const dialog = byId("hand_over");
@@ -55,6 +55,11 @@ function open() {
     if (kept !== undefined || !byId(`form_${name}`).value) byId(`form_${name}`).value = kept ?? "";
   }
   byId("form_date").value ||= new Date().toISOString().slice(0, 10);
+  /** @type {import("./state.js").Row[]} */
+  const rows = state.project.photographs;
+  const open = rows.filter((each) => each.state !== "reviewed").length;
+  const marks = rows.reduce((sum, each) => sum + (each.counts?.unseen ?? 0), 0);
+  byId("not_done").textContent = open ? `${open} of ${plural(rows.length, "photograph")} are not reviewed yet, and ${plural(marks, "mark")} not judged.` : "";
   archives();
 }
 

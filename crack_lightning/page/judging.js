@@ -3,11 +3,11 @@
 
 import { correct } from "./acting.js";
 import { get } from "./api.js";
-import { statusOf } from "./elements.js";
+import { plural, statusOf } from "./elements.js";
 import { say } from "./messages.js";
 import { crackAt } from "./overlay.js";
 import { judgedCracks, openPhotograph, select, selectedCrack, shownCracks, state } from "./state.js";
-import { zoomTo } from "./viewer.js";
+import { isFitted, zoomTo } from "./viewer.js";
 
 /** @typedef {import("./state.js").Crack} Crack */
 
@@ -42,7 +42,7 @@ export async function judge(kind, reason) {
   if (!(await correct({ kind, cracks: [...ids], ...(reason ? { reason } : {}) }))) return;
   const rest = unjudged().filter((crack) => !ids.has(crack.id));
   const next = rest.find((crack) => crack.number > last) ?? rest[0];
-  if (next) show(next);
+  if (next) show(next, !isFitted()); // as J does, where the whole photograph is not what one looks at
   else select(null); // so that another key changes nothing
   say(next ? `${done}; now ${next.figures}` : `${done}; that was the last mark: W marks the photograph as reviewed, N goes on`);
 }
@@ -77,10 +77,16 @@ export async function turn(kind) {
   const turned = state.photograph?.[kind];
   if (!turned) return say(`there is nothing to ${kind}`);
   const before = state.key;
+  const former = new Map((state.photograph?.cracks ?? []).map((crack) => [crack.id, judgementOf(crack)]));
   if (!(await correct({ kind, of: turned.of }))) return;
-  const done = `${kind === "undo" ? "taken back" : "given again"}: ${words(turned)}`;
+  const changed = before === state.key ? shownCracks().find((crack) => former.get(crack.id) !== judgementOf(crack)) : null;
+  if (changed) show(changed); // what was judged wrongly is judged again
+  const done = `${kind === "undo" ? "taken back" : "given again"}: ${words(turned)}${changed ? `; ${changed.figures} is selected` : ""}`;
   say(before === state.key ? done : `${done}, which is open now`);
 }
+
+/** @param {Crack} crack */
+const judgementOf = (crack) => `${crack.status} ${crack.correction}`;
 
 /** @param {import("./state.js").Turned} turned */
 export const words = (turned) => `${CHANGES[turned.kind] ?? turned.kind} in ${turned.photograph || "all photographs"}`;
@@ -94,7 +100,9 @@ export async function review() {
   if (!shown?.cell) return;
   const again = shown.state === "reviewed" ? shown.review : null;
   if (await correct(again ? { kind: "undo", of: again } : { kind: "review" })) {
-    say(again ? "not reviewed any more" : "reviewed: N goes on to the next photograph");
+    const rest = unjudged().length;
+    const left = rest ? ` (${plural(rest, "mark")} that nobody judged ${rest === 1 ? "is" : "are"} not handed over as a crack)` : "";
+    say(again ? "not reviewed any more" : `reviewed${left}: N goes on to the next photograph`);
   }
 }
 

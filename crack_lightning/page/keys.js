@@ -44,7 +44,7 @@ const KEYS = {
   "-": ["zoom out", () => zoom(1 / 1.5)],
   0: ["the whole photograph", fit],
   o: ["add photographs, or take one out", () => open("add")],
-  l: ["what to look at next: then A if it is a crack, R if it is none", () => open("places")],
+  l: ["what to look at next: Enter goes there, then A if it is a crack, R if it is none", () => open("places")],
   s: ["scale", () => open("scale")],
   f: ["use what you judged in all photographs", () => open("learning")],
   h: ["hand over", () => open("hand_over")],

@@ -29,17 +29,17 @@ export function proposed({ judged, before, after, helps, changes }) {
   if (!dialog.open) return;
   const [gone, come] = [false, true].map((appears) => changes.filter((/** @type {any} */ each) => each.appears === appears).length);
   const photographs = new Set(changes.map((/** @type {any} */ each) => each.key)).size;
-  const effect = changes.length ? `In ${plural(photographs, "photograph")} ${plural(gone, "mark")} would be folded away, and ${come} would come into the first view.` : "No mark would come into the first view or leave it.";
+  const effect = changes.length ? `In ${plural(photographs, "photograph")} ${plural(gone, "mark")} would be hidden as probably no cracks, and ${come} would be shown.` : "The same marks would be shown as now.";
   const check = before === null
     ? "There are too few judged marks, or all are of one kind, to tell whether that is better: judge ten or more, some of them cracks."
-    : `Of two marks that you judged, a crack and another, the more probable one is the crack in ${Math.round(100 * after)} % of pairs with what you judged in other photographs, and in ${Math.round(100 * before)} % without.`;
+    : `Checked on what you judged: a crack stands before a mark that is none in ${Math.round(100 * after)} % of cases with it, and in ${Math.round(100 * before)} % without it.`;
   byId("would").textContent = `${plural(judged, "judged mark")}. ${effect} ${check} ${helps ? "Take it over." : "Do not take it over."}`;
   byId("take_over").disabled = !judged;
   byId("take_over").classList.toggle("proposed", helps);
   byId("leave").classList.toggle("proposed", !helps);
   byId(helps ? "take_over" : "leave").focus();
   byId("changes").replaceChildren(...changes.slice(0, MOST).map((/** @type {any} */ change) => {
-    const button = /** @type {HTMLButtonElement} */ (made("button", [`${change.name}, ${change.number}: ${change.appears ? "would be shown" : "would be folded away"}`, change.why].filter(Boolean).join("; ")));
+    const button = /** @type {HTMLButtonElement} */ (made("button", [`${change.name}, ${change.number}: ${change.appears ? "would be shown" : "would be hidden"}`, change.why].filter(Boolean).join("; ")));
     button.type = "button";
     button.addEventListener("click", () => act(() => goTo(change)));
     return made("li", "", button);
@@ -54,7 +54,7 @@ async function goTo(change) {
   await openPhotograph(change.key, [change.x, change.y]);
   const crack = state.photograph?.cracks.find((each) => each.number === change.number);
   if (crack) select(crack.id);
-  say(`${change.appears ? "would come into the first view" : "would be folded away"}: ${change.why}`);
+  say(`${change.appears ? "would be shown" : "would be hidden"}: ${change.why}`);
 }
 
 /** @param {string} action */

@@ -50,8 +50,9 @@ function fill(element, photograph) {
   const [name, verdict, reached, , more] = /** @type {HTMLElement[]} */ ([...element.children[1].children]);
   name.textContent = photograph.name;
   name.title = photograph.name;
-  verdict.textContent = photograph.verdict;
-  verdict.className = photograph.verdict;
+  const open = photograph.verdict === "sound" && photograph.state !== "reviewed"; // nobody looked yet
+  verdict.textContent = open ? "nothing found" : photograph.verdict;
+  verdict.className = `${photograph.verdict}${open ? " open" : ""}`;
   reached.textContent = STATES[photograph.state] ?? "";
   reached.className = "state";
   const counts = photograph.counts ?? {};

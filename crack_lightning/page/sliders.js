@@ -47,7 +47,7 @@ byId("keep").addEventListener("click", () => act(async () => {
 
 /** Rejects all that nobody judged and that is shorter than the slider says, or longer too. */
 export const rejectRest = (/** @type {boolean} */ shorter) => act(async () => {
-  const all = state.photograph?.cracks ?? [];
+  const all = shorter ? state.photograph?.cracks ?? [] : shownCracks(); // nobody rejects what is not shown
   const cracks = all.filter((crack) => crack.status === "unseen" && (!shorter || crack.length_px < state.shortest));
   if (!cracks.length) return say("there is nothing left to reject");
   if (await correct({ kind: "reject", cracks: cracks.map((crack) => crack.id) })) {

@@ -5,7 +5,7 @@ import { get } from "./api.js";
 
 /**
  * A crack as the server describes it. `lines` are flat lists x, y, x, y, ... in pixels of the upright photograph.
- * @typedef {{id: string, number: number, status: string, correction: ?number, figures: string, length_px: number,
+ * @typedef {{id: string, number: number, status: string, correction: ?number, figures: string, length: string, length_px: number,
  *   length_mm: ?number, width: string, width_px: ?number, width_class: string, colour: string, probability: ?number,
  *   why: string, reason: string, label: string, note: string, folded: boolean, lines: number[][]}} Crack
  *

@@ -23,6 +23,8 @@ let map = null; // of cells, while the threshold is moved
 let asked = false;
 let fitted = true;
 
+export const isFitted = () => fitted;
+
 export const size = () => {
   const shown = state.photograph ?? row();
   const look = state.looks[state.key ?? ""];
@@ -92,6 +94,7 @@ function tileAt(level, column, row) {
   if (!tile) {
     tile = new Image();
     tile.onload = draw;
+    tile.onerror = () => tiles.delete(name); // the server was away: it is asked again
     tile.src = address(`photographs/${state.key}/tiles/${name}`, { v: state.photograph?.version });
     tiles.set(name, tile);
     if (tiles.size > KEPT) tiles.delete([...tiles.keys()][0]);
@@ -231,6 +234,9 @@ function load() {
     if (first || fitted) fit();
     draw();
     tell("loaded");
+  };
+  image.onerror = () => {
+    if (version === wanted) version = undefined; // the server was away: it is asked again when it is back
   };
   image.src = address(`photographs/${key}/photograph.jpg`, { v: wanted });
 }

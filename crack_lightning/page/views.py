@@ -19,7 +19,7 @@ from crack_lightning.data.images.formats import png
 from crack_lightning.errors import UserError
 from crack_lightning.inference.grouping import steadied
 from crack_lightning.measurement.classes import UNKNOWN_COLOUR
-from crack_lightning.measurement.record import figure_of
+from crack_lightning.measurement.record import figure_of, length_text
 from crack_lightning.project.attention import PlaceToLookAt
 from crack_lightning.project.kept_pictures import TILE_PX
 from crack_lightning.project.marks import shown_threshold
@@ -157,6 +157,7 @@ def _crack_facts(project: Project, crack: JudgedCrack) -> dict[str, Any]:
         "status": crack.status,
         "correction": crack.correction,
         "figures": figure_of(record),
+        "length": length_text(record),
         "length_px": round(record.length_px, 1),
         "length_mm": record.length_mm,
         "width": _width_text(crack),

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from crack_lightning.measurement.record import CRACK_KIND
+
 LIMITS = (
     "Lines show where to look first, and do not replace looking: hairlines are missed, and joints, edges and shadows "
     "are taken for cracks. Lengths and widths are measured in what the photograph shows, widths at right angles to the "
@@ -31,6 +33,13 @@ class CrackRow:
     likely: bool
     place: tuple[float, float] | None
     close_up: str
+    kind: str = ""
+    note: str = ""
+
+    @property
+    def remark(self) -> str:
+        """Returns what people wrote about it, empty where it is a crack and nothing else was written."""
+        return "; ".join(filter(None, [self.kind if self.kind != CRACK_KIND else "", self.note]))
 
 
 @dataclass(frozen=True)
@@ -44,10 +53,13 @@ class Bar:
 
 @dataclass(frozen=True)
 class CracksSection:
-    """The section on cracks. `rows` lists the first of all `total` likely cracks, and after them the first of all
-    `unlikely` marks, which the page shows on request. `classes` maps the width classes that occur to their colours.
-    `bars` is the histogram of widths of likely cracks in `unit`; `unclaimed` of these have no known width. `scales`
-    are the sources of the scales."""
+    """The section on cracks.
+
+    `rows` lists the first of all `total` likely cracks, and after them the first of all `unlikely` marks, which the
+    page shows on request. Among the rows are `others`, which people call joint or spall. `classes` maps the width
+    classes that occur to their colours. `bars` is the histogram of widths of likely cracks in `unit`; `unclaimed` of
+    these have no known width. `scales` are the sources of the scales.
+    """
 
     rows: Sequence[CrackRow]
     total: int
@@ -59,3 +71,4 @@ class CracksSection:
     unit: str
     unclaimed: int
     scales: Sequence[str]
+    others: int = 0

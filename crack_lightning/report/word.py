@@ -23,7 +23,7 @@ PAGE_CM, MARGIN_CM = (21.0, 29.7), 2.0  # A4
 NAME_CM = 5.0  # width of the first column of a table
 PICTURE_CM = (17.0, 19.0)  # largest width and height of a picture that leave room for its heading and text
 CLOSE_UP_CM = 7.0  # width of a close-up
-CRACK_COLUMNS = ("photograph", "crack", "length", "width, median", "widest", "class", "edge")
+CRACK_COLUMNS = ("photograph", "crack", "length", "width, median", "widest", "class", "edge", "kind, note")
 PHOTOGRAPH_COLUMNS = ("photograph", "verdict", "cracks", "length")
 
 
@@ -61,8 +61,11 @@ def word_report(
     document.add_heading("Cracks", 1)
     likely = [row for row in cracks.rows if row.likely]
     limit = "" if cracks.total <= MAX_ROWS else f"; the first {MAX_ROWS} are listed, cracks.csv has all"
+    joints = f", and {cracks.others} joints, spalls or others" if cracks.others else ""
     others = f", and {cracks.unlikely} marks that are probably none" if cracks.unlikely else ""
-    document.add_paragraph(f"{cracks.total} cracks{others}{limit}. Scale: {showable('; '.join(cracks.scales))}.")
+    document.add_paragraph(
+        f"{cracks.total} cracks{joints}{others}{limit}. Scale: {showable('; '.join(cracks.scales))}."
+    )
     _add_table(document, CRACK_COLUMNS, [_row(row) for row in likely[:MAX_ROWS]])
     document.add_heading("Photographs", 1)
     rows = [[photo.name, photo.verdict, photo.cracks, photo.length] for photo in photographs]
@@ -128,7 +131,7 @@ def _add_picture(document: Any, path: Path) -> None:
 
 def _row(row: CrackRow) -> list[str]:
     values = [row.photograph, str(row.number), row.length, row.width, row.widest, row.width_class]
-    return [*values, "touches" if row.touches_edge else ""]
+    return [*values, "touches" if row.touches_edge else "", row.remark]
 
 
 def _add_table(document: Any, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -69,8 +69,8 @@ class InspectedPlace:
         """Returns the grey levels and the likely cracks of the photograph. Raises UserError if its files disagree."""
         cracks = []
         records = kept_records(self.folder)
-        sums = self.inspected.cracks
-        if sums is not None and sums.number + sums.unlikely != len(records):
+        sums, others = self.inspected.cracks, sum(record.likely and not record.is_crack for record in records)
+        if sums is not None and sums.number + sums.unlikely + others != len(records):
             raise UserError(
                 f"{self.folder} has {len(records)} cracks in {CRACKS_JSON}, but another number in {DONE}: inspect again"
             )
@@ -117,6 +117,8 @@ def compare_runs(options: CompareOptions, folder: Path) -> int:
     changed = sum(change.kind != "unchanged" for place in compared for change in place.changes)
     done = plural(len(compared), "photograph"), plural(changed, "crack")
     log.info("%s compared, %s changed: %s", *done, folder / "report.html")
+    if unlikely := sum(place.inspected.cracks.unlikely for place in after if place.inspected.cracks):
+        log.info("left out after: %s that are probably no cracks, see cracks.csv there", plural(unlikely, "mark"))
     return len(refused)
 
 

@@ -26,7 +26,8 @@ def cracks_shown(
     in_mm = any(facts.length_mm is not None for _, facts in rows)
     ordered = sorted(rows, key=lambda row: (not row[1].likely, -_expected_length(row[1], in_mm=in_mm)))
     shown = [_row(name, facts, photographs[name], classes) for name, facts in ordered[:MAX_ROWS]]
-    likely = [facts for _, facts in rows if facts.likely]
+    likely = [facts for _, facts in rows if facts.likely and facts.is_crack]
+    unlikely = sum(not facts.likely for _, facts in rows)
     widths_or_none = (facts.width_mm if in_mm else facts.width_px for facts in likely)
     widths = [width for width in widths_or_none if width is not None]
     present = [name for name in classes.names if any(facts.width_class == name for _, facts in rows)]
@@ -35,7 +36,8 @@ def cracks_shown(
     return CracksSection(
         rows=shown,
         total=len(likely),
-        unlikely=len(rows) - len(likely),
+        unlikely=unlikely,
+        others=len(rows) - unlikely - len(likely),
         classes={name: classes.colour_of(name) for name in present},
         preset=classes.name,
         close_ups=close_ups,
@@ -70,6 +72,8 @@ def _row(name: str, facts: CrackFacts, photograph: Inspected, classes: WidthClas
         probability=facts.probability,
         likely=facts.likely,
         place=widest_place,
+        kind=facts.kind,
+        note=facts.note,
         close_up=f"photographs/{name}/close_ups/{facts.id}.png" if widest_place is not None and facts.id <= 6 else "",
     )
 

@@ -35,14 +35,14 @@ class Measured:
 def sums_of(measured: Measured, most: int) -> CrackSums:
     """Returns the number and total length of the likely cracks, the figures of the `most` longest, and the number of
     other marks."""
-    likely = measured.likely
+    likely = [record for record in measured.likely if record.is_crack]
     lengths_mm = [record.length_mm for record in likely if record.length_mm is not None]
     return CrackSums(
         len(likely),
         sum(record.length_px for record in likely),
         None if measured.scale is None else sum(lengths_mm),
         [figure_of(record) for record in likely[:most]],
-        len(measured.records) - len(likely),
+        len(measured.records) - len(measured.likely),
     )
 
 

@@ -45,14 +45,16 @@ def write_summary(
     write_positions(run, ranked)
     summary = f"{plural(len(inspected), 'photograph')}: {counted(inspected)}"
     mapped = [photo for photo in ranked if photo.cracks is not None]
-    cracks = None
+    cracks, longest_px = None, dict[str, float]()
     if mapped:
         facts = {
             photo.name: [crack.facts() for crack in kept_records(run / "photographs" / photo.name)] for photo in mapped
         }
         write_all_cracks(run, facts)
+        shown = {name: [crack.length_px for crack in cracks if crack.likely] for name, cracks in facts.items()}
+        longest_px = {name: max(lengths, default=0.0) for name, lengths in shown.items()}
         cracks = cracks_shown(facts, {photo.name: photo for photo in mapped}, classes)
-    write_atomically(run / "report.html", _page(run, ranked, summary, method, cover or {}, cracks).encode())
+    write_atomically(run / "report.html", _page(run, ranked, summary, method, cover or {}, cracks, longest_px).encode())
     if cracks is not None:
         write_formats(formats, Contents(run, ranked, summary, method, classes, cracks, image_prefix, cover or {}))
 
@@ -64,6 +66,7 @@ def _page(
     method: Mapping[str, str],
     cover: Mapping[str, str],
     cracks: CracksSection | None,
+    longest_px: Mapping[str, float],
 ) -> str:
     return rendered(
         "inspection.html",
@@ -75,6 +78,7 @@ def _page(
         inspected=ranked,
         thumbnails=_thumbnails(run, ranked),
         cracks=cracks,
+        longest_px=longest_px,
         limits=LIMITS,
     )
 
@@ -93,6 +97,8 @@ def counted(inspected: Sequence[Inspected]) -> str:
 
 def _rank(photo: Inspected) -> tuple[int, float, float]:
     share, peak = (0.0, 0.0) if photo.marks is None else (photo.marks.share or 0.0, photo.marks.peak)
+    if photo.cracks is not None:
+        share, peak = photo.cracks.length_px, photo.cracks.unlikely
     return VERDICTS.index(photo.verdict), -share, -peak
 
 
