@@ -20,7 +20,6 @@ ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 HOME = "/home/ada"
 WALLS = "generate walls count=4 size_px=1200"  # what the page tells the reader to draw
-LATER = "inspect walls out=later mm_per_px=0.3"
 
 
 def crack(words: str, folder: Path) -> str:
@@ -55,8 +54,6 @@ def with_output(block: str, folder: Path) -> str:
     commands = [line for line in block.splitlines() if line.startswith("$ ")]
     parts = []
     for command in commands:
-        if command.startswith("$ crack compare"):
-            crack(LATER, folder)
         parts.append(f"{command}\n{as_a_reader_has_it(crack(command.removeprefix('$ crack '), folder), folder)}")
     return "".join(parts)
 

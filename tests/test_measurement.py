@@ -15,7 +15,7 @@ from crack_lightning.measurement.cracks import Crack, measure_crack
 from crack_lightning.measurement.network import Branch, refine_cracks
 from crack_lightning.measurement.paths import length_of, passed_once, resampled, smoothed
 from crack_lightning.measurement.profiles import _sharpness
-from crack_lightning.measurement.record import COLUMNS, collection, records_of
+from crack_lightning.measurement.record import COLUMNS, collection, pixel_records, records_of
 from crack_lightning.measurement.scale import Scale, uniform_scale
 from crack_lightning.measurement.skeletons import skeleton_of
 
@@ -37,6 +37,21 @@ def test_a_wide_gap_is_measured_between_its_flanks(width: float, angle: float) -
     assert found.uncertainty is not None
     assert abs(found.median - width) < (0.3 if width == 3 else 0.15)  # at 3 px the darkness gives half of it
     assert found.uncertainty < 0.3
+
+
+@pytest.mark.parametrize("dark", [(60, 140), (192, 200)])
+def test_no_width_is_claimed_without_both_flanks(dark: tuple[int, int]) -> None:
+    """Along one rim of a wide gap, and where the picture ends in the crack: nor is an upper limit known there."""
+    grey = np.full((200, 200), 150.0)
+    grey[dark[0] : dark[1]] = 40
+    grey += np.random.default_rng(0).normal(0, 3, grey.shape)
+    line = np.column_stack([np.arange(20.0, 180.0), np.full(160, dark[0] + 3.0)])
+    branch = Branch(line, 0, 11.0, np.ones(len(line)))
+    found = measure_crack([(line, branch)], grey)
+    assert found.width.median is None
+    assert np.isnan(found.width.along).all()
+    (record,) = pixel_records([found])
+    assert record.width_px.below is None
 
 
 @pytest.mark.parametrize(("width", "blur"), [(2.0, 0.3), (2.5, 0.3), (2.5, 0.7)])

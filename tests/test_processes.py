@@ -72,7 +72,7 @@ def test_the_first_process_waits_for_the_features_of_the_second(surfaces: Path, 
 
 
 ENDED = {  # by verb: what it works on, what its log says when it has begun, and its exit status
-    "inspect": (["source={site}", "engine=folded"], "photographs; a tile is", 130),
+    "inspect": (["source={site}", "engine=folded"], " photographs", 130),
     "predict": (["source={site}", "engine=folded"], "the package's crack map", 130),
     "generate": (["count=100000", "out={site}/drawn"], "", 130),
     "serve": (["source={site}", "engine=folded", "port=0", "open=false"], "the page is at", 0),

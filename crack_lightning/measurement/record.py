@@ -239,8 +239,9 @@ def in_mm(record: CrackRecord, scale: Scale, classes: WidthClasses) -> CrackReco
 def _widths_in_mm(record: CrackRecord, scale: Scale) -> Widths:
     width = record.width_px
     if width.median is None or width.uncertainty is None or record.along_px is None:
-        limit = float("inf") if width.below is None else width.below
-        return Widths(below=limit * scale.mm_per_px * (1 + 2 * scale.deviation))
+        return (
+            Widths() if width.below is None else Widths(below=width.below * scale.mm_per_px * (1 + 2 * scale.deviation))
+        )
     directions = np.concatenate([np.gradient(line, axis=0) for line in record.lines])
     along = scale.width_mm(record.along_px, directions)
     median = float(np.nanmedian(along))

@@ -54,8 +54,8 @@ def _inspect(
     photographs: Sequence[Photograph], folder: Path, inspection: Inspection, listener: Listener | None
 ) -> list[Inspected]:
     count, inspected = len(photographs), list[Inspected]()
-    unit = "tile" if inspection.is_map else "window"
-    log.info("%s; a %s is %.0f pixels", plural(count, "photograph"), unit, inspection.scale.window_px)
+    windows = "" if inspection.is_map else f"; a window is {inspection.scale.window_px:.0f} pixels"
+    log.info("%s%s", plural(count, "photograph"), windows)
     with interrupt_message(lambda: f"continue with {typed('out', str(folder))}"):
         for photograph in track(photographs, "inspecting", total=count, unit="photographs"):
             inspected.append(inspect_photograph(photograph, folder, inspection))
