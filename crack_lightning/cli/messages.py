@@ -55,5 +55,5 @@ def _composition(error: Exception, schema: type | None) -> str:
     if schema is None or (unknown := re.search(r"Could not override '([^']+)'", words)) is None:
         return words
     if not any(unknown[1].startswith(f"{key}.") and section_of(hint) is None for key, hint in keys(schema)):
-        words = re.sub(r"\s*To append to your config use \S+", "", words)  # where nothing can be appended
+        return f"{unknown[1]}: there is no such key.{near_key(unknown[1], schema) or ' --help lists all keys.'}"
     return words + near_key(unknown[1], schema)

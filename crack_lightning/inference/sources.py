@@ -114,7 +114,7 @@ def _below(root: Path) -> list[Path]:
 
 
 def check_output_folder(folder: Path, photographs: Sequence[Photograph]) -> None:
-    """Raises UserError if results would be written beside a photograph, or over a report that is not an inspection's."""
+    """Raises UserError if results would be written beside a photograph, or over a report that no inspection wrote."""
     if (folder / "report.html").exists() and not (folder / "inspection.csv").exists():
         raise UserError(f"{folder} holds a report.html that no inspection wrote: give another out=FOLDER")
     for photograph in photographs:

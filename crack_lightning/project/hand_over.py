@@ -183,6 +183,7 @@ def _method_rows(
     """Returns the rows of the report on how the cracks were found and what people corrected."""
     inspection = project.inspection
     facts = method_of(inspection.options, inspection.classifier, inspection.decision, inspection.scale)
+    facts["handed over"] = facts.pop("inspected")
     facts["source"] = (
         ", ".join(source for source, _ in project.settings.sources) or "photographs that were dropped into the page"
     )

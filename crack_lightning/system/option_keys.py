@@ -33,15 +33,20 @@ def section_of(hint: Any) -> type | None:
 
 
 def near_key(unknown: str, options_type: type) -> str:
-    """Returns the question whether a similar key was meant, empty where there is no similar one."""
+    """Returns the question whether a similar key was meant, else the keys of the same section, if there is one."""
     known = [key for key, _ in keys(options_type)]
     known += [short for short, long in SHORT_KEYS.items() if long in known]
     by_last_part = {key.rpartition(".")[2]: key for key in reversed(known)}
     name = unknown.rpartition(".")[2]
-    near = get_close_matches(unknown, known, 1, 0.7)
+    section = unknown.rpartition(".")[0]
+    siblings = {key.rpartition(".")[2]: key for key in known if section and key.rpartition(".")[0] == section}
+    near = [siblings[match] for match in get_close_matches(name, siblings, 1, 0.7)]
+    near = near or ([] if siblings else get_close_matches(unknown, known, 1, 0.7))
     near = near or [by_last_part[match] for match in get_close_matches(name, by_last_part, 1, 0.7)]
     near = near or [by_last_part[key] for key in by_last_part if key.startswith(name)]
-    return f" Did you mean {near[0]}?" if near and near[0] != unknown else ""
+    if near and near[0] != unknown:
+        return f" Did you mean {near[0]}?"
+    return f" {section} has {', '.join(siblings)}." if siblings and name not in siblings else ""
 
 
 def type_words(hint: Any) -> str:

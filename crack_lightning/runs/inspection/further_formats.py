@@ -160,7 +160,7 @@ def _page_of(run: Path, inspected: Inspected) -> word.Pictured:
         verdict=inspected.verdict,
         cracks="" if cracks is None else str(cracks.number),
         length=_length(inspected),
-        text="; ".join([f"{inspected.verdict}. {', '.join(figures)}".strip(), *notes]),
+        text="; ".join([": ".join(filter(None, [inspected.verdict, ", ".join(figures)])), *notes]),
     )
 
 
