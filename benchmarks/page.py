@@ -210,6 +210,7 @@ def keys(server: subprocess.Popen[bytes], corrected: int) -> list[tuple[str, str
     shown = asked(f"photographs/{key}")
     marks, revision = [crack["id"] for crack in shown["cracks"]], shown["revision"]
     costs, times = list[float](), list[float]()
+    time.sleep(5)  # a person looks before the first key
     for crack in marks[:30]:
         before, began_s = cpu_ms(server), time.perf_counter()
         facts = {"key": key, "kind": "reject", "crack": crack, "revision": revision, "window": "benchmark"}
@@ -219,7 +220,8 @@ def keys(server: subprocess.Popen[bytes], corrected: int) -> list[tuple[str, str
     name = f"of {len(marks)} marks, {corrected} photographs corrected"
     return [
         (f"a key, answer, ms, {name}", spread(times)),
-        (f"a key, the server's CPU, ms, {name}", f"{np.mean(costs):.0f}"),
+        (f"the first key, the server's CPU, ms, {name}", f"{costs[0]:.0f}"),
+        (f"a later key, the server's CPU, ms, {name}", f"{np.mean(costs[1:]):.0f}"),
     ]
 
 

@@ -99,6 +99,8 @@ def _view_routes(app: FastAPI, project: Project, worker: Worker, views: Views) -
         facts = views.photograph(project, worker.rows, key, threshold, revision)
         if facts.get("computing") and threshold is not None:
             worker.measure(key, threshold)
+        elif facts["cracks"] and not revision:
+            worker.prepare(key)
         return facts
 
     @app.get("/api/places")

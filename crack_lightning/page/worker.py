@@ -15,7 +15,7 @@ from crack_lightning.project.first_look import first_look
 from crack_lightning.project.learned import proposal
 from crack_lightning.project.project import Project
 from crack_lightning.project.rows import Rows, is_due, row_facts
-from crack_lightning.project.shown_cracks import shown_cracks
+from crack_lightning.project.shown_cracks import remember_values, shown_cracks
 from crack_lightning.runs.inspection.inspected import Inspected
 from crack_lightning.runs.inspection.inspecting import inspect_photograph
 from crack_lightning.runs.inspection.photograph_files import done_before, folder_of, key_of
@@ -117,6 +117,10 @@ class Worker(threading.Thread):
             if key in self._waiting:
                 self._waiting.remove(key)
                 self._waiting.appendleft(key)
+
+    def prepare(self, key: str) -> None:
+        """Reads in the background what the first judgement in an opened photograph needs."""
+        self.jobs.add(ROW, ("values", key), partial(remember_values, self.project, key))
 
     def set_paused(self, paused: bool) -> None:
         """Pauses after the photograph that is being inspected, or resumes where `paused` is false."""

@@ -8,7 +8,7 @@ from crack_lightning.corrections.lines import JudgedCrack, MarkJudging
 from crack_lightning.measurement.classes import WidthClasses
 from crack_lightning.measurement.record import CrackRecord, in_mm, is_likely
 from crack_lightning.measurement.scale import Scale
-from crack_lightning.project.likeness import moved_marks
+from crack_lightning.project.likeness import moved_marks, values_along
 from crack_lightning.project.marks import book_of, inspected_of, records_at
 from crack_lightning.project.project import Project
 from crack_lightning.project.remembered import Remembered
@@ -62,6 +62,14 @@ def _shown(
     if scale is not None:
         cracks = marks.in_mm(cracks, scale, project.inspection.measuring.classes)
     return _moved(project, key, cracks)
+
+
+def remember_values(project: Project, key: str) -> None:
+    """Reads what the network saw along the marks of a photograph, which the first judgement in it needs."""
+    judge, inspected = project.inspection.judge, project.inspected.get(key)
+    if judge is not None and inspected is not None and inspected.made_of.threshold == project.settings.threshold:
+        for crack in shown_cracks(project, key):
+            values_along(project, key, crack.record.lines, crack.name, judge)
 
 
 def _moved(project: Project, key: str, cracks: Sequence[JudgedCrack]) -> list[JudgedCrack]:
