@@ -6,7 +6,7 @@ MASKED holds images/ and masks/, as data=masks has them. A mark is a crack where
 of the mask's cracks. AUROC of the marks that were not judged, before and after, with marks judged at random;
 photographs with fewer than the judged and 15 more marks, or fewer than three cracks among them, are left out. Then
 that many marks (--across) judged in five photographs move the marks of five others: how many false ones, and how many
-true ones, the first view shows before and after; the mean over draws of photographs and marks.
+true ones, have a probability of 0.5 and more before and after; the mean over draws of photographs and marks.
 """
 
 import argparse
@@ -67,8 +67,8 @@ def judged_once(marks: Marks, count: int, rng: np.random.Generator) -> tuple[flo
 
 
 def judged_elsewhere(found: Sequence[Marks], count: int, rng: np.random.Generator) -> np.ndarray:
-    """Returns the false and the true marks shown in five photographs, before and after marks of five others were
-    judged (2, 2)."""
+    """Returns the number of false and of true marks with a probability of 0.5 and more in five photographs, before and
+    after marks of five others were judged (2, 2)."""
     order = [found[index] for index in rng.permutation(len(found))[: 2 * PHOTOGRAPHS]]
     odds, values, true = (np.concatenate([marks[k] for marks in order[:PHOTOGRAPHS]]) for k in range(3))
     chosen = rng.permutation(len(true))[:count]

@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from crack_lightning.runs.inspection.inspecting import inspect_photograph
 from crack_lightning.runs.inspection.photograph_files import key_of
 
 THRESHOLD, SCENES = 0.3, 6  # of the project, and across and down a photograph
-CRACK_EVERY = 7  # of so many scenes one has a crack, so that a photograph has about as many marks as one of a bridge
+CRACK_EVERY = 7  # scenes, of which one has a crack: a photograph has 56 marks
 
 
 def drawn(folder: Path, count: int) -> None:
@@ -56,6 +56,25 @@ def keep_rows(source: Path, folder: Path, cracks: Sequence[JudgedCrack]) -> None
     opened.close()
 
 
+def journal_lines(cracks: Sequence[JudgedCrack], picture: str, photographs: int, each: int) -> Iterator[str]:
+    """Yields `each` corrections of each of the first `photographs`, as the journal has them."""
+    for number in range(photographs * each):
+        crack = cracks[number % each % len(cracks)].record
+        accepted = number % each % 2 == 0
+        entry = {
+            "number": number + 1,
+            "time": "2026-11-30T08:00:00+00:00",
+            "by": "",
+            "crack": crack.number,
+            "kind": "accept" if accepted else "reject",
+            "photograph": f"{number // each:04d}.jpg",
+            "picture": picture,
+            "probability": 0.5,
+            "lines": [np.round(line, 2).tolist() for line in crack.lines],
+        }
+        yield json.dumps(entry | ({"feature": crack.feature()} if accepted else {}))
+
+
 def project_folder(folder: Path, count: int, corrected: int, corrections: int) -> Path:
     """Makes a project of `count` photographs, of which `corrected` have `corrections` in all; returns its folder."""
     source, project = folder / "site", folder / "project"
@@ -83,20 +102,7 @@ def project_folder(folder: Path, count: int, corrected: int, corrections: int) -
         told = facts | {"name": name, "path": str(source / name)} | made_of[name]
         (other / "inspection.json").write_text(json.dumps(told))
     keep_rows(source, project, cracks)
-    lines = list[str]()
-    each = max(1, corrections // max(1, corrected))
-    for number in range(corrected):
-        for index in range(each):
-            crack = cracks[index % len(cracks)].record
-            accepted = index % 2 == 0
-            entry = {"number": len(lines) + 1, "time": "2026-11-30T08:00:00+00:00", "by": "", "crack": crack.number}
-            entry |= {"kind": "accept" if accepted else "reject", "photograph": f"{number:04d}.jpg"}
-            entry |= {
-                "picture": picture,
-                "probability": 0.5,
-                "lines": [np.round(one, 2).tolist() for one in crack.lines],
-            }
-            lines.append(json.dumps(entry | ({"feature": crack.feature()} if accepted else {})))
+    lines = list(journal_lines(cracks, picture, corrected, max(1, corrections // max(1, corrected))))
     (project / JOURNAL).write_text("".join(f"{line}\n" for line in lines))
     print(f"{count} photographs of {len(cracks)} marks, {len(lines)} corrections", flush=True)
     return folder

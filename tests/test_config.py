@@ -21,6 +21,7 @@ from crack_lightning.data.batches.datamodule import CrackDataModule
 from crack_lightning.data.options import DataOptions, SurfacesOptions
 from crack_lightning.runs.training.options import TrainOptions
 from crack_lightning.system.option_groups import CONF
+from crack_lightning.system.option_keys import near_key
 from crack_lightning.training.optimizers import check_optimizer, check_scheduler
 
 GROUPS = ["data", "model", "optimizer", "scheduler", "trainer", "callbacks", "logger", "experiment"]
@@ -119,6 +120,20 @@ def test_typos_and_wrong_types_are_refused_with_their_key(configured: Compose, o
     with pytest.raises(ConfigCompositionException) as caught:
         configured("train", [override])
     assert key.rpartition(".")[2] in f"{caught.value} {caught.value.__cause__}"
+
+
+@pytest.mark.parametrize(
+    ("unknown", "remedy"),
+    [
+        ("optimizer.lrr", " Did you mean optimizer.lr?"),
+        ("optimizer.learning_rate", " optimizer has name, lr, "),
+        ("optim.lr", " Did you mean optimizer.lr?"),
+        ("qwertz", ""),
+    ],
+)
+def test_a_misspelt_key_gets_the_near_one_or_those_of_its_section(unknown: str, remedy: str) -> None:
+    found = near_key(unknown, TrainOptions)
+    assert found.startswith(remedy) if remedy else found == ""
 
 
 def test_what_only_the_user_knows_is_asked_for(configured: Compose) -> None:

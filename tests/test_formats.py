@@ -61,7 +61,7 @@ def test_coco_has_images_annotations_and_categories(tmp_path: Path) -> None:
         ("b.jpg", 1),
     ]
     names = {number: each["name"] for number, each in found.cats.items()}
-    assert names == {1: "width not known", 2: "<= 0.4 mm", 3: "> 0.4 mm"}
+    assert names == {1: "width not known", 2: "<= 0.4 mm", 3: "> 0.4 mm", 4: "joint", 5: "spall", 6: "other"}
     first, second = found.anns.values()
     assert [names[each["category_id"]] for each in (first, second)] == ["> 0.4 mm", "width not known"]
     assert first["bbox"] == pytest.approx([17, 47, 206, 6], abs=0.2)
@@ -73,6 +73,24 @@ def test_coco_has_images_annotations_and_categories(tmp_path: Path) -> None:
 def test_numbers_of_categories_do_not_depend_on_what_occurs(tmp_path: Path) -> None:
     few, none = seen_by_pycocotools(tmp_path, DRAWN), seen_by_pycocotools(tmp_path, DRAWN[1:])
     assert (few.cats, none.anns) == (none.cats, {})
+
+
+def test_what_people_call_a_joint_is_no_crack_in_any_file(tmp_path: Path) -> None:
+    drawn = replace(
+        DRAWN[0], records=[replace(record(1), kind="joint", note="filled"), replace(record(2), kind="crack")]
+    )
+    found = seen_by_pycocotools(tmp_path, [drawn])
+    joint, crack = found.anns.values()
+    assert [found.cats[each["category_id"]]["supercategory"] for each in (joint, crack)] == ["joint", "crack"]
+    assert (joint["attributes"]["kind"], joint["attributes"]["note"]) == ("joint", "filled")
+    labels = [
+        each["value"]["polygonlabels"] for each in label_studio([drawn], version="1")[0]["predictions"][0]["result"]
+    ]
+    assert labels == [["joint"], ["crack"]]
+    ezdxf = pytest.importorskip("ezdxf")
+    content = drawings.drawing(drawn.records, {}, height_px=300, mm_per_px=None).decode()
+    lines = ezdxf.read(io.StringIO(content)).modelspace().query("LWPOLYLINE")
+    assert {line.dxf.layer for line in lines} == {"joint", "crack above 0.4 mm"}
 
 
 def closed(radius: float, *, holes: int = 1) -> CrackRecord:

@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from PIL import Image
 from verbs import inspect
 
-from crack_lightning.inference.sources import find_photographs
+from crack_lightning.inference.sources import check_output_folder, find_photographs
 from crack_lightning.runs.inspection import photograph_files
 
 Compose = Callable[..., DictConfig]
@@ -139,6 +139,16 @@ def test_a_photograph_far_smaller_than_a_window_needs_review(
     assert status == 0
     assert {row["verdict"] for row in found.values()} == {"review"}
     assert "too few to judge; check mm_per_px" in caplog.text
+
+
+def test_a_report_that_no_inspection_wrote_stays(site: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/report.html").write_text("mine")
+    with pytest.raises(
+        ValueError, match=r"mine holds a report\.html that no inspection wrote: give another out=FOLDER"
+    ):
+        check_output_folder(tmp_path / "mine", [])
+    assert (tmp_path / "mine/report.html").read_text() == "mine"
 
 
 def test_a_link_to_a_folder_is_a_folder(site: Path, inspected: Callable[..., tuple[Rows, int]], tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from crack_lightning.corrections.nearness import PointTree, box_of, lines_near, name_of, runs_along
 from crack_lightning.errors import UserError
 from crack_lightning.measurement.kept_records import checked_lines, record_from
-from crack_lightning.measurement.record import CrackRecord
+from crack_lightning.measurement.record import KINDS, CrackRecord
 from crack_lightning.system.ranges import number_of
 
 Array = np.ndarray
@@ -26,7 +26,6 @@ REASONS = ("joint", "edge", "writing", "plant", "shadow", "pit", "other")
 CONFIRMING_KINDS, UNDO_OR_REDO = ("accept", "draw"), ("undo", "redo")
 LINE_KINDS = (*CONFIRMING_KINDS, "reject", "erase", "exclude")
 JUDGING_KINDS = (*CONFIRMING_KINDS, "reject")  # kinds that say whether a mark is a crack
-LABELS = ("crack", "joint", "spall", "other")  # what a person calls an accepted mark
 MAX_NOTE_LENGTH = 500  # characters
 MIN_POINTS = {"exclude": 3, "draw": 2}  # points of each line, by kind; 1 for every other kind
 MAX_POINTS, MAX_LINES = 20_000, 2_000  # points of all lines of a correction together; number of its lines
@@ -177,7 +176,7 @@ def correction_of(facts: Mapping[str, object], *, number: int) -> Correction:
         crack=_whole(facts, "crack"),
         replaces=_numbers(facts, "replaces"),
         seen=_numbers(facts, "seen"),
-        label=_choice(facts, "label", LABELS if kind == "describe" else ()),
+        label=_choice(facts, "label", KINDS if kind == "describe" else ()),
         note=_text(facts, "note", MAX_NOTE_LENGTH),
         batch=_whole(facts, "batch"),
     )

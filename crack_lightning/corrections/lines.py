@@ -156,9 +156,9 @@ def standing_judgements(corrections: Sequence[Correction]) -> list[Correction]:
     standing = []
     beside_all = places.beside_all(_boxes(places.placed))
     for correction, beside in zip(places.placed, beside_all, strict=True):
-        rejected = correction.kind == "reject"
-        other_ones = [other for other in beside if rejected or other.kind == "reject"]
-        if not any(correction.runs_along(other) for other in other_ones if other.number > correction.number):
+        later = [other for other in beside if other.number > correction.number]
+        replacing = [other for other in later if "reject" in (correction.kind, other.kind)]
+        if not any(correction.runs_along(other) for other in replacing):
             standing.append(correction)
     return standing
 

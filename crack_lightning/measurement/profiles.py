@@ -31,6 +31,7 @@ class Profiles:
     `darkness` (n,): the depth integrated across, in grey levels times pixels.
     `noise` (n,): the noise of the background.
     `alone` (n,): whether no other line is near.
+    `within` (n,): whether both flanks, and what is beside them, lie within the picture.
     """
 
     levels: Array
@@ -42,6 +43,7 @@ class Profiles:
     darkness: Array
     noise: Array
     alone: Array
+    within: Array
 
     @property
     def between_flanks(self) -> Array:
@@ -50,12 +52,12 @@ class Profiles:
 
     @property
     def closed(self) -> Array:
-        """Returns where (n,) the profile has both flanks of the crack: within its reach, and with a lighter background
-        beyond each. Along one rim of a wide gap one side is as dark as the middle."""
+        """Returns where (n,) the profile has both flanks of the crack: within its reach and the picture, and with a
+        lighter background beyond each. Along one rim of a wide gap one side is as dark as the middle."""
         reach = self.offsets[-1] - 1
         sides = self.background - (self.background.mean(axis=1) - self.depth)[:, None]
         two_sided = sides.min(axis=1) >= MIN_SIDE_SHARE * sides.max(axis=1)
-        return np.asarray((self.left > -reach) & (self.right < reach) & two_sided)
+        return np.asarray((self.left > -reach) & (self.right < reach) & self.within & two_sided)
 
     @property
     def clear(self) -> Array:
@@ -64,16 +66,13 @@ class Profiles:
 
 
 def profiles_along(grey: Array, line: Array, reach_px: float, alone: Array | None = None) -> Profiles:
-    """Returns the profiles across a line (n, 2), x and y, of grey levels (h, w), `reach_px` to each side.
-
-    A profile whose flanks are not both within the picture counts as one beside another line: no width is claimed.
-    """
+    """Returns the profiles across a line (n, 2), x and y, of grey levels (h, w), `reach_px` to each side."""
     offsets, normal = np.arange(-reach_px, reach_px + SAMPLE_PX / 2, SAMPLE_PX), normals(line, NORMAL_POINTS)
     profiles = profiles_of(across(grey, line, normal, offsets), offsets, alone)
     beyond = np.stack([profiles.left - FLANK_MARGIN_PX, profiles.right + FLANK_MARGIN_PX], axis=1)
     ends = line[:, None] + normal[:, None] * beyond[..., None]  # (n, 2, 2)
     within = ((ends >= 0) & (ends <= np.array(grey.shape[::-1]))).all(axis=(1, 2))
-    return replace(profiles, alone=profiles.alone & within)
+    return replace(profiles, within=np.asarray(within))
 
 
 def profiles_of(levels: Array, offsets: Array, alone: Array | None = None) -> Profiles:
@@ -93,7 +92,8 @@ def profiles_of(levels: Array, offsets: Array, alone: Array | None = None) -> Pr
     right = _flank(smooth, offsets, middle, (right_level + floor) / 2, 1)
     background = np.column_stack([left_level, right_level])
     darkness = _darkness(smooth, offsets, left, right, background)
-    return Profiles(smooth, offsets, left, right, background, background.mean(axis=1) - floor, darkness, noise, alone)
+    depth, within = background.mean(axis=1) - floor, np.ones(len(levels), bool)
+    return Profiles(smooth, offsets, left, right, background, depth, darkness, noise, alone, within)
 
 
 def _darkest_near(smooth: Array, offsets: Array) -> Array:

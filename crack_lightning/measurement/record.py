@@ -14,7 +14,7 @@ Array = np.ndarray
 
 # Probability of a mark to be a crack from which on it is in the first view: of any mark, and of one that has LONG_SHARE
 # of the photograph's longer side. Chosen on every second photograph of CrackSight, so that no long crack is left out.
-CRACK_KIND = "crack"  # among the kinds that people give marks; others are joints, spalls, ...
+KINDS = CRACK_KIND, *OTHER_KINDS = "crack", "joint", "spall", "other"  # what people call marks
 LIKELY, LONG_LIKELY, LONG_SHARE = 0.5, 0.2, 0.05
 IN_PIXELS = "pixels of the upright photograph, x to the right and y down from its upper left corner"
 
@@ -66,11 +66,6 @@ class CrackFacts:
     kind: str
     note: str
 
-    @property
-    def is_crack(self) -> bool:
-        """Returns whether nobody called it a joint, a spall or something else."""
-        return self.kind in ("", CRACK_KIND)
-
 
 @dataclass(frozen=True)
 class CrackRecord:
@@ -100,11 +95,6 @@ class CrackRecord:
     likely: bool = True
     kind: str = ""
     note: str = ""
-
-    @property
-    def is_crack(self) -> bool:
-        """Returns whether nobody called it a joint, a spall or something else."""
-        return self.kind in ("", CRACK_KIND)
 
     def facts(self) -> CrackFacts:
         """Returns all values except the lines, rounded as in the files."""
@@ -162,21 +152,38 @@ def is_likely(probability: float | None, length_share: float) -> bool:
     return probability is None or probability >= (LONG_LIKELY if length_share >= LONG_SHARE else LIKELY)
 
 
-def length_text(record: CrackRecord) -> str:
-    """Returns a crack's length as text, as the tables have it."""
-    length, unit = (record.length_px, "px") if record.length_mm is None else (record.length_mm, "mm")
-    return f"{_rounded(length, 1):.0f} {unit}"
+def is_crack(kind: str) -> bool:
+    """Returns whether a mark of this kind, empty where nobody gave one, counts as a crack."""
+    return kind in ("", CRACK_KIND)
+
+
+def length_text(facts: CrackFacts) -> str:
+    """Returns a crack's length as text, in millimetres where the scale is known."""
+    return f"{facts.length_px:.0f} px" if facts.length_mm is None else f"{facts.length_mm:.0f} mm"
+
+
+def width_text(facts: CrackFacts) -> str:
+    """Returns the text of a crack's median width ± twice its standard error, or of the width that it is below."""
+    width, uncertainty, below, unit, digits = (
+        (facts.width_px, facts.width_uncertainty_px, facts.width_below_px, "px", 1)
+        if facts.length_mm is None
+        else (facts.width_mm, facts.width_uncertainty_mm, facts.width_below_mm, "mm", 2)
+    )
+    if width is not None:
+        return f"{width:.{digits}f} ± {2 * (uncertainty or 0):.{digits}f} {unit}"
+    return "" if below is None else f"< {below:.{digits}f} {unit}"
 
 
 def figure_of(record: CrackRecord) -> str:
     """Returns the crack's number, length and width as text."""
-    widths, unit, digits = _rounded_widths(record.width_px, 2), "px", 1
+    facts, widths, unit, digits = record.facts(), record.width_px, "px", 1
     if record.length_mm is not None:
-        widths, unit, digits = _rounded_widths(record.width_mm, 3), "mm", 2
-    width_text = "" if widths.below is None else f", less than {widths.below:.{digits}f} {unit} wide"
+        widths, unit, digits = record.width_mm, "mm", 2
+    widths = _rounded_widths(widths, digits + 1)  # as in the files
+    width = "" if widths.below is None else f", less than {widths.below:.{digits}f} {unit} wide"
     if widths.median is not None and widths.maximum is not None:
-        width_text = f", {widths.median:.{digits}f} {unit} wide, {widths.maximum:.{digits}f} {unit} at the widest"
-    return f"{record.number}: {length_text(record)} long{width_text}"
+        width = f", {widths.median:.{digits}f} {unit} wide, {widths.maximum:.{digits}f} {unit} at the widest"
+    return f"{record.number}: {length_text(facts)} long{width}"
 
 
 def _rounded_widths(widths: Widths, digits: int) -> Widths:

@@ -12,14 +12,14 @@ import numpy as np
 from PIL import Image
 
 from crack_lightning import __version__
-from crack_lightning.corrections.correction import LABELS, REASONS
+from crack_lightning.corrections.correction import REASONS
 from crack_lightning.corrections.lines import UNSEEN, JudgedCrack, excluded_areas, surface_share
 from crack_lightning.corrections.undoing import to_redo, to_undo
 from crack_lightning.data.images.formats import png
 from crack_lightning.errors import UserError
 from crack_lightning.inference.grouping import steadied
 from crack_lightning.measurement.classes import UNKNOWN_COLOUR
-from crack_lightning.measurement.record import figure_of, length_text
+from crack_lightning.measurement.record import KINDS, figure_of, length_text, width_text
 from crack_lightning.project.attention import PlaceToLookAt
 from crack_lightning.project.kept_pictures import TILE_PX
 from crack_lightning.project.marks import shown_threshold
@@ -47,7 +47,7 @@ def project_facts(project: Project, rows: Rows) -> dict[str, Any]:
         "unknown_colour": UNKNOWN_COLOUR,
         "faults": _faults(project),
         "reasons": list(REASONS),
-        "labels": list(LABELS),
+        "labels": list(KINDS),
         "learned": len(project.settings.learned),
         "left_out": [showable(name) for name in project.settings.left_out],
         "form": dict(project.settings.form),
@@ -151,16 +151,17 @@ def _probability_of(crack: JudgedCrack) -> float | None:
 
 def _crack_facts(project: Project, crack: JudgedCrack) -> dict[str, Any]:
     record, classes = crack.record, project.inspection.measuring.classes
+    facts = record.facts()
     return {
         "id": crack.name,
         "number": record.number,
         "status": crack.status,
         "correction": crack.correction,
         "figures": figure_of(record),
-        "length": length_text(record),
+        "length": length_text(facts),
         "length_px": round(record.length_px, 1),
         "length_mm": record.length_mm,
-        "width": _width_text(crack),
+        "width": width_text(facts),
         "width_px": record.width_px.median,
         "width_class": record.width_class,
         "colour": classes.colour_of(record.width_class),
@@ -179,17 +180,6 @@ def _turns(project: Project, key: str) -> dict[str, Any]:
         "undo": _correction_facts(project, to_undo(corrections, name)),
         "redo": _correction_facts(project, to_redo(corrections, name)),
     }
-
-
-def _width_text(crack: JudgedCrack) -> str:
-    """Returns the text of a crack's median width ± twice its standard error, or of the width that it is below."""
-    record = crack.record
-    widths, unit, digits = record.width_px, "px", 1
-    if record.length_mm is not None:
-        widths, unit, digits = record.width_mm, "mm", 2
-    if widths.median is not None:
-        return f"{widths.median:.{digits}f} ± {2 * (widths.uncertainty or 0):.{digits}f} {unit}"
-    return "" if widths.below is None else f"< {widths.below:.{digits}f} {unit}"
 
 
 def map_picture(project: Project, key: str) -> bytes:

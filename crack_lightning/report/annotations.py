@@ -10,7 +10,7 @@ import numpy as np
 import shapely
 
 from crack_lightning.measurement.classes import UNKNOWN_NAME
-from crack_lightning.measurement.record import CRACK_KIND, CrackFacts, CrackRecord
+from crack_lightning.measurement.record import CRACK_KIND, OTHER_KINDS, CrackFacts, CrackRecord
 
 MIN_WIDTH_PX = 2.0  # least width of a polygon, also used for a crack of unknown width
 MIN_PART_AREA_PX = 0.5  # square pixels; smaller polygons are scraps from cutting, and are dropped
@@ -18,15 +18,8 @@ DESCRIPTION = (
     "Cracks marked by crack_lightning. Coordinates are pixels of the upright photograph: a file whose exif_orientation "
     "is not 1 has to be turned as it says when it is read."
 )
-ATTRIBUTES = (
-    "id",
-    "length_px",
-    "width_px",
-    "length_mm",
-    "width_mm",
-    "kind",
-    "note",
-)  # facts about a crack in the COCO file
+# Facts about a crack in the COCO file.
+ATTRIBUTES = ("id", "length_px", "width_px", "length_mm", "width_mm", "kind", "note")
 SIMPLIFY_PX = 0.25  # largest shift of an outline by its simplification
 
 
@@ -67,27 +60,21 @@ def _without_holes(area: shapely.Geometry) -> Iterator[shapely.Polygon]:
 def coco(drawn: Sequence[Drawn], class_names: Sequence[str], *, version: str) -> dict[str, Any]:
     """Returns the annotations in the COCO format: polygons as wide as the cracks, in pixels of the upright photograph.
 
-    Category 1 is for cracks of unknown width; the width classes follow, the narrowest first, then what people called
-    joint, spall or other.
+    Category 1 is for cracks of unknown width; the width classes follow, the narrowest first, then joint, spall and
+    other, as people called them. These numbers are always the same.
     """
-    kinds = sorted({record.kind for photo in drawn for record in photo.records if not record.is_crack})
-    categories = {name: number for number, name in enumerate([UNKNOWN_NAME, *class_names, *kinds], 1)}
+    categories = {name: number for number, name in enumerate([UNKNOWN_NAME, *class_names, *OTHER_KINDS], 1)}
     images, annotations = [], list[dict[str, Any]]()
     for number, photo in enumerate(drawn, 1):
-        image: dict[str, object] = {
-            "id": number,
-            "file_name": photo.name,
-            "width": photo.size[0],
-            "height": photo.size[1],
-            "license": 1,
-        }
-        images.append(image | {"exif_orientation": photo.orientation})
+        (width, height), orientation = photo.size, photo.orientation
+        image: dict[str, object] = {"id": number, "file_name": photo.name, "width": width, "height": height}
+        images.append(image | {"license": 1, "exif_orientation": orientation})
         for record in photo.records:
             polygons = list(outlines(record, photo.size))
             if polygons:
                 annotations.append(_annotation(len(annotations) + 1, number, categories, record.facts(), polygons))
     listed = [
-        {"id": number, "name": name, "supercategory": name if name in kinds else CRACK_KIND}
+        {"id": number, "name": name, "supercategory": name if name in OTHER_KINDS else CRACK_KIND}
         for name, number in categories.items()
     ]
     now = datetime.now()
@@ -120,7 +107,7 @@ def _annotation(
     return {
         "id": number,
         "image_id": image,
-        "category_id": categories[(facts.width_class or UNKNOWN_NAME) if facts.is_crack else facts.kind],
+        "category_id": categories[facts.kind if facts.kind in OTHER_KINDS else facts.width_class or UNKNOWN_NAME],
         "segmentation": [np.round(polygon, 2).ravel().tolist() for polygon in polygons],
         "area": round(sum(shapely.Polygon(polygon).area for polygon in polygons), 2),
         "bbox": np.round([*low, *(high - low)], 2).tolist(),

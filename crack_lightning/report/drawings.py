@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crack_lightning.measurement.classes import UNKNOWN_NAME
-from crack_lightning.measurement.record import CrackRecord
+from crack_lightning.measurement.record import CrackRecord, is_crack
 from crack_lightning.system import libraries
 
 INSTALL_HINT = 'formats=dxf needs ezdxf: pip install -e ".[reports]"'
@@ -31,7 +31,7 @@ def drawing(
     document.layers.add(NUMBER_LAYER)
     space, height = document.modelspace(), height_px * (mm_per_px or 1.0)
     for record in (record for record in records if record.likely):
-        layer = _layer(document, "" if record.is_crack else record.kind, record.width_class or UNKNOWN_NAME, colours)
+        layer = _layer(document, record.kind, record.width_class or UNKNOWN_NAME, colours)
         parts = [line * [1, -1] + [0, height] for line in record.lines_mm or record.lines]
         for points in parts:
             space.add_lwpolyline(points.tolist(), dxfattribs={"layer": layer})
@@ -51,7 +51,7 @@ def library() -> Any:
 def _layer(document: Any, kind: str, name: str, colours: Mapping[str, str]) -> str:
     """Returns the layer of a width class, or of what is no crack: of joints, spalls and others."""
     readable = name.replace("<=", "up to").replace(">", "above")
-    text = kind or f"crack {readable}"
+    text = f"crack {readable}" if is_crack(kind) else kind
     layer = "".join("_" if letter in FORBIDDEN_CHARACTERS else letter for letter in text)
     if layer not in document.layers:
         added, colour = document.layers.add(layer), colours.get(name, "#00e5ff").lstrip("#")

@@ -14,6 +14,7 @@ from crack_lightning.data.images.reading import read_image
 from crack_lightning.errors import UserError
 from crack_lightning.measurement.alignment import Alignment, Keypoints, align, corners_of, detect_keypoints, warped
 from crack_lightning.measurement.changes import changes_of
+from crack_lightning.measurement.record import is_crack
 from crack_lightning.measurement.resolution import SAME_RESOLUTION, View, ViewedCrack
 from crack_lightning.measurement.scale import MAX_DISAGREEMENT
 from crack_lightning.runs.comparison.comparison_files import ComparedPlace, write_comparison
@@ -69,7 +70,7 @@ class InspectedPlace:
         """Returns the grey levels and the likely cracks of the photograph. Raises UserError if its files disagree."""
         cracks = []
         records = kept_records(self.folder)
-        sums, others = self.inspected.cracks, sum(record.likely and not record.is_crack for record in records)
+        sums, others = self.inspected.cracks, sum(record.likely and not is_crack(record.kind) for record in records)
         if sums is not None and sums.number + sums.unlikely + others != len(records):
             raise UserError(
                 f"{self.folder} has {len(records)} cracks in {CRACKS_JSON}, but another number in {DONE}: inspect again"

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from crack_lightning.measurement.classes import WidthClasses
-from crack_lightning.measurement.record import CrackFacts
+from crack_lightning.measurement.record import CrackFacts, is_crack, length_text, width_text
 from crack_lightning.report.cracks_section import Bar, CrackRow, CracksSection
 from crack_lightning.runs.inspection.inspected import Inspected
 
@@ -26,7 +26,7 @@ def cracks_shown(
     in_mm = any(facts.length_mm is not None for _, facts in rows)
     ordered = sorted(rows, key=lambda row: (not row[1].likely, -_expected_length(row[1], in_mm=in_mm)))
     shown = [_row(name, facts, photographs[name], classes) for name, facts in ordered[:MAX_ROWS]]
-    likely = [facts for _, facts in rows if facts.likely and facts.is_crack]
+    likely = [facts for _, facts in rows if facts.likely and is_crack(facts.kind)]
     unlikely = sum(not facts.likely for _, facts in rows)
     widths_or_none = (facts.width_mm if in_mm else facts.width_px for facts in likely)
     widths = [width for width in widths_or_none if width is not None]
@@ -60,9 +60,9 @@ def _row(name: str, facts: CrackFacts, photograph: Inspected, classes: WidthClas
     return CrackRow(
         photograph=name,
         number=facts.id,
-        length=_in_unit((facts.length_mm, 0, "mm") if facts.length_mm is not None else (facts.length_px, 0, "px")),
+        length=length_text(facts),
         length_value=_first_known(facts.length_mm, facts.length_px),
-        width=_width(facts),
+        width=width_text(facts),
         width_value=_first_known(facts.width_mm, facts.width_px),
         widest=_in_unit(widest) or _in_unit((facts.width_max_px, widest[1], "px")),
         widest_value=_first_known(facts.width_max_mm, facts.width_max_px),
@@ -92,17 +92,6 @@ def _first_known(*values: float | None) -> float:
 def _in_unit(value: tuple[float | None, int, str]) -> str:
     number, digits, unit = value
     return "" if number is None else f"{number:.{digits}f} {unit}"
-
-
-def _width(facts: CrackFacts) -> str:
-    width, uncertainty, below, unit, digits = (
-        (facts.width_mm, facts.width_uncertainty_mm, facts.width_below_mm, "mm", 2)
-        if facts.length_mm is not None
-        else (facts.width_px, facts.width_uncertainty_px, facts.width_below_px, "px", 1)
-    )
-    if width is not None and uncertainty is not None:
-        return f"{width:.{digits}f} ± {2 * uncertainty:.{digits}f} {unit}"
-    return "" if below is None else f"< {below:.{digits}f} {unit}"
 
 
 def _bars(widths: Sequence[float]) -> list[Bar]:

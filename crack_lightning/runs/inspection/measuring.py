@@ -9,7 +9,7 @@ import numpy as np
 from crack_lightning.inference.sources import Photograph
 from crack_lightning.measurement.classes import WidthClasses, width_classes
 from crack_lightning.measurement.cracks import Crack
-from crack_lightning.measurement.record import CrackRecord, figure_of, records_of
+from crack_lightning.measurement.record import CrackRecord, figure_of, is_crack, records_of
 from crack_lightning.measurement.scale import Scale
 from crack_lightning.runs.inspection.inspected import CrackSums
 from crack_lightning.runs.inspection.options import InspectOptions
@@ -35,7 +35,7 @@ class Measured:
 def sums_of(measured: Measured, most: int) -> CrackSums:
     """Returns the number and total length of the likely cracks, the figures of the `most` longest, and the number of
     other marks."""
-    likely = [record for record in measured.likely if record.is_crack]
+    likely = [record for record in measured.likely if is_crack(record.kind)]
     lengths_mm = [record.length_mm for record in likely if record.length_mm is not None]
     return CrackSums(
         len(likely),

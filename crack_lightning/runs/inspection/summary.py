@@ -96,10 +96,11 @@ def counted(inspected: Sequence[Inspected]) -> str:
 
 
 def _rank(photo: Inspected) -> tuple[int, float, float]:
-    share, peak = (0.0, 0.0) if photo.marks is None else (photo.marks.share or 0.0, photo.marks.peak)
+    """Returns what sorts photographs, the worst first: by length of cracks, or by the marked share and the peak."""
+    rank = VERDICTS.index(photo.verdict)
     if photo.cracks is not None:
-        share, peak = photo.cracks.length_px, photo.cracks.unlikely
-    return VERDICTS.index(photo.verdict), -share, -peak
+        return rank, -photo.cracks.length_px, -photo.cracks.unlikely
+    return (rank, 0.0, 0.0) if photo.marks is None else (rank, -(photo.marks.share or 0.0), -photo.marks.peak)
 
 
 def _row(photo: Inspected) -> list[object]:
