@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 from crack_lightning.cli.verbs import VERBS, function_of
 from crack_lightning.errors import UserError
-from crack_lightning.system.processes import INTERRUPTED, end_at_sigterm
+from crack_lightning.system.processes import end_at_sigterm, exit_interrupted
 
 AGAIN = "CRACK_LIGHTNING_TRAINS"  # in the environment of the processes that Lightning starts with the same arguments
 USAGE = "crack VERB SOURCE key=value ...; crack VERB --help lists the keys"
@@ -22,7 +22,7 @@ def main() -> None:
     try:
         _run(sys.argv[1] if len(sys.argv) > 1 else "--help")
     except KeyboardInterrupt:  # before the command itself has begun
-        sys.exit(INTERRUPTED)
+        exit_interrupted()
     except UserError as error:
         sys.exit(str(error))
 

@@ -1,6 +1,7 @@
 """What only whole processes show."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -101,6 +102,22 @@ def test_sigterm_ends_a_verb_as_ctrl_c_does(tmp_path: Path, verb: str) -> None:
             process.kill()
     assert process.returncode == status, text
     assert "Traceback" not in text
+
+
+INTERRUPTED_IN_A_STRING = """
+from crack_lightning.system.processes import exit_interrupted
+try:
+    exec("raise KeyboardInterrupt")
+except KeyboardInterrupt:
+    exit_interrupted()
+"""
+
+
+def test_an_interrupt_within_code_in_a_string_ends_with_130(tmp_path: Path) -> None:
+    (tmp_path / "ended.py").write_text(INTERRUPTED_IN_A_STRING)
+    environment = {**os.environ, "PYTHONPATH": str(CONF.parent)}
+    process = subprocess.run([sys.executable, "-m", "ended"], cwd=tmp_path, env=environment)
+    assert process.returncode == 130
 
 
 def test_ctrl_c_ends_with_one_message_and_status_130(surfaces: Path, tmp_path: Path) -> None:

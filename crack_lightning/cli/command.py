@@ -26,7 +26,7 @@ from crack_lightning.system.files import is_full, write_atomically
 from crack_lightning.system.logs import quieten
 from crack_lightning.system.names import showable
 from crack_lightning.system.option_groups import CONF, check_choice, group_names
-from crack_lightning.system.processes import INTERRUPTED, end_at_sigterm
+from crack_lightning.system.processes import end_at_sigterm, exit_interrupted
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ def run_job(job: Callable[[DictConfig], Any], *, config_name: str) -> None:
             raise
         sys.exit(showable(message(error, options_class(config_name), folder=wanted_folder(sys.argv[1:])), keep="\n"))
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        exit_interrupted()
     finally:
         if not whole:
             os.environ.pop("HYDRA_FULL_ERROR", None)
@@ -103,7 +103,7 @@ def _run(job: Callable[[DictConfig], Any], needs: str | None, whole: bool, cfg: 
         return job(cfg)
     except KeyboardInterrupt as error:
         log.error("interrupted%s", f": {error}" if str(error) else "")
-        sys.exit(INTERRUPTED)
+        exit_interrupted()
     except Exception as error:
         if whole or not is_for_user(error):
             raise

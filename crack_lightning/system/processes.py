@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from crack_lightning.system.progress import track
 
@@ -109,6 +109,16 @@ def end_at_sigterm() -> None:
         os.kill(os.getpid(), number)
 
     signal.signal(signal.SIGTERM, end)
+
+
+def exit_interrupted() -> NoReturn:
+    """Ends this process with the exit status 130.
+
+    A KeyboardInterrupt that passed through code in a string, as that which makes a dataclass, has Python end by SIGINT
+    whatever the status is, if it was started with -m, until other code in a string has run.
+    """
+    exec("")
+    sys.exit(INTERRUPTED)
 
 
 @contextmanager
