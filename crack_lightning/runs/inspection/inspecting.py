@@ -96,7 +96,8 @@ def _inspect_anew(photograph: Photograph, folder: Path, key: str, inspection: In
     read, pictures = read_photograph(photograph, inspection, mapped=kept_heat is None)
     heat = kept_heat or files.as_kept(inspection.reader.heat(pictures))
     del pictures  # frees as much memory as the photograph takes
-    inspected = write_findings(read, heat, findings_of(read, heat, inspection), folder)
+    findings = findings_of(read, heat, inspection)
+    inspected = write_findings(read, heat, findings, folder, map_kept=kept_heat is not None)
     made_of = replace(inspected.made_of, key=key, map_key=map_key)
     inspected = replace(inspected, made_of=made_of, seconds=time.perf_counter() - start_s)
     write_done(folder, inspected)

@@ -135,9 +135,11 @@ def write_photograph(
     marked_regions: Sequence[Region],
     inspected: Inspected,
     measured: Measured | None,
+    *,
+    map_kept: bool = False,
 ) -> None:
-    """Writes all FILES, the map, and the files of the cracks if they are `measured`. First removes inspection.json,
-    which says that all files are complete.
+    """Writes all FILES, the map unless it is `map_kept`, and the files of the cracks if they are `measured`. First
+    removes inspection.json, which says that all files are complete.
 
     `small` is the photograph reduced for the report, `grey` (h, w) its grey levels at full size.
     """
@@ -149,11 +151,13 @@ def write_photograph(
         marked = crack_overlay(small, measured.records, measured.classes, heat.size_hw, mm_per_px=mm_per_px)
         write_cracks(folder, inspected.name, measured.cracks, measured.records, measured.scale, grey)
     write_pictures(folder, small, marked)
-    name, array = MAP_NAMES[inspected.is_mapped], io.BytesIO()
+    name = MAP_NAMES[inspected.is_mapped]
     write_atomically(folder / f"{name}.png", png(heat_picture(heat, small.size)))
-    np.save(array, heat.probability.astype(np.float16) if inspected.is_mapped else heat.probability)
-    write_atomically(folder / f"{name}.npy", array.getvalue())
-    _write_seen(folder, heat.seen)
+    if not map_kept:
+        array = io.BytesIO()
+        np.save(array, heat.probability.astype(np.float16) if inspected.is_mapped else heat.probability)
+        write_atomically(folder / f"{name}.npy", array.getvalue())
+        _write_seen(folder, heat.seen)
     text = json.dumps(geojson(marked_regions, mm_per_px=mm_per_px), indent=1)
     write_atomically(folder / "regions.geojson", text.encode())
     header = ["row", "column", "left_px", "top_px", "right_px", "bottom_px", "probability"]

@@ -102,14 +102,17 @@ def findings_of(read: ReadPhotograph, heat: Heat, inspection: Inspection) -> Fin
     return Findings(_inspected(read, heat, marked, inspection, measured), marked, measured)
 
 
-def write_findings(read: ReadPhotograph, heat: Heat, findings: Findings, folder: Path) -> Inspected:
-    """Writes the files of a photograph into `folder`, except for inspection.json; returns its row, completed by the
-    facts that identify the inspected file."""
+def write_findings(
+    read: ReadPhotograph, heat: Heat, findings: Findings, folder: Path, *, map_kept: bool = False
+) -> Inspected:
+    """Writes the files of a photograph into `folder`, except for inspection.json, and the map if it is `map_kept` there;
+    returns its row, completed by the facts that identify the inspected file."""
     path, inspected = read.photograph.path, findings.inspected
     stat, picture = path.stat(), picture_of(path, read.grey)
     made_of = replace(inspected.made_of, file_bytes=stat.st_size, file_mtime_ns=stat.st_mtime_ns, picture=picture)
     inspected = replace(inspected, made_of=made_of)
-    files.write_photograph(folder, read.small, read.grey, heat, findings.regions, inspected, findings.measured)
+    given = read.small, read.grey, heat, findings.regions, inspected, findings.measured
+    files.write_photograph(folder, *given, map_kept=map_kept)
     return inspected
 
 
