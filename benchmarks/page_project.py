@@ -12,7 +12,7 @@ from PIL import Image
 from crack_lightning.corrections.journal import JOURNAL
 from crack_lightning.corrections.lines import JudgedCrack
 from crack_lightning.data.synthetic.scenes import scene
-from crack_lightning.project.attention import find_places
+from crack_lightning.project.attention import PLACES_FILE, find_places
 from crack_lightning.project.options import ServeOptions
 from crack_lightning.project.project import Project, open_project
 from crack_lightning.project.rows import Rows
@@ -94,13 +94,16 @@ def project_folder(folder: Path, count: int, corrected: int, corrections: int) -
     }
     opened.close()
     first = project / "photographs/0000.jpg"
-    facts = json.loads((first / "inspection.json").read_text())
+    facts, places = (json.loads((first / file).read_text()) for file in ("inspection.json", PLACES_FILE))
     for number in range(1, count):
         name = f"{number:04d}.jpg"
         other = shutil.copytree(first, first.with_name(name), copy_function=os.link)
         (other / "inspection.json").unlink()
         told = facts | {"name": name, "path": str(source / name)} | made_of[name]
         (other / "inspection.json").write_text(json.dumps(told))
+        (other / PLACES_FILE).unlink()
+        map_key = made_of[name]["map_key"]
+        (other / PLACES_FILE).write_text(json.dumps(places | {"made_of": f"{map_key}:{THRESHOLD}"}))
     keep_rows(source, project, cracks)
     lines = list(journal_lines(cracks, picture, corrected, max(1, corrections // max(1, corrected))))
     (project / JOURNAL).write_text("".join(f"{line}\n" for line in lines))

@@ -13,6 +13,7 @@ import torch
 from browsers import browser as browser
 from browsers import open_page as open_page
 from browsers import walls as walls
+from composing import read_files_once, register_once
 from filelock import FileLock
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -25,7 +26,7 @@ from PIL import Image
 from projects import project as project
 from projects import walls_inspected as walls_inspected
 
-from crack_lightning.cli.options import options_of, register
+from crack_lightning.cli.options import options_of
 from crack_lightning.data.synthetic.surface_folder import write_surfaces
 from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.models.decision import Decision
@@ -128,6 +129,7 @@ def pytest_configure(config: pytest.Config) -> None:
         threads = max(1, (os.cpu_count() or 1) // processes)
         torch.set_num_threads(threads)
         os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # for the commands that tests start
+    read_files_once()
     for text in HIDDEN_WARNINGS:
         config.addinivalue_line("filterwarnings", "ignore:" + text.replace(":", "\\:"))
 
@@ -151,7 +153,7 @@ def surfaces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def compose_into(folder: Path, name: str, overrides: list[str]) -> DictConfig:
     """A command's configuration as its command line would compose it, the run folder being `folder`."""
-    register()
+    register_once()
     GlobalHydra.instance().clear()
     initialize_config_dir(str(CONF), version_base="1.3")
     cfg = compose(name, overrides=overrides, return_hydra_config=True)
@@ -235,6 +237,12 @@ def trained(configured: Callable[..., DictConfig], surfaces: Path, tmp_path: Pat
         return tmp_path / run
 
     return run
+
+
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An evaluation draws none, which takes longer than all else that it does on a few pictures."""
+    monkeypatch.setattr("crack_lightning.runs.judging.evaluating.evaluation_figures", lambda *given: {})
 
 
 @pytest.fixture(scope="session")

@@ -52,6 +52,7 @@ def test_evaluate_repeats_the_test_from_checkpoint_and_folder_alone(
     }
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_evaluate_finds_the_test_of_a_split_by_groups_again(
     composed: Compose, trained: Callable[..., Path], surfaces: Path, tmp_path: Path
 ) -> None:
@@ -62,6 +63,7 @@ def test_evaluate_finds_the_test_of_a_split_by_groups_again(
     assert metrics(judged) == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_all_images_are_judged_with_a_warning_about_trained_ones(
     composed: Compose, run_folder: Path, surfaces: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -70,6 +72,7 @@ def test_all_images_are_judged_with_a_warning_about_trained_ones(
     assert "its metrics here are too good" in caplog.text
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_of_train_val_test_the_test_folder_is_judged(
     composed: Compose, run_folder: Path, surfaces: Path, tmp_path: Path
 ) -> None:
@@ -79,6 +82,7 @@ def test_of_train_val_test_the_test_folder_is_judged(
     assert {Path(row["path"]).parts[-3] for row in rows(judged / "predictions.csv")} == {"test"}
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_unreadable_images_are_raised_or_skipped(
     composed: Compose, run_folder: Path, surfaces: Path, tmp_path: Path
 ) -> None:

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 import torch
-from conftest import classifier, compose_into, equal
+from conftest import classifier, compose_into, equal, once
 from PIL import Image
 from torch import Tensor, nn
 from torchvision.transforms import v2
@@ -96,21 +96,29 @@ def patches(surfaces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def of_classifier(surfaces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a classifier's best.ckpt, and of model.onnx and model.safetensors of it. Not to be changed."""
     pytest.importorskip("safetensors")
-    images = torch.stack([pil_to_tensor(Image.open(path)) for path in sorted(surfaces.rglob("*.jpg"))])
-    folder = tmp_path_factory.mktemp("classifier")
-    write_classifier(folder / "best.ckpt", images, seed=3, data_root="/photos", deep={"not": "plain"})
-    return run_export(folder / "best.ckpt", folder, "format=onnx,safetensors")
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        images = torch.stack([pil_to_tensor(Image.open(path)) for path in sorted(surfaces.rglob("*.jpg"))])
+        write_classifier(folder / "best.ckpt", images, seed=3, data_root="/photos", deep={"not": "plain"})
+        run_export(folder / "best.ckpt", folder, "format=onnx,safetensors")
+
+    return once(tmp_path_factory, "of_classifier", make)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def of_map(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a crack map's best.ckpt, and of model.onnx and model.safetensors of it. Not to be changed."""
-    folder = tmp_path_factory.mktemp("map")
-    return run_export(write_random_map(folder / "best.ckpt"), folder, "format=onnx, safetensors")
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        run_export(write_random_map(folder / "best.ckpt"), folder, "format=onnx, safetensors")
+
+    return once(tmp_path_factory, "of_map", make)
 
 
 def file_of(made: Path, name: str, folder: Path) -> Path:

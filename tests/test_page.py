@@ -88,11 +88,48 @@ def test_jobs_are_done_by_urgency_and_once() -> None:
     jobs.add(ROW, "failing", read_taken_out)
     jobs.start()
     jobs.add(ROW, "other", partial(done.append, "other"))
-    end_s = time.monotonic() + 30
-    while "other" not in done and time.monotonic() < end_s:
-        time.sleep(0.01)
+    wait_until(lambda: "other" in done)
     jobs.end()
     assert troubles == ["it is gone"]  # said to people, and the thread goes on
+
+
+def test_places_wait_while_they_are_held() -> None:
+    from crack_lightning.page.jobs import PLACES, ROW, Jobs
+
+    done, jobs = list[str](), Jobs(print)
+    jobs.hold(True)
+    jobs.add(PLACES, "places", partial(done.append, "places"))
+    jobs.start()
+    jobs.add(ROW, "row", partial(done.append, "row"))
+    wait_until(lambda: "row" in done)
+    assert done == ["row"]
+    jobs.hold(False)
+    wait_until(lambda: "places" in done)
+    jobs.end()
+    assert done == ["row", "places"]
+
+
+def test_places_are_held_for_the_photograph_that_somebody_opens(
+    ask: Asked, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = list[bool]()
+    monkeypatch.setattr(ask.worker.jobs, "hold", held.append)
+    ask.json("POST", "/api/settings", {"threshold": 0.61, "key": key})
+    assert held[-1]
+    ask.worker.set_paused(True)  # nobody inspects it now
+    assert not held[-1]
+    ask.worker.set_paused(False)
+    assert held[-1]
+    ask.worker.start()
+    wait_until(lambda: not ask.worker.facts()["waiting"])
+    ask.worker.end()
+    assert not held[-1]
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + 30
+    while not is_so() and time.monotonic() < end_s:
+        time.sleep(0.01)
 
 
 def read_taken_out() -> None:

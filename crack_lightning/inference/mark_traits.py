@@ -87,11 +87,21 @@ def _straightness(points: Array, longest: Array) -> list[float]:
     ]
 
 
+def _lowest_near(grey: Array, middles: Array, side: int) -> Array:
+    """Returns the lowest value (m, w) of the `side` rows of a picture (h, w) around each of the rows `middles` (m,);
+    beyond its edges the picture is mirrored."""
+    rows = np.rint(middles).astype(int).clip(0, len(grey) - 1)[:, None] + np.arange(side) - side // 2
+    rows = np.where(rows < 0, -1 - rows, rows)
+    rows = np.where(rows >= len(grey), 2 * len(grey) - 1 - rows, rows).clip(0, len(grey) - 1)
+    lowest = grey[rows[:, 0]]
+    for column in rows.T[1:]:
+        np.minimum(lowest, grey[column], out=lowest)
+    return lowest
+
+
 def _darkness(grey: Array, heat: Heat) -> Array:
     """Returns how much darker (h/4, w/4) the darkest pixel of each cell is than its neighbourhood, as a share of it."""
-    filtered = ndimage.minimum_filter(grey, max(1, round(heat.window_px)))
-    middles = ((heat.y_px, grey.shape[0]), (heat.x_px, grey.shape[1]))
-    rows, columns = (np.rint(px).astype(int).clip(0, side - 1) for px, side in middles)
-    darkest = filtered[rows[:, None], columns].astype(np.float32)
+    side = max(1, round(heat.window_px))
+    darkest = _lowest_near(_lowest_near(grey, heat.y_px, side).T, heat.x_px, side).T.astype(np.float32)
     local = ndimage.uniform_filter(darkest, LOCAL_CELLS)
     return np.asarray((local - darkest) / np.maximum(local, 10))

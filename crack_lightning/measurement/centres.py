@@ -1,6 +1,7 @@
 """Moves lines of cells, accurate to four pixels, onto the dark middle of the crack, at the photograph's resolution."""
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from scipy import ndimage
 
 from crack_lightning.measurement.paths import across, normals, resampled, smoothed
@@ -43,19 +44,18 @@ def darkest_path(strip: Array, blur: float, *, first: int | None = None) -> Arra
     deviation = 1.4826 * np.median(np.abs(dark - np.median(dark))) + 1e-3
     columns = np.linspace(-1, 1, strip.shape[1])
     cost = (dark / deviation).clip(-8, 4) + EDGE_COST * columns**2
-    steps = np.arange(-MAX_ASIDE_PX, MAX_ASIDE_PX + 1)
     if first is not None:
         cost[0, np.arange(strip.shape[1]) != first] = np.inf
-    total, to_previous = cost[0].copy(), np.zeros(strip.shape, np.int8)
-    width = strip.shape[1]
+    to_previous, width = np.zeros(strip.shape, np.int8), strip.shape[1]
+    padded = np.full(width + 2 * MAX_ASIDE_PX, np.inf, cost.dtype)  # costs up to a row, beside them what is no path
+    total = padded[MAX_ASIDE_PX:-MAX_ASIDE_PX]
+    before = sliding_window_view(padded, width)  # for each step aside, the costs of the columns that it comes from
+    aside = (ASIDE_COST * np.abs(np.arange(-MAX_ASIDE_PX, MAX_ASIDE_PX + 1))).astype(cost.dtype)[:, None]
+    total[:] = cost[0]
     for row in range(1, len(strip)):
-        padded = np.pad(total, MAX_ASIDE_PX, constant_values=np.inf)
-        moved = np.stack(
-            [padded[MAX_ASIDE_PX + step : MAX_ASIDE_PX + step + width] + ASIDE_COST * abs(step) for step in steps]
-        )
-        chosen = moved.argmin(axis=0)
-        to_previous[row] = steps[chosen]
-        total = moved[chosen, np.arange(width)] + cost[row]
+        moved = before + aside
+        to_previous[row] = moved.argmin(axis=0) - MAX_ASIDE_PX
+        np.add(moved.min(axis=0), cost[row], out=total)
     path = np.empty(len(strip), int)
     path[-1] = total.argmin()
     for row in range(len(strip) - 1, 0, -1):

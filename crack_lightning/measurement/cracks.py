@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -63,7 +63,9 @@ def measure_crack(parts: Sequence[tuple[Array, Branch]], grey: Array) -> Crack:
     kept = _without_faint_branches(lines, profiles)
     if len(kept) < len(lines):
         lines, branches = [lines[k] for k in kept], [branches[k] for k in kept]
-        profiles = all_profiles(grey, lines, branches)
+        end_counts = _count_ends(lines)
+        pairs = zip(lines, (profiles[k] for k in kept), strict=True)
+        profiles = [replace(across, alone=_away_from_forks(line, end_counts)) for line, across in pairs]
     probabilities = np.concatenate([branch.probability for branch in branches])
     return Crack(lines, width_of(profiles), profiles, float(probabilities.mean()), float(probabilities.min()), touches)
 

@@ -72,9 +72,10 @@ def continue_line(line_map: LineMap, index: int, line: Array, free: tuple[bool, 
 
 
 def _continue_end(line_map: LineMap, index: int, line: Array, max_points: int) -> tuple[Array, int | None]:
-    appearance, added = _appearance_of_end(line_map.grey, line), 0
-    if appearance is None or line_map.line_near(index, line[-1], 0.0) is not None:
-        return line, line_map.line_near(index, line[-1], 0.0)
+    met = line_map.line_near(index, line[-1], 0.0)
+    if met is not None or (appearance := _appearance_of_end(line_map.grey, line)) is None:
+        return line, met
+    added = 0
     while added < max_points:
         more = _next_points(line_map.grey, line, appearance)[: max_points - added]
         for count, point in enumerate(more):

@@ -1,7 +1,7 @@
 """The reported facts of a crack: position, length, width and class, in pixels and, if the scale is known, in mm."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, astuple, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,9 @@ from crack_lightning.measurement.scale import Scale
 
 Array = np.ndarray
 
+KINDS = CRACK_KIND, *OTHER_KINDS = "crack", "joint", "spall", "other"  # what people call marks
 # Probability of a mark to be a crack from which on it is in the first view: of any mark, and of one that has LONG_SHARE
 # of the photograph's longer side. Chosen on every second photograph of CrackSight, so that no long crack is left out.
-KINDS = CRACK_KIND, *OTHER_KINDS = "crack", "joint", "spall", "other"  # what people call marks
 LIKELY, LONG_LIKELY, LONG_SHARE = 0.5, 0.2, 0.05
 IN_PIXELS = "pixels of the upright photograph, x to the right and y down from its upper left corner"
 
@@ -187,7 +187,7 @@ def figure_of(record: CrackRecord) -> str:
 
 
 def _rounded_widths(widths: Widths, digits: int) -> Widths:
-    return Widths(*(_rounded(value, digits) for value in astuple(widths)))
+    return Widths(*(_rounded(value, digits) for value in vars(widths).values()))  # astuple takes ten times as long
 
 
 def _rounded_or_none(widths: Array) -> list[float | None]:

@@ -2,10 +2,13 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from difflib import get_close_matches
+from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from crack_lightning.errors import UserError
 from crack_lightning.system.vision import models
@@ -63,22 +66,36 @@ def check_backbone(name: str) -> None:
         raise UserError(f"unknown backbone {name!r}: {hint}Choose one of {', '.join(sorted(BACKBONES))}")
 
 
-def build_features(name: str, state_dict: Mapping[str, torch.Tensor] | None) -> tuple[nn.Sequential, int]:
+def build_features(
+    name: str, state_dict: Mapping[str, torch.Tensor] | None, *, random: bool = True
+) -> tuple[nn.Sequential, int]:
     """Returns the layers of torchvision's `name` up to its last feature map, and the map's number of channels.
 
     The layers turn normalised pictures (N, 3, h, w) into maps (N, channels, about h/32, about w/32). `state_dict` is
-    that of the whole torchvision model, with or without its head; for None the weights stay random.
+    that of the whole torchvision model, with or without its head; for None the weights stay random. Without `random`
+    they stay undefined, which is faster, for a caller that loads them all.
 
     Raises ValueError for an unknown name or weights that do not fit.
     """
     check_backbone(name)
-    model = models.get_model(name, weights=None)
+    with nullcontext() if random else WithoutRandomNumbers():
+        model = models.get_model(name, weights=None)
     features = nn.Sequential(BACKBONES[name](model))
     if state_dict is not None:
         _load(name, model, features, state_dict)
     with torch.no_grad():
         channels = features.eval()(torch.zeros(1, 3, 64, 64)).shape[1]
     return features, channels
+
+
+class WithoutRandomNumbers(TorchFunctionMode):
+    """Leaves tensors of this thread as they are where they would get random numbers: to draw those of a network takes
+    longer than to load it."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in (torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.erfinv_):
+            return args[0]
+        return func(*args, **(kwargs or {}))
 
 
 def _load(name: str, model: nn.Module, features: nn.Module, state_dict: Mapping[str, torch.Tensor]) -> None:

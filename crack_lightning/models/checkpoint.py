@@ -167,7 +167,7 @@ def classifier_from(checkpoint: Mapping[str, Any], path: str | Path) -> CrackCla
     facts = dict(checkpoint[FACTS_KEY]["facts"])
     decision = decision_from(facts)
     classifier = CrackClassifier(
-        decision=decision, **{name: value for name, value in facts.items() if name not in decision.facts()}
+        decision=decision, random=False, **{name: facts[name] for name in facts if name not in decision.facts()}
     )
     tensors = {k.removeprefix(PREFIX): v for k, v in checkpoint["state_dict"].items() if k.startswith(PREFIX)}
     try:

@@ -35,6 +35,7 @@ class CrackClassifier(nn.Module):
     `decision` says what the probabilities mean.
     `patch_px`: side of the training pictures before they were resized to `image_size`; None if not known.
     `mm_per_px`: millimetres that a pixel of the training pictures shows; None if not known.
+    `random`: False leaves the backbone's weights undefined, for a caller that loads them all.
     """
 
     pixel_mean: Tensor
@@ -52,6 +53,7 @@ class CrackClassifier(nn.Module):
         mm_per_px: float | None = None,
         weights: Mapping[str, str] | None = None,
         state_dict: Mapping[str, Tensor] | None = None,
+        random: bool = True,
     ) -> None:
         super().__init__()
         if not 0 <= dropout < 1:
@@ -67,7 +69,7 @@ class CrackClassifier(nn.Module):
         mean, std = normalisation(backbone)
         self.register_buffer("pixel_mean", torch.tensor(mean).view(3, 1, 1))
         self.register_buffer("pixel_std", torch.tensor(std).view(3, 1, 1))
-        self.features, channels = build_features(backbone, state_dict)
+        self.features, channels = build_features(backbone, state_dict, random=random)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.dropout = Dropout(dropout)
         self.head = nn.Linear(channels, len(decision.class_names))

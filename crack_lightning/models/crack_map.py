@@ -60,6 +60,7 @@ class CrackMap(nn.Module):
         patch_px: int = LESSON_PX,
         mm_per_px: float | None = None,
         weights: Mapping[str, str] | None = None,
+        random: bool = True,
     ) -> None:
         super().__init__()
         self.backbone, self.decision, self.taps = backbone, decision, taps_of(backbone)
@@ -70,7 +71,7 @@ class CrackMap(nn.Module):
         mean, std = normalisation(backbone)
         self.register_buffer("pixel_mean", torch.tensor(mean).view(3, 1, 1))
         self.register_buffer("pixel_std", torch.tensor(std).view(3, 1, 1))
-        layers, _ = build_features(backbone, state_dict)
+        layers, _ = build_features(backbone, state_dict, random=random)
         self.features = layers[: self.taps[-1].child + 1].requires_grad_(False)
         channels = sum(tap.channels for tap in self.taps)
         head_weight = torch.zeros(channels) if weight is None else torch.tensor(weight, dtype=torch.float32)

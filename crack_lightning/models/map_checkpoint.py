@@ -85,6 +85,6 @@ def _map_from(checkpoint: Mapping[str, Any]) -> CrackMap:
         raise TypeError("its decision or its backbone has the wrong type")
     check_origin(facts)
     check_tensors(checkpoint.get("state_dict"))
-    network = CrackMap(state_dict=None, **facts | {"decision": decision_from(facts["decision"])})
+    network = CrackMap(state_dict=None, random=False, **facts | {"decision": decision_from(facts["decision"])})
     network.load_state_dict(checkpoint["state_dict"])
     return network.eval()

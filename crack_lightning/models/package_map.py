@@ -53,6 +53,7 @@ def package_map(
         backbone=facts["backbone"],
         decision=decision or decision_from(facts["decision"]),
         state_dict=state_dict,
+        random=state_dict is None,
         weights=source.as_dict(),
         corrected=corrected,
         **{name: levels[name] for name in CALIBRATION},

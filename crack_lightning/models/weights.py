@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from crack_lightning.errors import UserError
-from crack_lightning.models.backbones import check_backbone
+from crack_lightning.models.backbones import WithoutRandomNumbers, check_backbone
 from crack_lightning.system.files import expanded, not_a_file
 from crack_lightning.system.vision import WeightsEnum, get_model, get_model_weights
 
@@ -127,7 +127,9 @@ def _from_package(packaged: PackagedWeights) -> StateDict | None:
 
 
 def _with_torchvision_names(backbone: str, state: StateDict) -> StateDict:
-    names = [name for name in get_model(backbone, weights=None).state_dict() if name.startswith("features.")]
+    with WithoutRandomNumbers():
+        model = get_model(backbone, weights=None)
+    names = [name for name in model.state_dict() if name.startswith("features.")]
     return dict(zip(names, state.values(), strict=True))
 
 

@@ -18,7 +18,8 @@ Job = Callable[[], None]
 class Jobs(threading.Thread):
     """A thread that does jobs, the most urgent first; a job that waits already is not added again.
 
-    `trouble` gets a message for the user where a job fails.
+    `trouble` gets a message for the user where a job fails. While they are held, places to look at wait: somebody waits
+    for the photograph that is inspected beside them.
     """
 
     def __init__(self, trouble: Callable[[str], None]) -> None:
@@ -26,6 +27,7 @@ class Jobs(threading.Thread):
         super().__init__(name="computing", daemon=True)
         self._queue, self._waiting = list[tuple[int, int, Hashable]](), dict[Hashable, tuple[int, Job]]()
         self._change, self._ended, self._numbers = threading.Condition(), False, itertools.count()
+        self._held = False
 
     def add(self, urgency: int, name: Hashable, job: Job) -> None:
         """Adds a job; of jobs with the same name only one waits, with the greater urgency."""
@@ -35,6 +37,12 @@ class Jobs(threading.Thread):
                 self._waiting[name] = urgency, job
                 heapq.heappush(self._queue, (urgency, next(self._numbers), name))
                 self._change.notify_all()
+
+    def hold(self, held: bool) -> None:
+        """Lets places to look at wait, or go on where `held` is false."""
+        with self._change:
+            self._held = held
+            self._change.notify_all()
 
     def run(self) -> None:
         """Works until `end` is called."""
@@ -50,6 +58,7 @@ class Jobs(threading.Thread):
 
     def do_all(self) -> None:
         """Does all jobs that wait, in the calling thread; for tests."""
+        self.hold(False)
         while self._waiting:
             job = self._next()
             if job is not None:
@@ -66,7 +75,7 @@ class Jobs(threading.Thread):
     def _next(self) -> Job | None:
         with self._change:
             while not self._ended:
-                while self._queue:
+                while self._queue and not (self._held and self._queue[0][0] == PLACES):
                     _, _, name = heapq.heappop(self._queue)
                     if name in self._waiting:
                         return self._waiting.pop(name)[1]

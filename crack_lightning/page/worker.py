@@ -33,6 +33,7 @@ class Worker(threading.Thread):
         self._waiting, self._change = deque[str](), threading.Condition()
         self._paused = self._ended = False
         self._current: str | None = None
+        self._wanted = ""  # the key of the photograph that somebody waits for
         self._done = self._total = 0
 
     def start(self) -> None:
@@ -103,20 +104,25 @@ class Worker(threading.Thread):
         )
 
     def reinspect(self, first: str = "") -> None:
-        """Queues all inspected photographs again: the `first` one, then those with the longest cracks."""
+        """Queues all inspected photographs again: the `first` one, for which somebody waits, then those with the
+        longest cracks."""
         with self.project.guard:
             lengths = {
                 key: inspected.cracks.length_px if inspected.cracks else 0.0
                 for key, inspected in self.project.inspected.items()
             }
         self.add(sorted(lengths, key=lambda key: (key != first, -lengths[key])))
+        self.prioritise(first)
 
     def prioritise(self, key: str) -> None:
-        """Moves a photograph that somebody looks at to the front of the queue."""
+        """Moves a photograph that somebody looks at to the front of the queue; until it is inspected, places to look at
+        next wait."""
         with self._change:
             if key in self._waiting:
                 self._waiting.remove(key)
                 self._waiting.appendleft(key)
+                self._wanted = key
+            self._hold_places()
 
     def prepare(self, key: str) -> None:
         """Reads in the background what the first judgement in an opened photograph needs."""
@@ -126,8 +132,13 @@ class Worker(threading.Thread):
         """Pauses after the photograph that is being inspected, or resumes where `paused` is false."""
         with self._change:
             self._paused = paused
+            self._hold_places()
             self._change.notify()
         self.send_progress()
+
+    def _hold_places(self) -> None:
+        awaited = self._wanted == self._current or (self._wanted in self._waiting and not self._paused)
+        self.jobs.hold(awaited)
 
     def end(self) -> None:
         """Stops the thread, and waits until it has stopped."""
@@ -194,6 +205,7 @@ class Worker(threading.Thread):
         finally:
             with self._change:
                 self._current, self._done = None, self._done + 1
+                self._hold_places()
             if key in project.photographs:
                 self.news.send("photograph", key=key, row=row_facts(project, self.rows, key))
             self.send_progress()

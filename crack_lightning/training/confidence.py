@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 
 from crack_lightning.evaluation.calibration import fit_temperature, operating_point, reliability, review_band
 from crack_lightning.evaluation.intervals import figures_of
-from crack_lightning.models.checkpoint import FACTS_KEY, read_checkpoint
+from crack_lightning.models.checkpoint import FACTS_KEY
 from crack_lightning.models.classifier import CrackClassifier
 from crack_lightning.models.crack_map import Network
 from crack_lightning.training.checkpoints import write_checkpoint
@@ -86,8 +86,7 @@ def _set_band(classifier: Network, probabilities: Tensor, targets: Tensor, error
     return {"review/low": band.low, "review/high": band.high, "review/val_share": band.share}
 
 
-def save_facts(path: str | Path, classifier: CrackClassifier) -> None:
-    """Replaces the facts of `classifier`, which are all that is not a tensor, in the checkpoint at `path`."""
-    checkpoint = read_checkpoint(path)
+def save_facts(path: Path, checkpoint: dict[str, Any], classifier: CrackClassifier) -> None:
+    """Replaces the facts of `classifier`, which are all that is not a tensor, in the `checkpoint` that `path` holds."""
     checkpoint[FACTS_KEY]["facts"] = classifier.facts()
-    write_checkpoint(checkpoint, Path(path))
+    write_checkpoint(checkpoint, path)

@@ -105,8 +105,8 @@ def findings_of(read: ReadPhotograph, heat: Heat, inspection: Inspection) -> Fin
 def write_findings(
     read: ReadPhotograph, heat: Heat, findings: Findings, folder: Path, *, map_kept: bool = False
 ) -> Inspected:
-    """Writes the files of a photograph into `folder`, except for inspection.json, and the map if it is `map_kept` there;
-    returns its row, completed by the facts that identify the inspected file."""
+    """Writes the files of a photograph into `folder`, except for inspection.json, and except for the map where that is
+    `map_kept`; returns its row, completed by the facts that identify the inspected file."""
     path, inspected = read.photograph.path, findings.inspected
     stat, picture = path.stat(), picture_of(path, read.grey)
     made_of = replace(inspected.made_of, file_bytes=stat.st_size, file_mtime_ns=stat.st_mtime_ns, picture=picture)

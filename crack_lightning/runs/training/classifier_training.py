@@ -111,8 +111,8 @@ class ClassifierTraining:
         result = _test_best(self.trainer, self.task, self.batches, data.splits["test"], self.options)
         if result is None:
             return None
-        self.judged, confidence = result
-        return training_metrics(self.trainer, self.history) | confidence
+        self.judged, confidence, epoch = result
+        return training_metrics(self.trainer, self.history, epoch) | confidence
 
     def write(self, data: CrackDataModule, metrics: dict[str, float]) -> None:
         curves = _curves(self.task.classifier, self.history, metrics, shown=self.options.figures)
@@ -195,27 +195,32 @@ def _fit(
 
 def _test_best(
     trainer: Trainer, task: CrackTask, batches: LightningDataModule, samples: Sequence[Sample], options: TrainOptions
-) -> tuple[JudgedSamples, dict[str, float]] | None:
-    """Reloads the best checkpoint, calibrates and tests it in the first process; returns None in other processes."""
+) -> tuple[JudgedSamples, dict[str, float], int | None] | None:
+    """Reloads the best checkpoint, calibrates and tests it in the first process; returns None in other processes.
+
+    The last value is the checkpoint's epoch, counted from 0, None without a checkpoint."""
     tester = single_process_trainer(trainer)
     if tester is None:
         return None
     # test(ckpt_path=...) would restore the callbacks too, and they would forget the epochs after the best one.
+    checkpoint = None
     if (best := checkpoint_to_test(trainer)) is not None:
-        task.load_state_dict(read_checkpoint(best)["state_dict"])
-    confidence = _calibrate(task, batches, best, options)
+        checkpoint = read_checkpoint(best)
+        task.load_state_dict(checkpoint["state_dict"])
+    confidence = _calibrate(task, batches, options)
+    if best is not None and checkpoint is not None and confidence:
+        save_facts(best, checkpoint, task.classifier)
     last = str(best.with_name(LAST)) if best else ""
     with interrupt_message(lambda: f"it is trained but not tested: run python train.py {typed('ckpt_path', last)}"):
         tester.test(task, datamodule=batches, verbose=False)
     trainer.callback_metrics.update(tester.callback_metrics)
     probabilities = task.test_probabilities
-    return JudgedSamples(task.classifier.cpu(), samples[: len(probabilities)], probabilities), confidence
+    judged = JudgedSamples(task.classifier.cpu(), samples[: len(probabilities)], probabilities)
+    return judged, confidence, None if checkpoint is None else int(checkpoint["epoch"])
 
 
-def _calibrate(
-    task: CrackTask, batches: LightningDataModule, best: Path | None, options: TrainOptions
-) -> dict[str, float]:
-    """Calibrates on validation, stores the calibration in the best checkpoint, and returns its metrics."""
+def _calibrate(task: CrackTask, batches: LightningDataModule, options: TrainOptions) -> dict[str, float]:
+    """Calibrates on validation, and returns the metrics of that; none where validation is limited."""
     if options.trainer.limit_val_batches is not None or options.trainer.fast_dev_run:
         threshold = task.classifier.decision.threshold
         log.info("not calibrated, because validation is limited: the threshold stays %.2f", threshold)
@@ -230,8 +235,6 @@ def _calibrate(
         review_error_rate=options.review_band,
     )
     task.rebuild_test_metrics()
-    if best:
-        save_facts(best, task.classifier)
     return confidence
 
 

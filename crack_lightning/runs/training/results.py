@@ -14,26 +14,24 @@ from matplotlib.figure import Figure
 from crack_lightning.data.batches.datamodule import CrackDataModule
 from crack_lightning.evaluation.metric_names import METRICS
 from crack_lightning.evaluation.predictions import JudgedSamples, confidence_metrics
-from crack_lightning.models.checkpoint import read_checkpoint
 from crack_lightning.runs.judging.run_figures import evaluation_figures, png_bytes
 from crack_lightning.runs.judging.run_files import write_figures, write_metrics, write_predictions
 from crack_lightning.runs.training.card import write_card
 from crack_lightning.runs.training.options import TrainOptions
-from crack_lightning.training.checkpoints import checkpoint_to_test
 from crack_lightning.training.history import EpochHistory
 from crack_lightning.training.tensorboard import log_test
 
 log = logging.getLogger(__name__)
 
 
-def training_metrics(trainer: Trainer, history: EpochHistory) -> dict[str, float]:
-    """Returns the metrics of the test, and those of training and validation in the epoch of the best checkpoint."""
-    best = checkpoint_to_test(trainer)
-    epoch = read_checkpoint(best)["epoch"] if best else history.epochs[-1]["epoch"]
-    row = next(row for row in history.epochs if row["epoch"] == epoch)
+def training_metrics(trainer: Trainer, history: EpochHistory, epoch: int | None) -> dict[str, float]:
+    """Returns the metrics of the test, and those of training and validation in the `epoch` of the best checkpoint, or
+    in the last one."""
+    best_epoch = int(history.epochs[-1]["epoch"]) if epoch is None else epoch
+    row = next(row for row in history.epochs if row["epoch"] == best_epoch)
     epoch_metrics = {name: value for name, value in row.items() if name.startswith(("train/", "val/"))}
     test = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
-    return epoch_metrics | test | {"epochs": len(history.epochs), "best_epoch": int(epoch) + 1}
+    return epoch_metrics | test | {"epochs": len(history.epochs), "best_epoch": best_epoch + 1}
 
 
 def write_results(
