@@ -177,7 +177,7 @@ def _fit(network: CrackMap, correction: ShapeCorrection, taps: Taps, kinds: Tens
 
 
 def _loss(network: CrackMap, correction: ShapeCorrection, taps: Taps, kinds: Tensor) -> Tensor:
-    maps = [torch.cat([_linear(network, part), _projected(network, correction, part)], dim=1) for part in taps]
+    maps = [_maps_of(network, correction, part) for part in taps]
     quarter, half, fine = _logits_of_scales(maps, correction)
     loss = torch.zeros(())
     for logits, weight, factor in zip((fine, half, quarter), SCALE_WEIGHTS, SCALES, strict=True):
@@ -188,15 +188,22 @@ def _loss(network: CrackMap, correction: ShapeCorrection, taps: Taps, kinds: Ten
     return loss
 
 
-def _linear(network: CrackMap, taps: Sequence[Tensor]) -> Tensor:
-    with torch.no_grad():
-        maps = [functional.conv2d(*pair) for pair in zip(taps, network.split(network.weight[None]), strict=True)]
-        return torch.stack(resized_to_first(maps)).sum(dim=0)
+def _maps_of(network: CrackMap, correction: ShapeCorrection, taps: Sequence[Tensor]) -> Tensor:
+    """Returns the logits of the linear head and the projections (N, 1 + HIDDEN, h, w), of features with random factors.
 
-
-def _projected(network: CrackMap, correction: ShapeCorrection, taps: Sequence[Tensor]) -> Tensor:
-    noisy = [part * (1 + JITTER * torch.randn(*part.shape[:2], 1, 1)) for part in taps]
-    maps = [functional.conv2d(*pair) for pair in zip(noisy, network.split(correction.projection), strict=True)]
+    The factors are put on the weights, a set for each picture, since the features are far larger.
+    """
+    maps = list[Tensor]()
+    for part, linear, rows in zip(
+        taps, network.split(network.weight[None]), network.split(correction.projection), strict=True
+    ):
+        factors = 1 + JITTER * torch.randn(len(part), 1, part.shape[1])
+        weights = torch.cat([linear.flatten(1).expand(len(part), 1, -1), rows.flatten(1) * factors], dim=1)
+        made = torch.bmm(weights, part.flatten(2)).unflatten(2, part.shape[2:])
+        if maps and maps[-1].shape == made.shape:  # two taps of one size are enlarged once
+            maps[-1] = maps[-1] + made
+        else:
+            maps.append(made)
     return torch.stack(resized_to_first(maps)).sum(dim=0)
 
 

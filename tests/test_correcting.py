@@ -150,12 +150,11 @@ def test_many_are_judged_at_once_and_taken_back_at_once(one: Project) -> None:
 
 def test_undo_is_by_photograph_and_else_of_the_last_one(one: Project) -> None:
     here, there = draw(one, 40), said(one, "accept", "b.png", crack=keyed(one, "b.png")[1][0].name)
-    corrections = one.journal.corrections
-    assert (to_undo(corrections, "a.png"), to_undo(corrections, "b.png")) == (1, there.number)
-    assert to_undo(corrections, "c.png") == there.number
+    assert (to_undo(one.journal.active, "a.png"), to_undo(one.journal.active, "b.png")) == (1, there.number)
+    assert to_undo(one.journal.active, "c.png") == there.number
     said(one, "undo", of=1)
     assert here not in numbers(one)
-    assert to_undo(one.journal.corrections, "a.png") == there.number
+    assert to_undo(one.journal.active, "a.png") == there.number
     said(one, "reject", "b.png", lines=[[[5, 5], [60, 60]]])  # another photograph's change forbids no redo here
     assert to_redo(one.journal.corrections, "a.png") == 1
     assert to_redo(one.journal.corrections, "c.png") is None

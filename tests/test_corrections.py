@@ -158,10 +158,10 @@ def test_what_is_no_surface_holds_no_crack() -> None:
 def test_undo_and_redo_are_corrections_too() -> None:
     one, two = said(1, "reject", line(10)), said(2, "reject", line(50))
     assert [each.number for each in active([one, two])] == [1, 2]
-    assert (to_undo([one, two]), to_redo([one, two])) == (2, None)
+    assert (to_undo(active([one, two])), to_redo([one, two])) == (2, None)
     back = [one, two, said(3, "undo", of=2)]
     assert [each.number for each in active(back)] == [1]
-    assert (to_undo(back), to_redo(back)) == (1, 2)
+    assert (to_undo(active(back)), to_redo(back)) == (1, 2)
     again = [*back, said(4, "redo", of=2)]
     assert ([each.number for each in active(again)], to_redo(again)) == ([1, 2], None)
     assert to_redo([*back, said(4, "reject", line(90))]) is None  # something new was said

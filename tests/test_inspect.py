@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import copied
 from omegaconf import DictConfig
 from PIL import Image
 
+from crack_lightning.errors import UserError
 from crack_lightning.models.map_checkpoint import load_network
 
 Compose = Callable[..., DictConfig]
@@ -38,6 +40,19 @@ def test_the_page_does_not_grow_with_its_photographs_pixels(
     inspected(folder, "tile_px=200")
     page, overlay = (tmp_path / "inspected" / name for name in ("report.html", "photographs/0.png/overlay.png"))
     assert page.stat().st_size < 30_000 < overlay.stat().st_size
+
+
+def test_a_report_of_other_photographs_is_not_replaced(
+    site: Path, inspected: Callable[..., tuple[Rows, int]], tmp_path: Path
+) -> None:
+    before, after = copied(site, tmp_path / "before"), copied(site, tmp_path / "after")
+    inspected(before)
+    with pytest.raises(UserError, match=r"inspected holds the report of 2 other photographs, such as .*before/wall"):
+        inspected(after)
+    (before / "wall 0.jpg").rename(after / "another.jpg")  # one that is gone is no loss
+    with pytest.raises(UserError, match=r"the report of 1 other photograph, such as .*before/wall 1"):
+        inspected(after)
+    assert len(inspected(tmp_path / "*" / "*.jpg")[0]) >= 3
 
 
 def test_a_photograph_gets_all_its_files(

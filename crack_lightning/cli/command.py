@@ -102,7 +102,7 @@ def _run(job: Callable[[DictConfig], Any], needs: str | None, whole: bool, cfg: 
             load(needs)
         return job(cfg)
     except KeyboardInterrupt as error:
-        log.error("interrupted%s", f": {error}" if str(error) else "")
+        log.warning("interrupted%s", f": {error}" if str(error) else "")
         exit_interrupted()
     except Exception as error:
         if whole or not is_for_user(error):

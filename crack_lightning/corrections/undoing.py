@@ -18,14 +18,14 @@ def active(corrections: Sequence[Correction]) -> list[Correction]:
     ]
 
 
-def to_undo(corrections: Sequence[Correction], photograph: str | None = None) -> int | None:
-    """Returns the number of the last correction in force, which is the next to undo; None if there is none.
+def to_undo(in_force: Sequence[Correction], photograph: str | None = None) -> int | None:
+    """Returns the number of the last of the corrections `in_force`, which is the next to undo; None if there is none.
 
     With a `photograph` it is the last one of that photograph if there is one, else the last of all.
     """
-    in_force = active(corrections)
-    own = [correction for correction in in_force if correction.photograph == photograph]
-    return (own or in_force)[-1].number if in_force else None
+    own = (correction for correction in reversed(in_force) if correction.photograph == photograph)
+    last = next(own, in_force[-1] if in_force else None)
+    return None if last is None else last.number
 
 
 def to_redo(corrections: Sequence[Correction], photograph: str | None = None) -> int | None:
@@ -35,9 +35,11 @@ def to_redo(corrections: Sequence[Correction], photograph: str | None = None) ->
     With a `photograph` it is the last one undone of that photograph, if no correction of it was made since, else the
     last of all, if none at all was made since.
     """
-    undone, own, names = list[int](), list[int](), {other.number: other.photograph for other in corrections}
-    for correction in corrections:
+    last = _last_of(corrections, photograph)  # nothing before it can be undone any more, in this photograph or at all
+    undone, own, names = list[int](), list[int](), dict[int, str]()
+    for correction in corrections[last:]:
         if correction.kind == "undo" and correction.of is not None:
+            names = names or {other.number: other.photograph for other in corrections}
             undone.append(correction.of)
             own += [correction.of] if names[correction.of] == photograph else []
         elif correction.kind == "redo" and correction.of is not None:
@@ -46,6 +48,14 @@ def to_redo(corrections: Sequence[Correction], photograph: str | None = None) ->
             undone = []
             own = [] if correction.photograph == photograph else own
     return (own or undone)[-1] if own or undone else None
+
+
+def _last_of(corrections: Sequence[Correction], photograph: str | None) -> int:
+    """Returns the index of the last correction of a photograph, except undo and redo; 0 if there is none."""
+    for index in range(len(corrections) - 1, -1, -1):
+        if corrections[index].kind not in UNDO_OR_REDO and corrections[index].photograph == photograph:
+            return index
+    return 0
 
 
 def made_at_once(corrections: Sequence[Correction], number: int) -> list[Correction]:

@@ -114,7 +114,7 @@ export async function loadProject() {
   state.project = project;
   tell("project");
   if (first && project.faults.length) tell("trouble", project.faults.join("; "));
-  const last = sessionStorage.getItem("open") ?? "";
+  const last = sessionStorage.getItem("open") ?? localStorage.getItem(`open in ${project.folder}`) ?? "";
   if (!state.key && project.photographs.length) await openPhotograph((row(last) ?? project.photographs[0]).key);
 }
 
@@ -140,7 +140,8 @@ export function dropRows(keys) {
 export async function openPhotograph(key, place) {
   const other = key !== state.key;
   state.key = key;
-  sessionStorage.setItem("open", key);
+  sessionStorage.setItem("open", key); // for this window, and for those that are opened later
+  localStorage.setItem(`open in ${state.project.folder}`, key);
   if (other) [state.photograph, state.selected, state.chosen] = [null, null, new Set()];
   state.place = null;
   tell(other ? "opening" : "photograph", { place });

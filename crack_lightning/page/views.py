@@ -177,7 +177,7 @@ def _turns(project: Project, key: str) -> dict[str, Any]:
     """Returns the corrections that undo and redo would turn, while this photograph is open."""
     corrections, name = project.journal.corrections, project.photograph(key).name
     return {
-        "undo": _correction_facts(project, to_undo(corrections, name)),
+        "undo": _correction_facts(project, to_undo(project.journal.active, name)),
         "redo": _correction_facts(project, to_redo(corrections, name)),
     }
 

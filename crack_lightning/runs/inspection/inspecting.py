@@ -15,7 +15,7 @@ from crack_lightning.runs.inspection.inspection_parts import check_parts, part_l
 from crack_lightning.runs.inspection.method import method_of
 from crack_lightning.runs.inspection.options import InspectOptions
 from crack_lightning.runs.inspection.photograph_findings import findings_of, read_photograph, write_findings
-from crack_lightning.runs.inspection.summary import counted, write_summary
+from crack_lightning.runs.inspection.summary import check_earlier_report, counted, write_summary
 from crack_lightning.system.arguments import typed
 from crack_lightning.system.files import is_full
 from crack_lightning.system.names import plural
@@ -35,6 +35,7 @@ def inspect_photographs(options: InspectOptions, folder: Path, listener: Listene
     """
     source = find_photographs(options.source)
     check_output_folder(folder, source.photographs)
+    check_earlier_report(folder, [*(photograph.path for photograph in source.photographs), *source.unread])
     log_left_out(source)
     inspection = inspection_of(options, source.photographs)
     if options.shards is not None and options.shard is not None:

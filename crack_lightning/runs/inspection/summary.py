@@ -1,9 +1,10 @@
 """Writes the files that cover all photographs of an inspection: tables, report, positions, and further formats."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from crack_lightning.errors import UserError
 from crack_lightning.inference.overlay import scale_colours
 from crack_lightning.measurement.classes import WidthClasses
 from crack_lightning.report.cracks_section import LIMITS, CracksSection
@@ -15,12 +16,28 @@ from crack_lightning.runs.inspection.inspected import VERDICTS, Inspected
 from crack_lightning.runs.inspection.photograph_files import overlay_of
 from crack_lightning.system.files import write_atomically, write_csv
 from crack_lightning.system.names import plural
+from crack_lightning.system.tables import read_table
 
 HEADER = [
     *("path", "verdict", "peak_probability", "share_above_threshold", "regions", "longest_region_px"),
     *("longest_region_mm", "width_px", "height_px", "seconds", "folder", "error", "note"),
     *("cracks", "crack_length_px", "crack_length_mm", "unlikely_cracks", "mm_per_px", "scale"),
 ]
+
+
+def check_earlier_report(run: Path, paths: Iterable[Path]) -> None:
+    """Raises UserError if the report in `run` is of other photographs than those at `paths`, which still exist."""
+    table = run / "inspection.csv"
+    if not table.is_file():
+        return
+    given = {path.absolute() for path in paths}
+    named = [Path(row["path"]) for row in read_table(table, ["path"], key="out")]
+    lost = [path for path in named if path.absolute() not in given and path.is_file()]
+    if lost:
+        raise UserError(
+            f"{run} holds the report of {plural(len(lost), 'other photograph')}, such as {lost[0]}, which this would "
+            "replace: give another out=FOLDER, or a source with all of them"
+        )
 
 
 def write_summary(
