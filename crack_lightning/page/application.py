@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 from fastapi import FastAPI, HTTPException, Request, Response
-from fastapi.responses import FileResponse, StreamingResponse
+from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 
 from crack_lightning.corrections.correction import Correction
 from crack_lightning.errors import UserError
@@ -81,16 +81,17 @@ def _assets() -> Iterator[str]:
 
 
 def _view_routes(app: FastAPI, project: Project, worker: Worker, views: Views) -> None:
+    # Large answers are JSON already: FastAPI would look at each of their values, which takes longer than all else.
     @app.get("/api/project")
-    def overview() -> Any:
-        return {**project_facts(project, worker.rows), "progress": worker.facts()}
+    def overview() -> Response:
+        return JSONResponse({**project_facts(project, worker.rows), "progress": worker.facts()})
 
     @app.get("/api/news")
     async def listen() -> Response:
         return StreamingResponse(worker.news.listen(), media_type="text/event-stream")
 
     @app.get("/api/photographs/{key}")
-    def photograph(key: str, threshold: float | None = None, revision: str = "") -> Any:
+    def photograph(key: str, threshold: float | None = None, revision: str = "") -> Response:
         if threshold is not None and not MIN_THRESHOLD <= threshold <= 1 - MIN_THRESHOLD:
             raise UserError(f"threshold={threshold}: must be from {MIN_THRESHOLD:g} to {1 - MIN_THRESHOLD:g}")
         if project.is_stale(key):
@@ -101,7 +102,7 @@ def _view_routes(app: FastAPI, project: Project, worker: Worker, views: Views) -
             worker.measure(key, threshold)
         elif facts["cracks"] and not revision:
             worker.prepare(key)
-        return facts
+        return JSONResponse(facts)
 
     @app.get("/api/places")
     def places() -> Any:
@@ -130,7 +131,7 @@ def _picture_routes(app: FastAPI, project: Project) -> None:
 
 def _correction_routes(app: FastAPI, project: Project, worker: Worker, views: Views) -> None:
     def recorded(write: Callable[[Project, Any], Sequence[Correction]], facts: Any) -> Any:
-        return _recorded(project, worker, views, write(project, facts), facts)
+        return JSONResponse(_recorded(project, worker, views, write(project, facts), facts))
 
     @app.post("/api/corrections")
     async def correction(request: Request) -> Any:
