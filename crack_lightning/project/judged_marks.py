@@ -19,8 +19,9 @@ log = logging.getLogger(__name__)
 Array = np.ndarray
 
 LEARNED = "learned"  # folder in the project's folder
-# Chosen on CrackSight: with more reach or gain single photographs become worse (benchmarks/judged.py).
-REACH, GAIN = 0.15, 10.0  # scale of the likeness, and how far marks move
+# Chosen on CrackSight: with more gain single photographs become worse, with more reach marks move that are not alike,
+# and with less fewer false marks of other photographs (benchmarks/judged.py).
+REACH, GAIN = 0.3, 2.0  # scale of the likeness, and how far marks move
 ELSEWHERE = 0.5  # weight of marks in other photographs: they were taken in other light
 ALIKE = 0.5  # cosine from which on two marks are called alike
 
