@@ -113,10 +113,6 @@ class Project:
         picture = self.picture_of(name)
         return [correction for correction in self.journal.of(name) if same_picture(correction.picture, picture)]
 
-    def count_of_replaced(self, name: str) -> int:
-        """Returns the number of corrections in force that were made on an earlier picture of that name."""
-        return len(self.journal.of(name)) - len(self.corrections_of(name))
-
     @property
     def missing_photographs(self) -> dict[str, int]:
         """Returns the names of corrected photographs that are missing, each with its number of corrections."""

@@ -150,7 +150,7 @@ def row_facts(project: Project, rows: Rows, key: str) -> dict[str, Any]:
         return facts
     if project.is_stale(key):
         return facts | {"note": "its file changed after it was inspected: open it to inspect it again"}
-    count = project.count_of_replaced(photograph.name)
+    count = len(project.journal.of(photograph.name)) - len(corrections)  # of an earlier picture of this name
     unused = f"{count} corrections were made on another picture of this name, and are not used" if count else ""
     notes = [inspected.error, inspected.note, unused]
     facts |= {"verdict": inspected.verdict, "note": showable("; ".join(filter(None, notes)))}
