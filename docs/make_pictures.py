@@ -84,7 +84,7 @@ def page_of(photographs: Path, folder: Path) -> Image.Image:
 
 def command(verb: str, *options: str) -> None:
     """As a user types it."""
-    subprocess.run([sys.executable, "-m", f"crack_lightning.{verb}", *options], check=True)
+    subprocess.run([sys.executable, "-m", "crack_lightning", verb, *options], check=True)
 
 
 def crop(path: Path, box: tuple[int, int, int, int], width: int) -> Image.Image:
