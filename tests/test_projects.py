@@ -100,6 +100,9 @@ def test_a_scale_gives_millimetres_at_once(project: Callable[..., Project], tmp_
     for facts, words in (
         ({"photograph": "a.png", "mm_per_px": -1}, "millimetres a pixel"),
         ({"photograph": "a.png", "mm_per_px": 50}, "must be from 0.001 to 20"),
+        ({"photograph": "a.png", "mm_per_px": None}, "'None' is not a number"),  # it forgets no scale
+        ({"photograph": "a.png", "mm_per_px": ""}, "'' is not a number"),
+        ({"photograph": "a.png", "marker_mm": "x"}, "'x' is not a number"),
         ({"mm_per_px": 1}, "no photograph is open"),
         ({"photograph": "c.png", "mm_per_px": 1}, "no photograph 'c.png'"),
         ({"photograph": "a.png", "x1": 0, "y1": 0, "x2": 1, "y2": 0, "length_mm": 25}, "far apart"),

@@ -118,7 +118,7 @@ def check_output_folder(folder: Path, photographs: Sequence[Photograph]) -> None
     if (folder / "report.html").exists() and not (folder / "inspection.csv").exists():
         raise UserError(f"{folder} holds a report.html that no inspection wrote: give another out=FOLDER")
     for photograph in photographs:
-        if photograph.path.parent == folder.absolute():
+        if folder.absolute() in (photograph.path.parent, photograph.path.parents[photograph.name.count("/")]):
             raise UserError(
                 f"{folder} holds photographs to read: give another out=FOLDER (this command made its "
                 f"{RUN_MARK}/ and log, which can be deleted)"

@@ -193,8 +193,11 @@ const setScale = (facts) => act(async () => {
   say(byId("scale_now").textContent);
 });
 
-/** @param {string} id */
-const number = (id) => Number(byId(id).value.trim().replace(",", ".") || NaN); // a comma as people write it
+/** The number in a field, with a comma as people write it; what is none is sent as it is, for the server to refuse. @param {string} id */
+const number = (id) => {
+  const value = Number(byId(id).value.trim().replace(",", ".") || NaN);
+  return Number.isFinite(value) ? value : byId(id).value;
+};
 byId("by_number").addEventListener("click", () => setScale({ mm_per_px: number("mm_per_px") }));
 byId("by_marker").addEventListener("click", () => setScale({ marker_mm: number("marker_mm") }));
 byId("forget").addEventListener("click", () => setScale({}));

@@ -27,8 +27,9 @@ from crack_lightning.runs.inspection.inspection import Inspection, inspection_of
 from crack_lightning.runs.inspection.options import InspectOptions
 from crack_lightning.system.files import write_atomically
 from crack_lightning.system.ranges import number_of
+from crack_lightning.system.results_owner import LOCK_FILE
 
-SETTINGS_FILE, LOCK_FILE = "project.json", ".project.lock"
+SETTINGS_FILE = "project.json"
 UPLOADS, HANDED_OVER = "uploads", "handed_over"  # folders in the project's folder
 PARTIAL_PREFIX = ".writing-"  # of the name of a folder in HANDED_OVER that is not complete
 REOPEN_HINT = "open it in the page, which inspects it again"

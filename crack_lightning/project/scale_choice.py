@@ -66,9 +66,9 @@ def set_scale(project: Project, facts: Mapping[str, object]) -> Correction:
 
 
 def _scale_in(project: Project, name: str, facts: Mapping[str, object]) -> Scale | None:
-    if facts.get("mm_per_px") is not None:
+    if "mm_per_px" in facts:
         return uniform_scale(_number(facts, "mm_per_px"), "set in the page")
-    if facts.get("length_mm") is not None:
+    if "length_mm" in facts:
         x1, y1, x2, y2, length_mm = (_number(facts, field) for field in TWO_POINT_FIELDS)
         inspected = project.inspected.get(key_of_name(name))
         if (
@@ -81,7 +81,7 @@ def _scale_in(project: Project, name: str, facts: Mapping[str, object]) -> Scale
         click_px = _number(facts, "click_px") if "click_px" in facts else 1.0
         source = f"two points {length_mm:g} mm apart in {name}"
         return from_two_points((x1, y1), (x2, y2), length_mm, source, click_px=click_px)
-    if facts.get("marker_mm") is not None:
+    if "marker_mm" in facts:
         return marker_scale(project.grey_of(project.key_of(name)), _number(facts, "marker_mm"))
     return None
 

@@ -84,9 +84,24 @@ def add_source(project: Project, given: str) -> list[str]:
                 f"{source} does not have the name of a photograph: give a photograph, or a folder of photographs"
             )
         photographs = _photographs_in(project, str(source), prefix)
+        known = {photograph.path.resolve() for photograph in project.photographs.values()}
+        if all(photograph.path.resolve() in known for photograph in photographs):
+            raise UserError(f"{source} is in this project already, by its folder or another path")
+        if source.is_file() and (name := _left_out_name(project, source)) is not None:
+            return take_back(project, name)
         _check_count(project, len(photographs))
         project.set(sources=(*project.settings.sources, (str(source), prefix)))
         return _register(project, photographs)
+
+
+def _left_out_name(project: Project, path: Path) -> str | None:
+    """Returns the name of a photograph that was taken out of the project, if `path` is its file."""
+    for source, prefix in project.settings.sources:
+        if path.is_relative_to(source) and (name := f"{prefix}{path.relative_to(source).as_posix()}") in (
+            project.settings.left_out
+        ):
+            return name
+    return None
 
 
 def take_out(project: Project, name: str) -> list[str]:
