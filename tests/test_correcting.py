@@ -98,6 +98,11 @@ def test_a_reason_is_added_to_what_was_rejected(one: Project) -> None:
 def test_cracks_are_joined_bent_and_cut(one: Project) -> None:
     first, second = draw(one, 40), draw(one, 70)
     names = {crack.record.number: crack.name for crack in keyed(one)[1]}
+    far = draw(one, 290)
+    names |= {crack.record.number: crack.name for crack in keyed(one)[1]}
+    with pytest.raises(UserError, match=rf"crack {far} lies 2\d\d pixels from the others"):
+        said(one, "join", cracks=[names[second], names[first], names[far]])
+    said(one, "reject", crack=names[far])
     joined = said(one, "join", cracks=[names[second], names[first]])
     assert (joined.crack, joined.replaces) == (first, (first, second))
     assert second not in numbers(one)

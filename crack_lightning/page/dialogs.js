@@ -50,7 +50,8 @@ export async function addFiles(files) {
         const { keys } = await upload(file);
         shown ??= keys[0];
       } catch (error) {
-        failed.push(`${file.name}: ${/** @type {Error} */ (error).message}`);
+        const { message } = /** @type {Error} */ (error);
+        failed.push(message.startsWith(file.name) ? message : `${file.name}: ${message}`);
       }
       say(`${++done} of ${total} files sent${failed.length ? `, ${failed.length} not taken` : ""}`);
     }

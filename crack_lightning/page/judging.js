@@ -35,7 +35,7 @@ export function step(by) {
 export async function judge(kind, reason) {
   if (state.place) return judgePlace(kind, reason);
   const cracks = judgedCracks();
-  if (!cracks.length) return;
+  if (!cracks.length) return say("no crack is selected: J selects the next one, or click one");
   const ids = new Set(cracks.map((crack) => crack.id));
   const last = Math.max(...cracks.map((crack) => crack.number));
   const done = `${cracks.length > 1 ? `${cracks.length} cracks are` : `crack ${last} is`} ${kind}ed${reason ? ` (${reason})` : ""}`;

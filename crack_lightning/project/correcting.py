@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from crack_lightning.corrections.correction import MAX_LINES, Correction, lines_of
 from crack_lightning.corrections.lines import ACCEPTED, DRAWN, REJECTED, UNSEEN, JudgedCrack, cut_by
@@ -19,7 +20,7 @@ from crack_lightning.measurement.record import CrackRecord, pixel_records
 from crack_lightning.project.marks import MIN_THRESHOLD, book_of, in_pixels, inspected_of, shown_threshold
 from crack_lightning.project.project import REOPEN_HINT, Project
 from crack_lightning.project.rows import REVIEWED, state_of
-from crack_lightning.project.shown_cracks import first_view, shown_cracks
+from crack_lightning.project.shown_cracks import first_view, longer_side, shown_cracks
 from crack_lightning.system.ranges import number_of
 
 Array = np.ndarray
@@ -45,6 +46,7 @@ STROKE_STEP_PX, STROKE_SIGMA = 4.0, 2.0  # a stroke gets a point every 4 pixels,
 RUBBER_RADII_PX = (2.0, 400.0)  # smallest and largest
 MAX_SIDE_SUMS = 4.0  # greatest length of a stroke or outline, as a multiple of the photograph's width plus height
 OVERLAP_PX = 3.0  # what is drawn along a crack that it continues, within this distance of it, does not count twice
+MAX_GAP_SHARE = 0.25  # of the photograph's longer side: cracks farther apart are not joined
 JOIN_PX = 16.0  # what is drawn from an end of a crack, within this distance of it, belongs to that crack
 
 
@@ -173,8 +175,24 @@ def _join_values(project: Project, key: str, facts: Facts) -> list[dict[str, Any
     cracks = _wanted(project, key, facts)
     if len(cracks) < 2:
         raise UserError("join needs two cracks or more: select them with Shift and a click")
+    _check_near(cracks, MAX_GAP_SHARE * longer_side(project, key))
     lines = [line for crack in cracks for line in crack.record.lines]
     return [_replacing(measured_along(lines, project.grey_of(key), smooth=False), cracks)]
+
+
+def _check_near(cracks: Sequence[JudgedCrack], most_px: float) -> None:
+    """Raises UserError where one of the cracks lies farther than `most_px` from all that are joined so far."""
+    joined, rest = [cracks[0]], list(cracks[1:])
+    while rest:
+        tree = cKDTree(np.concatenate([line for crack in joined for line in crack.record.lines]))
+        distances = [float(tree.query(np.concatenate(list(crack.record.lines)))[0].min()) for crack in rest]
+        nearest = int(np.argmin(distances))
+        if distances[nearest] > most_px:
+            raise UserError(
+                f"crack {rest[nearest].record.number} lies {distances[nearest]:.0f} pixels from the others: draw what "
+                "joins them, where the photograph shows it"
+            )
+        joined.append(rest.pop(nearest))
 
 
 def _reshape_values(project: Project, key: str, facts: Facts) -> list[dict[str, Any]]:

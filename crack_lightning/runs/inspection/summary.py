@@ -109,7 +109,9 @@ def _thumbnails(run: Path, inspected: Sequence[Inspected]) -> dict[str, bytes]:
 def counted(inspected: Sequence[Inspected]) -> str:
     """Returns a text with the number of photographs for each verdict."""
     counts = {verdict: sum(photo.verdict == verdict for photo in inspected) for verdict in VERDICTS}
-    return ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
+    texts = {verdict: f"{count} {verdict}" for verdict, count in counts.items()}
+    texts["error"] = plural(counts["error"], "error")
+    return ", ".join(texts[verdict] for verdict, count in counts.items() if count)
 
 
 def _rank(photo: Inspected) -> tuple[int, float, float]:
