@@ -191,7 +191,8 @@ const setScale = (facts) => act(async () => {
   if (!(await correct({ all: byId("of_all").checked, ...facts }, "scale"))) return open && trouble("scale", byId("toast").textContent);
   scaleNow();
   byId("scale").querySelector(".error").replaceChildren();
-  say(byId("scale_now").textContent);
+  const all = byId("of_all").checked ? "of all photographs that have no scale of their own; " : "";
+  say(`${all}${byId("scale_now").textContent}`);
 });
 
 /** The number in a field, with a comma as people write it; what is none is sent as it is, for the server to refuse. @param {string} id */
