@@ -16,12 +16,13 @@ from crack_lightning.page.requests import answer_errors, json_of, number_in, wit
 from crack_lightning.page.views import Views, map_picture, place_facts, project_facts
 from crack_lightning.page.worker import Worker
 from crack_lightning.project.attention import are_found, places_to_look_at
-from crack_lightning.project.correcting import correct, threshold_in
+from crack_lightning.project.correcting import correct
 from crack_lightning.project.hand_over import form_from, hand_over
 from crack_lightning.project.kept_pictures import tile
 from crack_lightning.project.learned import go_back, take_over
 from crack_lightning.project.marks import MIN_THRESHOLD
 from crack_lightning.project.project import HANDED_OVER, Project, key_of_name
+from crack_lightning.project.requested import threshold_in
 from crack_lightning.project.rows import row_facts
 from crack_lightning.project.scale_choice import set_scale
 from crack_lightning.project.site_photographs import add_source, check_size, receiving, take_back, take_out
