@@ -235,7 +235,7 @@ def test_a_photograph_is_taken_out_and_added_again(project: Callable[..., Projec
 
 def test_an_open_project_is_written_into_by_nothing_else(project: Callable[..., Project], tmp_path: Path) -> None:
     one = project(source(tmp_path))
-    with pytest.raises(UserError, match="is a project that `crack serve` has open"):
+    with pytest.raises(UserError, match=r"`crack serve`\) has the project out=.*/project open: wait for it, or end it"):
         check_other_results(one.folder, "inspect")
     one.close()
     check_other_results(one.folder, "inspect")

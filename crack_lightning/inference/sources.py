@@ -114,7 +114,9 @@ def _below(root: Path) -> list[Path]:
 
 
 def check_output_folder(folder: Path, photographs: Sequence[Photograph]) -> None:
-    """Raises UserError if results would be written beside a photograph, or over a report that no inspection wrote."""
+    """Raises UserError if results would be written beside a photograph, into the folder that all photographs are below
+    (the next inspection would take the pictures in the results for photographs), or over a report that no inspection
+    wrote."""
     if (folder / "report.html").exists() and not (folder / "inspection.csv").exists():
         raise UserError(f"{folder} holds a report.html that no inspection wrote: give another out=FOLDER")
     for photograph in photographs:

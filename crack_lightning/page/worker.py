@@ -121,6 +121,7 @@ class Worker(threading.Thread):
             if key in self._waiting:
                 self._waiting.remove(key)
                 self._waiting.appendleft(key)
+            if key in self._waiting or key == self._current:
                 self._wanted = key
             self._hold_places()
 

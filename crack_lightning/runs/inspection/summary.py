@@ -30,9 +30,9 @@ def check_earlier_report(run: Path, paths: Iterable[Path]) -> None:
     table = run / "inspection.csv"
     if not table.is_file():
         return
-    given = {path.absolute() for path in paths}
+    given = {path.resolve() for path in paths}
     named = [Path(row["path"]) for row in read_table(table, ["path"], key="out")]
-    lost = [path for path in named if path.absolute() not in given and path.is_file()]
+    lost = [path for path in named if path.resolve() not in given and path.is_file()]
     if lost:
         raise UserError(
             f"{run} holds the report of {plural(len(lost), 'other photograph')}, such as {lost[0]}, which this would "
