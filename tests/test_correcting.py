@@ -228,3 +228,29 @@ def test_journals_and_settings_of_before_are_read(
     again = project(source(tmp_path), inspected=False)
     assert numbers(again)[cracks[0].record.number] == "accepted"
     again.close()
+
+
+def test_marks_that_nobody_judged_stay_so_when_they_are_joined_or_cut(one: Project) -> None:
+    crack = max(keyed(one)[1], key=lambda crack: max(map(len, crack.record.lines)))
+    line = max(crack.record.lines, key=len)
+    quarter, middle = line[len(line) // 4].tolist(), line[len(line) // 2].tolist()
+    first, second = correct(one, {"kind": "cut", "photograph": "a.png", "crack": crack.name, "at": middle})
+    parts = {cut.record.number: cut for cut in keyed(one)[1] if cut.record.number in (first.crack, second.crack)}
+    assert {cut.status for cut in parts.values()} == {"unseen"}
+    assert {cut.record.probability for cut in parts.values()} == {crack.record.probability}
+    assert not any(cut.is_folded(1e9) for cut in parts.values())  # somebody looked at them
+    said(one, "join", cracks=[cut.name for cut in parts.values()])
+    joined = next(cut for cut in keyed(one)[1] if cut.record.number == crack.record.number)
+    assert joined.status == "unseen"
+    assert joined.record.probability == crack.record.probability
+    said(one, "accept", crack=joined.name)
+    assert numbers(one)[crack.record.number] == "accepted"
+    assert second.crack not in numbers(one)
+    accepted = next(cut for cut in keyed(one)[1] if cut.status == "accepted")
+    parts_of_it = correct(one, {"kind": "cut", "photograph": "a.png", "crack": accepted.name, "at": quarter})
+    assert {numbers(one)[part.crack] for part in parts_of_it if part.crack} == {"accepted"}
+    rejected = next(cut for cut in keyed(one)[1] if cut.status == "accepted")
+    said(one, "reject", crack=rejected.name)
+    with pytest.raises(UserError, match="is rejected: accept it first"):
+        said(one, "cut", crack=rejected.name, at=quarter)
+    one.close()

@@ -17,14 +17,28 @@ from crack_lightning.system.ranges import number_of
 
 Array = np.ndarray
 
-# Accept or reject a marked crack, draw a crack, erase parts of cracks, exclude an area that is not surface, set a
-# scale, describe a crack, call a photograph reviewed; undo a correction, or redo one that was undone.
-CORRECTION_KINDS = ("accept", "reject", "draw", "erase", "exclude", "scale", "describe", "review", "undo", "redo")
+# Accept or reject a marked crack, draw a crack, join or cut marks that nobody judged (mark), erase parts of cracks,
+# exclude an area that is not surface, set a scale, describe a crack, call a photograph reviewed; undo a correction, or
+# redo one that was undone.
+CORRECTION_KINDS = (
+    "accept",
+    "reject",
+    "draw",
+    "mark",
+    "erase",
+    "exclude",
+    "scale",
+    "describe",
+    "review",
+    "undo",
+    "redo",
+)
 # What a rejected mark is instead of a crack.
 REASONS = ("joint", "edge", "writing", "plant", "shadow", "pit", "other")
-# Kinds that confirm a crack; kinds that undo or redo an earlier correction; kinds that need lines.
+# Kinds that confirm a crack; kinds that undo or redo an earlier correction; kinds that hold a crack; that need lines.
 CONFIRMING_KINDS, UNDO_OR_REDO = ("accept", "draw"), ("undo", "redo")
-LINE_KINDS = (*CONFIRMING_KINDS, "reject", "erase", "exclude")
+RECORD_KINDS = (*CONFIRMING_KINDS, "mark")
+LINE_KINDS = (*RECORD_KINDS, "reject", "erase", "exclude")
 JUDGING_KINDS = (*CONFIRMING_KINDS, "reject")  # kinds that say whether a mark is a crack
 MAX_NOTE_LENGTH = 500  # characters
 MIN_POINTS = {"exclude": 3, "draw": 2}  # points of each line, by kind; 1 for every other kind
@@ -61,15 +75,15 @@ class Correction:
 
     `number` counts from 1. `photograph` is the name of the photograph, empty for a scale of all photographs. `by` is
     the name of the person. `lines` are (n, 2) each, x and y in pixels of the upright photograph: the lines of the crack
-    for accept, reject and draw; the erased parts for erase; the outline of the area for exclude. `feature` is the
-    measurement of an accepted or drawn crack, as in cracks.geojson. `of` is the number of the correction that is undone
-    or redone. `scale` is a matrix from pixels to millimetres with its uncertainty and source, or empty. `picture`
-    identifies the corrected picture, since another one may get its name later; it is empty if not known. `probability`
-    is that which the mark had to be a crack, None if it is not known. `reason` says what a rejected mark is. `crack` is
-    the number of the crack in its photograph, which it keeps for life; None in journals of earlier versions. `replaces`
-    are the numbers of cracks that a drawn one takes the place of. `label` and `note` describe a crack. Corrections that
-    were made at once have the number of the first of them as `batch`; they are undone at once. `seen` are the numbers
-    of the marks that a review left as they were.
+    for accept, reject, draw and mark; the erased parts for erase; the outline of the area for exclude. `feature` is the
+    measurement of a crack that is accepted, drawn, or joined or cut, as in cracks.geojson. `of` is the number of the
+    correction that is undone or redone. `scale` is a matrix from pixels to millimetres with its uncertainty and source,
+    or empty. `picture` identifies the corrected picture, since another one may get its name later; it is empty if not
+    known. `probability` is that which the mark had to be a crack, None if it is not known. `reason` says what a
+    rejected mark is. `crack` is the number of the crack in its photograph, which it keeps for life; None in journals of
+    earlier versions. `replaces` are the numbers of cracks that this one takes the place of. `label` and `note` describe
+    a crack. Corrections that were made at once have the number of the first of them as `batch`; they are undone at
+    once. `seen` are the numbers of the marks that a review left as they were.
     """
 
     number: int
@@ -123,8 +137,8 @@ class Correction:
 
     @cached_property
     def record(self) -> CrackRecord | None:
-        """Returns the accepted or drawn crack in pixels, None for other kinds."""
-        if self.kind not in CONFIRMING_KINDS or self.feature is None:
+        """Returns the crack of RECORD_KINDS in pixels, None for other kinds."""
+        if self.kind not in RECORD_KINDS or self.feature is None:
             return None
         record = replace(record_from(self.feature), likely=True)
         return record if self.crack is None else replace(record, number=self.crack)

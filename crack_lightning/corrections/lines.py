@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import shapely
 
-from crack_lightning.corrections.correction import CONFIRMING_KINDS, JUDGING_KINDS, Correction
+from crack_lightning.corrections.correction import CONFIRMING_KINDS, JUDGING_KINDS, RECORD_KINDS, Correction
 from crack_lightning.corrections.nearness import (
     Places,
     PointTree,
@@ -28,6 +28,7 @@ MIN_REST_PX = 32.0  # a shorter remainder of a crack that was cut is dropped
 CROSSING_PX = 24.0  # cracks that cross or meet may run beside each other over less than this length
 MAX_KNOWN = 10_000  # results that are kept for a photograph
 SHORT_SHARE = 0.02  # of the photograph's longer side: shorter marks that nobody judged are not in the first view
+STATUSES = {"accept": ACCEPTED, "draw": DRAWN, "mark": UNSEEN}  # of the cracks that corrections of RECORD_KINDS hold
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,10 @@ class JudgedCrack:
             object.__setattr__(self, "name", name_of(self.record.lines))
 
     def is_folded(self, longest_px: float) -> bool:
-        """Returns whether the first view leaves it out: a mark that nobody judged, and that is probably no crack or is
-        short in a photograph whose longer side is `longest_px`."""
+        """Returns whether the first view leaves it out: a mark that nobody judged, joined or cut, and that is probably
+        no crack or is short in a photograph whose longer side is `longest_px`."""
         short = self.record.length_px < SHORT_SHARE * longest_px
-        return self.status == UNSEEN and (short or not self.record.likely)
+        return self.correction is None and (short or not self.record.likely)
 
 
 class MarkJudging:
@@ -112,8 +113,8 @@ def _boxes(corrections: Sequence[Correction]) -> Array:
 def judged_cracks(records: Sequence[CrackRecord], corrections: Sequence[Correction]) -> list[JudgedCrack]:
     """Returns a photograph's cracks by their numbers; `corrections` are its corrections in force.
 
-    Accepted and drawn cracks stay as they were, whatever the map marks now (`records`). The other marked cracks are cut
-    where they run along an accepted or drawn crack, were erased, or are in an excluded area. If two corrections
+    Accepted, drawn, joined and cut cracks stay as they were, whatever the map marks now (`records`). The other marked
+    cracks are cut where they run along one of those, were erased, or are in an excluded area. If two corrections
     contradict each other, the later one counts. A piece of a crack whose number another one has gets the number that
     `MarkJudging.cracks` asks for by its lines and the numbers that are taken, here the next free one.
     """
@@ -171,7 +172,7 @@ def rejections(corrections: Sequence[Correction]) -> int:
 def _confirmed_crack(
     correction: Correction, later: Sequence[Correction], areas: Sequence[shapely.Polygon]
 ) -> JudgedCrack | None:
-    """Returns the remainder of an accepted or drawn crack; None if nothing remains, and for other corrections.
+    """Returns the remainder of the crack that a correction holds; None if nothing remains, or if it holds none.
 
     `later` corrections are those near it.
     """
@@ -180,11 +181,12 @@ def _confirmed_crack(
         return None
     points = np.concatenate(list(record.lines))
     erased = near_any(points, [other.tree for other in later if other.kind == "erase"])
-    covered = along(record, [other.tree for other in later if other.kind in CONFIRMING_KINDS])
+    covering = RECORD_KINDS if correction.kind == "mark" else CONFIRMING_KINDS
+    covered = along(record, [other.tree for other in later if other.kind in covering])
     rest = restricted_to(record, ~(within(points, areas) | erased | covered))
     if rest is None or (rest is not record and rest.length_px < MIN_REST_PX):
         return None
-    status, number, reason = ACCEPTED if correction.kind == "accept" else DRAWN, correction.number, ""
+    status, number, reason = STATUSES[correction.kind], correction.number, ""
     points = np.concatenate(list(rest.lines))
     for other in later:
         if other.kind == "reject" and runs_along(points, other.tree):

@@ -92,7 +92,7 @@ const judgementOf = (crack) => `${crack.status} ${crack.correction}`;
 export const words = (turned) => `${CHANGES[turned.kind] ?? turned.kind} in ${turned.photograph || "all photographs"}`;
 
 /** @type {Record<string, string>} */
-const CHANGES = { accept: "accepting", reject: "rejecting", draw: "drawing or reshaping", erase: "erasing", exclude: "what is not concrete", scale: "the scale", describe: "a note", review: "the review" };
+const CHANGES = { accept: "accepting", reject: "rejecting", draw: "drawing", reshape: "joining, cutting or bending", erase: "erasing", exclude: "what is not concrete", scale: "the scale", describe: "a note", review: "the review" };
 
 /** Says that somebody went through this photograph, or that it is to be gone through again. */
 export async function review() {

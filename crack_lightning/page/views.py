@@ -79,7 +79,9 @@ def _correction_facts(project: Project, number: int | None) -> dict[str, Any] | 
     correction = project.journal.numbered(number)
     name = correction.photograph
     key = key_of_name(name) if name and key_of_name(name) in project.photographs else ""
-    return {"of": number, "kind": correction.kind, "photograph": showable(name), "key": key}
+    first = correction if correction.batch is None else project.journal.numbered(correction.batch)
+    kind = "reshape" if first.replaces else correction.kind
+    return {"of": number, "kind": kind, "photograph": showable(name), "key": key}
 
 
 class Views:

@@ -75,7 +75,8 @@ def places_of(project: Project, key: str) -> list[PlaceToLookAt]:
     if not lines:
         return []
     name = project.photograph(key).name
-    corrections = [correction for correction in project.corrections_of(name) if correction.lines]
+    corrections = project.corrections_of(name)
+    corrections = [each for each in corrections if each.lines and each.kind != "mark"]  # which nobody judged
     question = (*_question(project, key), tuple(correction.number for correction in corrections))
     return _ranked.of(question, lambda: _uncorrected(name, lines, corrections))
 

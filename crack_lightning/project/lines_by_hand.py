@@ -8,8 +8,8 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from crack_lightning.corrections.correction import lines_of
-from crack_lightning.corrections.lines import ACCEPTED, DRAWN, JudgedCrack
-from crack_lightning.corrections.nearness import lines_near, near
+from crack_lightning.corrections.lines import ACCEPTED, DRAWN, REJECTED, UNSEEN, JudgedCrack
+from crack_lightning.corrections.nearness import REACH_PX, lines_near, near
 from crack_lightning.errors import UserError
 from crack_lightning.measurement.cracks import measure_crack
 from crack_lightning.measurement.kept_records import restricted_to
@@ -40,12 +40,12 @@ def draw_values(project: Project, key: str, facts: Facts) -> list[dict[str, Any]
     ends = [crack for crack in shown(project, key, facts) if _ends_meet(crack, stroke)]
     record = measured_along(passed_once(stroke, STROKE_BAND_PX, STROKE_STEP_PX), grey)
     if not ends:
-        return [_drawn(record, book_of(project, key).next_free())]
+        return [_crack("draw", record, book_of(project, key).next_free())]
     known = [line for crack in ends for line in crack.record.lines]
     beside = near(np.concatenate(list(record.lines)), lines_near(known), OVERLAP_PX)
     new = restricted_to(record, ~beside)
     joined = measured_along([*([] if new is None else new.lines), *known], grey, smooth=False)
-    return [_replacing(joined, ends)]
+    return [_replacing("draw", joined, ends)]
 
 
 def _ends_meet(crack: JudgedCrack, stroke: Array) -> bool:
@@ -56,24 +56,36 @@ def _ends_meet(crack: JudgedCrack, stroke: Array) -> bool:
     return any(float(np.hypot(*(ends - stroke[at]).T).min()) <= JOIN_PX for at in (0, -1))
 
 
-def _drawn(record: CrackRecord, number: int) -> dict[str, Any]:
+def _crack(kind: str, record: CrackRecord, number: int) -> dict[str, Any]:
     feature = in_pixels(replace(record, number=number)).feature()
-    return {"kind": "draw", "lines": [line.tolist() for line in record.lines], "feature": feature, "crack": number}
+    return {"kind": kind, "lines": [line.tolist() for line in record.lines], "feature": feature, "crack": number}
 
 
-def _replacing(record: CrackRecord, cracks: Sequence[JudgedCrack]) -> dict[str, Any]:
-    """Returns a drawn crack that takes the place of others, and has the number of the first of them."""
+def _replacing(kind: str, record: CrackRecord, cracks: Sequence[JudgedCrack]) -> dict[str, Any]:
+    """Returns a crack that takes the place of others, and has the number of the first of them."""
     numbers = sorted(crack.record.number for crack in cracks)
-    return _drawn(record, numbers[0]) | {"replaces": numbers}
+    return _crack(kind, record, numbers[0]) | {"replaces": numbers}
+
+
+def _kind_of(cracks: Sequence[JudgedCrack]) -> str:
+    """Returns the kind of correction that leaves cracks as judged as they are. Raises UserError for rejected ones."""
+    for crack in cracks:
+        if crack.status == REJECTED:
+            raise UserError(f"crack {crack.record.number} is rejected: accept it first, or undo that")
+    statuses = {crack.status for crack in cracks}
+    return "draw" if DRAWN in statuses else "mark" if statuses == {UNSEEN} else "accept"
 
 
 def join_values(project: Project, key: str, facts: Facts) -> list[dict[str, Any]]:
     cracks = wanted(project, key, facts)
     if len(cracks) < 2:
         raise UserError("join needs two cracks or more: select them with Shift and a click")
+    kind = _kind_of(cracks)
     _check_near(cracks, MAX_GAP_SHARE * longer_side(project, key))
     lines = [line for crack in cracks for line in crack.record.lines]
-    return [_replacing(measured_along(lines, project.grey_of(key), smooth=False), cracks)]
+    joined = measured_along(lines, project.grey_of(key), smooth=False)
+    probabilities = [crack.record.probability for crack in cracks if crack.record.probability is not None]
+    return [_replacing(kind, replace(joined, probability=max(probabilities, default=None)), cracks)]
 
 
 def _check_near(cracks: Sequence[JudgedCrack], most_px: float) -> None:
@@ -92,27 +104,32 @@ def _check_near(cracks: Sequence[JudgedCrack], most_px: float) -> None:
 
 
 def reshape_values(project: Project, key: str, facts: Facts) -> list[dict[str, Any]]:
+    """Returns a crack with the lines of a request; one that nobody judged counts as drawn then."""
     (crack,) = wanted(project, key, facts)[:1]
     lines = [np.array(line, float) for line in clipped_lines(project, key, facts, "lines")]
     if sum(map(length_of, lines)) < MIN_STROKE_PX:
         raise UserError("the crack would be too short: reject it instead")
-    return [_replacing(measured_along(lines, project.grey_of(key)), [crack])]
+    kind = "draw" if crack.status == UNSEEN else _kind_of([crack])
+    return [_replacing(kind, measured_along(lines, project.grey_of(key)), [crack])]
 
 
 def cut_values(project: Project, key: str, facts: Facts) -> list[dict[str, Any]]:
     """Returns the two parts of a crack that is cut; the longer one keeps its number."""
     (crack,) = wanted(project, key, facts)[:1]
+    kind = _kind_of([crack])
     (point,) = lines_of("cut", [[facts.get("at")]])
     lines = list(crack.record.lines)
     distances = [np.hypot(*(line - point[0]).T) for line in lines]
-    cut = int(np.argmin([distance.min() for distance in distances]))
-    index = int(distances[cut].argmin())
-    if not 1 < index < len(lines[cut]) - 2:
+    nearest_px = min(float(distance.min()) for distance in distances)
+    places = [(float(away.min()), number, int(away.argmin())) for number, away in enumerate(distances)]
+    inner = [place for place in places if 1 < place[2] < len(lines[place[1]]) - 2]  # other lines may end there
+    if not inner or min(inner)[0] > nearest_px + REACH_PX:
         raise UserError("the cut is at an end of the crack: cut it where it runs on to both sides")
+    _, cut, index = min(inner)
     halves = np.arange(len(lines[cut])) <= index
     parts = [_part(crack.record, cut, keep) for keep in (halves, ~halves)]
     first, second = sorted(parts, key=lambda part: -part.length_px)
-    return [_replacing(first, [crack]), _drawn(second, book_of(project, key).next_free())]
+    return [_replacing(kind, first, [crack]), _crack(kind, second, book_of(project, key).next_free())]
 
 
 def _part(record: CrackRecord, cut: int, keep: Array) -> CrackRecord:
