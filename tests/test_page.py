@@ -1,8 +1,11 @@
 """The page's server, asked as a browser asks it."""
 
 import asyncio
+import base64
+import hashlib
 import io
 import json
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -170,6 +173,28 @@ def test_scale_settings_places_and_hand_over(ask: Asked, key: str) -> None:
     made = ask.json("POST", "/api/hand_over", {"included": "accepted", "formats": []})
     archive = ask("GET", f"/api/handed_over/{made['name']}.zip")
     assert archive.content[:2] == b"PK"
+    report, shown = f"/api/handed_over/{made['name']}/report.html", f"/api/handed_over/{made['name']}/photographs/a.png"
+    answer = ask("GET", report)
+    (script,) = re.findall("<script>(.*)</script>", answer.text, re.DOTALL)
+    allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{allowed}';" in answer.headers["content-security-policy"]
+    assert ask("GET", f"{shown}/overlay.jpg").headers["content-type"] == "image/jpeg"
+    for other in (f"{shown}/cracks.geojson", f"{shown}/../../corrections.json", f"{shown}/nothing.jpg"):
+        assert ask("GET", other).status_code == 404
+
+
+def test_pictures_of_a_report_need_no_token_in_their_addresses(ask: Asked, key: str) -> None:
+    ask.json("POST", "/api/corrections", {"key": key, "kind": "draw", "stroke": [[40, 40], [300, 43]]})
+    name = ask.json("POST", "/api/hand_over", {"included": "accepted", "formats": []})["name"]
+    asked = served(ask.project, token="secret")
+    shown = asked("GET", f"/api/handed_over/{name}/report.html?token=secret")
+    cookie = shown.headers["set-cookie"]
+    assert [part in cookie for part in ("HttpOnly", "SameSite=strict", f"Path=/api/handed_over/{name}/")] == [True] * 3
+    picture, named = f"/api/handed_over/{name}/photographs/a.png/overlay.jpg", cookie.partition(";")[0]
+    assert asked("GET", picture, cookie=named).status_code == 200
+    for wrong in (None, f"{named}x", "=;\x7f", named.partition("=")[0]):
+        assert asked("GET", picture, cookie=wrong).status_code == 401
+    assert asked("POST", "/api/queue", content={"paused": True}, cookie=named).status_code == 401
 
 
 def test_a_token_is_asked_for_everywhere(ask: Asked) -> None:

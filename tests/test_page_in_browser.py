@@ -164,7 +164,11 @@ def test_scale_by_two_points_and_every_exported_file_opens(
     page.click("#two_points")
     for point in ((100, 100), (500, 100)):
         page.mouse.click(*shown.at(*point))
+    page.wait_for_selector("#by_points:visible")  # the length can still be mended
+    assert "400 px apart" in page.inner_text("#scale_now")
+    page.keyboard.press("Enter")
     shown.settled("document.querySelector('#facts').textContent.includes('0.500 mm a pixel')")
+    page.keyboard.press("Escape")
     assert "mm" in page.locator("#rows td:nth-child(2)").first.inner_text()
     page.click("#rows tr:first-child")
     page.click("#accept")
@@ -191,5 +195,9 @@ def test_scale_by_two_points_and_every_exported_file_opens(
     assert docx.Document(str(run / "report.docx")).paragraphs
     with Image.open(folder / "overlay.jpg") as picture:
         assert picture.size == (700, 500)
+    with page.context.expect_page() as opening:
+        page.click("#archives a[target]")
+    opening.value.check("#pictures")  # its script runs, and its pictures come
+    settle(opening.value, "[...document.images].some(image => image.naturalWidth === 700)")
     page.goto((run / "report.html").as_uri())
     assert "accepted" in page.locator("body").inner_text()

@@ -1,7 +1,6 @@
 """The routes of the page's server: each address, with the function that answers its requests."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -12,16 +11,16 @@ from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 
 from crack_lightning.corrections.correction import Correction
 from crack_lightning.errors import UserError
+from crack_lightning.page.handed_over import hand_over_routes
 from crack_lightning.page.requests import answer_errors, json_of, number_in, with_photograph_name
 from crack_lightning.page.views import Views, map_picture, place_facts, project_facts
 from crack_lightning.page.worker import Worker
 from crack_lightning.project.attention import are_found, places_to_look_at
 from crack_lightning.project.correcting import correct
-from crack_lightning.project.hand_over import form_from, hand_over
 from crack_lightning.project.kept_pictures import tile
 from crack_lightning.project.learned import go_back, take_over
 from crack_lightning.project.marks import MIN_THRESHOLD
-from crack_lightning.project.project import HANDED_OVER, Project, key_of_name
+from crack_lightning.project.project import Project, key_of_name
 from crack_lightning.project.requested import threshold_in
 from crack_lightning.project.rows import row_facts
 from crack_lightning.project.scale_choice import set_scale
@@ -53,7 +52,7 @@ def application(project: Project, worker: Worker) -> FastAPI:
     _learning_routes(app, project, worker)
     _photograph_routes(app, project, worker)
     _left_out_routes(app, project, worker)
-    _hand_over_routes(app, project, worker)
+    hand_over_routes(app, project, worker)
     return app
 
 
@@ -245,24 +244,3 @@ def _left_out_routes(app: FastAPI, project: Project, worker: Worker) -> None:
                 worker.rows.forget(key)
             worker.news.send("left_out", keys=keys)
         return {"left_out": [showable(left) for left in project.settings.left_out]}
-
-
-def _hand_over_routes(app: FastAPI, project: Project, worker: Worker) -> None:
-    @app.post("/api/hand_over")
-    async def make(request: Request) -> Any:
-        facts = await json_of(request)
-        included, formats = str(facts.get("included"))[:40], facts.get("formats") or []
-        if not isinstance(formats, list) or not all(isinstance(name, str) for name in formats):
-            raise UserError("formats must be a list of names")
-        form = form_from(facts.get("form"))
-        report = partial(worker.news.send, "handing_over")
-        make_all = partial(hand_over, project, included=included, formats=formats, form=form, report=report)
-        result = await anyio.to_thread.run_sync(make_all)
-        return {"name": result.archive.stem, "folder": showable(str(result.folder)), "counts": result.counts}
-
-    @app.get("/api/handed_over/{name}.zip")
-    def archive(name: str) -> Response:
-        archives = {path.stem: path for path in (project.folder / HANDED_OVER).glob("*.zip")}
-        if name not in archives or not is_own_file(archives[name], project.folder):
-            raise HTTPException(404, "nothing was handed over under that name")
-        return FileResponse(archives[name], filename=f"{project.folder.name}-{name}.zip")

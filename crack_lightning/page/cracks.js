@@ -17,8 +17,8 @@ function line(crack) {
   element.className = crack.status;
   element.tabIndex = 0;
   const probability = crack.probability === null ? "" : crack.probability.toFixed(2);
-  const kind = [crack.label, crack.note && "\u270d"].filter(Boolean).join(" ");
-  const texts = [crack.number, crack.length, crack.width, probability + (crack.why ? " *" : ""), kind, statusOf(crack)];
+  const words = [statusOf(crack), crack.label, crack.note && "\u270d"].filter(Boolean).join(", ");
+  const texts = [crack.number, crack.length, crack.width, probability + (crack.why ? " *" : ""), words];
   for (const text of texts) {
     const cell = document.createElement("td");
     cell.textContent = String(text);
@@ -60,7 +60,6 @@ export function table() {
     body.replaceChildren(...elements);
     if (focused && lines.has(focused)) lines.get(focused)?.element.focus({ preventScroll: true });
   }
-  body.parentElement.classList.toggle("kinds", cracks.some((crack) => crack.label || crack.note));
   mark();
   heading(cracks);
   folded();

@@ -112,7 +112,7 @@ byId("take_out").addEventListener("click", () => act(async () => {
     const next = row(after) ?? state.project.photographs[0];
     state.key = null;
     if (next) await openPhotograph(next.key);
-    say(`${name} is out of this project; its file and its corrections stay, and it can be added again`);
+    say(`${name} is out of this project; its file and its corrections stay, and it can be added again (O)`);
   } catch (error) {
     trouble("add", error);
   }
@@ -203,6 +203,9 @@ const number = (id) => {
 byId("by_number").addEventListener("click", () => setScale({ mm_per_px: number("mm_per_px") }));
 byId("by_marker").addEventListener("click", () => setScale({ marker_mm: number("marker_mm") }));
 byId("forget").addEventListener("click", () => setScale({}));
+/** Two points that were marked, with the length of a pixel of the screen. @type {?Record<string, number>} */
+let points = null;
+
 byId("two_points").addEventListener("click", () => {
   byId("scale").close();
   use("points");
@@ -210,11 +213,18 @@ byId("two_points").addEventListener("click", () => {
 });
 on("points", ([[x1, y1], [x2, y2]]) => {
   use("select");
-  setScale({ x1, y1, x2, y2, length_mm: number("length_mm"), click_px: 1 / camera.scale });
+  points = { x1, y1, x2, y2, click_px: 1 / camera.scale };
+  open("scale");
+  byId("length_mm").select();
 });
+byId("by_points").addEventListener("click", () => setScale({ ...points, length_mm: number("length_mm") }));
+byId("scale").addEventListener("close", () => (points = null));
 on("opened_scale", () => {
-  byId("of_all").checked = false;
+  byId("of_all").checked &&= points !== null;
+  byId("by_points").hidden = !points;
+  byId("apart").dataset.enter = points ? "by_points" : "two_points";
   scaleNow();
+  if (points) byId("scale_now").textContent = `The two points are marked, ${Math.hypot(points.x2 - points.x1, points.y2 - points.y1).toFixed(0)} px apart: say how many millimetres that is.`;
 });
 
 // The name of the person

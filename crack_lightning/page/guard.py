@@ -4,6 +4,7 @@ import hmac
 import ipaddress
 import time
 from collections.abc import Callable, Iterable, MutableMapping
+from http.cookies import SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -32,6 +33,7 @@ SECURITY_HEADERS = (
 READING_METHODS = ("GET", "HEAD")  # methods of requests that change nothing
 OWN_SITES = ("same-origin", "none", "")  # values of sec-fetch-site in requests from our own page
 API_PREFIX = "/api/"
+TOKEN_COOKIE = "crack_lightning_token"  # is asked for where pages cannot add the token: for pictures of a report
 
 
 class Guard:
@@ -87,6 +89,9 @@ class Guard:
     def _has_token(self, scope: Scope, headers: dict[str, str]) -> bool:
         secret = headers.get("authorization", "").removeprefix("Bearer ")
         secret = secret or parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
+        if not secret and scope["method"] in READING_METHODS:
+            cookies = SimpleCookie(headers.get("cookie", ""))
+            secret = cookies[TOKEN_COOKIE].value if TOKEN_COOKIE in cookies else ""
         return hmac.compare_digest(secret.encode(), (self.token or "").encode())
 
 

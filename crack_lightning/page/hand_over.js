@@ -20,6 +20,7 @@ byId("make").addEventListener("click", () => act(async () => {
     const result = await post("hand_over", { included, formats, form });
     const counts = Object.entries(result.counts).map(([status, count]) => `${count} ${WORDS[status]}`).join(", ");
     byId("making").textContent = `${result.folder} (${counts || "no cracks"})`;
+    localStorage.setItem("handed over", JSON.stringify({ included, formats }));
     await loadProject();
     archives();
   } catch (error) {
@@ -36,17 +37,23 @@ export function handingOver({ done, total }) {
 
 function archives() {
   byId("archives").replaceChildren(...[...(state.project.handed_over ?? [])].reverse().map((name) => {
-    const link = /** @type {HTMLAnchorElement} */ (made("a", `${name}.zip`));
+    const [report, link] = /** @type {HTMLAnchorElement[]} */ ([made("a", "report"), made("a", `${name}.zip`)]);
+    report.href = address(`handed_over/${encodeURIComponent(name)}/report.html`);
+    report.target = "_blank";
     link.href = address(`handed_over/${encodeURIComponent(name)}.zip`);
     link.download = "";
-    return made("li", "", link);
+    return made("li", "", link, " ", report);
   }));
 }
 
 function open() {
+  byId("making").textContent = "";
+  const last = JSON.parse(localStorage.getItem("handed over") ?? "null"); // what this person chose last
+  if (last) dialog.querySelector(`[name=included][value=${last.included}]`).checked = true;
   for (const box of dialog.querySelectorAll("[name=format]")) {
     const missing = state.project.missing?.[box.value];
     box.disabled = Boolean(missing);
+    if (last) box.checked = last.formats.includes(box.value) && !missing;
     box.parentElement.title = missing ?? "";
   }
   byId("missing").textContent = Object.values(state.project.missing ?? {}).join("; ");

@@ -11,7 +11,7 @@ const dialog = byId("learning");
 const MOST = 30; // changes that are listed
 
 function ask() {
-  byId("learned_now").textContent = state.project.learned ? "Judgements of earlier are used in all photographs." : "What you judge moves marks that look alike in the same photograph, and in no other one yet.";
+  byId("learned_now").textContent = state.project.learned ? "What was taken over before is used in all photographs." : "What you judge moves marks that look alike in the same photograph, and in no other one yet.";
   byId("go_back").disabled = !state.project.learned;
   byId("take_over").disabled = true;
   byId("changes").replaceChildren();

@@ -3,7 +3,7 @@
 
 import { act, correct } from "./acting.js";
 import { post } from "./api.js";
-import { byId } from "./elements.js";
+import { byId, plural } from "./elements.js";
 import { fail, say } from "./messages.js";
 import { loadPhotograph, on, shownCracks, state, tell } from "./state.js";
 import { hideMap, showMap } from "./viewer.js";
@@ -43,6 +43,8 @@ byId("keep").addEventListener("click", () => act(async () => {
   state.project.threshold = state.threshold;
   state.project.shortest_px = state.shortest;
   sliders();
+  const reviewed = state.project.photographs.filter((/** @type {import("./state.js").Row} */ each) => each.state === "reviewed").length;
+  if (reviewed) say(`kept for all: of the ${plural(reviewed, "reviewed photograph")} those that show new marks are to be looked at again ("changed since")`);
 }));
 
 /** Rejects all that nobody judged and that is shorter than the slider says, or longer too. */

@@ -326,7 +326,10 @@ export function escape() {
   draw();
 }
 
-on("opening", () => ([path, cross, clicking, bending, pointer] = [[], null, false, null, null]));
+on("opening", () => {
+  [path, cross, clicking, bending, pointer] = [[], null, false, null, null];
+  say(state.tool === "select" ? "" : HINTS[state.tool]);
+});
 
 document.querySelectorAll("[data-tool]").forEach((button) => button.addEventListener("click", () => {
   use(/** @type {string} */ (/** @type {HTMLElement} */ (button).dataset.tool));

@@ -76,7 +76,7 @@ def places_of(project: Project, key: str) -> list[PlaceToLookAt]:
         return []
     name = project.photograph(key).name
     corrections = project.corrections_of(name)
-    corrections = [each for each in corrections if each.lines and each.kind != "mark"]  # which nobody judged
+    corrections = [correction for correction in corrections if correction.lines and correction.kind != "mark"]
     question = (*_question(project, key), tuple(correction.number for correction in corrections))
     return _ranked.of(question, lambda: _uncorrected(name, lines, corrections))
 

@@ -31,7 +31,7 @@ from crack_lightning.measurement.network import Branch
 from crack_lightning.measurement.record import CrackRecord
 from crack_lightning.project.kept_pictures import small_picture
 from crack_lightning.project.project import HANDED_OVER, OVERLAY_PX, PARTIAL_PREFIX, Project, key_of_name
-from crack_lightning.project.rows import NOT_REVIEWED, REVIEWED, state_of
+from crack_lightning.project.rows import CHANGED, NOT_REVIEWED, REVIEWED, state_of
 from crack_lightning.project.scale_choice import scale_of
 from crack_lightning.project.shown_cracks import first_view, shown_cracks
 from crack_lightning.runs.inspection.crack_files import write_cracks
@@ -250,7 +250,7 @@ def _review_text(state: str, corrections: Sequence[Correction], *, has_marks: bo
     by = next((correction.by for correction in reversed(corrections) if correction.kind == "review"), "")
     text = f"{state} by {by}" if by else state
     if has_marks:
-        return text
+        return text if state in (REVIEWED, CHANGED) else f"the photograph is {state}"
     return f"{text}: nothing found" if state == REVIEWED else f"{text}: the map found nothing"
 
 

@@ -1,12 +1,15 @@
 """Renders pages and cards from the templates in this folder; escapes text in HTML and in cells of Markdown tables."""
 
 import base64
+import hashlib
 from collections.abc import Iterable
 from functools import cache
+from importlib.resources import files
 from urllib.parse import quote
 
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 
 from crack_lightning import __version__
 from crack_lightning.system.names import showable
@@ -21,7 +24,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["version"] = __version__
+    environment.globals |= {"version": __version__, "script": script}
     environment.filters |= {"picture": _picture, "address": _address, "shown": showable, "row": _row, "yaml": _yaml}
     return environment
 
@@ -29,6 +32,17 @@ def _environment() -> Environment:
 def rendered(template: str, **values: object) -> str:
     """Returns the text of `template` filled with `values`; a page includes its style and script from separate files."""
     return _environment().get_template(template).render(**values)
+
+
+@cache
+def script(name: str) -> Markup:
+    """Returns the text of a script in this folder, to be put into a page as it is."""
+    return Markup((files("crack_lightning.report") / name).read_text(encoding="utf-8"))
+
+
+def hash_of_script(name: str) -> str:
+    """Returns what a content security policy calls a script that a page includes."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script(name).encode()).digest()).decode()}'"
 
 
 def _picture(jpeg: bytes) -> str:
