@@ -3,7 +3,6 @@
 import csv
 import inspect
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -251,19 +250,3 @@ def test_groups_set_the_same_from_python(configured: Callable[..., DictConfig], 
         other = options_of(configured("train", words))
         made.callbacks, made.logger = other.callbacks, other.logger
         assert made == other, choice
-
-
-def test_import_loads_nothing_and_every_name_is_there() -> None:
-    code = (
-        "import sys, crack_lightning as cl\n"
-        "loaded = {'torch', 'numpy', 'PIL', 'rich', 'lightning'} & set(sys.modules)\n"
-        "assert not loaded, loaded\n"
-        "assert set(cl.__all__) <= set(dir(cl))\n"
-        "for name in cl.__all__: getattr(cl, name)\n"
-        "assert not {'hydra', 'omegaconf'} & set(sys.modules), 'Hydra stops at the door'\n"
-        "try: cl.marc\n"
-        "except AttributeError as error: assert 'marc' in str(error)\n"
-    )
-    folder = Path(cl.__file__).parents[1]
-    result = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr

@@ -5,39 +5,38 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 PACKAGE = Path(__file__).parents[1] / "crack_lightning"
 # Of torch's compiler, which torchvision alone would import, 1.6 seconds.
 SLOW = {"lightning", "tensorboard", "torchmetrics", "torch._dynamo", "sympy"}
 
+# One process for all, since each would load torch anew.
+STEPS = """
+import sys
+def loaded(*names): return sorted(set(names) & set(sys.modules))
+import crack_lightning as cl
+assert not loaded("torch", "numpy", "PIL", "rich", "lightning"), "an import of the package loads nothing"
+import crack_lightning.runs.judging.prediction, crack_lightning.runs.inspection.inspecting
+assert not loaded(*SLOW), "neither predict nor inspect load what trains"
+from crack_lightning.system import vision
+import torchvision
+module = sys.modules["torchvision.ops.roi_align"]
+assert not loaded("torch._dynamo.utils")
+from torch._dynamo.utils import is_compile_supported
+assert module.is_compile_supported("cpu") == is_compile_supported("cpu"), "what torchvision defers is answered"
+assert torchvision.ops.nms is not None
+assert set(cl.__all__) <= set(dir(cl))
+for name in cl.__all__: getattr(cl, name)
+assert not loaded("hydra", "omegaconf"), "Hydra stops at the door"
+try: cl.marc
+except AttributeError as error: assert "marc" in str(error)
+else: raise AssertionError("there is no such name")
+"""
 
-def loaded(code: str) -> set[str]:
-    """Returns the names of all modules that are loaded after `code` ran in a process of its own."""
-    line = [sys.executable, "-c", f"{code}\nimport sys\nprint(*sys.modules)"]
-    result = subprocess.run(line, cwd=PACKAGE.parent, capture_output=True, text=True, check=True)
-    return set(result.stdout.splitlines()[-1].split())
 
-
-@pytest.mark.parametrize(
-    "module",
-    ["runs.judging.prediction", "runs.inspection.inspecting"],
-)
-def test_neither_predict_nor_inspect_load_what_trains(module: str) -> None:
-    assert not loaded(f"import crack_lightning.{module}") & SLOW
-
-
-def test_the_question_that_torchvision_defers_is_answered() -> None:
-    code = (
-        "from crack_lightning.system import vision\n"
-        "import importlib, sys, torchvision\n"
-        "module = sys.modules['torchvision.ops.roi_align']\n"
-        "assert 'torch._dynamo.utils' not in sys.modules\n"
-        "from torch._dynamo.utils import is_compile_supported\n"
-        "assert module.is_compile_supported('cpu') == is_compile_supported('cpu')\n"
-        "assert torchvision.ops.nms is not None\n"
-    )
-    assert "torch._dynamo" in loaded(code)
+def test_what_takes_seconds_to_load_is_loaded_when_it_is_needed() -> None:
+    line = [sys.executable, "-c", f"SLOW = {sorted(SLOW)}\n{STEPS}"]
+    result = subprocess.run(line, cwd=PACKAGE.parent, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
 
 
 def test_one_module_imports_torchvision() -> None:
