@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,11 @@ from crack_lightning.system.names import showable
 def project_facts(project: Project, rows: Rows) -> dict[str, Any]:
     """Returns all photographs by name, with the settings and what can be handed over."""
     classes = project.inspection.measuring.classes
+    photographs = [row_facts(project, rows, key) for key in list(project.photographs)]
     return {
         "folder": showable(str(project.folder)),
         "version": __version__,
-        "photographs": sorted((row_facts(project, rows, key) for key in list(project.photographs)), key=_by_name),
+        "photographs": sorted(photographs, key=lambda row: _natural(row["name"])),
         "threshold": project.settings.threshold,
         "shortest_px": project.settings.shortest_px,
         "checkpoint": Path(project.settings.ckpt_path).name if project.settings.ckpt_path else "of the package",
@@ -56,9 +58,10 @@ def project_facts(project: Project, rows: Rows) -> dict[str, Any]:
     }
 
 
-def _by_name(row: dict[str, Any]) -> list[tuple[int, str]]:
+@lru_cache(2**14)
+def _natural(name: str) -> list[tuple[int, str]]:
     """Returns what sorts names as people do: photograph 2 comes before photograph 10."""
-    parts = re.split(r"(\d+)", row["name"].lower())
+    parts = re.split(r"(\d+)", name.lower())
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 

@@ -91,7 +91,7 @@ class Project:
         """Returns whether the file of a photograph changed after it was inspected."""
         inspected = self.inspected.get(key)
         path = self.photograph(key).path
-        return inspected is not None and inspected.is_mapped and path.exists() and not inspected.file_unchanged(path)
+        return inspected is not None and inspected.is_mapped and not inspected.file_unchanged(path) and path.exists()
 
     def grey_of(self, key: str) -> np.ndarray:
         """Returns the grey levels (h, w) uint8 of a photograph.
