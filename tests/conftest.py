@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,17 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
         config.option.numprocesses = os.cpu_count() or 1
     if getattr(config.option, "numprocesses", None) and config.option.dist == "no":
         config.option.dist = "loadfile"  # what a module makes once is made in one process
+        config.option.loadscopereorder = False  # not those of most tests first, but those that take longest
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long come first: no process is left alone with one of them at the end."""
+    seconds = Counter[Path]()
+    for item in items:
+        names = {mark.name for mark in item.iter_markers()}
+        seconds[item.path] += 15 if "browser" in names else 5 if "slow" in names else 0.1
+    items.sort(key=lambda item: -seconds[item.path])
 
 
 def _many(args: list[str]) -> bool:
