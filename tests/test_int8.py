@@ -51,6 +51,7 @@ def test_layers_that_see_more_than_a_quarter_are_counted(size: int) -> None:
     assert fine_layers(network.features, torch.zeros(1, 3, size, size)) == 5
 
 
+@pytest.mark.slow
 def test_weights_have_seven_bits_and_a_scale_a_channel(eight_bits: Path) -> None:
     graph = onnx.load(eight_bits / "model.onnx").graph
     values = {each.name: onnx.numpy_helper.to_array(each) for each in graph.initializer}
@@ -67,6 +68,7 @@ def test_weights_have_seven_bits_and_a_scale_a_channel(eight_bits: Path) -> None
             assert 2 * 255 * abs(weight.astype(int)).max() < 2**15  # two products are added up in 16 bits
 
 
+@pytest.mark.slow
 def test_an_export_in_eight_bits_says_what_it_lost(eight_bits: Path) -> None:
     described = json.loads((eight_bits / "model.json").read_text())
     lost = described["int8"]
@@ -78,6 +80,7 @@ def test_an_export_in_eight_bits_says_what_it_lost(eight_bits: Path) -> None:
     assert f"| auroc | {lost['before']['auroc']:.4f} | {lost['after']['auroc']:.4f} |" in card
 
 
+@pytest.mark.slow
 def test_what_loses_too_much_leaves_nothing(made: Path, surfaces: Path, pictures: Tensor, tmp_path: Path) -> None:
     kept = read_checkpoint(made)
     with torch.no_grad():

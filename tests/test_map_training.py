@@ -77,6 +77,7 @@ def test_three_pictures_of_a_class_are_enough(
     assert load_network(tmp_path / "run/checkpoints/best.ckpt").decision.positive_class == "Positive"
 
 
+@pytest.mark.slow
 def test_another_backbone_begins_with_drawn_cracks(
     configured: Callable[..., DictConfig], surfaces: Path, tmp_path: Path
 ) -> None:

@@ -160,6 +160,7 @@ def test_a_classifier_cannot_learn_from_masks(configured: Callable[..., DictConf
         train(configured("train", ["data=masks", f"data.root={masked}"]))
 
 
+@pytest.mark.slow
 @needs_weights
 def test_a_map_learns_from_masks(
     configured: Callable[..., DictConfig], masked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -27,7 +27,7 @@ def first(one_epoch: Path, tmp_path: Path) -> Path:
     "extra",
     [
         ["features.views=2"],
-        ["model.freeze=false", "scheduler=step", "scheduler.options.step_size=1"],
+        pytest.param(["model.freeze=false", "scheduler=step", "scheduler.options.step_size=1"], marks=pytest.mark.slow),
         ["scheduler=plateau", "scheduler.options.patience=0", "+scheduler.options.threshold=1"],
     ],
     ids=["views", "unfrozen, step", "plateau"],
@@ -221,6 +221,7 @@ def test_a_run_that_was_killed_before_its_test_is_tested(
     assert (on / "predictions.csv").read_bytes() == (whole / "predictions.csv").read_bytes()
 
 
+@pytest.mark.slow
 def test_loading_processes_of_a_resumed_run_begin_with_its_epoch(trained: Callable[..., Path]) -> None:
     workers = ["features=live", "data.num_workers=1"]
     whole = trained(*workers, run="whole")

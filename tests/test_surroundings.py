@@ -23,6 +23,7 @@ socket.getaddrinfo = socket.gethostbyname = refused
 """
 
 
+@pytest.mark.slow
 def test_a_prediction_contacts_no_host_and_writes_nothing_elsewhere(
     checkpoint: Path, surfaces: Path, tmp_path: Path
 ) -> None:

@@ -20,6 +20,7 @@ def test_the_page_of_python_is_what_the_script_writes() -> None:
     assert (DOCS / "python.md").read_text("utf-8") == written, "run python docs/make_python.py"
 
 
+@pytest.mark.slow
 def test_the_examples_of_the_page_run(
     surfaces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
