@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 from projects import keyed, said, source
 
+from crack_lightning.corrections.nearness import name_of
 from crack_lightning.corrections.undoing import to_redo, to_undo
 from crack_lightning.errors import UserError
 from crack_lightning.project.correcting import correct
 from crack_lightning.project.marks import records_at
 from crack_lightning.project.project import Project
 from crack_lightning.project.rows import CHANGED, IN_WORK, NOT_REVIEWED, REVIEWED, Rows, row_facts, state_of
+from crack_lightning.project.scale_choice import set_scale
 from crack_lightning.project.shown_cracks import shown_cracks
 from crack_lightning.runs.inspection.inspecting import inspect_photograph
 
@@ -59,6 +61,10 @@ def test_a_number_is_for_life(one: Project) -> None:
 
 def test_a_mark_that_is_new_at_another_threshold_gets_a_new_number(one: Project) -> None:
     key = keyed(one)[0]
+    names = {record.number: name_of(record.lines) for record in records_at(one, key, 0.2)}
+    drawn = draw(one, 40)
+    assert drawn not in names  # what was only tried keeps its numbers too
+    assert {record.number: name_of(record.lines) for record in records_at(one, key, 0.2)} == names
     known = {record.number for record in records_at(one, key, 0.5)}
     tried = {record.number for record in records_at(one, key, 0.2)}
     assert known & tried
@@ -103,11 +109,14 @@ def test_cracks_are_joined_bent_and_cut(one: Project) -> None:
     with pytest.raises(UserError, match=rf"crack {far} lies 2\d\d pixels from the others"):
         said(one, "join", cracks=[names[second], names[first], names[far]])
     said(one, "reject", crack=names[far])
+    drawn_cracks = [crack for crack in keyed(one)[1] if crack.record.number in (first, second)]
     joined = said(one, "join", cracks=[names[second], names[first]])
     assert (joined.crack, joined.replaces) == (first, (first, second))
     assert second not in numbers(one)
     (crack,) = [crack for crack in keyed(one)[1] if crack.record.number == first]
     assert len(crack.record.lines) == 2
+    apart = sum(one_of.record.length_px for one_of in drawn_cracks)
+    assert crack.record.length_px == pytest.approx(apart)  # joined, not measured anew
     lines = [line.tolist() for line in crack.record.lines]
     moved = [[x, y + 60] for x, y in lines[0]]
     said(one, "reshape", crack=crack.name, lines=[moved, lines[1]])
@@ -154,17 +163,36 @@ def test_many_are_judged_at_once_and_taken_back_at_once(one: Project) -> None:
 
 
 def test_undo_is_by_photograph_and_else_of_the_last_one(one: Project) -> None:
+    names = {"a.png", "b.png", "c.png"}
+
+    def undone(name: str, known: set[str] = names) -> int | None:
+        return to_undo(one.journal.active, name, known)
+
+    def redone(name: str, known: set[str] = names) -> int | None:
+        return to_redo(one.journal.corrections, name, known)
+
     here, there = draw(one, 40), said(one, "accept", "b.png", crack=keyed(one, "b.png")[1][0].name)
-    assert (to_undo(one.journal.active, "a.png"), to_undo(one.journal.active, "b.png")) == (1, there.number)
-    assert to_undo(one.journal.active, "c.png") == there.number
+    assert (undone("a.png"), undone("b.png"), undone("c.png")) == (1, there.number, there.number)
+    assert undone("c.png", {"a.png", "c.png"}) == 1  # nobody sees what happens in a photograph that is missing
     said(one, "undo", of=1)
     assert here not in numbers(one)
-    assert to_undo(one.journal.active, "a.png") == there.number
+    assert undone("a.png") == there.number
+    assert redone("c.png", {"b.png", "c.png"}) is None
     said(one, "reject", "b.png", lines=[[[5, 5], [60, 60]]])  # another photograph's change forbids no redo here
-    assert to_redo(one.journal.corrections, "a.png") == 1
-    assert to_redo(one.journal.corrections, "c.png") is None
+    assert (redone("a.png"), redone("c.png")) == (1, None)
     draw(one, 80)
-    assert to_redo(one.journal.corrections, "a.png") is None
+    assert redone("a.png") is None
+    one.close()
+
+
+def test_a_scale_for_all_is_undone_in_every_photograph(one: Project) -> None:
+    names = {"a.png", "b.png"}
+    set_scale(one, {"photograph": "a.png", "mm_per_px": 0.25})
+    last = set_scale(one, {"photograph": "a.png", "mm_per_px": 0.5, "all": True})
+    assert to_undo(one.journal.active, "a.png", names) == to_undo(one.journal.active, "b.png", names) == last.number
+    said(one, "undo", of=last.number)
+    assert to_redo(one.journal.corrections, "a.png", names) == last.number
+    assert to_undo(one.journal.active, "a.png", names) == 1
     one.close()
 
 

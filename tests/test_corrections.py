@@ -158,14 +158,25 @@ def test_what_is_no_surface_holds_no_crack() -> None:
 def test_undo_and_redo_are_corrections_too() -> None:
     one, two = said(1, "reject", line(10)), said(2, "reject", line(50))
     assert [each.number for each in active([one, two])] == [1, 2]
-    assert (to_undo(active([one, two])), to_redo([one, two])) == (2, None)
+    assert (to_undo(active([one, two]), NAME, [NAME]), to_redo([one, two], NAME, [NAME])) == (2, None)
     back = [one, two, said(3, "undo", of=2)]
     assert [each.number for each in active(back)] == [1]
-    assert (to_undo(active(back)), to_redo(back)) == (1, 2)
+    assert (to_undo(active(back), NAME, [NAME]), to_redo(back, NAME, [NAME])) == (1, 2)
     again = [*back, said(4, "redo", of=2)]
-    assert ([each.number for each in active(again)], to_redo(again)) == ([1, 2], None)
-    assert to_redo([*back, said(4, "reject", line(90))]) is None  # something new was said
-    assert to_undo([]) is None
+    assert ([each.number for each in active(again)], to_redo(again, NAME, [NAME])) == ([1, 2], None)
+    assert to_redo([*back, said(4, "reject", line(90))], NAME, [NAME]) is None  # something new was said
+    assert to_undo([], NAME, [NAME]) is None
+
+
+def test_a_short_way_round_a_confirmed_crack_is_that_crack() -> None:
+    x = np.arange(0.0, 201.0, 2)
+    bow = np.column_stack([x, 10 + 20 * np.sin(np.pi * x / 200)])  # 20 px beside it in the middle
+    crack = said(1, "accept", line(10, end=200))
+    assert states([record(bow)], crack) == [("accepted", 200)]
+    far = np.column_stack([x, 10 + 60 * np.sin(np.pi * x / 200)])
+    assert sorted(status for status, _ in states([record(far)], crack)) == ["accepted", "unseen"]
+    beyond = np.column_stack([x, np.where(x < 100, 10.0, 10 + (x - 100) / 5)])  # it leaves, and does not come back
+    assert sorted(status for status, _ in states([record(beyond)], crack)) == ["accepted", "unseen"]
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from pages import Asked, served
 from PIL import Image
+from walls import wall
 
 from crack_lightning.corrections import journal as journals
 from crack_lightning.errors import MissingPackage, UserError
@@ -149,9 +150,11 @@ def test_pictures_tiles_and_the_map_are_served(ask: Asked, key: str) -> None:
 
 
 def test_a_photograph_is_uploaded_and_waits(ask: Asked, tmp_path: Path) -> None:
-    content = (tmp_path / "site/a.png").read_bytes()
-    answer = ask("PUT", "/api/uploads?name=new.png", content=content, content_type="application/octet-stream")
-    assert answer.status_code == 200
+    wall(500).save(tmp_path / "other.png")
+    for name, added in (("site/a.png", False), ("other.png", True)):
+        content = (tmp_path / name).read_bytes()
+        answer = ask("PUT", "/api/uploads?name=new.png", content=content, content_type="application/octet-stream")
+        assert answer.json()["added"] is added
     rows = ask.json("GET", "/api/project")["photographs"]
     assert [(row["name"], row["verdict"]) for row in rows if row["verdict"] == "waiting"] == [
         ("uploads/new.png", "waiting")

@@ -19,7 +19,8 @@ from crack_lightning.project.attention import find_places, places_to_look_at
 from crack_lightning.project.hand_over import HandedOver, hand_over
 from crack_lightning.project.project import Project
 from crack_lightning.project.shown_cracks import shown_cracks
-from crack_lightning.project.site_photographs import add_source, receiving, take_back, take_out
+from crack_lightning.project.site_photographs import add_source, take_back, take_out
+from crack_lightning.project.uploads import receiving
 from crack_lightning.runs.inspection.inspected import facts_of, kept_inspected
 from crack_lightning.runs.inspection.inspecting import inspect_photograph
 from crack_lightning.runs.inspection.photograph_files import folder_of
@@ -90,7 +91,8 @@ def test_two_folders_with_the_same_names_are_told_apart(project: Callable[..., P
         (one.folder / own).mkdir(exist_ok=True)
         with pytest.raises(UserError, match="project's own folder"):
             add_source(one, str(one.folder / own))
-    keys = add_upload(one, "a.png", [(tmp_path / "site/a.png").read_bytes()]), one.key_of("a.png")
+    wall(500).save(tmp_path / "other.png")
+    keys = add_upload(one, "a.png", [(tmp_path / "other.png").read_bytes()]), one.key_of("a.png")
     assert keys[0] != keys[1]
     one.close()
     (tmp_path / "site/site").mkdir()  # what comes later changes no name
@@ -208,7 +210,42 @@ def test_a_photograph_that_was_renamed_is_found_by_its_content(project: Callable
     assert sorted(photograph.name for photograph in again.photographs.values()) == ["a.png", "b.png"]
     assert again.missing_photographs == {}
     assert keyed(again)[1][0].status == "accepted"
+    take_out(again, "b.png")
+    take_back(again, "b.png")
+    assert sorted(photograph.name for photograph in again.photographs.values()) == ["a.png", "b.png"]
+    take_out(again, "a.png")
     again.close()
+    out = project(source(tmp_path), inspected=False)
+    assert [photograph.name for photograph in out.photographs.values()] == ["b.png"]  # it is not new by its new name
+    take_back(out, "a.png")
+    assert keyed(out)[1][0].status == "accepted"
+    out.close()
+
+
+def test_corrections_come_back_to_a_renamed_file_that_was_inspected_meanwhile(
+    project: Callable[..., Project], tmp_path: Path
+) -> None:
+    given, new = source(tmp_path), tmp_path / "site/pier 3.png"
+    (tmp_path / "site/a.png").rename(new)
+    project(given, anew=True).close()  # nothing says yet that it was a.png: it is inspected by its new name
+    new.rename(tmp_path / "site/a.png")
+    one = project(given, anew=True)
+    said(one, "accept", crack=keyed(one)[1][0].name)
+    one.close()
+    (tmp_path / "site/a.png").rename(new)
+    again = project(given, inspected=False)
+    assert sorted(photograph.name for photograph in again.photographs.values()) == ["a.png", "b.png"]
+    assert keyed(again)[1][0].status == "accepted"
+    again.close()
+
+
+def test_the_same_picture_is_no_second_photograph(project: Callable[..., Project], tmp_path: Path) -> None:
+    one = project(source(tmp_path))
+    with receiving(one, "copy.png") as upload:
+        upload.write((tmp_path / "site/a.png").read_bytes())
+        assert one.photograph(upload.keep()).name == "a.png"
+    assert len(one.photographs) == 2
+    one.close()
 
 
 def test_a_photograph_is_taken_out_and_added_again(project: Callable[..., Project], tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ Array = np.ndarray
 
 ACCEPTED, REJECTED, DRAWN, UNSEEN = "accepted", "rejected", "drawn", "unseen"
 MIN_REST_PX = 32.0  # a shorter remainder of a crack that was cut is dropped
+DETOUR_PX = 24.0  # what leaves a confirmed crack by no more than this and comes back is the same crack
 CROSSING_PX = 24.0  # cracks that cross or meet may run beside each other over less than this length
 MAX_KNOWN = 10_000  # results that are kept for a photograph
 SHORT_SHARE = 0.02  # of the photograph's longer side: shorter marks that nobody judged are not in the first view
@@ -199,7 +200,9 @@ def _marked_crack(
 ) -> JudgedCrack | None:
     """Returns what remains of a mark by the corrections `beside` it; None if nothing does."""
     points = np.concatenate(list(record.lines))
-    covered = along(record, [other.tree for other in beside if other.record is not None])
+    trees = [other.tree for other in beside if other.record is not None]
+    covered = along(record, trees)
+    covered |= _detours(record, covered, trees)
     erased = near_any(points, [other.tree for other in beside if other.kind == "erase"])
     rest = restricted_to(record, ~(within(points, areas) | covered | erased))
     if rest is None or (rest is not record and rest.length_px < MIN_REST_PX):
@@ -226,6 +229,26 @@ def along(record: CrackRecord, trees: Sequence[PointTree]) -> Array:
                 is_near_line[first:end] = False
         start += len(line)
     return is_near
+
+
+def _detours(record: CrackRecord, covered: Array, trees: Sequence[PointTree]) -> Array:
+    """Returns which points of a mark, beside those that are `covered`, belong to a short way round a crack that is
+    confirmed: they leave the lines of `trees`, come back to them, and are near them between."""
+    result = np.zeros(len(covered), bool)
+    if not covered.any():
+        return result
+    points, start = np.concatenate(list(record.lines)), 0
+    touching, beside = covered | near_any(points, trees), near_any(points, trees, DETOUR_PX)
+    for line in record.lines:
+        part = slice(start, start + len(line))
+        open_run = np.concatenate([[False], ~covered[part], [False]]).astype(int)
+        edges = np.flatnonzero(np.diff(open_run))
+        for first, end in zip(edges[::2], edges[1::2], strict=True):
+            ends = touching[part][max(0, first - 1)], touching[part][min(end, len(line) - 1)]
+            if all(ends) and beside[part][first:end].all():
+                result[start + first : start + end] = True
+        start += len(line)
+    return result
 
 
 def excluded_areas(corrections: Iterable[Correction]) -> list[shapely.Polygon]:

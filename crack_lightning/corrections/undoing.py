@@ -1,8 +1,10 @@
 """The history of a journal: which corrections are in force, and which one undo and redo turn next."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from crack_lightning.corrections.correction import UNDO_OR_REDO, Correction
+
+ALL = ""  # the photograph of a scale for all
 
 
 def active(corrections: Sequence[Correction]) -> list[Correction]:
@@ -18,42 +20,45 @@ def active(corrections: Sequence[Correction]) -> list[Correction]:
     ]
 
 
-def to_undo(in_force: Sequence[Correction], photograph: str | None = None) -> int | None:
-    """Returns the number of the last of the corrections `in_force`, which is the next to undo; None if there is none.
+def to_undo(in_force: Sequence[Correction], photograph: str, names: Collection[str]) -> int | None:
+    """Returns the number of the next of the corrections `in_force` to undo; None if there is none.
 
-    With a `photograph` it is the last one of that photograph if there is one, else the last of all.
+    It is the last one of the `photograph`, or of all photographs together, if there is one; else the last one of those
+    with these `names`: nobody sees what happens in others.
     """
-    own = (correction for correction in reversed(in_force) if correction.photograph == photograph)
-    last = next(own, in_force[-1] if in_force else None)
+    own = (correction for correction in reversed(in_force) if correction.photograph in (photograph, ALL))
+    seen = (correction for correction in reversed(in_force) if correction.photograph in names)
+    last = next(own, None) or next(seen, None)
     return None if last is None else last.number
 
 
-def to_redo(corrections: Sequence[Correction], photograph: str | None = None) -> int | None:
-    """Returns the number of the correction to redo: the last one undone. None if there is none, or if a new correction
-    was made since.
+def to_redo(corrections: Sequence[Correction], photograph: str, names: Collection[str]) -> int | None:
+    """Returns the number of the correction to redo. None if there is none, or if a new correction was made since.
 
-    With a `photograph` it is the last one undone of that photograph, if no correction of it was made since, else the
-    last of all, if none at all was made since.
+    It is the last one undone of the `photograph`, or of all photographs together, if no correction of these was made
+    since; else the last one of those with these `names`, if none at all was made since.
     """
-    last = _last_of(corrections, photograph)  # nothing before it can be undone any more, in this photograph or at all
-    undone, own, names = list[int](), list[int](), dict[int, str]()
+    mine = (photograph, ALL)
+    last = _last_of(corrections, mine)  # nothing before it can be undone any more, in this photograph or at all
+    undone, own, photographs = list[int](), list[int](), dict[int, str]()
     for correction in corrections[last:]:
         if correction.kind == "undo" and correction.of is not None:
-            names = names or {other.number: other.photograph for other in corrections}
-            undone.append(correction.of)
-            own += [correction.of] if names[correction.of] == photograph else []
+            photographs = photographs or {other.number: other.photograph for other in corrections}
+            name = photographs[correction.of]
+            undone += [correction.of] if name in names else []
+            own += [correction.of] if name in mine else []
         elif correction.kind == "redo" and correction.of is not None:
             undone, own = ([number for number in part if number != correction.of] for part in (undone, own))
         elif correction.kind not in UNDO_OR_REDO:
             undone = []
-            own = [] if correction.photograph == photograph else own
+            own = [] if correction.photograph in mine else own
     return (own or undone)[-1] if own or undone else None
 
 
-def _last_of(corrections: Sequence[Correction], photograph: str | None) -> int:
-    """Returns the index of the last correction of a photograph, except undo and redo; 0 if there is none."""
+def _last_of(corrections: Sequence[Correction], photographs: Collection[str]) -> int:
+    """Returns the index of the last correction of some photographs, except undo and redo; 0 if there is none."""
     for index in range(len(corrections) - 1, -1, -1):
-        if corrections[index].kind not in UNDO_OR_REDO and corrections[index].photograph == photograph:
+        if corrections[index].kind not in UNDO_OR_REDO and corrections[index].photograph in photographs:
             return index
     return 0
 

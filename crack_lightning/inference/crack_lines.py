@@ -59,21 +59,24 @@ def _rank(crack: Crack) -> tuple[bool, float]:
     return not crack.likely, -probability * crack.length_px
 
 
-def faint_lines(heat: Heat, threshold: float) -> list[tuple[Array, float]]:
-    """Returns lines (n, 2), x and y, each with its mean log-odds above `threshold`; the longest first.
+def faint_lines(heat: Heat, threshold: float) -> list[tuple[Array, float, bool]]:
+    """Returns lines (n, 2), x and y, each with its mean log-odds above `threshold`, and whether most of it is marked at
+    that; the longest first.
 
     The map marks them, or would mark them at a threshold that is FAINTEST_ODDS lower. They go through the middles of
     cells and are not refined on the photograph.
     """
     lower = float(1 / (1 + np.exp(FAINTEST_ODDS - _log_odds(np.array(threshold)))))
-    odds, marked = marked_cells(heat, lower)
-    skeleton = skeleton_of(marked, odds)
+    odds, faint = marked_cells(heat, lower)
+    _, marked = marked_cells(heat, threshold)
+    skeleton = skeleton_of(faint, odds)
     lengths, level = lengths_in_cells(skeleton), _log_odds(np.array(threshold))
     lines = []
-    for branch in _branches_in_pixels(skeleton, heat):
+    for cells, branch in zip(skeleton.branches, _branches_in_pixels(skeleton, heat), strict=True):
         if lengths[branch.group] >= LEAST_CELLS - 1 and len(branch.points) > 2:
-            lines.append((branch.points, float((_log_odds(branch.probability) - level).mean())))
-    return sorted(lines, key=lambda pair: -len(pair[0]))
+            is_marked = bool(marked[tuple(np.rint(cells).astype(int).T)].mean() >= 0.5)
+            lines.append((branch.points, float((_log_odds(branch.probability) - level).mean()), is_marked))
+    return sorted(lines, key=lambda facts: -len(facts[0]))
 
 
 def marked_cells(heat: Heat, threshold: float) -> tuple[Array, Array]:

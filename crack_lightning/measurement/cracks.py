@@ -55,12 +55,16 @@ class Crack:
         return float(x), float(y)
 
 
-def measure_crack(parts: Sequence[tuple[Array, Branch]], grey: Array) -> Crack:
-    """Measures the crack whose refined lines and branches are `parts`, on grey levels (h, w), 0..255."""
-    lines, touches = _continued_to_edges([line for line, _ in parts], grey.shape)
-    branches = [branch for _, branch in parts]
+def measure_crack(parts: Sequence[tuple[Array, Branch]], grey: Array, *, as_given: bool = False) -> Crack:
+    """Measures the crack whose refined lines and branches are `parts`, on grey levels (h, w), 0..255.
+
+    Unless the lines are to stay `as_given`, they are continued to edges near by, and faint side branches are dropped.
+    """
+    given, branches = [line for line, _ in parts], [branch for _, branch in parts]
+    continued, touches = _continued_to_edges(given, grey.shape)
+    lines = given if as_given else continued
     profiles = all_profiles(grey, lines, branches)
-    kept = _without_faint_branches(lines, profiles)
+    kept = list(range(len(lines))) if as_given else _without_faint_branches(lines, profiles)
     if len(kept) < len(lines):
         lines, branches = [lines[k] for k in kept], [branches[k] for k in kept]
         end_counts = _count_ends(lines)

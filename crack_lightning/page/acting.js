@@ -3,7 +3,7 @@
 
 import { post, windowName } from "./api.js";
 import { clear, fail, say } from "./messages.js";
-import { by, openPhotograph, state, takeView } from "./state.js";
+import { by, loadPhotograph, openPhotograph, state, takeView } from "./state.js";
 
 let last = Promise.resolve();
 let waiting = 0;
@@ -32,10 +32,12 @@ export async function correct(facts, path = "corrections") {
     clear();
     if (answer.photograph && answer.key === state.key) await takeView(answer.photograph);
     else if (answer.key) await openPhotograph(answer.key);
+    else await loadPhotograph();
     return answer;
   } catch (error) {
     say("");
     fail(error);
+    await loadPhotograph().catch(() => {}); // it may have been changed in another window
     return null;
   }
 }

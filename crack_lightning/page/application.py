@@ -24,7 +24,8 @@ from crack_lightning.project.project import Project, key_of_name
 from crack_lightning.project.requested import threshold_in
 from crack_lightning.project.rows import row_facts
 from crack_lightning.project.scale_choice import set_scale
-from crack_lightning.project.site_photographs import add_source, check_size, receiving, take_back, take_out
+from crack_lightning.project.site_photographs import add_source, take_back, take_out
+from crack_lightning.project.uploads import check_size, receiving
 from crack_lightning.runs.inspection.photograph_files import folder_of
 from crack_lightning.system.files import is_own_file
 from crack_lightning.system.names import showable
@@ -108,7 +109,7 @@ def _view_routes(app: FastAPI, project: Project, worker: Worker, views: Views) -
     def places() -> Any:
         pending = [key for key in list(project.inspected) if not are_found(project, key)]
         worker.follow(pending)
-        return {"places": place_facts(places_to_look_at(project)), "pending": len(pending)}
+        return {"places": place_facts(project, places_to_look_at(project)), "pending": len(pending)}
 
 
 def _picture_routes(app: FastAPI, project: Project) -> None:
@@ -222,7 +223,9 @@ def _photograph_routes(app: FastAPI, project: Project, worker: Worker) -> None:
             with receiving(project, name[:MAX_PATH_LENGTH]) as photograph:
                 async for chunk in request.stream():  # in the event loop: a stalled upload would block a thread
                     photograph.write(chunk)
-                return worker.announce([await anyio.to_thread.run_sync(photograph.keep)])
+                before = set(project.photographs)
+                key = await anyio.to_thread.run_sync(photograph.keep)
+                return {**worker.announce([key]), "added": key not in before}
 
     @app.post("/api/queue")
     async def queue(request: Request) -> Any:

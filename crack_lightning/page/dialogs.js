@@ -5,7 +5,7 @@ import { act, correct } from "./acting.js";
 import { get, post, upload } from "./api.js";
 import { byId, made } from "./elements.js";
 import { describe, goToPlace } from "./judging.js";
-import { fail, say } from "./messages.js";
+import { clear, fail, say } from "./messages.js";
 import { by, dropRows, loadProject, on, openPhotograph, row, selectedCrack, state, tell } from "./state.js";
 import { use } from "./tools.js";
 import { camera } from "./viewer.js";
@@ -43,22 +43,27 @@ export async function addFiles(files) {
   const failed = [];
   /** @type {?string} */
   let shown = null;
-  let done = 0;
+  let [done, known] = [0, 0];
+  clear();
   const one = async () => {
     for (let file = wanted.shift(); file; file = wanted.shift()) {
       try {
-        const { keys } = await upload(file);
+        const { keys, added } = await upload(file);
+        known += added ? 0 : 1;
         shown ??= keys[0];
       } catch (error) {
         const { message } = /** @type {Error} */ (error);
         failed.push(message.startsWith(file.name) ? message : `${file.name}: ${message}`);
       }
-      say(`${++done} of ${total} files sent${failed.length ? `, ${failed.length} not taken` : ""}`);
+      const others = [failed.length && `${failed.length} not taken`, known && `${known} in this project already`].filter(Boolean);
+      say([`${++done} of ${total} files sent`, ...others].join(", "));
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, one));
   if (failed.length) fail(`${failed.length} of ${total} were not taken: ${failed.slice(0, 10).join("; ")}`, 60);
-  if (shown) await openPhotograph(shown).catch(fail); // what was just dropped is what is to be seen
+  if (!shown) return;
+  await openPhotograph(shown).catch(fail); // what was just dropped is what is to be seen
+  if (known) say(`${known} of ${total} ${known === 1 ? "is" : "are"} in this project already`);
 }
 
 /** @param {DataTransfer} transfer */
@@ -128,6 +133,7 @@ on("opened_add", () => {
       state.project.left_out = (await post("left_out", { name, back: true })).left_out;
       byId("add").close();
       await loadProject();
+      say(`${name} is in this project again, with its corrections`);
     }));
     return made("li", "", button);
   }));
@@ -141,7 +147,7 @@ on("opened_places", async () => {
   try {
     const { places, pending } = await get("places");
     list.replaceChildren(...places.map((/** @type {any} */ place) => {
-      const button = /** @type {HTMLButtonElement} */ (made("button", "", place.name, made("span", place.reason)));
+      const button = /** @type {HTMLButtonElement} */ (made("button", "", place.name, made("span", `${place.length} long; ${place.reason}`)));
       button.type = "button";
       button.addEventListener("click", () => act(async () => {
         byId("places").close();
@@ -215,7 +221,7 @@ on("points", ([[x1, y1], [x2, y2]]) => {
   use("select");
   points = { x1, y1, x2, y2, click_px: 1 / camera.scale };
   open("scale");
-  byId("length_mm").select();
+  byId("length_mm").focus();
 });
 byId("by_points").addEventListener("click", () => setScale({ ...points, length_mm: number("length_mm") }));
 byId("scale").addEventListener("close", () => (points = null));

@@ -6,10 +6,14 @@ import { get } from "./api.js";
 import { plural, statusOf } from "./elements.js";
 import { say } from "./messages.js";
 import { crackAt } from "./overlay.js";
-import { judgedCracks, openPhotograph, select, selectedCrack, shownCracks, state } from "./state.js";
+import { judgedCracks, on, openPhotograph, select, selectedCrack, shownCracks, state } from "./state.js";
 import { isFitted, zoomTo } from "./viewer.js";
 
 /** @typedef {import("./state.js").Crack} Crack */
+
+/** What was judged from place to place. @type {import("./state.js").Turned[]} */
+const judgedPlaces = [];
+on("opened_places", () => (judgedPlaces.length = 0));
 
 const unjudged = () => shownCracks().filter((crack) => crack.status === "unseen");
 
@@ -57,7 +61,9 @@ async function judgePlace(kind, reason) {
   /** @type {any} */
   let facts = kind === "accept" ? { kind: "draw", stroke: line } : { kind: "reject", lines: [line] };
   if (marked?.status === "unseen") facts = { kind, crack: marked.id };
-  if (!(await correct({ ...facts, ...(reason ? { reason } : {}) }))) return;
+  const answer = await correct({ ...facts, ...(reason ? { reason } : {}) });
+  if (!answer) return;
+  judgedPlaces.push({ of: answer.number, kind, photograph: state.photograph?.name ?? "", key: answer.key });
   select(null);
   say(kind === "accept" ? "it is a crack" : "it is none");
   const { places } = await get("places");
@@ -69,12 +75,15 @@ export async function goToPlace(place) {
   await openPhotograph(place.key, [place.x, place.y]);
   select(null);
   state.place = place.line;
-  say(`${place.reason}: A if it is a crack, R if it is none`);
+  const marked = crackAt(place.x, place.y, 1);
+  const whole = marked?.status === "unseen" ? `; it belongs to mark ${marked.number}, ${marked.length} long, which A accepts and R rejects` : ": A if it is a crack, R if it is none";
+  say(`${place.reason}${whole}`);
 }
 
 /** Takes back the last change of this photograph, or gives it again; of another one if this has none. @param {"undo" | "redo"} kind */
 export async function turn(kind) {
-  const turned = state.photograph?.[kind];
+  const placed = kind === "undo" && state.place ? judgedPlaces.pop() : null; // the last one, although the next place is open
+  const turned = placed ?? state.photograph?.[kind];
   if (!turned) return say(`there is nothing to ${kind}`);
   const before = state.key;
   const former = new Map((state.photograph?.cracks ?? []).map((crack) => [crack.id, judgementOf(crack)]));
@@ -92,7 +101,7 @@ const judgementOf = (crack) => `${crack.status} ${crack.correction}`;
 export const words = (turned) => `${CHANGES[turned.kind] ?? turned.kind} in ${turned.photograph || "all photographs"}`;
 
 /** @type {Record<string, string>} */
-const CHANGES = { accept: "accepting", reject: "rejecting", draw: "drawing", reshape: "joining, cutting or bending", erase: "erasing", exclude: "what is not concrete", scale: "the scale", describe: "a note", review: "the review" };
+const CHANGES = { accept: "accepting", reject: "rejecting", draw: "drawing", reshape: "a change of lines", erase: "erasing", exclude: "what is not concrete", scale: "the scale", describe: "a note", review: "the review" };
 
 /** Says that somebody went through this photograph, or that it is to be gone through again. */
 export async function review() {

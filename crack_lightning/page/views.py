@@ -180,10 +180,11 @@ def _crack_facts(project: Project, crack: JudgedCrack) -> dict[str, Any]:
 
 def _turns(project: Project, key: str) -> dict[str, Any]:
     """Returns the corrections that undo and redo would turn, while this photograph is open."""
-    corrections, name = project.journal.corrections, project.photograph(key).name
+    journal, name = project.journal, project.photograph(key).name
+    names = {photograph.name for photograph in list(project.photographs.values())}
     return {
-        "undo": _correction_facts(project, to_undo(project.journal.active, name)),
-        "redo": _correction_facts(project, to_redo(corrections, name)),
+        "undo": _correction_facts(project, to_undo(journal.active, name, names)),
+        "redo": _correction_facts(project, to_redo(journal.corrections, name, names)),
     }
 
 
@@ -202,18 +203,23 @@ def map_picture(project: Project, key: str) -> bytes:
     return png(Image.fromarray(np.rint(255 / (1 + np.exp(-odds))).astype(np.uint8)))
 
 
-def place_facts(places: Sequence[PlaceToLookAt]) -> list[dict[str, Any]]:
+def place_facts(project: Project, places: Sequence[PlaceToLookAt]) -> list[dict[str, Any]]:
     """Returns the places to look at next as plain values."""
     return [
         {
             "key": key_of_name(place.photograph),
+            "length": _length_of_place(project, place),
             "name": showable(place.photograph),
             "x": place.middle[0],
             "y": place.middle[1],
-            "length_px": round(place.length_px),
             "line": np.round(place.line, 1).ravel().tolist(),
             "value": round(place.value, 3),
             "reason": place.reason,
         }
         for place in places
     ]
+
+
+def _length_of_place(project: Project, place: PlaceToLookAt) -> str:
+    scale = scale_of(project, key_of_name(place.photograph))
+    return f"{place.length_px:.0f} px" if scale is None else f"{place.length_px * scale.mm_per_px:.0f} mm"

@@ -24,9 +24,12 @@ log = logging.getLogger(__name__)
 
 Array = np.ndarray
 
-Lines = list[tuple[Array, float, float]]  # lines (n, 2), each with its length and mean log-odds beside the threshold
+# Lines (n, 2), each with its length, its mean log-odds beside the threshold, and whether it is marked at that.
+Lines = list[tuple[Array, float, float, bool]]
 
 PLACES_FILE = "places.json"  # in the folder of a photograph
+NO_CORRECTION = "this photograph has no correction yet"
+PLACES_FORMAT = 2  # files of other formats are made anew
 _remembered = Remembered[Lines | None](2**13)  # for as many photographs
 _ranked = Remembered["list[PlaceToLookAt]"](2**13)  # for as many photographs
 
@@ -84,10 +87,11 @@ def places_of(project: Project, key: str) -> list[PlaceToLookAt]:
 def _uncorrected(name: str, lines: Lines, corrections: Sequence[Correction]) -> list[PlaceToLookAt]:
     beside, novelty = Places(corrections), HALVING_CORRECTIONS / (HALVING_CORRECTIONS + len(corrections))
     places = []
-    for line, length_px, odds in lines:
+    for line, length_px, odds, is_marked in lines:
         trees = [correction.tree for correction in beside.beside(line)] if corrections else []
         if not trees or near_any(line, trees, CORRECTED_PX).mean() < CORRECTED_SHARE:
-            places.append(_place(name, line, length_px, odds, novelty, corrected=bool(corrections)))
+            reason = _reason(odds, is_marked=is_marked, corrected=bool(corrections))
+            places.append(PlaceToLookAt(name, line, length_px, odds, _worth(length_px, odds) * novelty, reason))
     return sorted(places, key=lambda place: -place.value)
 
 
@@ -103,14 +107,15 @@ def find_places(project: Project, key: str) -> None:
     folder, made_of = _question(project, key)
     try:
         heat = read_heat(folder, project.inspected[key])
-        lines = [(line, length_of(line), odds) for line, odds in faint_lines(heat, project.settings.threshold)]
+        found = faint_lines(heat, project.settings.threshold)
+        lines = [(line, length_of(line), odds, is_marked) for line, odds, is_marked in found]
     except UserError as error:
         log.warning("%s", error)
         lines = []
-    lines.sort(key=lambda facts: -_worth(*facts[1:]))
+    lines.sort(key=lambda facts: -_worth(facts[1], facts[2]))
     kept = [
-        [np.rint(resampled(line, STEP_PX)).tolist(), round(length_px, 1), round(odds, 3)]
-        for line, length_px, odds in lines[:MAX_PLACES]
+        [np.rint(resampled(line, STEP_PX)).tolist(), round(length_px, 1), round(odds, 3), is_marked]
+        for line, length_px, odds, is_marked in lines[:MAX_PLACES]
     ]
     write_atomically(folder / PLACES_FILE, json.dumps({"made_of": made_of, "lines": kept}).encode())
     _remembered.forget((folder, made_of))
@@ -123,7 +128,7 @@ def _is_mapped(project: Project, key: str) -> bool:
 
 def _question(project: Project, key: str) -> tuple[Path, str]:
     map_key = project.inspected[key].made_of.map_key
-    return folder_of(project.folder, project.photograph(key)), f"{map_key}:{project.settings.threshold}"
+    return folder_of(project.folder, project.photograph(key)), f"{map_key}:{project.settings.threshold}:{PLACES_FORMAT}"
 
 
 def _found(project: Project, key: str) -> Lines | None:
@@ -138,8 +143,11 @@ def _read(path: Path, made_of: str) -> Lines | None:
         kept = json.loads(path.read_text())
         if kept["made_of"] != made_of:
             return None
-        lines = checked_lines([line for line, _, _ in kept["lines"]]) if kept["lines"] else []
-        return [(line, float(facts[1]), float(facts[2])) for line, facts in zip(lines, kept["lines"], strict=True)]
+        lines = checked_lines([facts[0] for facts in kept["lines"]]) if kept["lines"] else []
+        return [
+            (line, float(length_px), float(odds), bool(is_marked))
+            for line, (_, length_px, odds, is_marked) in zip(lines, kept["lines"], strict=True)
+        ]
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
@@ -152,11 +160,10 @@ def _worth(length_px: float, odds: float) -> float:
     return float(math.exp(-((odds / DOUBTFUL_ODDS) ** 2) / 2) * min(1.0, length_px / FULL_LENGTH_PX) ** 0.5)
 
 
-def _place(name: str, line: Array, length_px: float, odds: float, novelty: float, *, corrected: bool) -> PlaceToLookAt:
-    marking = "marked, but only just" if odds >= 0 else "not marked, but nearly"
-    if abs(odds) > DOUBTFUL_ODDS:
-        marking = "marked with confidence" if odds > 0 else "hardly marked"
-    history = "this photograph has no correction yet" if not corrected else "this photograph has corrections already"
-    return PlaceToLookAt(
-        name, line, length_px, odds, _worth(length_px, odds) * novelty, f"{marking}; {length_px:.0f} px long; {history}"
-    )
+def _reason(odds: float, *, is_marked: bool, corrected: bool) -> str:
+    """Returns why a place is worth a look, for the user."""
+    if is_marked:
+        marking = "marked with confidence" if odds > DOUBTFUL_ODDS else "marked, but only just"
+    else:
+        marking = "hardly marked" if odds < -DOUBTFUL_ODDS else "not marked, but nearly"
+    return f"{marking}; {'this photograph has corrections already' if corrected else NO_CORRECTION}"

@@ -28,6 +28,7 @@ STROKE_BAND_PX = 6.0  # a drawn crack is looked for within this distance of its 
 STROKE_STEP_PX, STROKE_SIGMA = 4.0, 2.0  # a stroke gets a point every 4 pixels, and is smoothed over 2 points
 OVERLAP_PX = 3.0  # what is drawn along a crack that it continues, within this distance of it, does not count twice
 MAX_GAP_SHARE = 0.25  # of the photograph's longer side: cracks farther apart are not joined
+AT_AN_END = "the cut is at an end of the crack: cut it where it runs on to both sides"
 JOIN_PX = 16.0  # what is drawn from an end of a crack, within this distance of it, belongs to that crack
 
 
@@ -44,7 +45,7 @@ def draw_values(project: Project, key: str, facts: Facts) -> list[dict[str, Any]
     known = [line for crack in ends for line in crack.record.lines]
     beside = near(np.concatenate(list(record.lines)), lines_near(known), OVERLAP_PX)
     new = restricted_to(record, ~beside)
-    joined = measured_along([*([] if new is None else new.lines), *known], grey, smooth=False)
+    joined = _together([*([] if new is None else [new]), *(crack.record for crack in ends)], grey)
     return [_replacing("draw", joined, ends)]
 
 
@@ -82,8 +83,7 @@ def join_values(project: Project, key: str, facts: Facts) -> list[dict[str, Any]
         raise UserError("join needs two cracks or more: select them with Shift and a click")
     kind = _kind_of(cracks)
     _check_near(cracks, MAX_GAP_SHARE * longer_side(project, key))
-    lines = [line for crack in cracks for line in crack.record.lines]
-    joined = measured_along(lines, project.grey_of(key), smooth=False)
+    joined = _together([crack.record for crack in cracks], project.grey_of(key))
     probabilities = [crack.record.probability for crack in cracks if crack.record.probability is not None]
     return [_replacing(kind, replace(joined, probability=max(probabilities, default=None)), cracks)]
 
@@ -124,11 +124,13 @@ def cut_values(project: Project, key: str, facts: Facts) -> list[dict[str, Any]]
     places = [(float(away.min()), number, int(away.argmin())) for number, away in enumerate(distances)]
     inner = [place for place in places if 1 < place[2] < len(lines[place[1]]) - 2]  # other lines may end there
     if not inner or min(inner)[0] > nearest_px + REACH_PX:
-        raise UserError("the cut is at an end of the crack: cut it where it runs on to both sides")
+        raise UserError(AT_AN_END)
     _, cut, index = min(inner)
     halves = np.arange(len(lines[cut])) <= index
     parts = [_part(crack.record, cut, keep) for keep in (halves, ~halves)]
     first, second = sorted(parts, key=lambda part: -part.length_px)
+    if second.length_px < MIN_STROKE_PX:
+        raise UserError(AT_AN_END)
     return [_replacing(kind, first, [crack]), _crack(kind, second, book_of(project, key).next_free())]
 
 
@@ -146,16 +148,27 @@ def _part(record: CrackRecord, cut: int, keep: Array) -> CrackRecord:
         kept.append(np.full(len(other), mine))
     part = restricted_to(record, np.concatenate(kept))
     if part is None:
-        raise UserError("the cut is at an end of the crack: cut it where it runs on to both sides")
+        raise UserError(AT_AN_END)
     return part
 
 
-def measured_along(strokes: Sequence[Array], grey: Array, *, smooth: bool = True) -> CrackRecord:
+def measured_along(strokes: Sequence[Array], grey: Array) -> CrackRecord:
     """Returns the crack beneath `strokes` (n, 2) in the grey levels (h, w) of a photograph, measured in pixels."""
     branches = []
     for stroke in strokes:
-        points = smoothed(resampled(stroke, STROKE_STEP_PX), STROKE_SIGMA) if smooth else stroke
+        points = smoothed(resampled(stroke, STROKE_STEP_PX), STROKE_SIGMA)
         branches.append(Branch(points, 1, STROKE_BAND_PX, np.ones(len(points))))
     parts = [(centre_line(grey, branch), branch) for branch in branches]
     (record,) = pixel_records([measure_crack(parts, grey)])
     return record
+
+
+def _together(records: Sequence[CrackRecord], grey: Array) -> CrackRecord:
+    """Returns one crack with the lines of others as they are; widths are measured anew along all of them."""
+    parts = list[tuple[Array, Branch]]()
+    for record in records:
+        half_px = max(STROKE_BAND_PX, (record.width_px.maximum or 0.0) / 2)
+        for line in record.lines:
+            parts.append((line, Branch(line, 1, half_px, np.full(len(line), record.mean_probability))))
+    (joined,) = pixel_records([measure_crack(parts, grey, as_given=True)])
+    return joined

@@ -56,8 +56,8 @@ class NumberBook:
     marks: list[Numbered] = field(default_factory=list)
     guard: threading.RLock = field(default_factory=threading.RLock)
 
-    def numbered(self, records: Sequence[CrackRecord], *, keep: bool = True) -> list[CrackRecord]:
-        """Returns marks with their numbers; those that are new get the next ones, which are kept or given for once."""
+    def numbered(self, records: Sequence[CrackRecord]) -> list[CrackRecord]:
+        """Returns marks with their numbers; those that are new get the next ones, which are kept."""
         with self.guard:
             known = self._known(records)
             free, new, result = self.next_free(), list[Numbered](), list[CrackRecord]()
@@ -67,7 +67,7 @@ class NumberBook:
                     number, free = free, free + 1
                     new.append(Numbered(number, record.lines))
                 result.append(record if record.number == number else replace(record, number=number))
-            if new and keep:
+            if new:
                 self._learn(new)
             return result
 

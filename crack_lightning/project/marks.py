@@ -80,4 +80,4 @@ def _tried_records(project: Project, key: str, threshold: float) -> list[CrackRe
     grey = project.grey_of(key)
     heat = read_heat(folder_of(project.folder, project.photograph(key)), inspected_of(project, key))
     records = pixel_records(cracks_of(heat, grey, threshold, judge=project.inspection.judge))
-    return book_of(project, key).numbered(records, keep=False)
+    return book_of(project, key).numbered(records)

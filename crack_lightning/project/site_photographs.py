@@ -1,28 +1,21 @@
-"""Adds photographs to a project: those in chosen folders, and those that are dropped into the page."""
+"""Adds photographs to a project: those in chosen folders, and those that were uploaded before."""
 
-import filecmp
 import logging
 import re
-import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
-from typing import IO
 
-from crack_lightning.data.images.formats import ending_of, is_image_name, is_unread_photograph, why_unread
-from crack_lightning.data.images.reading import open_image, reason
+from crack_lightning.data.images.formats import is_image_name
 from crack_lightning.errors import UserError
 from crack_lightning.inference.sources import Photograph, check_output_folder, find_photographs
 from crack_lightning.project.project import UPLOADS, Project, key_of_name
-from crack_lightning.runs.inspection.inspected import kept_inspected
+from crack_lightning.runs.inspection.inspected import Inspected, kept_inspected
 from crack_lightning.runs.inspection.photograph_files import folder_of
-from crack_lightning.system.files import content_hash, expanded, short_name, writing_beside
+from crack_lightning.system.files import content_hash, expanded, short_name
 from crack_lightning.system.names import showable
 
 log = logging.getLogger(__name__)
 
-MAX_NAME_BYTES = 120  # of an upload's name, without its ending
 FORBIDDEN_CHARACTERS = re.compile(r"[^\w.() +,=@~-]")
 
 
@@ -34,7 +27,7 @@ def load_photographs(project: Project) -> None:
     """
     for source, prefix in project.settings.sources:
         try:
-            _register(project, _photographs_in(project, source, prefix))
+            register(project, _photographs_in(project, source, prefix))
         except FileNotFoundError as error:
             log.warning("%s; its photographs are left out", error)
     option_source = project.options.source
@@ -42,25 +35,34 @@ def load_photographs(project: Project) -> None:
         add_source(project, option_source)
     if any(is_image_name(path.name) for path in (project.folder / UPLOADS).glob("*")):
         uploads = find_photographs(str(project.folder / UPLOADS)).photographs
-        _register(project, [_uploaded(upload) for upload in uploads if not upload.path.is_symlink()])
+        register(project, [uploaded(upload) for upload in uploads if not upload.path.is_symlink()])
     _find_renamed(project)
 
 
 def _find_renamed(project: Project) -> None:
-    """Gives photographs whose files were renamed the names that they have in the project; they are found by content."""
+    """Gives photographs whose files were renamed the names that they have in the project; they are found by content.
+
+    A name that nobody corrected anything under gives way to one that has corrections, or was taken out of the project.
+    """
     with project.guard:
-        for name in project.missing_photographs:
+        for name in [*project.missing_photographs, *project.settings.left_out]:
             kept = kept_inspected(folder_of(project.folder, Photograph(Path(name), name)), Photograph(Path(name), name))
             if kept is None or not kept.made_of.picture:
                 continue
             for key, photograph in list(project.photographs.items()):
-                if key in project.inspected or photograph.path.stat().st_size != kept.made_of.file_bytes:
+                if project.journal.of(photograph.name) or not _holds(photograph.path, kept):
                     continue
-                if content_hash(photograph.path)[:16] == kept.made_of.picture.partition("-")[0]:
-                    log.info("%s is now in the file %s", name, photograph.path)
-                    del project.photographs[key]
-                    _register(project, [Photograph(photograph.path, name)])
-                    break
+                log.info("%s is now in the file %s", name, photograph.path)
+                del project.photographs[key]
+                project.inspected.pop(key, None)
+                register(project, [Photograph(photograph.path, name)])
+                break
+
+
+def _holds(path: Path, inspected: Inspected) -> bool:
+    """Returns whether a file has the content that was inspected."""
+    picture = inspected.made_of.picture.partition("-")[0]
+    return path.stat().st_size == inspected.made_of.file_bytes and content_hash(path)[:16] == picture
 
 
 def add_source(project: Project, given: str) -> list[str]:
@@ -89,9 +91,9 @@ def add_source(project: Project, given: str) -> list[str]:
             raise UserError(f"{source} is in this project already, by its folder or another path")
         if source.is_file() and (name := _left_out_name(project, source)) is not None:
             return take_back(project, name)
-        _check_count(project, len(photographs))
+        check_count(project, len(photographs))
         project.set(sources=(*project.settings.sources, (str(source), prefix)))
-        return _register(project, photographs)
+        return register(project, photographs)
 
 
 def _left_out_name(project: Project, path: Path) -> str | None:
@@ -136,78 +138,11 @@ def _free_prefix(project: Project, source: Path) -> str:
     taken = {PurePosixPath(photograph.name).parts[0] for photograph in project.photographs.values()} | {UPLOADS}
     taken |= {PurePosixPath(prefix).parts[0] for _, prefix in project.settings.sources if prefix}
     name = short_name(FORBIDDEN_CHARACTERS.sub("_", source.name) or "folder")
-    return next(f"{numbered}/" for numbered in _numbered(name) if numbered not in taken)
+    return next(f"{numbered}/" for numbered in numbered_names(name) if numbered not in taken)
 
 
-@dataclass
-class Upload:
-    """A photograph that is being uploaded: its `name`, and the temporary `file`, at `path`, that receives its bytes."""
-
-    project: Project
-    name: str
-    path: Path
-    file: IO[bytes]
-    written: int = 0
-
-    def write(self, chunk: bytes) -> None:
-        """Writes the next bytes of the photograph. Raises UserError where it becomes larger than allowed."""
-        self.written += len(chunk)
-        check_size(self.project, self.name, self.written)
-        self.file.write(chunk)
-
-    def keep(self) -> str:
-        """Adds the complete upload to the project, under a free name made from its own name; returns its key.
-
-        Raises UserError where its header is not that of a picture, or the project would have too many photographs.
-        """
-        self.file.flush()
-        if not self.written:
-            raise UserError(f"{self.name} is empty (0 bytes)")
-        try:
-            with (
-                self.path.open("rb") as file,
-                open_image(file, megapixels=self.project.options.max_megapixels) as image,
-            ):
-                ending = "" if is_image_name(self.name) else ending_of(image.format or "")
-        except Exception as error:  # decoders raise whatever they like on damaged files
-            raise UserError(f"{self.name} is not taken: {reason(error)}") from error
-        project = self.project
-        with project.guard:
-            _check_count(project, 1)  # other uploads may have been added meanwhile
-            if (twin := _same_upload(project, self.path)) is not None:
-                return key_of_name(_uploaded(Photograph(twin, twin.name)).name)
-            free_name = _free_name(project, f"{self.name}{ending}")
-            path = project.folder / UPLOADS / free_name
-            self.path.replace(path)
-            return _register(project, [_uploaded(Photograph(path, free_name))])[0]
-
-
-@contextmanager
-def receiving(project: Project, name: str) -> Iterator[Upload]:
-    """Yields an upload, to be written and kept; if it is not kept, its temporary file is removed.
-
-    Raises UserError where the name has an ending that is not a photograph's, or the project would have too many
-    photographs.
-    """
-    safe_name = _safe_name(name)
-    if "." in safe_name and not is_image_name(safe_name):
-        is_unread = is_unread_photograph(safe_name)
-        problem = why_unread(safe_name) if is_unread else "it does not have the name of a photograph"
-        raise UserError(f"{safe_name}: {problem}")
-    _check_count(project, 1)
-    with writing_beside(project.folder / UPLOADS / safe_name) as partial, partial.open("wb") as file:
-        yield Upload(project, safe_name, partial, file)
-
-
-def check_size(project: Project, name: str, size: int) -> None:
-    """Raises UserError for an upload of more than `max_upload_mb`; `size` is in bytes."""
-    if size > project.options.max_upload_mb * 2**20:
-        raise UserError(
-            f"{_safe_name(name)} is larger than max_upload_mb={project.options.max_upload_mb:g}: add its folder"
-        )
-
-
-def _check_count(project: Project, more: int) -> None:
+def check_count(project: Project, more: int) -> None:
+    """Raises UserError where the project would have too many photographs."""
     if len(project.photographs) + more > project.options.max_photographs:
         raise UserError(
             f"{len(project.photographs)} photographs and {more} more are more than "
@@ -222,7 +157,7 @@ def _photographs_in(project: Project, source: str, prefix: str) -> list[Photogra
     return [Photograph(photograph.path, short_name(f"{prefix}{photograph.name}")) for photograph in photographs]
 
 
-def _uploaded(photograph: Photograph) -> Photograph:
+def uploaded(photograph: Photograph) -> Photograph:
     """Returns an upload with its folder before its name, which then differs from the names in all sources."""
     return Photograph(photograph.path, f"{UPLOADS}/{photograph.path.name}")
 
@@ -241,12 +176,18 @@ def _without_outer_links(source: str, photographs: Sequence[Photograph]) -> list
     return kept
 
 
-def _register(project: Project, photographs: Iterable[Photograph]) -> list[str]:
+def register(project: Project, photographs: Iterable[Photograph]) -> list[str]:
+    """Adds photographs with what was found in them before; returns their keys."""
     keys = []
     with project.guard:
+        keys_by_path = {photograph.path: key for key, photograph in project.photographs.items()}
         for photograph in photographs:
             if photograph.name in project.settings.left_out:
                 continue
+            if (known_key := keys_by_path.get(photograph.path)) is not None and known_key != key_of_name(
+                photograph.name
+            ):
+                continue  # the file was renamed, and has the photograph's former name in the project
             key = key_of_name(photograph.name)
             known = project.photographs.setdefault(key, photograph)
             if known.path != photograph.path:
@@ -258,30 +199,7 @@ def _register(project: Project, photographs: Iterable[Photograph]) -> list[str]:
     return keys
 
 
-def _safe_name(name: str) -> str:
-    """Returns a safe file name for the `name` that a browser sends: no folders, no control characters, not hidden."""
-    last = unicodedata.normalize("NFC", name).replace("\\", "/").rpartition("/")[2]
-    safe = PurePosixPath(FORBIDDEN_CHARACTERS.sub("_", last).strip(" ."))
-    stem = safe.stem.encode()[:MAX_NAME_BYTES].decode("utf-8", "ignore")
-    return f"{stem or 'photograph'}{safe.suffix[:10]}"
-
-
-def _same_upload(project: Project, path: Path) -> Path | None:
-    """Returns an earlier upload with the same bytes as `path`, so that none is added twice; None without one."""
-    size = path.stat().st_size
-    for other in sorted((project.folder / UPLOADS).iterdir()):
-        is_known = key_of_name(_uploaded(Photograph(other, other.name)).name) in project.photographs
-        if is_known and other.stat().st_size == size and filecmp.cmp(path, other, shallow=False):
-            return other
-    return None
-
-
-def _free_name(project: Project, name: str) -> str:
-    taken = {path.name for path in (project.folder / UPLOADS).iterdir()}
-    stem, ending = PurePosixPath(name).stem, PurePosixPath(name).suffix
-    return next(f"{numbered}{ending}" for numbered in _numbered(stem) if f"{numbered}{ending}" not in taken)
-
-
-def _numbered(name: str) -> Iterable[str]:
+def numbered_names(name: str) -> Iterable[str]:
+    """Yields a name, then the same with -2, -3 and so on behind it."""
     yield name
     yield from (f"{name}-{number}" for number in range(2, 1_000_000))
