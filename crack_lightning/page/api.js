@@ -34,7 +34,8 @@ async function ask(path, options) {
   try {
     response = await fetch(address(path, options.query), options);
   } catch {
-    throw new Error("the server does not answer: start it again, the page goes on by itself");
+    const lost = options.method ? "; what you just did was not taken, do it again then" : "";
+    throw new Error(`the server does not answer: start it again, the page goes on by itself${lost}`);
   }
   return answered(response);
 }

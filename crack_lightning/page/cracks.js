@@ -95,10 +95,12 @@ function heading(cracks) {
     const look = state.looks[/** @type {string} */ (state.key)] ? "; dashed lines are a first look" : "";
     return (facts.textContent = shown.verdict === "waiting" ? `${shown.name}: not inspected yet${look}` : `${shown.name}: ${shown.note}`);
   }
-  const kept = cracks.filter((crack) => crack.status !== "rejected");
+  const marked = cracks.filter((crack) => crack.status !== "rejected");
+  const kept = marked.filter((crack) => !crack.label || crack.label === "crack");
   const scale = shown.scale;
   const total = kept.reduce((sum, crack) => sum + (scale ? crack.length_mm ?? 0 : crack.length_px), 0);
   const parts = [shown.name, `${plural(kept.length, "crack")}, ${Math.round(total)} ${scale ? "mm" : "px"} together`];
+  if (kept.length < marked.length) parts.push(`${marked.length - kept.length} of another kind`);
   if (shown.computing && shown.threshold !== state.threshold) parts.push(`computing: these are the marks at ${shown.threshold?.toFixed(2)}`);
   parts.push(scale ? `${scale.mm_per_px.toPrecision(3)} mm a pixel (${scale.source})` : "no scale: in pixels");
   if ((shown.surface ?? 1) < 0.9995) parts.push(`${Math.round(100 * (1 - (shown.surface ?? 1)))} % is not surface`);

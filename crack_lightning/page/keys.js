@@ -9,7 +9,7 @@ import { join, judge, review, step, turn } from "./judging.js";
 import { next } from "./list.js";
 import { on, selectedCrack, state } from "./state.js";
 import { rejectRest } from "./sliders.js";
-import { say } from "./messages.js";
+import { clear, say } from "./messages.js";
 import { drawing, escape, undo, use } from "./tools.js";
 import { fit, zoom } from "./viewer.js";
 
@@ -74,7 +74,10 @@ on("project", () => {
 addEventListener("keydown", (event) => {
   const target = /** @type {HTMLElement} */ (event.target);
   if (target.closest?.("input:not([type=range], [type=checkbox], [type=radio]), textarea, select, dialog") || event.altKey) return;
-  if (event.key === "Escape") return escape();
+  if (event.key === "Escape") {
+    clear();
+    return escape();
+  }
   const key = event.key.toLowerCase();
   const reason = state.project.reasons[Number(key) - 1];
   if (event.ctrlKey || event.metaKey) {

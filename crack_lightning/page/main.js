@@ -22,7 +22,7 @@ function progress({ done, total, waiting, paused }) {
   byId("bar").hidden = byId("pause").hidden = !waiting;
   byId("bar").max = Math.max(1, total);
   byId("bar").value = done;
-  byId("far").textContent = waiting ? `${done} of ${total} inspected${paused ? ", stopped" : ""}` : "";
+  byId("far").textContent = waiting ? `${done} of ${total} done${paused ? ", stopped" : ""}` : "";
   byId("pause").textContent = paused ? "go on" : "stop";
 }
 

@@ -197,7 +197,12 @@ async function send(tool, drawn) {
   const facts = { draw: { stroke: drawn }, erase: { stroke: drawn, radius_px: Math.min(400, Math.max(2, RUBBER_PX / camera.scale)) }, exclude: { lines: [drawn] } };
   /** @type {Record<string, string>} */
   const done = { draw: "added by hand", erase: "erased", exclude: "left out: what lies in it counts no more" };
-  if (await correct({ kind: tool, ...facts[tool] })) say(`${done[tool]}; U takes it back`);
+  const numbers = new Set(state.photograph?.cracks.map((crack) => crack.number));
+  const answer = await correct({ kind: tool, ...facts[tool] });
+  if (!answer) return;
+  const crack = state.photograph?.cracks.find((each) => each.correction === answer.number);
+  const longer = tool === "draw" && crack && numbers.has(crack.number);
+  say(`${longer ? `crack ${crack.number} is longer now: ${crack.length}` : done[tool]}; U takes it back`);
 }
 
 /** @param {Point[]} outline */

@@ -28,7 +28,7 @@ from crack_lightning.errors import UserError
 from crack_lightning.inference.overlay import crack_overlay
 from crack_lightning.measurement.cracks import measure_crack
 from crack_lightning.measurement.network import Branch
-from crack_lightning.measurement.record import CrackRecord
+from crack_lightning.measurement.record import CrackRecord, is_crack
 from crack_lightning.project.kept_pictures import small_picture
 from crack_lightning.project.project import HANDED_OVER, OVERLAY_PX, PARTIAL_PREFIX, Project, key_of_name
 from crack_lightning.project.rows import CHANGED, NOT_REVIEWED, REVIEWED, state_of
@@ -239,9 +239,10 @@ def _row(
     state = _state(project, key_of_name(inspected.name))
     review = _review_text(state, corrections, has_marks=bool(cracks))
     note = "; ".join(filter(None, [inspected.note, ", ".join(parts), review]))
-    verdict = "cracked" if records else "sound" if state == REVIEWED and not inspected.note else "review"
-    longest = max((record.length_px for record in records), default=0.0)
-    marks = Marks(inspected.marks.peak if inspected.marks else 0.0, None, len(records), longest)
+    cracked = [record for record in records if is_crack(record.kind)]
+    verdict = "cracked" if cracked else "sound" if state == REVIEWED and not inspected.note else "review"
+    longest = max((record.length_px for record in cracked), default=0.0)
+    marks = Marks(inspected.marks.peak if inspected.marks else 0.0, None, len(cracked), longest)
     return replace(inspected, verdict=verdict, note=note, marks=marks)
 
 

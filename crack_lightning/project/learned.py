@@ -18,8 +18,9 @@ from crack_lightning.project.likeness import marks_judged_in, moved_marks, value
 from crack_lightning.project.project import Project, key_of_name
 from crack_lightning.project.shown_cracks import is_shown, longer_side, shown_cracks
 
+LESS_ALIKE = "by what is judged in other photographs, a little each"  # where no judged mark is alike
 MIN_JUDGED = 10  # marks on which it is checked whether other photographs help
-MIN_GAIN = 0.005  # of the AUROC of judged marks, from which on taking over is proposed
+MIN_GAIN = 0.01  # of the AUROC of judged marks, from which on taking over is proposed
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,13 @@ class Proposal:
 
     @property
     def helps(self) -> bool:
-        """Returns whether judged cracks and others are separated better with the judgements in other photographs."""
-        return self.before is not None and self.after is not None and self.after >= self.before + MIN_GAIN
+        """Returns whether something changes, and judged cracks and others are separated better than before."""
+        return (
+            bool(self.changes)
+            and self.before is not None
+            and self.after is not None
+            and self.after >= self.before + MIN_GAIN
+        )
 
     def facts(self) -> dict[str, Any]:
         """Returns plain values for the page."""
@@ -95,7 +101,9 @@ def _changes(project: Project, key: str, judged: JudgedMarks) -> list[MarkChange
         new = replace(crack, record=replace(crack.record, likely=likely))
         if new.is_folded(longest_px) != crack.is_folded(longest_px):
             x, y = _middle(crack)
-            changes.append(MarkChange(key, name, crack.record.number, x, y, likely, moved.why))
+            rises = moved.probability > (crack.record.probability or 0.0)
+            why = moved.why if moved.why and rises == likely else LESS_ALIKE
+            changes.append(MarkChange(key, name, crack.record.number, x, y, likely, why))
     return changes
 
 

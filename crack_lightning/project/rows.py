@@ -15,6 +15,7 @@ from typing import Any
 from crack_lightning.corrections.correction import Correction
 from crack_lightning.corrections.lines import REJECTED, UNSEEN, JudgedCrack, rejections
 from crack_lightning.errors import UserError
+from crack_lightning.measurement.record import is_crack
 from crack_lightning.project.project import Project
 from crack_lightning.project.shown_cracks import first_view, shown_cracks
 from crack_lightning.runs.inspection.inspected import VERDICTS
@@ -33,8 +34,8 @@ class PhotographRow:
     """Holds what the list says of an inspected photograph.
 
     `made_of` changes with anything that changes the row. `counts`: the number of cracks by status. `length_px`: the
-    length of those that are not rejected. `folded`: the number of marks that are not in the first view. `unjudged`: the
-    numbers of the marks in it that nobody judged.
+    length of those that are not rejected, nor joints, spalls or others. `folded`: the number of marks that are not in
+    the first view. `unjudged`: the numbers of the marks in it that nobody judged.
     """
 
     made_of: str
@@ -79,7 +80,8 @@ class Rows:
         shown = first_view(project, key, cracks)
         corrections = project.corrections_of(project.photograph(key).name)
         counts = dict(Counter(crack.status for crack in shown)) | {REJECTED: rejections(corrections)}
-        lengths_px = [crack.record.length_px for crack in shown if crack.status != REJECTED]
+        cracks_shown = [crack for crack in shown if crack.status != REJECTED and is_crack(crack.label)]
+        lengths_px = [crack.record.length_px for crack in cracks_shown]
         verdict = "cracked" if lengths_px else "review" if project.inspected[key].note else "sound"
         unjudged = [crack.record.number for crack in shown if crack.status == UNSEEN]
         folded, length_px = len(cracks) - len(shown), round(sum(lengths_px), 1)

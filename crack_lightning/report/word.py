@@ -61,7 +61,7 @@ def word_report(
     document.add_heading("Cracks", 1)
     likely = [row for row in cracks.rows if row.likely]
     limit = "" if cracks.total <= MAX_ROWS else f"; the first {MAX_ROWS} are listed, cracks.csv has all"
-    joints = f", and {cracks.others} joints, spalls or others" if cracks.others else ""
+    joints = f", and {cracks.others} of another kind (joint, spall, other)" if cracks.others else ""
     others = f", and {cracks.unlikely} marks that are probably none" if cracks.unlikely else ""
     document.add_paragraph(
         f"{cracks.total} cracks{joints}{others}{limit}. Scale: {showable('; '.join(cracks.scales))}."

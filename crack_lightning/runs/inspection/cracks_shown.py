@@ -9,6 +9,7 @@ from crack_lightning.measurement.record import CrackFacts, is_crack, length_text
 from crack_lightning.report.cracks_section import Bar, CrackRow, CracksSection
 from crack_lightning.runs.inspection.inspected import Inspected
 
+DECIDED = ("accepted", "drawn")  # what people say of a crack
 MAX_ROWS = 2000  # rows of the table on the page; cracks.csv lists every crack
 MAX_BARS = 14  # bars of the histogram
 MAX_CLOSE_UPS = 12  # close-ups on the page
@@ -79,9 +80,10 @@ def _row(name: str, facts: CrackFacts, photograph: Inspected, classes: WidthClas
 
 
 def _expected_length(facts: CrackFacts, *, in_mm: bool) -> float:
-    """Returns a crack's length times its probability."""
+    """Returns a crack's length times its probability, which is 1 where a person decided that."""
     length = (facts.length_mm if in_mm else facts.length_px) or 0.0
-    return length * (1.0 if facts.probability is None else facts.probability)
+    decided = facts.probability is None or facts.status in DECIDED
+    return length * (1.0 if decided else facts.probability or 0.0)
 
 
 def _first_known(*values: float | None) -> float:

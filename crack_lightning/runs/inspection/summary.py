@@ -7,6 +7,7 @@ from pathlib import Path
 from crack_lightning.errors import UserError
 from crack_lightning.inference.overlay import scale_colours
 from crack_lightning.measurement.classes import WidthClasses
+from crack_lightning.measurement.record import CrackFacts, is_crack
 from crack_lightning.report.cracks_section import LIMITS, CracksSection
 from crack_lightning.report.templates import rendered
 from crack_lightning.runs.inspection.crack_files import kept_records, write_all_cracks
@@ -68,8 +69,7 @@ def write_summary(
             photo.name: [crack.facts() for crack in kept_records(run / "photographs" / photo.name)] for photo in mapped
         }
         write_all_cracks(run, facts)
-        shown = {name: [crack.length_px for crack in cracks if crack.likely] for name, cracks in facts.items()}
-        longest_px = {name: max(lengths, default=0.0) for name, lengths in shown.items()}
+        longest_px = {name: _longest_of(cracks) for name, cracks in facts.items()}
         cracks = cracks_shown(facts, {photo.name: photo for photo in mapped}, classes)
     write_atomically(run / "report.html", _page(run, ranked, summary, method, cover or {}, cracks, longest_px).encode())
     if cracks is not None:
@@ -98,6 +98,10 @@ def _page(
         longest_px=longest_px,
         limits=LIMITS,
     )
+
+
+def _longest_of(cracks: Sequence[CrackFacts]) -> float:
+    return max((crack.length_px for crack in cracks if crack.likely and is_crack(crack.kind)), default=0.0)
 
 
 def _thumbnails(run: Path, inspected: Sequence[Inspected]) -> dict[str, bytes]:
