@@ -4,7 +4,8 @@
 
 A folder of --masks holds images/ and masks/ (white is crack, names alike); behind the colon stands the tolerance in
 cells of 4 px. F1 of cells: at its own threshold, and with the threshold chosen on every second photograph
-and judged on the others, both ways. --patches names a folder of sound patches and one of cracked ones, with a colon
+and judged on the others, both ways; and the number of false marks at the level where 80 % of the cells are found.
+--patches names a folder of sound patches and one of cracked ones, with a colon
 between them; --tiles CSV FOLDER judges tiles of SDNET2018 on which two columns of labels agree, by kind of surface.
 --photographs FOLDER judges the tiles of whole photographs by what `inspect` writes into tiles.csv; its tiles.csv has
 photo, row, col and label of tiles of TILE_PX.
@@ -19,12 +20,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from scipy import ndimage
 from torchmetrics.functional.classification import binary_auroc
 
 from crack_lightning.data.images.reading import read_image
-from crack_lightning.evaluation.cell_counts import counted_cells, masked_cells, total
+from crack_lightning.evaluation.cell_counts import counted_cells, masked_cells, near, total
 from crack_lightning.inference.crack_maps import CrackMapReader
-from crack_lightning.inference.grouping import crack_cells, keep_cracks
+from crack_lightning.inference.grouping import LEAST_CELLS, crack_cells, keep_cracks
 from crack_lightning.inference.patch_scores import map_logits
 from crack_lightning.inference.photographs import WindowScale
 from crack_lightning.models.crack_map import CrackMap
@@ -32,7 +34,9 @@ from crack_lightning.models.map_checkpoint import load_network
 
 LEVELS = np.linspace(-2.5, 4.0, 53)  # log-odds beside the map's own
 TILE_PX, TILE_MM = 256, 59.9  # of SDNET2018
-RECALL, FALSE_ALARMS = 0.9, 0.05
+RECALL, FALSE_ALARMS, FOUND = 0.9, 0.05, 0.8
+EIGHT = np.ones((3, 3), bool)
+Pair = tuple[np.ndarray, np.ndarray]  # log-odds and truth (h, w) of cells
 
 
 def odds_of(reader: CrackMapReader, image: Image.Image) -> np.ndarray:
@@ -44,19 +48,33 @@ def odds_of(reader: CrackMapReader, image: Image.Image) -> np.ndarray:
 def masks(reader: CrackMapReader, folder: Path, tolerance: int, enlarged: int) -> str:
     """A row of the table; photographs and masks are `enlarged` that many times first."""
     paths = sorted((folder / "images").iterdir())
-    counts = []
+    counts, pairs = [], list[Pair]()
     for path in paths:
         image, mask = read_image(path), Image.open(folder / "masks" / f"{path.stem}.png").convert("L")
         size = image.width * enlarged, image.height * enlarged
         truth = masked_cells(np.asarray(mask.resize(size, Image.Resampling.NEAREST)) > 127)
         odds = odds_of(reader, image if enlarged == 1 else image.resize(size, Image.Resampling.BICUBIC))
+        pairs.append((odds, truth))
         counts.append([counted_cells(crack_cells(odds, level), truth, tolerance=tolerance) for level in LEVELS])
     own = total(row[int(np.abs(LEVELS).argmin())] for row in counts)
     halves = [counts[0::2], counts[1::2]]
     best = [int(np.argmax([total(row[k] for row in half).f1 for k in range(len(LEVELS))])) for half in halves]
     crossed = [total(row[best[1 - k]] for row in half).f1 for k, half in enumerate(halves)]
     cells = f"{own.f1:.3f} | {own.precision:.2f}, {own.recall:.2f} | {crossed[0]:.3f}, {crossed[1]:.3f}"
-    return f"| {folder.name}, {len(paths)} photographs, tolerance {tolerance} | {cells} |"
+    recalls = [total(row[k] for row in counts).recall for k in range(len(LEVELS))]
+    level = max((k for k, recall in enumerate(recalls) if recall >= FOUND), default=0)
+    false = sum(false_marks(odds, truth, float(LEVELS[level]), tolerance) for odds, truth in pairs)
+    return f"| {folder.name}, {len(paths)} photographs, tolerance {tolerance} | {cells} | {false} |"
+
+
+def false_marks(odds: np.ndarray, truth: np.ndarray, level: float, tolerance: int) -> int:
+    """Connected marks of LEAST_CELLS and more of which most cells are beside cracks."""
+    marked = crack_cells(odds, level)
+    groups, count = ndimage.label(ndimage.binary_dilation(marked, EIGHT), EIGHT)
+    sizes, right = (
+        np.bincount(groups[cells], minlength=count + 1) for cells in (marked, marked & near(truth, tolerance))
+    )
+    return int(((sizes >= LEAST_CELLS) & (right < 0.5 * sizes)).sum())
 
 
 def auroc(network: CrackMap, paths: Sequence[Path], cracked: Sequence[int]) -> float:
@@ -126,7 +144,10 @@ def main() -> None:
     if not isinstance(network, CrackMap):
         parser.error(f"{arguments.ckpt} is a classifier")
     reader = CrackMapReader(network, engine="auto")
-    print("| photographs | F1 | precision, recall | F1 at the threshold of the other half |\n|---|---|---|---|")
+    print(
+        f"| photographs | F1 | precision, recall | F1 at the threshold of the other half | false, {FOUND:.0%} found |"
+    )
+    print("|---|---|---|---|---|")
     for given in arguments.masks:
         folder, _, tolerance = given.rpartition(":")
         print(masks(reader, Path(folder), int(tolerance), arguments.enlarged), flush=True)

@@ -107,8 +107,8 @@ def find_places(project: Project, key: str) -> None:
     folder, made_of = _question(project, key)
     try:
         heat = read_heat(folder, project.inspected[key])
-        found = faint_lines(heat, project.settings.threshold)
-        lines = [(line, length_of(line), odds, is_marked) for line, odds, is_marked in found]
+        faint = faint_lines(heat, project.settings.threshold)
+        lines = [(line, length_of(line), odds, is_marked) for line, odds, is_marked in faint]
     except UserError as error:
         log.warning("%s", error)
         lines = []
