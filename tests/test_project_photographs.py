@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from pathlib import Path
@@ -236,6 +237,16 @@ def test_corrections_come_back_to_a_renamed_file_that_was_inspected_meanwhile(
     again = project(given, inspected=False)
     assert sorted(photograph.name for photograph in again.photographs.values()) == ["a.png", "b.png"]
     assert keyed(again)[1][0].status == "accepted"
+    again.close()
+
+
+def test_a_copy_of_what_was_taken_out_stays_in_the_project(project: Callable[..., Project], tmp_path: Path) -> None:
+    shutil.copy2(tmp_path / "site/a.png", tmp_path / "site/c.png")
+    one = project(source(tmp_path))
+    take_out(one, "a.png")
+    one.close()
+    again = project(source(tmp_path), inspected=False)
+    assert sorted(photograph.name for photograph in again.photographs.values()) == ["b.png", "c.png"]
     again.close()
 
 

@@ -47,7 +47,7 @@ def _find_renamed(project: Project) -> None:
     with project.guard:
         for name in [*project.missing_photographs, *project.settings.left_out]:
             kept = kept_inspected(folder_of(project.folder, Photograph(Path(name), name)), Photograph(Path(name), name))
-            if kept is None or not kept.made_of.picture:
+            if kept is None or not kept.made_of.picture or _is_in_place(project, name):
                 continue
             for key, photograph in list(project.photographs.items()):
                 if project.journal.of(photograph.name) or not _holds(photograph.path, kept):
@@ -57,6 +57,15 @@ def _find_renamed(project: Project) -> None:
                 project.inspected.pop(key, None)
                 register(project, [Photograph(photograph.path, name)])
                 break
+
+
+def _is_in_place(project: Project, name: str) -> bool:
+    """Returns whether a photograph's file is where its name says: then another one with its content is a copy."""
+    paths = [project.folder / name]
+    for source, prefix in project.settings.sources:
+        if name.startswith(prefix):
+            paths.append(Path(source) if Path(source).is_file() else Path(source) / name.removeprefix(prefix))
+    return any(path.is_file() for path in paths)
 
 
 def _holds(path: Path, inspected: Inspected) -> bool:
