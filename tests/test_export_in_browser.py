@@ -138,6 +138,7 @@ def test_hashes_are_of_the_files(request: pytest.FixtureRequest, kind: str) -> N
     assert described["checkpoint_hash"] == of_checkpoint.hexdigest()
 
 
+@pytest.mark.slow
 def test_deepness_is_told_what_it_asks_for(for_qgis: Path) -> None:
     keys = {"model_type": "Segmentor", "tile_size": 512, "tiles_overlap": 15, "seg_thresh": 0.5, "seg_small_segment": 0}
     named = {"class_names": {"0": "sound", "1": "cracked"}, "resolution": 0.08}
@@ -150,6 +151,7 @@ def test_deepness_is_told_what_it_asks_for(for_qgis: Path) -> None:
     assert 0 <= found.min() <= found.max() <= 1
 
 
+@pytest.mark.slow
 def test_the_card_shows_each_comparison(of_map: Path, for_qgis: Path) -> None:
     cards = [(folder / "model_card.md").read_text() for folder in (of_map, for_qgis)]
     card = "".join(each.rpartition("## Export")[2] for each in cards)

@@ -117,6 +117,7 @@ def test_a_backbone_that_cannot_carry_a_map_is_refused(configured: Callable[...,
         train(configured("train", [*MAP, f"data.root={surfaces}", "model.backbone=swin_t"]))
 
 
+@pytest.mark.slow
 def test_without_a_checkpoint_the_map_of_the_package_is_judged_and_explained(
     composed: Callable[..., Any], surfaces: Path, tmp_path: Path
 ) -> None:

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PACKAGE = Path(__file__).parents[1] / "crack_lightning"
 # Of torch's compiler, which torchvision alone would import, 1.6 seconds.
 SLOW = {"lightning", "tensorboard", "torchmetrics", "torch._dynamo", "sympy"}
@@ -33,6 +35,7 @@ else: raise AssertionError("there is no such name")
 """
 
 
+@pytest.mark.slow
 def test_what_takes_seconds_to_load_is_loaded_when_it_is_needed() -> None:
     line = [sys.executable, "-c", f"SLOW = {sorted(SLOW)}\n{STEPS}"]
     result = subprocess.run(line, cwd=PACKAGE.parent, capture_output=True, text=True)
