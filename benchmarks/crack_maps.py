@@ -3,10 +3,10 @@
     python benchmarks/crack_maps.py --masks deepcrack:1 --masks cracksight:2 --patches Negative:Positive ...
 
 A folder of --masks holds images/ and masks/ (white is crack, names alike); behind the colon stands the tolerance in
-cells of 4 px. F1 of cells: at its own threshold, and with the threshold chosen on every second photograph
-and judged on the others, both ways; and the number of false marks at the level where 80 % of the cells are found.
---patches names a folder of sound patches and one of cracked ones, with a colon
-between them; --tiles CSV FOLDER judges tiles of SDNET2018 on which two columns of labels agree, by kind of surface.
+cells of 4 px. F1 of cells: at its own threshold, and with the threshold chosen on every second photograph and judged on
+the others, both ways; and the number of false marks at the level where 80 % of the cells are found. --patches names a
+folder of sound patches and one of cracked ones, with a colon between them; --tiles CSV FOLDER judges tiles of SDNET2018
+on which two columns of labels agree, by kind of surface.
 --photographs FOLDER judges the tiles of whole photographs by what `inspect` writes into tiles.csv; its tiles.csv has
 photo, row, col and label of tiles of TILE_PX.
 """

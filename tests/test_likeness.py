@@ -9,7 +9,7 @@ import pytest
 from projects import keyed, said, source
 
 from crack_lightning.project.judged_marks import GAIN, step_of
-from crack_lightning.project.learned import go_back, proposal, take_over
+from crack_lightning.project.learned import MarkChange, Proposal, go_back, proposal, take_over
 from crack_lightning.project.likeness import moved_marks
 from crack_lightning.project.project import Project
 
@@ -59,3 +59,14 @@ def test_what_is_rejected_lowers_its_likes_until_it_is_undone(project: Callable[
     own_key, own = keyed(one)
     assert moved_marks(one, own_key, own)[0] is None  # it is judged itself
     one.close()
+
+
+def test_taking_over_is_proposed_where_it_changes_something_for_the_better() -> None:
+    change = MarkChange("key", "a.png", 3, 1.0, 2.0, appears=False, why="")
+    proposals = [
+        (Proposal(12, 0.61, 0.62, [change]), True),
+        (Proposal(12, 0.612, 0.617, [change]), False),  # 61 % and 62 % that are the same
+        (Proposal(12, 0.61, 0.9, []), False),
+        (Proposal(3, None, None, [change]), False),
+    ]
+    assert [proposal.helps for proposal, _ in proposals] == [helps for _, helps in proposals]

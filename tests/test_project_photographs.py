@@ -1,9 +1,7 @@
 """The photographs of a project: dropped, named, gone, damaged."""
 
-import csv
 import io
 import json
-import shutil
 from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from projects import keyed, said, source
+from projects import said, source
 from walls import wall
 
 from crack_lightning.errors import UserError
 from crack_lightning.inference.sources import Photograph
 from crack_lightning.project.attention import find_places, places_to_look_at
-from crack_lightning.project.hand_over import HandedOver, hand_over
+from crack_lightning.project.hand_over import hand_over
 from crack_lightning.project.project import Project
 from crack_lightning.project.shown_cracks import shown_cracks
-from crack_lightning.project.site_photographs import add_source, take_back, take_out
+from crack_lightning.project.site_photographs import add_source
 from crack_lightning.project.uploads import receiving
 from crack_lightning.runs.inspection.inspected import facts_of, kept_inspected
 from crack_lightning.runs.inspection.inspecting import inspect_photograph
@@ -189,67 +187,6 @@ def test_a_damaged_inspection_is_made_again(project: Callable[..., Project], tmp
     one.close()
 
 
-def test_a_photograph_that_is_gone_is_one_row(project: Callable[..., Project], tmp_path: Path) -> None:
-    one = project(source(tmp_path))
-    key, cracks = keyed(one)
-    said(one, "accept", crack=cracks[0].name)
-    (tmp_path / "site/a.png").unlink()
-    assert shown_cracks(one, key)[0].status == "accepted"
-    made = hand_over(one, included="not_rejected", formats=[])
-    rows = {row["path"]: row for row in csv.DictReader(io.StringIO((made.folder / "inspection.csv").read_text()))}
-    assert "a.png" in rows["a.png"]["error"]
-    assert rows["b.png"]["error"] == ""  # by their names: paths are for oneself
-    one.close()
-
-
-def test_a_photograph_that_was_renamed_is_found_by_its_content(project: Callable[..., Project], tmp_path: Path) -> None:
-    one = project(source(tmp_path))
-    said(one, "accept", crack=keyed(one)[1][0].name)
-    one.close()
-    (tmp_path / "site/a.png").rename(tmp_path / "site/pier 3.png")
-    again = project(source(tmp_path), inspected=False)
-    assert sorted(photograph.name for photograph in again.photographs.values()) == ["a.png", "b.png"]
-    assert again.missing_photographs == {}
-    assert keyed(again)[1][0].status == "accepted"
-    take_out(again, "b.png")
-    take_back(again, "b.png")
-    assert sorted(photograph.name for photograph in again.photographs.values()) == ["a.png", "b.png"]
-    take_out(again, "a.png")
-    again.close()
-    out = project(source(tmp_path), inspected=False)
-    assert [photograph.name for photograph in out.photographs.values()] == ["b.png"]  # it is not new by its new name
-    take_back(out, "a.png")
-    assert keyed(out)[1][0].status == "accepted"
-    out.close()
-
-
-def test_corrections_come_back_to_a_renamed_file_that_was_inspected_meanwhile(
-    project: Callable[..., Project], tmp_path: Path
-) -> None:
-    given, new = source(tmp_path), tmp_path / "site/pier 3.png"
-    (tmp_path / "site/a.png").rename(new)
-    project(given, anew=True).close()  # nothing says yet that it was a.png: it is inspected by its new name
-    new.rename(tmp_path / "site/a.png")
-    one = project(given, anew=True)
-    said(one, "accept", crack=keyed(one)[1][0].name)
-    one.close()
-    (tmp_path / "site/a.png").rename(new)
-    again = project(given, inspected=False)
-    assert sorted(photograph.name for photograph in again.photographs.values()) == ["a.png", "b.png"]
-    assert keyed(again)[1][0].status == "accepted"
-    again.close()
-
-
-def test_a_copy_of_what_was_taken_out_stays_in_the_project(project: Callable[..., Project], tmp_path: Path) -> None:
-    shutil.copy2(tmp_path / "site/a.png", tmp_path / "site/c.png")
-    one = project(source(tmp_path))
-    take_out(one, "a.png")
-    one.close()
-    again = project(source(tmp_path), inspected=False)
-    assert sorted(photograph.name for photograph in again.photographs.values()) == ["b.png", "c.png"]
-    again.close()
-
-
 def test_the_same_picture_is_no_second_photograph(project: Callable[..., Project], tmp_path: Path) -> None:
     one = project(source(tmp_path))
     with receiving(one, "copy.png") as upload:
@@ -259,38 +196,12 @@ def test_the_same_picture_is_no_second_photograph(project: Callable[..., Project
     one.close()
 
 
-def test_a_photograph_is_taken_out_and_added_again(project: Callable[..., Project], tmp_path: Path) -> None:
-    one = project(source(tmp_path))
-    said(one, "accept", crack=keyed(one)[1][0].name)
-    (key,) = take_out(one, "a.png")
-    assert key not in one.photographs
-    assert one.missing_photographs == {}
-    assert [row["path"][-5:] for row in rows(hand_over(one, included="not_rejected", formats=[]))] == ["b.png"]
-    one.close()
-    again = project(source(tmp_path), inspected=False)
-    assert [photograph.name for photograph in again.photographs.values()] == ["b.png"]
-    assert take_back(again, "a.png") == [key]
-    assert keyed(again)[1][0].status == "accepted"
-    with pytest.raises(UserError, match="was not taken out"):
-        take_back(again, "a.png")
-    with pytest.raises(UserError, match=r"a.png is in this project already, by its folder"):
-        add_source(again, str(tmp_path / "site/a.png"))  # it would count twice
-    take_out(again, "a.png")
-    assert add_source(again, str(tmp_path / "site/a.png")) == [key]  # with what was judged in it
-    assert keyed(again)[1][0].status == "accepted"
-    again.close()
-
-
 def test_an_open_project_is_written_into_by_nothing_else(project: Callable[..., Project], tmp_path: Path) -> None:
     one = project(source(tmp_path))
     with pytest.raises(UserError, match=r"`crack serve`\) has the project out=.*/project open: wait for it, or end it"):
         check_other_results(one.folder, "inspect")
     one.close()
     check_other_results(one.folder, "inspect")
-
-
-def rows(made: HandedOver) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO((made.folder / "inspection.csv").read_text())))
 
 
 def test_a_photograph_that_cannot_be_read_is_said_so(project: Callable[..., Project], tmp_path: Path) -> None:

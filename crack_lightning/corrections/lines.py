@@ -94,7 +94,7 @@ class MarkJudging:
             later = [other for other in beside if other.number > correction.number]
             question = ("crack", correction.number, tuple(other.number for other in later), excluding)
             if question not in self._known:
-                self._known[question] = _confirmed_crack(correction, later, areas)
+                self._known[question] = _held_crack(correction, later, areas)
             cracks.append(self._known[question])
         marks = [index for index, record in enumerate(self.records) if record.number not in replaced]
         for index, beside in zip(marks, places.beside_all(self._boxes[marks]), strict=True):
@@ -170,7 +170,7 @@ def rejections(corrections: Sequence[Correction]) -> int:
     return sum(correction.kind == "reject" for correction in standing_judgements(corrections))
 
 
-def _confirmed_crack(
+def _held_crack(
     correction: Correction, later: Sequence[Correction], areas: Sequence[shapely.Polygon]
 ) -> JudgedCrack | None:
     """Returns the remainder of the crack that a correction holds; None if nothing remains, or if it holds none.

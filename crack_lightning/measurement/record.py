@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from crack_lightning.measurement.classes import WidthClasses
-from crack_lightning.measurement.cracks import Crack
+from crack_lightning.measurement.cracks import Crack, measure_crack
+from crack_lightning.measurement.network import Branch
 from crack_lightning.measurement.scale import Scale
 
 Array = np.ndarray
@@ -16,6 +17,7 @@ KINDS = CRACK_KIND, *OTHER_KINDS = "crack", "joint", "spall", "other"  # what pe
 # Probability of a mark to be a crack from which on it is in the first view: of any mark, and of one that has LONG_SHARE
 # of the photograph's longer side. Chosen on every second photograph of CrackSight, so that no long crack is left out.
 LIKELY, LONG_LIKELY, LONG_SHARE = 0.5, 0.2, 0.05
+HALF_BAND_PX = 6.0  # a crack is measured again within this distance of its line
 IN_PIXELS = "pixels of the upright photograph, x to the right and y down from its upper left corner"
 
 
@@ -141,6 +143,16 @@ class CrackRecord:
         if self.lines_mm is not None:
             properties["lines_mm"] = [np.round(line, 2).tolist() for line in self.lines_mm]
         return {"type": "Feature", "id": self.number, "properties": properties, "geometry": geometry}
+
+
+def measured_again(records: Sequence[CrackRecord], grey: Array) -> Crack:
+    """Measures the cracks of `records`, as one, along their lines as they are, on grey levels (h, w), 0..255."""
+    parts = list[tuple[Array, Branch]]()
+    for record in records:
+        half_px = max(HALF_BAND_PX, (record.width_px.maximum or 0.0) / 2)
+        for line in record.lines:
+            parts.append((line, Branch(line, 1, half_px, np.full(len(line), record.mean_probability))))
+    return measure_crack(parts, grey, as_given=True)
 
 
 def is_likely(probability: float | None, length_share: float) -> bool:

@@ -17,7 +17,7 @@ from crack_lightning.report.templates import hash_of_script
 from crack_lightning.system.files import is_own_file
 from crack_lightning.system.names import showable
 
-REPORT, PICTURE_TYPES = "report.html", (".jpg", ".png")
+REPORT, LINKED_TYPES = "report.html", (".jpg", ".png", ".csv")  # and what it shows and links to
 # The report runs its own script alone, whatever a stranger wrote into its folder.
 REPORT_POLICY = (
     "default-src 'none'; script-src {script}; style-src 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; "
@@ -49,11 +49,11 @@ def hand_over_routes(app: FastAPI, project: Project, worker: Worker) -> None:
 
     @app.get("/api/handed_over/{name}/{path:path}")
     def shown(name: str, path: str, token: str = "") -> Response:
-        """Answers the report, for the browser to print, and its pictures."""
+        """Answers the report, for the browser to print, its pictures and tables."""
         folders = {folder.name: folder for folder in (project.folder / HANDED_OVER).glob("*/")}
         file = folders.get(name, project.folder) / path
         is_ours = name in folders and not name.startswith(PARTIAL_PREFIX) and is_own_file(file, folders[name])
-        if not is_ours or (path != REPORT and file.suffix not in PICTURE_TYPES):
+        if not is_ours or (path != REPORT and file.suffix not in LINKED_TYPES):
             raise HTTPException(404, "nothing was handed over under that name")
         if path != REPORT:
             return FileResponse(file)

@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-import numpy as np
-
 from crack_lightning.corrections.correction import Correction
 from crack_lightning.corrections.lines import (
     ACCEPTED,
@@ -26,9 +24,7 @@ from crack_lightning.corrections.lines import (
 )
 from crack_lightning.errors import UserError
 from crack_lightning.inference.overlay import crack_overlay
-from crack_lightning.measurement.cracks import measure_crack
-from crack_lightning.measurement.network import Branch
-from crack_lightning.measurement.record import CrackRecord, is_crack
+from crack_lightning.measurement.record import CrackRecord, is_crack, measured_again
 from crack_lightning.project.kept_pictures import small_picture
 from crack_lightning.project.project import HANDED_OVER, OVERLAY_PX, PARTIAL_PREFIX, Project, key_of_name
 from crack_lightning.project.rows import CHANGED, NOT_REVIEWED, REVIEWED, state_of
@@ -53,7 +49,6 @@ SHOWN_WORDS = {
     "accepted": "accepted cracks and those added by hand",
     "not_rejected": "all of the first view that nobody rejected",
 }
-HALF_BAND_PX = 6.0  # a crack is measured again within this distance of its line
 NO_NAME = "nobody gave a name"
 FORM_FIELDS = ("structure", "place", "date", "inspector", "client")  # of the cover
 MAX_FIELD_LENGTH = 200  # characters
@@ -216,7 +211,7 @@ def _write_photograph(
     ]
     records.sort(key=lambda record: -record.length_px)
     megapixels, grey = project.options.max_megapixels, project.grey_of(key)
-    remeasured = [measure_crack(_parts(record), grey) for record in records]  # for the close-ups of their widest points
+    remeasured = [measured_again([record], grey) for record in records]  # for the close-ups of their widest points
     write_cracks(folder, photograph.name, remeasured, records, scale, grey)
     small = small_picture(photograph.path, OVERLAY_PX, megapixels=megapixels)
     mm_per_px = None if scale is None else scale.mm_per_px
@@ -253,15 +248,6 @@ def _review_text(state: str, corrections: Sequence[Correction], *, has_marks: bo
     if has_marks:
         return text if state in (REVIEWED, CHANGED) else f"the photograph is {state}"
     return f"{text}: nothing found" if state == REVIEWED else f"{text}: the map found nothing"
-
-
-def _parts(record: CrackRecord) -> list[tuple[np.ndarray, Branch]]:
-    """Returns the lines of a crack, each with the branch along which it is measured."""
-    parts = []
-    for line in record.lines:
-        half_px = max(HALF_BAND_PX, (record.width_px.maximum or 0.0) / 2)
-        parts.append((line, Branch(line, 1, half_px, np.full(len(line), record.mean_probability))))
-    return parts
 
 
 def _archive(run: Path) -> Path:

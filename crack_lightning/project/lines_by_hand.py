@@ -15,7 +15,7 @@ from crack_lightning.measurement.cracks import measure_crack
 from crack_lightning.measurement.kept_records import restricted_to
 from crack_lightning.measurement.network import Branch, centre_line
 from crack_lightning.measurement.paths import length_of, passed_once, resampled, smoothed
-from crack_lightning.measurement.record import CrackRecord, pixel_records
+from crack_lightning.measurement.record import CrackRecord, measured_again, pixel_records
 from crack_lightning.project.marks import book_of, in_pixels
 from crack_lightning.project.project import Project
 from crack_lightning.project.requested import Facts, clipped_lines, shown, wanted
@@ -45,7 +45,7 @@ def draw_values(project: Project, key: str, facts: Facts) -> list[dict[str, Any]
     known = [line for crack in ends for line in crack.record.lines]
     beside = near(np.concatenate(list(record.lines)), lines_near(known), OVERLAP_PX)
     new = restricted_to(record, ~beside)
-    joined = _together([*([] if new is None else [new]), *(crack.record for crack in ends)], grey)
+    joined = _joined([*([] if new is None else [new]), *(crack.record for crack in ends)], grey)
     return [_replacing("draw", joined, ends)]
 
 
@@ -83,7 +83,7 @@ def join_values(project: Project, key: str, facts: Facts) -> list[dict[str, Any]
         raise UserError("join needs two cracks or more: select them with Shift and a click")
     kind = _kind_of(cracks)
     _check_near(cracks, MAX_GAP_SHARE * longer_side(project, key))
-    joined = _together([crack.record for crack in cracks], project.grey_of(key))
+    joined = _joined([crack.record for crack in cracks], project.grey_of(key))
     probabilities = [crack.record.probability for crack in cracks if crack.record.probability is not None]
     return [_replacing(kind, replace(joined, probability=max(probabilities, default=None)), cracks)]
 
@@ -163,12 +163,6 @@ def measured_along(strokes: Sequence[Array], grey: Array) -> CrackRecord:
     return record
 
 
-def _together(records: Sequence[CrackRecord], grey: Array) -> CrackRecord:
-    """Returns one crack with the lines of others as they are; widths are measured anew along all of them."""
-    parts = list[tuple[Array, Branch]]()
-    for record in records:
-        half_px = max(STROKE_BAND_PX, (record.width_px.maximum or 0.0) / 2)
-        for line in record.lines:
-            parts.append((line, Branch(line, 1, half_px, np.full(len(line), record.mean_probability))))
-    (joined,) = pixel_records([measure_crack(parts, grey, as_given=True)])
-    return joined
+def _joined(records: Sequence[CrackRecord], grey: Array) -> CrackRecord:
+    (record,) = pixel_records([measured_again(records, grey)])
+    return record

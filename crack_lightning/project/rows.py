@@ -51,7 +51,6 @@ class Rows:
 
     def __init__(self, project: Project) -> None:
         self.project, self._kept = project, dict[str, PhotographRow]()
-        self._hashes = dict[str, tuple[object, str]]()  # each with what it is the hash of
 
     def current(self, key: str) -> PhotographRow | None:
         """Returns a photograph's row, None if it has to be computed."""
@@ -98,7 +97,6 @@ class Rows:
     def forget(self, key: str) -> None:
         """Forgets a photograph that is taken out of the project."""
         self._kept.pop(key, None)
-        self._hashes.pop(key, None)
 
     def _made_of(self, key: str) -> str:
         project, inspected = self.project, self.project.inspected[key]
@@ -106,11 +104,7 @@ class Rows:
         numbers = [correction.number for correction in corrections]
         settings = project.settings
         parts = (inspected.made_of.key, settings.threshold, settings.shortest_px, settings.learned[-1:], numbers)
-        known = self._hashes.get(key)
-        if known is None or known[0] != parts:
-            known = parts, hashlib.blake2b(repr(parts).encode(), digest_size=12).hexdigest()
-            self._hashes[key] = known
-        return known[1]
+        return hashlib.blake2b(repr(parts).encode(), digest_size=12).hexdigest()
 
 
 def _read(path: Path) -> PhotographRow | None:

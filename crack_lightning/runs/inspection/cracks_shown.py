@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from crack_lightning.corrections.lines import ACCEPTED, DRAWN
 from crack_lightning.measurement.classes import WidthClasses
 from crack_lightning.measurement.record import CrackFacts, is_crack, length_text, width_text
 from crack_lightning.report.cracks_section import Bar, CrackRow, CracksSection
 from crack_lightning.runs.inspection.inspected import Inspected
 
-DECIDED = ("accepted", "drawn")  # what people say of a crack
 MAX_ROWS = 2000  # rows of the table on the page; cracks.csv lists every crack
 MAX_BARS = 14  # bars of the histogram
 MAX_CLOSE_UPS = 12  # close-ups on the page
@@ -82,7 +82,7 @@ def _row(name: str, facts: CrackFacts, photograph: Inspected, classes: WidthClas
 def _expected_length(facts: CrackFacts, *, in_mm: bool) -> float:
     """Returns a crack's length times its probability, which is 1 where a person decided that."""
     length = (facts.length_mm if in_mm else facts.length_px) or 0.0
-    decided = facts.probability is None or facts.status in DECIDED
+    decided = facts.probability is None or facts.status in (ACCEPTED, DRAWN)
     return length * (1.0 if decided else facts.probability or 0.0)
 
 
